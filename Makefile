@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The front door; `make help` lists what it does. Everything is written below build/. Nothing here
+# needs more than make and apt before tools/setup has run, so no $(shell) calls a compiler.
+
+include sources.mk
+
+VERSION := 0.1.0
+BUILD   := build
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+FUZZ_CC ?= clang
+CFLAGS  ?= -O2 -g
+PREFIX  ?= /usr/local
+SECONDS ?= 30
+FUZZ_SECONDS ?= 30
+KERNEL  ?= 6.1
+DRIVERS ?= ours
+CPUS    ?= 4
+MEMORY  ?= 1G
+NO_INSTALL ?= 0
+export NO_INSTALL FUZZ_SECONDS
+
+ifeq ($(V),1)
+Q    :=
+else
+Q    := @
+endif
+say   = @printf '  %-7s %s\n' $(1) $(2)
+
+WARN     := -std=c11 -Wall -Wextra -Werror
+CPPFLAGS += -I. -D_GNU_SOURCE -DVMB_VERSION='"$(VERSION)"'
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link
+
+# A file of sources.mk that is not written yet is left out.
+CORE     := $(wildcard $(CORE_RING) $(CORE_GUEST) $(CORE_HOST))
+VMM      := $(wildcard vmm/*.c)
+USER     := $(wildcard ports/user/*.c)
+TESTS    := $(basename $(notdir $(wildcard tests/*_test.c tests/regress/*_test.c)))
+HELPERS  := $(filter-out %_test.c,$(wildcard tests/*.c))
+FUZZERS  := $(basename $(notdir $(wildcard fuzz/*_fuzz.c)))
+BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
+
+vpath %_test.c tests tests/regress
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+.PHONY: all help run test unit unit-programs fuzz fuzz-programs bench lint lint-modules modules \
+	freestanding install clean lab FORCE
+
+all: $(BUILD)/libvmbus-core.a $(if $(VMM),$(BUILD)/openvmbus)
+
+help:
+	@echo 'make                 build/openvmbus and build/libvmbus-core.a'
+	@echo 'make run             boot a Debian guest on openvmbus'
+	@echo '                     [DRIVERS=ours|intree] [KERNEL=6.1|6.12] [CPUS=4] [MEMORY=1G]'
+	@echo 'make modules         build/modules/RELEASE/*.ko  KERNEL=6.1|6.12|RELEASE or KDIR=HEADERS'
+	@echo 'make test            everything: unit tests, fuzz targets, lint, command line, VM cells'
+	@echo 'make unit            unit tests only, under AddressSanitizer and UBSan'
+	@echo 'make fuzz            TARGET=name [SECONDS=900]'
+	@echo 'make bench           measure; docs/performance.md says what'
+	@echo 'make lint            format, include rule, licences, cppcheck, shellcheck, symbols'
+	@echo 'make lint-modules    sparse on the kernel modules [KERNEL=6.1|6.12|RELEASE | KDIR=HEADERS]'
+	@echo 'make freestanding    the core needs memcpy, memset, memcmp, memmove and nothing else'
+	@echo 'make install         [PREFIX=/usr/local] [DESTDIR=]'
+	@echo 'make clean           remove what was compiled; kernels and images stay (distclean: all)'
+	@echo 'V=1 shows commands; CC, CFLAGS, LDFLAGS as usual; NO_INSTALL=1 installs no package'
+
+# Packages. A stamp per group, renewed when the lists change.
+$(BUILD)/.setup-%: tools/setup tools/packages $(wildcard lab/packages)
+	@mkdir -p $(@D)
+	@tools/setup $*
+	@touch $@
+
+# A variant of the build is a folder of objects with its own compiler and flags. When these change
+# the objects are stale, so each variant records them.
+# $(1) folder, $(2) compiler, $(3) flags, $(4) package group
+define variant
+$(1)/.flags: FORCE
+	@mkdir -p $(1)
+	@echo '$(subst ','\'',$(2) $(3) $(CPPFLAGS) $(WARN))' | cmp -s - $$@ || \
+		echo '$(subst ','\'',$(2) $(3) $(CPPFLAGS) $(WARN))' >$$@
+$(1)/%.o: %.c $(1)/.flags | $(BUILD)/.setup-$(4)
+	$$(call say,CC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(2) $(CPPFLAGS) $(WARN) $(3) -MMD -MP -c -o $$@ $$<
+endef
+$(eval $(call variant,$(BUILD)/obj,$(CC),$(CFLAGS),build))
+$(eval $(call variant,$(BUILD)/asan,$(CC),$(SANITIZE),build))
+$(eval $(call variant,$(BUILD)/fuzz,$(FUZZ_CC),$(FUZZ),test))
+
+archive = $(call say,AR,$@)$(newline)	$(Q)rm -f $@ && ar rcsD $@ $(filter %.o,$^)
+define newline
+
+
+endef
+
+$(BUILD)/libvmbus-core.a: $(CORE:%.c=$(BUILD)/obj/%.o)
+	$(archive)
+
+# The VMM links the host core and the ring, never the guest.
+$(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) \
+		$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(CORE_RING) $(CORE_HOST)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
+
+# What tests and fuzz targets link against: the linker takes from the archive what is used.
+LINKED := $(CORE) $(USER) $(HELPERS) $(filter-out vmm/main.c,$(VMM))
+$(BUILD)/asan/libtest.a: $(LINKED:%.c=$(BUILD)/asan/%.o)
+	$(archive)
+$(BUILD)/fuzz/libfuzz.a: $(LINKED:%.c=$(BUILD)/fuzz/%.o)
+	$(archive)
+$(BUILD)/obj/libbench.a: $(LINKED:%.c=$(BUILD)/obj/%.o)
+	$(archive)
+
+$(BUILD)/tests/%: $(BUILD)/asan/tests/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -luring
+$(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -luring
+$(BUILD)/fuzzers/%: $(BUILD)/fuzz/fuzz/%.o $(BUILD)/fuzz/libfuzz.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ) -fsanitize=fuzzer -pthread -o $@ $^ -luring
+$(BUILD)/benches/%: $(BUILD)/obj/bench/%.o $(BUILD)/obj/libbench.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
+
+unit-programs: $(TESTS:%=$(BUILD)/tests/%)
+fuzz-programs: $(FUZZERS:%=$(BUILD)/fuzzers/%)
+
+unit: unit-programs
+	@tests/run unit
+
+test: all unit-programs fuzz-programs | $(BUILD)/.setup-lint $(BUILD)/.setup-lab
+	@tests/run all
+
+fuzz: fuzz-programs
+	@tests/fuzz-one $(TARGET) $(SECONDS)
+
+bench: $(BENCHES:%=$(BUILD)/benches/%)
+	@for b in $(sort $^); do $$b || exit 1; done
+
+lint: $(BUILD)/libvmbus-core.a | $(BUILD)/.setup-lint
+	@tools/lint
+
+freestanding: | $(BUILD)/.setup-build
+	@CC='$(CC)' tools/freestanding $(CORE)
+
+modules: | $(BUILD)/.setup-modules $(BUILD)/.setup-lab
+	@V='$(V)' KDIR='$(KDIR)' tools/modules '$(KERNEL)'
+
+lint-modules: | $(BUILD)/.setup-modules $(BUILD)/.setup-lab
+	@V='$(V)' KDIR='$(KDIR)' tools/modules --check '$(KERNEL)'
+
+lab: $(BUILD)/openvmbus | $(BUILD)/.setup-lab
+	$(if $(filter ours,$(DRIVERS)),@V='$(V)' KDIR= tools/modules '$(KERNEL)')
+
+run: lab
+	@DRIVERS='$(DRIVERS)' KERNEL='$(KERNEL)' CPUS='$(CPUS)' MEMORY='$(MEMORY)' lab/make-run
+
+install: all
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib'
+	install -m 755 $(BUILD)/openvmbus '$(DESTDIR)$(PREFIX)/bin/'
+	install -m 644 $(BUILD)/libvmbus-core.a '$(DESTDIR)$(PREFIX)/lib/'
+	for d in base wire ring guest host; do \
+		install -d "$(DESTDIR)$(PREFIX)/include/openvmbus/$$d" && \
+		install -m 644 $$d/*.h "$(DESTDIR)$(PREFIX)/include/openvmbus/$$d/" || exit 1; \
+	done
+
+clean:
+	rm -rf $(addprefix $(BUILD)/,obj asan fuzz tests fuzzers benches modules cppcheck freestanding \
+		openvmbus libvmbus-core.a) $(BUILD)/.setup-*
+
+distclean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz -name '*.d' 2>/dev/null)

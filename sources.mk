@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The only list of core files. Plain assignments, because both the Makefile and ports/linux/Kbuild
+# include this file. Paths are relative to the root.
+
+CORE_RING = ring/ring.c
+CORE_GUEST = guest/connect.c guest/channel.c guest/gpadl.c guest/storage.c
+CORE_HOST = host/server.c host/channel.c host/gpadl.c host/storage.c host/scsi.c \
+	host/scsi_inquiry.c
