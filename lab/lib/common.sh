@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# What every lab script shares: where things are, how progress and failure are told, and a lock,
+# so that two scripts which need the same cached thing do not build it twice.
+#
+# Source it first:  . "$(dirname "$(readlink -f "$0")")/lib/common.sh"
+
+LAB=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+ROOT=$(dirname "$LAB")
+BUILD=${BUILD:-$ROOT/build}
+PROG=lab/$(basename "$0")
+export LAB ROOT BUILD PATH="$PATH:/usr/sbin:/sbin"
+
+say() { echo "$PROG: $*" >&2; }
+
+die() {
+	say "$*"
+	exit 2
+}
+
+# need COMMAND PACKAGE: one line that says what brings a missing program.
+need() {
+	command -v "$1" >/dev/null || die "$1 is missing; run: apt-get install $2"
+}
+
+# lock NAME: held until the script ends. Waiting is announced, because it can take minutes.
+lock() {
+	mkdir -p "$BUILD/locks"
+	exec {lock_fd}>"$BUILD/locks/$1"
+	flock -n "$lock_fd" && return
+	say "waiting for another $PROG to finish with $1"
+	flock "$lock_fd"
+}
+
+# newer TARGET FILE...: true when TARGET exists and no FILE is newer than it.
+newer() {
+	local target=$1 file
+	shift
+	[ -e "$target" ] || return 1
+	for file; do
+		[ "$file" -nt "$target" ] && return 1
+	done
+	return 0
+}
