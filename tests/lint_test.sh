@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The checks of tools/lint must find what they are there for: each is given a small tree without a
+# fault, which it must pass, and then the same tree with one fault, which it must name by file and
+# line.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+spdx='SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause'
+failed=0
+
+clean_tree() {
+	rm -rf "$scratch/tree"
+	mkdir -p "$scratch/tree"/{wire,guest,host,vmm,tools,ports/linux}
+	cd "$scratch/tree"
+	cp "$root/.clang-format" .
+	printf '/* %s */\n#include <stdint.h>\n' "$spdx" | tee wire/a.h guest/a.h >host/a.h
+	printf '/* %s */\n#include "guest/a.h"\n#include "wire/a.h"\n' "$spdx" >guest/a.c
+	printf '/* %s */\n#include <stdio.h>\n#include "host/a.h"\n' "$spdx" >vmm/a.c
+	printf '/* %s */\n#include "guest/a.h"\n' 'SPDX-License-Identifier: GPL-2.0-only' \
+		>ports/linux/a.c
+	printf '#!/bin/bash\n# %s\ntrue\n' "$spdx" >tools/a
+}
+
+# expect CHECK FILE:LINE FAULT... : CHECK passes the clean tree and names FILE:LINE after FAULT.
+expect() {
+	local check=$1 place=$2 name out
+	shift 2
+	name="${check}_finds_${place//[^a-z0-9]/_}"
+	clean_tree
+	if ! out=$("$root/tools/lint" "$check" 2>&1); then
+		printf 'not ok %s_passes_clean_tree\n%s\n' "$check" "${out//$'\n'/$'\n'# }"
+		failed=1
+		return
+	fi
+	"$@"
+	if out=$("$root/tools/lint" "$check" 2>&1) || [[ "$out" != *"$place"* ]]; then
+		printf 'not ok %s\n# %s\n' "$name" "${out//$'\n'/$'\n'# }"
+		failed=1
+	else
+		echo "ok $name"
+	fi
+}
+
+# shellcheck disable=SC2317 # expect calls it
+add() {
+	printf '%s\n' "$2" >>"$1"
+}
+
+expect includes guest/a.c:4 add guest/a.c '#include "host/a.h"'
+expect includes vmm/a.c:4 add vmm/a.c '#include "guest/a.h"'
+expect includes wire/a.h:3 add wire/a.h '#include "guest/a.h"'
+expect includes host/a.h:3 add host/a.h '#include <stdlib.h>'
+expect includes guest/a.c:4 add guest/a.c '#include "a.h"'
+expect includes ports/linux/a.c:3 add ports/linux/a.c '#include "host/a.h"'
+expect spdx tools/b:1 add tools/b '#!/bin/bash'
+expect spdx ports/linux/b.c:1 add ports/linux/b.c "/* $spdx */"
+expect spdx vmm/b.c:1 add vmm/b.c '/* SPDX-License-Identifier: GPL-2.0-only */'
+expect format vmm/a.c:4 add vmm/a.c 'int  main(void);'
+expect cppcheck vmm/a.c:7 add vmm/a.c $'int f(void)\n{\n\tint a[2];\n\treturn a[2];\n}'
+# shellcheck disable=SC2016 # the fault
+expect shellcheck 'tools/a line 4' add tools/a 'rm $1'
+exit $failed
