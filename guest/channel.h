@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A channel that the host offered, from OFFER to RELID_RELEASED. Read guest/connect.h first: its life
+ * story, ownership and context hold here.
+ */
+#ifndef GUEST_CHANNEL_H
+#define GUEST_CHANNEL_H
+
+#include "base/queue.h"
+#include "wire/vmbus.h"
+
+struct vmb_guest_connect;
+struct vmb_guest_gpadl;
+
+enum vmb_guest_channel_state {
+	VMB_GUEST_CHANNEL_CLOSED,
+	VMB_GUEST_CHANNEL_OPENING, /* OPEN under way */
+	VMB_GUEST_CHANNEL_OPEN,
+};
+
+struct vmb_guest_channel {
+	struct vmb_guest_connect *connect;
+	struct vmb_msg_offer offer; /* private copy */
+	uint32_t relid;
+	uint32_t connection_id; /* for HvCallSignalEvent */
+	bool dedicated; /* false: also set the interrupt page's bit */
+	bool rescinded;
+	enum vmb_guest_channel_state state;
+	uint32_t target_vp;
+	uint32_t wanted_vp; /* MODIFY_CHANNEL under way */
+	uint32_t gpadl_id;
+	uint32_t downstream_page;
+	uint8_t user[VMB_OPEN_USER_LEN];
+	struct vmb_link open_link;
+	struct vmb_link close_link;
+	struct vmb_link modify_link;
+	struct vmb_link release_link;
+	void *port; /* the caller's own */
+};
+
+/* Links ch (zeroed by the caller) into c under offer->relid. VMB_EBUSY: the relid is taken. */
+int vmb_guest_channel_add(struct vmb_guest_connect *c, struct vmb_guest_channel *ch,
+			  const struct vmb_msg_offer *offer);
+
+/* The channel with this relid, or NULL; relid may be anything. */
+struct vmb_guest_channel *vmb_guest_channel_find(struct vmb_guest_connect *c, uint32_t relid);
+
+/*
+ * Queues OPEN. gpadl: the established ring memory, which must belong to ch; downstream_page: pages of the upstream
+ * ring, control page included; target_vp: VP to interrupt or VMB_VP_NONE; user: user_len <= 120 bytes for the
+ * device, copied. VMB_EBUSY: not closed; VMB_ENODEV: rescinded; VMB_EINVAL.
+ */
+int vmb_guest_channel_open(struct vmb_guest_channel *ch, const struct vmb_guest_gpadl *gpadl,
+			   uint32_t downstream_page, uint32_t target_vp, const void *user,
+			   uint32_t user_len);
+
+/*
+ * Queues CLOSE. The caller has made sure that its interrupt path no longer touches the rings. There is no answer: the host
+ * lets go when the ring's GPADL is torn down. An OPEN that has not left is dropped. VMB_EBUSY: not open nor opening.
+ */
+int vmb_guest_channel_close(struct vmb_guest_channel *ch);
+
+/*
+ * Queues MODIFY_CHANNEL: interrupts go to target_vp from now on. From 5.3 the event MODIFY_RESULT follows; before,
+ * nothing does, and the old VP must stay served. VMB_EOPNOTSUPP below 4.1; VMB_EBUSY: not open or one is under way.
+ */
+int vmb_guest_channel_modify(struct vmb_guest_channel *ch, uint32_t target_vp);
+
+/*
+ * The last word on a rescinded channel: queues RELID_RELEASED. The relid is free for a new offer at once when the
+ * message has left; ch belongs to the engine until then: see vmb_guest_channel_gone(). VMB_EBUSY: not rescinded or
+ * not closed.
+ */
+int vmb_guest_channel_release(struct vmb_guest_channel *ch);
+
+/* True when the engine holds no reference to ch any more. */
+bool vmb_guest_channel_gone(const struct vmb_guest_channel *ch);
+
+/* Unlinks ch without a word to the host: for teardown after UNLOADED or when giving up. */
+void vmb_guest_channel_remove(struct vmb_guest_channel *ch);
+
+#endif

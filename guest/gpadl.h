@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * GPADL: a list of guest pages that the host maps, sent in one message or many. Read guest/connect.h first.
+ */
+#ifndef GUEST_GPADL_H
+#define GUEST_GPADL_H
+
+#include "base/queue.h"
+#include "wire/vmbus.h"
+
+struct vmb_guest_connect;
+struct vmb_guest_channel;
+
+enum vmb_guest_gpadl_state {
+	VMB_GUEST_GPADL_NONE,
+	VMB_GUEST_GPADL_SENDING, /* HEADER and BODY messages are leaving */
+	VMB_GUEST_GPADL_WAITING, /* for GPADL_CREATED */
+	VMB_GUEST_GPADL_READY,
+	VMB_GUEST_GPADL_TEARING, /* for GPADL_TORNDOWN */
+};
+
+struct vmb_guest_gpadl {
+	struct vmb_guest_gpadl *next;
+	struct vmb_guest_channel *channel;
+	uint32_t id;
+	enum vmb_guest_gpadl_state state;
+	uint32_t byte_count;
+	uint32_t byte_offset;
+	const uint64_t *pfns; /* the caller's; must stay until the state leaves SENDING and WAITING */
+	uint32_t pfn_count;
+	uint32_t sent_count; /* qwords of the range list that have left */
+	uint32_t built_count; /* qwords in the message being sent */
+	uint32_t body_number;
+	struct vmb_link link;
+	void *port; /* the caller's own */
+};
+
+/*
+ * Queues GPADL_HEADER and as many GPADL_BODY as it takes, for one range of byte_count bytes that starts byte_offset
+ * (0..4095) bytes into pfns[0]. gpadl is zeroed by the caller. Event GPADL_CREATED follows, with status; or, after
+ * RESCIND, with failure by the host. At most 8190 pages. VMB_EINVAL: counts disagree; VMB_EOVERFLOW: too many pages;
+ * VMB_ENODEV: rescinded.
+ */
+int vmb_guest_gpadl_establish(struct vmb_guest_channel *ch, struct vmb_guest_gpadl *gpadl,
+			      const uint64_t *pfns, uint32_t pfn_count, uint32_t byte_count,
+			      uint32_t byte_offset);
+
+/* Queues GPADL_TEARDOWN; event GPADL_TORNDOWN follows, also on a rescinded channel. VMB_EBUSY: not READY. */
+int vmb_guest_gpadl_teardown(struct vmb_guest_gpadl *gpadl);
+
+/* Unlinks without a word to the host: after UNLOADED, or when giving up (the memory must then be leaked). */
+void vmb_guest_gpadl_forget(struct vmb_guest_gpadl *gpadl);
+
+#endif

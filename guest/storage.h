@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The guest's side of the storage protocol: packet payloads in and out. It does not know the channel: the port
+ * moves payloads through a ring and gives page frame numbers.
+ *
+ * Life story:
+ *
+ *   vmb_guest_storage_init(s, slots, slot_count, &config);
+ *   vmb_guest_storage_start(s);                    the handshake, one packet outstanding at a time
+ *   while ((out = vmb_guest_storage_output(s)))    write it to the ring (in-band, completion requested),
+ *           vmb_guest_storage_output_done(s);
+ *   for each packet read from the ring:
+ *     vmb_guest_storage_input(s, type, transaction_id, payload, len, &event)
+ *       READY      version, max_transfer_len are settled: scan for disks
+ *       FAILED     the host refused the handshake
+ *       COMPLETED  a request ended: event.cookie, status, sense
+ *       RESCAN     disks came, went or changed
+ *       RESET_DONE
+ *   I/O: vmb_guest_storage_submit() fills a packet; write it to the ring; if the ring refuses it,
+ *        vmb_guest_storage_cancel() takes the slot back.
+ *   A request whose time is up: vmb_guest_storage_abandon(): the port answers its OS, the slot stays taken
+ *   until the host completes it or the channel is closed (vmb_guest_storage_fail_all), because the host may still move data.
+ *
+ * Context: submit, cancel and abandon for different slots may run at the same time; input runs on one caller at a time;
+ * a slot's own calls never race with each other except abandon against input, which the slot's state
+ * word settles: exactly one of them wins. Handshake functions: one caller.
+ * Source: protocol reference, storage sections 2 to 8 and 16.
+ */
+#ifndef GUEST_STORAGE_H
+#define GUEST_STORAGE_H
+
+#include "wire/ring.h"
+#include "wire/storage.h"
+
+enum vmb_guest_storage_state {
+	VMB_GUEST_STORAGE_IDLE,
+	VMB_GUEST_STORAGE_BEGIN,
+	VMB_GUEST_STORAGE_VERSION,
+	VMB_GUEST_STORAGE_PROPERTIES,
+	VMB_GUEST_STORAGE_END,
+	VMB_GUEST_STORAGE_READY,
+	VMB_GUEST_STORAGE_FAILED,
+};
+
+/* One request that the host may hold. Index = the caller's tag. */
+struct vmb_guest_storage_slot {
+	uint32_t state; /* free, in flight, abandoned; changed by compare-and-swap */
+	uint32_t generation; /* makes ids of one slot differ, so that a duplicate is refused */
+	void *cookie;
+	uint32_t data_len;
+	uint8_t sense_len;
+};
+
+struct vmb_guest_storage_config {
+	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
+	uint16_t version_min; /* 0 = oldest */
+};
+
+struct vmb_guest_storage_counters {
+	uint64_t completed;
+	uint64_t forged; /* completions whose id is no request in flight: refused */
+	uint64_t malformed; /* too short, wrong operation */
+	uint64_t events;
+};
+
+struct vmb_guest_storage_output {
+	uint64_t transaction_id;
+	uint32_t payload_len; /* bytes of packet to send */
+	struct vmb_stor_packet packet;
+};
+
+struct vmb_guest_storage {
+	struct vmb_guest_storage_config config;
+	enum vmb_guest_storage_state state;
+	uint16_t version;
+	uint32_t version_step;
+	uint32_t packet_len; /* 48 or 64 */
+	uint16_t srb_len;
+	uint8_t sense_len;
+	uint32_t max_transfer_len; /* bytes, a multiple of 4096 */
+	uint16_t max_sub_channel_count; /* 0 unless multi-channel is allowed */
+	bool awaiting; /* a control packet is with the host */
+	bool output_waiting; /* out is to be sent */
+	struct vmb_guest_storage_output out;
+	bool reset_waiting; /* RESET_BUS to be sent */
+	bool reset_awaiting; /* RESET_BUS is with the host */
+	struct vmb_guest_storage_slot *slots;
+	uint32_t slot_count;
+	struct vmb_guest_storage_counters counters;
+};
+
+struct vmb_guest_storage_request {
+	void *cookie; /* returned with the completion */
+	uint8_t path_id, target_id, lun;
+	uint8_t cdb_len; /* 1..16 */
+	uint8_t cdb[VMB_STOR_CDB_LEN_MAX];
+	uint8_t direction; /* enum vmb_stor_direction */
+	uint32_t data_len; /* bytes; <= max_transfer_len */
+	uint32_t data_offset; /* 0..4095, into the first page */
+	uint32_t timeout_s;
+};
+
+/* What to write into the ring: type, transaction id, header (gpa then the page frame numbers) and payload. */
+struct vmb_guest_storage_packet {
+	uint16_t type; /* VMB_PKT_GPA_DIRECT with data, else VMB_PKT_INBAND */
+	uint64_t transaction_id;
+	struct {
+		struct vmb_pkt_gpa_direct direct;
+		struct vmb_gpa_range range;
+	} VMB_PACKED gpa; /* 16 bytes, followed by pfn_count page frame numbers */
+	uint32_t pfn_count; /* ceil((data_offset + data_len) / 4096) */
+	uint32_t payload_len;
+	struct vmb_stor_packet payload;
+};
+
+enum vmb_guest_storage_event_type {
+	VMB_GUEST_STORAGE_NOTHING,
+	VMB_GUEST_STORAGE_IS_READY,
+	VMB_GUEST_STORAGE_HAS_FAILED,
+	VMB_GUEST_STORAGE_COMPLETED,
+	VMB_GUEST_STORAGE_RESCAN,
+	VMB_GUEST_STORAGE_RESET_DONE,
+};
+
+struct vmb_guest_storage_event {
+	enum vmb_guest_storage_event_type type;
+	void *cookie; /* COMPLETED; NULL when the request was abandoned: only the slot came free */
+	uint32_t slot;
+	uint8_t srb_status; /* low six bits: enum vmb_srb_status */
+	uint8_t scsi_status;
+	bool capacity_changed; /* sense says so: rescan */
+	uint32_t data_len; /* bytes moved, never more than asked */
+	uint8_t sense_len; /* 0 unless the sense data is valid */
+	uint8_t sense[VMB_STOR_SENSE_LEN];
+};
+
+/* slots: the caller's array, slot_count long, zeroed. VMB_EINVAL: no slots, unknown version bound. */
+int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage_slot *slots,
+			   uint32_t slot_count, const struct vmb_guest_storage_config *config);
+
+/* Begins the handshake. VMB_EBUSY unless idle. */
+int vmb_guest_storage_start(struct vmb_guest_storage *s);
+
+/* The control packet to send next, or NULL; in-band with completion requested. Valid until _output_done. */
+const struct vmb_guest_storage_output *vmb_guest_storage_output(struct vmb_guest_storage *s);
+void vmb_guest_storage_output_done(struct vmb_guest_storage *s);
+
+/* Queues RESET_BUS; RESET_DONE follows. VMB_EBUSY: one is under way, or not ready. */
+int vmb_guest_storage_reset(struct vmb_guest_storage *s);
+
+/*
+ * Takes slot and fills packet. VMB_EBUSY: the slot is taken (in flight or abandoned), or not READY; VMB_EINVAL: slot, cdb_len,
+ * direction without data or data without direction, offset; VMB_EOVERFLOW: data_len > max_transfer_len.
+ */
+int vmb_guest_storage_submit(struct vmb_guest_storage *s, uint32_t slot,
+			     const struct vmb_guest_storage_request *request,
+			     struct vmb_guest_storage_packet *packet);
+
+/* The ring took it not: the slot is free again. */
+void vmb_guest_storage_cancel(struct vmb_guest_storage *s, uint32_t slot);
+
+/* True: the request is given up, its completion will come with a NULL cookie. False: it completed just now. */
+bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot);
+
+/*
+ * One packet from the ring: type and transaction id from its validated descriptor, payload a private copy of len bytes.
+ * 0: event; VMB_EPROTO: refused and counted (forged, duplicate, malformed): nothing changed. The channel may go on.
+ */
+int vmb_guest_storage_input(struct vmb_guest_storage *s, uint16_t type, uint64_t transaction_id,
+			    const void *payload, uint32_t len,
+			    struct vmb_guest_storage_event *event);
+
+/*
+ * After the channel is closed and torn down: the next slot that was still taken, as a COMPLETED event with srb_status
+ * NO_DEVICE, freeing it. VMB_EAGAIN: none is left.
+ */
+int vmb_guest_storage_fail_next(struct vmb_guest_storage *s, struct vmb_guest_storage_event *event);
+
+#endif

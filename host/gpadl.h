@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A GPADL at the host: guest pages that the guest has lent. Read host/server.h first.
+ */
+#ifndef HOST_GPADL_H
+#define HOST_GPADL_H
+
+#include "base/queue.h"
+#include "wire/vmbus.h"
+
+struct vmb_host_server;
+struct vmb_host_channel;
+
+enum vmb_host_gpadl_state {
+	VMB_HOST_GPADL_ASSEMBLING, /* parts are still to come */
+	VMB_HOST_GPADL_READY,
+	VMB_HOST_GPADL_TEARING, /* torn down by the guest while still used */
+	VMB_HOST_GPADL_RELEASED,
+};
+
+struct vmb_host_gpadl {
+	void *port; /* the caller's own */
+
+	/* the server's */
+	struct vmb_host_gpadl *next;
+	struct vmb_host_server *server;
+	struct vmb_host_channel *channel;
+	uint32_t id;
+	enum vmb_host_gpadl_state state;
+	uint32_t use_count; /* an open channel's ring, or vmb_host_gpadl_get */
+	uint64_t *ranges; /* the supplied memory: the range list as it was sent, private, validated when READY */
+	uint32_t ranges_len; /* bytes of it */
+	uint32_t filled_len;
+	uint32_t range_count;
+	uint32_t status; /* of GPADL_CREATED */
+	struct vmb_link created_link, torndown_link; /* messages */
+	struct vmb_link released_event;
+};
+
+/* One range of a READY GPADL. */
+struct vmb_host_gpadl_range {
+	uint32_t byte_count;
+	uint32_t byte_offset;
+	const uint64_t *pfns;
+	uint32_t pfn_count;
+};
+
+/*
+ * Answers a GPADL_WANTED event: gpadl (zeroed by the caller, but for port) and memory for event.ranges_len bytes,
+ * 8-byte aligned; both lent until GPADL_RELEASED. gpadl NULL: no memory, the guest gets a failure.
+ */
+void vmb_host_gpadl_supply(struct vmb_host_server *s, struct vmb_host_gpadl *gpadl,
+			   uint64_t *ranges);
+
+/* The READY GPADL of this channel with this id, or NULL. */
+struct vmb_host_gpadl *vmb_host_gpadl_find(struct vmb_host_channel *ch, uint32_t id);
+
+/* Keeps a READY GPADL's pages lent while a device uses them, and lets go. */
+void vmb_host_gpadl_get(struct vmb_host_gpadl *gpadl);
+void vmb_host_gpadl_put(struct vmb_host_gpadl *gpadl);
+
+/* Range number index (from 0) of a READY GPADL. False: there is none. */
+bool vmb_host_gpadl_range(const struct vmb_host_gpadl *gpadl, uint32_t index,
+			  struct vmb_host_gpadl_range *range);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The host's side of the storage protocol: one struct vmb_host_storage is one SCSI controller. Packet payloads in, steps
+ * and completions out. It does not know the channel: the port reads the ring, checks nothing but the framing, and moves
+ * the guest's data.
+ *
+ * Life story:
+ *
+ *   vmb_host_storage_init(s, &config); s->bus.luns[n] = ...
+ *   vmb_host_storage_reset(s) at every OPEN of the channel
+ *   for each packet of the ring, with a free struct vmb_host_storage_io (the port bounds how many there are, so that every
+ *   completion fits the ring):
+ *     step = vmb_host_storage_input(s, io, &packet)
+ *       < 0 (VMB_EPROTO)            the guest broke the protocol: stop serving this channel
+ *       VMB_HOST_STORAGE_REPLY      copy io->task.data_len bytes of io->task.data to the guest's pages (if any), then send
+ *                                   io->reply (io->reply_len bytes) as completion of io->transaction_id
+ *       VMB_HOST_STORAGE_WANT_DATA  copy io->task.want_len bytes from the guest's pages to io->task.data;
+ *                                   step = vmb_host_storage_data(s, io)
+ *       VMB_HOST_STORAGE_DO         do io->task.op; vmb_host_storage_done(s, io, error): then REPLY
+ *       VMB_HOST_STORAGE_NOTHING    no answer is due
+ *   events: while (vmb_host_storage_event(s, &packet, &len)) send it in-band, transaction id 0, no completion
+ *
+ * Context: one caller at a time for a controller; the backend operation itself runs anywhere.
+ * Source: protocol reference, storage sections 2 to 8 and 16.
+ */
+#ifndef HOST_STORAGE_H
+#define HOST_STORAGE_H
+
+#include "host/scsi.h"
+#include "wire/ring.h"
+#include "wire/storage.h"
+
+#define VMB_HOST_STORAGE_TRANSFER_MIN (256u << 10)
+
+enum vmb_host_storage_state {
+	VMB_HOST_STORAGE_BEGIN, /* nothing but BEGIN_INITIALIZATION */
+	VMB_HOST_STORAGE_BEGAN,
+	VMB_HOST_STORAGE_VERSIONED,
+	VMB_HOST_STORAGE_PROPERTIED,
+	VMB_HOST_STORAGE_READY,
+};
+
+enum vmb_host_storage_step {
+	VMB_HOST_STORAGE_NOTHING,
+	VMB_HOST_STORAGE_REPLY,
+	VMB_HOST_STORAGE_WANT_DATA,
+	VMB_HOST_STORAGE_DO, /* the backend operation in io->task */
+};
+
+struct vmb_host_storage_config {
+	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
+	uint32_t max_transfer_len; /* bytes; 0 = 1 MiB; a multiple of 4096, >= VMB_HOST_STORAGE_TRANSFER_MIN */
+	uint16_t max_sub_channel_count; /* 0 = one channel */
+};
+
+struct vmb_host_storage_counters {
+	uint64_t requests;
+	uint64_t refused; /* answered with an error for being no good */
+	uint64_t broken; /* VMB_EPROTO */
+};
+
+struct vmb_host_storage {
+	struct vmb_host_storage_config config;
+	struct vmb_host_scsi_bus bus;
+	enum vmb_host_storage_state state;
+	uint16_t version; /* negotiated */
+	bool enumerate_waiting;
+	uint16_t sub_channel_wanted; /* what CREATE_SUB_CHANNELS asked for; the port offers them */
+	struct vmb_host_storage_counters counters;
+};
+
+/* A packet as the port read it: descriptor validated by the ring, payload a private copy. */
+struct vmb_host_storage_packet {
+	uint16_t type; /* enum vmb_pkt_type */
+	uint16_t flags; /* VMB_PKT_FLAG_* */
+	uint64_t transaction_id;
+	const void *payload;
+	uint32_t payload_len; /* bytes */
+	uint32_t range_count; /* GPA-direct: as announced */
+	struct vmb_gpa_range range; /* the first one */
+	uint32_t pfn_count; /* page frame numbers that came with it and that the port found inside RAM */
+};
+
+/* One request under way. The port embeds it in its own, with the pages. */
+struct vmb_host_storage_io {
+	uint64_t transaction_id;
+	uint32_t reply_len;
+	struct vmb_stor_packet reply;
+	struct vmb_host_scsi_task task;
+};
+
+/* config is copied; bus is emptied. VMB_EINVAL: a bound that is not kept. */
+int vmb_host_storage_init(struct vmb_host_storage *s, const struct vmb_host_storage_config *config);
+
+/* The channel was opened: the handshake begins anew. Units keep their state. */
+void vmb_host_storage_reset(struct vmb_host_storage *s);
+
+/* A step (enum vmb_host_storage_step) or VMB_EPROTO. */
+int vmb_host_storage_input(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			   const struct vmb_host_storage_packet *packet);
+int vmb_host_storage_data(struct vmb_host_storage *s, struct vmb_host_storage_io *io);
+int vmb_host_storage_done(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			  enum vmb_host_scsi_error error);
+
+/* A unit came or went: tells the guest when it may be told. */
+void vmb_host_storage_attach(struct vmb_host_storage *s, uint32_t lun,
+			     struct vmb_host_scsi_lun *unit);
+void vmb_host_storage_detach(struct vmb_host_storage *s, uint32_t lun);
+/* unit->block_count changed. */
+void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun);
+
+/* The next unsolicited packet, *len bytes of *packet. False: none. */
+bool vmb_host_storage_event(struct vmb_host_storage *s, struct vmb_stor_packet *packet,
+			    uint32_t *len);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The ring buffer, used by guest and host alike: shared memory in, bytes moved, "must signal" out.
+ *
+ * Life of a channel's two rings, at either end:
+ *
+ *   vmb_ring_writer_init(&tx, ...);  vmb_ring_reader_init(&rx, ...);
+ *
+ *   send:     vmb_ring_write() any number of packets, then vmb_ring_commit() once; when it answers true,
+ *             signal the peer. VMB_EAGAIN from vmb_ring_write() means no room: commit what was written, then
+ *             vmb_ring_wait_room(); if that answers VMB_EAGAIN too the peer will signal when there is room
+ *             (if it promised to, vmb_ring_peer_signals_room(); else poll).
+ *   receive:  on a doorbell, vmb_ring_mask(); then vmb_ring_read(), vmb_ring_copy(), vmb_ring_next() until
+ *             VMB_EAGAIN; vmb_ring_release() (true: signal the peer); vmb_ring_unmask() (true: more came
+ *             meanwhile, start again). A doorbell means "look at both rings".
+ *
+ * Shared memory is never trusted: each end keeps its own index in private memory and overwrites the
+ * shared copy; the peer's index is loaded once a step and validated; descriptors are copied before they are
+ * validated. A violation makes the ring broken: every later call answers VMB_EPROTO (or false).
+ *
+ * Context: a writer and a reader are each used by one caller at a time (the port serialises); the writer and
+ * the reader of one channel are independent. Nothing here waits.
+ * Source: protocol reference, vmbus section 5; the letters P, B and C in ring.c are that section's.
+ */
+#ifndef RING_RING_H
+#define RING_RING_H
+
+#include "wire/ring.h"
+
+/* What it did, for statistics and for tests of the signalling policy. */
+struct vmb_ring_counters {
+	uint64_t packets;
+	uint64_t bytes; /* ring space, framing included */
+	uint64_t signals; /* "must signal" answers */
+	uint64_t full; /* writer: vmb_ring_write answered VMB_EAGAIN; reader: unused */
+};
+
+struct vmb_ring_writer {
+	struct vmb_ring_control *control; /* shared */
+	uint8_t *data; /* shared */
+	uint32_t data_len;
+	uint32_t write_index; /* next byte to write; the truth, the shared one is a copy */
+	uint32_t commit_index; /* what was last published */
+	uint32_t pending_len; /* what stands in pending_send_size, 0 = nothing */
+	bool broken;
+	struct vmb_ring_counters counters;
+};
+
+struct vmb_ring_reader {
+	struct vmb_ring_control *control; /* shared */
+	const uint8_t *data; /* shared */
+	uint32_t data_len;
+	uint32_t read_index; /* next byte to read; the truth */
+	uint32_t release_index; /* what was last published */
+	uint32_t write_index; /* the peer's, as last loaded */
+	bool broken;
+	struct vmb_ring_counters counters;
+};
+
+/* A piece of a packet to be gathered; base is the caller's private memory. */
+struct vmb_ring_part {
+	const void *base;
+	uint32_t len; /* bytes */
+};
+
+struct vmb_ring_packet {
+	uint16_t type; /* enum vmb_pkt_type */
+	uint16_t flags; /* VMB_PKT_FLAG_* */
+	uint64_t transaction_id;
+	const struct vmb_ring_part
+		*header; /* extra header after the descriptor; total a multiple of 8 */
+	uint32_t header_count; /* parts, may be 0 */
+	const struct vmb_ring_part *payload; /* any total length; padded to 8 with zeroes */
+	uint32_t payload_count;
+};
+
+/* A received packet's descriptor, copied and validated. Offsets are from the packet's first byte. */
+struct vmb_ring_received {
+	uint16_t type;
+	uint16_t flags;
+	uint64_t transaction_id;
+	uint32_t header_len; /* bytes between the 16-byte descriptor and the payload */
+	uint32_t payload_len; /* bytes, padding included: the device protocol carries the real length */
+	uint32_t start; /* ring offset; vmb_ring_copy's business */
+};
+
+/*
+ * control and data: the ring's shared memory, mapped so that data is contiguous; they stay the caller's and
+ * must outlive the ring. data_len: bytes, a multiple of 4096, at least 4096.
+ * fresh: true for the end that made the ring: indices, mask and pending size are set to 0. False for the end
+ * that attaches to a ring (a host at OPEN): the indices that stand there are adopted once they prove valid.
+ * The writer sets the feature bit in either case.
+ * 0, VMB_EINVAL (length), VMB_EPROTO (an index in shared memory is no index).
+ */
+int vmb_ring_writer_init(struct vmb_ring_writer *w, void *control, void *data, uint32_t data_len,
+			 bool fresh);
+int vmb_ring_reader_init(struct vmb_ring_reader *r, void *control, const void *data,
+			 uint32_t data_len, bool fresh);
+
+/* Bytes of ring that a packet takes, footer included; header_len a multiple of 8. 0 if it cannot be framed. */
+uint32_t vmb_ring_packet_len(uint32_t header_len, uint32_t payload_len);
+
+/* The longest packet (as vmb_ring_packet_len counts) that a ring of data_len can ever take. */
+uint32_t vmb_ring_packet_len_max(uint32_t data_len);
+
+/*
+ * Copies a packet into the ring behind what was written before; the peer does not see it until
+ * vmb_ring_commit(). 0; VMB_EAGAIN: no room, nothing written; VMB_EOVERFLOW: it can never fit;
+ * VMB_EINVAL: header not a multiple of 8; VMB_EPROTO: broken.
+ */
+int vmb_ring_write(struct vmb_ring_writer *w, const struct vmb_ring_packet *packet);
+
+/* Publishes all that was written. True: the peer must be signalled (the ring was empty and it wants to know). */
+bool vmb_ring_commit(struct vmb_ring_writer *w);
+
+/*
+ * Asks the peer to signal when len bytes of ring (vmb_ring_packet_len) are free, and looks once more.
+ * Commit first: what was not published cannot be consumed. 0: there is room now, nothing was left behind;
+ * VMB_EAGAIN: the wish stands until vmb_ring_write() succeeds or vmb_ring_wait_cancel();
+ * VMB_EOVERFLOW, VMB_EPROTO as above.
+ */
+int vmb_ring_wait_room(struct vmb_ring_writer *w, uint32_t len);
+void vmb_ring_wait_cancel(struct vmb_ring_writer *w);
+
+/* Bytes free now, for back-pressure decisions; 0 when broken. */
+uint32_t vmb_ring_room(struct vmb_ring_writer *w);
+
+/*
+ * The next packet's descriptor. 0; VMB_EAGAIN: the ring is empty; VMB_EPROTO: broken (bad index or descriptor).
+ * Calling it again without vmb_ring_next() answers the same packet.
+ */
+int vmb_ring_read(struct vmb_ring_reader *r, struct vmb_ring_received *packet);
+
+/*
+ * Copies len bytes of the packet that vmb_ring_read() answered, from offset (bytes from the descriptor's first
+ * byte; the extra header is at 16, the payload at 16 + header_len) into dst. False: outside the packet, nothing copied.
+ * Copy each byte once, then judge the copy.
+ */
+bool vmb_ring_copy(const struct vmb_ring_reader *r, const struct vmb_ring_received *packet,
+		   uint32_t offset, void *dst, uint32_t len);
+
+/* Steps over the packet. Its bytes stay in the ring until vmb_ring_release(). */
+void vmb_ring_next(struct vmb_ring_reader *r, const struct vmb_ring_received *packet);
+
+/* Gives the space of all packets stepped over back to the writer. True: it waits for room, signal it. */
+bool vmb_ring_release(struct vmb_ring_reader *r);
+
+/* No empty->non-empty signals from now on. */
+void vmb_ring_mask(struct vmb_ring_reader *r);
+
+/* Signals again, please. True: something stands in the ring that was not signalled: mask and read on. */
+bool vmb_ring_unmask(struct vmb_ring_reader *r);
+
+/*
+ * Whether the peer that reads tx_ring has promised to signal on pending_send_size. The promise stands in the
+ * other ring, the one that it produces: pass this end's reader.
+ */
+bool vmb_ring_peer_signals_room(const struct vmb_ring_reader *r);
+
+#endif
