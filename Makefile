@@ -30,7 +30,7 @@ endif
 say   = @printf '  %-7s %s\n' $(1) $(2)
 
 WARN     := -std=c11 -Wall -Wextra -Werror
-CPPFLAGS += -I. -D_GNU_SOURCE -DVMB_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -D_GNU_SOURCE -DOPENVMBUS_VERSION='"$(VERSION)"'
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link
 
