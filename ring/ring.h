@@ -12,7 +12,8 @@
  *             (if it promised to, vmb_ring_peer_signals_room(); else poll).
  *   receive:  on a doorbell, vmb_ring_mask(); then vmb_ring_read(), vmb_ring_copy(), vmb_ring_next() until
  *             VMB_EAGAIN; vmb_ring_release() (true: signal the peer); vmb_ring_unmask() (true: more came
- *             meanwhile, start again). A doorbell means "look at both rings".
+ *             meanwhile, start again). In this order: a reader that unmasks before it has released hides the
+ *             empty ring from the writer and sleeps for ever. A doorbell means "look at both rings".
  *
  * Shared memory is never trusted: each end keeps its own index in private memory and overwrites the
  * shared copy; the peer's index is loaded once a step and validated; descriptors are copied before they are
@@ -86,7 +87,8 @@ struct vmb_ring_received {
 
 /*
  * control and data: the ring's shared memory, mapped so that data is contiguous; they stay the caller's and
- * must outlive the ring. data_len: bytes, a multiple of 4096, at least 4096.
+ * must outlive the ring. data_len: bytes, a multiple of 8, at least 40 (one bare packet). The protocol knows
+ * whole pages only: who takes a length from a peer checks that; the ring's own arithmetic does not need it.
  * fresh: true for the end that made the ring: indices, mask and pending size are set to 0. False for the end
  * that attaches to a ring (a host at OPEN): the indices that stand there are adopted once they prove valid.
  * The writer sets the feature bit in either case.
@@ -117,7 +119,7 @@ bool vmb_ring_commit(struct vmb_ring_writer *w);
  * Asks the peer to signal when len bytes of ring (vmb_ring_packet_len) are free, and looks once more.
  * Commit first: what was not published cannot be consumed. 0: there is room now, nothing was left behind;
  * VMB_EAGAIN: the wish stands until vmb_ring_write() succeeds or vmb_ring_wait_cancel();
- * VMB_EOVERFLOW, VMB_EPROTO as above.
+ * VMB_EINVAL: something written waits for its commit; VMB_EOVERFLOW, VMB_EPROTO as above.
  */
 int vmb_ring_wait_room(struct vmb_ring_writer *w, uint32_t len);
 void vmb_ring_wait_cancel(struct vmb_ring_writer *w);
