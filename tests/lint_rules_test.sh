@@ -24,11 +24,10 @@ clean_tree() {
 	printf '#!/bin/bash\n# %s\ntrue\n' "$spdx" >tools/a
 }
 
-# expect CHECK FILE:LINE FAULT... : CHECK passes the clean tree and names FILE:LINE after FAULT.
+# expect NAME CHECK FILE:LINE FAULT... : CHECK passes the clean tree and names FILE:LINE after FAULT.
 expect() {
-	local check=$1 place=$2 name out
-	shift 2
-	name="${check}_finds_${place//[^a-z0-9]/_}"
+	local name=$1 check=$2 place=$3 out
+	shift 3
 	clean_tree
 	if ! out=$("$root/tools/lint" "$check" 2>&1); then
 		printf 'not ok %s_passes_clean_tree\n%s\n' "$check" "${out//$'\n'/$'\n'# }"
@@ -49,17 +48,20 @@ add() {
 	printf '%s\n' "$2" >>"$1"
 }
 
-expect includes guest/a.c:4 add guest/a.c '#include "host/a.h"'
-expect includes vmm/a.c:4 add vmm/a.c '#include "guest/a.h"'
-expect includes wire/a.h:3 add wire/a.h '#include "guest/a.h"'
-expect includes host/a.h:3 add host/a.h '#include <stdlib.h>'
-expect includes guest/a.c:4 add guest/a.c '#include "a.h"'
-expect includes ports/linux/a.c:3 add ports/linux/a.c '#include "host/a.h"'
-expect spdx tools/b:1 add tools/b '#!/bin/bash'
-expect spdx ports/linux/b.c:1 add ports/linux/b.c "/* $spdx */"
-expect spdx vmm/b.c:1 add vmm/b.c '/* SPDX-License-Identifier: GPL-2.0-only */'
-expect format vmm/a.c:4 add vmm/a.c 'int  main(void);'
-expect cppcheck vmm/a.c:7 add vmm/a.c $'int f(void)\n{\n\tint a[2];\n\treturn a[2];\n}'
+expect guest_including_host_is_found includes guest/a.c:4 add guest/a.c '#include "host/a.h"'
+expect vmm_including_guest_is_found includes vmm/a.c:4 add vmm/a.c '#include "guest/a.h"'
+expect wire_including_guest_is_found includes wire/a.h:3 add wire/a.h '#include "guest/a.h"'
+expect system_header_in_core_is_found includes host/a.h:3 add host/a.h '#include <stdlib.h>'
+expect include_without_layer_is_found includes guest/a.c:4 add guest/a.c '#include "a.h"'
+expect linux_including_host_is_found includes ports/linux/a.c:3 add ports/linux/a.c \
+	'#include "host/a.h"'
+expect missing_licence_is_found spdx tools/b:1 add tools/b '#!/bin/bash'
+expect wrong_licence_of_port_is_found spdx ports/linux/b.c:1 add ports/linux/b.c "/* $spdx */"
+expect wrong_licence_is_found spdx vmm/b.c:1 add vmm/b.c \
+	'/* SPDX-License-Identifier: GPL-2.0-only */'
+expect wrong_format_is_found format vmm/a.c:4 add vmm/a.c 'int  main(void);'
+expect out_of_bounds_read_is_found cppcheck vmm/a.c:7 add vmm/a.c \
+	$'int f(void)\n{\n\tint a[2];\n\treturn a[2];\n}'
 # shellcheck disable=SC2016 # the fault
-expect shellcheck 'tools/a line 4' add tools/a 'rm $1'
+expect unquoted_variable_is_found shellcheck 'tools/a line 4' add tools/a 'rm $1'
 exit $failed
