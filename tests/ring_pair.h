@@ -113,4 +113,11 @@ static inline void place(struct pair *p, uint32_t data_len, uint32_t at)
 	assert_int_equal(vmb_ring_reader_init(&p->r, &p->control, p->data, data_len, false), 0);
 }
 
+static inline void fill_ring(struct pair *p)
+{
+	while (!send(p, VMB_PKT_INBAND, 1, 0, 8))
+		;
+	vmb_ring_commit(&p->w);
+}
+
 #endif

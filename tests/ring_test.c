@@ -326,13 +326,6 @@ static void test_any_nonzero_mask_silences(void **state)
 	assert_false(vmb_ring_commit(&p->w));
 }
 
-static void fill_ring(struct pair *p)
-{
-	while (!send(p, VMB_PKT_INBAND, 1, 0, 8))
-		;
-	vmb_ring_commit(&p->w);
-}
-
 static void test_wish_for_room_signals_exactly_when_it_becomes_enough(void **state)
 {
 	struct pair *p = *state; /* 128 bytes: three packets of 32 fit */
