@@ -49,7 +49,7 @@ vpath %_test.c tests tests/regress
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all help run test unit unit-programs fuzz fuzz-programs bench lint lint-modules modules \
-	freestanding install clean lab FORCE
+	freestanding nest install clean distclean FORCE
 
 all: $(BUILD)/libvmbus-core.a $(if $(VMM),$(BUILD)/openvmbus)
 
@@ -65,8 +65,10 @@ help:
 	@echo 'make lint            format, include rule, licences, cppcheck, shellcheck, symbols'
 	@echo 'make lint-modules    sparse on the kernel modules [KERNEL=6.1|6.12|RELEASE | KDIR=HEADERS]'
 	@echo 'make freestanding    the core needs memcpy, memset, memcmp, memmove and nothing else'
+	@echo 'make nest            what machines without /dev/kvm need to run a guest (make run does it)'
 	@echo 'make install         [PREFIX=/usr/local] [DESTDIR=]'
-	@echo 'make clean           remove what was compiled; kernels and images stay (distclean: all)'
+	@echo 'make clean           remove what was compiled; kernels and images stay'
+	@echo 'make distclean       remove all of build/'
 	@echo 'V=1 shows commands; CC, CFLAGS, LDFLAGS as usual; NO_INSTALL=1 installs no package'
 
 # Packages. A stamp per group, renewed when the lists change.
@@ -160,10 +162,12 @@ modules: | $(BUILD)/.setup-modules $(BUILD)/.setup-lab
 lint-modules: | $(BUILD)/.setup-modules $(BUILD)/.setup-lab
 	@V='$(V)' KDIR='$(KDIR)' tools/modules --check '$(KERNEL)'
 
-lab: $(BUILD)/openvmbus | $(BUILD)/.setup-lab
-	$(if $(filter ours,$(DRIVERS)),@V='$(V)' KDIR= tools/modules '$(KERNEL)')
+# What a machine without /dev/kvm needs once; openvmbus names this target.
+nest: | $(BUILD)/.setup-lab
+	@lab/nest-image
 
-run: lab
+run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
+	$(if $(filter ours,$(DRIVERS)),@V='$(V)' KDIR= tools/modules '$(KERNEL)')
 	@DRIVERS='$(DRIVERS)' KERNEL='$(KERNEL)' CPUS='$(CPUS)' MEMORY='$(MEMORY)' lab/make-run
 
 install: all
