@@ -22,9 +22,17 @@ clean_tree() {
 	printf '/* %s */\n#include "guest/a.h"\n' 'SPDX-License-Identifier: GPL-2.0-only' \
 		>ports/linux/a.c
 	printf '#!/bin/bash\n# %s\ntrue\n' "$spdx" >tools/a
+	export_symbol vmb_a
 }
 
-# expect NAME CHECK FILE:LINE FAULT... : CHECK passes the clean tree and names FILE:LINE after FAULT.
+# Puts an object that exports the name into what stands for the core library.
+export_symbol() {
+	mkdir -p build
+	echo "void $1(void) {}" | "${CC:-gcc}" -x c -c -o "build/$1.o" -
+	ar rc build/libvmbus-core.a "build/$1.o"
+}
+
+# expect NAME CHECK PLACE FAULT... : CHECK passes the clean tree and names PLACE after FAULT.
 expect() {
 	local name=$1 check=$2 place=$3 out
 	shift 3
@@ -62,6 +70,7 @@ expect wrong_licence_is_found spdx vmm/b.c:1 add vmm/b.c \
 expect wrong_format_is_found format vmm/a.c:4 add vmm/a.c 'int  main(void);'
 expect out_of_bounds_read_is_found cppcheck vmm/a.c:7 add vmm/a.c \
 	$'int f(void)\n{\n\tint a[2];\n\treturn a[2];\n}'
+expect export_without_prefix_is_found symbols naked export_symbol naked
 # shellcheck disable=SC2016 # the fault
 expect unquoted_variable_is_found shellcheck 'tools/a line 4' add tools/a 'rm $1'
 exit $failed
