@@ -86,6 +86,16 @@ static inline void vmb_store_release_u32(uint32_t *p, uint32_t value)
 	__atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 
+/*
+ * Stores desired where expected stood and answers true, or leaves it and answers false. What stood before a
+ * success is visible after it, and what was done before it is visible to whoever sees the new value.
+ */
+static inline bool vmb_compare_swap_u32(uint32_t *p, uint32_t expected, uint32_t desired)
+{
+	return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
 /* Orders every access before it against every access after it, a store before a load included. */
 static inline void vmb_full_barrier(void)
 {

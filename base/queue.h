@@ -11,6 +11,7 @@
 struct vmb_link {
 	struct vmb_link *next;
 	bool queued;
+	uint8_t tag; /* the owner's own: tells links of different kinds in one queue apart */
 };
 
 struct vmb_queue {

@@ -16,6 +16,7 @@ enum vmb_guest_channel_state {
 	VMB_GUEST_CHANNEL_CLOSED,
 	VMB_GUEST_CHANNEL_OPENING, /* OPEN under way */
 	VMB_GUEST_CHANNEL_OPEN,
+	VMB_GUEST_CHANNEL_CLOSING, /* closed while OPEN was with the host: CLOSE follows its result */
 };
 
 struct vmb_guest_channel {
@@ -28,6 +29,8 @@ struct vmb_guest_channel {
 	enum vmb_guest_channel_state state;
 	uint32_t target_vp;
 	uint32_t wanted_vp; /* MODIFY_CHANNEL under way */
+	bool modifying;
+	uint32_t open_id; /* of the last OPEN: its result must repeat it */
 	uint32_t gpadl_id;
 	uint32_t downstream_page;
 	uint8_t user[VMB_OPEN_USER_LEN];
@@ -38,7 +41,10 @@ struct vmb_guest_channel {
 	void *port; /* the caller's own */
 };
 
-/* Links ch (zeroed by the caller) into c under offer->relid. VMB_EBUSY: the relid is taken. */
+/*
+ * Links ch (zeroed by the caller) into c under offer->relid. To be called before the next message is put in, or a
+ * RESCIND of the offer finds nobody. VMB_EBUSY: the relid is taken, or not connected; VMB_EINVAL: no relid.
+ */
 int vmb_guest_channel_add(struct vmb_guest_connect *c, struct vmb_guest_channel *ch,
 			  const struct vmb_msg_offer *offer);
 
@@ -48,7 +54,8 @@ struct vmb_guest_channel *vmb_guest_channel_find(struct vmb_guest_connect *c, ui
 /*
  * Queues OPEN. gpadl: the established ring memory, which must belong to ch; downstream_page: pages of the upstream
  * ring, control page included; target_vp: VP to interrupt or VMB_VP_NONE; user: user_len <= 120 bytes for the
- * device, copied. VMB_EBUSY: not closed; VMB_ENODEV: rescinded; VMB_EINVAL.
+ * device, copied. Both rings have a control page and at least one of data. VMB_EBUSY: not closed, or the GPADL is
+ * not READY; VMB_ENODEV: rescinded; VMB_EINVAL: not this channel's GPADL, not whole pages, rings too small.
  */
 int vmb_guest_channel_open(struct vmb_guest_channel *ch, const struct vmb_guest_gpadl *gpadl,
 			   uint32_t downstream_page, uint32_t target_vp, const void *user,
@@ -56,27 +63,30 @@ int vmb_guest_channel_open(struct vmb_guest_channel *ch, const struct vmb_guest_
 
 /*
  * Queues CLOSE. The caller has made sure that its interrupt path no longer touches the rings. There is no answer: the host
- * lets go when the ring's GPADL is torn down. An OPEN that has not left is dropped. VMB_EBUSY: not open nor opening.
+ * lets go when the ring's GPADL is torn down. An OPEN that has not left is dropped; behind one that has, CLOSE waits for
+ * the result, which is then no event. After a RESCIND that met an OPEN under way there is nothing to close.
+ * VMB_EBUSY: not open nor opening.
  */
 int vmb_guest_channel_close(struct vmb_guest_channel *ch);
 
 /*
  * Queues MODIFY_CHANNEL: interrupts go to target_vp from now on. From 5.3 the event MODIFY_RESULT follows; before,
- * nothing does, and the old VP must stay served. VMB_EOPNOTSUPP below 4.1; VMB_EBUSY: not open or one is under way.
+ * nothing does, and the old VP must stay served. VMB_EOPNOTSUPP below 4.1; VMB_EBUSY: not open or one is under way;
+ * VMB_ENODEV: rescinded; VMB_EINVAL: VMB_VP_NONE, now or when it was opened.
  */
 int vmb_guest_channel_modify(struct vmb_guest_channel *ch, uint32_t target_vp);
 
 /*
  * The last word on a rescinded channel: queues RELID_RELEASED. The relid is free for a new offer at once when the
- * message has left; ch belongs to the engine until then: see vmb_guest_channel_gone(). VMB_EBUSY: not rescinded or
- * not closed.
+ * message has left; ch belongs to the engine until then: see vmb_guest_channel_gone(). VMB_EBUSY: not rescinded,
+ * not closed, or a GPADL is left.
  */
 int vmb_guest_channel_release(struct vmb_guest_channel *ch);
 
 /* True when the engine holds no reference to ch any more. */
 bool vmb_guest_channel_gone(const struct vmb_guest_channel *ch);
 
-/* Unlinks ch without a word to the host: for teardown after UNLOADED or when giving up. */
+/* Unlinks ch and its GPADLs without a word to the host: for teardown after UNLOADED or when giving up. */
 void vmb_guest_channel_remove(struct vmb_guest_channel *ch);
 
 #endif

@@ -17,7 +17,7 @@
  *       CONNECTED   -> vmb_guest_connect_request_offers(c)
  *       OFFER       -> make room for a channel, vmb_guest_channel_add(c, ch, event.offer)
  *       OFFERS_DELIVERED
- *       RESCIND     -> stop the device, close, tear down, vmb_guest_channel_release(c, ch)
+ *       RESCIND     -> stop the device, close, tear down, vmb_guest_channel_release(ch)
  *
  *   open a channel:   vmb_guest_gpadl_establish() -> GPADL_CREATED -> zero the rings' control pages
  *                     -> vmb_guest_channel_open() -> OPEN_RESULT, or RESCIND: then no result follows
@@ -105,15 +105,16 @@ struct vmb_guest_connect {
 	uint32_t version_step; /* index into the table of versions */
 	bool offers_requested;
 	bool offers_delivered;
-	struct vmb_queue posts; /* what waits to be sent */
+	bool multiclient_answers; /* the port for 5.0 and later has answered: it exists */
+	struct vmb_queue posts; /* what waits to be sent; the tag is the message's number */
 	struct vmb_link post_link; /* the connection's own entry */
-	uint32_t post_type; /* which message that entry stands for */
-	struct vmb_link *sending; /* between output and done; NULL when its owner vanished */
+	struct vmb_link *sending; /* between output and done; NULL when nobody cares any more */
 	struct vmb_guest_connect_output out;
 	uint8_t out_payload[VMB_MSG_LEN_MAX];
 	struct vmb_guest_channel *channels[VMB_CHANNEL_COUNT_MAX]; /* by relid */
 	struct vmb_guest_gpadl *gpadls; /* all that the host may hold */
-	uint32_t next_gpadl_id;
+	uint32_t last_gpadl_id;
+	uint32_t last_open_id;
 	struct vmb_guest_connect_counters counters;
 };
 
@@ -122,7 +123,10 @@ struct vmb_guest_connect {
 int vmb_guest_connect_init(struct vmb_guest_connect *c,
 			   const struct vmb_guest_connect_config *config);
 
-/* Queues the first INITIATE_CONTACT. VMB_EBUSY unless idle. Legal again after UNLOADED: channels must have been removed. */
+/*
+ * Queues the first INITIATE_CONTACT. VMB_EBUSY unless idle, without channels and without GPADLs. Legal again after
+ * UNLOADED and after REFUSED.
+ */
 int vmb_guest_connect_start(struct vmb_guest_connect *c);
 
 /* Queues REQUEST_OFFERS, once a connection. VMB_EBUSY when not connected or asked already. */
@@ -137,6 +141,7 @@ int vmb_guest_connect_unload(struct vmb_guest_connect *c);
 /*
  * One message from the host. message: len bytes in private memory (never the SynIC slot itself).
  * 0: event says what to do; VMB_EPROTO: the message was no good and was counted and ignored, event is NOTHING.
+ * Numbers that we don't know are counted and are no error; nor is what crosses an UNLOAD.
  */
 int vmb_guest_connect_input(struct vmb_guest_connect *c, const void *message, uint32_t len,
 			    struct vmb_guest_event *event);
@@ -151,7 +156,8 @@ void vmb_guest_connect_output_done(struct vmb_guest_connect *c);
  * The hypervisor refused the post with status (enum vmb_hv_status).
  * 0: something else is to be sent instead, ask vmb_guest_connect_output() again (INVALID_CONNECTION_ID for the first
  * contact of a 5.x or 6.x version: the host has no multiclient port, and the engine goes below 5.0);
- * VMB_EAGAIN: transient, back off and post the same bytes again; VMB_EIO: final, the message was dropped.
+ * VMB_EAGAIN: transient, back off and post the same bytes again; VMB_EIO: final, the message was dropped and what it
+ * asked for will never come; a contact that ends so leaves the connection IDLE.
  */
 int vmb_guest_connect_output_refused(struct vmb_guest_connect *c, uint32_t status);
 

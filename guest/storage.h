@@ -11,19 +11,19 @@
  *           vmb_guest_storage_output_done(s);
  *   for each packet read from the ring:
  *     vmb_guest_storage_input(s, type, transaction_id, payload, len, &event)
- *       READY      version, max_transfer_len are settled: scan for disks
- *       FAILED     the host refused the handshake
- *       COMPLETED  a request ended: event.cookie, status, sense
- *       RESCAN     disks came, went or changed
+ *       IS_READY    version, max_transfer_len are settled: scan for disks
+ *       HAS_FAILED  the host refused the handshake
+ *       COMPLETED   a request ended: event.cookie, status, sense
+ *       RESCAN      disks came, went or changed
  *       RESET_DONE
  *   I/O: vmb_guest_storage_submit() fills a packet; write it to the ring; if the ring refuses it,
  *        vmb_guest_storage_cancel() takes the slot back.
  *   A request whose time is up: vmb_guest_storage_abandon(): the port answers its OS, the slot stays taken
- *   until the host completes it or the channel is closed (vmb_guest_storage_fail_all), because the host may still move data.
+ *   until the host completes it or the channel is closed (vmb_guest_storage_fail_next), because the host may still move data.
  *
  * Context: submit, cancel and abandon for different slots may run at the same time; input runs on one caller at a time;
  * a slot's own calls never race with each other except abandon against input, which the slot's state
- * word settles: exactly one of them wins. Handshake functions: one caller.
+ * word settles: exactly one of them wins. Handshake functions: one caller; until READY or FAILED it is also input's.
  * Source: protocol reference, storage sections 2 to 8 and 16.
  */
 #ifndef GUEST_STORAGE_H
@@ -44,8 +44,9 @@ enum vmb_guest_storage_state {
 
 /* One request that the host may hold. Index = the caller's tag. */
 struct vmb_guest_storage_slot {
-	uint32_t state; /* free, in flight, abandoned; changed by compare-and-swap */
-	uint32_t generation; /* makes ids of one slot differ, so that a duplicate is refused */
+	/* Bits 1:0 free, busy, in flight or abandoned; above them a generation that makes the ids of one slot
+	 * differ, so that a duplicate is refused. One word, changed by compare-and-swap. */
+	uint32_t state;
 	void *cookie;
 	uint32_t data_len;
 	uint8_t sense_len;
@@ -54,13 +55,14 @@ struct vmb_guest_storage_slot {
 struct vmb_guest_storage_config {
 	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
 	uint16_t version_min; /* 0 = oldest */
+	uint32_t max_transfer_len; /* own limit, bytes, at least 4096; 0 = 8 MiB */
 };
 
 struct vmb_guest_storage_counters {
 	uint64_t completed;
 	uint64_t forged; /* completions whose id is no request in flight: refused */
-	uint64_t malformed; /* too short, wrong operation */
-	uint64_t events;
+	uint64_t malformed; /* too short, wrong type or operation */
+	uint64_t events; /* what the host said unasked */
 };
 
 struct vmb_guest_storage_output {
@@ -79,11 +81,13 @@ struct vmb_guest_storage {
 	uint8_t sense_len;
 	uint32_t max_transfer_len; /* bytes, a multiple of 4096 */
 	uint16_t max_sub_channel_count; /* 0 unless multi-channel is allowed */
-	bool awaiting; /* a control packet is with the host */
+	uint8_t path_id,
+		target_id; /* before 5.1: where the host says the controller stands; else 0 */
 	bool output_waiting; /* out is to be sent */
 	struct vmb_guest_storage_output out;
-	bool reset_waiting; /* RESET_BUS to be sent */
-	bool reset_awaiting; /* RESET_BUS is with the host */
+	uint64_t shown_id; /* of what output answered last */
+	struct vmb_guest_storage_slot
+		control; /* of the one control packet that may be with the host */
 	struct vmb_guest_storage_slot *slots;
 	uint32_t slot_count;
 	struct vmb_guest_storage_counters counters;
@@ -126,15 +130,15 @@ struct vmb_guest_storage_event {
 	enum vmb_guest_storage_event_type type;
 	void *cookie; /* COMPLETED; NULL when the request was abandoned: only the slot came free */
 	uint32_t slot;
-	uint8_t srb_status; /* low six bits: enum vmb_srb_status */
+	uint8_t srb_status; /* enum vmb_srb_status: the low six bits, without the flags */
 	uint8_t scsi_status;
-	bool capacity_changed; /* sense says so: rescan */
-	uint32_t data_len; /* bytes moved, never more than asked */
+	bool capacity_changed; /* valid sense says 2A/09 or 3F/xx but 03, 0E: ask again, rescan */
+	uint32_t data_len; /* bytes moved, never more than asked; 0 unless SUCCESS or DATA_OVERRUN */
 	uint8_t sense_len; /* 0 unless the sense data is valid */
 	uint8_t sense[VMB_STOR_SENSE_LEN];
 };
 
-/* slots: the caller's array, slot_count long, zeroed. VMB_EINVAL: no slots, unknown version bound. */
+/* slots: the caller's array, slot_count long, zeroed. VMB_EINVAL: no slots, unknown version bound, no limit. */
 int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage_slot *slots,
 			   uint32_t slot_count, const struct vmb_guest_storage_config *config);
 
@@ -151,13 +155,17 @@ int vmb_guest_storage_reset(struct vmb_guest_storage *s);
 /*
  * Takes slot and fills packet. VMB_EBUSY: the slot is taken (in flight or abandoned), or not READY; VMB_EINVAL: slot, cdb_len,
  * direction without data or data without direction, offset; VMB_EOVERFLOW: data_len > max_transfer_len.
+ * The packet's fields are all written; what the negotiated version does not have is beyond payload_len.
  */
 int vmb_guest_storage_submit(struct vmb_guest_storage *s, uint32_t slot,
 			     const struct vmb_guest_storage_request *request,
 			     struct vmb_guest_storage_packet *packet);
 
-/* The ring took it not: the slot is free again. */
-void vmb_guest_storage_cancel(struct vmb_guest_storage *s, uint32_t slot);
+/*
+ * The ring took it not. True: the slot is free again, the request is the caller's. False: a host that guessed the id
+ * has ended the request already; its COMPLETED event stands.
+ */
+bool vmb_guest_storage_cancel(struct vmb_guest_storage *s, uint32_t slot);
 
 /* True: the request is given up, its completion will come with a NULL cookie. False: it completed just now. */
 bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot);

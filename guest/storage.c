@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The storage protocol's guest side: handshake, requests, completions, events. */
+#include "guest/storage.h"
+
+#define TRANSFER_LEN_MIN     VMB_PAGE_LEN
+#define TRANSFER_LEN_DEFAULT (8u << 20)
+/* What a GPA-direct packet can describe: its length counts in a 16-bit field of qwords. */
+#define TRANSFER_LEN_FORMAT  (60000u * VMB_PAGE_LEN)
+#define SCSI_CHECK_CONDITION 0x02u
+#define NTSTATUS_ERROR	     0xC0000000u /* both top bits */
+
+/* Newest first, with what each puts on the wire. */
+static const struct storage_version {
+	uint16_t number;
+	uint16_t packet_len;
+	uint16_t srb_len;
+	uint8_t sense_len;
+} versions[] = {
+	{ VMB_STOR_VERSION_6_2, VMB_STOR_PACKET_LEN, VMB_STOR_SRB_LEN, VMB_STOR_SENSE_LEN },
+	{ VMB_STOR_VERSION_6_0, VMB_STOR_PACKET_LEN, VMB_STOR_SRB_LEN, VMB_STOR_SENSE_LEN },
+	{ VMB_STOR_VERSION_5_1, VMB_STOR_PACKET_LEN, VMB_STOR_SRB_LEN, VMB_STOR_SENSE_LEN },
+	{ VMB_STOR_VERSION_4_2, VMB_STOR_PACKET_LEN_OLD, VMB_STOR_SRB_LEN_OLD,
+	  VMB_STOR_SENSE_LEN_OLD },
+	{ VMB_STOR_VERSION_2_0, VMB_STOR_PACKET_LEN_OLD, VMB_STOR_SRB_LEN_OLD,
+	  VMB_STOR_SENSE_LEN_OLD },
+};
+
+/* A slot's word: generation << 2 | one of these. BUSY: somebody reads or writes the other fields. */
+enum slot_state {
+	SLOT_FREE = 0,
+	SLOT_BUSY = 1,
+	SLOT_IN_FLIGHT = 2,
+	SLOT_ABANDONED = 3,
+};
+#define SLOT_STATE_MASK	      3u
+#define SLOT_GENERATION_SHIFT 2
+
+/* Low half of a transaction id: slot index + 1, so that no id is 0, or this. */
+#define ID_CONTROL	      0xFFFFFFFFu
+
+static uint64_t make_id(uint32_t word, uint32_t low)
+{
+	return (uint64_t)(word >> SLOT_GENERATION_SHIFT) << 32 | low;
+}
+
+/* Moves the slot from state `from` to BUSY, if it still has this generation. */
+static bool slot_take(struct vmb_guest_storage_slot *slot, uint32_t generation,
+		      enum slot_state from)
+{
+	uint32_t word = generation << SLOT_GENERATION_SHIFT;
+
+	if (word >> SLOT_GENERATION_SHIFT != generation)
+		return false; /* longer than any that was given out */
+	return vmb_compare_swap_u32(&slot->state, word | (uint32_t)from, word | SLOT_BUSY);
+}
+
+static uint32_t slot_generation(const struct vmb_guest_storage_slot *slot)
+{
+	return vmb_load_acquire_u32(&slot->state) >> SLOT_GENERATION_SHIFT;
+}
+
+/* Lets go of a BUSY slot, to be used under the next generation. */
+static void slot_free(struct vmb_guest_storage_slot *slot)
+{
+	uint32_t generation = slot_generation(slot) + 1;
+
+	slot->cookie = NULL;
+	vmb_store_release_u32(&slot->state, generation << SLOT_GENERATION_SHIFT | SLOT_FREE);
+}
+
+static void slot_launch(struct vmb_guest_storage_slot *slot)
+{
+	vmb_store_release_u32(&slot->state,
+			      slot_generation(slot) << SLOT_GENERATION_SHIFT | SLOT_IN_FLIGHT);
+}
+
+static int find_version(uint16_t number, uint32_t *step)
+{
+	for (*step = 0; *step < VMB_ARRAY_COUNT(versions); (*step)++)
+		if (versions[*step].number == number)
+			return 0;
+	return VMB_EINVAL;
+}
+
+int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage_slot *slots,
+			   uint32_t slot_count, const struct vmb_guest_storage_config *config)
+{
+	uint32_t newest;
+	uint32_t oldest;
+
+	memset(s, 0, sizeof(*s));
+	s->config = *config;
+	s->slots = slots;
+	s->slot_count = slot_count;
+	if (!s->config.version_max)
+		s->config.version_max = versions[0].number;
+	if (!s->config.version_min)
+		s->config.version_min = versions[VMB_ARRAY_COUNT(versions) - 1].number;
+	if (!s->config.max_transfer_len)
+		s->config.max_transfer_len = TRANSFER_LEN_DEFAULT;
+	if (s->config.max_transfer_len > TRANSFER_LEN_FORMAT)
+		s->config.max_transfer_len = TRANSFER_LEN_FORMAT;
+	if (!slots || !slot_count || slot_count >= ID_CONTROL ||
+	    s->config.max_transfer_len < TRANSFER_LEN_MIN ||
+	    find_version(s->config.version_max, &newest) ||
+	    find_version(s->config.version_min, &oldest) || newest > oldest)
+		return VMB_EINVAL;
+	s->version_step = newest;
+	return 0;
+}
+
+/* ---- the handshake ---- */
+
+static void set_version(struct vmb_guest_storage *s)
+{
+	const struct storage_version *version = &versions[s->version_step];
+
+	s->version = version->number;
+	s->packet_len = version->packet_len;
+	s->srb_len = version->srb_len;
+	s->sense_len = version->sense_len;
+}
+
+/* Makes out the next control packet; the control slot is BUSY. */
+static void queue_control(struct vmb_guest_storage *s, enum vmb_stor_operation operation)
+{
+	memset(&s->out, 0, sizeof(s->out));
+	s->out.transaction_id = make_id(s->control.state, ID_CONTROL);
+	s->out.payload_len = s->packet_len;
+	s->out.packet.operation = operation;
+	s->out.packet.flags = VMB_STOR_FLAG_REQUEST_COMPLETION;
+	if (operation == VMB_STOR_QUERY_PROTOCOL_VERSION)
+		s->out.packet.u.version.major_minor = s->version;
+	s->output_waiting = true;
+}
+
+/* What each step of the handshake sends, and the step after the host's consent. */
+static const struct {
+	enum vmb_stor_operation operation;
+	enum vmb_guest_storage_state next;
+} steps[] = {
+	[VMB_GUEST_STORAGE_BEGIN] = { VMB_STOR_BEGIN_INITIALIZATION, VMB_GUEST_STORAGE_VERSION },
+	[VMB_GUEST_STORAGE_VERSION] = { VMB_STOR_QUERY_PROTOCOL_VERSION,
+					VMB_GUEST_STORAGE_PROPERTIES },
+	[VMB_GUEST_STORAGE_PROPERTIES] = { VMB_STOR_QUERY_PROPERTIES, VMB_GUEST_STORAGE_END },
+	[VMB_GUEST_STORAGE_END] = { VMB_STOR_END_INITIALIZATION, VMB_GUEST_STORAGE_READY },
+};
+
+static void enter(struct vmb_guest_storage *s, enum vmb_guest_storage_state state)
+{
+	s->state = state;
+	if (state == VMB_GUEST_STORAGE_READY || state == VMB_GUEST_STORAGE_FAILED)
+		return;
+	slot_take(&s->control, slot_generation(&s->control), SLOT_FREE);
+	queue_control(s, steps[state].operation);
+}
+
+int vmb_guest_storage_start(struct vmb_guest_storage *s)
+{
+	if (s->state != VMB_GUEST_STORAGE_IDLE)
+		return VMB_EBUSY;
+	set_version(s);
+	enter(s, VMB_GUEST_STORAGE_BEGIN);
+	return 0;
+}
+
+/* The layout of the first eight bytes is the negotiated version's; the limit stands at 12 in all of them. */
+static enum vmb_guest_storage_state read_properties(struct vmb_guest_storage *s,
+						    const struct vmb_stor_packet *packet)
+{
+	uint32_t limit = packet->u.properties.max_transfer_bytes;
+
+	if (limit < TRANSFER_LEN_MIN)
+		return VMB_GUEST_STORAGE_FAILED;
+	if (limit > s->config.max_transfer_len)
+		limit = s->config.max_transfer_len;
+	s->max_transfer_len = limit - limit % VMB_PAGE_LEN;
+	if (s->version < VMB_STOR_VERSION_5_1) {
+		s->path_id = packet->u.bytes[2];
+		s->target_id = packet->u.bytes[3];
+	} else if (packet->u.properties.flags & VMB_STOR_PROPERTY_MULTI_CHANNEL) {
+		s->max_sub_channel_count = packet->u.properties.max_sub_channel_count;
+	}
+	return VMB_GUEST_STORAGE_END;
+}
+
+/* The host said no: to a version there may be an older one, everything else is fatal. */
+static enum vmb_guest_storage_state refused(struct vmb_guest_storage *s)
+{
+	if (s->state != VMB_GUEST_STORAGE_VERSION || s->version == s->config.version_min)
+		return VMB_GUEST_STORAGE_FAILED;
+	s->version_step++;
+	set_version(s);
+	return VMB_GUEST_STORAGE_VERSION;
+}
+
+static void step_done(struct vmb_guest_storage *s, const struct vmb_stor_packet *packet,
+		      struct vmb_guest_storage_event *event)
+{
+	enum vmb_guest_storage_state next = steps[s->state].next;
+
+	if (packet->status != VMB_STOR_STATUS_SUCCESS)
+		next = refused(s);
+	else if (s->state == VMB_GUEST_STORAGE_PROPERTIES)
+		next = read_properties(s, packet);
+	enter(s, next);
+	if (next == VMB_GUEST_STORAGE_READY)
+		event->type = VMB_GUEST_STORAGE_IS_READY;
+	else if (next == VMB_GUEST_STORAGE_FAILED)
+		event->type = VMB_GUEST_STORAGE_HAS_FAILED;
+}
+
+const struct vmb_guest_storage_output *vmb_guest_storage_output(struct vmb_guest_storage *s)
+{
+	if (!s->output_waiting)
+		return NULL;
+	/* From here on the host may answer, also before output_done. */
+	if (s->shown_id != s->out.transaction_id) {
+		s->shown_id = s->out.transaction_id;
+		slot_launch(&s->control);
+	}
+	return &s->out;
+}
+
+void vmb_guest_storage_output_done(struct vmb_guest_storage *s)
+{
+	/* An answer that was faster has put the next packet there, which nobody has seen. */
+	if (s->shown_id == s->out.transaction_id)
+		s->output_waiting = false;
+}
+
+int vmb_guest_storage_reset(struct vmb_guest_storage *s)
+{
+	if (s->state != VMB_GUEST_STORAGE_READY ||
+	    !slot_take(&s->control, slot_generation(&s->control), SLOT_FREE))
+		return VMB_EBUSY;
+	queue_control(s, VMB_STOR_RESET_BUS);
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static bool request_sane(const struct vmb_guest_storage_request *request)
+{
+	if (!request->cdb_len || request->cdb_len > VMB_STOR_CDB_LEN_MAX)
+		return false;
+	if (!request->data_len)
+		return request->direction == VMB_STOR_NO_DATA;
+	return request->data_offset < VMB_PAGE_LEN &&
+	       (request->direction == VMB_STOR_READ || request->direction == VMB_STOR_WRITE);
+}
+
+static uint32_t srb_flags(uint8_t direction)
+{
+	static const uint32_t by_direction[] = {
+		[VMB_STOR_WRITE] = VMB_SRB_FLAG_DATA_OUT,
+		[VMB_STOR_READ] = VMB_SRB_FLAG_DATA_IN,
+		[VMB_STOR_NO_DATA] = 0,
+	};
+
+	return by_direction[direction] | VMB_SRB_FLAG_DISABLE_SYNCH_TRANSFER |
+	       VMB_SRB_FLAG_QUEUE_ACTION_ENABLE | VMB_SRB_FLAG_NO_QUEUE_FREEZE;
+}
+
+static void fill_srb(const struct vmb_guest_storage *s, struct vmb_stor_srb *srb,
+		     const struct vmb_guest_storage_request *request)
+{
+	srb->length = s->srb_len;
+	srb->path_id = request->path_id;
+	srb->target_id = request->target_id;
+	srb->lun = request->lun;
+	srb->cdb_len = request->cdb_len;
+	srb->sense_len = s->sense_len;
+	srb->data_in = request->direction;
+	srb->data_transfer_len = request->data_len;
+	memcpy(srb->u.cdb, request->cdb, request->cdb_len);
+	srb->queue_tag = VMB_SRB_QUEUE_TAG_UNTAGGED;
+	srb->queue_action = VMB_SRB_QUEUE_ACTION_SIMPLE;
+	srb->srb_flags = srb_flags(request->direction);
+	srb->timeout_s = request->timeout_s;
+}
+
+static void fill_packet(const struct vmb_guest_storage *s,
+			const struct vmb_guest_storage_request *request,
+			struct vmb_guest_storage_packet *packet)
+{
+	memset(packet, 0, sizeof(*packet));
+	packet->type = VMB_PKT_INBAND;
+	packet->payload_len = s->packet_len;
+	packet->payload.operation = VMB_STOR_EXECUTE_SRB;
+	packet->payload.flags = VMB_STOR_FLAG_REQUEST_COMPLETION;
+	fill_srb(s, &packet->payload.u.srb, request);
+	if (!request->data_len)
+		return;
+	packet->type = VMB_PKT_GPA_DIRECT;
+	packet->gpa.direct.range_count = 1;
+	packet->gpa.range.byte_count = request->data_len;
+	packet->gpa.range.byte_offset = request->data_offset;
+	packet->pfn_count =
+		(request->data_offset + request->data_len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
+}
+
+int vmb_guest_storage_submit(struct vmb_guest_storage *s, uint32_t slot,
+			     const struct vmb_guest_storage_request *request,
+			     struct vmb_guest_storage_packet *packet)
+{
+	struct vmb_guest_storage_slot *at;
+
+	if (slot >= s->slot_count || !request_sane(request))
+		return VMB_EINVAL;
+	if (s->state != VMB_GUEST_STORAGE_READY)
+		return VMB_EBUSY;
+	if (request->data_len > s->max_transfer_len)
+		return VMB_EOVERFLOW;
+	at = &s->slots[slot];
+	if (!slot_take(at, slot_generation(at), SLOT_FREE))
+		return VMB_EBUSY;
+	fill_packet(s, request, packet);
+	packet->transaction_id = make_id(vmb_load_u32(&at->state), slot + 1);
+	at->cookie = request->cookie;
+	at->data_len = request->data_len;
+	at->sense_len = s->sense_len;
+	slot_launch(at);
+	return 0;
+}
+
+bool vmb_guest_storage_cancel(struct vmb_guest_storage *s, uint32_t slot)
+{
+	struct vmb_guest_storage_slot *at;
+
+	if (slot >= s->slot_count)
+		return false;
+	at = &s->slots[slot];
+	if (!slot_take(at, slot_generation(at), SLOT_IN_FLIGHT))
+		return false;
+	slot_free(at);
+	return true;
+}
+
+bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot)
+{
+	uint32_t word;
+
+	if (slot >= s->slot_count)
+		return false;
+	word = slot_generation(&s->slots[slot]) << SLOT_GENERATION_SHIFT;
+	return vmb_compare_swap_u32(&s->slots[slot].state, word | SLOT_IN_FLIGHT,
+				    word | SLOT_ABANDONED);
+}
+
+/* ---- what comes ---- */
+
+/* Sense data that means that what is known of the unit is out of date; fixed format and descriptor format. */
+static bool says_changed(const uint8_t *sense, uint32_t len)
+{
+	uint32_t format = len ? sense[0] & 0x7Fu : 0;
+	uint32_t at = format == 0x70 || format == 0x71 ? 12 : 2;
+
+	if (format < 0x70 || format > 0x73 || len < at + 2)
+		return false;
+	if (sense[at] == 0x2A)
+		return sense[at + 1] == 0x09;
+	return sense[at] == 0x3F && sense[at + 1] != 0x03 && sense[at + 1] != 0x0E;
+}
+
+static void read_sense(const struct vmb_stor_srb *srb, uint32_t offered,
+		       struct vmb_guest_storage_event *event)
+{
+	uint32_t len = srb->sense_len;
+
+	if (srb->scsi_status != SCSI_CHECK_CONDITION ||
+	    !(srb->srb_status & VMB_SRB_AUTOSENSE_VALID))
+		return;
+	if (len > offered)
+		len = offered;
+	event->sense_len = (uint8_t)len;
+	memcpy(event->sense, srb->u.sense, len);
+	event->capacity_changed = says_changed(event->sense, len);
+}
+
+/* A host that says success in one place and error in another has not moved the data. */
+static uint8_t settle_status(const struct vmb_stor_packet *packet)
+{
+	uint8_t status = packet->u.srb.srb_status & VMB_SRB_STATUS_MASK;
+
+	if (status == VMB_SRB_PENDING)
+		return VMB_SRB_ERROR;
+	if (status == VMB_SRB_SUCCESS && (packet->status & NTSTATUS_ERROR) == NTSTATUS_ERROR)
+		return VMB_SRB_ERROR;
+	return status;
+}
+
+static void read_completion(const struct vmb_guest_storage_slot *slot,
+			    const struct vmb_stor_packet *packet,
+			    struct vmb_guest_storage_event *event)
+{
+	uint32_t moved = packet->u.srb.data_transfer_len;
+
+	event->srb_status = settle_status(packet);
+	event->scsi_status = packet->u.srb.scsi_status;
+	if (event->srb_status == VMB_SRB_SUCCESS || event->srb_status == VMB_SRB_DATA_OVERRUN)
+		event->data_len = moved < slot->data_len ? moved : slot->data_len;
+	read_sense(&packet->u.srb, slot->sense_len, event);
+}
+
+static int malformed(struct vmb_guest_storage *s)
+{
+	s->counters.malformed++;
+	return VMB_EPROTO;
+}
+
+static int forged(struct vmb_guest_storage *s)
+{
+	s->counters.forged++;
+	return VMB_EPROTO;
+}
+
+static int request_completed(struct vmb_guest_storage *s, uint64_t id,
+			     const struct vmb_stor_packet *packet, uint32_t len,
+			     struct vmb_guest_storage_event *event)
+{
+	uint32_t index = (uint32_t)id - 1;
+	uint32_t generation = (uint32_t)(id >> 32);
+	struct vmb_guest_storage_slot *slot;
+	bool abandoned = false;
+
+	if (index >= s->slot_count)
+		return forged(s);
+	if (len < s->packet_len)
+		return malformed(s);
+	slot = &s->slots[index];
+	if (!slot_take(slot, generation, SLOT_IN_FLIGHT)) {
+		abandoned = slot_take(slot, generation, SLOT_ABANDONED);
+		if (!abandoned)
+			return forged(s);
+	}
+	s->counters.completed++;
+	event->type = VMB_GUEST_STORAGE_COMPLETED;
+	event->slot = index;
+	event->cookie = abandoned ? NULL : slot->cookie;
+	read_completion(slot, packet, event);
+	slot_free(slot);
+	return 0;
+}
+
+static int control_completed(struct vmb_guest_storage *s, uint64_t id,
+			     const struct vmb_stor_packet *packet,
+			     struct vmb_guest_storage_event *event)
+{
+	if (!slot_take(&s->control, (uint32_t)(id >> 32), SLOT_IN_FLIGHT))
+		return forged(s);
+	slot_free(&s->control);
+	if (s->state == VMB_GUEST_STORAGE_READY)
+		event->type = VMB_GUEST_STORAGE_RESET_DONE;
+	else
+		step_done(s, packet, event);
+	return 0;
+}
+
+static int completed(struct vmb_guest_storage *s, uint64_t id, const struct vmb_stor_packet *packet,
+		     uint32_t len, struct vmb_guest_storage_event *event)
+{
+	if (len < VMB_STOR_PACKET_LEN_OLD || packet->operation != VMB_STOR_COMPLETE_IO)
+		return malformed(s);
+	if ((uint32_t)id == ID_CONTROL)
+		return control_completed(s, id, packet, event);
+	return request_completed(s, id, packet, len, event);
+}
+
+/* What the host may say unasked; NOTHING: known, and of no interest. */
+static const struct {
+	bool legal;
+	enum vmb_guest_storage_event_type event;
+} unasked[VMB_STOR_OPERATION_COUNT] = {
+	[VMB_STOR_REMOVE_DEVICE] = { true, VMB_GUEST_STORAGE_RESCAN },
+	[VMB_STOR_ENUMERATE_BUS] = { true, VMB_GUEST_STORAGE_RESCAN },
+	[VMB_STOR_EVENT_NOTIFICATION] = { true, VMB_GUEST_STORAGE_NOTHING },
+};
+
+static int said_unasked(struct vmb_guest_storage *s, uint64_t id,
+			const struct vmb_stor_packet *packet, uint32_t len,
+			struct vmb_guest_storage_event *event)
+{
+	(void)id;
+	if (len < offsetof(struct vmb_stor_packet, u) ||
+	    packet->operation >= VMB_STOR_OPERATION_COUNT || !unasked[packet->operation].legal)
+		return malformed(s);
+	s->counters.events++;
+	/* Before the handshake is over there is nothing that could be scanned again. */
+	if (s->state == VMB_GUEST_STORAGE_READY)
+		event->type = unasked[packet->operation].event;
+	return 0;
+}
+
+static const struct {
+	uint16_t type;
+	int (*handle)(struct vmb_guest_storage *s, uint64_t id,
+		      const struct vmb_stor_packet *packet, uint32_t len,
+		      struct vmb_guest_storage_event *event);
+} incoming[] = {
+	{ VMB_PKT_COMPLETION, completed },
+	{ VMB_PKT_INBAND, said_unasked },
+};
+
+int vmb_guest_storage_input(struct vmb_guest_storage *s, uint16_t type, uint64_t transaction_id,
+			    const void *payload, uint32_t len,
+			    struct vmb_guest_storage_event *event)
+{
+	struct vmb_stor_packet packet;
+	uint32_t i;
+
+	memset(event, 0, sizeof(*event));
+	memset(&packet, 0, sizeof(packet));
+	memcpy(&packet, payload, len < sizeof(packet) ? len : sizeof(packet));
+	for (i = 0; i < VMB_ARRAY_COUNT(incoming); i++)
+		if (incoming[i].type == type)
+			return incoming[i].handle(s, transaction_id, &packet, len, event);
+	return malformed(s);
+}
+
+int vmb_guest_storage_fail_next(struct vmb_guest_storage *s, struct vmb_guest_storage_event *event)
+{
+	struct vmb_guest_storage_slot *slot;
+	uint32_t index;
+	bool lost;
+
+	memset(event, 0, sizeof(*event));
+	for (index = 0; index < s->slot_count; index++) {
+		slot = &s->slots[index];
+		lost = slot_take(slot, slot_generation(slot), SLOT_ABANDONED);
+		if (!lost && !slot_take(slot, slot_generation(slot), SLOT_IN_FLIGHT))
+			continue;
+		event->type = VMB_GUEST_STORAGE_COMPLETED;
+		event->slot = index;
+		event->cookie = lost ? NULL : slot->cookie;
+		event->srb_status = VMB_SRB_NO_DEVICE;
+		slot_free(slot);
+		return 0;
+	}
+	return VMB_EAGAIN;
+}
