@@ -5,7 +5,7 @@
 #ifndef HOST_CHANNEL_H
 #define HOST_CHANNEL_H
 
-#include "base/queue.h"
+#include "host/queue.h"
 #include "wire/vmbus.h"
 
 struct vmb_host_server;
@@ -33,9 +33,13 @@ struct vmb_host_channel {
 	uint32_t relid;
 	uint32_t connection_id; /* the guest signals with this one */
 	enum vmb_host_channel_state state;
-	bool visible; /* the guest has been told of it in this connection */
-	bool revoked; /* RESCIND is queued or sent */
-	bool reopen; /* OPEN arrived while closing */
+	bool visible; /* the guest has been told of it in this connection, and has not let go of it */
+	bool revoked; /* the device is gone: no OPEN any more */
+	bool rescind_queued; /* RESCIND is queued or sent */
+	bool reopen; /* OPEN arrived while closing: reopen_message */
+	bool modifying; /* MODIFY event out, waiting for vmb_host_channel_modified */
+	bool modify_valid; /* ... and the channel was not closed since */
+	bool modify_answer; /* ... and the guest is owed a response */
 	uint32_t target_vp; /* VMB_VP_NONE = no interrupts */
 	uint32_t wanted_vp; /* MODIFY: the new one */
 	uint32_t open_id;
@@ -44,29 +48,43 @@ struct vmb_host_channel {
 	uint8_t open_user[VMB_OPEN_USER_LEN];
 	uint32_t open_status;
 	uint32_t modify_status;
-	struct vmb_link offer_link, rescind_link, open_link, modify_link; /* messages */
-	struct vmb_link open_event, close_event, modify_event, released_event;
+	uint32_t gpadl_count; /* that the guest has lent */
+	uint32_t tearing_count; /* of them, those that a TORNDOWN is owed for */
+	struct vmb_msg_open reopen_message;
+	struct vmb_host_link offer_link, rescind_link, open_link, modify_link; /* messages */
+	struct vmb_host_link open_event, close_event, modify_event, released_event;
 };
 
 /*
- * Gives ch a relid and, when the guest has asked for offers, queues OFFER. The rest of ch is zeroed by the caller.
- * VMB_EAGAIN: no relid is free.
+ * Gives ch a relid, which it keeps over reconnects, and queues OFFER when the guest has asked for offers. The rest of ch
+ * is zeroed by the caller. Offers leave in the order of these calls.
+ * VMB_EAGAIN: no relid is free. VMB_EBUSY: a channel with this type, instance and index is still known: wait for its
+ * RELEASED. VMB_EINVAL: a sub-channel (index > 0) whose primary is not open. A sub-channel never outlives its connection:
+ * at a disconnect it is RELEASED, and the guest asks for it anew by the device's protocol.
  */
 int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *ch);
 
 /*
- * Takes the device away: closes it (CLOSE event when open), then RESCIND. Event RELEASED follows when the guest has
- * let go, at disconnect at the latest; at once (still as an event) when the guest never saw the offer.
+ * Takes the device away: closes it (CLOSE event when open), answers teardowns that waited for that, then sends RESCIND.
+ * Event RELEASED follows when the guest has let go, at disconnect at the latest; at once (still as an event) when the guest
+ * never saw the offer. No OPEN_RESULT follows RESCIND.
  */
 void vmb_host_channel_rescind(struct vmb_host_channel *ch);
 
-/* Answers an OPEN event. status: 0 = success, the doorbell works already; anything else goes to the guest as it is. */
+/*
+ * Answers an OPEN event, exactly once for each. status: 0 = success, the doorbell works already; anything else goes to
+ * the guest as it is. When the channel was rescinded or the guest disconnected meanwhile, a CLOSE event follows a success
+ * at once.
+ */
 void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 
 /* Answers a CLOSE event: no thread touches the rings any more. */
 void vmb_host_channel_closed(struct vmb_host_channel *ch);
 
-/* Answers a MODIFY event: from now on the old VP is not interrupted. status 0 = target_vp is the wanted one. */
+/*
+ * Answers a MODIFY event: from now on the old VP is not interrupted. status 0 = target_vp is the wanted one, unless the
+ * channel was closed meanwhile.
+ */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);
 
 /* The channel with this relid, or NULL; relid may be anything. */

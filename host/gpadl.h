@@ -5,7 +5,7 @@
 #ifndef HOST_GPADL_H
 #define HOST_GPADL_H
 
-#include "base/queue.h"
+#include "host/queue.h"
 #include "wire/vmbus.h"
 
 struct vmb_host_server;
@@ -14,7 +14,8 @@ struct vmb_host_channel;
 enum vmb_host_gpadl_state {
 	VMB_HOST_GPADL_ASSEMBLING, /* parts are still to come */
 	VMB_HOST_GPADL_READY,
-	VMB_HOST_GPADL_TEARING, /* torn down by the guest while still used */
+	VMB_HOST_GPADL_TEARING, /* torn down by the guest while still used: TORNDOWN follows */
+	VMB_HOST_GPADL_DROPPING, /* dropped with its channel or connection while still used: silence */
 	VMB_HOST_GPADL_RELEASED,
 };
 
@@ -32,9 +33,7 @@ struct vmb_host_gpadl {
 	uint32_t ranges_len; /* bytes of it */
 	uint32_t filled_len;
 	uint32_t range_count;
-	uint32_t status; /* of GPADL_CREATED */
-	struct vmb_link created_link, torndown_link; /* messages */
-	struct vmb_link released_event;
+	struct vmb_host_link released_event;
 };
 
 /* One range of a READY GPADL. */
@@ -47,7 +46,8 @@ struct vmb_host_gpadl_range {
 
 /*
  * Answers a GPADL_WANTED event: gpadl (zeroed by the caller, but for port) and memory for event.ranges_len bytes,
- * 8-byte aligned; both lent until GPADL_RELEASED. gpadl NULL: no memory, the guest gets a failure.
+ * 8-byte aligned; both lent until GPADL_RELEASED, which may follow at once. gpadl NULL: no memory, the guest gets a
+ * failure.
  */
 void vmb_host_gpadl_supply(struct vmb_host_server *s, struct vmb_host_gpadl *gpadl,
 			   uint64_t *ranges);

@@ -18,30 +18,38 @@
  *       MODIFY          interrupt another VP, vmb_host_channel_modified()
  *       RELEASED        the channel was rescinded and the guest is done with it: free it
  *     while ((out = vmb_host_server_output(s)))
- *       deliver to VP out->target_vp, SINT 2; vmb_host_server_output_done(s); or stop when the slot is busy
- *   vmb_host_channel_rescind(s, ch) takes a device away.
+ *       deliver to VP out->target_vp, SINT out->target_sint; vmb_host_server_output_done(s);
+ *       or stop when the slot is busy
+ *   vmb_host_channel_rescind(ch) takes a device away.
  *   vmb_host_server_reset(s): the machine was reset: as if the guest had unloaded, without an answer.
  *
  * INITIATE_CONTACT at any time and UNLOAD disconnect first: CLOSE events for open channels, then
- * GPADL_RELEASED for every GPADL; the answer is queued when all are confirmed.
+ * GPADL_RELEASED for every GPADL; the answer is queued when all are confirmed. Messages that wait then are dropped: the
+ * guest has given up what they are about.
  *
- * Ownership: channels and GPADLs are the caller's memory, lent until RELEASED (or vmb_host_channel_withdraw) and
- * GPADL_RELEASED. Their fields are read-only for the caller, but for `port`.
+ * Ownership: channels and GPADLs are the caller's memory, lent until RELEASED and GPADL_RELEASED. Their fields are
+ * read-only for the caller, but for `port`.
  * Context: all functions of host/server, host/channel and host/gpadl that share one struct vmb_host_server are
  * serialised by the caller.
+ * One reply per request, in the order of the requests' completion: a request whose answer has no room yet is not taken
+ * (INSUFFICIENT_BUFFERS), so nothing that the guest does makes the server grow or forget.
+ * Not served, dropped and counted as unknown: reserved channels (18, 19) and what needs a feature flag (25, 27, 29).
  * A guest's mistake never stops the server: it is counted, answered where an answer exists, else dropped.
  * Source: protocol reference, vmbus sections 2 to 4 and 11.
  */
 #ifndef HOST_SERVER_H
 #define HOST_SERVER_H
 
-#include "base/queue.h"
 #include "host/channel.h"
 #include "host/gpadl.h"
+#include "host/queue.h"
 #include "wire/vmbus.h"
 
 #define VMB_HOST_GPADL_COUNT_MAX   1024u /* at most so many GPADLs a connection */
 #define VMB_HOST_GPADL_FAILURE_MAX 16u /* failure answers that can wait */
+
+/* Each GPADL has room for its CREATED and its TORNDOWN set aside. */
+#define VMB_HOST_ANSWER_COUNT_MAX  (2 * VMB_HOST_GPADL_COUNT_MAX + VMB_HOST_GPADL_FAILURE_MAX)
 
 enum vmb_host_server_state {
 	VMB_HOST_DISCONNECTED,
@@ -76,15 +84,25 @@ enum vmb_host_event_type {
 
 struct vmb_host_event {
 	enum vmb_host_event_type type;
-	struct vmb_host_channel *channel; /* OPEN, CLOSE, MODIFY, RELEASED */
+	struct vmb_host_channel *channel; /* OPEN, CLOSE, MODIFY, RELEASED, GPADL_* */
 	struct vmb_host_gpadl *gpadl; /* GPADL_RELEASED */
 	uint32_t ranges_len; /* GPADL_WANTED: bytes of range list to hold, a multiple of 8 */
 };
 
 struct vmb_host_server_output {
 	uint32_t target_vp;
+	uint32_t target_sint; /* 2, but for the refusal of a contact that asked for another */
 	uint32_t len; /* bytes of payload */
 	const void *payload;
+};
+
+/* GPADL_CREATED or GPADL_TORNDOWN that waits; the GPADL itself may be gone. */
+struct vmb_host_answer {
+	struct vmb_host_link link;
+	uint32_t type;
+	uint32_t relid;
+	uint32_t gpadl_id;
+	uint32_t status;
 };
 
 struct vmb_host_server_counters {
@@ -107,14 +125,19 @@ struct vmb_host_server {
 	bool unload_waiting;
 	struct vmb_queue posts; /* messages that wait */
 	struct vmb_queue events; /* events that wait */
-	struct vmb_link version_link, delivered_link, unload_link, failure_link;
-	struct vmb_link contact_event, unloaded_event, wanted_event;
+	struct vmb_host_link version_link, refusal_link, delivered_link, unload_link, connect_link;
+	struct vmb_host_link contact_event, unloaded_event, wanted_event;
 	struct vmb_msg_version_response response;
 	uint32_t response_len;
-	struct vmb_msg_gpadl_created failures[VMB_HOST_GPADL_FAILURE_MAX];
-	uint32_t failure_count;
+	uint32_t refusal_vp, refusal_sint; /* where a contact that is not ours is answered */
+	struct vmb_msg_tl_connect_result connect_result;
+	struct vmb_host_answer answers[VMB_HOST_ANSWER_COUNT_MAX]; /* a ring: they leave in order */
+	uint32_t answer_first;
+	uint32_t answer_count;
 	uint8_t wanted_message[VMB_MSG_LEN_MAX]; /* the GPADL_HEADER that waits for memory */
 	uint32_t wanted_len;
+	struct vmb_host_channel *wanted_channel; /* NULL: the guest has gone meanwhile */
+	bool wanted; /* GPADL_WANTED is out, waiting for vmb_host_gpadl_supply */
 	struct vmb_link *sending; /* between output and done; NULL when its owner vanished */
 	struct vmb_host_server_output out;
 	uint8_t out_payload[VMB_MSG_LEN_MAX];
@@ -133,7 +156,8 @@ int vmb_host_server_init(struct vmb_host_server *s, const struct vmb_host_server
  * One posted message: connection_id and type from the block, payload len bytes in private memory.
  * Answers the hypercall's status (enum vmb_hv_status): SUCCESS also when the message was dropped for being no good;
  * INVALID_CONNECTION_ID: not our connection; INVALID_PARAMETER: type not 1 or len outside 8..240;
- * INSUFFICIENT_BUFFERS: come again. All events must have been taken before the next call.
+ * INSUFFICIENT_BUFFERS: come again: events have not been taken, a GPADL_WANTED or MODIFY is not answered, or an earlier
+ * answer of the same kind has not left yet. The message had no effect then.
  */
 uint32_t vmb_host_server_input(struct vmb_host_server *s, uint32_t connection_id, uint32_t type,
 			       const void *payload, uint32_t len);
@@ -141,11 +165,14 @@ uint32_t vmb_host_server_input(struct vmb_host_server *s, uint32_t connection_id
 /* The next thing for the port to do. False: nothing. */
 bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *event);
 
-/* The next message to deliver, or NULL. Valid until _done or the next call of another function. */
+/*
+ * The next message to deliver, or NULL; NULL while events wait, because messages promise what the events do. Valid until
+ * _done or the next call of another function; until _done the same message comes again, unless a disconnect drops it.
+ */
 const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s);
 void vmb_host_server_output_done(struct vmb_host_server *s);
 
-/* The machine was reset: everything is closed and released by events, no messages are sent. */
+/* The machine was reset: everything is closed and released by events, UNLOADED last; no messages are sent. */
 void vmb_host_server_reset(struct vmb_host_server *s);
 
 #endif

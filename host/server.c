@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "host/internal.h"
+
+static const uint32_t versions[] = {
+	VMB_VERSION_2_4, VMB_VERSION_3_0, VMB_VERSION_4_0, VMB_VERSION_4_1, VMB_VERSION_5_0,
+	VMB_VERSION_5_1, VMB_VERSION_5_2, VMB_VERSION_5_3, VMB_VERSION_6_0,
+};
+
+/* connection_state of VERSION_RESPONSE */
+#define CONNECTION_OK	  0
+#define CONNECTION_FAILED 2
+
+static bool version_known(uint32_t version)
+{
+	size_t i;
+
+	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
+		if (versions[i] == version)
+			return true;
+	return false;
+}
+
+int vmb_host_server_init(struct vmb_host_server *s, const struct vmb_host_server_config *config)
+{
+	memset(s, 0, sizeof(*s));
+	s->config = *config;
+	if (!s->config.version_min)
+		s->config.version_min = versions[0];
+	if (!s->config.version_max)
+		s->config.version_max = versions[VMB_ARRAY_COUNT(versions) - 1];
+	if (!s->config.vp_count || s->config.version_min > s->config.version_max)
+		return VMB_EINVAL;
+	if (!version_known(s->config.version_min) || !version_known(s->config.version_max))
+		return VMB_EINVAL;
+	return 0;
+}
+
+void vmb_host_server_post(struct vmb_host_server *s, struct vmb_host_link *link,
+			  enum vmb_host_post kind)
+{
+	link->kind = kind;
+	vmb_queue_push(&s->posts, &link->link);
+}
+
+void vmb_host_server_unpost(struct vmb_host_server *s, struct vmb_host_link *link)
+{
+	if (!link->link.queued)
+		return;
+	vmb_queue_remove(&s->posts, &link->link);
+	if (s->sending == &link->link)
+		s->sending = NULL;
+}
+
+void vmb_host_server_notify(struct vmb_host_server *s, struct vmb_host_link *link,
+			    enum vmb_host_event_type type)
+{
+	link->kind = type;
+	vmb_queue_push(&s->events, &link->link);
+}
+
+uint32_t vmb_host_server_malformed(struct vmb_host_server *s)
+{
+	s->counters.malformed++;
+	return VMB_HV_SUCCESS;
+}
+
+uint32_t vmb_host_server_misplaced(struct vmb_host_server *s)
+{
+	s->counters.misplaced++;
+	return VMB_HV_SUCCESS;
+}
+
+/* Connecting and disconnecting */
+
+static bool version_supported(const struct vmb_host_server *s, uint32_t version)
+{
+	return version_known(version) && version >= s->config.version_min &&
+	       version <= s->config.version_max;
+}
+
+static void respond(struct vmb_host_server *s, bool supported, uint8_t connection_state)
+{
+	struct vmb_msg_version_response *r = &s->response;
+	uint32_t version = s->contact.version;
+
+	memset(r, 0, sizeof(*r));
+	r->header.type = VMB_MSG_VERSION_RESPONSE;
+	r->supported = supported;
+	s->response_len = VMB_MSG_VERSION_RESPONSE_LEN;
+	if (supported) {
+		r->connection_state = connection_state;
+		r->version_or_connection = version < VMB_VERSION_5_0 ? version :
+								       VMB_CONNECTION_MESSAGE;
+		if (version >= VMB_VERSION_6_0)
+			s->response_len = VMB_MSG_VERSION_RESPONSE_LEN_6_0;
+	}
+	vmb_host_server_post(s, &s->version_link, VMB_HOST_POST_VERSION);
+}
+
+/* Before 3.0 hosts ignore which VP the guest asks for and use VP 0. */
+static bool vp_exists(const struct vmb_host_server *s, const struct vmb_msg_initiate_contact *c)
+{
+	return c->version < VMB_VERSION_3_0 || c->target_vp < s->config.vp_count;
+}
+
+/* Where messages go; a guest that asked for what does not exist is told so on VP 0. */
+static uint32_t message_vp(const struct vmb_host_server *s,
+			   const struct vmb_msg_initiate_contact *c)
+{
+	return c->version >= VMB_VERSION_3_0 && vp_exists(s, c) ? c->target_vp : 0;
+}
+
+/* Everything of the old connection is gone: answer the contact that waited for that. */
+static void negotiate(struct vmb_host_server *s)
+{
+	const struct vmb_msg_initiate_contact *c = &s->contact;
+
+	s->target_vp = message_vp(s, c);
+	if (!version_supported(s, c->version) || !vp_exists(s, c)) {
+		respond(s, false, CONNECTION_OK);
+		return;
+	}
+	if (!c->parent_to_child_monitor_gpa != !c->child_to_parent_monitor_gpa) {
+		respond(s, true, CONNECTION_FAILED);
+		return;
+	}
+	s->state = VMB_HOST_CONNECTED;
+	s->version = c->version;
+	respond(s, true, CONNECTION_OK);
+	vmb_host_server_notify(s, &s->contact_event, VMB_HOST_EVENT_CONTACT);
+}
+
+static bool disconnect_done(const struct vmb_host_server *s)
+{
+	const struct vmb_host_channel *ch;
+
+	if (s->gpadl_count || s->wanted)
+		return false;
+	for (ch = s->first; ch; ch = ch->next)
+		if (ch->state != VMB_HOST_CHANNEL_OFFERED)
+			return false;
+	return true;
+}
+
+void vmb_host_server_settle(struct vmb_host_server *s)
+{
+	bool complete = s->unload_waiting && s->version >= VMB_VERSION_1_1;
+
+	if (s->state != VMB_HOST_DISCONNECTING || !disconnect_done(s))
+		return;
+	s->state = VMB_HOST_DISCONNECTED;
+	s->unload_waiting = false;
+	s->version = 0;
+	if (s->contact_waiting) {
+		s->contact_waiting = false;
+		negotiate(s);
+		return;
+	}
+	vmb_host_server_notify(s, &s->unloaded_event, VMB_HOST_EVENT_UNLOADED);
+	if (complete)
+		vmb_host_server_post(s, &s->unload_link, VMB_HOST_POST_UNLOAD);
+}
+
+static void drop_posts(struct vmb_host_server *s)
+{
+	while (vmb_queue_head(&s->posts))
+		vmb_queue_remove(&s->posts, vmb_queue_head(&s->posts));
+	s->sending = NULL;
+	s->answer_count = 0;
+}
+
+/* Begins a disconnect, or adds to one; vmb_host_server_settle ends it. */
+static void disconnect(struct vmb_host_server *s)
+{
+	struct vmb_host_channel *ch;
+	struct vmb_host_channel *next;
+
+	drop_posts(s);
+	s->state = VMB_HOST_DISCONNECTING;
+	s->offers_requested = false;
+	for (ch = s->first; ch; ch = ch->next)
+		vmb_host_channel_drop(ch);
+	for (ch = s->first; ch; ch = next) {
+		next = ch->next;
+		if (ch->sub_channel_index)
+			ch->revoked = true;
+		vmb_host_channel_settle(ch);
+	}
+}
+
+void vmb_host_server_reset(struct vmb_host_server *s)
+{
+	vmb_queue_remove(&s->events, &s->contact_event.link);
+	disconnect(s);
+	s->contact_waiting = false;
+	s->unload_waiting = false;
+	vmb_host_server_settle(s);
+}
+
+/* Messages from the guest */
+
+/* A contact for another SINT or trust level is another client's: it is refused there, and ours stays as it is. */
+static bool contact_is_ours(const struct vmb_msg_initiate_contact *c)
+{
+	if (c->version >= VMB_VERSION_5_0 && c->u.v5.target_sint != VMB_SYNIC_SINT_VMBUS)
+		return false;
+	return c->version < VMB_VERSION_5_1 || !c->u.v5.target_vtl;
+}
+
+static uint32_t refuse_contact(struct vmb_host_server *s, const struct vmb_msg_initiate_contact *c)
+{
+	if (s->refusal_link.link.queued)
+		return VMB_HV_INSUFFICIENT_BUFFERS;
+	s->refusal_vp = c->target_vp < s->config.vp_count ? c->target_vp : 0;
+	s->refusal_sint = c->u.v5.target_sint < VMB_SYNIC_SLOT_COUNT ? c->u.v5.target_sint :
+								       VMB_SYNIC_SINT_VMBUS;
+	vmb_host_server_post(s, &s->refusal_link, VMB_HOST_POST_REFUSAL);
+	return VMB_HV_SUCCESS;
+}
+
+static uint32_t input_contact(struct vmb_host_server *s, const void *message, uint32_t len)
+{
+	struct vmb_msg_initiate_contact contact = { 0 };
+
+	(void)len;
+	memcpy(&contact, message, VMB_MSG_INITIATE_CONTACT_LEN);
+	if (!contact_is_ours(&contact))
+		return refuse_contact(s, &contact);
+	disconnect(s);
+	s->contact = contact;
+	s->contact_waiting = true;
+	s->unload_waiting = false;
+	return VMB_HV_SUCCESS;
+}
+
+/* While an implicit disconnect is under way this takes the waiting contact's place, and is answered at its VP. */
+static uint32_t input_unload(struct vmb_host_server *s, const void *message, uint32_t len)
+{
+	(void)message;
+	(void)len;
+	if (s->contact_waiting) {
+		s->contact_waiting = false;
+		s->version = s->contact.version;
+		s->target_vp = message_vp(s, &s->contact);
+	}
+	disconnect(s);
+	s->unload_waiting = true;
+	return VMB_HV_SUCCESS;
+}
+
+static uint32_t input_request_offers(struct vmb_host_server *s, const void *message, uint32_t len)
+{
+	struct vmb_host_channel *ch;
+
+	(void)message;
+	(void)len;
+	if (s->offers_requested)
+		return vmb_host_server_misplaced(s);
+	s->offers_requested = true;
+	for (ch = s->first; ch; ch = ch->next)
+		if (!ch->revoked)
+			vmb_host_server_post(s, &ch->offer_link, VMB_HOST_POST_OFFER);
+	vmb_host_server_post(s, &s->delivered_link, VMB_HOST_POST_DELIVERED);
+	return VMB_HV_SUCCESS;
+}
+
+/* There is no socket service here; 4.0 has no message to say so. */
+static uint32_t input_tl_connect(struct vmb_host_server *s, const void *message, uint32_t len)
+{
+	struct vmb_msg_tl_connect_request request = { 0 };
+
+	(void)len;
+	if (s->version < VMB_VERSION_4_1)
+		return VMB_HV_SUCCESS;
+	if (s->connect_link.link.queued)
+		return VMB_HV_INSUFFICIENT_BUFFERS;
+	memcpy(&request, message, VMB_MSG_TL_CONNECT_REQUEST_LEN);
+	memset(&s->connect_result, 0, sizeof(s->connect_result));
+	s->connect_result.header.type = VMB_MSG_TL_CONNECT_RESULT;
+	s->connect_result.endpoint_id = request.endpoint_id;
+	s->connect_result.service_id = request.service_id;
+	s->connect_result.status = VMB_STATUS_REFUSED;
+	vmb_host_server_post(s, &s->connect_link, VMB_HOST_POST_CONNECT);
+	return VMB_HV_SUCCESS;
+}
+
+#define IN_DISCONNECTED	 (1u << VMB_HOST_DISCONNECTED)
+#define IN_CONNECTED	 (1u << VMB_HOST_CONNECTED)
+#define IN_DISCONNECTING (1u << VMB_HOST_DISCONNECTING)
+
+/* Every message that a guest may send; what has no handler here is unknown. */
+static const struct input_rule {
+	uint32_t version_min;
+	uint16_t len_min;
+	uint16_t states;
+	uint32_t (*handler)(struct vmb_host_server *s, const void *message, uint32_t len);
+} inputs[VMB_MSG_TYPE_COUNT] = {
+	[VMB_MSG_REQUEST_OFFERS] = { 0, sizeof(struct vmb_msg_header), IN_CONNECTED,
+				     input_request_offers },
+	[VMB_MSG_OPEN] = { 0, VMB_MSG_OPEN_LEN, IN_CONNECTED, vmb_host_channel_input_open },
+	[VMB_MSG_CLOSE] = { 0, sizeof(struct vmb_msg_relid), IN_CONNECTED,
+			    vmb_host_channel_input_close },
+	[VMB_MSG_GPADL_HEADER] = { 0, sizeof(struct vmb_msg_gpadl_header), IN_CONNECTED,
+				   vmb_host_gpadl_input_header },
+	[VMB_MSG_GPADL_BODY] = { 0, sizeof(struct vmb_msg_gpadl_body), IN_CONNECTED,
+				 vmb_host_gpadl_input_body },
+	[VMB_MSG_GPADL_TEARDOWN] = { 0, sizeof(struct vmb_msg_gpadl_teardown), IN_CONNECTED,
+				     vmb_host_gpadl_input_teardown },
+	[VMB_MSG_RELID_RELEASED] = { 0, sizeof(struct vmb_msg_relid), IN_CONNECTED,
+				     vmb_host_channel_input_released },
+	[VMB_MSG_INITIATE_CONTACT] = { 0, VMB_MSG_INITIATE_CONTACT_LEN,
+				       IN_DISCONNECTED | IN_CONNECTED | IN_DISCONNECTING,
+				       input_contact },
+	[VMB_MSG_UNLOAD] = { 0, sizeof(struct vmb_msg_header), IN_CONNECTED | IN_DISCONNECTING,
+			     input_unload },
+	[VMB_MSG_TL_CONNECT_REQUEST] = { VMB_VERSION_4_0, VMB_MSG_TL_CONNECT_REQUEST_LEN,
+					 IN_CONNECTED, input_tl_connect },
+	[VMB_MSG_MODIFY_CHANNEL] = { VMB_VERSION_4_1, sizeof(struct vmb_msg_modify_channel),
+				     IN_CONNECTED, vmb_host_channel_input_modify },
+};
+
+static uint32_t dispatch(struct vmb_host_server *s, const void *message, uint32_t len)
+{
+	const struct input_rule *rule;
+	struct vmb_msg_header header;
+
+	memcpy(&header, message, sizeof(header));
+	if (header.type >= VMB_MSG_TYPE_COUNT || !inputs[header.type].handler) {
+		s->counters.unknown++;
+		return VMB_HV_SUCCESS;
+	}
+	rule = &inputs[header.type];
+	if (len < rule->len_min)
+		return vmb_host_server_malformed(s);
+	if (!(rule->states & 1u << s->state))
+		return vmb_host_server_misplaced(s);
+	if (s->version < rule->version_min) {
+		s->counters.unknown++;
+		return VMB_HV_SUCCESS;
+	}
+	return rule->handler(s, message, len);
+}
+
+uint32_t vmb_host_server_input(struct vmb_host_server *s, uint32_t connection_id, uint32_t type,
+			       const void *payload, uint32_t len)
+{
+	uint32_t status;
+
+	if (connection_id != VMB_CONNECTION_MESSAGE &&
+	    connection_id != VMB_CONNECTION_MESSAGE_MULTICLIENT)
+		return VMB_HV_INVALID_CONNECTION_ID;
+	if (type != VMB_SYNIC_MESSAGE_VMBUS || len < sizeof(struct vmb_msg_header) ||
+	    len > VMB_MSG_LEN_MAX)
+		return VMB_HV_INVALID_PARAMETER;
+	if (vmb_queue_head(&s->events) || s->wanted)
+		return VMB_HV_INSUFFICIENT_BUFFERS;
+	status = dispatch(s, payload, len);
+	if (status == VMB_HV_SUCCESS)
+		s->counters.messages_in++;
+	vmb_host_server_settle(s);
+	return status;
+}
+
+/* Events */
+
+static const struct event_rule {
+	uint16_t link; /* offset of the entry in its owner */
+	bool of_channel, of_gpadl;
+} events[] = {
+	[VMB_HOST_EVENT_CONTACT] = { offsetof(struct vmb_host_server, contact_event), false,
+				     false },
+	[VMB_HOST_EVENT_OPEN] = { offsetof(struct vmb_host_channel, open_event), true, false },
+	[VMB_HOST_EVENT_CLOSE] = { offsetof(struct vmb_host_channel, close_event), true, false },
+	[VMB_HOST_EVENT_MODIFY] = { offsetof(struct vmb_host_channel, modify_event), true, false },
+	[VMB_HOST_EVENT_GPADL_WANTED] = { 0, false, false },
+	[VMB_HOST_EVENT_GPADL_RELEASED] = { offsetof(struct vmb_host_gpadl, released_event), false,
+					    true },
+	[VMB_HOST_EVENT_RELEASED] = { offsetof(struct vmb_host_channel, released_event), true,
+				      false },
+	[VMB_HOST_EVENT_UNLOADED] = { 0, false, false },
+};
+
+static uint32_t wanted_ranges_len(const struct vmb_host_server *s)
+{
+	struct vmb_msg_gpadl_header header;
+
+	memcpy(&header, s->wanted_message, sizeof(header));
+	return header.ranges_len;
+}
+
+bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *event)
+{
+	struct vmb_link *head = vmb_queue_head(&s->events);
+	struct vmb_host_link *link;
+	void *owner;
+
+	if (!head)
+		return false;
+	vmb_queue_remove(&s->events, head);
+	link = VMB_CONTAINER_OF(head, struct vmb_host_link, link);
+	owner = (char *)link - events[link->kind].link;
+	memset(event, 0, sizeof(*event));
+	event->type = link->kind;
+	if (events[link->kind].of_channel)
+		event->channel = owner;
+	if (events[link->kind].of_gpadl) {
+		event->gpadl = owner;
+		event->channel = event->gpadl->channel;
+	}
+	if (event->type == VMB_HOST_EVENT_GPADL_WANTED) {
+		event->channel = s->wanted_channel;
+		event->ranges_len = wanted_ranges_len(s);
+	}
+	return true;
+}
+
+/* Messages to the guest */
+
+static uint32_t build_version(struct vmb_host_server *s, void *owner, void *payload)
+{
+	(void)owner;
+	memcpy(payload, &s->response, s->response_len);
+	return s->response_len;
+}
+
+static uint32_t build_refusal(struct vmb_host_server *s, void *owner, void *payload)
+{
+	struct vmb_msg_version_response *m = payload;
+
+	(void)owner;
+	m->header.type = VMB_MSG_VERSION_RESPONSE;
+	s->out.target_vp = s->refusal_vp;
+	s->out.target_sint = s->refusal_sint;
+	return VMB_MSG_VERSION_RESPONSE_LEN;
+}
+
+static uint32_t build_delivered(struct vmb_host_server *s, void *owner, void *payload)
+{
+	struct vmb_msg_header *m = payload;
+
+	(void)s;
+	(void)owner;
+	m->type = VMB_MSG_OFFERS_DELIVERED;
+	return sizeof(*m);
+}
+
+static uint32_t build_unload(struct vmb_host_server *s, void *owner, void *payload)
+{
+	struct vmb_msg_header *m = payload;
+
+	(void)s;
+	(void)owner;
+	m->type = VMB_MSG_UNLOAD_COMPLETE;
+	return sizeof(*m);
+}
+
+static uint32_t build_connect(struct vmb_host_server *s, void *owner, void *payload)
+{
+	(void)owner;
+	memcpy(payload, &s->connect_result, sizeof(s->connect_result));
+	return sizeof(s->connect_result);
+}
+
+static const struct post_rule {
+	uint16_t link; /* offset of the entry in its owner */
+	uint32_t (*build)(struct vmb_host_server *s, void *owner, void *payload);
+} posts[] = {
+	[VMB_HOST_POST_VERSION] = { 0, build_version },
+	[VMB_HOST_POST_REFUSAL] = { 0, build_refusal },
+	[VMB_HOST_POST_DELIVERED] = { 0, build_delivered },
+	[VMB_HOST_POST_UNLOAD] = { 0, build_unload },
+	[VMB_HOST_POST_CONNECT] = { 0, build_connect },
+	[VMB_HOST_POST_OFFER] = { offsetof(struct vmb_host_channel, offer_link),
+				  vmb_host_channel_build_offer },
+	[VMB_HOST_POST_RESCIND] = { offsetof(struct vmb_host_channel, rescind_link),
+				    vmb_host_channel_build_rescind },
+	[VMB_HOST_POST_OPEN] = { offsetof(struct vmb_host_channel, open_link),
+				 vmb_host_channel_build_result },
+	[VMB_HOST_POST_MODIFY] = { offsetof(struct vmb_host_channel, modify_link),
+				   vmb_host_channel_build_modified },
+	[VMB_HOST_POST_ANSWER] = { offsetof(struct vmb_host_answer, link),
+				   vmb_host_gpadl_build_answer },
+};
+
+const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s)
+{
+	struct vmb_link *head = vmb_queue_head(&s->posts);
+	const struct post_rule *rule;
+	struct vmb_host_link *link;
+
+	if (!head || vmb_queue_head(&s->events))
+		return NULL;
+	if (s->sending)
+		return &s->out;
+	link = VMB_CONTAINER_OF(head, struct vmb_host_link, link);
+	rule = &posts[link->kind];
+	memset(s->out_payload, 0, sizeof(s->out_payload));
+	s->out.target_vp = s->target_vp;
+	s->out.target_sint = VMB_SYNIC_SINT_VMBUS;
+	s->out.payload = s->out_payload;
+	s->out.len = rule->build(s, (char *)link - rule->link, s->out_payload);
+	s->sending = head;
+	return &s->out;
+}
+
+void vmb_host_server_output_done(struct vmb_host_server *s)
+{
+	struct vmb_link *link = s->sending;
+
+	if (!link)
+		return;
+	vmb_queue_remove(&s->posts, link);
+	s->sending = NULL;
+	s->counters.messages_out++;
+	if (VMB_CONTAINER_OF(link, struct vmb_host_link, link)->kind == VMB_HOST_POST_ANSWER) {
+		s->answer_first = (s->answer_first + 1) % VMB_HOST_ANSWER_COUNT_MAX;
+		s->answer_count--;
+	}
+}
