@@ -59,6 +59,7 @@ struct vmb_host_scsi_lun {
 	bool registered, reserved;
 	uint8_t reservation_type;
 	uint32_t reservation_generation;
+	uint32_t kept_sense; /* for REQUEST SENSE when autosense was off: key, code, qualifier */
 };
 
 /* All units of one controller; index = LUN on path 0, target 0; NULL = absent. */
@@ -137,5 +138,11 @@ enum vmb_host_scsi_step vmb_host_scsi_data(struct vmb_host_scsi_bus *bus,
 
 /* Ends after VMB_HOST_SCSI_BACKEND: fills status, sense and moved_len. */
 void vmb_host_scsi_done(struct vmb_host_scsi_task *task, enum vmb_host_scsi_error error);
+
+/* The initiator reset the unit: it hears of that with its next command. The caller has ended what was under way. */
+void vmb_host_scsi_reset(struct vmb_host_scsi_lun *unit);
+
+/* The standard's name of a command, or NULL: this kind of unit does not know it. For traces. */
+const char *vmb_host_scsi_name(enum vmb_host_scsi_kind kind, uint8_t opcode);
 
 #endif

@@ -65,6 +65,7 @@ struct vmb_host_storage {
 	enum vmb_host_storage_state state;
 	uint16_t version; /* negotiated */
 	bool enumerate_waiting;
+	bool sub_channels_created; /* once a connection */
 	uint16_t sub_channel_wanted; /* what CREATE_SUB_CHANNELS asked for; the port offers them */
 	struct vmb_host_storage_counters counters;
 };
@@ -85,6 +86,7 @@ struct vmb_host_storage_packet {
 struct vmb_host_storage_io {
 	uint64_t transaction_id;
 	uint32_t reply_len;
+	uint8_t sense_room; /* bytes of sense data that the guest takes */
 	struct vmb_stor_packet reply;
 	struct vmb_host_scsi_task task;
 };
@@ -92,7 +94,10 @@ struct vmb_host_storage_io {
 /* config is copied; bus is emptied. VMB_EINVAL: a bound that is not kept. */
 int vmb_host_storage_init(struct vmb_host_storage *s, const struct vmb_host_storage_config *config);
 
-/* The channel was opened: the handshake begins anew. Units keep their state. */
+/*
+ * The channel was opened: the handshake begins anew. Units keep what outlives a guest (reservations,
+ * tray, medium); unit attentions, kept sense data and a prevented removal go.
+ */
 void vmb_host_storage_reset(struct vmb_host_storage *s);
 
 /* A step (enum vmb_host_storage_step) or VMB_EPROTO. */

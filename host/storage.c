@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The storage protocol's host side: handshake, checks, and the frame around the SCSI target. What an
+ * operation may do in which state is the table `operations`.
+ */
+#include "host/storage.h"
+
+#define TRANSFER_DEFAULT (1u << 20)
+#define PACKET_SLACK	 16u /* bytes that a packet may have more than the protocol's longest */
+
+static const uint16_t versions[] = {
+	VMB_STOR_VERSION_2_0, VMB_STOR_VERSION_4_2, VMB_STOR_VERSION_5_1,
+	VMB_STOR_VERSION_6_0, VMB_STOR_VERSION_6_2,
+};
+
+static bool version_known(uint16_t version)
+{
+	size_t i;
+
+	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
+		if (versions[i] == version)
+			return true;
+	return false;
+}
+
+int vmb_host_storage_init(struct vmb_host_storage *s, const struct vmb_host_storage_config *config)
+{
+	uint32_t max_len = config->max_transfer_len ? config->max_transfer_len : TRANSFER_DEFAULT;
+
+	if (config->version_max && !version_known(config->version_max))
+		return VMB_EINVAL;
+	if (max_len < VMB_HOST_STORAGE_TRANSFER_MIN || max_len % VMB_PAGE_LEN)
+		return VMB_EINVAL;
+	memset(s, 0, sizeof(*s));
+	s->config = *config;
+	s->config.max_transfer_len = max_len;
+	if (!config->version_max)
+		s->config.version_max = VMB_STOR_VERSION_6_2;
+	s->bus.max_transfer_len = max_len;
+	return 0;
+}
+
+void vmb_host_storage_reset(struct vmb_host_storage *s)
+{
+	uint32_t lun;
+
+	s->state = VMB_HOST_STORAGE_BEGIN;
+	s->version = 0;
+	s->enumerate_waiting = false;
+	s->sub_channels_created = false;
+	s->sub_channel_wanted = 0;
+	for (lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++) {
+		if (!s->bus.luns[lun])
+			continue;
+		vmb_host_scsi_reset(s->bus.luns[lun]);
+		s->bus.luns[lun]->attention = 0; /* nobody is there who could be surprised */
+	}
+}
+
+static int reply(struct vmb_host_storage *s, struct vmb_host_storage_io *io, uint32_t status)
+{
+	io->reply.status = status;
+	if (status != VMB_STOR_STATUS_SUCCESS)
+		s->counters.refused++;
+	return VMB_HOST_STORAGE_REPLY;
+}
+
+static const struct {
+	uint8_t srb_status;
+	uint32_t status;
+} statuses[] = {
+	{ VMB_SRB_SUCCESS, VMB_STOR_STATUS_SUCCESS },
+	{ VMB_SRB_BUSY, VMB_STOR_STATUS_DEVICE_BUSY },
+	{ VMB_SRB_INVALID_LUN, VMB_STOR_STATUS_DEVICE_DOES_NOT_EXIST },
+	{ VMB_SRB_INVALID_TARGET_ID, VMB_STOR_STATUS_DEVICE_DOES_NOT_EXIST },
+	{ VMB_SRB_NO_DEVICE, VMB_STOR_STATUS_DEVICE_DOES_NOT_EXIST },
+	{ VMB_SRB_NO_HBA, VMB_STOR_STATUS_DEVICE_DOES_NOT_EXIST },
+	{ VMB_SRB_TIMEOUT, VMB_STOR_STATUS_IO_TIMEOUT },
+	{ VMB_SRB_COMMAND_TIMEOUT, VMB_STOR_STATUS_IO_TIMEOUT },
+	{ VMB_SRB_SELECTION_TIMEOUT, VMB_STOR_STATUS_DEVICE_NOT_CONNECTED },
+	{ VMB_SRB_BAD_FUNCTION, VMB_STOR_STATUS_INVALID_DEVICE_REQUEST },
+	{ VMB_SRB_BAD_SRB_BLOCK_LENGTH, VMB_STOR_STATUS_INVALID_DEVICE_REQUEST },
+	{ VMB_SRB_DATA_OVERRUN, VMB_STOR_STATUS_BUFFER_OVERFLOW },
+	{ VMB_SRB_REQUEST_FLUSHED, VMB_STOR_STATUS_UNSUCCESSFUL },
+	{ VMB_SRB_ABORTED, VMB_STOR_STATUS_CANCELLED },
+};
+
+static uint32_t status_of(uint8_t srb_status)
+{
+	size_t i;
+
+	for (i = 0; i < VMB_ARRAY_COUNT(statuses); i++)
+		if (statuses[i].srb_status == (srb_status & VMB_SRB_STATUS_MASK))
+			return statuses[i].status;
+	return VMB_STOR_STATUS_IO_DEVICE_ERROR;
+}
+
+/* Turns the task's result into the completion. The reply was zeroed when the request came. */
+static int complete(struct vmb_host_storage_io *io)
+{
+	struct vmb_host_scsi_task *task = &io->task;
+	struct vmb_stor_srb *srb = &io->reply.u.srb;
+	uint8_t sense_len = task->sense_len < io->sense_room ? task->sense_len : io->sense_room;
+
+	io->reply.status = status_of(task->srb_status);
+	srb->srb_status = task->srb_status;
+	srb->scsi_status = task->scsi_status;
+	srb->sense_len = sense_len;
+	srb->data_transfer_len = task->moved_len;
+	memcpy(srb->u.sense, task->sense, sense_len);
+	return VMB_HOST_STORAGE_REPLY;
+}
+
+static int go_on(struct vmb_host_storage_io *io, enum vmb_host_scsi_step step)
+{
+	switch (step) {
+	case VMB_HOST_SCSI_WANT_DATA: return VMB_HOST_STORAGE_WANT_DATA;
+	case VMB_HOST_SCSI_BACKEND: return VMB_HOST_STORAGE_DO;
+	default: return complete(io);
+	}
+}
+
+static int begin(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		 const struct vmb_stor_packet *request)
+{
+	(void)request;
+	s->state = VMB_HOST_STORAGE_BEGAN;
+	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
+}
+
+static int query_version(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			 const struct vmb_stor_packet *request)
+{
+	uint16_t version = request->u.version.major_minor;
+
+	if (!version_known(version) || version > s->config.version_max)
+		return reply(s, io, VMB_STOR_STATUS_REVISION_MISMATCH);
+	s->version = version;
+	s->state = VMB_HOST_STORAGE_VERSIONED;
+	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
+}
+
+static bool multi_channel(const struct vmb_host_storage *s)
+{
+	return s->version >= VMB_STOR_VERSION_5_1 && s->config.max_sub_channel_count > 0;
+}
+
+/* Before 5.1 the first field is the version, and bit 0 of the flags would mean a removable device. */
+static int query_properties(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			    const struct vmb_stor_packet *request)
+{
+	struct vmb_stor_properties *properties = &io->reply.u.properties;
+
+	(void)request;
+	properties->max_transfer_bytes = s->config.max_transfer_len;
+	if (s->version < VMB_STOR_VERSION_5_1)
+		properties->reserved1 = s->version;
+	if (multi_channel(s)) {
+		properties->flags = VMB_STOR_PROPERTY_MULTI_CHANNEL;
+		properties->max_sub_channel_count = s->config.max_sub_channel_count;
+	}
+	s->state = VMB_HOST_STORAGE_PROPERTIED;
+	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
+}
+
+static int end(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+	       const struct vmb_stor_packet *request)
+{
+	(void)request;
+	s->state = VMB_HOST_STORAGE_READY;
+	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
+}
+
+static int create_sub_channels(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			       const struct vmb_stor_packet *request)
+{
+	uint16_t count = request->u.sub_channel_count;
+
+	if (s->sub_channels_created)
+		return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
+	if (!multi_channel(s) || count > s->config.max_sub_channel_count)
+		return reply(s, io, VMB_STOR_STATUS_INVALID_PARAMETER);
+	s->sub_channels_created = true;
+	s->sub_channel_wanted = count;
+	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
+}
+
+/* We have no fibre. */
+static int refuse_fibre(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			const struct vmb_stor_packet *request)
+{
+	(void)request;
+	return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_REQUEST);
+}
+
+static int reset_unit(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		      const struct vmb_stor_packet *request)
+{
+	const struct vmb_stor_srb *srb = &request->u.srb;
+
+	if (srb->path_id == 0 && srb->target_id == 0 && srb->lun < VMB_HOST_SCSI_LUN_MAX &&
+	    s->bus.luns[srb->lun])
+		vmb_host_scsi_reset(s->bus.luns[srb->lun]);
+	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
+}
+
+static int reset_all(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		     const struct vmb_stor_packet *request)
+{
+	uint32_t lun;
+
+	(void)request;
+	for (lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (s->bus.luns[lun])
+			vmb_host_scsi_reset(s->bus.luns[lun]);
+	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
+}
+
+/* The extension is there from 5.1 on; a short packet has none whatever was negotiated. */
+static bool autosense_disabled(const struct vmb_host_storage *s,
+			       const struct vmb_host_storage_io *io, const struct vmb_stor_srb *srb)
+{
+	return s->version >= VMB_STOR_VERSION_5_1 && io->reply_len == VMB_STOR_PACKET_LEN &&
+	       srb->srb_flags & VMB_SRB_FLAG_DISABLE_AUTOSENSE;
+}
+
+static void fill_task(const struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		      const struct vmb_stor_srb *srb)
+{
+	struct vmb_host_scsi_task *task = &io->task;
+
+	task->path_id = srb->path_id;
+	task->target_id = srb->target_id;
+	task->lun = srb->lun;
+	task->cdb_len = srb->cdb_len;
+	memcpy(task->cdb, srb->u.cdb, sizeof(task->cdb));
+	task->direction = srb->data_in;
+	task->transfer_len = srb->data_transfer_len;
+	io->sense_room = srb->sense_len < VMB_STOR_SENSE_LEN ? srb->sense_len : VMB_STOR_SENSE_LEN;
+	task->no_autosense = autosense_disabled(s, io, srb) || io->sense_room == 0;
+}
+
+static void fill_reply(const struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		       const struct vmb_stor_srb *request)
+{
+	struct vmb_stor_srb *srb = &io->reply.u.srb;
+
+	srb->length = s->version >= VMB_STOR_VERSION_5_1 ? VMB_STOR_SRB_LEN : VMB_STOR_SRB_LEN_OLD;
+	srb->path_id = request->path_id;
+	srb->target_id = request->target_id;
+	srb->lun = request->lun;
+	srb->cdb_len = VMB_STOR_CDB_LEN_MAX;
+}
+
+/* Guest memory of a request: all there, one range, no more than we take, as much as it says. */
+static bool memory_valid(const struct vmb_host_storage *s,
+			 const struct vmb_host_storage_packet *packet, uint32_t transfer_len)
+{
+	const struct vmb_gpa_range *range = &packet->range;
+
+	if (packet->type == VMB_PKT_INBAND)
+		return transfer_len == 0;
+	if (packet->range_count != 1 || range->byte_offset >= VMB_PAGE_LEN)
+		return false;
+	if (range->byte_count > s->config.max_transfer_len || range->byte_count < transfer_len)
+		return false;
+	return packet->pfn_count >=
+	       (range->byte_offset + range->byte_count + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
+}
+
+static int execute(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		   const struct vmb_host_storage_packet *packet,
+		   const struct vmb_stor_packet *request)
+{
+	const struct vmb_stor_srb *srb = &request->u.srb;
+
+	if (s->state != VMB_HOST_STORAGE_READY)
+		return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
+	s->counters.requests++;
+	fill_reply(s, io, srb);
+	if (!memory_valid(s, packet, srb->data_transfer_len)) {
+		io->reply.u.srb.srb_status = VMB_SRB_INVALID_REQUEST;
+		return reply(s, io, status_of(VMB_SRB_INVALID_REQUEST));
+	}
+	fill_task(s, io, srb);
+	return go_on(io, vmb_host_scsi_execute(&s->bus, &io->task));
+}
+
+#define IN_STATE(state) (1u << VMB_HOST_STORAGE_##state)
+
+/* Control operations: those without a row break the protocol, EXECUTE_SRB apart. */
+static const struct {
+	uint32_t states;
+	int (*run)(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		   const struct vmb_stor_packet *request);
+} operations[VMB_STOR_OPERATION_COUNT] = {
+	[VMB_STOR_RESET_LUN] = { IN_STATE(READY), reset_unit },
+	[VMB_STOR_RESET_ADAPTER] = { IN_STATE(READY), reset_all },
+	[VMB_STOR_RESET_BUS] = { IN_STATE(READY), reset_all },
+	[VMB_STOR_BEGIN_INITIALIZATION] = { IN_STATE(BEGIN), begin },
+	[VMB_STOR_END_INITIALIZATION] = { IN_STATE(PROPERTIED), end },
+	[VMB_STOR_QUERY_PROTOCOL_VERSION] = { IN_STATE(BEGAN), query_version },
+	[VMB_STOR_QUERY_PROPERTIES] = { IN_STATE(VERSIONED), query_properties },
+	[VMB_STOR_FCHBA_DATA] = { IN_STATE(PROPERTIED), refuse_fibre },
+	[VMB_STOR_CREATE_SUB_CHANNELS] = { IN_STATE(PROPERTIED) | IN_STATE(READY),
+					   create_sub_channels },
+};
+
+static int control(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+		   const struct vmb_stor_packet *request)
+{
+	if (!(operations[request->operation].states & 1u << s->state))
+		return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
+	return operations[request->operation].run(s, io, request);
+}
+
+static bool packet_valid(const struct vmb_host_storage_packet *packet)
+{
+	if (packet->type != VMB_PKT_INBAND && packet->type != VMB_PKT_GPA_DIRECT)
+		return false;
+	return packet->flags & VMB_PKT_FLAG_COMPLETION_REQUESTED &&
+	       packet->payload_len >= VMB_STOR_PACKET_LEN_OLD &&
+	       packet->payload_len <= VMB_STOR_PACKET_LEN + PACKET_SLACK;
+}
+
+static int broken(struct vmb_host_storage *s)
+{
+	s->counters.broken++;
+	return VMB_EPROTO;
+}
+
+int vmb_host_storage_input(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			   const struct vmb_host_storage_packet *packet)
+{
+	struct vmb_stor_packet request = { 0 };
+
+	if (!packet_valid(packet))
+		return broken(s);
+	io->transaction_id = packet->transaction_id;
+	io->reply_len = packet->payload_len < sizeof(request) ? packet->payload_len :
+								sizeof(request);
+	memcpy(&request, packet->payload, io->reply_len);
+	memset(&io->reply, 0, sizeof(io->reply));
+	io->reply.operation = VMB_STOR_COMPLETE_IO;
+	io->task.data_len = 0;
+	if (request.operation == VMB_STOR_EXECUTE_SRB)
+		return execute(s, io, packet, &request);
+	if (packet->type != VMB_PKT_INBAND || request.operation >= VMB_STOR_OPERATION_COUNT ||
+	    !operations[request.operation].run)
+		return broken(s);
+	return control(s, io, &request);
+}
+
+int vmb_host_storage_data(struct vmb_host_storage *s, struct vmb_host_storage_io *io)
+{
+	return go_on(io, vmb_host_scsi_data(&s->bus, &io->task));
+}
+
+int vmb_host_storage_done(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
+			  enum vmb_host_scsi_error error)
+{
+	(void)s;
+	vmb_host_scsi_done(&io->task, error);
+	return complete(io);
+}
+
+/* A guest that is still shaking hands scans the bus afterwards anyhow. */
+static void bus_changed(struct vmb_host_storage *s)
+{
+	if (s->state == VMB_HOST_STORAGE_READY && s->version >= VMB_STOR_VERSION_4_2)
+		s->enumerate_waiting = true;
+}
+
+static void luns_changed(struct vmb_host_storage *s, uint32_t except)
+{
+	uint32_t lun;
+
+	bus_changed(s);
+	if (s->state != VMB_HOST_STORAGE_READY)
+		return;
+	for (lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (lun != except && s->bus.luns[lun])
+			s->bus.luns[lun]->attention |= VMB_HOST_SCSI_LUNS_CHANGED;
+}
+
+void vmb_host_storage_attach(struct vmb_host_storage *s, uint32_t lun,
+			     struct vmb_host_scsi_lun *unit)
+{
+	s->bus.luns[lun] = unit;
+	luns_changed(s, lun);
+}
+
+void vmb_host_storage_detach(struct vmb_host_storage *s, uint32_t lun)
+{
+	s->bus.luns[lun] = NULL;
+	luns_changed(s, lun);
+}
+
+void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun)
+{
+	if (s->state != VMB_HOST_STORAGE_READY || !s->bus.luns[lun])
+		return;
+	s->bus.luns[lun]->attention |= VMB_HOST_SCSI_CAPACITY_CHANGED;
+	bus_changed(s);
+}
+
+bool vmb_host_storage_event(struct vmb_host_storage *s, struct vmb_stor_packet *packet,
+			    uint32_t *len)
+{
+	if (!s->enumerate_waiting)
+		return false;
+	s->enumerate_waiting = false;
+	memset(packet, 0, sizeof(*packet));
+	packet->operation = VMB_STOR_ENUMERATE_BUS;
+	*len = s->version >= VMB_STOR_VERSION_5_1 ? VMB_STOR_PACKET_LEN : VMB_STOR_PACKET_LEN_OLD;
+	return true;
+}
