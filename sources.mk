@@ -6,4 +6,5 @@
 CORE_RING = ring/ring.c
 CORE_GUEST = guest/connect.c guest/channel.c guest/gpadl.c guest/storage.c
 CORE_HOST = host/server.c host/channel.c host/gpadl.c host/storage.c host/scsi.c \
-	host/scsi_inquiry.c host/scsi_block.c host/scsi_mode.c
+	host/scsi_inquiry.c host/scsi_block.c host/scsi_mode.c \
+	host/scsi_reserve.c host/scsi_dvd.c

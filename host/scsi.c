@@ -26,6 +26,7 @@ static vmb_host_scsi_handler succeed, request_sense, send_diagnostic;
 #define OUT	    VMB_STOR_WRITE
 #define NONE	    VMB_STOR_NO_DATA
 #define READS	    (NEEDS_MEDIUM | MEDIUM_DATA)
+#define DVD(verb)   vmb_host_scsi_dvd_##verb
 #define BLOCK(verb) vmb_host_scsi_block_##verb
 
 static const struct command disk_commands[256] = {
@@ -55,6 +56,9 @@ static const struct command disk_commands[256] = {
 	[0x55] = { "MODE SELECT(10)", 10, OUT, 0, vmb_host_scsi_mode_select,
 		   vmb_host_scsi_mode_select_data },
 	[0x5A] = { "MODE SENSE(10)", 10, IN, 0, vmb_host_scsi_mode_sense, NULL },
+	[0x5E] = { "PERSISTENT RESERVE IN", 10, IN, 0, vmb_host_scsi_reserve_in, NULL },
+	[0x5F] = { "PERSISTENT RESERVE OUT", 10, OUT, 0, vmb_host_scsi_reserve_out,
+		   vmb_host_scsi_reserve_out_data },
 	[0x88] = { "READ(16)", 16, IN, READS, BLOCK(read), NULL },
 	[0x8A] = { "WRITE(16)", 16, OUT, READS | WRITES, BLOCK(write), NULL },
 	[0x8E] = { "WRITE AND VERIFY(16)", 16, OUT, READS | WRITES, BLOCK(write_verify), NULL },
@@ -74,14 +78,26 @@ static const struct command dvd_commands[256] = {
 	[0x00] = { "TEST UNIT READY", 6, NONE, NEEDS_MEDIUM, succeed, NULL },
 	[0x03] = { "REQUEST SENSE", 6, IN, ATTENTION_WAITS, request_sense, NULL },
 	[0x12] = { "INQUIRY", 6, IN, ATTENTION_WAITS, vmb_host_scsi_inquiry_unit, NULL },
+	[0x1B] = { "START STOP UNIT", 6, NONE, 0, DVD(start_stop), NULL },
+	[0x1E] = { "PREVENT ALLOW MEDIUM REMOVAL", 6, NONE, 0, DVD(prevent), NULL },
 	[0x25] = { "READ CAPACITY(10)", 10, IN, NEEDS_MEDIUM, BLOCK(capacity), NULL },
 	[0x28] = { "READ(10)", 10, IN, READS, BLOCK(read), NULL },
+	[0x43] = { "READ TOC/PMA/ATIP", 10, IN, NEEDS_MEDIUM, DVD(toc), NULL },
+	[0x46] = { "GET CONFIGURATION", 10, IN, ATTENTION_WAITS, DVD(configuration), NULL },
+	[0x4A] = { "GET EVENT STATUS NOTIFICATION", 10, IN, ATTENTION_WAITS, DVD(event), NULL },
+	[0x51] = { "READ DISC INFORMATION", 10, IN, NEEDS_MEDIUM, DVD(disc), NULL },
+	[0x52] = { "READ TRACK INFORMATION", 10, IN, NEEDS_MEDIUM, DVD(track), NULL },
 	[0x55] = { "MODE SELECT(10)", 10, OUT, 0, vmb_host_scsi_mode_select,
 		   vmb_host_scsi_mode_select_data },
 	[0x5A] = { "MODE SENSE(10)", 10, IN, 0, vmb_host_scsi_mode_sense, NULL },
+	[0x5C] = { "READ BUFFER CAPACITY", 10, IN, 0, DVD(buffer), NULL },
 	[0x88] = { "READ(16)", 16, IN, READS, BLOCK(read), NULL },
 	[0xA0] = { "REPORT LUNS", 12, IN, ATTENTION_WAITS, vmb_host_scsi_inquiry_luns, NULL },
 	[0xA8] = { "READ(12)", 12, IN, READS, BLOCK(read), NULL },
+	[0xAC] = { "GET PERFORMANCE", 12, IN, NEEDS_MEDIUM, DVD(performance), NULL },
+	[0xAD] = { "READ DISC STRUCTURE", 12, IN, NEEDS_MEDIUM, DVD(structure), NULL },
+	[0xB6] = { "SET STREAMING", 12, OUT, NEEDS_MEDIUM, DVD(streaming), DVD(streaming_data) },
+	[0xBD] = { "MECHANISM STATUS", 12, IN, 0, DVD(mechanism), NULL },
 };
 
 /* What an address without a unit still answers. */
@@ -348,6 +364,21 @@ void vmb_host_scsi_reset(struct vmb_host_scsi_lun *unit)
 	unit->attention |= VMB_HOST_SCSI_BUS_RESET;
 	unit->kept_sense = VMB_SENSE_NONE;
 	unit->removal_prevented = false;
+}
+
+void vmb_host_scsi_changed(struct vmb_host_scsi_lun *unit)
+{
+	if (unit->kind != VMB_HOST_SCSI_DVD) {
+		unit->attention |= VMB_HOST_SCSI_CAPACITY_CHANGED;
+		return;
+	}
+	unit->tray_open = false;
+	if (vmb_host_scsi_medium_present(unit)) {
+		unit->attention |= VMB_HOST_SCSI_MEDIUM_CHANGED;
+		unit->media_event = VMB_SCSI_EVENT_NEW_MEDIUM;
+	} else {
+		unit->media_event = VMB_SCSI_EVENT_MEDIUM_REMOVED;
+	}
 }
 
 enum vmb_host_scsi_step vmb_host_scsi_data(struct vmb_host_scsi_bus *bus,

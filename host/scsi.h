@@ -51,7 +51,7 @@ struct vmb_host_scsi_lun {
 
 	/* the target's */
 	uint32_t attention; /* VMB_HOST_SCSI_* bits */
-	bool medium_absent; /* DVD: ejected or never loaded */
+	bool medium_absent; /* DVD: no disc in the drive or on its tray; the caller may set it */
 	bool tray_open;
 	bool removal_prevented;
 	uint32_t media_event; /* GET EVENT STATUS NOTIFICATION: what to report next */
@@ -138,6 +138,9 @@ enum vmb_host_scsi_step vmb_host_scsi_data(struct vmb_host_scsi_bus *bus,
 
 /* Ends after VMB_HOST_SCSI_BACKEND: fills status, sense and moved_len. */
 void vmb_host_scsi_done(struct vmb_host_scsi_task *task, enum vmb_host_scsi_error error);
+
+/* The caller changed block_count, or a DVD's disc (medium_absent, block_count; it comes with the tray closed). */
+void vmb_host_scsi_changed(struct vmb_host_scsi_lun *unit);
 
 /* The initiator reset the unit: it hears of that with its next command. The caller has ended what was under way. */
 void vmb_host_scsi_reset(struct vmb_host_scsi_lun *unit);

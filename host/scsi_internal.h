@@ -166,4 +166,24 @@ vmb_host_scsi_handler vmb_host_scsi_mode_sense; /* 1A 5A */
 vmb_host_scsi_handler vmb_host_scsi_mode_select; /* 15 55 */
 vmb_host_scsi_handler vmb_host_scsi_mode_select_data;
 
+/* host/scsi_reserve.c */
+vmb_host_scsi_handler vmb_host_scsi_reserve_in; /* 5E */
+vmb_host_scsi_handler vmb_host_scsi_reserve_out; /* 5F */
+vmb_host_scsi_handler vmb_host_scsi_reserve_out_data;
+
+/* host/scsi_dvd.c */
+vmb_host_scsi_handler vmb_host_scsi_dvd_start_stop; /* 1B */
+vmb_host_scsi_handler vmb_host_scsi_dvd_prevent; /* 1E */
+vmb_host_scsi_handler vmb_host_scsi_dvd_toc; /* 43 */
+vmb_host_scsi_handler vmb_host_scsi_dvd_configuration; /* 46 */
+vmb_host_scsi_handler vmb_host_scsi_dvd_event; /* 4A */
+vmb_host_scsi_handler vmb_host_scsi_dvd_disc; /* 51 */
+vmb_host_scsi_handler vmb_host_scsi_dvd_track; /* 52 */
+vmb_host_scsi_handler vmb_host_scsi_dvd_buffer; /* 5C */
+vmb_host_scsi_handler vmb_host_scsi_dvd_performance; /* AC */
+vmb_host_scsi_handler vmb_host_scsi_dvd_structure; /* AD */
+vmb_host_scsi_handler vmb_host_scsi_dvd_streaming; /* B6 */
+vmb_host_scsi_handler vmb_host_scsi_dvd_streaming_data;
+vmb_host_scsi_handler vmb_host_scsi_dvd_mechanism; /* BD */
+
 #endif

@@ -400,7 +400,7 @@ void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun)
 {
 	if (s->state != VMB_HOST_STORAGE_READY || !s->bus.luns[lun])
 		return;
-	s->bus.luns[lun]->attention |= VMB_HOST_SCSI_CAPACITY_CHANGED;
+	vmb_host_scsi_changed(s->bus.luns[lun]);
 	bus_changed(s);
 }
 

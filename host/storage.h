@@ -111,7 +111,7 @@ int vmb_host_storage_done(struct vmb_host_storage *s, struct vmb_host_storage_io
 void vmb_host_storage_attach(struct vmb_host_storage *s, uint32_t lun,
 			     struct vmb_host_scsi_lun *unit);
 void vmb_host_storage_detach(struct vmb_host_storage *s, uint32_t lun);
-/* unit->block_count changed. */
+/* unit->block_count changed, or the disc of a DVD drive: see vmb_host_scsi_changed. */
 void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun);
 
 /* The next unsolicited packet, *len bytes of *packet. False: none. */
