@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# The verdicts of lab/run. Each judge_SCENARIO looks at what the guest printed between its markers
+# ($evidence, NAME=VALUE lines) and at the host's files; it prints ok or not ok for each claim.
+# From lab/run: cell (folder), release, kind, host, cpus, rounds, token and evidence (last boot's).
+# shellcheck disable=SC2154
+
+failures=0
+
+# claim TEXT COMMAND...: holds when the command succeeds.
+claim() {
+	local text=$1
+	shift
+	if "$@"; then
+		echo "ok $text"
+	else
+		echo "not ok $text"
+		failures=$((failures + 1))
+	fi
+}
+
+# value NAME [FILE]: of the last line NAME=VALUE.
+value() {
+	sed -n "s/^$1=//p" "${2:-$evidence}" | tail -n1
+}
+
+same() { [ -n "$1" ] && [ "$1" = "$2" ]; }
+matches() { [[ $1 =~ $2 ]]; }
+
+# expected DRIVER-ROLE: the name of the bus or storage driver that this kind must be using.
+expected() {
+	case $kind-$1 in
+	ours-storage) echo storvsc ;;
+	intree-storage) echo hv_storvsc ;;
+	virtio-storage) echo virtio_scsi ;;
+	esac
+}
+
+# host_hash disk FILE | inside FILE: of the bytes in the host's file, not of the guest's view.
+host_hash() {
+	case $1 in
+	disk) head -c 64M "$2" | sha256sum | cut -d' ' -f1 ;;
+	inside) debugfs -R 'cat /verify.bin' "$2" 2>/dev/null | sha256sum | cut -d' ' -f1 ;;
+	esac
+}
+
+judge_every() {
+	claim "the scenario ended well (rc=$(value scenario_rc))" same "$(value scenario_rc)" 0
+	claim "the virtual machine ended well (exit code $(value host_rc))" same "$(value host_rc)" 0
+	claim "no complaint in the kernel log ($(value complaints))" same "$(value complaints)" 0
+}
+
+judge_bus() {
+	[ "$kind" = virtio ] && return
+	claim "VMBus version $(value bus_version) negotiated" matches "$(value bus_version)" '^[0-9]+\.[0-9]+$'
+}
+
+judge_boot() {
+	judge_bus
+	claim "kernel $(value kernel)" same "$(value kernel)" "$release"
+	claim "$(value cpus) CPUs" same "$(value cpus)" "$cpus"
+	claim "root is $(value root_device) through $(value root_driver)" \
+		same "$(value root_driver)" "$(expected storage)"
+	claim "root is mounted read-write" matches "$(value root_options)" '^rw'
+	claim "the host's file has the token that the guest wrote" \
+		same "$(debugfs -R 'cat /token' "$cell/root.ext4" 2>/dev/null)" "$token"
+	echo "# $(value seconds_to_init) s to init, root read at $(value read_rate), modules: $(value modules)"
+}
+
+judge_verify() {
+	local first=$cell/evidence.1
+	claim "the data disk is on $(value data_driver)" same "$(value data_driver)" "$(expected storage)"
+	claim "fio wrote and verified 64 MiB on the root disk" same "$(value fio_root "$first")" 0
+	claim "fio wrote and verified 64 MiB on the second disk" same "$(value fio_data "$first")" 0
+	claim "the root file has the same hash after the reboot" \
+		same "$(value root_hash)" "$(value root_hash "$first")"
+	claim "the second disk has the same hash after the reboot" \
+		same "$(value data_hash)" "$(value data_hash "$first")"
+	claim "the host's root file has those bytes" \
+		same "$(host_hash inside "$cell/root.ext4")" "$(value root_hash)"
+	claim "the host's second file has those bytes" \
+		same "$(host_hash disk "$cell/data.raw")" "$(value data_hash)"
+	claim "the root file system was clean at the second boot" same "$(value recoveries)" 0
+	echo "# $(grep -E 'READ|WRITE' "$first" | sed 's/^ *//; s/ (.*//' | xargs)"
+}
+
+# Names and numbers that differ for good reason: of hosts, of channels and the driver's own name.
+normal() {
+	sed -n '/^@@TOOL/,/^@@RC/p' "$1" | sed -E \
+		-e 's/^(\[)[0-9]+(:[0-9]+:[0-9]+:[0-9]+\])/\1N\2/' -e 's/[Hh]ost[0-9]+/hostN/g' \
+		-e 's/Rel_ID=[0-9]+/Rel_ID=N/g' -e 's/hv_(storvsc|vmbus)/\1/g' -e 's/ +$//' \
+		-e 's/^(VMBUS ID) [0-9]+/\1 N/' -e 's/(Device_ID = ).*/\1ID/' -e 's/(Sysfs path: ).*/\1PATH/'
+}
+
+# Boot 1 had the kernel's own drivers, boot 2 ours.
+judge_tools() {
+	normal "$cell/evidence.1" >"$cell/tools.intree"
+	normal "$cell/evidence.2" >"$cell/tools.ours"
+	claim "the tools printed something ($(grep -c '^@@TOOL' "$cell/tools.ours") commands)" \
+		test "$(grep -c '^@@RC 0' "$cell/tools.ours")" -ge 6
+	claim "lsvmbus, lsscsi, sg_inq and sg_vpd print the same under both drivers" \
+		diff -u "$cell/tools.intree" "$cell/tools.ours"
+}
+
+judge_offers() {
+	local trace=$cell/host.log
+	judge_bus
+	if [ "$host" = qemu-vmbus ]; then
+		claim "the host's trace shows the contact" grep -q vmbus_initiate_contact "$trace"
+		claim "the host's trace shows the end of $(grep -c vmbus_send_offer "$trace") offers" \
+			grep -q vmbus_terminate_offers "$trace"
+		claim "the guest lists all of them ($(value offers))" \
+			same "$(value offers)" "$(grep -c vmbus_send_offer "$trace" || true)"
+	else
+		claim "the guest lists $(value offers) offers" test "$(value offers)" -ge 1
+	fi
+}
+
+# Pages lost from the first count to the last, by slope: less than one in two rounds is noise.
+judge_reload() {
+	local counts first last lost slab
+	mapfile -t counts < <(sed -n 's/^memory=//p' "$evidence")
+	read -ra first <<<"${counts[1]:-0 0 0}"
+	read -ra last <<<"${counts[-1]:-0 0 0}"
+	lost=$((first[1] - last[1])) slab=$((last[2] - first[2]))
+	claim "$(value rounds) rounds of load, verified I/O and unload" same "$(value rounds)" "$rounds"
+	claim "every round read the same bytes back" same "$(value hashes)" 1
+	claim "no leak: free pages went down by $lost, slab pages up by $slab, in $((last[0] - first[0])) rounds" \
+		test $((2 * lost)) -lt $((last[0] - first[0])) -a $((2 * slab)) -lt $((last[0] - first[0]))
+}

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=sh
+#
+# For the scenarios, which run in the guest. They print evidence as NAME=VALUE lines; lab/run, on
+# the build machine, judges it. /run/lab/drivers says which drivers this guest was given.
+# shellcheck source=/dev/null
+. /run/lab/drivers # KIND, DRIVERS
+
+# option NAME: its value on the kernel command line.
+option() {
+	tr ' ' '\n' </proc/cmdline | sed -n "s/^$1=//p"
+}
+
+# bus_driver DISK: the driver of the VMBus (or other) device that a disk like sda hangs off: the
+# nearest one above the SCSI host.
+bus_driver() {
+	at=$(readlink -f "/sys/block/$1/device")
+	at=${at%/host[0-9]*}
+	while [ "$at" != /sys/devices ] && [ -n "$at" ]; do
+		if [ -e "$at/driver" ]; then
+			basename "$(readlink -f "$at/driver")"
+			return
+		fi
+		at=${at%/*}
+	done
+	echo none
+}
+
+# bus_version: what the bus driver says that it negotiated.
+bus_version() {
+	dmesg | grep -i vmbus | sed -n 's/.*[Vv]ersion[: ]*\([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | tail -n1
+}
+
+# complaints: lines of the kernel log, from the first module on, that no healthy run has. Printed,
+# then counted. (Before that, kernels wonder about the emulated CPU.)
+complaints() {
+	dmesg | sed -n '/@@modules/,$p' | grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|blocked for more than|I/O error|EXT4-fs error' \
+		>/run/complaints
+	cat /run/complaints
+	echo "complaints=$(wc -l </run/complaints)"
+}
+
+# data_disk: the disk that has no file system, like sdb; waits for it up to 20 s.
+data_disk() {
+	tries=200
+	while [ $tries -gt 0 ]; do
+		for block in /sys/block/sd*; do
+			[ -e "$block" ] || continue
+			name=${block##*/}
+			[ -z "$(blkid "/dev/$name" 2>/dev/null)" ] && echo "$name" && return
+		done
+		sleep 0.1
+		tries=$((tries - 1))
+	done
+	return 1
+}
