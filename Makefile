@@ -43,8 +43,6 @@ HELPERS  := $(filter-out %_test.c,$(wildcard tests/*.c))
 FUZZERS  := $(basename $(notdir $(wildcard fuzz/*_fuzz.c)))
 BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
 
-vpath %_test.c tests tests/regress
-
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
@@ -109,23 +107,27 @@ $(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
 
-# What tests and fuzz targets link against: the linker takes from the archive what is used.
-LINKED := $(CORE) $(USER) $(HELPERS) $(filter-out vmm/main.c,$(VMM))
+# What tests, fuzz targets and benchmarks link against: the linker takes from the archive what is
+# used. Tests called vmm_* also get the monitor.
+LINKED := $(CORE) $(USER) $(HELPERS)
 $(BUILD)/asan/libtest.a: $(LINKED:%.c=$(BUILD)/asan/%.o)
+	$(archive)
+$(BUILD)/asan/libvmm.a: $(patsubst %.c,$(BUILD)/asan/%.o,$(filter-out vmm/main.c,$(VMM)))
 	$(archive)
 $(BUILD)/fuzz/libfuzz.a: $(LINKED:%.c=$(BUILD)/fuzz/%.o)
 	$(archive)
 $(BUILD)/obj/libbench.a: $(LINKED:%.c=$(BUILD)/obj/%.o)
 	$(archive)
 
+link-test = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(SANITIZE) -pthread \
+	-o $@ $^ -lcmocka -luring
+$(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a \
+		| $(BUILD)/.setup-test
+	$(link-test)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -luring
+	$(link-test)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -luring
+	$(link-test)
 $(BUILD)/fuzzers/%: $(BUILD)/fuzz/fuzz/%.o $(BUILD)/fuzz/libfuzz.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -134,6 +136,20 @@ $(BUILD)/benches/%: $(BUILD)/obj/bench/%.o $(BUILD)/obj/libbench.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
+
+# The ring's model checker: ring.c once as it is and once for each bug that tests/ring_model/mutate plants.
+# Without sanitizers: it explores millions of states.
+RING_VARIANTS := original no_look_after_unmask wish_ignored no_look_after_wish index_before_mask \
+	index_before_wish full_looks_empty enough_off_by_one signals_always index_before_bytes
+$(BUILD)/model/%.c: ring/ring.c tests/ring_model/mutate
+	@mkdir -p $(@D)
+	$(Q)tests/ring_model/mutate $* <$< >$@
+$(BUILD)/model/%.o: $(BUILD)/model/%.c tests/ring_model/variant.c $(BUILD)/obj/.flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(WARN) $(CFLAGS) -DVARIANT=$* -DRING_SOURCE='"$<"' -MMD -MP -c -o $@ \
+		tests/ring_model/variant.c
+$(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
+	$(BUILD)/obj/tests/ring_model/position.o $(BUILD)/obj/tests/ring_model/explore.o
 
 unit-programs: $(TESTS:%=$(BUILD)/tests/%)
 fuzz-programs: $(FUZZERS:%=$(BUILD)/fuzzers/%)
@@ -180,10 +196,10 @@ install: all
 	done
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj asan fuzz tests fuzzers benches modules cppcheck freestanding \
+	rm -rf $(addprefix $(BUILD)/,obj asan fuzz model tests fuzzers benches modules cppcheck freestanding \
 		openvmbus libvmbus-core.a) $(BUILD)/.setup-*
 
 distclean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz $(BUILD)/model -name '*.d' 2>/dev/null)
