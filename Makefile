@@ -34,8 +34,7 @@ CPPFLAGS += -I. -D_GNU_SOURCE -DOPENVMBUS_VERSION='"$(VERSION)"'
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link
 
-# A file of sources.mk that is not written yet is left out.
-CORE     := $(wildcard $(CORE_RING) $(CORE_GUEST) $(CORE_HOST))
+CORE     := $(CORE_RING) $(CORE_GUEST) $(CORE_HOST)
 VMM      := $(wildcard vmm/*.c)
 USER     := $(wildcard ports/user/*.c)
 TESTS    := $(basename $(notdir $(wildcard tests/*_test.c tests/regress/*_test.c)))
@@ -103,7 +102,7 @@ $(BUILD)/libvmbus-core.a: $(CORE:%.c=$(BUILD)/obj/%.o)
 
 # The VMM links the host core and the ring, never the guest.
 $(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) \
-		$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(CORE_RING) $(CORE_HOST)))
+		$(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_RING) $(CORE_HOST))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
 
