@@ -350,6 +350,13 @@ bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot)
 
 /* ---- what comes ---- */
 
+/* Statuses under which a unit's news may be hidden in its sense data. */
+static bool may_say_changed(uint8_t srb_status)
+{
+	return srb_status == VMB_SRB_ERROR || srb_status == VMB_SRB_ABORTED ||
+	       srb_status == VMB_SRB_INVALID_REQUEST || srb_status == VMB_SRB_INTERNAL_ERROR;
+}
+
 /* Sense data that means that what is known of the unit is out of date; fixed format and descriptor format. */
 static bool says_changed(const uint8_t *sense, uint32_t len)
 {
@@ -375,7 +382,8 @@ static void read_sense(const struct vmb_stor_srb *srb, uint32_t offered,
 		len = offered;
 	event->sense_len = (uint8_t)len;
 	memcpy(event->sense, srb->u.sense, len);
-	event->capacity_changed = says_changed(event->sense, len);
+	event->capacity_changed = may_say_changed(event->srb_status) &&
+				  says_changed(event->sense, len);
 }
 
 /* A host that says success in one place and error in another has not moved the data. */

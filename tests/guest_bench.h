@@ -221,6 +221,14 @@ static inline void bench_gpadl(struct bench *b, struct vmb_guest_channel *ch,
 	assert_int_equal(gpadl->state, VMB_GUEST_GPADL_READY);
 }
 
+static inline void bench_teardown(struct bench *b, struct vmb_guest_gpadl *gpadl)
+{
+	assert_int_equal(vmb_guest_gpadl_teardown(gpadl), 0);
+	expect_sent(b, 11, 16);
+	assert_int_equal(say_torndown(b, gpadl->id), 0);
+	assert_event(b, GPADL_TORNDOWN);
+}
+
 /* An offered channel with its ring memory established, relid 7. */
 struct device {
 	struct vmb_guest_channel ch;
