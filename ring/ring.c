@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ring buffer. P1..P7 and B1..B4 are the producer's steps, C1..C6 the consumer's, as numbered in the
- * protocol reference, vmbus sections 5.4 and 5.5. Each barrier says which race it prevents; the model
- * checker in tests/ takes them away one by one and requires that the race then shows.
+ * The ring buffer. P1..P7 and B1..B4 are the producer's steps, C1..C6 the consumer's, as numbered
+ * in the protocol reference, vmbus sections 5.4 and 5.5. Each barrier says which race it prevents;
+ * the model checker in tests/ takes them away one by one and requires that the race then shows.
  */
 #include "ring/ring.h"
 
@@ -33,8 +33,8 @@ static bool data_len_is_valid(uint32_t data_len)
 }
 
 /*
- * P1. The peer's read index, read once. Acquire: the stores of a packet (P3) go to space that this load
- * found free, so they must not be done before it.
+ * P1. The peer's read index, read once. Acquire: the stores of a packet (P3) go to space that this
+ * load found free, so they must not be done before it.
  */
 static bool load_read_index(struct vmb_ring_writer *w, uint32_t *read_index)
 {
@@ -45,8 +45,9 @@ static bool load_read_index(struct vmb_ring_writer *w, uint32_t *read_index)
 }
 
 /*
- * C1. The peer's write index, read once. Acquire: pairs with P4, so that the bytes of the packets that this
- * index covers are read no earlier than the index itself; else a new index could come with old bytes.
+ * C1. The peer's write index, read once. Acquire: pairs with P4, so that the bytes of the packets
+ * that this index covers are read no earlier than the index itself; else a new index could come
+ * with old bytes.
  */
 static bool load_write_index(struct vmb_ring_reader *r)
 {
@@ -60,7 +61,9 @@ static bool load_write_index(struct vmb_ring_reader *r)
 	return true;
 }
 
-/* Copies len bytes into the ring at index, round its end if need be; answers the index behind them. */
+/*
+ * Copies len bytes into the ring at index, round its end if need be; answers the index behind them.
+ */
 static uint32_t put(struct vmb_ring_writer *w, uint32_t index, const void *src, uint32_t len)
 {
 	uint32_t first = w->data_len - index;
@@ -257,19 +260,23 @@ bool vmb_ring_commit(struct vmb_ring_writer *w)
 	if (w->broken || w->write_index == before)
 		return false;
 	w->commit_index = w->write_index;
-	/* P4. Release: the reader must not see the new index while packet bytes are still on their way. */
+	/*
+	 * P4. Release: the reader must not see the new index while packet bytes are still on their
+	 * way.
+	 */
 	vmb_store_release_u32(&w->control->write_index, w->write_index);
 	/*
-	 * P5. The index must be visible before mask and read index are looked at. Otherwise the reader
-	 * unmasks, looks, finds the ring empty and sleeps, while this side has read the mask of before and
-	 * stays silent. Pairs with C6.
+	 * P5. The index must be visible before mask and read index are looked at. Otherwise the
+	 * reader unmasks, looks, finds the ring empty and sleeps, while this side has read the mask
+	 * of before and stays silent. Pairs with C6.
 	 */
 	vmb_full_barrier();
 	if (vmb_load_u32(&w->control->interrupt_mask))
 		return false;
 	/*
-	 * P7. Mask first, then the read index. The other way round a reader that empties the ring and unmasks
-	 * between the two loads leaves this side with an old read index (not empty before) and a new mask.
+	 * P7. Mask first, then the read index: the protocol's order. A reader that looks again
+	 * after it has unmasked (C6) loses nothing by the other order either, as the model checker
+	 * shows; but the peer may be one that relies on it.
 	 */
 	vmb_read_barrier();
 	if (!load_read_index(w, &read_index) || read_index != before)
@@ -291,8 +298,9 @@ int vmb_ring_wait_room(struct vmb_ring_writer *w, uint32_t len)
 	w->pending_len = (len + 7) & ~7u;
 	vmb_store_u32(&w->control->pending_send_size, w->pending_len); /* B1 */
 	/*
-	 * B2. The wish must be visible before the read index is looked at again. Otherwise the reader frees
-	 * space and finds no wish, while this side still sees the old index: both sleep. Pairs with C3.
+	 * B2. The wish must be visible before the read index is looked at again. Otherwise the
+	 * reader frees space and finds no wish, while this side still sees the old index: both
+	 * sleep. Pairs with C3.
 	 */
 	vmb_full_barrier();
 	err = check_room(w, w->pending_len); /* B3 */
@@ -380,19 +388,23 @@ bool vmb_ring_release(struct vmb_ring_reader *r)
 	if (r->broken || r->read_index == before)
 		return false;
 	r->release_index = r->read_index;
-	/* C2b. Release: the writer must not reuse the space while its bytes are still being copied out. */
+	/*
+	 * C2b. Release: the writer must not reuse the space while its bytes are still being copied
+	 * out.
+	 */
 	vmb_store_release_u32(&r->control->read_index, r->read_index);
 	/*
-	 * C3. The index must be visible before the wish is looked at. Otherwise the writer asks for room, still
-	 * finds the old index and sleeps, while this side has read "no wish". Pairs with B2.
+	 * C3. The index must be visible before the wish is looked at. Otherwise the writer asks for
+	 * room, still finds the old index and sleeps, while this side has read "no wish". Pairs
+	 * with B2.
 	 */
 	vmb_full_barrier();
 	pending = vmb_load_u32(&r->control->pending_send_size) & ~7u;
 	if (!pending)
 		return false;
 	/*
-	 * Wish first, then the write index: an index older than the wish lacks the writer's last packets, so
-	 * that room seems to have been enough before, and no signal is sent.
+	 * Wish first, then the write index: an index older than the wish lacks the writer's last
+	 * packets, and the writer would be woken for room that they have taken.
 	 */
 	vmb_read_barrier();
 	if (!load_write_index(r))
@@ -407,7 +419,10 @@ bool vmb_ring_release(struct vmb_ring_reader *r)
 
 void vmb_ring_mask(struct vmb_ring_reader *r)
 {
-	/* C4. No barrier: a mask that becomes visible late costs a superfluous signal and nothing else. */
+	/*
+	 * C4. No barrier: a mask that becomes visible late costs a superfluous signal and nothing
+	 * else.
+	 */
 	vmb_store_u32(&r->control->interrupt_mask, 1);
 }
 
@@ -415,8 +430,9 @@ bool vmb_ring_unmask(struct vmb_ring_reader *r)
 {
 	vmb_store_u32(&r->control->interrupt_mask, 0); /* C5 */
 	/*
-	 * C6. The cleared mask must be visible before the ring is looked at once more: a writer that published
-	 * after the last look and still saw the mask set has sent nothing. Pairs with P5.
+	 * C6. The cleared mask must be visible before the ring is looked at once more: a writer
+	 * that published after the last look and still saw the mask set has sent nothing. Pairs
+	 * with P5.
 	 */
 	vmb_full_barrier();
 	if (r->broken || !load_write_index(r))

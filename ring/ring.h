@@ -6,22 +6,24 @@
  *
  *   vmb_ring_writer_init(&tx, ...);  vmb_ring_reader_init(&rx, ...);
  *
- *   send:     vmb_ring_write() any number of packets, then vmb_ring_commit() once; when it answers true,
- *             signal the peer. VMB_EAGAIN from vmb_ring_write() means no room: commit what was written, then
- *             vmb_ring_wait_room(); if that answers VMB_EAGAIN too the peer will signal when there is room
- *             (if it promised to, vmb_ring_peer_signals_room(); else poll).
- *   receive:  on a doorbell, vmb_ring_mask(); then vmb_ring_read(), vmb_ring_copy(), vmb_ring_next() until
- *             VMB_EAGAIN; vmb_ring_release() (true: signal the peer); vmb_ring_unmask() (true: more came
- *             meanwhile, start again). In this order: a reader that unmasks before it has released hides the
- *             empty ring from the writer and sleeps for ever. A doorbell means "look at both rings".
+ *   send:     vmb_ring_write() any number of packets, then vmb_ring_commit() once; when it answers
+ *             true, signal the peer. VMB_EAGAIN from vmb_ring_write() means no room: commit what was
+ *             written, then vmb_ring_wait_room(); if that answers VMB_EAGAIN too the peer will signal
+ *             when there is room (if it promised to, vmb_ring_peer_signals_room(); else poll).
+ *   receive:  on a doorbell, vmb_ring_mask(); then vmb_ring_read(), vmb_ring_copy(), vmb_ring_next()
+ *             until VMB_EAGAIN; vmb_ring_release() (true: signal the peer); vmb_ring_unmask() (true:
+ *             more came meanwhile, start again). In this order: a reader that unmasks before it has
+ *             released hides the empty ring from the writer and sleeps for ever. A doorbell means
+ *             "look at both rings".
  *
  * Shared memory is never trusted: each end keeps its own index in private memory and overwrites the
- * shared copy; the peer's index is loaded once a step and validated; descriptors are copied before they are
- * validated. A violation makes the ring broken: every later call answers VMB_EPROTO (or false).
+ * shared copy; the peer's index is loaded once a step and validated; descriptors are copied before
+ * they are validated. A violation makes the ring broken: every later call answers VMB_EPROTO (or
+ * false).
  *
- * Context: a writer and a reader are each used by one caller at a time (the port serialises); the writer and
- * the reader of one channel are independent. Nothing here waits.
- * Source: protocol reference, vmbus section 5; the letters P, B and C in ring.c are that section's.
+ * Context: a writer and a reader are each used by one caller at a time (the port serialises); the
+ * writer and the reader of one channel are independent. Nothing here waits. Source: protocol
+ * reference, vmbus section 5; the letters P, B and C in ring.c are that section's.
  */
 #ifndef RING_RING_H
 #define RING_RING_H
@@ -75,7 +77,9 @@ struct vmb_ring_packet {
 	uint32_t payload_count;
 };
 
-/* A received packet's descriptor, copied and validated. Offsets are from the packet's first byte. */
+/*
+ * A received packet's descriptor, copied and validated. Offsets are from the packet's first byte.
+ */
 struct vmb_ring_received {
 	uint16_t type;
 	uint16_t flags;
@@ -86,20 +90,23 @@ struct vmb_ring_received {
 };
 
 /*
- * control and data: the ring's shared memory, mapped so that data is contiguous; they stay the caller's and
- * must outlive the ring. data_len: bytes, a multiple of 8, at least 40 (one bare packet). The protocol knows
- * whole pages only: who takes a length from a peer checks that; the ring's own arithmetic does not need it.
- * fresh: true for the end that made the ring: indices, mask and pending size are set to 0. False for the end
- * that attaches to a ring (a host at OPEN): the indices that stand there are adopted once they prove valid.
- * The writer sets the feature bit in either case.
- * 0, VMB_EINVAL (length), VMB_EPROTO (an index in shared memory is no index).
+ * control and data: the ring's shared memory, mapped so that data is contiguous; they stay the
+ * caller's and must outlive the ring. data_len: bytes, a multiple of 8, at least 40 (one bare
+ * packet). The protocol knows whole pages only: who takes a length from a peer checks that; the
+ * ring's own arithmetic does not need it. fresh: true for the end that made the ring: indices, mask
+ * and pending size are set to 0. False for the end that attaches to a ring (a host at OPEN): the
+ * indices that stand there are adopted once they prove valid. The writer sets the feature bit in
+ * either case. 0, VMB_EINVAL (length), VMB_EPROTO (an index in shared memory is no index).
  */
 int vmb_ring_writer_init(struct vmb_ring_writer *w, void *control, void *data, uint32_t data_len,
 			 bool fresh);
 int vmb_ring_reader_init(struct vmb_ring_reader *r, void *control, const void *data,
 			 uint32_t data_len, bool fresh);
 
-/* Bytes of ring that a packet takes, footer included; header_len a multiple of 8. 0 if it cannot be framed. */
+/*
+ * Bytes of ring that a packet takes, footer included; header_len a multiple of 8. 0 if it cannot be
+ * framed.
+ */
 uint32_t vmb_ring_packet_len(uint32_t header_len, uint32_t payload_len);
 
 /* The longest packet (as vmb_ring_packet_len counts) that a ring of data_len can ever take. */
@@ -112,14 +119,18 @@ uint32_t vmb_ring_packet_len_max(uint32_t data_len);
  */
 int vmb_ring_write(struct vmb_ring_writer *w, const struct vmb_ring_packet *packet);
 
-/* Publishes all that was written. True: the peer must be signalled (the ring was empty and it wants to know). */
+/*
+ * Publishes all that was written. True: the peer must be signalled (the ring was empty and it wants
+ * to know).
+ */
 bool vmb_ring_commit(struct vmb_ring_writer *w);
 
 /*
- * Asks the peer to signal when len bytes of ring (vmb_ring_packet_len) are free, and looks once more.
- * Commit first: what was not published cannot be consumed. 0: there is room now, nothing was left behind;
- * VMB_EAGAIN: the wish stands until vmb_ring_write() succeeds or vmb_ring_wait_cancel();
- * VMB_EINVAL: something written waits for its commit; VMB_EOVERFLOW, VMB_EPROTO as above.
+ * Asks the peer to signal when len bytes of ring (vmb_ring_packet_len) are free, and looks once
+ * more. Commit first: what was not published cannot be consumed. 0: there is room now, nothing was
+ * left behind; VMB_EAGAIN: the wish stands until vmb_ring_write() succeeds or
+ * vmb_ring_wait_cancel(); VMB_EINVAL: something written waits for its commit; VMB_EOVERFLOW,
+ * VMB_EPROTO as above.
  */
 int vmb_ring_wait_room(struct vmb_ring_writer *w, uint32_t len);
 void vmb_ring_wait_cancel(struct vmb_ring_writer *w);
@@ -128,15 +139,15 @@ void vmb_ring_wait_cancel(struct vmb_ring_writer *w);
 uint32_t vmb_ring_room(struct vmb_ring_writer *w);
 
 /*
- * The next packet's descriptor. 0; VMB_EAGAIN: the ring is empty; VMB_EPROTO: broken (bad index or descriptor).
- * Calling it again without vmb_ring_next() answers the same packet.
+ * The next packet's descriptor. 0; VMB_EAGAIN: the ring is empty; VMB_EPROTO: broken (bad index or
+ * descriptor). Calling it again without vmb_ring_next() answers the same packet.
  */
 int vmb_ring_read(struct vmb_ring_reader *r, struct vmb_ring_received *packet);
 
 /*
- * Copies len bytes of the packet that vmb_ring_read() answered, from offset (bytes from the descriptor's first
- * byte; the extra header is at 16, the payload at 16 + header_len) into dst. False: outside the packet, nothing copied.
- * Copy each byte once, then judge the copy.
+ * Copies len bytes of the packet that vmb_ring_read() answered, from offset (bytes from the
+ * descriptor's first byte; the extra header is at 16, the payload at 16 + header_len) into dst.
+ * False: outside the packet, nothing copied. Copy each byte once, then judge the copy.
  */
 bool vmb_ring_copy(const struct vmb_ring_reader *r, const struct vmb_ring_received *packet,
 		   uint32_t offset, void *dst, uint32_t len);
@@ -144,18 +155,24 @@ bool vmb_ring_copy(const struct vmb_ring_reader *r, const struct vmb_ring_receiv
 /* Steps over the packet. Its bytes stay in the ring until vmb_ring_release(). */
 void vmb_ring_next(struct vmb_ring_reader *r, const struct vmb_ring_received *packet);
 
-/* Gives the space of all packets stepped over back to the writer. True: it waits for room, signal it. */
+/*
+ * Gives the space of all packets stepped over back to the writer. True: it waits for room, signal
+ * it.
+ */
 bool vmb_ring_release(struct vmb_ring_reader *r);
 
 /* No empty->non-empty signals from now on. */
 void vmb_ring_mask(struct vmb_ring_reader *r);
 
-/* Signals again, please. True: something stands in the ring that was not signalled: mask and read on. */
+/*
+ * Signals again, please. True: something stands in the ring that was not signalled: mask and read
+ * on.
+ */
 bool vmb_ring_unmask(struct vmb_ring_reader *r);
 
 /*
- * Whether the peer that reads tx_ring has promised to signal on pending_send_size. The promise stands in the
- * other ring, the one that it produces: pass this end's reader.
+ * Whether the peer that reads tx_ring has promised to signal on pending_send_size. The promise
+ * stands in the other ring, the one that it produces: pass this end's reader.
  */
 bool vmb_ring_peer_signals_room(const struct vmb_ring_reader *r);
 

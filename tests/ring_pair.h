@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Both ends of one ring over plain memory, and packets whose bytes follow from their transaction id.
+ * Both ends of one ring over plain memory, and packets whose bytes follow from their transaction
+ * id.
  */
 #ifndef TESTS_RING_PAIR_H
 #define TESTS_RING_PAIR_H
@@ -77,7 +78,9 @@ static inline int send(struct pair *p, uint16_t type, uint64_t id, uint32_t head
 	return vmb_ring_write(&p->w, &packet);
 }
 
-/* Takes one packet and compares every field and byte with what send() made of the same arguments. */
+/*
+ * Takes one packet and compares every field and byte with what send() made of the same arguments.
+ */
 static inline void expect(struct pair *p, uint16_t type, uint64_t id, uint32_t header_len,
 			  uint32_t payload_len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ring's contract, one behaviour a case. Peers that lie are in ring_hostile_test.c, what depends on two
- * threads in ring_model_test.c.
+ * The ring's contract, one behaviour a case. Peers that lie are in ring_hostile_test.c, what
+ * depends on two threads in ring_model_test.c.
  */
 #include "tests/ring_pair.h"
 
@@ -431,8 +431,8 @@ static void test_wait_room_judges_its_argument(void **state)
 }
 
 /*
- * The oracle (known-bugs 1 to 3): single-threaded, every signal of both sides is predicted from the state of
- * the ring alone, in a random walk over all sizes, masks and wishes.
+ * The oracle (known-bugs 1 to 3): single-threaded, every signal of both sides is predicted from the
+ * state of the ring alone, in a random walk over all sizes, masks and wishes.
  */
 struct oracle {
 	uint32_t used_published, used_unreleased, used_uncommitted;
