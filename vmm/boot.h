@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Starting a guest's kernel without firmware.
+ *
+ *   vmb_vmm_boot_open(&boot, kernel, initrd, append)   files are open and understood
+ *   vmb_vmm_boot_check(&boot, memory_len)              they fit
+ *   for every start of the machine: vmb_vmm_boot_load(&boot, &memory, &state); the first processor begins in state
+ *   vmb_vmm_boot_close(&boot)
+ *
+ * What is wrong with a file is reported in one line. The files stay open, so a reset starts the same kernel
+ * even when the file was replaced meanwhile.
+ */
+#ifndef VMM_BOOT_H
+#define VMM_BOOT_H
+
+#include "vmm/memory.h"
+
+#define VMB_VMM_ACPI_GPA	 0xE0000u /* RSDP and tables, up to 1 MiB */
+#define VMB_VMM_ACPI_LEN_MAX	 0x20000u
+
+/* Below 1 MiB: what the loaders write. All of it is RAM that the kernel may reuse. */
+#define VMB_VMM_BOOT_GDT_GPA	 0x6000u
+#define VMB_VMM_BOOT_PARAMS_GPA	 0x7000u /* zero page, or the PVH start structure */
+#define VMB_VMM_BOOT_TABLES_GPA	 0x9000u /* page tables, six pages */
+#define VMB_VMM_BOOT_CMDLINE_GPA 0x20000u
+#define VMB_VMM_BOOT_CMDLINE_MAX 0x10000u
+#define VMB_VMM_BOOT_LOW_RAM_END 0xA0000u
+
+struct vmb_vmm_boot;
+
+/* How the first processor begins. */
+struct vmb_vmm_boot_state {
+	bool long_mode; /* 64-bit with identity page tables; else 32-bit protected mode without paging */
+	uint64_t rip, rsi, rbx;
+};
+
+struct vmb_vmm_boot_format {
+	/* 1: it is this kind and boot is filled; 0: not this kind; -errno: this kind and no good, reported. */
+	int (*probe)(struct vmb_vmm_boot *boot);
+	/* Writes the kernel and its parameters to memory. */
+	int (*load)(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+		    struct vmb_vmm_boot_state *state);
+};
+
+#define VMB_VMM_BOOT_SEGMENT_MAX 16u
+
+struct vmb_vmm_boot {
+	const char *kernel_path;
+	const char *initrd_path;
+	const char *append;
+	int kernel_fd;
+	int initrd_fd; /* -1: none */
+	uint64_t kernel_len, initrd_len; /* bytes of the files */
+	const struct vmb_vmm_boot_format *format;
+
+	/* filled by probe */
+	uint64_t first_gpa, end_gpa; /* memory that the kernel takes */
+	uint64_t entry_gpa;
+	uint64_t initrd_end_max; /* the initrd must end at or below */
+	uint32_t cmdline_len_max; /* without the NUL */
+	uint32_t segment_count;
+	struct {
+		uint64_t file_offset, file_len, gpa, memory_len;
+	} segments[VMB_VMM_BOOT_SEGMENT_MAX];
+	uint8_t setup_header[0x270 - 0x1F1]; /* bzImage: as the file has it */
+	uint32_t setup_header_len;
+};
+
+extern const struct vmb_vmm_boot_format vmb_vmm_boot_linux;
+extern const struct vmb_vmm_boot_format vmb_vmm_boot_pvh;
+
+int vmb_vmm_boot_open(struct vmb_vmm_boot *boot, const char *kernel, const char *initrd,
+		      const char *append);
+int vmb_vmm_boot_check(const struct vmb_vmm_boot *boot, uint64_t memory_len);
+int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+		      struct vmb_vmm_boot_state *state);
+void vmb_vmm_boot_close(struct vmb_vmm_boot *boot);
+
+/* For the formats. */
+
+/* Exactly len bytes at offset of the kernel file. False: it has no such bytes. */
+bool vmb_vmm_boot_read(const struct vmb_vmm_boot *boot, uint64_t offset, void *dst, uint64_t len);
+/* The segments, the initrd and the command line. */
+int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+		       uint64_t *initrd_gpa);
+
+struct vmb_vmm_boot_range {
+	uint64_t gpa, len;
+};
+/* RAM as the guest is told of it. Answers how many. */
+uint32_t vmb_vmm_boot_ram(const struct vmb_vmm_memory *m, struct vmb_vmm_boot_range range[3]);
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vmm/kvm.h"
+#include "vmm/report.h"
+
+#define TSS_GPA		 0xFFFBD000u /* three pages that Intel processors need below 4 GiB */
+#define IDENTITY_MAP_GPA 0xFFFBC000u
+#define CPUID_ENTRY_MAX	 256u
+
+static int failed(const char *what)
+{
+	int error = -errno;
+
+	vmb_vmm_report("KVM: %s: %s", what, strerror(errno));
+	return error;
+}
+
+static int check_capabilities(int dev)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} needed[] = {
+		{ KVM_CAP_IRQCHIP, "an interrupt controller" },
+		{ KVM_CAP_IRQFD_RESAMPLE, "acknowledged interrupts by eventfd" },
+		{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
+		{ KVM_CAP_HYPERV_SYNIC2, "Hyper-V's synthetic interrupt controller" },
+		{ KVM_CAP_HYPERV_VP_INDEX, "Hyper-V's processor numbers" },
+		{ KVM_CAP_HYPERV_EVENTFD, "Hyper-V's signals by eventfd" },
+		{ KVM_CAP_SYS_HYPERV_CPUID, "the list of its Hyper-V features" },
+	};
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(needed); i++) {
+		if (ioctl(dev, KVM_CHECK_EXTENSION, needed[i].number) > 0)
+			continue;
+		vmb_vmm_report("/dev/kvm lacks %s; a kernel from 5.11 on with CONFIG_KVM_HYPERV "
+			       "has it, or use --accel nest",
+			       needed[i].name);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* A CPUID table by request, grown until it fits; NULL: errno. */
+static struct kvm_cpuid2 *cpuid_table(int fd, unsigned long request)
+{
+	struct kvm_cpuid2 *table =
+		calloc(1, sizeof(*table) + CPUID_ENTRY_MAX * sizeof(table->entries[0]));
+
+	if (!table)
+		return NULL;
+	table->nent = CPUID_ENTRY_MAX;
+	if (ioctl(fd, request, table) == 0)
+		return table;
+	free(table);
+	return NULL;
+}
+
+int vmb_vmm_kvm_open(struct vmb_vmm_kvm *k)
+{
+	int len;
+
+	k->vm = -1;
+	k->dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (k->dev < 0)
+		return failed("/dev/kvm");
+	if (check_capabilities(k->dev))
+		return -EOPNOTSUPP;
+	len = ioctl(k->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (len < (int)sizeof(struct kvm_run))
+		return failed("size of a virtual processor's page");
+	k->run_len = len;
+	k->cpuid = cpuid_table(k->dev, KVM_GET_SUPPORTED_CPUID);
+	k->hv_cpuid = cpuid_table(k->dev, KVM_GET_SUPPORTED_HV_CPUID);
+	if (!k->cpuid || !k->hv_cpuid)
+		return failed("supported CPUID");
+	return 0;
+}
+
+static int add_slot(int vm, uint32_t slot, uint64_t gpa, uint64_t len, const void *at)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.guest_phys_addr = gpa,
+		.memory_size = len,
+		.userspace_addr = (uintptr_t)at,
+	};
+
+	return len ? ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) : 0;
+}
+
+int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_vmm_memory *m)
+{
+	uint64_t identity_map = IDENTITY_MAP_GPA;
+
+	k->vm = ioctl(k->dev, KVM_CREATE_VM, 0);
+	if (k->vm < 0)
+		return failed("create VM");
+	if (ioctl(k->vm, KVM_SET_TSS_ADDR, (unsigned long)TSS_GPA) ||
+	    ioctl(k->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map))
+		return failed("reserve pages");
+	if (ioctl(k->vm, KVM_CREATE_IRQCHIP, 0))
+		return failed("create interrupt controller");
+	if (add_slot(k->vm, 0, 0, m->low_len, m->base) ||
+	    add_slot(k->vm, 1, VMB_VMM_HIGH_BASE, m->high_len, m->base + m->low_len))
+		return failed("map memory");
+	return 0;
+}
+
+static struct kvm_irq_routing_entry *add_pin(struct kvm_irq_routing *table, uint32_t gsi,
+					     uint32_t chip, uint32_t pin)
+{
+	struct kvm_irq_routing_entry *entry = &table->entries[table->nr++];
+
+	entry->gsi = gsi;
+	entry->type = KVM_IRQ_ROUTING_IRQCHIP;
+	entry->u.irqchip.irqchip = chip;
+	entry->u.irqchip.pin = pin;
+	return entry;
+}
+
+/* Setting routes replaces all of them, so KVM's default ones for PIC and IOAPIC are repeated here. */
+static void fill_routes(struct kvm_irq_routing *table, uint32_t vp_count)
+{
+	struct kvm_irq_routing_entry *entry;
+
+	for (uint32_t pin = 0; pin < VMB_VMM_IOAPIC_PINS; pin++) {
+		add_pin(table, pin, KVM_IRQCHIP_IOAPIC, pin);
+		if (pin < 16)
+			add_pin(table, pin,
+				pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, pin % 8);
+	}
+	for (uint32_t vp = 0; vp < vp_count; vp++) {
+		entry = &table->entries[table->nr++];
+		entry->gsi = VMB_VMM_GSI_SINT(vp);
+		entry->type = KVM_IRQ_ROUTING_HV_SINT;
+		entry->u.hv_sint.vcpu = vp;
+		entry->u.hv_sint.sint = VMB_SYNIC_SINT_VMBUS;
+	}
+}
+
+int vmb_vmm_kvm_route(struct vmb_vmm_kvm *k, uint32_t vp_count)
+{
+	size_t count = VMB_VMM_IOAPIC_PINS + 16 + vp_count;
+	struct kvm_irq_routing *table;
+	int error = 0;
+
+	table = calloc(1, sizeof(*table) + count * sizeof(table->entries[0]));
+	if (!table)
+		return -ENOMEM;
+	fill_routes(table, vp_count);
+	if (ioctl(k->vm, KVM_SET_GSI_ROUTING, table))
+		error = failed("interrupt routes");
+	free(table);
+	return error;
+}
+
+void vmb_vmm_kvm_destroy(struct vmb_vmm_kvm *k)
+{
+	if (k->vm >= 0)
+		close(k->vm);
+	k->vm = -1;
+}
+
+void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = level };
+
+	if (ioctl(k->vm, KVM_IRQ_LINE, &line))
+		failed("interrupt line");
+}
+
+int vmb_vmm_kvm_irqfd(struct vmb_vmm_kvm *k, int fd, uint32_t gsi, int ack)
+{
+	struct kvm_irqfd irqfd = { .fd = fd, .gsi = gsi };
+
+	if (ack >= 0) {
+		irqfd.flags = KVM_IRQFD_FLAG_RESAMPLE;
+		irqfd.resamplefd = ack;
+	}
+	return ioctl(k->vm, KVM_IRQFD, &irqfd) ? failed("interrupt by eventfd") : 0;
+}
+
+int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on)
+{
+	struct kvm_hyperv_eventfd doorbell = {
+		.conn_id = connection_id,
+		.fd = fd,
+		.flags = on ? 0 : KVM_HYPERV_EVENTFD_DEASSIGN,
+	};
+
+	return ioctl(k->vm, KVM_HYPERV_EVENTFD, &doorbell) ? failed("doorbell") : 0;
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vmm/acpi.h"
+#include "vmm/machine.h"
+#include "vmm/report.h"
+#include "vmm/vmbus.h"
+
+/* A message waits for an occupied slot: how long until we look without having been told, milliseconds. */
+#define RETRY_MS 10
+
+void vmb_vmm_machine_wake(struct vmb_vmm_machine *machine)
+{
+	uint64_t one = 1;
+
+	/* A full counter wakes as well. */
+	if (write(machine->wake, &one, sizeof(one)) < 0)
+		return;
+}
+
+static int create_vcpus(struct vmb_vmm_machine *machine, uint32_t count)
+{
+	int error = 0;
+
+	machine->vp_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		machine->vcpus[i].fd = machine->vcpus[i].synic.irq = -1;
+		machine->vcpus[i].run = (void *)-1;
+	}
+	for (uint32_t i = 0; i < count && !error; i++)
+		error = vmb_vmm_vcpu_create(&machine->vcpus[i], machine, i);
+	/* Routes only now: KVM notes who acknowledges while it processes them for an active SynIC. */
+	if (!error)
+		error = vmb_vmm_kvm_route(machine->kvm, count);
+	for (uint32_t i = 0; i < count && !error; i++)
+		error = vmb_vmm_vcpu_connect(&machine->vcpus[i], machine->ack);
+	return error;
+}
+
+static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot *boot)
+{
+	struct vmb_vmm_boot_state state;
+	int error;
+
+	error = vmb_vmm_boot_load(boot, &machine->memory, &state);
+	if (error)
+		return error;
+	if (!vmb_vmm_acpi_write(&machine->memory, machine->vp_count)) {
+		vmb_vmm_report("the ACPI tables do not fit");
+		return -EOVERFLOW;
+	}
+	return vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
+}
+
+static int create_parts(struct vmb_vmm_machine *machine, const struct vmb_vmm_options *o)
+{
+	int error = vmb_vmm_memory_create(&machine->memory, o->memory_len);
+
+	if (error) {
+		vmb_vmm_report("--memory: %s; give less", strerror(-error));
+		return error;
+	}
+	error = vmb_vmm_kvm_create(machine->kvm, &machine->memory);
+	if (error)
+		return error;
+	vmb_vmm_serial_create(&machine->serial, machine);
+	error = create_vcpus(machine, o->cpus);
+	if (error)
+		return error;
+	machine->vmbus = vmb_vmm_vmbus_create(machine);
+	return machine->vmbus ? 0 : -ENOMEM;
+}
+
+struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
+					       struct vmb_vmm_console *console, int wake,
+					       const struct vmb_vmm_options *o,
+					       const struct vmb_vmm_boot *boot)
+{
+	struct vmb_vmm_machine *machine = calloc(1, sizeof(*machine));
+	int error;
+
+	if (!machine)
+		return NULL;
+	machine->kvm = kvm;
+	machine->console = console;
+	machine->wake = wake;
+	machine->ack = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	error = machine->ack < 0 ? -errno : create_parts(machine, o);
+	if (!error)
+		error = load_guest(machine, boot);
+	if (!error)
+		return machine;
+	vmb_vmm_machine_destroy(machine);
+	return NULL;
+}
+
+int vmb_vmm_machine_start(struct vmb_vmm_machine *machine)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < machine->vp_count && !error; i++)
+		error = vmb_vmm_vcpu_start(&machine->vcpus[i]);
+	if (error)
+		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
+	return error;
+}
+
+static void drain(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+/*
+ * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked at only while a
+ * message waits for one.
+ */
+void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine, int stop_fd)
+{
+	struct pollfd fds[4];
+	bool waiting;
+
+	while (vmb_vmm_power_outcome(machine) == VMB_VMM_RUNNING) {
+		waiting = __atomic_load_n(&machine->vmbus->waiting, __ATOMIC_SEQ_CST);
+		fds[0] = (struct pollfd){ .fd = machine->wake, .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
+		fds[2] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
+		fds[3] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
+					  .events = POLLIN };
+		if (poll(fds, VMB_ARRAY_COUNT(fds), waiting ? RETRY_MS : -1) < 0)
+			continue;
+		if (fds[0].revents)
+			drain(machine->wake);
+		if (fds[1].revents)
+			vmb_vmm_power_end(machine, VMB_VMM_STOPPED);
+		if (fds[2].revents)
+			drain(machine->ack);
+		if (waiting)
+			vmb_vmm_vmbus_retry(machine->vmbus);
+		if (fds[3].revents)
+			vmb_vmm_console_input(machine->console, machine);
+		vmb_vmm_console_flush(machine->console);
+	}
+}
+
+void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine)
+{
+	for (uint32_t i = 0; i < machine->vp_count; i++)
+		vmb_vmm_vcpu_join(&machine->vcpus[i]);
+	if (machine->vmbus)
+		vmb_vmm_vmbus_destroy(machine->vmbus);
+	for (uint32_t i = 0; i < machine->vp_count; i++)
+		vmb_vmm_vcpu_destroy(&machine->vcpus[i]);
+	vmb_vmm_kvm_destroy(machine->kvm);
+	if (machine->serial.machine)
+		vmb_vmm_serial_destroy(&machine->serial);
+	if (machine->memory.base)
+		vmb_vmm_memory_destroy(&machine->memory);
+	if (machine->ack >= 0)
+		close(machine->ack);
+	free(machine);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One start of a guest: everything that a reset throws away. run.c makes it, runs it and takes it down; a reset is a new
+ * machine over the same options, console and disks.
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include "vmm/console.h"
+#include "vmm/kvm.h"
+#include "vmm/memory.h"
+#include "vmm/options.h"
+#include "vmm/power.h"
+#include "vmm/rtc.h"
+#include "vmm/serial.h"
+#include "vmm/vcpu.h"
+
+struct vmb_vmm_vmbus;
+
+struct vmb_vmm_machine {
+	struct vmb_vmm_kvm *kvm;
+	struct vmb_vmm_memory memory;
+	struct vmb_vmm_console *console; /* outlives the machine */
+	struct vmb_vmm_serial serial;
+	struct vmb_vmm_rtc rtc;
+	struct vmb_vmm_vmbus *vmbus;
+	uint32_t vp_count;
+	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
+	int outcome; /* enum vmb_vmm_outcome, atomic */
+	int wake; /* eventfd: the main thread has something to look at */
+	int ack; /* eventfd: the guest acknowledged an interrupt of SINT 2 */
+};
+
+/*
+ * Everything up to the loaded guest, with a bus without devices. The console and wake stay the caller's. NULL: reported.
+ */
+struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
+					       struct vmb_vmm_console *console, int wake,
+					       const struct vmb_vmm_options *o,
+					       const struct vmb_vmm_boot *boot);
+/* After the devices were attached. */
+int vmb_vmm_machine_start(struct vmb_vmm_machine *machine);
+/* The main thread's work until the outcome is known. A readable stop_fd ends the machine. */
+void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine, int stop_fd);
+/* Waits for processors and devices. */
+void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine);
+
+/* Any thread. */
+void vmb_vmm_machine_wake(struct vmb_vmm_machine *machine);
+
+#endif

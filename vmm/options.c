@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/kvm.h"
+#include "vmm/options.h"
+#include "vmm/report.h"
+
+#define MEMORY_DEFAULT (1ull << 30)
+#define MEMORY_MIN     (64ull << 20)
+#define MEMORY_MAX     (1ull << 40)
+
+/* A decimal number up to max and what follows it. */
+static bool number(const char *text, uint64_t max, uint64_t *value, const char **rest)
+{
+	*value = 0;
+	if (*text < '0' || *text > '9')
+		return false;
+	while (*text >= '0' && *text <= '9') {
+		if (*value > (max - (uint64_t)(*text - '0')) / 10)
+			return false;
+		*value = *value * 10 + (uint64_t)(*text++ - '0');
+	}
+	*rest = text;
+	return true;
+}
+
+bool vmb_vmm_options_size(const char *text, uint64_t *len)
+{
+	static const char units[] = "KMGT";
+	const char *rest, *unit;
+	int shift = 0;
+
+	if (!number(text, UINT64_MAX, len, &rest))
+		return false;
+	if (*rest) {
+		unit = strchr(units, *rest & ~0x20);
+		if (!unit || rest[1])
+			return false;
+		shift = 10 * (int)(unit - units + 1);
+	}
+	if (*len > UINT64_MAX >> shift)
+		return false;
+	*len <<= shift;
+	return true;
+}
+
+static int parse_memory(struct vmb_vmm_options *o, char *value)
+{
+	if (!vmb_vmm_options_size(value, &o->memory_len)) {
+		vmb_vmm_report("--memory %s: not a size; give a number with K, M or G, for "
+			       "example 1G",
+			       value);
+		return -EINVAL;
+	}
+	if (o->memory_len < MEMORY_MIN || o->memory_len > MEMORY_MAX ||
+	    o->memory_len % VMB_PAGE_LEN) {
+		vmb_vmm_report("--memory %s: give 64M to 1T, in pages of 4K", value);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int parse_cpus(struct vmb_vmm_options *o, char *value)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (!number(value, UINT32_MAX, &n, &rest) || *rest || !n || n > VMB_VMM_VP_MAX) {
+		vmb_vmm_report("--cpus %s: give a number from 1 to %u", value, VMB_VMM_VP_MAX);
+		return -EINVAL;
+	}
+	o->cpus = n;
+	return 0;
+}
+
+static int parse_accel(struct vmb_vmm_options *o, char *value)
+{
+	static const char *const names[] = { "auto", "kvm", "nest" };
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			o->accel = i;
+			return 0;
+		}
+	}
+	vmb_vmm_report("--accel %s: give auto, kvm or nest", value);
+	return -EINVAL;
+}
+
+static int first_free(const struct vmb_vmm_options *o)
+{
+	for (uint32_t i = 0; i < VMB_HOST_SCSI_LUN_MAX; i++)
+		if (!o->disks[i].path)
+			return i;
+	return -1;
+}
+
+/* One property of --disk behind a comma. */
+static int parse_property(const char *option, char *property, struct vmb_vmm_disk_option *disk,
+			  int *lun)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (strcmp(property, "readonly") == 0) {
+		disk->read_only = true;
+		return 0;
+	}
+	if (strncmp(property, "lun=", 4) == 0 && number(property + 4, UINT32_MAX, &n, &rest) &&
+	    !*rest && n < VMB_HOST_SCSI_LUN_MAX) {
+		*lun = n;
+		return 0;
+	}
+	vmb_vmm_report("%s %s: no property '%s'; there are readonly and lun=0 to lun=%u", option,
+		       disk->path, property, VMB_HOST_SCSI_LUN_MAX - 1);
+	return -EINVAL;
+}
+
+static int add_disk(struct vmb_vmm_options *o, const char *option, char *value, bool dvd)
+{
+	struct vmb_vmm_disk_option disk = { .dvd = dvd, .read_only = dvd };
+	int lun = -1;
+
+	disk.path = strsep(&value, ",");
+	if (!*disk.path) {
+		vmb_vmm_report("%s: the file's name is missing", option);
+		return -EINVAL;
+	}
+	while (value)
+		if (parse_property(option, strsep(&value, ","), &disk, &lun))
+			return -EINVAL;
+	if (lun < 0)
+		lun = first_free(o);
+	if (lun < 0 || o->disks[lun].path) {
+		vmb_vmm_report("%s %s: LUN %d is taken already; give another lun=N", option,
+			       disk.path, lun < 0 ? 0 : lun);
+		return -EINVAL;
+	}
+	o->disks[lun] = disk;
+	return 0;
+}
+
+static int parse_disk(struct vmb_vmm_options *o, char *value)
+{
+	return add_disk(o, "--disk", value, false);
+}
+
+static int parse_cdrom(struct vmb_vmm_options *o, char *value)
+{
+	return add_disk(o, "--cdrom", value, true);
+}
+
+static int parse_kernel(struct vmb_vmm_options *o, char *value)
+{
+	o->kernel = value;
+	return 0;
+}
+
+static int parse_initrd(struct vmb_vmm_options *o, char *value)
+{
+	o->initrd = value;
+	return 0;
+}
+
+static int parse_append(struct vmb_vmm_options *o, char *value)
+{
+	o->append = value;
+	return 0;
+}
+
+static int parse_console(struct vmb_vmm_options *o, char *value)
+{
+	o->console = strcmp(value, "stdio") == 0 ? NULL : value;
+	return 0;
+}
+
+static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
+{
+	(void)value;
+	o->no_reboot = true;
+	return 0;
+}
+
+static int parse_stats(struct vmb_vmm_options *o, char *value)
+{
+	(void)value;
+	o->stats = true;
+	return 0;
+}
+
+static const struct option names[] = {
+	{ "kernel", required_argument, NULL, 0 }, { "initrd", required_argument, NULL, 0 },
+	{ "append", required_argument, NULL, 0 }, { "disk", required_argument, NULL, 0 },
+	{ "cdrom", required_argument, NULL, 0 },  { "memory", required_argument, NULL, 0 },
+	{ "cpus", required_argument, NULL, 0 },	  { "console", required_argument, NULL, 0 },
+	{ "accel", required_argument, NULL, 0 },  { "no-reboot", no_argument, NULL, 0 },
+	{ "stats", no_argument, NULL, 0 },	  { NULL, 0, NULL, 0 },
+};
+
+/* In the order of names. */
+static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
+	parse_kernel, parse_initrd,  parse_append, parse_disk,	    parse_cdrom, parse_memory,
+	parse_cpus,   parse_console, parse_accel,  parse_no_reboot, parse_stats,
+};
+_Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
+
+static int refuse(int found, const char *argument)
+{
+	if (found == ':')
+		vmb_vmm_report("%s: its value is missing; see openvmbus --help", argument);
+	else
+		vmb_vmm_report("%s: no such option; see openvmbus --help", argument);
+	return -EINVAL;
+}
+
+int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
+{
+	int found, index;
+
+	*o = (struct vmb_vmm_options){ .append = "console=ttyS0",
+				       .memory_len = MEMORY_DEFAULT,
+				       .cpus = 1 };
+	optind = 0; /* getopt starts anew, at argv[1] */
+	opterr = 0;
+	while ((found = getopt_long(argc, argv, "+:", names, &index)) != -1) {
+		if (found)
+			return refuse(found, argv[optind - 1]);
+		if (parsers[index](o, optarg))
+			return -EINVAL;
+	}
+	if (optind < argc)
+		return refuse(0, argv[optind]);
+	if (!o->kernel) {
+		vmb_vmm_report("--kernel FILE is missing; see openvmbus --help");
+		return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The command line of `openvmbus run`.
+ */
+#ifndef VMM_OPTIONS_H
+#define VMM_OPTIONS_H
+
+#include "host/scsi.h"
+
+enum vmb_vmm_accel {
+	VMB_VMM_ACCEL_AUTO, /* KVM, or the nest where there is no /dev/kvm */
+	VMB_VMM_ACCEL_KVM,
+	VMB_VMM_ACCEL_NEST,
+};
+
+struct vmb_vmm_disk_option {
+	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes */
+	bool read_only;
+	bool dvd;
+};
+
+struct vmb_vmm_options {
+	const char *kernel;
+	const char *initrd; /* NULL: none */
+	const char *append;
+	const char *console; /* NULL: standard input and output */
+	struct vmb_vmm_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
+	uint64_t memory_len; /* bytes, a multiple of a page */
+	uint32_t cpus;
+	enum vmb_vmm_accel accel;
+	bool no_reboot;
+	bool stats;
+};
+
+/*
+ * argv: what follows "run"; strings stay the caller's and are cut up in place. 0; -EINVAL: reported in one line.
+ * Looks at no file.
+ */
+int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv);
+
+/* "4096", "64K", "512M", "1G", "1T" in bytes. False: not a size. */
+bool vmb_vmm_options_size(const char *text, uint64_t *len);
+
+#endif

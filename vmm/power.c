@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "vmm/machine.h"
+#include "vmm/power.h"
+
+#define SLEEP_ENABLE	  0x20u /* SLP_EN of the sleep control register */
+#define SLEEP_TYPE(value) ((value) >> 2 & 7u)
+#define KEYBOARD_RESET	  0xFEu
+
+void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome outcome)
+{
+	int running = VMB_VMM_RUNNING;
+
+	if (!__atomic_compare_exchange_n(&machine->outcome, &running, (int)outcome, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return;
+	for (uint32_t i = 0; i < machine->vp_count; i++)
+		vmb_vmm_vcpu_kick(&machine->vcpus[i]);
+	vmb_vmm_machine_wake(machine);
+}
+
+enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine)
+{
+	return __atomic_load_n(&machine->outcome, __ATOMIC_SEQ_CST);
+}
+
+uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset)
+{
+	(void)machine;
+	(void)offset;
+	return 0;
+}
+
+void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value)
+{
+	if (offset == VMB_VMM_POWER_CONTROL && (value & SLEEP_ENABLE) &&
+	    SLEEP_TYPE(value) == VMB_VMM_POWER_S5)
+		vmb_vmm_power_end(machine, VMB_VMM_OFF);
+	if (offset == VMB_VMM_POWER_RESET && value == VMB_VMM_POWER_RESET_VALUE)
+		vmb_vmm_power_end(machine, VMB_VMM_RESET);
+}
+
+/* No controller is there; an idle status keeps a guest that resets through it from waiting. */
+uint8_t vmb_vmm_power_keyboard_read(struct vmb_vmm_machine *machine, uint16_t offset)
+{
+	(void)machine;
+	(void)offset;
+	return 0;
+}
+
+void vmb_vmm_power_keyboard_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value)
+{
+	(void)offset;
+	if (value == KEYBOARD_RESET)
+		vmb_vmm_power_end(machine, VMB_VMM_RESET);
+}

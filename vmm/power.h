@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * How a machine's life ends: by whoever asks first. The asker may be any thread; the main thread is woken, the
+ * virtual processors leave the guest and do not enter it again.
+ */
+#ifndef VMM_POWER_H
+#define VMM_POWER_H
+
+#include "base/platform.h"
+
+struct vmb_vmm_machine;
+
+/* Ports of the power device, as the ACPI tables announce them. */
+#define VMB_VMM_POWER_PORT	    0x600u
+#define VMB_VMM_POWER_PORT_COUNT    4u
+#define VMB_VMM_POWER_CONTROL	    0u /* ACPI sleep control register */
+#define VMB_VMM_POWER_STATUS	    1u /* ACPI sleep status register */
+#define VMB_VMM_POWER_RESET	    2u /* ACPI reset register */
+#define VMB_VMM_POWER_RESET_VALUE   1u
+#define VMB_VMM_POWER_S5	    5u /* SLP_TYP of soft-off */
+
+/* The old keyboard controller's command port: 0xFE pulses the processor's reset line. */
+#define VMB_VMM_POWER_KEYBOARD_PORT 0x64u
+
+enum vmb_vmm_outcome {
+	VMB_VMM_RUNNING,
+	VMB_VMM_OFF,
+	VMB_VMM_RESET,
+	VMB_VMM_CRASH,
+	VMB_VMM_TRIPLE_FAULT,
+	VMB_VMM_FAILURE, /* reported already */
+	VMB_VMM_STOPPED,
+};
+
+void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome outcome);
+enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine);
+
+uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset);
+void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
+uint8_t vmb_vmm_power_keyboard_read(struct vmb_vmm_machine *machine, uint16_t offset);
+void vmb_vmm_power_keyboard_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "vmm/machine.h"
+#include "vmm/report.h"
+#include "vmm/run.h"
+
+/* What stays the same over resets. */
+struct session {
+	struct vmb_vmm_options options;
+	struct vmb_vmm_boot boot;
+	struct vmb_vmm_kvm kvm;
+	struct vmb_vmm_console console;
+	int wake;
+	int stop; /* signalfd */
+};
+
+static int check_inputs(struct session *s)
+{
+	int error = vmb_vmm_boot_open(&s->boot, s->options.kernel, s->options.initrd,
+				      s->options.append);
+
+	return error ? error : vmb_vmm_boot_check(&s->boot, s->options.memory_len);
+}
+
+/* Signals that end the program arrive at the main loop; those that kick processors only there. */
+static int set_up_signals(struct session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	vmb_vmm_vcpu_signals();
+	s->stop = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->stop >= 0 && s->wake >= 0)
+		return 0;
+	vmb_vmm_report("signals: %s", strerror(errno));
+	return -errno;
+}
+
+static enum vmb_vmm_outcome run_once(struct session *s)
+{
+	struct vmb_vmm_machine *machine =
+		vmb_vmm_machine_create(&s->kvm, &s->console, s->wake, &s->options, &s->boot);
+	enum vmb_vmm_outcome outcome;
+
+	if (!machine)
+		return VMB_VMM_FAILURE;
+	vmb_vmm_machine_start(machine);
+	vmb_vmm_machine_watch(machine, s->stop);
+	outcome = vmb_vmm_power_outcome(machine);
+	vmb_vmm_machine_destroy(machine);
+	vmb_vmm_console_flush(&s->console);
+	return outcome;
+}
+
+static int exit_code(enum vmb_vmm_outcome outcome)
+{
+	static const int codes[] = {
+		[VMB_VMM_OFF] = VMB_VMM_EXIT_OFF,
+		[VMB_VMM_RESET] = VMB_VMM_EXIT_RESET,
+		[VMB_VMM_CRASH] = VMB_VMM_EXIT_CRASH,
+		[VMB_VMM_TRIPLE_FAULT] = VMB_VMM_EXIT_TRIPLE_FAULT,
+		[VMB_VMM_FAILURE] = VMB_VMM_EXIT_FAILURE,
+		[VMB_VMM_STOPPED] = VMB_VMM_EXIT_STOPPED,
+	};
+
+	return codes[outcome];
+}
+
+static int run_here(struct session *s)
+{
+	enum vmb_vmm_outcome outcome;
+
+	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
+		return VMB_VMM_EXIT_FAILURE;
+	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake))
+		return VMB_VMM_EXIT_USAGE;
+	do
+		outcome = run_once(s);
+	while (outcome == VMB_VMM_RESET && !s->options.no_reboot);
+	vmb_vmm_console_close(&s->console);
+	return exit_code(outcome);
+}
+
+int vmb_vmm_run(int argc, char **argv)
+{
+	static struct session session;
+
+	if (vmb_vmm_options_parse(&session.options, argc, argv) || check_inputs(&session))
+		return VMB_VMM_EXIT_USAGE;
+	return run_here(&session);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A serial port: a 16550A at the first PC port, without modem and without speed. What the guest sends goes to the console
+ * at once; what is typed waits in a queue that the guest sees as its FIFO. Context: any thread.
+ */
+#ifndef VMM_SERIAL_H
+#define VMM_SERIAL_H
+
+#include <pthread.h>
+
+#include "base/platform.h"
+
+#define VMB_VMM_SERIAL_PORT	  0x3F8u
+#define VMB_VMM_SERIAL_PORT_COUNT 8u
+#define VMB_VMM_SERIAL_QUEUE_LEN  1024u
+
+struct vmb_vmm_machine;
+
+struct vmb_vmm_serial {
+	struct vmb_vmm_machine *machine;
+	pthread_mutex_t lock;
+	uint8_t interrupt_enable, line_control, modem_control, scratch, fifo_control;
+	uint16_t divisor;
+	bool sent; /* "transmitter empty" was not told yet */
+	bool line_raised;
+	uint8_t queue[VMB_VMM_SERIAL_QUEUE_LEN];
+	uint32_t first, count;
+};
+
+void vmb_vmm_serial_create(struct vmb_vmm_serial *s, struct vmb_vmm_machine *machine);
+void vmb_vmm_serial_destroy(struct vmb_vmm_serial *s);
+
+/* Bytes that fit into the queue now. The main thread is woken when a full queue gets room. */
+uint32_t vmb_vmm_serial_room(struct vmb_vmm_serial *s);
+/* What was typed; what does not fit is lost. */
+void vmb_vmm_serial_type(struct vmb_vmm_serial *s, const uint8_t *bytes, uint32_t len);
+
+uint8_t vmb_vmm_serial_read(struct vmb_vmm_machine *machine, uint16_t offset);
+void vmb_vmm_serial_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
+
+#endif

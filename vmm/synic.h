@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The synthetic interrupt controller's two pages: messages and event flags. KVM has the registers and the
+ * interrupts; the pages' contents are ours, but for timer messages.
+ *
+ * Context: struct vmb_vmm_synic belongs to one virtual processor. _exit and _post on that processor's thread
+ * only, because KVM writes timer messages into the same slot in the processor's context. _signal: any thread.
+ * Source: protocol reference, vmbus 3.1, 3.2, 9.2 to 9.5.
+ */
+#ifndef VMM_SYNIC_H
+#define VMM_SYNIC_H
+
+#include "vmm/kvm.h"
+
+struct vmb_vmm_synic {
+	const struct vmb_vmm_memory *memory;
+	int irq; /* eventfd: raises SINT 2 */
+	uint64_t control, event_page, message_page; /* SCONTROL, SIEFP, SIMP; atomic */
+};
+
+/* The interrupt of this processor; ack is written when the guest acknowledges it. */
+int vmb_vmm_synic_create(struct vmb_vmm_synic *s, struct vmb_vmm_kvm *k,
+			 const struct vmb_vmm_memory *m, uint32_t vp, int ack);
+void vmb_vmm_synic_destroy(struct vmb_vmm_synic *s);
+
+/* The guest wrote SCONTROL, SIEFP or SIMP. */
+void vmb_vmm_synic_exit(struct vmb_vmm_synic *s, const struct kvm_hyperv_exit *exit);
+
+/* A message in the slot of sint. VMB_EAGAIN: the slot is occupied, its pending flag is set; VMB_ENODEV: the guest takes no messages now. */
+int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *payload, uint32_t len);
+
+/* Sets an event flag, and interrupts when it was clear. */
+void vmb_vmm_synic_signal(struct vmb_vmm_synic *s, uint32_t flag);
+
+#endif

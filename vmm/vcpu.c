@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/cpuid.h"
+#include "vmm/hypercall.h"
+#include "vmm/machine.h"
+#include "vmm/pio.h"
+#include "vmm/report.h"
+#include "vmm/vcpu.h"
+#include "vmm/vmbus.h"
+
+#define KICK_SIGNAL SIGUSR1
+#define CRASH_WORDS 5u
+
+static int failed(const struct vmb_vmm_vcpu *v, const char *what)
+{
+	int error = -errno;
+
+	vmb_vmm_report("KVM: processor %u: %s: %s", v->index, what, strerror(errno));
+	return error;
+}
+
+static int set_msr(struct vmb_vmm_vcpu *v, uint32_t number, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { .head.nmsrs = 1, .entry = { .index = number, .data = value } };
+
+	return ioctl(v->fd, KVM_SET_MSRS, &msrs) == 1 ? 0 : failed(v, "set a register");
+}
+
+/* SCONTROL is 1 at reset although the specification says 0: firmware relies on it. */
+static int enable_synic(struct vmb_vmm_vcpu *v)
+{
+	struct kvm_enable_cap synic = { .cap = KVM_CAP_HYPERV_SYNIC2 };
+	int error;
+
+	if (ioctl(v->fd, KVM_ENABLE_CAP, &synic))
+		return failed(v, "enable SynIC");
+	error = set_msr(v, VMB_MSR_VP_INDEX, v->index);
+	return error ? error : set_msr(v, VMB_MSR_SCONTROL, VMB_MSR_ENABLE);
+}
+
+int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine, uint32_t index)
+{
+	int error;
+
+	memset(v, 0, sizeof(*v));
+	v->machine = machine;
+	v->index = index;
+	v->synic.irq = -1;
+	v->run = MAP_FAILED;
+	v->fd = ioctl(machine->kvm->vm, KVM_CREATE_VCPU, (unsigned long)index);
+	if (v->fd < 0)
+		return failed(v, "create");
+	v->run = mmap(NULL, machine->kvm->run_len, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (v->run == MAP_FAILED)
+		return failed(v, "map its page");
+	error = vmb_vmm_cpuid_set(machine->kvm, v->fd, index, machine->vp_count);
+	return error ? error : enable_synic(v);
+}
+
+int vmb_vmm_vcpu_connect(struct vmb_vmm_vcpu *v, int ack)
+{
+	struct vmb_vmm_machine *machine = v->machine;
+
+	return vmb_vmm_synic_create(&v->synic, machine->kvm, &machine->memory, v->index, ack);
+}
+
+#define CR0_PE	     0x1u
+#define CR0_ET	     0x10u
+#define CR0_PG	     0x80000000u
+#define CR4_PAE	     0x20u
+#define EFER_LME_LMA 0x500u
+#define CODE_SEGMENT 0x10u
+#define DATA_SEGMENT 0x18u
+#define TASK_SEGMENT 0x20u
+
+static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code64)
+{
+	return (struct kvm_segment){
+		.limit = 0xFFFFFFFF,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.db = !code64,
+		.s = 1,
+		.l = code64,
+		.g = 1,
+	};
+}
+
+/* A GDT that says what the segment registers hold, for a guest that loads them before it has its own. */
+static void fill_gdt(struct vmb_vmm_machine *machine, struct kvm_sregs *sregs, bool long_mode)
+{
+	const uint64_t gdt[] = {
+		0,
+		0,
+		long_mode ? 0x00AF9B000000FFFFull : 0x00CF9B000000FFFFull,
+		0x00CF93000000FFFFull,
+		0x00008B0000000067ull,
+	};
+
+	vmb_vmm_memory_write(&machine->memory, VMB_VMM_BOOT_GDT_GPA, gdt, sizeof(gdt));
+	sregs->gdt.base = VMB_VMM_BOOT_GDT_GPA;
+	sregs->gdt.limit = sizeof(gdt) - 1;
+}
+
+int vmb_vmm_vcpu_boot(struct vmb_vmm_vcpu *v, const struct vmb_vmm_boot_state *state)
+{
+	struct kvm_regs regs = {
+		.rip = state->rip, .rsi = state->rsi, .rbx = state->rbx, .rflags = 2
+	};
+	struct kvm_sregs sregs;
+
+	if (ioctl(v->fd, KVM_GET_SREGS, &sregs))
+		return failed(v, "get registers");
+	fill_gdt(v->machine, &sregs, state->long_mode);
+	sregs.cs = flat_segment(CODE_SEGMENT, 0xB, state->long_mode);
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss =
+		flat_segment(DATA_SEGMENT, 0x3, false);
+	sregs.tr = (struct kvm_segment){
+		.limit = 0x67, .selector = TASK_SEGMENT, .type = 0xB, .present = 1
+	};
+	sregs.idt.limit = 0;
+	sregs.cr0 = CR0_PE | CR0_ET;
+	if (state->long_mode) {
+		sregs.cr0 |= CR0_PG;
+		sregs.cr3 = VMB_VMM_BOOT_TABLES_GPA;
+		sregs.cr4 = CR4_PAE;
+		sregs.efer = EFER_LME_LMA;
+	}
+	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) || ioctl(v->fd, KVM_SET_REGS, &regs))
+		return failed(v, "set registers");
+	return 0;
+}
+
+static void exit_io(struct vmb_vmm_vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size)
+		vmb_vmm_pio_access(v->machine, run->io.port, data, run->io.size,
+				   run->io.direction == KVM_EXIT_IO_OUT);
+}
+
+/* No device is there: reads answer all ones, as an empty bus does. */
+static void exit_mmio(struct vmb_vmm_vcpu *v)
+{
+	if (!v->run->mmio.is_write)
+		memset(v->run->mmio.data, 0xFF, sizeof(v->run->mmio.data));
+}
+
+static void exit_hyperv(struct vmb_vmm_vcpu *v)
+{
+	if (v->run->hyperv.type == KVM_EXIT_HYPERV_SYNIC) {
+		vmb_vmm_synic_exit(&v->synic, &v->run->hyperv);
+		vmb_vmm_vmbus_deliver(v->machine->vmbus, v);
+	} else if (v->run->hyperv.type == KVM_EXIT_HYPERV_HCALL) {
+		vmb_vmm_hypercall_exit(v, &v->run->hyperv);
+	}
+}
+
+/* The five parameters are the guest's own words; Linux puts error, guest id, and three registers there. */
+static void report_crash(struct vmb_vmm_vcpu *v)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entries[CRASH_WORDS];
+	} msrs = { .head.nmsrs = CRASH_WORDS };
+	unsigned long long word[CRASH_WORDS] = { 0 };
+
+	for (uint32_t i = 0; i < CRASH_WORDS; i++)
+		msrs.entries[i].index = VMB_MSR_CRASH_CTL - CRASH_WORDS + i;
+	if (ioctl(v->fd, KVM_GET_MSRS, &msrs) == CRASH_WORDS)
+		for (uint32_t i = 0; i < CRASH_WORDS; i++)
+			word[i] = msrs.entries[i].data;
+	vmb_vmm_report("the guest crashed: %#llx %#llx %#llx %#llx %#llx; its console says why",
+		       word[0], word[1], word[2], word[3], word[4]);
+}
+
+static void exit_system_event(struct vmb_vmm_vcpu *v)
+{
+	if (v->run->system_event.type == KVM_SYSTEM_EVENT_CRASH) {
+		report_crash(v);
+		vmb_vmm_power_end(v->machine, VMB_VMM_CRASH);
+	} else if (v->run->system_event.type == KVM_SYSTEM_EVENT_RESET) {
+		vmb_vmm_power_end(v->machine, VMB_VMM_RESET);
+	} else {
+		vmb_vmm_power_end(v->machine, VMB_VMM_OFF);
+	}
+}
+
+static void report_place(struct vmb_vmm_vcpu *v, const char *what, uint32_t detail)
+{
+	struct kvm_regs regs = { 0 };
+
+	ioctl(v->fd, KVM_GET_REGS, &regs);
+	vmb_vmm_report("processor %u: %s (%u), instruction at %#llx", v->index, what, detail,
+		       (unsigned long long)regs.rip);
+}
+
+static void exit_shutdown(struct vmb_vmm_vcpu *v)
+{
+	report_place(v, "the guest's triple fault", v->run->exit_reason);
+	vmb_vmm_power_end(v->machine, VMB_VMM_TRIPLE_FAULT);
+}
+
+static void exit_failure(struct vmb_vmm_vcpu *v)
+{
+	report_place(v, "KVM cannot go on", v->run->exit_reason);
+	vmb_vmm_power_end(v->machine, VMB_VMM_FAILURE);
+}
+
+static void handle_exit(struct vmb_vmm_vcpu *v)
+{
+	static void (*const handlers[])(struct vmb_vmm_vcpu *) = {
+		[KVM_EXIT_IO] = exit_io,
+		[KVM_EXIT_MMIO] = exit_mmio,
+		[KVM_EXIT_HYPERV] = exit_hyperv,
+		[KVM_EXIT_SYSTEM_EVENT] = exit_system_event,
+		[KVM_EXIT_SHUTDOWN] = exit_shutdown,
+	};
+	uint32_t reason = v->run->exit_reason;
+
+	if (reason < VMB_ARRAY_COUNT(handlers) && handlers[reason])
+		handlers[reason](v);
+	else
+		exit_failure(v);
+}
+
+/*
+ * A kick sets its reason first, then immediate_exit, then the signal. Here immediate_exit is cleared before the
+ * reasons are looked at, so a kick at any moment is either seen here or ends the next entry at once.
+ */
+static void *run_thread(void *arg)
+{
+	struct vmb_vmm_vcpu *v = arg;
+
+	for (;;) {
+		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		if (vmb_vmm_power_outcome(v->machine) != VMB_VMM_RUNNING)
+			return NULL;
+		if (__atomic_exchange_n(&v->deliver, 0, __ATOMIC_SEQ_CST))
+			vmb_vmm_vmbus_deliver(v->machine->vmbus, v);
+		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
+			handle_exit(v);
+		} else if (errno != EINTR && errno != EAGAIN) {
+			failed(v, "run");
+			vmb_vmm_power_end(v->machine, VMB_VMM_FAILURE);
+		}
+	}
+}
+
+static void kicked(int number)
+{
+	(void)number;
+}
+
+void vmb_vmm_vcpu_signals(void)
+{
+	struct sigaction action = { .sa_handler = kicked };
+	sigset_t set;
+
+	sigaction(KICK_SIGNAL, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v)
+{
+	int error = pthread_create(&v->thread, NULL, run_thread, v);
+
+	if (error) {
+		vmb_vmm_report("processor %u: no thread: %s", v->index, strerror(error));
+		return -error;
+	}
+	__atomic_store_n(&v->started, true, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
+{
+	if (v->run == MAP_FAILED)
+		return;
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&v->started, __ATOMIC_SEQ_CST))
+		pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+void vmb_vmm_vcpu_join(struct vmb_vmm_vcpu *v)
+{
+	if (v->started)
+		pthread_join(v->thread, NULL);
+	v->started = false;
+}
+
+void vmb_vmm_vcpu_destroy(struct vmb_vmm_vcpu *v)
+{
+	vmb_vmm_synic_destroy(&v->synic);
+	if (v->run != MAP_FAILED)
+		munmap(v->run, v->machine->kvm->run_len);
+	if (v->fd >= 0)
+		close(v->fd);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A virtual processor: a thread that runs the guest and answers its exits.
+ *
+ *   vmb_vmm_vcpu_create() for each, in the order of their numbers
+ *   vmb_vmm_kvm_route()
+ *   vmb_vmm_vcpu_connect() for each: interrupts
+ *   vmb_vmm_vcpu_boot() for the first: registers
+ *   vmb_vmm_vcpu_start() for each; vmb_vmm_vcpu_join() after the machine's outcome is known
+ *   vmb_vmm_vcpu_destroy()
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include <pthread.h>
+
+#include "vmm/boot.h"
+#include "vmm/synic.h"
+
+struct vmb_vmm_machine;
+
+struct vmb_vmm_vcpu {
+	struct vmb_vmm_machine *machine;
+	uint32_t index; /* VP index = APIC id = KVM's number */
+	int fd;
+	struct kvm_run *run;
+	pthread_t thread;
+	bool started;
+	int deliver; /* atomic: messages may wait for this processor */
+	struct vmb_vmm_synic synic;
+};
+
+int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine, uint32_t index);
+int vmb_vmm_vcpu_connect(struct vmb_vmm_vcpu *v, int ack);
+int vmb_vmm_vcpu_boot(struct vmb_vmm_vcpu *v, const struct vmb_vmm_boot_state *state);
+int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v);
+void vmb_vmm_vcpu_join(struct vmb_vmm_vcpu *v);
+void vmb_vmm_vcpu_destroy(struct vmb_vmm_vcpu *v);
+
+/* Makes v leave the guest and look at what there is to do. Any thread. */
+void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v);
+
+/* Before any processor is started: the signal that kicks. */
+void vmb_vmm_vcpu_signals(void);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The bus: glue between the host core's message engine, the virtual processors and the devices.
+ *
+ *   vmb_vmm_vmbus_create(machine)
+ *   vmb_vmm_vmbus_attach(bus, channel) for each device, before the guest starts
+ *   _post, _deliver, _retry as the guest and the main thread go along
+ *   vmb_vmm_vmbus_destroy(bus): closes what is open, waits for the devices
+ *
+ * One lock serialises the engine. A device never holds anything of its own while it calls in here, and its callbacks
+ * are called with the lock held: they must not wait.
+ *
+ * Messages are written to a processor's page by its own thread (see vmm/synic.h), so whoever finds one for another processor
+ * kicks that one. A message whose slot is occupied waits for the acknowledgement: bus->waiting tells the main thread to
+ * look for it.
+ */
+#ifndef VMM_VMBUS_H
+#define VMM_VMBUS_H
+
+#include <pthread.h>
+
+#include "host/server.h"
+#include "ring/ring.h"
+#include "vmm/vcpu.h"
+
+struct vmb_vmm_channel;
+
+struct vmb_vmm_channel_ops {
+	/* The rings stand and channel->doorbell rings. 0, or -errno: the guest's open fails. */
+	int (*start)(struct vmb_vmm_channel *channel);
+	/* Begin to stop; vmb_vmm_vmbus_stopped() from the device's thread when nothing touches the rings. */
+	void (*stop)(struct vmb_vmm_channel *channel);
+};
+
+struct vmb_vmm_channel {
+	/* filled by the device */
+	const struct vmb_vmm_channel_ops *ops;
+	void *device;
+	struct vmb_host_channel host; /* type_id, instance_id, user */
+
+	/* the bus's */
+	struct vmb_vmm_vmbus *bus;
+	struct vmb_vmm_channel *next;
+	uint32_t target_vp; /* atomic; VMB_VP_NONE = no interrupts */
+	uint64_t signals; /* interrupts sent, atomic */
+	void *pages; /* both rings */
+	uint32_t page_count;
+
+	/* for the device, between start and stopped */
+	int doorbell; /* eventfd: the guest signalled */
+	struct vmb_ring_reader rx;
+	struct vmb_ring_writer tx;
+};
+
+struct vmb_vmm_vmbus {
+	struct vmb_vmm_machine *machine;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint32_t open_count; /* channels that a device may still touch */
+	bool waiting; /* atomic: a message waits for its slot */
+	uint32_t waiting_vp; /* atomic */
+	uint32_t version; /* newest that a guest negotiated, for the summary */
+	struct vmb_host_ram ram[2];
+	struct vmb_vmm_channel *channels;
+	struct vmb_host_server server;
+};
+
+struct vmb_vmm_vmbus *vmb_vmm_vmbus_create(struct vmb_vmm_machine *machine);
+void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus);
+int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *bus, struct vmb_vmm_channel *channel);
+
+/* HvCallPostMessage by v: a private copy of the block. Answers the hypercall's status. */
+uint32_t vmb_vmm_vmbus_post(struct vmb_vmm_vmbus *bus, struct vmb_vmm_vcpu *v,
+			    uint32_t connection_id, const struct vmb_synic_post *post);
+/* Writes waiting messages into v's slot. On v's thread. */
+void vmb_vmm_vmbus_deliver(struct vmb_vmm_vmbus *bus, struct vmb_vmm_vcpu *v);
+/* The slot may be free: tries again. Any thread. */
+void vmb_vmm_vmbus_retry(struct vmb_vmm_vmbus *bus);
+
+/* Device threads. */
+void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *channel);
+void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *channel);
+
+#endif
