@@ -15,6 +15,8 @@
 #include <linux/errno.h>
 #include <linux/string.h>
 #include <linux/types.h>
+#define UINT16_MAX 0xFFFFu
+#define UINT32_MAX 0xFFFFFFFFu
 #else
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The bus as the driver model sees it: a device for each offered primary channel, named and matched by GUID.
+ */
+#include <linux/slab.h>
+#include <linux/uuid.h>
+#include "ports/linux/compat.h"
+#include "ports/linux/vmbus_internal.h"
+
+/* ---- matching ---- */
+
+static const struct hv_vmbus_device_id *find_id(const struct vmb_driver *driver,
+						const struct vmb_device *device)
+{
+	const struct hv_vmbus_device_id *id;
+
+	for (id = driver->id_table; !guid_is_null(&id->guid); id++)
+		if (!memcmp(&id->guid, &device->type_id, sizeof(device->type_id)))
+			return id;
+	return NULL;
+}
+
+static int match(struct device *dev, MATCH_DRIVER *driver)
+{
+	return find_id(to_vmb_driver(driver), to_vmb_device(dev)) != NULL;
+}
+
+static int uevent(UEVENT_DEVICE *dev, struct kobj_uevent_env *env)
+{
+	const struct vmb_device *device = to_vmb_device(dev);
+
+	return add_uevent_var(env, "MODALIAS=vmbus:%*phN", (int)sizeof(device->type_id),
+			      &device->type_id);
+}
+
+/* A channel that the driver left open is closed for it: its memory is about to go. */
+static int probe(struct device *dev)
+{
+	struct vmb_device *device = to_vmb_device(dev);
+	struct vmb_driver *driver = to_vmb_driver(dev->driver);
+	const struct hv_vmbus_device_id *id = find_id(driver, device);
+	int rc;
+
+	if (!id)
+		return -ENODEV;
+	rc = driver->probe(device, id);
+	if (rc)
+		vmb_channel_close(device->channel);
+	return rc;
+}
+
+static void remove(struct device *dev)
+{
+	struct vmb_device *device = to_vmb_device(dev);
+	struct vmb_driver *driver = to_vmb_driver(dev->driver);
+
+	if (driver->remove)
+		driver->remove(device);
+	vmb_channel_close(device->channel);
+}
+
+static void shutdown(struct device *dev)
+{
+	struct vmb_driver *driver;
+
+	if (!dev->driver)
+		return;
+	driver = to_vmb_driver(dev->driver);
+	if (driver->shutdown)
+		driver->shutdown(to_vmb_device(dev));
+}
+
+struct bus_type vmbus_bus = {
+	.name = "vmbus",
+	.match = match,
+	.uevent = uevent,
+	.probe = probe,
+	.remove = remove,
+	.shutdown = shutdown,
+	.dev_groups = vmbus_device_groups,
+	.bus_groups = vmbus_bus_groups,
+};
+
+int vmb_driver_register_owner(struct vmb_driver *driver, struct module *owner, const char *name)
+{
+	driver->driver.owner = owner;
+	driver->driver.mod_name = name;
+	driver->driver.bus = &vmbus_bus;
+	return driver_register(&driver->driver);
+}
+EXPORT_SYMBOL_GPL(vmb_driver_register_owner);
+
+void vmb_driver_unregister(struct vmb_driver *driver)
+{
+	driver_unregister(&driver->driver);
+}
+EXPORT_SYMBOL_GPL(vmb_driver_unregister);
+
+/* ---- devices ---- */
+
+static void release(struct device *dev)
+{
+	struct vmb_device *device = to_vmb_device(dev);
+
+	kobject_put(&device->channel->kobj);
+	kfree(device);
+}
+
+static struct vmb_device *new_device(struct vmb_channel *ch)
+{
+	struct vmb_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
+
+	if (!device)
+		return NULL;
+	kobject_get(&ch->kobj);
+	device->channel = ch;
+	device->type_id = ch->core.offer.type_id;
+	device->instance_id = ch->core.offer.instance_id;
+	device->dev.bus = &vmbus_bus;
+	device->dev.parent = vmbus.parent;
+	device->dev.release = release;
+	device_initialize(&device->dev);
+	return device;
+}
+
+/* Device work: the driver's probe may run in here and wait for the host. */
+void vmbus_device_add(struct work_struct *work)
+{
+	struct vmb_channel *ch = container_of(work, struct vmb_channel, add_work);
+	struct vmb_device *device = new_device(ch);
+	int rc;
+
+	if (!device)
+		return;
+	ch->device = device;
+	rc = dev_set_name(&device->dev, "%pUl", &device->instance_id);
+	if (!rc)
+		rc = device_add(&device->dev);
+	if (rc) {
+		pr_err("channel %u: no device, error %d\n", ch->core.relid, rc);
+		ch->device = NULL;
+		put_device(&device->dev);
+		return;
+	}
+	ch->registered = true;
+	device->channels = kset_create_and_add("channels", NULL, &device->dev.kobj);
+	if (!device->channels)
+		return;
+	ch->kobj.kset = device->channels;
+	if (kobject_add(&ch->kobj, NULL, "%u", ch->core.relid))
+		pr_warn("channel %u is missing in sysfs\n", ch->core.relid);
+}
+
+static void unregister(struct vmb_channel *ch)
+{
+	struct vmb_device *device = ch->device;
+
+	if (ch->kobj.state_in_sysfs)
+		kobject_del(&ch->kobj);
+	if (device->channels)
+		kset_unregister(device->channels);
+	device_unregister(&device->dev);
+}
+
+/* Device work, once a channel: after a rescind, or when the bus goes. */
+void vmbus_device_remove(struct work_struct *work)
+{
+	struct vmb_channel *ch = container_of(work, struct vmb_channel, remove_work);
+	int rc = -ENODEV;
+
+	if (ch->registered)
+		unregister(ch);
+	mutex_lock(&vmbus.lock);
+	list_del_init(&ch->link);
+	if (ch->core.rescinded)
+		rc = vmb_guest_channel_release(&ch->core);
+	mutex_unlock(&vmbus.lock);
+	if (!rc) {
+		vmbus_connect_send();
+		wait_event_timeout(vmbus.wait, vmb_guest_channel_gone(&ch->core), VMBUS_WAIT);
+	}
+	mutex_lock(&vmbus.lock);
+	vmb_guest_channel_remove(&ch->core);
+	vmbus_channel_free(ch);
+	mutex_unlock(&vmbus.lock);
+}
+
+int vmbus_device_init(void)
+{
+	return bus_register(&vmbus_bus);
+}
+
+/* Removes all devices; no new ones come. */
+void vmbus_device_stop(void)
+{
+	struct vmb_channel *ch;
+
+	mutex_lock(&vmbus.lock);
+	vmbus.stopping = true;
+	list_for_each_entry(ch, &vmbus.channels, link)
+		if (!ch->removing) {
+			ch->removing = true;
+			queue_work(vmbus.device_queue, &ch->remove_work);
+		}
+	mutex_unlock(&vmbus.lock);
+	flush_workqueue(vmbus.device_queue);
+}
+
+void vmbus_device_exit(void)
+{
+	bus_unregister(&vmbus_bus);
+}

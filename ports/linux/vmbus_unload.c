@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Leaving the host when the kernel ends without unloading modules: kexec, panic, and the kernel that kdump
+ * starts. The next system could not connect cleanly, or would have its memory written to, without UNLOAD.
+ *
+ * After a panic no lock can be taken and nothing runs but this CPU: UNLOAD is posted by hand, past the engine, and
+ * the answer is looked for in the message slots of all CPUs, because it goes to the one named at contact.
+ */
+#include <linux/delay.h>
+#include <linux/nmi.h>
+#include <linux/panic_notifier.h>
+#include <linux/slab.h>
+#include <asm/mshyperv.h>
+#include <asm/msr.h>
+#include "ports/linux/compat.h"
+#include "ports/linux/vmbus_internal.h"
+
+#define UNLOAD_POLL_MS 10
+#define UNLOAD_POLLS   10000 /* a host may have to flush disks first */
+
+static struct vmb_synic_post *post; /* a page of its own: the send work may have died with the other half-filled */
+static atomic_t unloaded;
+
+static bool is_unload_complete(const struct vmb_synic_message *message)
+{
+	const struct vmb_msg_header *header = (const void *)message->payload;
+
+	return message->type == VMB_SYNIC_MESSAGE_VMBUS &&
+	       message->payload_len >= sizeof(*header) && header->type == VMB_MSG_UNLOAD_COMPLETE;
+}
+
+/*
+ * Looks into one CPU's slot and empties it. That CPU may have emptied it in the same moment and the host filled it
+ * again: hence the exchange. Present CPUs, not online ones: those that were stopped are not online any more.
+ */
+static bool poll_cpu(int cpu)
+{
+	struct vmb_synic_message_page *page = per_cpu_ptr(&vmbus_cpus, cpu)->messages;
+	struct vmb_synic_message *slot, copy;
+	u32 type;
+
+	if (!page)
+		return false;
+	slot = &page->slots[VMB_SYNIC_SINT_VMBUS];
+	type = smp_load_acquire(&slot->type);
+	if (!type)
+		return false;
+	memcpy(&copy, slot, sizeof(copy));
+	copy.type = type;
+	if (cmpxchg(&slot->type, type, 0) == type &&
+	    READ_ONCE(slot->flags) & VMB_SYNIC_FLAG_PENDING)
+		wrmsrq(VMB_MSR_EOM, 0);
+	return is_unload_complete(&copy);
+}
+
+static bool poll_all(void)
+{
+	int cpu;
+
+	for_each_present_cpu(cpu)
+		if (poll_cpu(cpu))
+			return true;
+	return false;
+}
+
+/* Context: any, also the crashing CPU with everything else dead. */
+static void unload_polling(void)
+{
+	struct vmb_msg_header *header = (void *)post->payload;
+	int i;
+
+	if (!vmbus.connected || vmbus.connect.state != VMB_GUEST_CONNECTED ||
+	    atomic_xchg(&unloaded, 1))
+		return;
+	memset(post, 0, sizeof(*post));
+	post->connection_id = vmbus.connect.message_connection_id;
+	post->type = VMB_SYNIC_MESSAGE_VMBUS;
+	post->payload_len = sizeof(*header);
+	header->type = VMB_MSG_UNLOAD;
+	for (i = 0; i < UNLOAD_POLLS && vmbus_synic_post(post) != VMB_HV_SUCCESS; i++) {
+		poll_all(); /* the host may have no room because nobody listens */
+		mdelay(1);
+	}
+	for (i = 0; i < UNLOAD_POLLS && !poll_all(); i++) {
+		mdelay(UNLOAD_POLL_MS);
+		touch_nmi_watchdog();
+	}
+}
+
+/* Before kexec: process context, all CPUs alive, devices shut down. */
+static void on_kexec(void)
+{
+	mutex_lock(&vmbus.lock);
+	vmbus.stopping = true;
+	mutex_unlock(&vmbus.lock);
+	vmbus_connect_stop();
+	on_each_cpu(vmbus_synic_disable, NULL, 1);
+}
+
+/* Before the crash kernel starts: this CPU only. */
+static void on_crash(struct pt_regs *regs)
+{
+	unload_polling();
+	vmbus_synic_disable(NULL);
+}
+
+static int on_panic(struct notifier_block *block, unsigned long action, void *data)
+{
+	unload_polling();
+	return NOTIFY_DONE;
+}
+
+/* Late: whoever reports the panic, to the console or to the host, comes first. */
+static struct notifier_block panic_block = {
+	.notifier_call = on_panic,
+	.priority = INT_MIN,
+};
+
+int vmbus_unload_init(void)
+{
+	post = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!post)
+		return -ENOMEM;
+	atomic_set(&unloaded, 0);
+	hv_setup_kexec_handler(on_kexec);
+	hv_setup_crash_handler(on_crash);
+	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
+	return 0;
+}
+
+void vmbus_unload_exit(void)
+{
+	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
+	hv_remove_crash_handler();
+	hv_remove_kexec_handler();
+	free_page((unsigned long)post);
+}
