@@ -9,12 +9,14 @@
 #include "vmm/machine.h"
 #include "vmm/report.h"
 #include "vmm/run.h"
+#include "vmm/storage.h"
 
 /* What stays the same over resets. */
 struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
 	struct vmb_vmm_kvm kvm;
+	struct vmb_vmm_storage storage;
 	struct vmb_vmm_console console;
 	int wake;
 	int stop; /* signalfd */
@@ -25,7 +27,9 @@ static int check_inputs(struct session *s)
 	int error = vmb_vmm_boot_open(&s->boot, s->options.kernel, s->options.initrd,
 				      s->options.append);
 
-	return error ? error : vmb_vmm_boot_check(&s->boot, s->options.memory_len);
+	if (!error)
+		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
+	return error ? error : vmb_vmm_storage_open(&s->storage, &s->options);
 }
 
 /* Signals that end the program arrive at the main loop; those that kick processors only there. */
@@ -56,6 +60,8 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 
 	if (!machine)
 		return VMB_VMM_FAILURE;
+	if (vmb_vmm_storage_attach(&s->storage, machine->vmbus))
+		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	vmb_vmm_machine_start(machine);
 	vmb_vmm_machine_watch(machine, s->stop);
 	outcome = vmb_vmm_power_outcome(machine);
@@ -89,6 +95,7 @@ static int run_here(struct session *s)
 	do
 		outcome = run_once(s);
 	while (outcome == VMB_VMM_RESET && !s->options.no_reboot);
+	vmb_vmm_storage_close(&s->storage);
 	vmb_vmm_console_close(&s->console);
 	return exit_code(outcome);
 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/disk.h"
+#include "vmm/report.h"
+
+#define DISK_BLOCK_LEN 512u
+#define DVD_BLOCK_LEN  2048u
+
+const char *vmb_vmm_disk_option_name(const struct vmb_vmm_disk_option *option)
+{
+	return option->dvd ? "--cdrom" : "--disk";
+}
+
+static int check_len(const struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
+{
+	const char *name = vmb_vmm_disk_option_name(option);
+
+	if (!disk->len) {
+		vmb_vmm_report("%s %s: it is empty; give it a size with truncate -s", name,
+			       option->path);
+		return -EINVAL;
+	}
+	if (disk->len % disk->block_len) {
+		vmb_vmm_report("%s %s: %llu bytes are not whole blocks of %u; grow it with "
+			       "truncate -s %%%u",
+			       name, option->path, (unsigned long long)disk->len, disk->block_len,
+			       disk->block_len);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int vmb_vmm_disk_open(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
+{
+	size_t prefix_len = strlen(VMB_VMM_DISK_NULL_PREFIX);
+	int error;
+
+	memset(disk, 0, sizeof(*disk));
+	disk->fd = -1;
+	disk->read_only = option->read_only;
+	disk->block_len = option->dvd ? DVD_BLOCK_LEN : DISK_BLOCK_LEN;
+	if (strncmp(option->path, VMB_VMM_DISK_NULL_PREFIX, prefix_len) == 0)
+		error = vmb_vmm_disk_open_null(disk, option);
+	else
+		error = vmb_vmm_disk_open_raw(disk, option);
+	if (!error)
+		error = check_len(disk, option);
+	if (error)
+		vmb_vmm_disk_close(disk);
+	return error;
+}
+
+void vmb_vmm_disk_close(struct vmb_vmm_disk *disk)
+{
+	if (disk->ops)
+		disk->ops->close(disk);
+	disk->ops = NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The SCSI controller on the bus: between the host core's storage protocol and the backends.
+ *
+ *   vmb_vmm_storage_open(&storage, &options)   the disks; reported when one is no good
+ *   for every start of the machine: vmb_vmm_storage_attach(&storage, bus), after the bus was created
+ *   vmb_vmm_storage_close(&storage)
+ *
+ * An open channel has a worker thread that owns everything below: the rings, the requests, the core's state. It waits
+ * in one place, for doorbell, stop and completed disk operations alike. The number of requests is bounded; when all are
+ * under way the ring is left alone until one ends.
+ *
+ * What a request says is copied out of the ring once and judged in the copy. The guest's pages may change at any time:
+ * nothing in them is interpreted, except parameter lists, which are copied first.
+ */
+#ifndef VMM_STORAGE_H
+#define VMM_STORAGE_H
+
+#include "host/storage.h"
+#include "vmm/disk.h"
+#include "vmm/vmbus.h"
+
+#define VMB_VMM_STORAGE_REQUEST_COUNT 256u
+
+struct vmb_vmm_storage_request {
+	struct vmb_host_storage_io io;
+	struct vmb_vmm_disk_request disk;
+	uint32_t transfer_len; /* bytes of guest memory in disk.iov */
+	struct vmb_vmm_storage_request *next; /* free, or waits to be answered */
+};
+
+struct vmb_vmm_storage {
+	struct vmb_host_storage host;
+	struct vmb_host_scsi_lun units[VMB_HOST_SCSI_LUN_MAX];
+	struct vmb_vmm_disk disks[VMB_HOST_SCSI_LUN_MAX]; /* without ops: not there */
+	struct vmb_vmm_channel channel;
+
+	/* the worker's */
+	pthread_t thread;
+	bool started; /* there is a thread to join */
+	int stop; /* eventfd */
+	bool stopping;
+	bool broken; /* the guest broke the protocol: nothing is read any more */
+	struct io_uring uring;
+	struct vmb_vmm_storage_request *requests;
+	struct vmb_vmm_storage_request *free;
+	struct vmb_vmm_storage_request *answers, **answers_end;
+	uint32_t busy_count; /* requests at the backends */
+
+	/* for the summary; read when no worker runs */
+	uint16_t version; /* the last negotiated */
+	uint64_t read_len, written_len; /* bytes */
+	uint64_t packets_in, packets_out, doorbells;
+};
+
+int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o);
+int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus);
+void vmb_vmm_storage_close(struct vmb_vmm_storage *s);
+
+#endif
