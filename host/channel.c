@@ -45,8 +45,9 @@ static void link_channel(struct vmb_host_server *s, struct vmb_host_channel *ch)
 	s->last = ch;
 }
 
-static void unlink_channel(struct vmb_host_server *s, struct vmb_host_channel *ch)
+void vmb_host_channel_forget(struct vmb_host_channel *ch)
 {
+	struct vmb_host_server *s = ch->server;
 	struct vmb_host_channel *before = NULL;
 	struct vmb_host_channel *at;
 
@@ -273,22 +274,14 @@ void vmb_host_channel_rescind(struct vmb_host_channel *ch)
 	vmb_host_server_settle(s);
 }
 
-static void end_life(struct vmb_host_channel *ch)
-{
-	struct vmb_host_server *s = ch->server;
-
-	if (ch->gpadl_count || ch->modifying || s->channels[ch->relid] != ch)
-		return;
-	unlink_channel(s, ch);
-	vmb_host_server_notify(s, &ch->released_event, VMB_HOST_EVENT_RELEASED);
-}
-
 void vmb_host_channel_settle(struct vmb_host_channel *ch)
 {
 	if (!ch->revoked || ch->state != VMB_HOST_CHANNEL_OFFERED)
 		return;
 	if (!ch->visible) {
-		end_life(ch);
+		if (!ch->gpadl_count && !ch->modifying)
+			vmb_host_server_notify(ch->server, &ch->released_event,
+					       VMB_HOST_EVENT_RELEASED);
 	} else if (!ch->rescind_queued && !ch->tearing_count) {
 		/* After every TORNDOWN and OPEN_RESULT, which are in the queue already. */
 		ch->rescind_queued = true;

@@ -66,6 +66,9 @@ void vmb_host_channel_drop(struct vmb_host_channel *ch);
 /* Sends RESCIND or ends the life of a revoked channel, when it is time. */
 void vmb_host_channel_settle(struct vmb_host_channel *ch);
 
+/* RELEASED is being told: from here on ch is its owner's, and its relid is free. */
+void vmb_host_channel_forget(struct vmb_host_channel *ch);
+
 /* All GPADLs of ch are released without an answer, as soon as nobody uses them. */
 void vmb_host_gpadl_drop_all(struct vmb_host_channel *ch);
 

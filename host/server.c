@@ -194,6 +194,7 @@ void vmb_host_server_reset(struct vmb_host_server *s)
 	disconnect(s);
 	s->contact_waiting = false;
 	s->unload_waiting = false;
+	s->version = 0; /* whatever comes before the next contact gets no answer */
 	vmb_host_server_settle(s);
 }
 
@@ -407,6 +408,8 @@ bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *eve
 		event->gpadl = owner;
 		event->channel = event->gpadl->channel;
 	}
+	if (event->type == VMB_HOST_EVENT_RELEASED)
+		vmb_host_channel_forget(event->channel);
 	if (event->type == VMB_HOST_EVENT_GPADL_WANTED) {
 		event->channel = s->wanted_channel;
 		event->ranges_len = wanted_ranges_len(s);
