@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdlib.h>
+#include <time.h>
+
+#include "ports/user/guest.h"
+
+#define RING_PAGES_DEFAULT 16u
+#define WAIT_SECONDS	   20
+
+/* What is done for a device, one step a call, towards what is wanted. All under g->lock. */
+
+static bool alloc_rings(struct vmb_user_device *d)
+{
+	struct vmb_user_guest *g = d->guest;
+
+	d->page_count = 2 * g->config.ring_pages;
+	d->pfns = calloc(d->page_count, sizeof(*d->pfns));
+	if (!d->pfns || !vmb_user_memory_alloc(g->memory, d->pfns, d->page_count)) {
+		free(d->pfns);
+		d->pfns = NULL;
+		return false;
+	}
+	d->pages = vmb_user_memory_map(g->memory, d->pfns, d->page_count);
+	return d->pages;
+}
+
+static void free_rings(struct vmb_user_device *d)
+{
+	if (!d->pfns)
+		return;
+	vmb_user_memory_unmap(d->pages, d->page_count);
+	vmb_user_memory_free(d->guest->memory, d->pfns, d->page_count);
+	free(d->pfns);
+	d->pfns = NULL;
+	d->pages = NULL;
+}
+
+static void init_rings(struct vmb_user_device *d)
+{
+	uint32_t ring_len = d->page_count / 2 * VMB_PAGE_LEN;
+	uint8_t *up = d->pages, *down = up + ring_len;
+
+	memset(up, 0, VMB_PAGE_LEN);
+	memset(down, 0, VMB_PAGE_LEN);
+	vmb_ring_writer_init(&d->tx, up, up + VMB_PAGE_LEN, ring_len - VMB_PAGE_LEN, true);
+	vmb_ring_reader_init(&d->rx, down, down + VMB_PAGE_LEN, ring_len - VMB_PAGE_LEN, true);
+}
+
+static void init_storage(struct vmb_user_device *d)
+{
+	struct vmb_guest_storage_config config = {
+		.version_min = d->guest->config.storage_version_min,
+		.version_max = d->guest->config.storage_version_max,
+	};
+	uint32_t i;
+
+	memset(d->slots, 0, sizeof(d->slots));
+	vmb_guest_storage_init(&d->storage, d->slots, VMB_USER_SLOT_COUNT, &config);
+	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
+		d->free_slots[i] = VMB_USER_SLOT_COUNT - 1 - i;
+	d->free_count = VMB_USER_SLOT_COUNT;
+}
+
+static bool advance_open(struct vmb_user_device *d)
+{
+	struct vmb_user_guest *g = d->guest;
+
+	if (!d->pfns) {
+		if (!alloc_rings(d) ||
+		    vmb_guest_gpadl_establish(&d->channel, &d->gpadl, d->pfns, d->page_count,
+					      d->page_count * VMB_PAGE_LEN, 0))
+			d->refused = true;
+		return true;
+	}
+	if (d->gpadl.state != VMB_GUEST_GPADL_READY ||
+	    d->channel.state != VMB_GUEST_CHANNEL_CLOSED || d->refused)
+		return false;
+	init_rings(d);
+	init_storage(d);
+	if (vmb_guest_channel_open(&d->channel, &d->gpadl, g->config.ring_pages,
+				   g->connect.config.target_vp, NULL, 0))
+		d->refused = true;
+	return true;
+}
+
+static bool advance_close(struct vmb_user_device *d)
+{
+	if (!vmb_guest_channel_close(&d->channel))
+		return true;
+	if (d->channel.state != VMB_GUEST_CHANNEL_CLOSED)
+		return false;
+	if (!vmb_guest_gpadl_teardown(&d->gpadl))
+		return true;
+	if (d->gpadl.state != VMB_GUEST_GPADL_NONE)
+		return false;
+	if (d->pfns) {
+		free_rings(d);
+		return true;
+	}
+	if (d->channel.rescinded && !d->releasing && !vmb_guest_channel_release(&d->channel)) {
+		d->releasing = true;
+		return true;
+	}
+	if (d->releasing && vmb_guest_channel_gone(&d->channel)) {
+		d->has_gone = true;
+		return true;
+	}
+	return false;
+}
+
+static bool wants_open(const struct vmb_user_device *d)
+{
+	return d->want_open && !d->refused && !d->channel.rescinded && !d->guest->want_unload;
+}
+
+/* What the host says. */
+
+static void event_nothing(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	(void)g;
+	(void)event;
+}
+
+static void event_connected(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	(void)event;
+	vmb_guest_connect_request_offers(&g->connect);
+}
+
+static void event_refused(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	(void)event;
+	g->refused = true;
+}
+
+static void event_offer(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	static const struct vmb_guid scsi = VMB_GUID_SCSI;
+	struct vmb_user_device *d = calloc(1, sizeof(*d));
+
+	if (!d || !vmb_guid_equal(&event->offer.type_id, &scsi) ||
+	    vmb_guest_channel_add(&g->connect, &d->channel, &event->offer)) {
+		free(d);
+		return;
+	}
+	d->guest = g;
+	pthread_mutex_init(&d->rx_lock, NULL);
+	pthread_mutex_init(&d->tx_lock, NULL);
+	d->next = g->devices;
+	g->devices = d;
+}
+
+static struct vmb_user_device *device_of(struct vmb_guest_channel *channel)
+{
+	return VMB_CONTAINER_OF(channel, struct vmb_user_device, channel);
+}
+
+static void event_result(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	(void)g;
+	if (event->status)
+		device_of(event->channel)->refused = true;
+}
+
+static void event_torndown(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	(void)g;
+	memset(event->gpadl, 0, sizeof(*event->gpadl));
+}
+
+static void event_unloaded(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	struct vmb_user_device *d;
+
+	(void)event;
+	for (d = g->devices; d; d = d->next) {
+		if (!d->has_gone)
+			vmb_guest_channel_remove(&d->channel);
+		d->has_gone = true;
+	}
+	g->unloaded = true;
+}
+
+static bool take_message(struct vmb_user_guest *g)
+{
+	static void (*const handlers[])(struct vmb_user_guest *, const struct vmb_guest_event *) = {
+		[VMB_GUEST_EVENT_NOTHING] = event_nothing,
+		[VMB_GUEST_EVENT_CONNECTED] = event_connected,
+		[VMB_GUEST_EVENT_REFUSED] = event_refused,
+		[VMB_GUEST_EVENT_OFFER] = event_offer,
+		[VMB_GUEST_EVENT_OFFERS_DELIVERED] = event_nothing,
+		[VMB_GUEST_EVENT_RESCIND] = event_nothing,
+		[VMB_GUEST_EVENT_OPEN_RESULT] = event_result,
+		[VMB_GUEST_EVENT_GPADL_CREATED] = event_result,
+		[VMB_GUEST_EVENT_GPADL_TORNDOWN] = event_torndown,
+		[VMB_GUEST_EVENT_MODIFY_RESULT] = event_nothing,
+		[VMB_GUEST_EVENT_UNLOADED] = event_unloaded,
+	};
+	uint8_t payload[VMB_SYNIC_PAYLOAD_MAX];
+	struct vmb_guest_event event;
+	uint32_t len = vmb_user_synic_take(g->synic, payload);
+
+	if (!len)
+		return false;
+	vmb_user_host_eom(g->host);
+	if (!vmb_guest_connect_input(&g->connect, payload, len, &event))
+		handlers[event.type](g, &event);
+	return true;
+}
+
+static bool post_messages(struct vmb_user_guest *g)
+{
+	const struct vmb_guest_connect_output *out;
+	uint32_t status;
+	bool any = false;
+
+	while ((out = vmb_guest_connect_output(&g->connect))) {
+		status = vmb_user_host_post(g->host, out->connection_id, out->payload, out->len);
+		if (!status)
+			vmb_guest_connect_output_done(&g->connect);
+		else if (vmb_guest_connect_output_refused(&g->connect, status) == VMB_EAGAIN)
+			return any;
+		any = true;
+	}
+	return any;
+}
+
+static bool all_closed(const struct vmb_user_guest *g)
+{
+	const struct vmb_user_device *d;
+
+	for (d = g->devices; d; d = d->next)
+		if (!d->has_gone && (d->pfns || d->channel.state != VMB_GUEST_CHANNEL_CLOSED))
+			return false;
+	return true;
+}
+
+/* The data path. */
+
+static void signal_host(struct vmb_user_device *d)
+{
+	vmb_user_host_signal(d->guest->host, d->channel.connection_id);
+}
+
+static void end_request(struct vmb_user_device *d, const struct vmb_guest_storage_event *event)
+{
+	struct vmb_user_request *request = event->cookie;
+
+	pthread_mutex_lock(&d->tx_lock);
+	d->free_slots[d->free_count++] = event->slot;
+	pthread_mutex_unlock(&d->tx_lock);
+	if (!request)
+		return;
+	if (request->ended) {
+		request->ended(request, event);
+		return;
+	}
+	pthread_mutex_lock(&d->guest->lock);
+	request->result = *event;
+	request->has_ended = true;
+	pthread_cond_broadcast(&d->guest->changed);
+	pthread_mutex_unlock(&d->guest->lock);
+}
+
+static void set_ready(struct vmb_user_device *d, bool ready)
+{
+	pthread_mutex_lock(&d->guest->lock);
+	d->ready = ready;
+	d->refused = d->refused || !ready;
+	pthread_mutex_unlock(&d->guest->lock);
+}
+
+static void storage_event(struct vmb_user_device *d, const struct vmb_guest_storage_event *event)
+{
+	switch (event->type) {
+	case VMB_GUEST_STORAGE_IS_READY: set_ready(d, true); break;
+	case VMB_GUEST_STORAGE_HAS_FAILED: set_ready(d, false); break;
+	case VMB_GUEST_STORAGE_COMPLETED: end_request(d, event); break;
+	case VMB_GUEST_STORAGE_RESCAN: d->rescan_count++; break;
+	case VMB_GUEST_STORAGE_RESET_DONE: d->reset_count++; break;
+	default: break;
+	}
+}
+
+static bool read_packet(struct vmb_user_device *d)
+{
+	struct vmb_guest_storage_event event;
+	struct vmb_ring_received received;
+	uint8_t payload[128];
+	uint32_t len;
+
+	if (vmb_ring_read(&d->rx, &received))
+		return false;
+	len = received.payload_len < sizeof(payload) ? received.payload_len : sizeof(payload);
+	vmb_ring_copy(&d->rx, &received, 16 + received.header_len, payload, len);
+	vmb_ring_next(&d->rx, &received);
+	if (vmb_guest_storage_input(&d->storage, received.type, received.transaction_id, payload,
+				    len, &event))
+		d->refused_packets++;
+	else
+		storage_event(d, &event);
+	return true;
+}
+
+static void write_control(struct vmb_user_device *d)
+{
+	const struct vmb_guest_storage_output *out;
+	struct vmb_ring_part payload;
+	struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+					  .flags = VMB_PKT_FLAG_COMPLETION_REQUESTED,
+					  .payload = &payload,
+					  .payload_count = 1 };
+
+	pthread_mutex_lock(&d->tx_lock);
+	while ((out = vmb_guest_storage_output(&d->storage))) {
+		packet.transaction_id = out->transaction_id;
+		payload = (struct vmb_ring_part){ &out->packet, out->payload_len };
+		if (vmb_ring_write(&d->tx, &packet))
+			break;
+		vmb_guest_storage_output_done(&d->storage);
+	}
+	if (vmb_ring_commit(&d->tx))
+		signal_host(d);
+	pthread_mutex_unlock(&d->tx_lock);
+}
+
+static bool look(struct vmb_user_device *d)
+{
+	bool any = false, again;
+
+	vmb_ring_mask(&d->rx);
+	do {
+		while (read_packet(d))
+			any = true;
+		if (vmb_ring_release(&d->rx))
+			signal_host(d);
+		again = vmb_ring_unmask(&d->rx);
+		if (again)
+			vmb_ring_mask(&d->rx);
+	} while (again);
+	write_control(d);
+	if (d->looked)
+		d->looked(d, d->looked_arg);
+	return any;
+}
+
+/* Opens and closes the data path as the channel opens and closes. True: something changed. */
+static bool switch_data(struct vmb_user_device *d)
+{
+	struct vmb_user_guest *g = d->guest;
+	bool should, change;
+
+	pthread_mutex_lock(&g->lock);
+	should = d->channel.state == VMB_GUEST_CHANNEL_OPEN && wants_open(d);
+	pthread_mutex_unlock(&g->lock);
+	change = should != d->open;
+	if (!change)
+		return false;
+	pthread_mutex_lock(&d->tx_lock);
+	pthread_mutex_lock(&g->lock);
+	d->open = should;
+	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_unlock(&d->tx_lock);
+	if (should)
+		vmb_guest_storage_start(&d->storage);
+	return true;
+}
+
+/* Ends what the host will never end. Only when it can touch the memory no more. */
+static bool fail_requests(struct vmb_user_device *d)
+{
+	struct vmb_guest_storage_event event;
+	bool any = false;
+
+	while (d->storage.slots && !vmb_guest_storage_fail_next(&d->storage, &event)) {
+		end_request(d, &event);
+		any = true;
+	}
+	d->ready = false;
+	return any;
+}
+
+static bool step_data(struct vmb_user_device *d)
+{
+	bool any, closed;
+
+	pthread_mutex_lock(&d->rx_lock);
+	any = switch_data(d);
+	if (d->open && vmb_user_synic_take_flag(d->guest->synic, d->channel.relid))
+		any = true;
+	if (d->open)
+		any |= look(d);
+	pthread_mutex_lock(&d->guest->lock);
+	closed = !d->open && !d->pfns;
+	pthread_mutex_unlock(&d->guest->lock);
+	if (closed)
+		any |= fail_requests(d);
+	pthread_mutex_unlock(&d->rx_lock);
+	return any;
+}
+
+/* A device is closed only when its data path is. */
+static bool advance(struct vmb_user_device *d)
+{
+	if (d->has_gone)
+		return false;
+	if (wants_open(d))
+		return advance_open(d);
+	return !d->open && advance_close(d);
+}
+
+static bool step_control(struct vmb_user_guest *g)
+{
+	struct vmb_user_device *d;
+	bool any = take_message(g);
+
+	for (d = g->devices; d; d = d->next)
+		any |= advance(d);
+	if (g->want_unload && all_closed(g) && !vmb_guest_connect_unload(&g->connect))
+		any = true;
+	any |= post_messages(g);
+	return any;
+}
+
+bool vmb_user_guest_step(struct vmb_user_guest *g)
+{
+	struct vmb_user_device *d, *first;
+	bool any;
+
+	pthread_mutex_lock(&g->lock);
+	any = step_control(g);
+	first = g->devices;
+	pthread_mutex_unlock(&g->lock);
+	for (d = first; d; d = d->next)
+		any |= step_data(d);
+	if (any) {
+		pthread_mutex_lock(&g->lock);
+		pthread_cond_broadcast(&g->changed);
+		pthread_mutex_unlock(&g->lock);
+	}
+	return any;
+}
+
+/* Sending. */
+
+static int write_request(struct vmb_user_device *d, const struct vmb_guest_storage_packet *p,
+			 const uint64_t *pfns)
+{
+	struct vmb_ring_part header[2] = { { &p->gpa, sizeof(p->gpa) },
+					   { pfns, p->pfn_count * sizeof(*pfns) } };
+	struct vmb_ring_part payload = { &p->payload, p->payload_len };
+	struct vmb_ring_packet packet = { .type = p->type,
+					  .flags = VMB_PKT_FLAG_COMPLETION_REQUESTED,
+					  .transaction_id = p->transaction_id,
+					  .header = header,
+					  .header_count = p->type == VMB_PKT_GPA_DIRECT ? 2 : 0,
+					  .payload = &payload,
+					  .payload_count = 1 };
+	uint32_t header_len = packet.header_count ? header[0].len + header[1].len : 0;
+	int err = vmb_ring_write(&d->tx, &packet);
+
+	while (err == VMB_EAGAIN) {
+		if (vmb_ring_commit(&d->tx))
+			signal_host(d);
+		err = vmb_ring_wait_room(&d->tx, vmb_ring_packet_len(header_len, payload.len));
+		if (err)
+			return err;
+		err = vmb_ring_write(&d->tx, &packet);
+	}
+	return err;
+}
+
+static int submit_locked(struct vmb_user_device *d, struct vmb_user_request *request)
+{
+	struct vmb_guest_storage_packet packet;
+	uint32_t slot;
+	int err;
+
+	if (!d->open)
+		return VMB_ENODEV;
+	if (!d->free_count)
+		return VMB_EAGAIN;
+	slot = d->free_slots[d->free_count - 1];
+	request->storage.cookie = request;
+	request->has_ended = false;
+	err = vmb_guest_storage_submit(&d->storage, slot, &request->storage, &packet);
+	if (err)
+		return err;
+	d->free_count--;
+	err = write_request(d, &packet, request->pfns);
+	if (!err)
+		return 0;
+	if (!vmb_guest_storage_cancel(&d->storage, slot))
+		return 0; /* a host that guessed the id has ended it already */
+	d->free_slots[d->free_count++] = slot;
+	return err;
+}
+
+int vmb_user_guest_submit(struct vmb_user_device *d, struct vmb_user_request *request, bool more)
+{
+	int err;
+
+	pthread_mutex_lock(&d->tx_lock);
+	err = submit_locked(d, request);
+	if (!more && vmb_ring_commit(&d->tx))
+		signal_host(d);
+	pthread_mutex_unlock(&d->tx_lock);
+	return err;
+}
+
+void vmb_user_guest_publish(struct vmb_user_device *d)
+{
+	pthread_mutex_lock(&d->tx_lock);
+	if (d->open && vmb_ring_commit(&d->tx))
+		signal_host(d);
+	pthread_mutex_unlock(&d->tx_lock);
+}
+
+/* Waiting. */
+
+static bool step_both(struct vmb_user_guest *g)
+{
+	bool any = vmb_user_host_step(g->host);
+
+	return vmb_user_guest_step(g) || any;
+}
+
+static int wait_stepping(struct vmb_user_guest *g, bool (*done)(void *arg), void *arg)
+{
+	while (!done(arg))
+		if (!step_both(g))
+			return done(arg) ? 0 : VMB_EAGAIN;
+	return 0;
+}
+
+int vmb_user_guest_wait(struct vmb_user_guest *g, bool (*done)(void *arg), void *arg)
+{
+	struct timespec until;
+	int err = 0;
+
+	if (!g->threaded)
+		return wait_stepping(g, done, arg);
+	vmb_user_synic_kick(g->synic->guest_fd);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_SECONDS;
+	pthread_mutex_lock(&g->lock);
+	while (!done(arg) && !err)
+		err = pthread_cond_timedwait(&g->changed, &g->lock, &until);
+	pthread_mutex_unlock(&g->lock);
+	return err ? VMB_EAGAIN : 0;
+}
+
+static bool is_connected(void *arg)
+{
+	struct vmb_user_guest *g = arg;
+
+	return g->refused || g->connect.offers_delivered;
+}
+
+int vmb_user_guest_start(struct vmb_user_guest *g)
+{
+	int err;
+
+	pthread_mutex_lock(&g->lock);
+	g->refused = g->unloaded = g->want_unload = false;
+	err = vmb_guest_connect_start(&g->connect);
+	pthread_mutex_unlock(&g->lock);
+	if (!err)
+		err = vmb_user_guest_wait(g, is_connected, g);
+	return err ? err : g->refused ? VMB_EIO : 0;
+}
+
+static bool is_open(void *arg)
+{
+	struct vmb_user_device *d = arg;
+
+	return d->ready || d->refused || d->channel.rescinded || d->has_gone;
+}
+
+int vmb_user_guest_open(struct vmb_user_guest *g, struct vmb_user_device *d)
+{
+	int err;
+
+	pthread_mutex_lock(&g->lock);
+	d->want_open = true;
+	d->refused = false;
+	pthread_mutex_unlock(&g->lock);
+	err = vmb_user_guest_wait(g, is_open, d);
+	if (err)
+		return err;
+	if (d->channel.rescinded || d->has_gone)
+		return VMB_ENODEV;
+	return d->refused ? VMB_EIO : 0;
+}
+
+static bool is_closed(void *arg)
+{
+	struct vmb_user_device *d = arg;
+
+	return d->has_gone || (!d->open && !d->pfns && !d->ready);
+}
+
+int vmb_user_guest_close(struct vmb_user_guest *g, struct vmb_user_device *d)
+{
+	pthread_mutex_lock(&g->lock);
+	d->want_open = false;
+	pthread_mutex_unlock(&g->lock);
+	return vmb_user_guest_wait(g, is_closed, d);
+}
+
+static bool is_unloaded(void *arg)
+{
+	return ((struct vmb_user_guest *)arg)->unloaded;
+}
+
+int vmb_user_guest_unload(struct vmb_user_guest *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->want_unload = true;
+	pthread_mutex_unlock(&g->lock);
+	return vmb_user_guest_wait(g, is_unloaded, g);
+}
+
+struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g)
+{
+	struct vmb_user_device *d;
+
+	pthread_mutex_lock(&g->lock);
+	for (d = g->devices; d && (d->has_gone || d->channel.rescinded); d = d->next)
+		;
+	pthread_mutex_unlock(&g->lock);
+	return d;
+}
+
+static bool has_ended(void *arg)
+{
+	return ((struct vmb_user_request *)arg)->has_ended;
+}
+
+int vmb_user_guest_execute(struct vmb_user_device *d, struct vmb_user_request *request)
+{
+	int err = vmb_user_guest_submit(d, request, false);
+
+	return err ? err : vmb_user_guest_wait(d->guest, has_ended, request);
+}
+
+int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_memory *memory,
+			struct vmb_user_synic *synic, struct vmb_user_host *host,
+			const struct vmb_user_guest_config *config)
+{
+	struct vmb_guest_connect_config connect = { .version_min = config->version_min,
+						    .version_max = config->version_max };
+
+	memset(g, 0, sizeof(*g));
+	g->memory = memory;
+	g->synic = synic;
+	g->host = host;
+	g->config = *config;
+	if (!g->config.ring_pages)
+		g->config.ring_pages = RING_PAGES_DEFAULT;
+	pthread_mutex_init(&g->lock, NULL);
+	pthread_cond_init(&g->changed, NULL);
+	return vmb_guest_connect_init(&g->connect, &connect);
+}
+
+void vmb_user_guest_destroy(struct vmb_user_guest *g)
+{
+	struct vmb_user_device *d;
+
+	while ((d = g->devices)) {
+		g->devices = d->next;
+		free_rings(d);
+		pthread_mutex_destroy(&d->rx_lock);
+		pthread_mutex_destroy(&d->tx_lock);
+		free(d);
+	}
+	pthread_cond_destroy(&g->changed);
+	pthread_mutex_destroy(&g->lock);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The guest's end without a machine: a bus that opens SCSI controllers and sends commands to them.
+ *
+ *   vmb_user_guest_init(g, ...); _start(g): connects and asks for offers
+ *   device = _device(g); _open(g, device); _submit() or _execute(); _close(g, device); _unload(g)
+ *
+ * These verbs only say what is wanted. All protocol work is done by _step, which runs whenever
+ * synic->guest_fd rings: it compares what is wanted with where the connection and each device
+ * stand, and takes the next message's worth of action. So a rescind may come between any two
+ * messages and needs no special case.
+ *
+ * Locks, in the order in which they may be taken: a device's rx_lock, its tx_lock; g->lock.
+ * Requests end on the thread that steps, with rx_lock held; from there _submit may be called.
+ */
+#ifndef PORTS_USER_GUEST_H
+#define PORTS_USER_GUEST_H
+
+#include <pthread.h>
+
+#include "guest/connect.h"
+#include "guest/storage.h"
+#include "ports/user/host.h"
+#include "ports/user/memory.h"
+#include "ports/user/synic.h"
+#include "ring/ring.h"
+
+#define VMB_USER_SLOT_COUNT	64u
+#define VMB_USER_RING_PAGES_MAX 1024u
+
+struct vmb_user_guest_config {
+	uint32_t version_min, version_max; /* VMB_VERSION_*, 0 = the engine's */
+	uint16_t storage_version_min, storage_version_max; /* 0 = the engine's */
+	uint32_t ring_pages; /* of each ring, control page included; 0 = 16 */
+};
+
+struct vmb_user_request {
+	/* the caller's */
+	struct vmb_guest_storage_request storage; /* cookie is set by _submit */
+	const uint64_t *pfns; /* of the data */
+	void (*ended)(struct vmb_user_request *request,
+		      const struct vmb_guest_storage_event *event);
+	void *arg;
+	/* the result, for those who don't look at the event */
+	bool has_ended;
+	struct vmb_guest_storage_event result;
+};
+
+struct vmb_user_device {
+	struct vmb_guest_channel channel;
+	struct vmb_guest_gpadl gpadl;
+	struct vmb_user_guest *guest;
+	struct vmb_user_device *next;
+	/* control, under guest->lock */
+	bool want_open;
+	bool refused; /* the host answered an open, a GPADL or the handshake with an error */
+	bool has_gone; /* released, or the connection ended: nothing is left but this memory */
+	bool releasing;
+	uint64_t *pfns;
+	uint32_t page_count;
+	void *pages;
+	/* data, under rx_lock and tx_lock */
+	pthread_mutex_t rx_lock, tx_lock;
+	bool open; /* the rings may be used; changes under all locks */
+	bool ready; /* the handshake is done */
+	struct vmb_ring_reader rx;
+	struct vmb_ring_writer tx;
+	struct vmb_guest_storage storage;
+	struct vmb_guest_storage_slot slots[VMB_USER_SLOT_COUNT];
+	uint32_t free_slots[VMB_USER_SLOT_COUNT];
+	uint32_t free_count;
+	uint32_t rescan_count, reset_count;
+	uint64_t refused_packets; /* that vmb_guest_storage_input did not take */
+	/* Called after each look at the rings, with rx_lock held; may submit. May be NULL. */
+	void (*looked)(struct vmb_user_device *d, void *arg);
+	void *looked_arg;
+};
+
+struct vmb_user_guest {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct vmb_user_memory *memory;
+	struct vmb_user_synic *synic;
+	struct vmb_user_host *host;
+	struct vmb_user_guest_config config;
+	struct vmb_guest_connect connect;
+	struct vmb_user_device *devices; /* all there ever were, newest first */
+	bool want_unload;
+	bool refused; /* no version is left */
+	bool unloaded;
+	bool threaded; /* somebody else steps both ends */
+};
+
+int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_memory *memory,
+			struct vmb_user_synic *synic, struct vmb_user_host *host,
+			const struct vmb_user_guest_config *config);
+/* Frees everything without a word to the host. No other thread is in here. */
+void vmb_user_guest_destroy(struct vmb_user_guest *g);
+
+/* True: something was done, and there may be more. */
+bool vmb_user_guest_step(struct vmb_user_guest *g);
+
+/* These wait. 0; VMB_EIO: refused; VMB_ENODEV: rescinded; VMB_EAGAIN: nothing moves any more. */
+int vmb_user_guest_start(struct vmb_user_guest *g);
+int vmb_user_guest_open(struct vmb_user_guest *g, struct vmb_user_device *d);
+int vmb_user_guest_close(struct vmb_user_guest *g, struct vmb_user_device *d);
+int vmb_user_guest_unload(struct vmb_user_guest *g);
+/* Waits until done(arg); g->lock is held while it looks. */
+int vmb_user_guest_wait(struct vmb_user_guest *g, bool (*done)(void *arg), void *arg);
+
+/* The newest device that is still there, or NULL. */
+struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g);
+
+/*
+ * Sends a request; it ends by request->ended (or has_ended, if NULL). more: others follow, don't
+ * publish yet. VMB_EAGAIN: no slot or no room, device->looked will be called when that may have
+ * changed; VMB_ENODEV: not open; else what vmb_guest_storage_submit says.
+ */
+int vmb_user_guest_submit(struct vmb_user_device *d, struct vmb_user_request *request, bool more);
+void vmb_user_guest_publish(struct vmb_user_device *d);
+
+/* Sends a request and waits for its end. */
+int vmb_user_guest_execute(struct vmb_user_device *d, struct vmb_user_request *request);
+
+#endif
