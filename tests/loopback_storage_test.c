@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A guest's storage on a host's, end to end through real messages and rings: the whole life, data, pressure, and hosts
+ * that complete late, twice, never, or what nobody asked for.
+ */
+#include "tests/loopback_bed.h"
+
+static void test_whole_life_leaves_nothing_behind(void **state)
+{
+	int threads, round;
+	struct loop *b;
+
+	(void)state;
+	for (threads = 0; threads < 2; threads++) {
+		b = loop_new((struct vmb_user_loopback_config){ .threads = threads });
+		for (round = 0; round < 20; round++)
+			loop_expect_whole_life(b);
+		assert_true(b->l.host.contact_count == 20 && b->l.host.unload_count == 20);
+		loop_free(b);
+	}
+}
+
+static void test_every_bus_version_is_agreed_upon(void **state)
+{
+	const uint32_t *version = vmb_guest_connect_versions();
+	struct vmb_user_loopback_config config = { 0 };
+	struct loop *b;
+
+	(void)state;
+	for (; *version; version++) {
+		if (*version < VMB_VERSION_2_4)
+			break;
+		config.host.version_max = *version;
+		b = loop_new(config);
+		loop_verify(b, loop_open(b), 7, 4096);
+		assert_int_equal(b->l.guest.connect.version, *version);
+		assert_int_equal(b->l.host.server.version, *version);
+		loop_free(b);
+	}
+}
+
+static void test_guest_that_host_is_too_old_for_is_refused(void **state)
+{
+	struct vmb_user_loopback_config config = { .host.version_max = VMB_VERSION_3_0,
+						   .guest.version_min = VMB_VERSION_4_0 };
+	struct loop *b = loop_new(config);
+
+	(void)state;
+	assert_int_equal(vmb_user_guest_start(&b->l.guest), VMB_EIO);
+	loop_free(b);
+}
+
+static void test_every_storage_version_is_agreed_upon(void **state)
+{
+	static const uint16_t versions[] = { VMB_STOR_VERSION_2_0, VMB_STOR_VERSION_4_2,
+					     VMB_STOR_VERSION_5_1, VMB_STOR_VERSION_6_0,
+					     VMB_STOR_VERSION_6_2 };
+	struct vmb_user_loopback_config config = { 0 };
+	struct vmb_user_device *d;
+	struct loop *b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
+		config.host.storage_version_max = versions[i];
+		b = loop_new(config);
+		d = loop_open(b);
+		loop_verify(b, d, 100, 65536);
+		assert_int_equal(d->storage.version, versions[i]);
+		loop_free(b);
+	}
+}
+
+/* Rings from the smallest to one whose GPADL takes 74 messages (known-bugs 23, and protocol reference 4.4). */
+static void test_rings_of_every_size_carry_data(void **state)
+{
+	static const uint32_t pages[] = { 2, 3, 13, 14, 27, 28, 400, 1024 };
+	struct vmb_user_loopback_config config = { 0 };
+	struct vmb_user_device *d;
+	struct loop *b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < VMB_ARRAY_COUNT(pages); i++) {
+		config.guest.ring_pages = pages[i];
+		b = loop_new(config);
+		d = loop_open(b);
+		loop_verify(b, d, 3, 262144);
+		assert_int_equal(d->tx.data_len, (pages[i] - 1) * VMB_PAGE_LEN);
+		loop_free(b);
+	}
+}
+
+static void test_errors_carry_sense_data(void **state)
+{
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = loop_open(b);
+	struct vmb_guest_storage_event event;
+	uint8_t data[4096];
+
+	(void)state;
+	assert_int_equal(loop_move(b, d, LOOP_READ, LOOP_BLOCK_COUNT - 4, data, 4096, &event), 0);
+	assert_int_equal(event.srb_status, VMB_SRB_INVALID_REQUEST);
+	assert_int_equal(event.scsi_status, 2);
+	assert_true(event.sense_len >= 14);
+	assert_int_equal(event.sense[2] & 0xF, 5);
+	assert_int_equal(event.sense[12], 0x21);
+	assert_int_equal(event.data_len, 0);
+	loop_free(b);
+}
+
+/* Load: as many requests under way as there are slots, all ended exactly once, on small rings. */
+struct load {
+	struct loop *b;
+	struct vmb_user_device *d;
+	struct vmb_user_request requests[VMB_USER_SLOT_COUNT];
+	bool busy[VMB_USER_SLOT_COUNT];
+	uint64_t pfns[VMB_USER_SLOT_COUNT][8];
+	uint32_t submitted, ended, total, bad;
+};
+
+static void load_ended(struct vmb_user_request *request,
+		       const struct vmb_guest_storage_event *event)
+{
+	struct load *load = request->arg;
+	uint32_t i = (uint32_t)(request - load->requests);
+
+	load->bad += !load->busy[i] || event->srb_status != VMB_SRB_SUCCESS ||
+		     event->data_len != request->storage.data_len;
+	load->busy[i] = false;
+	load->ended++;
+}
+
+static void load_fill(struct load *load, struct vmb_user_request *request, uint32_t i)
+{
+	uint32_t pages = 1 + loop_random(load->b, 8);
+	bool write = loop_random(load->b, 2);
+
+	request->pfns = load->pfns[i];
+	request->ended = load_ended;
+	request->arg = load;
+	request->storage.cdb_len = 10;
+	request->storage.data_len = pages * VMB_PAGE_LEN;
+	request->storage.direction = write ? VMB_STOR_WRITE : VMB_STOR_READ;
+	loop_cdb(request->storage.cdb, write ? LOOP_WRITE : LOOP_READ,
+		 loop_random(load->b, LOOP_BLOCK_COUNT - 64), pages * 8);
+}
+
+static void load_submit(struct vmb_user_device *d, void *arg)
+{
+	struct load *load = arg;
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; d->ready && i < VMB_USER_SLOT_COUNT && load->submitted < load->total; i++) {
+		if (load->busy[i])
+			continue;
+		load_fill(load, &load->requests[i], i);
+		load->busy[i] = true;
+		err = vmb_user_guest_submit(d, &load->requests[i], true);
+		load->busy[i] = !err;
+		if (err)
+			break;
+		load->submitted++;
+	}
+	load->bad += err && err != VMB_EAGAIN;
+	vmb_user_guest_publish(d);
+}
+
+static bool load_done(void *arg)
+{
+	struct load *load = arg;
+
+	return load->ended == load->total;
+}
+
+static void run_load(struct loop *b, uint32_t total)
+{
+	struct load *load = calloc(1, sizeof(*load));
+	uint32_t i, held = b->l.memory.used_count;
+
+	load->b = b;
+	load->total = total;
+	load->d = loop_open(b);
+	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
+		assert_true(vmb_user_memory_alloc(&b->l.memory, load->pfns[i], 8));
+	pthread_mutex_lock(&load->d->rx_lock);
+	load->d->looked_arg = load;
+	load->d->looked = load_submit;
+	load_submit(load->d, load);
+	pthread_mutex_unlock(&load->d->rx_lock);
+	assert_int_equal(vmb_user_guest_wait(&b->l.guest, load_done, load), 0);
+	assert_int_equal(load->bad, 0);
+	assert_int_equal(load->submitted, total);
+	load->d->looked = NULL;
+	assert_int_equal(load->d->free_count, VMB_USER_SLOT_COUNT);
+	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
+		vmb_user_memory_free(&b->l.memory, load->pfns[i], 8);
+	assert_int_equal(b->l.memory.used_count, held + load->d->page_count);
+	assert_true(load->d->refused_packets == 0);
+	free(load);
+}
+
+/* Known-bugs 23: both rings full all the time. */
+static void test_full_rings_leak_nothing(void **state)
+{
+	struct vmb_user_loopback_config config = { .guest.ring_pages = 2 };
+	struct vmb_user_device *d;
+	struct loop *b;
+	int threads;
+
+	(void)state;
+	for (threads = 0; threads < 2; threads++) {
+		config.threads = threads;
+		b = loop_new(config);
+		run_load(b, 150000);
+		d = b->l.guest.devices;
+		assert_true(d->tx.counters.full > 1000);
+		assert_true(vmb_user_host_first(&b->l.host)->rx.counters.signals > 100);
+		print_message("# %llu packets, %llu found the ring full, %llu + %llu signals\n",
+			      (unsigned long long)d->tx.counters.packets,
+			      (unsigned long long)d->tx.counters.full,
+			      (unsigned long long)b->l.synic.host_signals,
+			      (unsigned long long)b->l.synic.guest_signals);
+		assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
+		loop_expect_nothing_held(b);
+		loop_free(b);
+	}
+}
+
+static void test_big_rings_signal_seldom(void **state)
+{
+	struct vmb_user_loopback_config config = { .guest.ring_pages = 64 };
+	struct loop *b = loop_new(config);
+
+	(void)state;
+	run_load(b, 50000);
+	assert_true(b->l.synic.host_signals < 50000 / 8);
+	assert_true(b->l.synic.guest_signals < 50000 / 8);
+	loop_free(b);
+}
+
+/* Hosts that misbehave. */
+
+struct mischief {
+	enum vmb_user_fate fate;
+	uint32_t count;
+	uint64_t last_id;
+	bool scramble;
+	struct loop *b;
+};
+
+static enum vmb_user_fate do_mischief(void *arg, uint64_t *transaction_id,
+				      struct vmb_stor_packet *packet, uint32_t *len)
+{
+	struct mischief *m = arg;
+	uint8_t *bytes = (uint8_t *)packet;
+	uint32_t i;
+
+	m->count++;
+	m->last_id = *transaction_id;
+	if (!m->scramble)
+		return m->fate;
+	for (i = loop_random(m->b, 8); i; i--)
+		bytes[loop_random(m->b, sizeof(*packet))] = (uint8_t)loop_random(m->b, 256);
+	if (!loop_random(m->b, 8))
+		*len = loop_random(m->b, sizeof(*packet) + 1);
+	if (!loop_random(m->b, 8))
+		*transaction_id ^= 1ull << loop_random(m->b, 64);
+	return loop_random(m->b, 8) ? VMB_USER_SEND : VMB_USER_DUPLICATE;
+}
+
+static struct vmb_user_device *open_with(struct loop *b, struct mischief *m)
+{
+	struct vmb_user_device *d = loop_open(b);
+
+	m->b = b;
+	b->l.host.hooks.arg = m;
+	b->l.host.hooks.completion = do_mischief;
+	return d;
+}
+
+/* A request without data that stays under way while the host holds its completion. */
+static void submit_held(struct loop *b, struct vmb_user_device *d, struct vmb_user_request *request)
+{
+	memset(request, 0, sizeof(*request));
+	request->storage.cdb_len = 6; /* TEST UNIT READY */
+	request->storage.direction = VMB_STOR_NO_DATA;
+	assert_int_equal(vmb_user_guest_submit(d, request, false), 0);
+	vmb_user_loopback_settle(&b->l);
+	assert_false(request->has_ended);
+}
+
+static void test_late_completion_ends_request_late(void **state)
+{
+	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = open_with(b, &m);
+	struct vmb_user_request request;
+
+	(void)state;
+	submit_held(b, d, &request);
+	vmb_user_host_unhold(&b->l.host, vmb_user_host_first(&b->l.host));
+	vmb_user_loopback_settle(&b->l);
+	assert_true(request.has_ended);
+	assert_int_equal(d->free_count, VMB_USER_SLOT_COUNT);
+	loop_free(b);
+}
+
+/* Known-bugs 25: the port gives up; the slot is not reused until the host has answered. */
+static void test_abandoned_request_keeps_its_slot_until_answered(void **state)
+{
+	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = open_with(b, &m);
+	struct vmb_user_request request;
+
+	(void)state;
+	submit_held(b, d, &request);
+	assert_true(vmb_guest_storage_abandon(&d->storage, 0));
+	assert_false(vmb_guest_storage_abandon(&d->storage, 0));
+	assert_int_equal(d->free_count, VMB_USER_SLOT_COUNT - 1);
+	vmb_user_host_unhold(&b->l.host, vmb_user_host_first(&b->l.host));
+	vmb_user_loopback_settle(&b->l);
+	assert_false(request.has_ended);
+	assert_int_equal(d->free_count, VMB_USER_SLOT_COUNT);
+	loop_free(b);
+}
+
+static void test_completion_that_never_comes_ends_with_close(void **state)
+{
+	struct mischief m = { .fate = VMB_USER_DROP };
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = open_with(b, &m);
+	struct vmb_user_request request;
+
+	(void)state;
+	submit_held(b, d, &request);
+	assert_int_equal(vmb_user_guest_close(&b->l.guest, d), 0);
+	assert_true(request.has_ended);
+	assert_int_equal(request.result.srb_status, VMB_SRB_NO_DEVICE);
+	loop_expect_nothing_held(b);
+	b->l.host.hooks.completion = NULL;
+	loop_verify(b, loop_open(b), 9, 4096);
+	loop_free(b);
+}
+
+/* Known-bugs 10 and 19. */
+static void test_forged_completions_end_nothing(void **state)
+{
+	static const uint64_t ids[] = {
+		0, 1, 2, 64, 65, 0x100000001ull, 0xFFFFFFFFull, UINT64_MAX, 1ull << 63
+	};
+	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = open_with(b, &m);
+	struct vmb_user_reply reply = { .type = VMB_PKT_COMPLETION, .len = VMB_STOR_PACKET_LEN };
+	struct vmb_user_request request;
+	uint64_t refused;
+	uint32_t i, bit;
+
+	(void)state;
+	submit_held(b, d, &request);
+	reply.packet.operation = VMB_STOR_COMPLETE_IO;
+	reply.packet.u.srb.srb_status = VMB_SRB_SUCCESS;
+	for (i = 0; i < VMB_ARRAY_COUNT(ids) + 64; i++) {
+		bit = i - (uint32_t)VMB_ARRAY_COUNT(ids);
+		reply.transaction_id = i < VMB_ARRAY_COUNT(ids) ? ids[i] : m.last_id ^ 1ull << bit;
+		if (reply.transaction_id == m.last_id)
+			continue;
+		refused = d->refused_packets;
+		assert_int_equal(vmb_user_host_inject(&b->l.host, vmb_user_host_first(&b->l.host),
+						      &reply),
+				 0);
+		vmb_user_loopback_settle(&b->l);
+		assert_false(request.has_ended);
+		assert_true(d->refused_packets == refused + 1);
+	}
+	vmb_user_host_unhold(&b->l.host, vmb_user_host_first(&b->l.host));
+	vmb_user_loopback_settle(&b->l);
+	assert_true(request.has_ended);
+	assert_int_equal(request.result.srb_status, VMB_SRB_SUCCESS);
+	loop_free(b);
+}
+
+static void test_duplicate_completions_are_refused(void **state)
+{
+	struct mischief m = { .fate = VMB_USER_DUPLICATE };
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = open_with(b, &m);
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 500; i++)
+		loop_verify(b, d, i, 512);
+	assert_true(d->refused_packets == m.count);
+	assert_int_equal(d->free_count, VMB_USER_SLOT_COUNT);
+	loop_free(b);
+}
+
+/* Known-bugs 17 and 18: any byte of a completion may be anything. What is reported stays within what was asked. */
+static void abandon_all(struct vmb_user_device *d)
+{
+	uint32_t slot, count = 0;
+
+	for (slot = 0; slot < VMB_USER_SLOT_COUNT; slot++)
+		count += vmb_guest_storage_abandon(&d->storage, slot);
+	assert_int_equal(count, 1);
+}
+
+static uint32_t scrambled_round(struct loop *b, struct vmb_user_device *d)
+{
+	struct vmb_guest_storage_event event;
+	uint32_t ended = 0;
+	uint8_t data[4096];
+
+	while (d->free_count) {
+		if (loop_move(b, d, LOOP_READ, 5, data, sizeof(data), &event)) {
+			abandon_all(d);
+			continue;
+		}
+		assert_true(event.data_len <= sizeof(data));
+		assert_true(event.sense_len <= VMB_STOR_SENSE_LEN);
+		assert_true(event.srb_status <= VMB_SRB_STATUS_MASK);
+		ended++;
+	}
+	return ended;
+}
+
+static void test_scrambled_completions_stay_within_bounds(void **state)
+{
+	struct mischief m = { .scramble = true };
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d;
+	uint32_t round, ended = 0;
+	uint64_t refused = 0;
+
+	(void)state;
+	for (round = 0; round < 100; round++) {
+		b->l.host.hooks.completion = NULL;
+		d = open_with(b, &m);
+		ended += scrambled_round(b, d);
+		assert_int_equal(vmb_user_guest_close(&b->l.guest, d), 0);
+		loop_expect_nothing_held(b);
+	}
+	refused = d->refused_packets;
+	print_message("# %u requests ended, %llu packets refused\n", ended,
+		      (unsigned long long)refused);
+	assert_true(ended > 5000 && refused > 1000);
+	b->l.host.hooks.completion = NULL;
+	loop_expect_whole_life(b);
+	loop_free(b);
+}
+
+static void test_broken_rings_end_with_close(void **state)
+{
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_ring_control *control;
+	struct vmb_guest_storage_event event;
+	struct vmb_user_device *d;
+	uint32_t victim;
+	uint8_t data[512];
+
+	(void)state;
+	for (victim = 0; victim < 4; victim++) {
+		d = loop_open(b);
+		control = victim < 2 ? d->tx.control : d->rx.control;
+		if (victim % 2)
+			control->write_index = 13;
+		else
+			control->read_index = UINT32_MAX;
+		loop_move(b, d, LOOP_READ, 5, data, sizeof(data), &event);
+		assert_int_equal(vmb_user_guest_close(&b->l.guest, d), 0);
+		loop_expect_nothing_held(b);
+	}
+	loop_expect_whole_life(b);
+	loop_free(b);
+}
+
+static void test_pages_outside_memory_are_refused(void **state)
+{
+	static const uint64_t pfns[] = { 0, VMB_USER_FIRST_PFN - 1, UINT64_MAX, 1ull << 52 };
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = loop_open(b);
+	struct vmb_user_request request;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < VMB_ARRAY_COUNT(pfns); i++) {
+		memset(&request, 0, sizeof(request));
+		request.pfns = &pfns[i];
+		request.storage.cdb_len = 10;
+		request.storage.data_len = 4096;
+		request.storage.direction = VMB_STOR_WRITE;
+		loop_cdb(request.storage.cdb, LOOP_WRITE, 0, 8);
+		assert_int_equal(vmb_user_guest_execute(d, &request), 0);
+		assert_int_not_equal(request.result.srb_status, VMB_SRB_SUCCESS);
+	}
+	loop_verify(b, d, 0, 4096);
+	loop_free(b);
+}
+
+/* INITIATE_CONTACT while connected: the old guest's rings are still open and requests are under way. */
+static void test_guest_booted_over_another_starts_clean(void **state)
+{
+	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct vmb_user_request request;
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	int round;
+
+	(void)state;
+	for (round = 0; round < 10; round++) {
+		submit_held(b, open_with(b, &m), &request);
+		b->l.host.hooks.completion = NULL;
+		assert_int_equal(b->l.host.gpadl_count, 1);
+		assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
+		loop_verify(b, loop_open(b), 77, 4096);
+		assert_int_equal(b->l.host.gpadl_count, 1);
+	}
+	loop_expect_whole_life(b);
+	loop_free(b);
+}
+
+static void test_resized_disk_makes_guest_look_again(void **state)
+{
+	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
+	struct vmb_user_device *d = loop_open(b);
+	struct vmb_guest_storage_event event;
+	uint8_t cdb[10] = { 0x25 }, data[8]; /* READ CAPACITY */
+
+	(void)state;
+	b->disk.unit.block_count /= 2;
+	vmb_host_storage_resized(&vmb_user_host_first(&b->l.host)->storage, 0);
+	vmb_user_loopback_settle(&b->l);
+	assert_int_equal(
+		vmb_user_loopback_scsi(&b->l, d, 0, cdb, 10, VMB_STOR_READ, data, 8, &event), 0);
+	assert_true(event.capacity_changed || d->rescan_count);
+	assert_int_equal(
+		vmb_user_loopback_scsi(&b->l, d, 0, cdb, 10, VMB_STOR_READ, data, 8, &event), 0);
+	assert_int_equal(data[2], (LOOP_BLOCK_COUNT / 2 - 1) >> 8);
+	loop_free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole_life_leaves_nothing_behind),
+		cmocka_unit_test(test_every_bus_version_is_agreed_upon),
+		cmocka_unit_test(test_guest_that_host_is_too_old_for_is_refused),
+		cmocka_unit_test(test_every_storage_version_is_agreed_upon),
+		cmocka_unit_test(test_rings_of_every_size_carry_data),
+		cmocka_unit_test(test_errors_carry_sense_data),
+		cmocka_unit_test(test_full_rings_leak_nothing),
+		cmocka_unit_test(test_big_rings_signal_seldom),
+		cmocka_unit_test(test_late_completion_ends_request_late),
+		cmocka_unit_test(test_abandoned_request_keeps_its_slot_until_answered),
+		cmocka_unit_test(test_completion_that_never_comes_ends_with_close),
+		cmocka_unit_test(test_forged_completions_end_nothing),
+		cmocka_unit_test(test_duplicate_completions_are_refused),
+		cmocka_unit_test(test_scrambled_completions_stay_within_bounds),
+		cmocka_unit_test(test_broken_rings_end_with_close),
+		cmocka_unit_test(test_pages_outside_memory_are_refused),
+		cmocka_unit_test(test_guest_booted_over_another_starts_clean),
+		cmocka_unit_test(test_resized_disk_makes_guest_look_again),
+	};
+
+	return cmocka_run_group_tests_name("loopback_storage", tests, NULL, NULL);
+}
