@@ -58,6 +58,8 @@ judge_bus() {
 
 judge_boot() {
 	judge_bus
+	[ "$kind" != ours ] || claim "storage protocol $(value storage_version) negotiated" \
+		matches "$(value storage_version)" '^[0-9]+\.[0-9]+$'
 	claim "kernel $(value kernel)" same "$(value kernel)" "$release"
 	claim "$(value cpus) CPUs" same "$(value cpus)" "$cpus"
 	claim "root is $(value root_device) through $(value root_driver)" \

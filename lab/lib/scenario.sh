@@ -31,6 +31,11 @@ bus_version() {
 	dmesg | grep -i vmbus | sed -n 's/.*[Vv]ersion[: ]*\([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | tail -n1
 }
 
+# storage_version: what our storage driver says that it negotiated; the kernel's own says nothing.
+storage_version() {
+	dmesg | sed -n 's/.*storage protocol \([0-9.]*\).*/\1/p' | tail -n1
+}
+
 # complaints: lines of the kernel log, from the first module on, that no healthy run has. Printed,
 # then counted. (Before that, kernels wonder about the emulated CPU.)
 complaints() {
