@@ -415,6 +415,14 @@ uint32_t vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id)
 	return VMB_HV_SUCCESS;
 }
 
+void vmb_user_host_reset(struct vmb_user_host *h)
+{
+	pthread_mutex_lock(&h->lock);
+	vmb_host_server_reset(&h->server);
+	settle(h);
+	pthread_mutex_unlock(&h->lock);
+}
+
 void vmb_user_host_eom(struct vmb_user_host *h)
 {
 	pthread_mutex_lock(&h->lock);
@@ -533,8 +541,7 @@ void vmb_user_host_destroy(struct vmb_user_host *h)
 	struct vmb_user_channel *ch;
 
 	h->hooks.message = NULL;
-	vmb_host_server_reset(&h->server);
-	settle(h);
+	vmb_user_host_reset(h);
 	while (vmb_user_host_step(h))
 		;
 	while ((ch = h->channels)) {

@@ -115,6 +115,9 @@ uint32_t vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id);
 /* The guest has emptied its message slot. */
 void vmb_user_host_eom(struct vmb_user_host *h);
 
+/* The machine was reset: steps close and release everything. */
+void vmb_user_host_reset(struct vmb_user_host *h);
+
 /* True: something was done, and there may be more. */
 bool vmb_user_host_step(struct vmb_user_host *h);
 
