@@ -76,7 +76,7 @@ static bool any_channel(const struct vmb_guest_connect *c)
 
 int vmb_guest_connect_start(struct vmb_guest_connect *c)
 {
-	if (c->state != VMB_GUEST_IDLE || c->gpadls || any_channel(c))
+	if (c->state != VMB_GUEST_IDLE || any_channel(c))
 		return VMB_EBUSY;
 	c->version_step = 0;
 	c->offers_requested = false;

@@ -124,7 +124,7 @@ int vmb_guest_connect_init(struct vmb_guest_connect *c,
 			   const struct vmb_guest_connect_config *config);
 
 /*
- * Queues the first INITIATE_CONTACT. VMB_EBUSY unless idle, without channels and without GPADLs. Legal again after
+ * Queues the first INITIATE_CONTACT. VMB_EBUSY unless idle and without channels. Legal again after
  * UNLOADED and after REFUSED.
  */
 int vmb_guest_connect_start(struct vmb_guest_connect *c);

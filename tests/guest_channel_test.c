@@ -125,6 +125,23 @@ static void test_sub_channel_needs_primary(void **state)
 	refuse_offer(&b, 6, 5, 1);
 }
 
+static void test_sub_channel_is_no_primary(void **state)
+{
+	struct vmb_guest_channel primary;
+	struct vmb_guest_channel sub = { 0 };
+	struct bench b;
+
+	(void)state;
+	bench_ready(&b, 0x50003);
+	bench_offer(&b, &primary, 5);
+	assert_int_equal(say_offer(&b, 6, 5, 1), 0);
+	assert_int_equal(vmb_guest_channel_add(&b.c, &sub, &b.event.offer), 0);
+	assert_int_equal(say_rescind(&b, 5), 0);
+	refuse_offer(&b, 8, 5, 2);
+	assert_int_equal(say_offer(&b, 8, 5, 0), 0); /* a primary may come back */
+	assert_event(&b, OFFER);
+}
+
 static void test_impossible_monitor_is_refused(void **state)
 {
 	struct bench b;
@@ -301,6 +318,7 @@ static void test_open_checks_its_arguments(void **state)
 {
 	struct vmb_guest_channel other;
 	struct vmb_guest_gpadl odd = { 0 };
+	struct vmb_guest_gpadl cut = { 0 };
 	struct device d;
 	struct bench b;
 	uint8_t user[121] = { 0 };
@@ -319,6 +337,8 @@ static void test_open_checks_its_arguments(void **state)
 	assert_int_equal(vmb_guest_channel_open(&d.ch, &d.ring, 4, 0, user, 121), VMB_EINVAL);
 	assert_int_equal(vmb_guest_gpadl_establish(&d.ch, &odd, d.pfns, 8, 7 * PAGE, 8), 0);
 	assert_int_equal(vmb_guest_channel_open(&d.ch, &odd, 4, 0, NULL, 0), VMB_EINVAL);
+	assert_int_equal(vmb_guest_gpadl_establish(&d.ch, &cut, d.pfns, 8, 8 * PAGE - 8, 0), 0);
+	assert_int_equal(vmb_guest_channel_open(&d.ch, &cut, 4, 0, NULL, 0), VMB_EINVAL);
 	assert_int_equal(d.ch.state, VMB_GUEST_CHANNEL_CLOSED);
 	assert_int_equal(vmb_guest_channel_open(&d.ch, &d.ring, 4, 0, user, 120), 0);
 	assert_int_equal(device_open(&d), VMB_EBUSY);
@@ -452,6 +472,8 @@ static void test_modify_before_5_3_has_no_answer(void **state)
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
 	assert_int_equal(d.ch.target_vp, 5);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 2), VMB_EBUSY);
+	assert_true(peek(&b));
+	assert_int_equal(say_modified(&b, 7, 0), VMB_EPROTO);
 	expect_sent(&b, 22, 16);
 	assert_int_equal(get(b.out, 8, 4), 7);
 	assert_int_equal(get(b.out, 12, 4), 1);
@@ -608,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_second_primary_is_refused),
 		cmocka_unit_test(test_device_may_return_before_old_channel_is_released),
 		cmocka_unit_test(test_sub_channel_needs_primary),
+		cmocka_unit_test(test_sub_channel_is_no_primary),
 		cmocka_unit_test(test_impossible_monitor_is_refused),
 		cmocka_unit_test(test_offer_before_request_is_unsolicited),
 		cmocka_unit_test(test_hot_add_after_all_were_delivered),

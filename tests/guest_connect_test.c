@@ -113,6 +113,19 @@ static void test_failed_state_walks_down(void **state)
 	}
 }
 
+/* Only an acceptance has to carry features and a connection. */
+static void test_failed_state_may_be_short_and_empty(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b, 0);
+	expect_sent(&b, 14, 40);
+	assert_int_equal(say_version(&b, 1, 1, 0, 16), 0);
+	expect_sent(&b, 14, 40);
+	assert_int_equal(get(b.out, 8, 4), 0x50003);
+}
+
 static void test_lower_bound_ends_walk(void **state)
 {
 	struct vmb_guest_connect_config config = { .version_max = 0x50003, .version_min = 0x50003 };
@@ -628,6 +641,8 @@ static void test_reconnect_after_unloaded(void **state)
 	assert_int_equal(vmb_guest_connect_request_offers(&b.c), 0);
 	expect_sent(&b, 3, 8);
 	bench_offer(&b, &ch, 5);
+	assert_int_equal(say_bare(&b, 4), 0);
+	assert_event(&b, OFFERS_DELIVERED);
 }
 
 int main(void)
@@ -639,6 +654,7 @@ int main(void)
 		cmocka_unit_test(test_refusals_walk_down_all_versions),
 		cmocka_unit_test(test_every_version_can_be_accepted),
 		cmocka_unit_test(test_failed_state_walks_down),
+		cmocka_unit_test(test_failed_state_may_be_short_and_empty),
 		cmocka_unit_test(test_lower_bound_ends_walk),
 		cmocka_unit_test(test_version_table_is_newest_first),
 		cmocka_unit_test(test_bad_config_is_refused),

@@ -151,6 +151,23 @@ static void test_rescind_of_open_channel(void **state)
 	release(&b, &d.ch);
 }
 
+static void test_open_channel_is_not_released(void **state)
+{
+	struct device d;
+	struct bench b;
+
+	(void)state;
+	bench_ready(&b, 0x50003);
+	bench_open(&b, &d);
+	rescind(&b, &d.ch);
+	vmb_guest_gpadl_forget(&d.ring);
+	assert_int_equal(vmb_guest_channel_release(&d.ch), VMB_EBUSY);
+	assert_int_equal(vmb_guest_channel_close(&d.ch), 0);
+	assert_int_equal(vmb_guest_channel_release(&d.ch), 0);
+	expect_sent(&b, 7, 12);
+	expect_sent(&b, 13, 12);
+}
+
 static void test_rescind_while_modify_is_queued(void **state)
 {
 	struct device d;
@@ -257,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_rescind_while_open_is_with_host),
 		cmocka_unit_test(test_rescind_while_close_waits_for_open),
 		cmocka_unit_test(test_rescind_of_open_channel),
+		cmocka_unit_test(test_open_channel_is_not_released),
 		cmocka_unit_test(test_rescind_while_modify_is_queued),
 		cmocka_unit_test(test_rescind_while_modify_is_with_host),
 		cmocka_unit_test(test_rescind_while_ring_is_torn_down),
