@@ -2,8 +2,8 @@
 #include "host/internal.h"
 
 /*
- * Connection ids of channels: unique because relids are, below the hypervisor's limit of 24 bits, and apart from the ids
- * that VMBus itself uses (1 to 4).
+ * Connection ids of channels: unique because relids are, below the hypervisor's limit of 24 bits,
+ * and apart from the ids that VMBus itself uses (1 to 4).
  */
 #define CONNECTION_BASE 0x2000u
 
@@ -244,7 +244,7 @@ void vmb_host_channel_closed(struct vmb_host_channel *ch)
 	vmb_host_server_settle(s);
 }
 
-/* Takes ch from its device, in whatever state; the device confirms with _opened or _closed if it has to. */
+/* Takes ch from its device in any state; the device confirms with _opened or _closed if it has to. */
 static void shut(struct vmb_host_channel *ch)
 {
 	struct vmb_host_server *s = ch->server;
@@ -307,8 +307,8 @@ void vmb_host_channel_drop(struct vmb_host_channel *ch)
 }
 
 /*
- * Of a rescinded channel this is the last word. A guest may also let go of a channel that is still there; then it hears of
- * it again in its next connection.
+ * Of a rescinded channel this is the last word. A guest may also let go of a channel that is still
+ * there; then it hears of it again in its next connection.
  */
 uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *message,
 					 uint32_t len)
@@ -392,7 +392,7 @@ uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, void *owner, vo
 	struct vmb_host_channel *ch = owner;
 	struct vmb_msg_offer *m = payload;
 
-	/* From here on the guest may have seen it, even if the port never says that the message left. */
+	/* From here on the guest may have seen it, even if the port never says that it left. */
 	ch->visible = true;
 	m->header.type = VMB_MSG_OFFER;
 	m->type_id = ch->type_id;

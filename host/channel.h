@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A channel that the host offers. Read host/server.h first: its life story, ownership and context hold here.
+ * A channel that the host offers. Read host/server.h first: its life story, ownership and context
+ * hold here.
  */
 #ifndef HOST_CHANNEL_H
 #define HOST_CHANNEL_H
@@ -56,25 +57,27 @@ struct vmb_host_channel {
 };
 
 /*
- * Gives ch a relid, which it keeps over reconnects, and queues OFFER when the guest has asked for offers. The rest of ch
- * is zeroed by the caller. Offers leave in the order of these calls.
- * VMB_EAGAIN: no relid is free. VMB_EBUSY: a channel with this type, instance and index is still known: wait for its
- * RELEASED. VMB_EINVAL: a sub-channel (index > 0) whose primary is not open. A sub-channel never outlives its connection:
- * at a disconnect it is RELEASED, and the guest asks for it anew by the device's protocol.
+ * Gives ch a relid, which it keeps over reconnects, and queues OFFER when the guest has asked for
+ * offers. The rest of ch is zeroed by the caller. Offers leave in the order of these calls.
+ * VMB_EAGAIN: no relid is free. VMB_EBUSY: a channel with this type, instance and index is still
+ * known: wait for its RELEASED. VMB_EINVAL: a sub-channel (index > 0) whose primary is not open. A
+ * sub-channel never outlives its connection: at a disconnect it is RELEASED, and the guest asks for
+ * it anew by the device's protocol.
  */
 int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *ch);
 
 /*
- * Takes the device away: closes it (CLOSE event when open), answers teardowns that waited for that, then sends RESCIND.
- * Event RELEASED follows when the guest has let go, at disconnect at the latest; at once (still as an event) when the guest
- * never saw the offer. No OPEN_RESULT follows RESCIND.
+ * Takes the device away: closes it (CLOSE event when open), answers teardowns that waited for that,
+ * then sends RESCIND. Event RELEASED follows when the guest has let go, at disconnect at the
+ * latest; at once (still as an event) when the guest never saw the offer. No OPEN_RESULT follows
+ * RESCIND.
  */
 void vmb_host_channel_rescind(struct vmb_host_channel *ch);
 
 /*
- * Answers an OPEN event, exactly once for each. status: 0 = success, the doorbell works already; anything else goes to
- * the guest as it is. When the channel was rescinded or the guest disconnected meanwhile, a CLOSE event follows a success
- * at once.
+ * Answers an OPEN event, exactly once for each. status: 0 = success, the doorbell works already;
+ * anything else goes to the guest as it is. When the channel was rescinded or the guest
+ * disconnected meanwhile, a CLOSE event follows a success at once.
  */
 void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 
@@ -82,8 +85,8 @@ void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 void vmb_host_channel_closed(struct vmb_host_channel *ch);
 
 /*
- * Answers a MODIFY event: from now on the old VP is not interrupted. status 0 = target_vp is the wanted one, unless the
- * channel was closed meanwhile.
+ * Answers a MODIFY event: from now on the old VP is not interrupted. status 0 = target_vp is the
+ * wanted one, unless the channel was closed meanwhile.
  */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);
 

@@ -92,7 +92,7 @@ static void unlink_gpadl(struct vmb_host_server *s, struct vmb_host_gpadl *gpadl
 	gpadl->channel->gpadl_count--;
 }
 
-/* The event comes first: no message leaves while events wait, so TORNDOWN finds the memory unmapped. */
+/* The event first: no message leaves while events wait, so TORNDOWN finds the memory unmapped. */
 static void release(struct vmb_host_gpadl *gpadl)
 {
 	struct vmb_host_server *s = gpadl->server;
@@ -158,7 +158,8 @@ static bool pfn_in_ram(const struct vmb_host_server *s, uint64_t pfn)
 }
 
 /*
- * The range that begins at qword *at of a list; *at moves behind it. False: it does not fit the list or the rules.
+ * The range that begins at qword *at of a list; *at moves behind it. False: it does not fit the
+ * list or the rules.
  */
 static bool next_range(const struct vmb_host_gpadl *gpadl, uint32_t *at,
 		       struct vmb_host_gpadl_range *range)
@@ -171,8 +172,9 @@ static bool next_range(const struct vmb_host_gpadl *gpadl, uint32_t *at,
 	range->byte_count = (uint32_t)gpadl->ranges[*at];
 	range->byte_offset = (uint32_t)(gpadl->ranges[*at] >> 32);
 	end = (uint64_t)range->byte_offset + range->byte_count + VMB_PAGE_LEN - 1;
-	if (!range->byte_count || range->byte_offset >= VMB_PAGE_LEN || end > UINT32_MAX)
+	if (!range->byte_count || range->byte_offset >= VMB_PAGE_LEN)
 		return false;
+	/* Nothing wraps in 64 bits; a sum above 32 bits needs more pages than a list holds. */
 	range->pfn_count = (uint32_t)(end / VMB_PAGE_LEN);
 	if (range->pfn_count > count - *at - 1)
 		return false;
@@ -213,7 +215,10 @@ static bool ranges_are_sound(const struct vmb_host_gpadl *gpadl)
 
 /* Assembly */
 
-/* Takes the whole qwords of a part; what exceeds the announced length is padding. False: the part holds nothing. */
+/*
+ * Takes the whole qwords of a part; what exceeds the announced length is padding. False: the part
+ * holds nothing.
+ */
 static bool append(struct vmb_host_gpadl *gpadl, const void *part, uint32_t part_len)
 {
 	uint32_t want_len = gpadl->ranges_len - gpadl->filled_len;
@@ -243,8 +248,8 @@ static void complete(struct vmb_host_gpadl *gpadl)
 }
 
 /*
- * Everything that can be known before there is memory is checked here. The pages of a revoked channel are taken like any
- * other's: the guest does not know yet, and will tear them down.
+ * Everything that can be known before there is memory is checked here. The pages of a revoked
+ * channel are taken like any other's: the guest does not know yet, and will tear them down.
  */
 uint32_t vmb_host_gpadl_input_header(struct vmb_host_server *s, const void *message, uint32_t len)
 {

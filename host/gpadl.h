@@ -45,9 +45,9 @@ struct vmb_host_gpadl_range {
 };
 
 /*
- * Answers a GPADL_WANTED event: gpadl (zeroed by the caller, but for port) and memory for event.ranges_len bytes,
- * 8-byte aligned; both lent until GPADL_RELEASED, which may follow at once. gpadl NULL: no memory, the guest gets a
- * failure.
+ * Answers a GPADL_WANTED event: gpadl (zeroed by the caller, but for port) and memory for
+ * event.ranges_len bytes, 8-byte aligned; both lent until GPADL_RELEASED, which may follow at once.
+ * gpadl NULL: no memory, the guest gets a failure.
  */
 void vmb_host_gpadl_supply(struct vmb_host_server *s, struct vmb_host_gpadl *gpadl,
 			   uint64_t *ranges);

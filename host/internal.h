@@ -2,10 +2,11 @@
 /*
  * What server.c, channel.c and gpadl.c share and nobody else uses.
  *
- * Handlers get a message that the table in server.c has passed: the version has it, its length is at least that of its
- * fixed part, and the connection is in a state for it. They answer the hypercall's status; INSUFFICIENT_BUFFERS only before
- * anything was changed. Handlers and the functions that they call never end a disconnect; the public function that began it
- * all calls vmb_host_server_settle last.
+ * Handlers get a message that the table in server.c has passed: the version has it, its length is
+ * at least that of its fixed part, and the connection is in a state for it. They answer the
+ * hypercall's status; INSUFFICIENT_BUFFERS only before anything was changed. Handlers and the
+ * functions that they call never end a disconnect; the public function that began it all calls
+ * vmb_host_server_settle last.
  */
 #ifndef HOST_INTERNAL_H
 #define HOST_INTERNAL_H
@@ -60,7 +61,10 @@ uint32_t vmb_host_gpadl_build_answer(struct vmb_host_server *s, void *owner, voi
 /* The channel that the guest means: known, and shown to it in this connection. */
 struct vmb_host_channel *vmb_host_channel_visible(struct vmb_host_server *s, uint32_t relid);
 
-/* The guest is gone or has let go of ch: no more messages about it, its GPADLs are dropped, an open device is closed. */
+/*
+ * The guest is gone or has let go of ch: no more messages about it, its GPADLs are dropped, an
+ * open device is closed.
+ */
 void vmb_host_channel_drop(struct vmb_host_channel *ch);
 
 /* Sends RESCIND or ends the life of a revoked channel, when it is time. */

@@ -130,16 +130,10 @@ static void negotiate(struct vmb_host_server *s)
 	vmb_host_server_notify(s, &s->contact_event, VMB_HOST_EVENT_CONTACT);
 }
 
+/* A device that is not closed holds its ring, so it is enough to look at the GPADLs. */
 static bool disconnect_done(const struct vmb_host_server *s)
 {
-	const struct vmb_host_channel *ch;
-
-	if (s->gpadl_count || s->wanted)
-		return false;
-	for (ch = s->first; ch; ch = ch->next)
-		if (ch->state != VMB_HOST_CHANNEL_OFFERED)
-			return false;
-	return true;
+	return !s->gpadl_count && !s->wanted;
 }
 
 void vmb_host_server_settle(struct vmb_host_server *s)
@@ -200,7 +194,10 @@ void vmb_host_server_reset(struct vmb_host_server *s)
 
 /* Messages from the guest */
 
-/* A contact for another SINT or trust level is another client's: it is refused there, and ours stays as it is. */
+/*
+ * A contact for another SINT or trust level is another client's: it is refused there, and ours
+ * stays as it is.
+ */
 static bool contact_is_ours(const struct vmb_msg_initiate_contact *c)
 {
 	if (c->version >= VMB_VERSION_5_0 && c->u.v5.target_sint != VMB_SYNIC_SINT_VMBUS)
@@ -234,7 +231,10 @@ static uint32_t input_contact(struct vmb_host_server *s, const void *message, ui
 	return VMB_HV_SUCCESS;
 }
 
-/* While an implicit disconnect is under way this takes the waiting contact's place, and is answered at its VP. */
+/*
+ * While an implicit disconnect is under way this takes the waiting contact's place, and is
+ * answered at its VP.
+ */
 static uint32_t input_unload(struct vmb_host_server *s, const void *message, uint32_t len)
 {
 	(void)message;

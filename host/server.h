@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The host's message engine: answers a guest's connection, offers channels, assembles the memory that the guest
- * shares (GPADLs). Messages that the guest posted in, messages and events out; no memory of its own, no waiting.
+ * The host's message engine: answers a guest's connection, offers channels, assembles the memory
+ * that the guest shares (GPADLs). Messages that the guest posted in, messages and events out; no
+ * memory of its own, no waiting.
  *
  * Life story:
  *
@@ -24,17 +25,20 @@
  *   vmb_host_server_reset(s): the machine was reset: as if the guest had unloaded, without an answer.
  *
  * INITIATE_CONTACT at any time and UNLOAD disconnect first: CLOSE events for open channels, then
- * GPADL_RELEASED for every GPADL; the answer is queued when all are confirmed. Messages that wait then are dropped: the
- * guest has given up what they are about.
+ * GPADL_RELEASED for every GPADL; the answer is queued when all are confirmed. Messages that wait
+ * then are dropped: the guest has given up what they are about.
  *
- * Ownership: channels and GPADLs are the caller's memory, lent until RELEASED and GPADL_RELEASED. Their fields are
- * read-only for the caller, but for `port`.
- * Context: all functions of host/server, host/channel and host/gpadl that share one struct vmb_host_server are
- * serialised by the caller.
- * One reply per request, in the order of the requests' completion: a request whose answer has no room yet is not taken
- * (INSUFFICIENT_BUFFERS), so nothing that the guest does makes the server grow or forget.
- * Not served, dropped and counted as unknown: reserved channels (18, 19) and what needs a feature flag (25, 27, 29).
- * A guest's mistake never stops the server: it is counted, answered where an answer exists, else dropped.
+ * Ownership: channels and GPADLs are the caller's memory, lent until RELEASED and GPADL_RELEASED.
+ * Their fields are read-only for the caller, but for `port`.
+ * Context: all functions of host/server, host/channel and host/gpadl that share one struct
+ * vmb_host_server are serialised by the caller.
+ * One reply per request, in the order of the requests' completion: a request whose answer has no
+ * room yet is not taken (INSUFFICIENT_BUFFERS), so nothing that the guest does makes the server
+ * grow or forget.
+ * Not served, dropped and counted as unknown: reserved channels (18, 19) and what needs a feature
+ * flag (25, 27, 29).
+ * A guest's mistake never stops the server: it is counted, answered where an answer exists, else
+ * dropped.
  * Source: protocol reference, vmbus sections 2 to 4 and 11.
  */
 #ifndef HOST_SERVER_H
@@ -149,15 +153,19 @@ struct vmb_host_server {
 	struct vmb_host_server_counters counters;
 };
 
-/* Prepares s (the caller's memory); config is copied, config->ram is not. VMB_EINVAL: no VP, unknown version bound. */
+/*
+ * Prepares s (the caller's memory); config is copied, config->ram is not. VMB_EINVAL: no VP,
+ * unknown version bound.
+ */
 int vmb_host_server_init(struct vmb_host_server *s, const struct vmb_host_server_config *config);
 
 /*
  * One posted message: connection_id and type from the block, payload len bytes in private memory.
- * Answers the hypercall's status (enum vmb_hv_status): SUCCESS also when the message was dropped for being no good;
- * INVALID_CONNECTION_ID: not our connection; INVALID_PARAMETER: type not 1 or len outside 8..240;
- * INSUFFICIENT_BUFFERS: come again: events have not been taken, a GPADL_WANTED or MODIFY is not answered, or an earlier
- * answer of the same kind has not left yet. The message had no effect then.
+ * Answers the hypercall's status (enum vmb_hv_status): SUCCESS also when the message was dropped
+ * for being no good; INVALID_CONNECTION_ID: not our connection; INVALID_PARAMETER: type not 1 or
+ * len outside 8..240; INSUFFICIENT_BUFFERS: come again: events have not been taken, a GPADL_WANTED
+ * or MODIFY is not answered, or an earlier answer of the same kind has not left yet. The message
+ * had no effect then.
  */
 uint32_t vmb_host_server_input(struct vmb_host_server *s, uint32_t connection_id, uint32_t type,
 			       const void *payload, uint32_t len);
@@ -166,13 +174,17 @@ uint32_t vmb_host_server_input(struct vmb_host_server *s, uint32_t connection_id
 bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *event);
 
 /*
- * The next message to deliver, or NULL; NULL while events wait, because messages promise what the events do. Valid until
- * _done or the next call of another function; until _done the same message comes again, unless a disconnect drops it.
+ * The next message to deliver, or NULL; NULL while events wait, because messages promise what the
+ * events do. Valid until _done or the next call of another function; until _done the same message
+ * comes again, unless a disconnect drops it.
  */
 const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s);
 void vmb_host_server_output_done(struct vmb_host_server *s);
 
-/* The machine was reset: everything is closed and released by events, UNLOADED last; no messages are sent. */
+/*
+ * The machine was reset: everything is closed and released by events, UNLOADED last; no messages
+ * are sent.
+ */
 void vmb_host_server_reset(struct vmb_host_server *s);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A test bed for the host's message engine: plays the port (takes events, answers them unless told to hold back, keeps
- * what was delivered) and offers a hand that writes a guest's messages byte by byte, from the tables of the
- * protocol reference and not from wire/vmbus.h.
+ * A test bed for the host's message engine: plays the port (takes events, answers them unless told
+ * to hold back, keeps what was delivered) and offers a hand that writes a guest's messages byte by
+ * byte, from the tables of the protocol reference and not from wire/vmbus.h.
  */
 #ifndef TESTS_HOST_BED_H
 #define TESTS_HOST_BED_H
@@ -53,7 +53,9 @@ void bed_pump(struct bed *bed);
 /* Posts len bytes on connection 1 and pumps. Answers the hypercall's status. */
 uint32_t bed_post(struct bed *bed, const void *bytes, uint32_t len);
 
-/* The next delivered message: fails the test unless there is one with this number and this length. */
+/*
+ * The next delivered message: fails the test unless there is one with this number and this length.
+ */
 const uint8_t *bed_expect(struct bed *bed, uint32_t number, uint32_t len);
 /* Fails the test when a message was delivered that the test has not looked at. */
 void bed_expect_nothing(struct bed *bed);

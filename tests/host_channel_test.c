@@ -351,7 +351,9 @@ static void test_torndown_precedes_rescind(void **state)
 	bed_free(bed);
 }
 
-/* A device still holds pages that the guest wants back: RESCIND waits for the TORNDOWN before it. */
+/*
+ * A device still holds pages that the guest wants back: RESCIND waits for the TORNDOWN before it.
+ */
 static void test_rescind_waits_for_a_teardown_in_use(void **state)
 {
 	struct bed *bed = connected(0x50003);
@@ -666,6 +668,34 @@ static void test_release_waits_for_an_outstanding_modify(void **state)
 	bed_free(bed);
 }
 
+/*
+ * Revoked and gone for the guest, but its device still has to confirm something: nobody is offered
+ * that.
+ */
+static void test_revoked_channel_is_not_offered_to_the_next_guest(void **state)
+{
+	struct bed *bed = connected(0x50003);
+	struct vmb_host_channel *ch = bed->s.channels[1];
+
+	(void)state;
+	bed_open(bed, 1, 7);
+	bed->hold_modify = true;
+	post_modify(bed, 1, 2);
+	vmb_host_channel_rescind(ch);
+	bed_pump(bed);
+	post_contact(bed, 0x50003, 0);
+	bed_forget(bed);
+	post_simple(bed, 3);
+	assert_int_equal(get32(bed_expect(bed, 1, 196), 184), 2);
+	bed_expect(bed, 4, 8);
+	bed_expect_nothing(bed);
+	vmb_host_channel_modified(ch, 0);
+	bed_pump(bed);
+	assert_ptr_equal(bed_expect_event(bed, VMB_HOST_EVENT_RELEASED)->channel, ch);
+	bed_expect_nothing(bed);
+	bed_free(bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -698,6 +728,7 @@ int main(void)
 		cmocka_unit_test(test_modify_without_interrupts_fails),
 		cmocka_unit_test(test_modify_that_outlives_the_open_changes_nothing),
 		cmocka_unit_test(test_release_waits_for_an_outstanding_modify),
+		cmocka_unit_test(test_revoked_channel_is_not_offered_to_the_next_guest),
 	};
 
 	return cmocka_run_group_tests_name("host_channel", tests, NULL, NULL);

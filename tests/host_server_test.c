@@ -524,7 +524,10 @@ static void test_disconnect_drops_what_waits(void **state)
 	bed_free(bed);
 }
 
-/* The device is still opening when the guest resets: its success must be undone, and nothing may wait for ever. */
+/*
+ * The device is still opening when the guest resets: its success must be undone, and nothing may
+ * wait for ever.
+ */
 static void test_contact_while_opening_closes_after_opened(void **state)
 {
 	struct bed *bed = bed_new(0, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The host's message engine: every message number in every state of the connection, and of a channel. */
+/*
+ * The host's message engine: every message number in every state of the connection, and of a
+ * channel.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,7 +15,10 @@
 
 enum verdict { UNKNOWN, MALFORMED, MISPLACED, TAKEN };
 
-/* From the reference, sections 4.2 and 4.5: what a guest may send at all, since when, and how long it is. */
+/*
+ * From the reference, sections 4.2 and 4.5: what a guest may send at all, since when, and how long
+ * it is.
+ */
 static const struct {
 	uint32_t number, version_min, len;
 	bool disconnected, disconnecting;
@@ -60,7 +66,10 @@ static struct bed *bed_in(enum vmb_host_server_state state, uint32_t version)
 	return bed;
 }
 
-/* A message that is too short, or that this connection may not send, counts as such and changes nothing. */
+/*
+ * A message that is too short, or that this connection may not send, counts as such and changes
+ * nothing.
+ */
 static void check_message(struct bed *bed, enum vmb_host_server_state state, uint32_t number,
 			  uint32_t len, enum verdict want)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The random walk over the host's message engine (host_walk_test.c): its ledger, and its port (host_walk.c). */
+/*
+ * The random walk over the host's message engine (host_walk_test.c): its ledger, and its port
+ * (host_walk.c).
+ */
 #ifndef TESTS_HOST_WALK_H
 #define TESTS_HOST_WALK_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A random walk over the host's message engine: a guest that posts what it likes, a port that answers late, devices that
- * come and go, a message slot that is often busy. What may be told to the guest and to the port is checked at every
- * step against a ledger of requests; every so often all is answered, and then nothing may be owed.
+ * A random walk over the host's message engine: a guest that posts what it likes, a port that
+ * answers late, devices that come and go, a message slot that is often busy. What may be told to
+ * the guest and to the port is checked at every step against a ledger of requests; every so often
+ * all is answered, and then nothing may be owed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
