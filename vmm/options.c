@@ -124,6 +124,11 @@ static int add_disk(struct vmb_vmm_options *o, const char *option, char *value, 
 	struct vmb_vmm_disk_option disk = { .dvd = dvd, .read_only = dvd };
 	int lun = -1;
 
+	value = strdup(value); /* argv stays whole: the nest is given it again */
+	if (!value) {
+		vmb_vmm_report("%s: %s", option, strerror(ENOMEM));
+		return -EINVAL;
+	}
 	disk.path = strsep(&value, ",");
 	if (!*disk.path) {
 		vmb_vmm_report("%s: the file's name is missing", option);

@@ -33,7 +33,7 @@ struct vmb_vmm_options {
 };
 
 /*
- * argv: what follows "run"; strings stay the caller's and are cut up in place. 0; -EINVAL: reported in one line.
+ * argv: "run" and what follows; not changed, and kept by reference. 0; -EINVAL: reported in one line.
  * Looks at no file.
  */
 int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv);

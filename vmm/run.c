@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "vmm/machine.h"
+#include "vmm/nest.h"
 #include "vmm/report.h"
 #include "vmm/run.h"
 #include "vmm/storage.h"
@@ -100,11 +101,29 @@ static int run_here(struct session *s)
 	return exit_code(outcome);
 }
 
+static bool use_nest(const struct vmb_vmm_options *o)
+{
+	if (o->accel != VMB_VMM_ACCEL_AUTO)
+		return o->accel == VMB_VMM_ACCEL_NEST;
+	if (access("/dev/kvm", R_OK | W_OK) == 0)
+		return false;
+	vmb_vmm_report("/dev/kvm: %s; running in an emulated machine that has one",
+		       strerror(errno));
+	return true;
+}
+
+/* The disks stay open and locked here while the nest works on them. */
 int vmb_vmm_run(int argc, char **argv)
 {
 	static struct session session;
+	int code;
 
 	if (vmb_vmm_options_parse(&session.options, argc, argv) || check_inputs(&session))
 		return VMB_VMM_EXIT_USAGE;
-	return run_here(&session);
+	if (!use_nest(&session.options))
+		return run_here(&session);
+	code = vmb_vmm_nest_run(&session.options, argc, argv);
+	vmb_vmm_storage_close(&session.storage);
+	vmb_vmm_boot_close(&session.boot);
+	return code;
 }
