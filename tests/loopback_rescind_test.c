@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The device goes away, or a message is lost, repeated, stale or wrong, at every point of a channel's life. Whatever
- * happens, both ends come to rest, hold nothing of each other's, and a new life works.
+ * The device goes away, or a message is lost, repeated, stale or wrong, at every point of a
+ * channel's life. Whatever happens, both ends come to rest, hold nothing of each other's, and a new
+ * life works.
  */
 #include "tests/loopback_bed.h"
 
 #define STEPS_MAX 400u
 
-/* One whole life without waiting: each step moves one end by one step, and does what is due next. */
+/*
+ * One whole life without waiting: each step moves one end by one step, and does what is due next.
+ */
 struct life {
 	struct loop *b;
 	struct vmb_user_device *d;
@@ -218,7 +221,10 @@ static void test_scrambled_messages_do_no_harm(void **state)
 	}
 	print_message("# %u of %u lives finished over %u messages\n", finished, round, n.count);
 	assert_true(finished > 10 && finished < 1990);
-	/* What the guests leaked because the host never answered went with them: start from nothing. */
+	/*
+	 * What the guests leaked because the host never answered went with them: start from
+	 * nothing.
+	 */
 	b->l.memory.used_count = 0;
 	memset(b->l.memory.used, 0, b->l.memory.page_count);
 	loop_expect_whole_life(b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A guest's storage on a host's, end to end through real messages and rings: the whole life, data, pressure, and hosts
- * that complete late, twice, never, or what nobody asked for.
+ * A guest's storage on a host's, end to end through real messages and rings: the whole life, data,
+ * pressure, and hosts that complete late, twice, never, or what nobody asked for.
  */
 #include "tests/loopback_bed.h"
 
@@ -71,7 +71,10 @@ static void test_every_storage_version_is_agreed_upon(void **state)
 	}
 }
 
-/* Rings from the smallest to one whose GPADL takes 74 messages (known-bugs 23, and protocol reference 4.4). */
+/*
+ * Rings from the smallest to one whose GPADL takes 74 messages (known-bugs 23, and protocol
+ * reference 4.4).
+ */
 static void test_rings_of_every_size_carry_data(void **state)
 {
 	static const uint32_t pages[] = { 2, 3, 13, 14, 27, 28, 400, 1024 };
@@ -398,7 +401,10 @@ static void test_duplicate_completions_are_refused(void **state)
 	loop_free(b);
 }
 
-/* Known-bugs 17 and 18: any byte of a completion may be anything. What is reported stays within what was asked. */
+/*
+ * Known-bugs 17 and 18: any byte of a completion may be anything. What is reported stays within
+ * what was asked.
+ */
 static void abandon_all(struct vmb_user_device *d)
 {
 	uint32_t slot, count = 0;
@@ -500,7 +506,10 @@ static void test_pages_outside_memory_are_refused(void **state)
 	loop_free(b);
 }
 
-/* INITIATE_CONTACT while connected: the old guest's rings are still open and requests are under way. */
+/*
+ * INITIATE_CONTACT while connected: the old guest's rings are still open and requests are under
+ * way.
+ */
 static void test_guest_booted_over_another_starts_clean(void **state)
 {
 	struct mischief m = { .fate = VMB_USER_HOLD };
