@@ -35,6 +35,7 @@ SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link
 
 CORE     := $(CORE_RING) $(CORE_GUEST) $(CORE_HOST)
+PUBLIC   := $(filter-out %internal.h guest/engine.h,$(wildcard $(addsuffix /*.h,base wire ring guest host)))
 VMM      := $(wildcard vmm/*.c)
 USER     := $(wildcard ports/user/*.c)
 TESTS    := $(basename $(notdir $(wildcard tests/*_test.c tests/regress/*_test.c)))
@@ -189,9 +190,8 @@ install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib'
 	install -m 755 $(BUILD)/openvmbus '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 644 $(BUILD)/libvmbus-core.a '$(DESTDIR)$(PREFIX)/lib/'
-	for d in base wire ring guest host; do \
-		install -d "$(DESTDIR)$(PREFIX)/include/openvmbus/$$d" && \
-		install -m 644 $$d/*.h "$(DESTDIR)$(PREFIX)/include/openvmbus/$$d/" || exit 1; \
+	for h in $(PUBLIC); do \
+		install -D -m 644 $$h "$(DESTDIR)$(PREFIX)/include/openvmbus/$$h" || exit 1; \
 	done
 
 clean:

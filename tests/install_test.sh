@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What `make install` puts into place is enough to build on: every installed header compiles alone
+# and freestanding, and a program links with the installed library.
+# shellcheck disable=SC2317 # expect calls the functions
+set -euo pipefail
+cd "$(dirname "$0")/.."
+CC=${CC:-gcc}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+include=$scratch/usr/include/openvmbus
+failed=0
+
+# expect NAME COMMAND...
+expect() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		echo "ok $name"
+	else
+		printf 'not ok %s\n# %s\n' "$name" "${out//$'\n'/$'\n'# }"
+		failed=1
+	fi
+}
+
+headers_alone() {
+	local header
+	cd "$include"
+	for header in */*.h; do
+		echo "#include \"$header\"" | "$CC" -std=c11 -Wall -Wextra -Werror -ffreestanding \
+			-nostdinc -isystem "$("$CC" -print-file-name=include)" -I. -xc -c -o /dev/null - ||
+			{ echo "$header"; return 1; }
+	done
+}
+
+program_links() {
+	printf '%s\n' '#include "ring/ring.h"' \
+		'int main(void) { return vmb_ring_packet_len(16, 16) != 40; }' >"$scratch/a.c"
+	"$CC" -I"$include" "$scratch/a.c" -L"$scratch/usr/lib" -lvmbus-core -o "$scratch/a"
+	"$scratch/a"
+}
+
+installed_version() {
+	"$scratch/usr/bin/openvmbus" --version | grep -E '^openvmbus [0-9]+\.[0-9]+'
+}
+
+expect make_install make -s install DESTDIR="$scratch" PREFIX=/usr
+expect installed_headers_stand_alone headers_alone
+expect program_links_with_installed_library program_links
+expect installed_program_knows_its_version installed_version
+exit $failed
