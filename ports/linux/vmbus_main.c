@@ -91,18 +91,17 @@ static void go_down(void)
 	vmbus_connect_exit();
 }
 
+/* What platform_driver_probe() hides: whether there was a device, and how it went. */
+static u32 wanted_version __initdata;
+static bool found __initdata;
+static int result __initdata;
+
 static int __init vmbus_probe(struct platform_device *device)
 {
-	u32 version;
-	int rc;
-
-	rc = parse_version(&version);
-	if (rc) {
-		pr_err("max_version=%s is no version that this driver knows\n", max_version);
-		return rc;
-	}
+	found = true;
 	vmbus.parent = &device->dev;
-	return come_up(version);
+	result = come_up(wanted_version);
+	return result;
 }
 
 static const struct acpi_device_id acpi_ids[] = {
@@ -125,10 +124,17 @@ static int __init vmbus_init(void)
 	int rc;
 
 	if (!reason) {
+		rc = parse_version(&wanted_version);
+		if (rc) {
+			pr_err("max_version=%s is no version that this driver knows\n", max_version);
+			return rc;
+		}
 		rc = platform_driver_probe(&vmbus_platform, vmbus_probe);
+		if (found)
+			return result;
 		if (rc != -ENODEV)
 			return rc;
-		reason = "no VMBus device in ACPI";
+		reason = "no VMBus device in ACPI, or another driver has it";
 	}
 	pr_info("%s\n", reason);
 	return -ENODEV;
