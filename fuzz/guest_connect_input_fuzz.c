@@ -104,7 +104,7 @@ static uint32_t good_answer(const struct bed *b, uint8_t answer[VMB_MSG_LEN_MAX]
 		header->type = VMB_MSG_GPADL_CREATED;
 		memcpy(answer + 8, b->said + 8, 8);
 		return 20;
-	case VMB_MSG_GPADL_BODY: /* the relid is known to those who saw the header: here, the first device */
+	case VMB_MSG_GPADL_BODY: /* its relid stood in the header: take the first device's */
 		header->type = VMB_MSG_GPADL_CREATED;
 		memcpy(answer + 8, &b->devices[0].channel.relid, 4);
 		memcpy(answer + 12, b->said + 12, 4);

@@ -131,7 +131,7 @@ static void load_ended(struct vmb_user_request *request,
 	load->bad += !load->busy[i] || event->srb_status != VMB_SRB_SUCCESS ||
 		     event->data_len != request->storage.data_len;
 	load->busy[i] = false;
-	load->ended++;
+	__atomic_fetch_add(&load->ended, 1, __ATOMIC_RELEASE);
 }
 
 static void load_fill(struct load *load, struct vmb_user_request *request, uint32_t i)
@@ -174,7 +174,7 @@ static bool load_done(void *arg)
 {
 	struct load *load = arg;
 
-	return load->ended == load->total;
+	return __atomic_load_n(&load->ended, __ATOMIC_ACQUIRE) == load->total;
 }
 
 static void run_load(struct loop *b, uint32_t total)
