@@ -197,6 +197,10 @@ enum vmb_host_scsi_step vmb_host_scsi_block_unmap(struct vmb_host_scsi_bus *bus,
 	return vmb_host_scsi_want(task, len);
 }
 
+_Static_assert((VMB_HOST_SCSI_DATA_MAX - UNMAP_HEADER_LEN) / UNMAP_DESCRIPTOR_LEN <=
+		       VMB_HOST_SCSI_EXTENT_MAX,
+	       "a list that can be fetched has more descriptors than there are extents");
+
 /* All descriptors become extents, or none does. Empty ones are left out. */
 static enum vmb_scsi_sense parse_extents(struct vmb_host_scsi_task *task, uint32_t count)
 {
@@ -228,8 +232,7 @@ enum vmb_host_scsi_step vmb_host_scsi_block_unmap_data(struct vmb_host_scsi_bus 
 	(void)bus;
 	if (vmb_get_be16(task->data) != task->want_len - 2 ||
 	    vmb_get_be16(task->data + 2) != descriptors_len ||
-	    descriptors_len % UNMAP_DESCRIPTOR_LEN ||
-	    descriptors_len / UNMAP_DESCRIPTOR_LEN > VMB_HOST_SCSI_EXTENT_MAX)
+	    descriptors_len % UNMAP_DESCRIPTOR_LEN)
 		return vmb_host_scsi_check(task, VMB_SENSE_PARAMETER);
 	sense = parse_extents(task, descriptors_len / UNMAP_DESCRIPTOR_LEN);
 	task->offset = 0;

@@ -207,11 +207,10 @@ static int reset_all(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
 
-/* The extension is there from 5.1 on; a short packet has none whatever was negotiated. */
-static bool autosense_disabled(const struct vmb_host_storage *s,
-			       const struct vmb_host_storage_io *io, const struct vmb_stor_srb *srb)
+/* The flags are there from 5.1 on. Of a packet that ends before them, zeros were read. */
+static bool autosense_disabled(const struct vmb_host_storage *s, const struct vmb_stor_srb *srb)
 {
-	return s->version >= VMB_STOR_VERSION_5_1 && io->reply_len == VMB_STOR_PACKET_LEN &&
+	return s->version >= VMB_STOR_VERSION_5_1 &&
 	       srb->srb_flags & VMB_SRB_FLAG_DISABLE_AUTOSENSE;
 }
 
@@ -228,7 +227,7 @@ static void fill_task(const struct vmb_host_storage *s, struct vmb_host_storage_
 	task->direction = srb->data_in;
 	task->transfer_len = srb->data_transfer_len;
 	io->sense_room = srb->sense_len < VMB_STOR_SENSE_LEN ? srb->sense_len : VMB_STOR_SENSE_LEN;
-	task->no_autosense = autosense_disabled(s, io, srb) || io->sense_room == 0;
+	task->no_autosense = autosense_disabled(s, srb) || io->sense_room == 0;
 }
 
 static void fill_reply(const struct vmb_host_storage *s, struct vmb_host_storage_io *io,

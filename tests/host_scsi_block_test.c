@@ -280,7 +280,7 @@ static void test_capacity_10(void **state)
 	b->disk.block_count = 0x100000000ull; /* the last one still fits, as does "more" */
 	READ_CMD(b, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	assert_bytes(b, 0, 0xFF, 0xFF, 0xFF, 0xFF);
-	b->disk.block_count = 0x300000000ull;
+	b->disk.block_count = 0x300000010ull; /* the low half alone would be 15 */
 	READ_CMD(b, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	assert_bytes(b, 0, 0xFF, 0xFF, 0xFF, 0xFF);
 	READ_CMD(b, 4, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -462,7 +462,11 @@ static void test_write_same_of_zeros_is_zeroing(void **state)
 	WRITE_CMD(b, 512, 0x93, 0x08, 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 0, 2, 0, 0);
 	assert_int_equal(b->task.op, VMB_HOST_SCSI_WRITE_SAME);
 	assert_int_equal(b->medium[31 * 512 + 511], 1);
-	b->guest[511] = 0;
+	memset(b->guest, 0xFF, 512); /* all the same is not all zero */
+	WRITE_CMD(b, 512, 0x93, 0x08, 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 0, 1, 0, 0);
+	assert_int_equal(b->task.op, VMB_HOST_SCSI_WRITE_SAME);
+	assert_int_equal(b->medium[30 * 512], 0xFF);
+	memset(b->guest, 0, 512);
 	WRITE_CMD(b, 512, 0x41, 0x08, 0, 0, 0, 30, 0, 0, 2, 0);
 	assert_good(b, 512);
 	assert_true(b->task.may_unmap);
