@@ -215,6 +215,19 @@ static void test_finally_refused_part_ends_the_list(void **state)
 	assert_int_equal(establish(l, 1), 0);
 }
 
+static void test_success_after_finally_refused_part_is_unsolicited(void **state)
+{
+	struct list *l = *state;
+
+	list_init(l);
+	assert_int_equal(establish(l, 30), 0);
+	expect_sent(&l->b, 8, 236);
+	assert_true(peek(&l->b)); /* the last part */
+	assert_int_equal(vmb_guest_connect_output_refused(&l->b.c, 5), VMB_EIO);
+	assert_int_equal(say_result(&l->b, 10, 7, l->gpadl.id, 0), VMB_EPROTO);
+	assert_int_equal(l->gpadl.state, VMB_GUEST_GPADL_SENDING);
+}
+
 /* ---- GPADL_CREATED ---- */
 
 static void test_created_is_matched(void **state)
@@ -442,6 +455,7 @@ int main(void)
 		with_list(test_parts_stay_together),
 		with_list(test_refused_part_is_sent_again),
 		with_list(test_finally_refused_part_ends_the_list),
+		with_list(test_success_after_finally_refused_part_is_unsolicited),
 		with_list(test_created_is_matched),
 		with_list(test_failed_creation_lets_go),
 		with_list(test_success_before_the_last_part_is_refused),

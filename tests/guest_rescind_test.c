@@ -262,6 +262,8 @@ static void test_new_offer_may_overtake_release_done(void **state)
 	assert_true(vmb_guest_channel_gone(&old));
 	assert_ptr_equal(vmb_guest_channel_find(&b.c, 5), &new);
 	assert_int_equal(vmb_guest_channel_release(&old), VMB_EBUSY); /* released already */
+	vmb_guest_channel_remove(&old);
+	assert_ptr_equal(vmb_guest_channel_find(&b.c, 5), &new);
 }
 
 int main(void)

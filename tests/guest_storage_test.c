@@ -70,26 +70,38 @@ static void test_lower_bound_ends_proposals(void **state)
 	assert_event(&b, HAS_FAILED);
 }
 
-static void test_refused_step_fails(void **state)
+/* Refuses one step of the handshake, where only a version could be followed by an older one. */
+static void refuse_step(struct bench *b, uint16_t version, uint32_t refused)
 {
 	static const uint32_t operations[] = { 7, 9, 10, 8 };
+	uint32_t len = version >= 0x501 ? 64 : 48;
+	uint32_t i;
+
+	bench_init(b, version, 0);
+	assert_int_equal(vmb_guest_storage_start(&b->s), 0);
+	for (i = 0; i <= refused; i++) {
+		expect_control(b, operations[i], len);
+		say_properties(b, 0, 0, 0x40000);
+		put(b->in, 8, i == refused ? 0xC0000184 : 0, 4);
+		assert_int_equal(deliver(b, COMPLETION, b->out_id, len), 0);
+	}
+	assert_event(b, HAS_FAILED);
+	assert_int_equal(b->s.state, VMB_GUEST_STORAGE_FAILED);
+	assert_null(vmb_guest_storage_output(&b->s));
+	make_read(b);
+	assert_int_equal(submit(b, 0), VMB_EBUSY);
+}
+
+static void test_refused_step_fails(void **state)
+{
 	struct bench b;
-	uint32_t refused, i;
+	uint32_t refused;
 
 	(void)state;
 	for (refused = 0; refused < 4; refused++) {
-		bench_init(&b, 0x200, 0);
-		assert_int_equal(vmb_guest_storage_start(&b.s), 0);
-		for (i = 0; i <= refused; i++) {
-			expect_control(&b, operations[i], 48);
-			say_properties(&b, 0, 0, 0x40000);
-			put(b.in, 8, i == refused ? 0xC0000184 : 0, 4);
-			assert_int_equal(deliver(&b, COMPLETION, b.out_id, 48), 0);
-		}
-		assert_event(&b, HAS_FAILED);
-		assert_null(vmb_guest_storage_output(&b.s));
-		make_read(&b);
-		assert_int_equal(submit(&b, 0), VMB_EBUSY);
+		refuse_step(&b, 0x200, refused);
+		if (refused != 1)
+			refuse_step(&b, 0x602, refused);
 	}
 }
 
