@@ -36,7 +36,7 @@ headers_alone() {
 
 program_links() {
 	printf '%s\n' '#include "ring/ring.h"' \
-		'int main(void) { return vmb_ring_packet_len(16, 16) != 40; }' >"$scratch/a.c"
+		'int main(void) { return vmb_ring_packet_len(0, 16) != 40; }' >"$scratch/a.c"
 	"$CC" -I"$include" "$scratch/a.c" -L"$scratch/usr/lib" -lvmbus-core -o "$scratch/a"
 	"$scratch/a"
 }
