@@ -107,7 +107,10 @@ int vmb_host_storage_data(struct vmb_host_storage *s, struct vmb_host_storage_io
 int vmb_host_storage_done(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 			  enum vmb_host_scsi_error error);
 
-/* A unit came or went: tells the guest when it may be told. */
+/*
+ * A unit came or went: tells the guest when it may be told. A request under way keeps pointing at the unit
+ * that it found (io->task.unit), so the caller ends those before it frees a unit that it took away.
+ */
 void vmb_host_storage_attach(struct vmb_host_storage *s, uint32_t lun,
 			     struct vmb_host_scsi_lun *unit);
 void vmb_host_storage_detach(struct vmb_host_storage *s, uint32_t lun);
