@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What older kernels than the newest spell differently. The drivers are written for the newest; this
- * is the only file that asks for a version.
+ * What older kernels than the newest spell differently. The drivers are written for the newest;
+ * this is the only file that asks for a version.
  */
 #ifndef PORTS_LINUX_COMPAT_H
 #define PORTS_LINUX_COMPAT_H
@@ -37,10 +37,10 @@
 
 /* 6.10 gave the hook that sees a new disk its queue limits, 6.14 a better name. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
-#define sdev_configure slave_configure
+#define sdev_configure	    slave_configure
 #define SDEV_CONFIGURE_ARGS struct scsi_device *sdev
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
-#define sdev_configure device_configure
+#define sdev_configure	    device_configure
 #define SDEV_CONFIGURE_ARGS struct scsi_device *sdev, struct queue_limits *limits
 #else
 #define SDEV_CONFIGURE_ARGS struct scsi_device *sdev, struct queue_limits *limits

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * storvsc.ko: disks and CD-ROMs on a VMBus storage channel. The protocol is guest/storage.c; here are its ring, its
- * pages and the SCSI layer. Errors are storage_error.c's.
+ * storvsc.ko: disks and CD-ROMs on a VMBus storage channel. The protocol is guest/storage.c; here
+ * are its ring, its pages and the SCSI layer. Errors are storage_error.c's.
  */
 #include <linux/blkdev.h>
 #include <linux/slab.h>
@@ -34,7 +34,7 @@ MODULE_PARM_DESC(timeout, "seconds after which a command is given up (default 18
 
 static unsigned int max_version;
 module_param(max_version, uint, 0444);
-MODULE_PARM_DESC(max_version, "newest storage protocol to propose, for example 0x0501 (default: newest known)");
+MODULE_PARM_DESC(max_version, "newest storage protocol, like 0x0501 (default: newest known)");
 
 /* ---- packets out ---- */
 
@@ -61,8 +61,8 @@ void storvsc_pump(struct storvsc *s)
 }
 
 /*
- * Page frame numbers of the command's data. The queue's boundary mask makes all segments but the first start, and all
- * but the last end, at a page's edge: so they form one range.
+ * Page frame numbers of the command's data. The queue's boundary mask makes all segments but the
+ * first start, and all but the last end, at a page's edge: so they form one range.
  */
 static u32 list_pages(struct scsi_cmnd *cmd, u64 *pfns, u32 pfn_max)
 {
@@ -152,8 +152,8 @@ static void finish(struct scsi_cmnd *cmd, u8 host_byte)
 }
 
 /*
- * The ring is full, or the channel is being replaced: the block layer asks again after the next completion or
- * a few milliseconds.
+ * The ring is full, or the channel is being replaced: the block layer asks again after the next
+ * completion or a few milliseconds.
  */
 static int queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 {
@@ -279,8 +279,8 @@ int storvsc_connect(struct storvsc *s)
 /* ---- disks ---- */
 
 /*
- * The host says that disks came, went or changed. One that went answers "invalid LUN", which queues its removal. The
- * scan finds the new ones.
+ * The host says that disks came, went or changed. One that went answers "invalid LUN", which
+ * queues its removal. The scan finds the new ones.
  */
 static void scan_work(struct work_struct *work)
 {

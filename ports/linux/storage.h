@@ -2,11 +2,13 @@
 /*
  * What the files of storvsc.ko share: one SCSI host per storage channel.
  *
- * Who runs where: queuecommand submits, on any CPU; the channel's softirq feeds the protocol core and completes
- * commands; a work item scans, another removes disks; the SCSI error handler's thread resets.
+ * Who runs where: queuecommand submits, on any CPU; the channel's softirq feeds the protocol core
+ * and completes commands; a work item scans, another removes disks; the SCSI error handler's
+ * thread resets.
  *
- * A slot of the core is a command's tag. The SCSI layer gives a tag out again only after the command ended, and a command
- * ends only when the host has let go of its pages, so a slot is never asked for while the host holds it.
+ * A slot of the core is a command's tag. The SCSI layer gives a tag out again only after the
+ * command ended, and a command ends only when the host has let go of its pages, so a slot is never
+ * asked for while the host holds it.
  */
 #ifndef PORTS_LINUX_STORAGE_H
 #define PORTS_LINUX_STORAGE_H

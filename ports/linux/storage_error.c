@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How storage commands end: what a status means to the SCSI layer, and what is done about a host that does not answer.
+ * How storage commands end: what a status means to the SCSI layer, and what is done about a host
+ * that does not answer.
  *
- * The protocol has no abort, so a command whose time is up stays with the host, which may still move its data. It
- * is never given back to the SCSI layer before that is over:
+ * The protocol has no abort, so a command whose time is up stays with the host, which may still
+ * move its data. It is never given back to the SCSI layer before that is over:
  *
  *   abort       fails, unless the answer came in the meantime
- *   host reset  asks the host for RESET_BUS and waits for the answers; if some are still missing, closes the channel. Once the
- *               host has let go of the rings it has forgotten all requests; they end, and a new channel is opened.
+ *   host reset  asks the host for RESET_BUS and waits for the answers; if some are still missing,
+ *               closes the channel. Once the host has let go of the rings it has forgotten all
+ *               requests; they end, and a new channel is opened.
  *
- * A host that does not even let go of the rings is given up: all commands end with an error, now and later, and the pages
- * that it may still write to are leaked, by a reference that is never dropped.
+ * A host that does not even let go of the rings is given up: all commands end with an error, now
+ * and later, and the pages that it may still write to are leaked, by a reference that is never
+ * dropped.
  */
 #include <linux/mm.h>
 #include <scsi/scsi.h>
@@ -49,7 +52,9 @@ static bool is_unknown_request(u8 srb_status)
 	return srb_status == VMB_SRB_INVALID_REQUEST || srb_status == VMB_SRB_BAD_FUNCTION;
 }
 
-/* A SCSI status says more than the SRB's "error" around it; check condition only with sense data. */
+/*
+ * A SCSI status says more than the SRB's "error" around it; check condition only with sense data.
+ */
 static bool scsi_status_counts(const struct vmb_guest_storage_event *event)
 {
 	if (event->scsi_status == SAM_STAT_CHECK_CONDITION)
@@ -116,7 +121,10 @@ static bool drained(const struct storvsc *s)
 	return true;
 }
 
-/* The host may write to these for ever, so nobody else may get them. Slab pages cannot be held this way. */
+/*
+ * The host may write to these for ever, so nobody else may get them. Slab pages cannot be held
+ * this way.
+ */
 static void leak_pages(struct scsi_cmnd *cmd)
 {
 	struct scatterlist *sg;
@@ -129,7 +137,9 @@ static void leak_pages(struct scsi_cmnd *cmd)
 				get_page(nth_page(sg_page(sg), offset >> PAGE_SHIFT));
 }
 
-/* Ends all that the host still holds. forgotten: it has let go of the channel, and so of the data. */
+/*
+ * Ends all that the host still holds. forgotten: it has let go of the channel, and so of the data.
+ */
 static void fail_all(struct storvsc *s, u8 host_byte, bool forgotten)
 {
 	struct vmb_guest_storage_event event;
@@ -170,7 +180,8 @@ static bool reset_politely(struct storvsc *s)
 	vmb_guest_storage_reset(&s->core);
 	storvsc_pump(s);
 	spin_unlock_bh(&s->control_lock);
-	wait_event_timeout(s->wait, READ_ONCE(s->reset_done) || s->state == STORVSC_GONE, RESET_WAIT);
+	wait_event_timeout(s->wait, READ_ONCE(s->reset_done) || s->state == STORVSC_GONE,
+			   RESET_WAIT);
 	return wait_event_timeout(s->wait, drained(s) || s->state == STORVSC_GONE, DRAIN_WAIT) &&
 	       drained(s);
 }

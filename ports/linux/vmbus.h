@@ -4,18 +4,19 @@
  *
  * Life story of a driver:
  *
- *   static struct vmb_driver driver = { .driver.name = ..., .id_table = ..., .probe = ..., .remove = ... };
+ *   static struct vmb_driver driver = { .driver.name, .id_table, .probe, .remove };
  *   module init:  vmb_driver_register(&driver)
  *   probe:        vmb_channel_open(device->channel, ring_len, &ops, context)
  *                 vmb_channel_send() from any context; ops->packet() for each packet from the host
  *   remove:       vmb_channel_close(device->channel)
  *   module exit:  vmb_driver_unregister(&driver)
  *
- * A rescind (the host takes the device away) reaches the driver twice: ops->rescinded() at once, so that it
- * can stop waiting for the host, and remove() soon after.
+ * A rescind (the host takes the device away) reaches the driver twice: ops->rescinded() at once,
+ * so that it can stop waiting for the host, and remove() soon after.
  *
- * Ownership: a device and its channel live at least until remove() returns. Ring memory belongs to the
- * channel; memory that the host was told about is freed only after the host said that it let go, else it is leaked.
+ * Ownership: a device and its channel live at least until remove() returns. Ring memory belongs to
+ * the channel; memory that the host was told about is freed only after the host said that it let
+ * go, else it is leaked.
  */
 #ifndef PORTS_LINUX_VMBUS_H
 #define PORTS_LINUX_VMBUS_H
@@ -35,7 +36,10 @@ struct vmb_channel_ops {
 	 * vmb_channel_copy(); it is gone when this returns.
 	 */
 	void (*packet)(struct vmb_channel *ch, const struct vmb_ring_received *packet);
-	/* The host took the channel away. Process context; must not wait for the host. May be NULL. */
+	/*
+	 * The host took the channel away. Process context; must not wait for the host. May be
+	 * NULL.
+	 */
 	void (*rescinded)(struct vmb_channel *ch);
 };
 
@@ -59,21 +63,21 @@ struct vmb_driver {
 #define to_vmb_driver(d) container_of(d, struct vmb_driver, driver)
 
 int vmb_driver_register_owner(struct vmb_driver *driver, struct module *owner, const char *name);
-#define vmb_driver_register(driver) \
-	vmb_driver_register_owner(driver, THIS_MODULE, KBUILD_MODNAME)
+#define vmb_driver_register(driver) vmb_driver_register_owner(driver, THIS_MODULE, KBUILD_MODNAME)
 void vmb_driver_unregister(struct vmb_driver *driver);
 
 /*
  * Opens ch with two rings of ring_len bytes each, control page included (a multiple of 4096, at
- * least 8192). Waits for the host. -ENODEV: rescinded; -EBUSY: open; -ETIMEDOUT: the host says nothing;
- * -EIO: it refused. Packets may arrive before this returns.
+ * least 8192). Waits for the host. -ENODEV: rescinded; -EBUSY: open; -ETIMEDOUT: the host says
+ * nothing; -EIO: it refused. Packets may arrive before this returns.
  */
 int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_channel_ops *ops,
 		     void *context);
 
 /*
- * Closes ch and waits until the host has let go of its rings; ops->packet() is not running any more. 0, also when it
- * was closed before; -ETIMEDOUT: the host did not let go and may still write to any memory that it was told about.
+ * Closes ch and waits until the host has let go of its rings; ops->packet() is not running any
+ * more. 0, also when it was closed before; -ETIMEDOUT: the host did not let go and may still write
+ * to any memory that it was told about.
  */
 int vmb_channel_close(struct vmb_channel *ch);
 

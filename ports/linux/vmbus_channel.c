@@ -46,8 +46,8 @@ static bool answered(const struct vmb_channel *ch, const bool *answer)
 }
 
 /*
- * Waits for an answer to what was just queued. A rescind ends most waits, for the host may answer nothing any more;
- * but an answer that crossed it is still worth a second.
+ * Waits for an answer to what was just queued. A rescind ends most waits, for the host may answer
+ * nothing any more; but an answer that crossed it is still worth a second.
  */
 static int await(struct vmb_channel *ch, const bool *answer)
 {
@@ -67,8 +67,8 @@ static int await_torn(struct vmbus_rings *rings)
 }
 
 /*
- * Takes the rings back from the host and frees them. When the host does not let go they are leaked, because it may
- * write to them at any time.
+ * Takes the rings back from the host and frees them. When the host does not let go they are
+ * leaked, because it may write to them at any time.
  */
 static int withdraw_rings(struct vmb_channel *ch, struct vmbus_rings *rings)
 {
@@ -402,8 +402,8 @@ static struct vmb_channel *first_on_cpu(u32 cpu)
 }
 
 /*
- * Before a CPU goes: its channels move elsewhere. A host older than 5.3 never says when it has stopped to interrupt the
- * old CPU, so there an open channel keeps its CPU from going.
+ * Before a CPU goes: its channels move elsewhere. A host older than 5.3 never says when it has
+ * stopped to interrupt the old CPU, so there an open channel keeps its CPU from going.
  */
 int vmbus_channel_evacuate(u32 cpu)
 {

@@ -60,8 +60,8 @@ static int post_once(void)
 }
 
 /*
- * The block is filled again for each attempt. Whoever waits for an answer has a timeout of its own, so this goes on as
- * long as the host has no room.
+ * The block is filled again for each attempt. Whoever waits for an answer has a timeout of its
+ * own, so this goes on as long as the host has no room.
  */
 static void send_work(struct work_struct *work)
 {
@@ -240,8 +240,7 @@ int vmbus_connect_start(u32 version_max)
 	vmb_guest_connect_request_offers(&vmbus.connect);
 	mutex_unlock(&vmbus.lock);
 	vmbus_connect_send();
-	if (!wait_event_timeout(vmbus.wait, READ_ONCE(vmbus.connect.offers_delivered),
-				VMBUS_WAIT))
+	if (!wait_event_timeout(vmbus.wait, READ_ONCE(vmbus.connect.offers_delivered), VMBUS_WAIT))
 		pr_warn("the host did not finish its list of devices\n");
 	return 0;
 }

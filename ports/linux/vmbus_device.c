@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bus as the driver model sees it: a device for each offered primary channel, named and matched by GUID.
+ * The bus as the driver model sees it: a device for each offered primary channel, named and
+ * matched by GUID.
  */
 #include <linux/slab.h>
 #include <linux/uuid.h>

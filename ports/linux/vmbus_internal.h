@@ -3,10 +3,13 @@
  * What the files of vmbus.ko share.
  *
  * Who runs where:
- *   interrupt      event flags -> a channel's tasklet; a full message slot -> the CPU's message work
- *   message work   one a CPU, in order: copies messages out of the slot and feeds the engine; never waits for the host
- *   send work      the only sender: posts what the engine has to say, backs off when the host has no room
- *   device work    in order: adds and removes devices, so may run a driver's probe and remove, which wait
+ *   interrupt      event flags -> a channel's tasklet; a full message slot -> message work
+ *   message work   one a CPU, in order: copies messages out of the slot and feeds the engine;
+ *                  never waits for the host
+ *   send work      the only sender: posts what the engine has to say, backs off when the host has
+ *                  no room
+ *   device work    in order: adds and removes devices, so may run a driver's probe and remove,
+ *                  which wait
  *
  * vmbus.lock guards the engine, the list of devices and what hangs on them. It is never held while
  * waiting for the host.
@@ -25,7 +28,7 @@
 #undef pr_fmt
 #define pr_fmt(fmt) "vmbus: " fmt
 
-#define VMBUS_WAIT (60 * HZ) /* for an answer that a healthy host gives in milliseconds */
+#define VMBUS_WAIT  (60 * HZ) /* for an answer that a healthy host gives in milliseconds */
 
 /* The two rings of a channel, and the GPADL that describes them to the host. */
 struct vmbus_rings {

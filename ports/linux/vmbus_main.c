@@ -2,8 +2,8 @@
 /*
  * Whether there is a bus to drive, and the order in which it comes up and goes down.
  *
- * The hypervisor itself was found and set up by the kernel's boot code. What is missing here is a reason to decline: one line,
- * and nothing was touched.
+ * The hypervisor itself was found and set up by the kernel's boot code. What is missing here is a
+ * reason to decline: one line, and nothing was touched.
  */
 #include <linux/acpi.h>
 #include <linux/platform_device.h>
@@ -12,7 +12,7 @@
 
 static char *max_version;
 module_param(max_version, charp, 0444);
-MODULE_PARM_DESC(max_version, "newest protocol version to propose, for example 4.0 (default: newest known)");
+MODULE_PARM_DESC(max_version, "newest protocol version, like 4.0 (default: newest known)");
 
 static int parse_version(u32 *version)
 {
@@ -126,7 +126,8 @@ static int __init vmbus_init(void)
 	if (!reason) {
 		rc = parse_version(&wanted_version);
 		if (rc) {
-			pr_err("max_version=%s is no version that this driver knows\n", max_version);
+			pr_err("max_version=%s is no version that this driver knows\n",
+			       max_version);
 			return rc;
 		}
 		rc = platform_driver_probe(&vmbus_platform, vmbus_probe);

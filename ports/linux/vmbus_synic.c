@@ -17,7 +17,10 @@ DEFINE_PER_CPU(struct vmbus_cpu, vmbus_cpus);
 static struct vmb_channel __rcu *by_relid[VMB_CHANNEL_COUNT_MAX];
 static int hotplug_state;
 
-/* relid is one that the engine has accepted. NULL unpublishes: then nothing in interrupt sees ch any more. */
+/*
+ * relid is one that the engine has accepted. NULL unpublishes: then nothing in interrupt sees ch
+ * any more.
+ */
 void vmbus_synic_publish(u32 relid, struct vmb_channel *ch)
 {
 	rcu_assign_pointer(by_relid[relid], ch);
@@ -59,8 +62,9 @@ static void interrupt(void)
 }
 
 /*
- * Takes the message out of the slot, by the exact protocol of the reference, vmbus section 3.1. Without the full barrier the
- * host could see the slot still taken, set "pending" too late for us to read, and wait for an EOM that never comes.
+ * Takes the message out of the slot, by the exact protocol of the reference, vmbus section 3.1.
+ * Without the full barrier the host could see the slot still taken, set "pending" too late for us
+ * to read, and wait for an EOM that never comes.
  */
 static bool take_message(struct vmb_synic_message *slot, struct vmb_synic_message *copy)
 {
@@ -77,7 +81,10 @@ static bool take_message(struct vmb_synic_message *slot, struct vmb_synic_messag
 	return true;
 }
 
-/* Bound to its CPU, because EOM is that CPU's register. The slot is the queue: the host holds back the rest. */
+/*
+ * Bound to its CPU, because EOM is that CPU's register. The slot is the queue: the host holds back
+ * the rest.
+ */
 static void message_work(struct work_struct *work)
 {
 	struct vmbus_cpu *cpu = container_of(work, struct vmbus_cpu, message_work);
@@ -149,7 +156,10 @@ static int enable_cpu(unsigned int cpu)
 	return 0;
 }
 
-/* SCONTROL stays on: firmware and other systems that take over later expect it so (reference, trap T1). */
+/*
+ * SCONTROL stays on: firmware and other systems that take over later expect it so (reference, trap
+ * T1).
+ */
 void vmbus_synic_disable(void *unused)
 {
 	set_sint(false);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The attributes of the kernel's documented ABI (sysfs-bus-vmbus): /sys/bus/vmbus/devices/GUID and its channels/RELID.
- * Users parse them, so formats and meanings are the in-tree driver's.
+ * The attributes of the kernel's documented ABI (sysfs-bus-vmbus): /sys/bus/vmbus/devices/GUID and
+ * its channels/RELID. Users parse them, so formats and meanings are the in-tree driver's.
  */
 #include <linux/slab.h>
 #include <linux/sysfs.h>
@@ -9,14 +9,14 @@
 #include "ports/linux/compat.h"
 #include "ports/linux/vmbus_internal.h"
 
-#define VENDOR_MICROSOFT 0x1414
+#define VENDOR_MICROSOFT      0x1414
 
 /* ---- monitor pages: reference, vmbus section 6.3 ---- */
 
 #define MONITOR_GROUP_SIZE    32
 #define MONITOR_PENDING(id)   (8 + (id) / MONITOR_GROUP_SIZE * 8)
-#define MONITOR_LATENCY(id)   (576 + (id) * 2)
-#define MONITOR_PARAMETER(id) (1088 + (id) * 8)
+#define MONITOR_LATENCY(id)   (576 + (id)*2)
+#define MONITOR_PARAMETER(id) (1088 + (id)*8)
 
 enum monitor_page { SERVER, CLIENT };
 
@@ -25,19 +25,20 @@ static u32 monitor_pending(const struct vmb_channel *ch, enum monitor_page page)
 	u32 id = ch->core.offer.monitor_id;
 
 	return READ_ONCE(*(u32 *)(vmbus.monitor_pages[page] + MONITOR_PENDING(id))) >>
-		       (id % MONITOR_GROUP_SIZE) & 1;
+		       (id % MONITOR_GROUP_SIZE) &
+	       1;
 }
 
 static u32 monitor_latency(const struct vmb_channel *ch, enum monitor_page page)
 {
-	return READ_ONCE(*(u16 *)(vmbus.monitor_pages[page] +
-				  MONITOR_LATENCY(ch->core.offer.monitor_id)));
+	return READ_ONCE(
+		*(u16 *)(vmbus.monitor_pages[page] + MONITOR_LATENCY(ch->core.offer.monitor_id)));
 }
 
 static u32 monitor_connection(const struct vmb_channel *ch, enum monitor_page page)
 {
-	return READ_ONCE(*(u32 *)(vmbus.monitor_pages[page] +
-				  MONITOR_PARAMETER(ch->core.offer.monitor_id)));
+	return READ_ONCE(
+		*(u32 *)(vmbus.monitor_pages[page] + MONITOR_PARAMETER(ch->core.offer.monitor_id)));
 }
 
 static bool has_monitor(const struct vmb_channel *ch)
@@ -291,7 +292,8 @@ static ssize_t hibernation_show(ATTRIBUTE_BUS *bus, char *buf)
 {
 	return sysfs_emit(buf, "0\n");
 }
-static struct bus_attribute bus_attr_hibernation = __ATTR(hibernation, 0444, hibernation_show, NULL);
+static struct bus_attribute bus_attr_hibernation =
+	__ATTR(hibernation, 0444, hibernation_show, NULL);
 
 static struct attribute *bus_attributes[] = {
 	&bus_attr_hibernation.attr,
@@ -318,18 +320,18 @@ struct channel_attribute {
 #define CHANNEL_ATTR(name, mode, show, store) \
 	static struct channel_attribute channel_attr_##name = __ATTR(name, mode, show, store)
 
-#define CHANNEL_RING(name, value, direction)                                \
+#define CHANNEL_RING(name, value, direction)                                    \
 	static ssize_t channel_##name##_show(struct vmb_channel *ch, char *buf) \
-	{                                                                   \
-		return show_ring(ch, buf, direction, value);                \
-	}                                                                   \
+	{                                                                       \
+		return show_ring(ch, buf, direction, value);                    \
+	}                                                                       \
 	CHANNEL_ATTR(name, 0444, channel_##name##_show, NULL)
 
-#define CHANNEL_NUMBER(name, value)                                         \
+#define CHANNEL_NUMBER(name, value)                                             \
 	static ssize_t channel_##name##_show(struct vmb_channel *ch, char *buf) \
-	{                                                                   \
-		return sysfs_emit(buf, "%llu\n", (u64)(value));             \
-	}                                                                   \
+	{                                                                       \
+		return sysfs_emit(buf, "%llu\n", (u64)(value));                 \
+	}                                                                       \
 	CHANNEL_ATTR(name, 0444, channel_##name##_show, NULL)
 
 CHANNEL_RING(out_mask, ring_mask, OUT);

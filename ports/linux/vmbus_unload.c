@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Leaving the host when the kernel ends without unloading modules: kexec, panic, and the kernel that kdump
- * starts. The next system could not connect cleanly, or would have its memory written to, without UNLOAD.
+ * Leaving the host when the kernel ends without unloading modules: kexec, panic, and the kernel
+ * that kdump starts. The next system could not connect cleanly, or would have its memory written
+ * to, without UNLOAD.
  *
- * After a panic no lock can be taken and nothing runs but this CPU: UNLOAD is posted by hand, past the engine, and
- * the answer is looked for in the message slots of all CPUs, because it goes to the one named at contact.
+ * After a panic no lock can be taken and nothing runs but this CPU: UNLOAD is posted by hand, past
+ * the engine, and the answer is looked for in the message slots of all CPUs, because it goes to
+ * the one named at contact.
  */
 #include <linux/delay.h>
 #include <linux/nmi.h>
@@ -18,7 +20,8 @@
 #define UNLOAD_POLL_MS 10
 #define UNLOAD_POLLS   10000 /* a host may have to flush disks first */
 
-static struct vmb_synic_post *post; /* a page of its own: the send work may have died with the other half-filled */
+static struct vmb_synic_post
+	*post; /* a page of its own: the send work may have died with the other half-filled */
 static atomic_t unloaded;
 
 static bool is_unload_complete(const struct vmb_synic_message *message)
@@ -30,8 +33,9 @@ static bool is_unload_complete(const struct vmb_synic_message *message)
 }
 
 /*
- * Looks into one CPU's slot and empties it. That CPU may have emptied it in the same moment and the host filled it
- * again: hence the exchange. Present CPUs, not online ones: those that were stopped are not online any more.
+ * Looks into one CPU's slot and empties it. That CPU may have emptied it in the same moment and
+ * the host filled it again: hence the exchange. Present CPUs, not online ones: those that were
+ * stopped are not online any more.
  */
 static bool poll_cpu(int cpu)
 {
