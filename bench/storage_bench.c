@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * 4 KiB reads from a null disk through both ends in one process: what the protocol costs when the disk and the machine cost
- * nothing. One line a queue depth. Usage: storage_bench [SECONDS]
+ * 4 KiB reads from a null disk through both ends in one process: what the protocol costs when the
+ * disk and the machine cost nothing. One line a queue depth. Usage: storage_bench [SECONDS]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +37,17 @@ struct bench {
 	uint32_t under_way; /* atomic */
 };
 
-static uint64_t now(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 static void check(bool good, const char *what)
@@ -119,30 +124,42 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void report(struct bench *b, double seconds, uint64_t up, uint64_t down)
+/* What the counters and clocks say at one moment. */
+struct reading {
+	uint64_t time, cpu; /* ns; cpu: of both threads together */
+	uint64_t up, down; /* signals */
+};
+
+static struct reading take_reading(const struct bench *b)
+{
+	return (struct reading){ now(), read_clock(CLOCK_PROCESS_CPUTIME_ID),
+				 b->l.synic.host_signals, b->l.synic.guest_signals };
+}
+
+static void report(struct bench *b, struct reading from, struct reading to)
 {
 	uint64_t n = b->count < SAMPLE_COUNT ? b->count : SAMPLE_COUNT;
+	double count = (double)b->count;
 
 	qsort(b->latencies, n, sizeof(*b->latencies), compare);
-	printf("QD%-2u  %8.0f reads/s  p50 %6.1f us  p99 %6.1f us  signals a read: %.3f to the host, "
-	       "%.3f to the guest\n",
-	       b->depth, (double)b->count / seconds, b->latencies[n / 2] / 1000.0,
-	       b->latencies[n * 99 / 100] / 1000.0, (double)up / (double)b->count,
-	       (double)down / (double)b->count);
+	printf("QD%-2u %8.0f reads/s, p50 %.1f us, p99 %.1f us, CPU %.2f us a read; "
+	       "signals a read: %.3f to the host, %.3f to the guest\n",
+	       b->depth, count * 1e9 / (double)(to.time - from.time), b->latencies[n / 2] / 1000.0,
+	       b->latencies[n * 99 / 100] / 1000.0, (double)(to.cpu - from.cpu) / count / 1000.0,
+	       (double)(to.up - from.up) / count, (double)(to.down - from.down) / count);
 }
 
 static void measure(struct bench *b, uint32_t depth, double seconds)
 {
 	struct timespec t = { .tv_sec = (time_t)seconds,
 			      .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
-	uint64_t up = b->l.synic.host_signals, down = b->l.synic.guest_signals, begun = now();
+	struct reading from = take_reading(b);
 
 	b->depth = depth;
 	start_reads(b);
 	nanosleep(&t, NULL);
 	wait_reads(b);
-	report(b, (double)(now() - begun) / 1e9, b->l.synic.host_signals - up,
-	       b->l.synic.guest_signals - down);
+	report(b, from, take_reading(b));
 }
 
 static void prepare(struct bench *b)
