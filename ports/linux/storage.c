@@ -440,8 +440,10 @@ static void remove(struct vmb_device *device)
 	struct storvsc *s = device->data;
 
 	/* A host that is gone answers nothing any more, so its commands are ended first. */
+	mutex_lock(&s->reset_mutex);
 	if (vmb_channel_rescinded(device->channel))
 		storvsc_give_up(s, vmb_channel_close(device->channel) == 0);
+	mutex_unlock(&s->reset_mutex);
 	WRITE_ONCE(s->removing, true);
 	cancel_work_sync(&s->scan_work);
 	cancel_work_sync(&s->gone_work);

@@ -121,20 +121,23 @@ static bool drained(const struct storvsc *s)
 	return true;
 }
 
-/*
- * The host may write to these for ever, so nobody else may get them. Slab pages cannot be held
- * this way.
- */
+/* The host may write to these for ever, so nobody else may get them. Slab pages cannot be held. */
 static void leak_pages(struct scsi_cmnd *cmd)
 {
 	struct scatterlist *sg;
-	u32 offset;
+	phys_addr_t at, end;
+	struct page *page;
 	int i;
 
-	scsi_for_each_sg(cmd, sg, scsi_sg_count(cmd), i)
-		for (offset = 0; offset < sg->offset + sg->length; offset += PAGE_SIZE)
-			if (!PageSlab(compound_head(nth_page(sg_page(sg), offset >> PAGE_SHIFT))))
-				get_page(nth_page(sg_page(sg), offset >> PAGE_SHIFT));
+	scsi_for_each_sg(cmd, sg, scsi_sg_count(cmd), i) {
+		at = sg_phys(sg) & PAGE_MASK;
+		end = sg_phys(sg) + sg->length;
+		for (; at < end; at += PAGE_SIZE) {
+			page = pfn_to_page(PHYS_PFN(at));
+			if (!PageSlab(page))
+				get_page(page);
+		}
+	}
 }
 
 /*

@@ -216,6 +216,17 @@ static int negotiate(u32 version_max)
 	return -EPROTO;
 }
 
+/*
+ * The host did not say that it let go, and it writes to the monitor page; all three that it knows
+ * are lost, so that nobody else gets them.
+ */
+static void lose_pages(void)
+{
+	vmbus.interrupt_page = NULL;
+	vmbus.monitor_pages[0] = NULL;
+	vmbus.monitor_pages[1] = NULL;
+}
+
 static void stop_sender(void)
 {
 	WRITE_ONCE(stop_sending, true);
@@ -232,6 +243,8 @@ int vmbus_connect_start(u32 version_max)
 
 	if (rc) {
 		stop_sender();
+		if (rc == -ETIMEDOUT)
+			lose_pages();
 		return rc;
 	}
 	pr_info("connected, version %u.%u\n", vmbus.connect.version >> 16,
@@ -255,8 +268,10 @@ void vmbus_connect_stop(void)
 	mutex_unlock(&vmbus.lock);
 	if (!rc) {
 		vmbus_connect_send();
-		if (!wait_event_timeout(vmbus.wait, state() == VMB_GUEST_IDLE, VMBUS_WAIT))
+		if (!wait_event_timeout(vmbus.wait, state() == VMB_GUEST_IDLE, VMBUS_WAIT)) {
 			pr_warn("the host did not confirm the unload\n");
+			lose_pages();
+		}
 	}
 	stop_sender();
 }

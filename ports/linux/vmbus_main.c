@@ -104,6 +104,18 @@ static int __init vmbus_probe(struct platform_device *device)
 	return result;
 }
 
+/* The host's memory of the connection does not survive a sleep as the guest's does. */
+static int refuse_sleep(struct device *dev)
+{
+	dev_err(dev, "suspend and hibernation are not supported\n");
+	return -EOPNOTSUPP;
+}
+
+static const struct dev_pm_ops no_sleep = {
+	.suspend = refuse_sleep,
+	.freeze = refuse_sleep,
+};
+
 static const struct acpi_device_id acpi_ids[] = {
 	{ "VMBUS" },
 	{ "VMBus" },
@@ -115,6 +127,7 @@ static struct platform_driver vmbus_platform = {
 	.driver = {
 		.name = "openvmbus",
 		.acpi_match_table = acpi_ids,
+		.pm = &no_sleep,
 	},
 };
 
