@@ -13,12 +13,13 @@
  *
  * with each state visited once. Memory models, each weaker than the one before:
  *
- *   TSO   stores wait in a queue and leave it in order, at any moment; a full barrier waits until it is
- *         empty
- *   PSO   stores to different words leave in any order, but a release store only after all before it
- *   WEAK  also: a thread may see an old value of each word until a read barrier, a full barrier or an
- *         acquire load; and a load whose value is not needed yet (vmb_ring_copy's) may be done as late as
- *         the next barrier or release store
+ *   TSO   stores wait in a queue and leave it in order, at any moment; a full barrier waits until
+ *         it is empty
+ *   PSO   stores to different words leave in any order, but a release store only after all before
+ *         it
+ *   WEAK  also: a thread may see an old value of each word until a read barrier, a full barrier or
+ *         an acquire load; and a load whose value is not needed yet (vmb_ring_copy's) may be done as
+ *         late as the next barrier or release store
  *
  * A thread sleeps in model_sleep() until its doorbell rings. A state in which nothing can move is
  * an end, and the caller judges it: somebody asleep with work left is a lost wake-up.
@@ -80,6 +81,19 @@ struct model_result {
 };
 
 void model_explore(const struct model_config *config, struct model_result *result);
+
+/*
+ * Outside an exploration ring.c works on model_shared directly. model_accessed, if not NULL, is
+ * then called after each access, with the memory in its hands: a peer as fast as there can be.
+ */
+struct model_access {
+	uint32_t offset; /* bytes from model_shared */
+	uint32_t len;
+	bool read;
+};
+extern void (*model_accessed)(struct model_access access);
+extern uint32_t
+	model_data_len; /* bytes of model_shared.data that are the ring's; nothing beyond may be touched */
 
 /* For step functions. */
 void model_signal(uint32_t arg); /* rings the other thread's doorbell */

@@ -27,6 +27,8 @@ struct local {
 };
 
 struct model_shared model_shared;
+void (*model_accessed)(struct model_access access);
+uint32_t model_data_len;
 
 static struct position *positions;
 static uint32_t position_count, position_room;
@@ -155,6 +157,7 @@ static uint32_t position_at(enum model_thread_id thread, uint32_t local, uint32_
 void model_position_begin(const struct model_config *c)
 {
 	config = c;
+	model_data_len = c->data_len;
 	position_count = local_count = 1; /* 0 is nobody */
 	positions = grow(positions, position_count, &position_room, sizeof(*positions));
 	locals = grow(locals, local_count, &local_room, sizeof(*locals));
@@ -229,10 +232,22 @@ static bool dropped(const char *kind, const char *site)
 	return strlen(site) >= strlen(name) && !strcmp(site + strlen(site) - strlen(name), name);
 }
 
+static void accessed(const void *p, size_t len, bool read)
+{
+	size_t offset = (size_t)((const uint8_t *)p - (const uint8_t *)&model_shared);
+
+	if (model_accessed)
+		model_accessed((struct model_access){ (uint32_t)offset, (uint32_t)len, read });
+}
+
 uint32_t model_load(const uint32_t *p, bool acquire, const char *site)
 {
-	if (!running)
-		return *p;
+	uint32_t value = *p;
+
+	if (!running) {
+		accessed(p, sizeof(*p), true);
+		return value;
+	}
 	return (uint32_t)ask((struct model_op){ .type = MODEL_OP_LOAD,
 						.flag = acquire && !dropped("acquire", site),
 						.word = control_word(p) });
@@ -242,6 +257,7 @@ void model_store(uint32_t *p, uint32_t value, bool release, const char *site)
 {
 	if (!running) {
 		*p = value;
+		accessed(p, sizeof(*p), false);
 		return;
 	}
 	ask((struct model_op){ .type = MODEL_OP_STORE,
@@ -261,7 +277,7 @@ static uint32_t data_word(const void *shared, size_t len)
 {
 	size_t at = (size_t)((const uint8_t *)shared - (const uint8_t *)model_shared.data);
 
-	if (at % 8 || len % 8 || at + len > config->data_len)
+	if (at % 8 || len % 8 || at + len > model_data_len)
 		abort();
 	return MODEL_DATA + (uint32_t)at / 8;
 }
@@ -272,6 +288,11 @@ void model_write(void *shared, const void *src, size_t len)
 	uint64_t value;
 	size_t at;
 
+	if (!running) {
+		memcpy(shared, src, len);
+		accessed(shared, len, false);
+		return;
+	}
 	for (at = 0; at < len; at += 8) {
 		memcpy(&value, (const uint8_t *)src + at, 8);
 		ask((struct model_op){ .type = MODEL_OP_STORE, .word = word++, .value = value });
@@ -284,6 +305,11 @@ void model_read(void *dst, const void *shared, size_t len)
 	uint64_t value;
 	size_t at;
 
+	if (!running) {
+		memcpy(dst, shared, len);
+		accessed(shared, len, true);
+		return;
+	}
 	for (at = 0; at < len; at += 8) {
 		value = ask((struct model_op){ .type = delaying ? MODEL_OP_DELAY : MODEL_OP_LOAD,
 					       .word = word++ });
