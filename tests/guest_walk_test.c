@@ -106,7 +106,8 @@ static void check_books(struct walk *w)
 		assert_true(channel_of(gpadl->channel)->used);
 		assert_in_range(++count, 1, RELIDS * 2 * GPADLS);
 	}
-	for (i = 0; i < VMB_CHANNEL_COUNT_MAX; i++)
+	/* The whole table is long: now and then. */
+	for (i = 0; i < VMB_CHANNEL_COUNT_MAX && w->events[0] % 16 == 0; i++)
 		assert_true(!c->channels[i] || c->channels[i]->relid == i);
 	for (i = 0; i < RELIDS * 2; i++) {
 		wc = &w->channels[i];
