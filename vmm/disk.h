@@ -2,7 +2,8 @@
 /*
  * A disk's backend: a small table of functions that do what the SCSI target asks of the medium.
  *
- *   vmb_vmm_disk_open(&disk, &option)      what kind it is; checked, locked, nothing written
+ *   vmb_vmm_disk_open(&disk, &option)      what kind it is; checked, locked, nothing changed
+ *   disk.ops->prepare(&disk)               now it is used: finds out what it can
  *   step = disk.ops->begin(&disk, request, uring)
  *     VMB_VMM_DISK_WAIT: one operation is in uring with request as its user data;
  *     when it is complete: step = disk.ops->resume(&disk, request, uring, result)
@@ -45,6 +46,7 @@ struct vmb_vmm_disk_request {
 struct vmb_vmm_disk;
 
 struct vmb_vmm_disk_ops {
+	void (*prepare)(struct vmb_vmm_disk *disk); /* sets can_unmap */
 	enum vmb_vmm_disk_step (*begin)(struct vmb_vmm_disk *disk,
 					struct vmb_vmm_disk_request *request,
 					struct io_uring *uring);

@@ -29,19 +29,23 @@ static enum vmb_vmm_disk_step resume(struct vmb_vmm_disk *disk,
 	return begin(disk, request, uring);
 }
 
+static void prepare(struct vmb_vmm_disk *disk)
+{
+	disk->can_unmap = true;
+}
+
 static void close_disk(struct vmb_vmm_disk *disk)
 {
 	(void)disk;
 }
 
-static const struct vmb_vmm_disk_ops ops = { begin, resume, close_disk };
+static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk };
 
 int vmb_vmm_disk_open_null(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
 {
 	const char *size = option->path + strlen(VMB_VMM_DISK_NULL_PREFIX);
 
 	disk->ops = &ops;
-	disk->can_unmap = true;
 	if (vmb_vmm_options_size(size, &disk->len))
 		return 0;
 	vmb_vmm_report("%s %s: '%s' is no size; give for example null:1G",

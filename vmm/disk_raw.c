@@ -14,6 +14,8 @@
 #include "vmm/disk.h"
 #include "vmm/report.h"
 
+#define HOLE_LEN 4096
+
 /* The source of zeroes where a file system cannot make them. */
 static const uint8_t zeroes[64 << 10];
 
@@ -220,12 +222,20 @@ static enum vmb_vmm_disk_step resume(struct vmb_vmm_disk *disk,
 	return next(disk, request, uring);
 }
 
+/* A hole behind the end changes no byte and tells whether there can be any. */
+static void prepare(struct vmb_vmm_disk *disk)
+{
+	disk->can_unmap = !disk->read_only &&
+			  fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				    (off_t)disk->len, HOLE_LEN) == 0;
+}
+
 static void close_disk(struct vmb_vmm_disk *disk)
 {
 	close(disk->fd);
 }
 
-static const struct vmb_vmm_disk_ops ops = { begin, resume, close_disk };
+static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk };
 
 static int refuse(const struct vmb_vmm_disk_option *option, const char *why)
 {
@@ -261,13 +271,6 @@ static int measure(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *
 	return ioctl(disk->fd, BLKGETSIZE64, &disk->len) ? refuse(option, strerror(errno)) : 0;
 }
 
-/* A hole behind the end changes nothing and tells whether there can be any. */
-static bool can_punch(const struct vmb_vmm_disk *disk)
-{
-	return !disk->read_only && fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					     (off_t)disk->len, 4096) == 0;
-}
-
 int vmb_vmm_disk_open_raw(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
 {
 	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -282,9 +285,5 @@ int vmb_vmm_disk_open_raw(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_o
 	}
 	disk->ops = &ops;
 	error = measure(disk, option);
-	if (!error)
-		error = lock_file(disk, option);
-	if (!error)
-		disk->can_unmap = can_punch(disk);
-	return error;
+	return error ? error : lock_file(disk, option);
 }

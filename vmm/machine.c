@@ -150,10 +150,15 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine, int stop_fd)
 	}
 }
 
-void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine)
+void vmb_vmm_machine_stop(struct vmb_vmm_machine *machine)
 {
 	for (uint32_t i = 0; i < machine->vp_count; i++)
 		vmb_vmm_vcpu_join(&machine->vcpus[i]);
+	vmb_vmm_vmbus_stop(machine->vmbus);
+}
+
+void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine)
+{
 	if (machine->vmbus)
 		vmb_vmm_vmbus_destroy(machine->vmbus);
 	for (uint32_t i = 0; i < machine->vp_count; i++)

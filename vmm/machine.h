@@ -42,7 +42,8 @@ struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 int vmb_vmm_machine_start(struct vmb_vmm_machine *machine);
 /* The main thread's work until the outcome is known. A readable stop_fd ends the machine. */
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine, int stop_fd);
-/* Waits for processors and devices. */
+/* Waits for processors and devices; counters stand until destroy. */
+void vmb_vmm_machine_stop(struct vmb_vmm_machine *machine);
 void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine);
 
 /* Any thread. */

@@ -11,6 +11,7 @@
 #include "vmm/report.h"
 #include "vmm/run.h"
 #include "vmm/storage.h"
+#include "vmm/vmbus.h"
 
 /* What stays the same over resets. */
 struct session {
@@ -53,6 +54,38 @@ static int set_up_signals(struct session *s)
 	return -errno;
 }
 
+static uint16_t version_part(uint32_t version, bool major)
+{
+	return major ? version >> 16 : version & 0xFFFF;
+}
+
+/* What a summary or a test can rest on: what both ends agreed on, and how much went over the bus. */
+static void report_stats(const struct session *s, const struct vmb_vmm_vmbus *bus)
+{
+	const struct vmb_host_server_counters *messages = &bus->server.counters;
+	const struct vmb_vmm_storage *storage = &s->storage;
+
+	vmb_vmm_report("stats: negotiated VMBus %u.%u, storage %u.%u",
+		       version_part(bus->version, true), version_part(bus->version, false),
+		       storage->version >> 8, storage->version & 0xFF);
+	vmb_vmm_report("stats: messages: %llu in, %llu out, %llu unknown, %llu malformed, "
+		       "%llu misplaced",
+		       (unsigned long long)messages->messages_in,
+		       (unsigned long long)messages->messages_out,
+		       (unsigned long long)messages->unknown,
+		       (unsigned long long)messages->malformed,
+		       (unsigned long long)messages->misplaced);
+	vmb_vmm_report("stats: storage: %llu requests, %llu refused, %llu broken; %llu bytes read, "
+		       "%llu written; %llu doorbells, %llu signals",
+		       (unsigned long long)storage->host.counters.requests,
+		       (unsigned long long)storage->host.counters.refused,
+		       (unsigned long long)storage->host.counters.broken,
+		       (unsigned long long)storage->read_len,
+		       (unsigned long long)storage->written_len,
+		       (unsigned long long)storage->doorbells,
+		       (unsigned long long)storage->channel.signals);
+}
+
 static enum vmb_vmm_outcome run_once(struct session *s)
 {
 	struct vmb_vmm_machine *machine =
@@ -66,8 +99,11 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 	vmb_vmm_machine_start(machine);
 	vmb_vmm_machine_watch(machine, s->stop);
 	outcome = vmb_vmm_power_outcome(machine);
-	vmb_vmm_machine_destroy(machine);
+	vmb_vmm_machine_stop(machine);
 	vmb_vmm_console_flush(&s->console);
+	if (s->options.stats)
+		report_stats(s, machine->vmbus);
+	vmb_vmm_machine_destroy(machine);
 	return outcome;
 }
 
@@ -93,6 +129,7 @@ static int run_here(struct session *s)
 		return VMB_VMM_EXIT_FAILURE;
 	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake))
 		return VMB_VMM_EXIT_USAGE;
+	vmb_vmm_storage_prepare(&s->storage);
 	do
 		outcome = run_once(s);
 	while (outcome == VMB_VMM_RESET && !s->options.no_reboot);

@@ -433,7 +433,6 @@ static void fill_unit(struct vmb_host_scsi_lun *unit, struct vmb_vmm_disk *disk,
 {
 	unit->kind = dvd ? VMB_HOST_SCSI_DVD : VMB_HOST_SCSI_DISK;
 	unit->read_only = disk->read_only;
-	unit->can_unmap = unit->zero_after_unmap = disk->can_unmap;
 	unit->write_cache = !disk->read_only;
 	unit->block_len = disk->block_len;
 	unit->physical_block_len = disk->block_len;
@@ -468,6 +467,17 @@ int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options
 		vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
 	}
 	return 0;
+}
+
+void vmb_vmm_storage_prepare(struct vmb_vmm_storage *s)
+{
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++) {
+		if (!s->disks[lun].ops)
+			continue;
+		s->disks[lun].ops->prepare(&s->disks[lun]);
+		s->units[lun].can_unmap = s->disks[lun].can_unmap;
+		s->units[lun].zero_after_unmap = s->disks[lun].can_unmap;
+	}
 }
 
 int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus)

@@ -3,6 +3,7 @@
  * The SCSI controller on the bus: between the host core's storage protocol and the backends.
  *
  *   vmb_vmm_storage_open(&storage, &options)   the disks; reported when one is no good
+ *   vmb_vmm_storage_prepare(&storage)          they will be used
  *   for every start of the machine: vmb_vmm_storage_attach(&storage, bus), after the bus was created
  *   vmb_vmm_storage_close(&storage)
  *
@@ -54,6 +55,7 @@ struct vmb_vmm_storage {
 };
 
 int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o);
+void vmb_vmm_storage_prepare(struct vmb_vmm_storage *s);
 int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus);
 void vmb_vmm_storage_close(struct vmb_vmm_storage *s);
 

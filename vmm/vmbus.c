@@ -278,7 +278,7 @@ struct vmb_vmm_vmbus *vmb_vmm_vmbus_create(struct vmb_vmm_machine *machine)
 	return bus;
 }
 
-void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus)
+void vmb_vmm_vmbus_stop(struct vmb_vmm_vmbus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
 	vmb_host_server_reset(&bus->server);
@@ -287,6 +287,10 @@ void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus)
 		pthread_cond_wait(&bus->changed, &bus->lock);
 	take_events(bus);
 	pthread_mutex_unlock(&bus->lock);
+}
+
+void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus)
+{
 	pthread_cond_destroy(&bus->changed);
 	pthread_mutex_destroy(&bus->lock);
 	free(bus);

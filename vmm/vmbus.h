@@ -5,7 +5,8 @@
  *   vmb_vmm_vmbus_create(machine)
  *   vmb_vmm_vmbus_attach(bus, channel) for each device, before the guest starts
  *   _post, _deliver, _retry as the guest and the main thread go along
- *   vmb_vmm_vmbus_destroy(bus): closes what is open, waits for the devices
+ *   vmb_vmm_vmbus_stop(bus): closes what is open, waits for the devices
+ *   vmb_vmm_vmbus_destroy(bus)
  *
  * One lock serialises the engine. A device never holds anything of its own while it calls in here, and its callbacks
  * are called with the lock held: they must not wait.
@@ -66,6 +67,8 @@ struct vmb_vmm_vmbus {
 };
 
 struct vmb_vmm_vmbus *vmb_vmm_vmbus_create(struct vmb_vmm_machine *machine);
+/* When no processor runs any more. Counters stand until destroy. */
+void vmb_vmm_vmbus_stop(struct vmb_vmm_vmbus *bus);
 void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus);
 int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *bus, struct vmb_vmm_channel *channel);
 

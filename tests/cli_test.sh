@@ -1,0 +1,194 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Every kind of bad input to `openvmbus`: exactly one line on standard error that says what and what to
+# do, exit code 2, nothing on standard output, nothing written, nothing started. Prints TAP.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$PWD/build/openvmbus
+[ -x "$program" ] || { echo "skip cli # build/openvmbus is missing"; exit 0; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+chmod 755 .
+user=()
+number=0 failures=0
+
+result() {
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number - $2"
+	else
+		echo "not ok $number - $2"
+		failures=$((failures + 1))
+	fi
+}
+
+# What the folder holds: names, sizes, times and bytes.
+snapshot() {
+	find . -printf '%p %s %T@ %m\n' | sort
+	find . -type f -readable -exec sha256sum {} + | sort
+}
+
+# expect NAME LINE ARGUMENT...: the program's whole answer.
+expect() {
+	local name=$1 line=$2 rc=0 before after
+	shift 2
+	before=$(snapshot)
+	timeout 20 "${user[@]}" "$program" "$@" >"$out" 2>"$err" </dev/null || rc=$?
+	after=$(snapshot)
+	if [ $rc = 2 ] && [ ! -s "$out" ] && [ "$(cat "$err")" = "openvmbus: $line" ] &&
+		[ "$before" = "$after" ]; then
+		result 0 "$name"
+	else
+		result 1 "$name"
+		echo "# exit code $rc; said: $(cat "$err")"
+		echo "# expected: openvmbus: $line"
+		[ "$before" = "$after" ] || echo "# something was written"
+	fi
+}
+
+# A file that passes for a Linux kernel as far as its header goes: boot_flag, jump, "HdrS", version
+# 2.15, loaded high, 64-bit entry, preferred address 16 MiB, room of 32 MiB.
+kernel() {
+	truncate -s 64K "$1"
+	poke "$1" 497 '\x01' # setup_sects
+	poke "$1" 510 '\x55\xaa\xeb\x66HdrS\x0f\x02'
+	poke "$1" 529 '\x01' # loadflags
+	poke "$1" 556 '\xff\xff\xff\x7f' # initrd_addr_max
+	poke "$1" 566 '\x01\x00\xff\x07\x00\x00' # xloadflags, cmdline_size
+	poke "$1" 600 '\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02' # pref_address, init_size
+}
+
+# poke FILE OFFSET BYTES
+poke() {
+	# shellcheck disable=SC2059
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+out=$(mktemp) err=$(mktemp)
+trap 'rm -rf "$work" "$out" "$err"' EXIT
+kernel k
+head -c 4096 /dev/urandom >noise
+: >empty
+truncate -s 1M disk
+truncate -s 1000 odd
+truncate -s 3584 oddcd
+mkdir folder
+truncate -s 64K elf
+poke elf 0 '\x7fELF\x02\x01\x01'
+cp k huge
+poke huge 600 '\x00\x00\x00\x03'
+cp k old
+poke old 518 '\x00\x02' # protocol 2.0: no 64-bit entry
+truncate -s 520 short
+dd if=k of=short bs=520 count=1 conv=notrunc status=none
+
+expect 'no command' 'a command is missing; see openvmbus --help'
+expect 'unknown command' 'walk: no such command; see openvmbus --help' walk
+expect 'no kernel' '--kernel FILE is missing; see openvmbus --help' run
+expect 'unknown option' '--kernle: no such option; see openvmbus --help' run --kernle k
+expect 'value missing' '--kernel: its value is missing; see openvmbus --help' run --kernel
+expect 'stray argument' 'stray: no such option; see openvmbus --help' run --kernel k stray
+
+expect 'kernel missing' \
+	'--kernel none: No such file or directory; give a file that can be read' run --kernel none
+expect 'kernel a folder' \
+	'--kernel folder: not a regular file; give a file that can be read' run --kernel folder
+expect 'kernel empty' '--kernel empty: the file is empty' run --kernel empty
+expect 'kernel no kernel' \
+	'--kernel noise: not a kernel that can be started; give a Linux bzImage (vmlinuz) or an ELF file with a PVH note' \
+	run --kernel noise
+expect 'kernel cut short' \
+	'--kernel short: not a kernel that can be started; give a Linux bzImage (vmlinuz) or an ELF file with a PVH note' \
+	run --kernel short
+expect 'kernel too old' \
+	'--kernel old: a Linux kernel, but not a 64-bit one; give an amd64 kernel from Linux 3.8 on' \
+	run --kernel old
+expect 'program instead of a kernel' \
+	"--kernel $program: an ELF file, but without a PVH note, so nothing says how to start it" \
+	run --kernel "$program"
+expect 'ELF of another kind' '--kernel elf: an ELF file, but not for 64-bit x86' run --kernel elf
+expect 'kernel larger than memory' \
+	'--kernel huge: needs memory up to 81 MiB; give more --memory' \
+	run --kernel huge --memory 64M
+
+expect 'initrd missing' \
+	'--initrd none: No such file or directory; give a file that can be read' \
+	run --kernel k --initrd none
+expect 'initrd empty' '--initrd empty: the file is empty' run --kernel k --initrd empty
+truncate -s 100M big
+expect 'initrd larger than memory' \
+	'--initrd big: 101 MiB do not fit beside the kernel; give more --memory' \
+	run --kernel k --initrd big --memory 128M
+expect 'command line too long' '--append: 2100 characters; this kernel takes at most 2047' \
+	run --kernel k --append "$(head -c 2100 /dev/zero | tr '\0' x)"
+
+expect 'memory no size' \
+	'--memory lots: not a size; give a number with K, M or G, for example 1G' \
+	run --kernel k --memory lots
+expect 'memory negative' \
+	'--memory -1G: not a size; give a number with K, M or G, for example 1G' \
+	run --kernel k --memory -1G
+expect 'memory beyond numbers' \
+	'--memory 99999999999999999999G: not a size; give a number with K, M or G, for example 1G' \
+	run --kernel k --memory 99999999999999999999G
+expect 'memory too small' '--memory 1M: give 64M to 1T, in pages of 4K' run --kernel k --memory 1M
+expect 'memory in odd bytes' '--memory 1073741825: give 64M to 1T, in pages of 4K' \
+	run --kernel k --memory 1073741825
+expect 'no processors' '--cpus 0: give a number from 1 to 64' run --kernel k --cpus 0
+expect 'too many processors' '--cpus 65: give a number from 1 to 64' run --kernel k --cpus 65
+expect 'processors no number' '--cpus two: give a number from 1 to 64' run --kernel k --cpus two
+expect 'unknown accelerator' '--accel xen: give auto, kvm or nest' run --kernel k --accel xen
+
+expect 'disk missing' \
+	'--disk none: No such file or directory; give a file that can be read and written, or add ,readonly' \
+	run --kernel k --disk none
+expect 'disk a folder' \
+	'--disk folder: neither a file nor a block device; give one of these' \
+	run --kernel k --disk folder,readonly
+expect 'disk empty' '--disk empty: it is empty; give it a size with truncate -s' \
+	run --kernel k --disk empty
+expect 'disk of odd size' \
+	'--disk odd: 1000 bytes are not whole blocks of 512; grow it with truncate -s %512' \
+	run --kernel k --disk odd
+expect 'DVD of odd size' \
+	'--cdrom oddcd: 3584 bytes are not whole blocks of 2048; grow it with truncate -s %2048' \
+	run --kernel k --cdrom oddcd
+expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
+expect 'disk with unknown property' \
+	"--disk disk: no property 'fast'; there are readonly and lun=0 to lun=63" \
+	run --kernel k --disk disk,fast
+expect 'disk with impossible LUN' \
+	"--disk disk: no property 'lun=64'; there are readonly and lun=0 to lun=63" \
+	run --kernel k --disk disk,lun=64
+expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give another lun=N' \
+	run --kernel k --disk disk,lun=3 --disk odd,lun=3
+expect 'one file twice' \
+	'--disk disk: in use by another machine, or given twice; stop that one, or give a copy' \
+	run --kernel k --disk disk --disk disk
+expect 'null disk without size' "--disk null:big: 'big' is no size; give for example null:1G" \
+	run --kernel k --disk null:big
+OPENVMBUS_NEST=$work expect 'nest missing' \
+	"the nest is missing: no vmlinux and initrd in $work; run lab/nest-image, or use a machine with /dev/kvm" \
+	run --kernel k --disk disk --accel nest
+
+# Root may read and write everything, so these are asked as somebody else.
+cp k secret && chmod 0 secret && cp disk fixed && chmod 444 fixed
+[ "$(id -u)" = 0 ] && user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+if "${user[@]}" "$program" --version >/dev/null 2>&1; then
+	expect 'unreadable kernel' \
+		'--kernel secret: Permission denied; give a file that can be read' run --kernel secret
+	expect 'disk not writable' \
+		'--disk fixed: Permission denied; give a file that can be read and written, or add ,readonly' \
+		run --kernel k --disk fixed
+else
+	echo "skip unreadable files # nobody but root can run $program"
+fi
+
+"$program" --version >"$out" 2>"$err" && grep -qE '^openvmbus [0-9]+\.[0-9]+\.[0-9]+$' "$out"
+result $? 'version'
+"$program" --help >"$out" 2>"$err" && grep -q '^exit codes: 0 ' "$out" && [ ! -s "$err" ]
+result $? 'help names the exit codes'
+echo "1..$number"
+exit $((failures > 0))
