@@ -21,31 +21,38 @@
 #include <scsi/scsi_eh.h>
 #include "ports/linux/storage.h"
 
-#define RESET_WAIT (10 * HZ)
-#define DRAIN_WAIT (5 * HZ)
-#define SLOT_TAKEN 3u /* see struct vmb_guest_storage_slot */
+#define RESET_WAIT	(10 * HZ)
+#define DRAIN_WAIT	(5 * HZ)
+#define SLOT_TAKEN	3u /* see struct vmb_guest_storage_slot */
 
 /* ---- what a status means ---- */
 
-/* By enum vmb_srb_status; what is not named is an error that is worth a retry. */
+/* By enum vmb_srb_status, plus one; 0, what is not named, is an error that is worth a retry. */
+#define HOST_BYTE(byte) ((byte) + 1)
 static const u8 host_bytes[VMB_SRB_STATUS_MASK + 1] = {
-	[0 ... VMB_SRB_STATUS_MASK] = DID_ERROR,
-	[VMB_SRB_SUCCESS] = DID_OK,
-	[VMB_SRB_DATA_OVERRUN] = DID_OK, /* less data than asked for: the residual says so */
-	[VMB_SRB_ABORTED] = DID_RESET,
-	[VMB_SRB_BUS_RESET] = DID_RESET,
-	[VMB_SRB_REQUEST_FLUSHED] = DID_RESET,
-	[VMB_SRB_BUSY] = DID_BUS_BUSY,
-	[VMB_SRB_INVALID_PATH_ID] = DID_NO_CONNECT,
-	[VMB_SRB_NO_DEVICE] = DID_NO_CONNECT,
-	[VMB_SRB_SELECTION_TIMEOUT] = DID_NO_CONNECT,
-	[VMB_SRB_NO_HBA] = DID_NO_CONNECT,
-	[VMB_SRB_INVALID_LUN] = DID_NO_CONNECT,
-	[VMB_SRB_INVALID_TARGET_ID] = DID_NO_CONNECT,
-	[VMB_SRB_TIMEOUT] = DID_SOFT_ERROR,
-	[VMB_SRB_COMMAND_TIMEOUT] = DID_SOFT_ERROR,
-	[VMB_SRB_PARITY_ERROR] = DID_PARITY,
+	[VMB_SRB_SUCCESS] = HOST_BYTE(DID_OK),
+	[VMB_SRB_DATA_OVERRUN] = HOST_BYTE(DID_OK), /* less data than asked for: see the residual */
+	[VMB_SRB_ABORTED] = HOST_BYTE(DID_RESET),
+	[VMB_SRB_BUS_RESET] = HOST_BYTE(DID_RESET),
+	[VMB_SRB_REQUEST_FLUSHED] = HOST_BYTE(DID_RESET),
+	[VMB_SRB_BUSY] = HOST_BYTE(DID_BUS_BUSY),
+	[VMB_SRB_INVALID_PATH_ID] = HOST_BYTE(DID_NO_CONNECT),
+	[VMB_SRB_NO_DEVICE] = HOST_BYTE(DID_NO_CONNECT),
+	[VMB_SRB_SELECTION_TIMEOUT] = HOST_BYTE(DID_NO_CONNECT),
+	[VMB_SRB_NO_HBA] = HOST_BYTE(DID_NO_CONNECT),
+	[VMB_SRB_INVALID_LUN] = HOST_BYTE(DID_NO_CONNECT),
+	[VMB_SRB_INVALID_TARGET_ID] = HOST_BYTE(DID_NO_CONNECT),
+	[VMB_SRB_TIMEOUT] = HOST_BYTE(DID_SOFT_ERROR),
+	[VMB_SRB_COMMAND_TIMEOUT] = HOST_BYTE(DID_SOFT_ERROR),
+	[VMB_SRB_PARITY_ERROR] = HOST_BYTE(DID_PARITY),
 };
+
+static u8 host_byte_of(u8 srb_status)
+{
+	u8 byte = host_bytes[srb_status & VMB_SRB_STATUS_MASK];
+
+	return byte ? byte - 1 : DID_ERROR;
+}
 
 static bool is_unknown_request(u8 srb_status)
 {
@@ -64,7 +71,7 @@ static bool scsi_status_counts(const struct vmb_guest_storage_event *event)
 
 static void set_result(struct scsi_cmnd *cmd, const struct vmb_guest_storage_event *event)
 {
-	u8 host = host_bytes[event->srb_status & VMB_SRB_STATUS_MASK];
+	u8 host = host_byte_of(event->srb_status);
 
 	if (event->sense_len)
 		memcpy(cmd->sense_buffer, event->sense, event->sense_len);
