@@ -8,6 +8,7 @@
 
 #define DEVICE_COUNT 12u
 #define FIRST_PFN    0x100u
+#define RAM_PAGES    0x1000u
 
 enum duty { NOTHING, OPENING, CLOSING }; /* what the port owes the server */
 
@@ -52,7 +53,7 @@ static void check_ring(const struct vmb_host_channel *channel)
 
 	FUZZ_CHECK(channel->ring && vmb_host_gpadl_range(channel->ring, 0, &range));
 	for (i = 0; i < range.pfn_count; i++)
-		FUZZ_CHECK(range.pfns[i] >= FIRST_PFN && range.pfns[i] < FIRST_PFN + 0x1000);
+		FUZZ_CHECK(range.pfns[i] >= FIRST_PFN && range.pfns[i] < FIRST_PFN + RAM_PAGES);
 }
 
 static void take_events(struct bed *b, bool memory)
@@ -116,6 +117,19 @@ static void op_contact(struct bed *b, struct fuzz *f)
 	post(b, contact.version >= VMB_VERSION_5_0 ? 4 : 1, &contact, 40);
 }
 
+/* Mostly a page of RAM; now and then the one before, the one behind, or anything. */
+static uint64_t any_pfn(struct fuzz *f)
+{
+	uint8_t choice = fuzz_u8(f);
+
+	switch (choice) {
+	case 255: return FIRST_PFN - 1;
+	case 254: return FIRST_PFN + RAM_PAGES;
+	case 253: return fuzz_u64(f);
+	default: return FIRST_PFN + choice;
+	}
+}
+
 /* A GPADL header with one range of up to 26 pages, all or some of them. */
 static void op_gpadl(struct bed *b, struct fuzz *f)
 {
@@ -131,7 +145,7 @@ static void op_gpadl(struct bed *b, struct fuzz *f)
 	m.header.ranges_len = (uint16_t)(8 + 8 * pages);
 	m.range.byte_count = pages * VMB_PAGE_LEN;
 	for (i = 0; i < 26; i++)
-		m.pfns[i] = FIRST_PFN + fuzz_u8(f);
+		m.pfns[i] = any_pfn(f);
 	post(b, 1, &m, 28 + 8 * (pages < 26 ? pages : 26));
 }
 
@@ -145,7 +159,7 @@ static void op_body(struct bed *b, struct fuzz *f)
 
 	m.body.gpadl_id = fuzz_u8(f) % 8;
 	for (i = 0; i < count; i++)
-		m.pfns[i] = FIRST_PFN + fuzz_u8(f);
+		m.pfns[i] = any_pfn(f);
 	post(b, 1, &m, 16 + 8 * count);
 }
 
@@ -264,7 +278,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct fuzz f = { bytes, len };
 
 	memset(&b, 0, sizeof(b));
-	b.ram = (struct vmb_host_ram){ FIRST_PFN, 0x1000 };
+	b.ram = (struct vmb_host_ram){ FIRST_PFN, RAM_PAGES };
 	config.ram = &b.ram;
 	FUZZ_CHECK(!vmb_host_server_init(&b.s, &config));
 	while (f.len)

@@ -81,7 +81,7 @@ static void op_packet(struct bed *b, struct fuzz *f)
 	free(payload);
 }
 
-/* A well-formed command over enough memory. */
+/* A well-formed command, mostly over as much memory as it says. */
 static void op_command(struct bed *b, struct fuzz *f)
 {
 	struct vmb_stor_packet payload = { .operation = VMB_STOR_EXECUTE_SRB,
@@ -90,7 +90,7 @@ static void op_command(struct bed *b, struct fuzz *f)
 						  .transaction_id = 9,
 						  .payload = &payload,
 						  .payload_len = sizeof(payload) };
-	uint32_t len = fuzz_u16(f);
+	uint32_t len = fuzz_u16(f), memory_len = fuzz_u8(f) < 224 ? len : fuzz_u16(f);
 
 	payload.u.srb.length = VMB_STOR_SRB_LEN;
 	payload.u.srb.lun = fuzz_u8(f) % 5;
@@ -99,11 +99,11 @@ static void op_command(struct bed *b, struct fuzz *f)
 	payload.u.srb.data_in = fuzz_u8(f) % 3;
 	payload.u.srb.data_transfer_len = len;
 	fuzz_take(f, payload.u.srb.u.cdb, VMB_STOR_CDB_LEN_MAX);
-	packet.type = len ? VMB_PKT_GPA_DIRECT : VMB_PKT_INBAND;
-	packet.range_count = !!len;
-	packet.range.byte_count = len;
-	packet.pfn_count = (len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
-	run_packet(b, f, &packet, len);
+	packet.type = memory_len ? VMB_PKT_GPA_DIRECT : VMB_PKT_INBAND;
+	packet.range_count = !!memory_len;
+	packet.range.byte_count = memory_len;
+	packet.pfn_count = (memory_len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
+	run_packet(b, f, &packet, memory_len);
 }
 
 static void op_handshake(struct bed *b, struct fuzz *f)
