@@ -52,6 +52,8 @@ data_disk() {
 		for block in /sys/block/sd*; do
 			[ -e "$block" ] || continue
 			name=${block##*/}
+			# Not before it can be read: a disk whose node is not there yet has no label either.
+			dd if="/dev/$name" of=/dev/null bs=4k count=1 2>/dev/null || continue
 			[ -z "$(blkid "/dev/$name" 2>/dev/null)" ] && echo "$name" && return
 		done
 		sleep 0.1
