@@ -112,41 +112,90 @@ static void test_errors_carry_sense_data(void **state)
 	loop_free(b);
 }
 
-/* Load: as many requests under way as there are slots, all ended exactly once, on small rings. */
+/*
+ * Load: as many requests under way as there are slots, all ended exactly once, on small rings. Each
+ * slot has blocks of its own, writes there and reads back what it wrote.
+ */
+#define LOAD_PAGES	 8u
+#define LOAD_SLOT_BLOCKS (LOOP_BLOCK_COUNT / VMB_USER_SLOT_COUNT)
+
 struct load {
 	struct loop *b;
 	struct vmb_user_device *d;
 	struct vmb_user_request requests[VMB_USER_SLOT_COUNT];
 	bool busy[VMB_USER_SLOT_COUNT];
-	uint64_t pfns[VMB_USER_SLOT_COUNT][8];
+	uint32_t written
+		[VMB_USER_SLOT_COUNT]; /* number of the write that is to be read back, 0 = none */
+	uint64_t pfns[VMB_USER_SLOT_COUNT][LOAD_PAGES];
 	uint32_t submitted, ended, total, bad;
 };
+
+/* What write number `number` puts into word `word` of its data; every page differs. */
+static uint64_t load_word(uint32_t number, uint32_t word)
+{
+	return (uint64_t)number << 32 | (word * 2654435761u);
+}
+
+static uint64_t *load_page(struct load *load, uint32_t i, uint32_t page)
+{
+	return (uint64_t *)vmb_user_memory_page(&load->b->l.memory, load->pfns[i][page]);
+}
+
+static void load_fill_pages(struct load *load, uint32_t i, uint32_t len, uint32_t number)
+{
+	uint32_t word;
+
+	for (word = 0; word < len / 8; word++)
+		load_page(load, i, word / 512)[word % 512] = number ? load_word(number, word) : 0;
+}
+
+static bool load_pages_hold(struct load *load, uint32_t i, uint32_t len, uint32_t number)
+{
+	uint32_t word;
+
+	for (word = 0; word < len / 8; word++)
+		if (load_page(load, i, word / 512)[word % 512] != load_word(number, word))
+			return false;
+	return true;
+}
 
 static void load_ended(struct vmb_user_request *request,
 		       const struct vmb_guest_storage_event *event)
 {
 	struct load *load = request->arg;
-	uint32_t i = (uint32_t)(request - load->requests);
+	uint32_t i = (uint32_t)(request - load->requests), len = request->storage.data_len;
 
 	load->bad += !load->busy[i] || event->srb_status != VMB_SRB_SUCCESS ||
-		     event->data_len != request->storage.data_len;
+		     event->data_len != len;
+	if (request->storage.direction == VMB_STOR_READ) {
+		load->bad += !load_pages_hold(load, i, len, load->written[i]);
+		load->written[i] = 0;
+	}
 	load->busy[i] = false;
 	__atomic_fetch_add(&load->ended, 1, __ATOMIC_RELEASE);
 }
 
+/* A write of a new number, or the read of what the last one wrote. */
 static void load_fill(struct load *load, struct vmb_user_request *request, uint32_t i)
 {
-	uint32_t pages = 1 + loop_random(load->b, 8);
-	bool write = loop_random(load->b, 2);
+	uint32_t pages = 1 + loop_random(load->b, LOAD_PAGES);
+	uint32_t block =
+		i * LOAD_SLOT_BLOCKS + loop_random(load->b, LOAD_SLOT_BLOCKS - LOAD_PAGES * 8);
 
 	request->pfns = load->pfns[i];
 	request->ended = load_ended;
 	request->arg = load;
 	request->storage.cdb_len = 10;
-	request->storage.data_len = pages * VMB_PAGE_LEN;
-	request->storage.direction = write ? VMB_STOR_WRITE : VMB_STOR_READ;
-	loop_cdb(request->storage.cdb, write ? LOOP_WRITE : LOOP_READ,
-		 loop_random(load->b, LOOP_BLOCK_COUNT - 64), pages * 8);
+	if (load->written[i]) {
+		request->storage.direction = VMB_STOR_READ;
+		request->storage.cdb[0] = LOOP_READ;
+		load_fill_pages(load, i, request->storage.data_len, 0);
+	} else {
+		request->storage.direction = VMB_STOR_WRITE;
+		request->storage.data_len = pages * VMB_PAGE_LEN;
+		loop_cdb(request->storage.cdb, LOOP_WRITE, block, pages * 8);
+		load_fill_pages(load, i, request->storage.data_len, load->submitted + 1);
+	}
 }
 
 static void load_submit(struct vmb_user_device *d, void *arg)
@@ -165,6 +214,8 @@ static void load_submit(struct vmb_user_device *d, void *arg)
 		if (err)
 			break;
 		load->submitted++;
+		if (load->requests[i].storage.direction == VMB_STOR_WRITE)
+			load->written[i] = load->submitted;
 	}
 	load->bad += err && err != VMB_EAGAIN;
 	vmb_user_guest_publish(d);
@@ -186,7 +237,7 @@ static void run_load(struct loop *b, uint32_t total)
 	load->total = total;
 	load->d = loop_open(b);
 	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
-		assert_true(vmb_user_memory_alloc(&b->l.memory, load->pfns[i], 8));
+		assert_true(vmb_user_memory_alloc(&b->l.memory, load->pfns[i], LOAD_PAGES));
 	pthread_mutex_lock(&load->d->rx_lock);
 	load->d->looked_arg = load;
 	load->d->looked = load_submit;
@@ -198,7 +249,7 @@ static void run_load(struct loop *b, uint32_t total)
 	load->d->looked = NULL;
 	assert_int_equal(load->d->free_count, VMB_USER_SLOT_COUNT);
 	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
-		vmb_user_memory_free(&b->l.memory, load->pfns[i], 8);
+		vmb_user_memory_free(&b->l.memory, load->pfns[i], LOAD_PAGES);
 	assert_int_equal(b->l.memory.used_count, held + load->d->page_count);
 	assert_true(load->d->refused_packets == 0);
 	free(load);
@@ -216,7 +267,7 @@ static void test_full_rings_leak_nothing(void **state)
 	for (threads = 0; threads < 2; threads++) {
 		config.threads = threads;
 		b = loop_new(config);
-		run_load(b, 150000);
+		run_load(b, 100000);
 		d = b->l.guest.devices;
 		assert_true(d->tx.counters.full > 1000);
 		assert_true(vmb_user_host_first(&b->l.host)->rx.counters.signals > 100);
