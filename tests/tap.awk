@@ -13,7 +13,7 @@ function result(verdict, text) {
 /^(not )?ok / || /^skip / {
 	verdict = $1 == "not" ? "not ok" : $1
 	text = $0
-	sub(/^(not ok|ok|skip) *[0-9]* *(- )?/, "", text)
+	sub(/^(not ok|ok|skip) +([0-9]+ +)?(- )?/, "", text)
 	if (match(text, / *# SKIP */)) {
 		verdict = "skip"
 		reason = substr(text, RSTART + RLENGTH)
