@@ -50,7 +50,8 @@ static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot
 	error = vmb_vmm_boot_load(boot, &machine->memory, &state);
 	if (error)
 		return error;
-	if (!vmb_vmm_acpi_write(&machine->memory, machine->vp_count)) {
+	if (!vmb_vmm_acpi_write(&machine->memory, machine->vp_count) ||
+	    !vmb_vmm_power_write_vector(&machine->memory)) {
 		vmb_vmm_report("the ACPI tables do not fit");
 		return -EOVERFLOW;
 	}

@@ -9,6 +9,7 @@
 #include "base/platform.h"
 
 struct vmb_vmm_machine;
+struct vmb_vmm_memory;
 
 /* Ports of the power device, as the ACPI tables announce them. */
 #define VMB_VMM_POWER_PORT	    0x600u
@@ -22,6 +23,9 @@ struct vmb_vmm_machine;
 /* The old keyboard controller's command port: 0xFE pulses the processor's reset line. */
 #define VMB_VMM_POWER_KEYBOARD_PORT 0x64u
 
+/* Where a processor starts after reset in real mode, FFFF:0000. */
+#define VMB_VMM_POWER_VECTOR_GPA    0xFFFF0u
+
 enum vmb_vmm_outcome {
 	VMB_VMM_RUNNING,
 	VMB_VMM_OFF,
@@ -34,6 +38,9 @@ enum vmb_vmm_outcome {
 
 void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome outcome);
 enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine);
+
+/* Code for guests that reset by jumping to where firmware would begin, as Linux does without EFI. */
+bool vmb_vmm_power_write_vector(const struct vmb_vmm_memory *m);
 
 uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
