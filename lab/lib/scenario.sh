@@ -45,16 +45,16 @@ complaints() {
 	echo "complaints=$(wc -l </run/complaints)"
 }
 
-# data_disk: the disk that has no file system, like sdb; waits for it up to 20 s.
+# data_disk: the name of the second disk, like sdb; waits for it up to 20 s. Known by its size, which
+# is there with the disk, and never by what can be read from it: scenarios write to this disk.
 data_disk() {
 	tries=200
 	while [ $tries -gt 0 ]; do
 		for block in /sys/block/sd*; do
-			[ -e "$block" ] || continue
-			name=${block##*/}
-			# Not before it can be read: a disk whose node is not there yet has no label either.
-			dd if="/dev/$name" of=/dev/null bs=4k count=1 2>/dev/null || continue
-			[ -z "$(blkid "/dev/$name" 2>/dev/null)" ] && echo "$name" && return
+			[ "$(cat "$block/size" 2>/dev/null)" != "$(option openvmbus.sectors)" ] || {
+				echo "${block##*/}"
+				return
+			}
 		done
 		sleep 0.1
 		tries=$((tries - 1))
