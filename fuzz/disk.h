@@ -33,6 +33,40 @@ static inline void fuzz_disks_init(struct fuzz_disks *d, struct vmb_host_scsi_bu
 	}
 }
 
+/* A command that the unit knows, at a place that is likely to exist. Answers its length. */
+static inline uint8_t fuzz_known_cdb(struct fuzz *f, enum vmb_host_scsi_kind kind,
+				     uint8_t cdb[VMB_STOR_CDB_LEN_MAX])
+{
+	static const uint8_t lens[8] = { 6, 10, 10, 6, 16, 12, 6, 6 };
+	uint8_t opcode = fuzz_u8(f), i;
+
+	while (!vmb_host_scsi_name(kind, opcode))
+		opcode++;
+	fuzz_take(f, cdb, VMB_STOR_CDB_LEN_MAX);
+	cdb[0] = opcode;
+	if (fuzz_u8(f) & 1)
+		return lens[opcode >> 5];
+	for (i = 2; i < 8; i++)
+		cdb[i] = i == 5 ? cdb[i] : 0;
+	cdb[8] = opcode == 0x5F || opcode == 0x42 ? 24 :
+						    cdb[8]; /* one descriptor's parameter list */
+	cdb[5] = opcode == 0x5F ? 0 : cdb[5];
+	return lens[opcode >> 5];
+}
+
+/* The parameter list that a command asked for. Reservation keys come from a few, so that some match. */
+static inline void fuzz_parameters(struct fuzz *f, struct vmb_host_scsi_task *task)
+{
+	uint8_t *data = task->data, keys = fuzz_u8(f);
+
+	fuzz_take(f, data, task->want_len);
+	if (task->cdb[0] != 0x5F || task->want_len != 24 || keys < 64)
+		return;
+	memset(data, 0, 24);
+	data[7] = keys & 1;
+	data[15] = keys >> 1 & 1;
+}
+
 /* The backend's view: inside the medium, and no write to what is read-only. */
 static inline void fuzz_check_backend(const struct vmb_host_scsi_task *task)
 {

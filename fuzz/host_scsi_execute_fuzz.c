@@ -18,7 +18,11 @@ static void fill(struct vmb_host_scsi_task *task, struct fuzz *f)
 	task->lun = how & 0x10 ? fuzz_u8(f) : how & 3;
 	task->no_autosense = how & 8;
 	task->cdb_len = fuzz_u8(f) % (VMB_STOR_CDB_LEN_MAX + 1);
-	fuzz_take(f, task->cdb, sizeof(task->cdb));
+	if (how & 4)
+		task->cdb_len = fuzz_known_cdb(
+			f, (how & 3) == 2 ? VMB_HOST_SCSI_DVD : VMB_HOST_SCSI_DISK, task->cdb);
+	else
+		fuzz_take(f, task->cdb, sizeof(task->cdb));
 	task->direction = fuzz_u8(f) % 4;
 	task->transfer_len = how & 0x80 ? fuzz_u32(f) % (2u << 20) : fuzz_u16(f);
 }
@@ -32,7 +36,7 @@ static void run(struct bed *b, struct fuzz *f)
 	if (step == VMB_HOST_SCSI_WANT_DATA) {
 		FUZZ_CHECK(b->task.want_len <= VMB_HOST_SCSI_DATA_MAX);
 		FUZZ_CHECK(b->task.want_len <= b->task.transfer_len);
-		fuzz_take(f, b->task.data, b->task.want_len);
+		fuzz_parameters(f, &b->task);
 		step = vmb_host_scsi_data(&b->bus, &b->task);
 		FUZZ_CHECK(step != VMB_HOST_SCSI_WANT_DATA);
 	}

@@ -20,7 +20,7 @@ static void finish(struct bed *b, struct fuzz *f, int step)
 	if (step == VMB_HOST_STORAGE_WANT_DATA) {
 		FUZZ_CHECK(task->want_len <= VMB_HOST_SCSI_DATA_MAX);
 		FUZZ_CHECK(task->want_len <= task->transfer_len);
-		fuzz_take(f, task->data, task->want_len);
+		fuzz_parameters(f, task);
 		step = vmb_host_storage_data(&b->s, &b->io);
 	}
 	if (step == VMB_HOST_STORAGE_DO) {
@@ -94,11 +94,12 @@ static void op_command(struct bed *b, struct fuzz *f)
 
 	payload.u.srb.length = VMB_STOR_SRB_LEN;
 	payload.u.srb.lun = fuzz_u8(f) % 5;
-	payload.u.srb.cdb_len = fuzz_u8(f) % 17;
 	payload.u.srb.sense_len = VMB_STOR_SENSE_LEN;
 	payload.u.srb.data_in = fuzz_u8(f) % 3;
 	payload.u.srb.data_transfer_len = len;
-	fuzz_take(f, payload.u.srb.u.cdb, VMB_STOR_CDB_LEN_MAX);
+	payload.u.srb.cdb_len =
+		fuzz_known_cdb(f, payload.u.srb.lun == 2 ? VMB_HOST_SCSI_DVD : VMB_HOST_SCSI_DISK,
+			       payload.u.srb.u.cdb);
 	packet.type = memory_len ? VMB_PKT_GPA_DIRECT : VMB_PKT_INBAND;
 	packet.range_count = !!memory_len;
 	packet.range.byte_count = memory_len;
