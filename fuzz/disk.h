@@ -54,7 +54,7 @@ static inline uint8_t fuzz_known_cdb(struct fuzz *f, enum vmb_host_scsi_kind kin
 	return lens[opcode >> 5];
 }
 
-/* The parameter list that a command asked for. Reservation keys come from a few, so that some match. */
+/* The parameter list that a command asked for. Reservation keys are few, so that some match. */
 static inline void fuzz_parameters(struct fuzz *f, struct vmb_host_scsi_task *task)
 {
 	uint8_t *data = task->data, keys = fuzz_u8(f);

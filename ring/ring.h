@@ -7,14 +7,15 @@
  *   vmb_ring_writer_init(&tx, ...);  vmb_ring_reader_init(&rx, ...);
  *
  *   send:     vmb_ring_write() any number of packets, then vmb_ring_commit() once; when it answers
- *             true, signal the peer. VMB_EAGAIN from vmb_ring_write() means no room: commit what was
- *             written, then vmb_ring_wait_room(); if that answers VMB_EAGAIN too the peer will signal
- *             when there is room (if it promised to, vmb_ring_peer_signals_room(); else poll).
- *   receive:  on a doorbell, vmb_ring_mask(); then vmb_ring_read(), vmb_ring_copy(), vmb_ring_next()
- *             until VMB_EAGAIN; vmb_ring_release() (true: signal the peer); vmb_ring_unmask() (true:
- *             more came meanwhile, start again). In this order: a reader that unmasks before it has
- *             released hides the empty ring from the writer and sleeps for ever. A doorbell means
- *             "look at both rings".
+ *             true, signal the peer. VMB_EAGAIN from vmb_ring_write() means no room: commit what
+ *             was written, then vmb_ring_wait_room(); if that answers VMB_EAGAIN too the peer will
+ *             signal when there is room (if it promised to, vmb_ring_peer_signals_room(); else
+ *             poll).
+ *   receive:  on a doorbell, vmb_ring_mask(); then vmb_ring_read(), vmb_ring_copy(),
+ *             vmb_ring_next() until VMB_EAGAIN; vmb_ring_release() (true: signal the peer);
+ *             vmb_ring_unmask() (true: more came meanwhile, start again). In this order: a reader
+ *             that unmasks before it has released hides the empty ring from the writer and sleeps
+ *             for ever. A doorbell means "look at both rings".
  *
  * Shared memory is never trusted: each end keeps its own index in private memory and overwrites the
  * shared copy; the peer's index is loaded once a step and validated; descriptors are copied before
@@ -85,7 +86,7 @@ struct vmb_ring_received {
 	uint16_t flags;
 	uint64_t transaction_id;
 	uint32_t header_len; /* bytes between the 16-byte descriptor and the payload */
-	uint32_t payload_len; /* bytes, padding included: the device protocol carries the real length */
+	uint32_t payload_len; /* bytes, padding included: the real length is inside */
 	uint32_t start; /* ring offset; vmb_ring_copy's business */
 };
 

@@ -18,8 +18,8 @@
  *   PSO   stores to different words leave in any order, but a release store only after all before
  *         it
  *   WEAK  also: a thread may see an old value of each word until a read barrier, a full barrier or
- *         an acquire load; and a load whose value is not needed yet (vmb_ring_copy's) may be done as
- *         late as the next barrier or release store
+ *         an acquire load; and a load whose value is not needed yet (vmb_ring_copy's) may be done
+ *         as late as the next barrier or release store
  *
  * A thread sleeps in model_sleep() until its doorbell rings. A state in which nothing can move is
  * an end, and the caller judges it: somebody asleep with work left is a lost wake-up.
