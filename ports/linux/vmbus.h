@@ -49,6 +49,7 @@ struct vmb_device {
 	struct vmb_guid instance_id;
 	struct vmb_channel *channel;
 	struct kset *channels;
+	const char *driver_override; /* the name of the only driver that may have it, or NULL */
 	void *data; /* the driver's own */
 };
 #define to_vmb_device(d) container_of(d, struct vmb_device, dev)
@@ -56,6 +57,7 @@ struct vmb_device {
 struct vmb_driver {
 	struct device_driver driver;
 	const struct hv_vmbus_device_id *id_table; /* ends with a zero GUID */
+	/* id: the matching entry of id_table, NULL if the user chose this driver. */
 	int (*probe)(struct vmb_device *device, const struct hv_vmbus_device_id *id);
 	void (*remove)(struct vmb_device *device);
 	void (*shutdown)(struct vmb_device *device); /* may be NULL */

@@ -4,6 +4,7 @@
  * matched by GUID.
  */
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uuid.h>
 #include "ports/linux/compat.h"
 #include "ports/linux/vmbus_internal.h"
@@ -21,9 +22,14 @@ static const struct hv_vmbus_device_id *find_id(const struct vmb_driver *driver,
 	return NULL;
 }
 
+/* The user's word counts more than the driver's own list: then there is no id to give. */
 static int match(struct device *dev, MATCH_DRIVER *driver)
 {
-	return find_id(to_vmb_driver(driver), to_vmb_device(dev)) != NULL;
+	const struct vmb_device *device = to_vmb_device(dev);
+
+	if (device->driver_override)
+		return !strcmp(device->driver_override, driver->name);
+	return find_id(to_vmb_driver(driver), device) != NULL;
 }
 
 static int uevent(UEVENT_DEVICE *dev, struct kobj_uevent_env *env)
@@ -39,12 +45,8 @@ static int probe(struct device *dev)
 {
 	struct vmb_device *device = to_vmb_device(dev);
 	struct vmb_driver *driver = to_vmb_driver(dev->driver);
-	const struct hv_vmbus_device_id *id = find_id(driver, device);
-	int rc;
+	int rc = driver->probe(device, find_id(driver, device));
 
-	if (!id)
-		return -ENODEV;
-	rc = driver->probe(device, id);
 	if (rc)
 		vmb_channel_close(device->channel);
 	return rc;
@@ -104,6 +106,7 @@ static void release(struct device *dev)
 	struct vmb_device *device = to_vmb_device(dev);
 
 	kobject_put(&device->channel->kobj);
+	kfree(device->driver_override);
 	kfree(device);
 }
 

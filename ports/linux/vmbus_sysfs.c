@@ -200,6 +200,25 @@ static ssize_t device_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(device);
 
+static ssize_t driver_override_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	ssize_t len;
+
+	device_lock(dev);
+	len = sysfs_emit(buf, "%s\n", to_vmb_device(dev)->driver_override);
+	device_unlock(dev);
+	return len;
+}
+
+static ssize_t driver_override_store(struct device *dev, struct device_attribute *attr,
+				     const char *buf, size_t count)
+{
+	int rc = driver_set_override(dev, &to_vmb_device(dev)->driver_override, buf, count);
+
+	return rc ? rc : count;
+}
+static DEVICE_ATTR_RW(driver_override);
+
 #define DEVICE_MONITOR(name, value, page)                                                        \
 	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf) \
 	{                                                                                        \
@@ -235,7 +254,6 @@ DEVICE_RING(in_write_bytes_avail, ring_writable, IN);
 static struct attribute *device_attributes[] = {
 	&dev_attr_id.attr,
 	&dev_attr_state.attr,
-	&dev_attr_monitor_id.attr,
 	&dev_attr_class_id.attr,
 	&dev_attr_device_id.attr,
 	&dev_attr_modalias.attr,
@@ -243,6 +261,7 @@ static struct attribute *device_attributes[] = {
 	&dev_attr_channel_vp_mapping.attr,
 	&dev_attr_vendor.attr,
 	&dev_attr_device.attr,
+	&dev_attr_driver_override.attr,
 	&dev_attr_out_intr_mask.attr,
 	&dev_attr_out_read_index.attr,
 	&dev_attr_out_write_index.attr,
@@ -257,6 +276,7 @@ static struct attribute *device_attributes[] = {
 };
 
 static struct attribute *device_monitor_attributes[] = {
+	&dev_attr_monitor_id.attr,
 	&dev_attr_server_monitor_pending.attr,
 	&dev_attr_client_monitor_pending.attr,
 	&dev_attr_server_monitor_latency.attr,
@@ -380,7 +400,6 @@ static struct attribute *channel_attributes[] = {
 	&channel_attr_interrupts.attr,
 	&channel_attr_events.attr,
 	&channel_attr_subchannel_id.attr,
-	&channel_attr_monitor_id.attr,
 	&channel_attr_intr_in_full.attr,
 	&channel_attr_intr_out_empty.attr,
 	&channel_attr_out_full_first.attr,
@@ -389,6 +408,7 @@ static struct attribute *channel_attributes[] = {
 };
 
 static struct attribute *channel_monitor_attributes[] = {
+	&channel_attr_monitor_id.attr,
 	&channel_attr_pending.attr,
 	&channel_attr_latency.attr,
 	NULL,
