@@ -254,7 +254,7 @@ static void add_machine(struct nest *n, const struct vmb_vmm_options *o)
 		"-accel",
 		"tcg,thread=multi",
 		"-cpu",
-		"max,family=26,model=17,+svm,+npt,-xsave",
+		"max,family=26,model=80,+svm,+npt,-xsave",
 		"-smp",
 		"1",
 	};
