@@ -6,6 +6,7 @@
 
 #define RING_PAGES_DEFAULT 16u
 #define WAIT_SECONDS	   20
+#define PACKETS_PER_LOOK   256u
 
 /* What is done for a device, one step a call, towards what is wanted. All under g->lock. */
 
@@ -324,24 +325,24 @@ static void write_control(struct vmb_user_device *d)
 	pthread_mutex_unlock(&d->tx_lock);
 }
 
+/*
+ * Bounded, because a host that never lets the ring run empty must not keep this thread for itself.
+ */
 static bool look(struct vmb_user_device *d)
 {
-	bool any = false, again;
+	uint32_t budget = PACKETS_PER_LOOK;
+	bool again;
 
 	vmb_ring_mask(&d->rx);
-	do {
-		while (read_packet(d))
-			any = true;
-		if (vmb_ring_release(&d->rx))
-			signal_host(d);
-		again = vmb_ring_unmask(&d->rx);
-		if (again)
-			vmb_ring_mask(&d->rx);
-	} while (again);
+	while (budget && read_packet(d))
+		budget--;
+	if (vmb_ring_release(&d->rx))
+		signal_host(d);
+	again = vmb_ring_unmask(&d->rx);
 	write_control(d);
 	if (d->looked)
 		d->looked(d, d->looked_arg);
-	return any;
+	return again || budget < PACKETS_PER_LOOK;
 }
 
 /* Opens and closes the data path as the channel opens and closes. True: something changed. */
@@ -483,6 +484,7 @@ static int submit_locked(struct vmb_user_device *d, struct vmb_user_request *req
 	slot = d->free_slots[d->free_count - 1];
 	request->storage.cookie = request;
 	request->has_ended = false;
+	request->slot = slot;
 	err = vmb_guest_storage_submit(&d->storage, slot, &request->storage, &packet);
 	if (err)
 		return err;
@@ -641,7 +643,12 @@ int vmb_user_guest_execute(struct vmb_user_device *d, struct vmb_user_request *r
 {
 	int err = vmb_user_guest_submit(d, request, false);
 
-	return err ? err : vmb_user_guest_wait(d->guest, has_ended, request);
+	if (err)
+		return err;
+	err = vmb_user_guest_wait(d->guest, has_ended, request);
+	if (err && !vmb_guest_storage_abandon(&d->storage, request->slot))
+		err = vmb_user_guest_wait(d->guest, has_ended, request); /* ended just now */
+	return err;
 }
 
 int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_memory *memory,

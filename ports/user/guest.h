@@ -41,6 +41,7 @@ struct vmb_user_request {
 	void (*ended)(struct vmb_user_request *request,
 		      const struct vmb_guest_storage_event *event);
 	void *arg;
+	uint32_t slot; /* set by _submit: the one to abandon */
 	/* the result, for those who don't look at the event */
 	bool has_ended;
 	struct vmb_guest_storage_event result;
@@ -119,7 +120,10 @@ struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g);
 int vmb_user_guest_submit(struct vmb_user_device *d, struct vmb_user_request *request, bool more);
 void vmb_user_guest_publish(struct vmb_user_device *d);
 
-/* Sends a request and waits for its end. */
+/*
+ * Sends a request and waits for its end. When that does not come, the request is abandoned: it is
+ * the caller's.
+ */
 int vmb_user_guest_execute(struct vmb_user_device *d, struct vmb_user_request *request);
 
 #endif
