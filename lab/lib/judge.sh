@@ -121,7 +121,7 @@ judge_offers() {
 }
 
 # Pages lost from the second count to the last. Less than one in two rounds is noise, and so is less
-# than 32 in all: a control that keeps one page a round must be seen in 100 rounds.
+# than 32 in all: one page a round is seen in 100 rounds, the control's four pages in 20.
 judge_reload() {
 	local counts first last lost slab most
 	mapfile -t counts < <(sed -n 's/^memory=//p' "$evidence")
