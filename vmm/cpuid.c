@@ -39,10 +39,11 @@ static uint32_t bits_for(uint32_t count)
 	return bits;
 }
 
-static void fix_basic(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t count, bool deadline)
+/* No TSC deadline, as on Hyper-V: its timers are the synthetic ones, and the APIC's that counts down. */
+static void fix_basic(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t count)
 {
 	e->ebx = (e->ebx & 0xFFFF) | (1u << bits_for(count)) << 16 | index << 24;
-	e->ecx = (e->ecx & ~LEAF1_ECX_VMX) | LEAF1_ECX_GUEST | (deadline ? LEAF1_ECX_DEADLINE : 0);
+	e->ecx = (e->ecx & ~(LEAF1_ECX_VMX | LEAF1_ECX_DEADLINE)) | LEAF1_ECX_GUEST;
 	e->edx = (e->edx & ~LEAF1_EDX_HTT) | (count > 1 ? LEAF1_EDX_HTT : 0);
 }
 
@@ -68,10 +69,10 @@ static void fix_topology(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t co
 	e->edx = index;
 }
 
-static void fix(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t count, bool deadline)
+static void fix(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t count)
 {
 	switch (e->function) {
-	case 0x1: fix_basic(e, index, count, deadline); break;
+	case 0x1: fix_basic(e, index, count); break;
 	case 0x4: fix_cache(e, count, true); break;
 	case 0x6: e->eax |= LEAF6_EAX_ARAT; break;
 	case 0xB:
@@ -149,7 +150,6 @@ static void add_topology(struct kvm_cpuid2 *table, uint32_t leaf)
 static void fill(const struct vmb_vmm_kvm *k, struct kvm_cpuid2 *table, uint32_t index,
 		 uint32_t count)
 {
-	bool deadline = ioctl(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	uint32_t max = 0;
 
 	for (uint32_t i = 0; i < k->cpuid->nent; i++) {
@@ -167,7 +167,7 @@ static void fill(const struct vmb_vmm_kvm *k, struct kvm_cpuid2 *table, uint32_t
 	if (max >= 0x1F)
 		add_topology(table, 0x1F);
 	for (uint32_t i = 0; i < table->nent; i++)
-		fix(&table->entries[i], index, count, deadline);
+		fix(&table->entries[i], index, count);
 	add_hyperv(k, table);
 }
 
