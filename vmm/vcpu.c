@@ -25,14 +25,20 @@ static int failed(const struct vmb_vmm_vcpu *v, const char *what)
 	return error;
 }
 
+/* KVM's list of registers ends in an array of any length; this one has room for those of a crash. */
+struct msr_list {
+	uint64_t words[(sizeof(struct kvm_msrs) + CRASH_WORDS * sizeof(struct kvm_msr_entry)) / 8];
+};
+
 static int set_msr(struct vmb_vmm_vcpu *v, uint32_t number, uint64_t value)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { .head.nmsrs = 1, .entry = { .index = number, .data = value } };
+	struct msr_list list = { { 0 } };
+	struct kvm_msrs *msrs = (void *)&list;
 
-	return ioctl(v->fd, KVM_SET_MSRS, &msrs) == 1 ? 0 : failed(v, "set a register");
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = number;
+	msrs->entries[0].data = value;
+	return ioctl(v->fd, KVM_SET_MSRS, msrs) == 1 ? 0 : failed(v, "set a register");
 }
 
 /* SCONTROL is 1 at reset although the specification says 0: firmware relies on it. */
@@ -171,17 +177,16 @@ static void exit_hyperv(struct vmb_vmm_vcpu *v)
 /* The five parameters are the guest's own words; Linux puts error, guest id, and three registers there. */
 static void report_crash(struct vmb_vmm_vcpu *v)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entries[CRASH_WORDS];
-	} msrs = { .head.nmsrs = CRASH_WORDS };
 	unsigned long long word[CRASH_WORDS] = { 0 };
+	struct msr_list list = { { 0 } };
+	struct kvm_msrs *msrs = (void *)&list;
 
+	msrs->nmsrs = CRASH_WORDS;
 	for (uint32_t i = 0; i < CRASH_WORDS; i++)
-		msrs.entries[i].index = VMB_MSR_CRASH_CTL - CRASH_WORDS + i;
-	if (ioctl(v->fd, KVM_GET_MSRS, &msrs) == CRASH_WORDS)
+		msrs->entries[i].index = VMB_MSR_CRASH_CTL - CRASH_WORDS + i;
+	if (ioctl(v->fd, KVM_GET_MSRS, msrs) == CRASH_WORDS)
 		for (uint32_t i = 0; i < CRASH_WORDS; i++)
-			word[i] = msrs.entries[i].data;
+			word[i] = msrs->entries[i].data;
 	vmb_vmm_report("the guest crashed: %#llx %#llx %#llx %#llx %#llx; its console says why",
 		       word[0], word[1], word[2], word[3], word[4]);
 }
