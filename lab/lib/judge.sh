@@ -56,7 +56,8 @@ judge_bus() {
 	claim "VMBus version $(value bus_version) negotiated" matches "$(value bus_version)" '^[0-9]+\.[0-9]+$'
 }
 
-judge_boot() {
+# The root disk came through the drivers under test, and can be written to.
+judge_root() {
 	judge_bus
 	[ "$kind" != ours ] || claim "storage protocol $(value storage_version) negotiated" \
 		matches "$(value storage_version)" '^[0-9]+\.[0-9]+$'
@@ -65,6 +66,10 @@ judge_boot() {
 	claim "root is $(value root_device) through $(value root_driver)" \
 		same "$(value root_driver)" "$(expected storage)"
 	claim "root is mounted read-write" matches "$(value root_options)" '^rw'
+}
+
+judge_boot() {
+	judge_root
 	claim "the host's file has the token that the guest wrote" \
 		same "$(debugfs -R 'cat /token' "$cell/root.ext4" 2>/dev/null)" "$token"
 	echo "# $(value seconds_to_init) s to init, root read at $(value read_rate), modules: $(value modules)"
@@ -72,6 +77,7 @@ judge_boot() {
 
 judge_verify() {
 	local first=$cell/evidence.1
+	judge_root
 	claim "the data disk is on $(value data_driver)" same "$(value data_driver)" "$(expected storage)"
 	claim "fio wrote and verified 64 MiB on the root disk" same "$(value fio_root "$first")" 0
 	claim "fio wrote and verified 64 MiB on the second disk" same "$(value fio_data "$first")" 0

@@ -45,6 +45,21 @@ complaints() {
 	echo "complaints=$(wc -l </run/complaints)"
 }
 
+# root_evidence: the root disk, the driver that found it, the kernel and the negotiated versions.
+root_evidence() {
+	device=$(findmnt -n -o SOURCE /)
+	disk=$(lsblk -n -o PKNAME "$device" | head -n1)
+	disk=${disk:-${device#/dev/}}
+	echo "kernel=$(uname -r)"
+	echo "cpus=$(nproc)"
+	echo "bus_version=$(bus_version)"
+	echo "storage_version=$(storage_version)"
+	echo "root_device=$device"
+	echo "root_options=$(findmnt -n -o OPTIONS /)"
+	echo "root_driver=$(bus_driver "$disk")"
+	echo "seconds_to_init=$(cat /run/seconds-to-init)"
+}
+
 # data_disk: the name of the second disk, like sdb; waits for it up to 20 s. Known by its size, which
 # is there with the disk, and never by what can be read from it: scenarios write to this disk.
 data_disk() {
