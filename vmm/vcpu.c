@@ -212,9 +212,11 @@ static void report_place(struct vmb_vmm_vcpu *v, const char *what, uint32_t deta
 		       (unsigned long long)regs.rip);
 }
 
+/* Where it happened is not known: KVM may have reset the processor already. */
 static void exit_shutdown(struct vmb_vmm_vcpu *v)
 {
-	report_place(v, "the guest's triple fault", v->run->exit_reason);
+	vmb_vmm_report("processor %u: triple fault: the guest has lost its exception handlers",
+		       v->index);
 	vmb_vmm_power_end(v->machine, VMB_VMM_TRIPLE_FAULT);
 }
 

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# How a machine ends, and the exit code and words for it: guests of a few instructions that power off,
+# reset in every way there is, crash, and fault. Runs in a nest of its own where there is no /dev/kvm.
+# Prints TAP.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$PWD/build/openvmbus
+[ -x "$program" ] || { echo "skip exit # build/openvmbus is missing"; exit 0; }
+if [ ! -w /dev/kvm ] && [ "${1:-}" != inside ]; then
+	command -v qemu-system-x86_64 >/dev/null || { echo "skip exit # neither KVM nor QEMU"; exit 0; }
+	trap 'lab/nest -n exit stop' EXIT
+	lab/nest -n exit -m 1536 exec "$PWD/tests/cli_exit_test.sh" inside
+	exit
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0 failures=0
+
+# judge NAME CODE OUTPUT PATTERN: whether the last run gave this exit code, matched this pattern on
+# standard output, and this one on standard error; a pattern of nothing means silence.
+judge() {
+	number=$((number + 1))
+	if [ "$rc" = "$2" ] && said "$work/out" "$3" && said "$work/err" "$4"; then
+		echo "ok $number - $1"
+	else
+		echo "not ok $number - $1"
+		echo "# exit code $rc, $(head -c 80 "$work/out"), $(cat "$work/err")"
+		failures=$((failures + 1))
+	fi
+}
+
+said() {
+	if [ -n "$2" ]; then
+		grep -qE "$2" "$1"
+	else
+		[ ! -s "$1" ]
+	fi
+}
+
+# kernel NAME CODE: an ELF file whose PVH note leads to CODE (printf escapes) at 2 MiB.
+kernel() {
+	local file=$work/$1
+	truncate -s 8K "$file"
+	put "$file" 0 '\x7fELF\x02\x01\x01'
+	put "$file" 16 '\x02\x00\x3e\x00\x01\x00\x00\x00' # type, machine
+	put "$file" 32 '\x40' # program headers at 64
+	put "$file" 52 '\x40\x00\x38\x00\x02\x00' # sizes, two of them
+	put "$file" 64 '\x01\x00\x00\x00\x07\x00\x00\x00\x00\x10' # load from 4096
+	put "$file" 82 '\x20\x00\x00\x00\x00\x00\x00\x00\x20' # to 2 MiB
+	put "$file" 97 '\x01\x00\x00\x00\x00\x00\x00\x00\x01' # 256 bytes
+	put "$file" 120 '\x04\x00\x00\x00\x04\x00\x00\x00\x00\x04' # notes at 1024
+	put "$file" 152 '\x14\x00\x00\x00\x00\x00\x00\x00\x14' # 20 bytes
+	put "$file" 168 '\x04' # aligned to 4
+	put "$file" 1024 '\x04\x00\x00\x00\x04\x00\x00\x00\x12\x00\x00\x00Xen\x00\x00\x00\x20\x00'
+	put "$file" 4096 "$2"
+}
+
+# put FILE OFFSET BYTES
+put() {
+	# shellcheck disable=SC2059
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# ends NAME CODE PATTERN ARGUMENT...
+ends() {
+	local name=$1 code=$2 pattern=$3
+	shift 3
+	rc=0
+	timeout 15 "$program" run --accel kvm --kernel "$work/$name" "$@" >"$work/out" 2>"$work/err" \
+		</dev/null || rc=$?
+	judge "$name ends with $code" "$code" '^x$' "$pattern"
+}
+
+x='\x66\xba\xf8\x03\xb0x\xee' # an x on the serial port
+halt='\xf4\xeb\xfd'
+msr='\x0f\x30'
+kernel off "$x\x66\xba\x00\x06\xb0\x34\xee$halt"
+kernel reset-register "$x\x66\xba\x02\x06\xb0\x01\xee$halt"
+kernel reset-keyboard "$x\xb0\xfe\xe6\x64$halt"
+kernel reset-hyperv "$x\xb9\x03\x00\x00\x40\xb8\x01\x00\x00\x00\x31\xd2$msr$halt"
+kernel crash "$x\xb9\x00\x01\x00\x40\xb8\x34\x12\x00\x00\x31\xd2$msr\xb9\x05\x01\x00\x40\x31\xc0\xba\x00\x00\x00\x80$msr$halt"
+kernel fault "$x\x0f\x0b"
+kernel forever "$x$halt"
+
+ends off 0 '' --cpus 1
+ends off 0 '' --cpus 64 --memory 5G
+ends reset-register 4 '' --no-reboot
+ends reset-keyboard 4 '' --no-reboot
+ends reset-hyperv 4 '' --no-reboot
+ends crash 3 '^openvmbus: the guest crashed: 0x1234 0 0 0 0; '
+ends fault 5 '^openvmbus: processor 0: triple fault'
+
+# Without --no-reboot the guest starts again, and again.
+rc=0
+timeout --preserve-status 5 "$program" run --accel kvm --kernel "$work/reset-register" >"$work/out" \
+	2>"$work/err" </dev/null || rc=$?
+judge 'reset starts the guest again' 6 '^xxx+$' ''
+
+rc=0
+timeout --preserve-status 2 "$program" run --accel kvm --kernel "$work/forever" --cpus 4 \
+	--console "$work/console" >"$work/out" 2>"$work/err" </dev/null || rc=$?
+judge 'a signal stops the machine' 6 '' ''
+mv "$work/console" "$work/out"
+judge 'the console is a file' 6 '^x$' ''
+echo "1..$number"
+exit $((failures > 0))
