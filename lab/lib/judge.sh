@@ -126,6 +126,13 @@ judge_offers() {
 	fi
 }
 
+judge_decline() {
+	claim "the module is refused: $(value error)" same "$(value error)" "No such device"
+	claim "it says why in one line: $(value said)" same "$(value lines)" 1
+	claim "nothing of it stays behind" same "$(value loaded) $(value buses)" "0 0"
+	echo "# declined within $(value took)"
+}
+
 # Pages lost from the second count to the last. Less than one in two rounds is noise, and so is less
 # than 32 in all: one page a round is seen in 100 rounds, the control's four pages in 20.
 judge_reload() {
