@@ -36,6 +36,8 @@ int memcmp(const void *a, const void *b, size_t len);
 #define VMB_PAGE_SHIFT			    12
 
 #define VMB_PACKED			    __attribute__((packed))
+/* What one CPU writes often stands apart from what another one does. */
+#define VMB_CACHE_ALIGNED		    __attribute__((aligned(64)))
 #define VMB_ARRAY_COUNT(a)		    (sizeof(a) / sizeof((a)[0]))
 #define VMB_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The guest's side of the network protocol (NVSP): one struct vmb_guest_network is one card, one struct
+ * vmb_guest_network_queue is one channel of it. Packets in and out; it does not know the channels: the port moves
+ * packets through the rings, shares the buffers (GPADLs) and waits.
+ *
+ * Life story:
+ *
+ *   the port opens the primary channel and shares a receive and a send buffer on it
+ *   vmb_guest_network_init(n, &config); vmb_guest_network_queue_init(n, q, 0, ...)
+ *   vmb_guest_network_start(n)                   the handshake, one message outstanding at a time
+ *   while ((out = vmb_guest_network_output(n)))  write it to the primary ring, completion as out->flags say
+ *           vmb_guest_network_output_done(n);
+ *   for each packet read from the primary ring (_receive, see below, for transfer pages; else):
+ *     vmb_guest_network_input(n, type, transaction_id, payload, len, &event)
+ *   events
+ *     IS_READY    version, mac, mtu, offload, link, sub_channel_count are settled: that many sub-channels will be
+ *                 offered; open each, vmb_guest_network_queue_init(), then set RSS
+ *     HAS_FAILED  the host refused
+ *     ANSWERED    the request under way has ended: n->answer
+ *     LINK, SPEED, OFFLOAD, TABLE, VF, NETWORK  the host said so; fields of n have the new state
+ *     SENT        a data packet's completion: see _sent
+ *   requests, one at a time, each ends with ANSWERED: _query, _set, _set_filter, _set_rss, _set_offload, _set_mac,
+ *   _keepalive, _reset, _switch_data_path
+ *
+ *   sending, per queue:
+ *     vmb_guest_network_put(q, &frame, inline_len, &at)   copy inline_len bytes of the frame to at; the others follow
+ *                                                         as page ranges, and then nothing may be put behind it
+ *     vmb_guest_network_seal(q, &packet)                  what to write into the queue's ring, with the ranges
+ *     input: SENT with the slot's cookie: whatever the ranges pointed to is the port's again
+ *   receiving, per queue:
+ *     copy a transfer-page packet's header and payload into r->header and r->message;
+ *     vmb_guest_network_receive(n, q, r, ...)
+ *       FRAMES: while (vmb_guest_network_receive_next(n, q, r, &frame)) the frame's pieces lie in the receive buffer
+ *       CONTROL: vmb_guest_network_control(n, r, &event) on the primary
+ *     in every case one acknowledgement is owed, after the last look at the frames: vmb_guest_network_owe(q, id); then
+ *     while (vmb_guest_network_owed(q, &id)) write a completion (vmb_guest_network_ack_message) and _owed_done(q),
+ *     or stop when the ring is full.
+ *
+ *   leaving: set_filter(0); vmb_guest_network_halt(n); wait until no slot is in flight (vmb_guest_network_idle(q));
+ *   vmb_guest_network_revoke(n): up to two messages more; unshare in the order that the bus version asks for; close.
+ *   To change the MTU or the number of queues the port leaves and begins anew.
+ *
+ * Context: start, output, requests, input on the primary and control: one caller at a time (the port's lock or its
+ * primary poll). Per queue: put and seal are one caller's (the sender); input's SENT, receive and owe are another's (the
+ * poll); the two meet only in the queue's ring of free slots. Queues share no written cache line.
+ * The control page belongs to the host while a request is out.
+ * Source: protocol reference, network sections 2 to 12, 15 and 16.
+ */
+#ifndef GUEST_NETWORK_H
+#define GUEST_NETWORK_H
+
+#include "guest/rndis.h"
+#include "wire/network.h"
+#include "wire/ring.h"
+
+#define VMB_GUEST_NETWORK_ANSWER_LEN_MAX 4096u /* of an RNDIS control message from the host */
+
+enum vmb_guest_network_state {
+	VMB_GUEST_NETWORK_IDLE,
+	VMB_GUEST_NETWORK_VERSION,
+	VMB_GUEST_NETWORK_BUFFERS,
+	VMB_GUEST_NETWORK_RNDIS, /* INITIALIZE, then questions */
+	VMB_GUEST_NETWORK_SUBCHANNEL,
+	VMB_GUEST_NETWORK_READY,
+	VMB_GUEST_NETWORK_LEAVING, /* halted */
+	VMB_GUEST_NETWORK_FAILED,
+};
+
+struct vmb_guest_network_config {
+	uint32_t version_max; /* VMB_NET_VERSION_*, 0 = newest */
+	uint32_t version_min; /* 0 = oldest */
+	uint32_t mtu; /* bytes of a frame without Ethernet header, 68..65521 */
+	uint16_t queue_count; /* wanted, the primary included: 1..VMB_NET_QUEUE_COUNT_MAX */
+	bool rsc; /* take coalesced frames where the host can */
+	/* Shared on the primary channel before the start; memory contiguous here, whole pages. */
+	uint8_t *receive_buffer;
+	uint32_t receive_len; /* bytes, <= VMB_NET_RECEIVE_BUFFER_LEN_MAX (_V2 where version 2 and older may be met) */
+	uint32_t receive_gpadl_id;
+	uint8_t *send_buffer;
+	uint32_t send_len;
+	uint32_t send_gpadl_id;
+	/* One page for RNDIS requests, so that no message is ever split. */
+	uint8_t *control_page;
+	uint64_t control_pfn;
+};
+
+/* What the host can do, and what was agreed; bits VMB_GUEST_NETWORK_OFFLOAD_*. */
+#define VMB_GUEST_NETWORK_TX_IP_HEADER 0x001u
+#define VMB_GUEST_NETWORK_TX_TCP4      0x002u
+#define VMB_GUEST_NETWORK_TX_UDP4      0x004u
+#define VMB_GUEST_NETWORK_TX_TCP6      0x008u
+#define VMB_GUEST_NETWORK_TX_UDP6      0x010u
+#define VMB_GUEST_NETWORK_RX_CHECKSUM  0x020u
+#define VMB_GUEST_NETWORK_LSO4	       0x040u
+#define VMB_GUEST_NETWORK_LSO6	       0x080u
+#define VMB_GUEST_NETWORK_RSC	       0x100u
+
+struct vmb_guest_network_counters {
+	uint64_t forged; /* completions and acknowledgements of nothing that is under way */
+	uint64_t malformed; /* packets, ranges, messages that are no good */
+	uint64_t unknown; /* message types */
+};
+
+/* One packet with the host. The slot's number is the number of its section in the send buffer, less the queue's first. */
+struct vmb_guest_network_slot {
+	uint32_t state; /* free, filling or in flight, with a generation: a forged or duplicate id is refused */
+	uint32_t frame_count;
+	uint32_t byte_count; /* of the frames */
+	void *cookie; /* the port's: set by it after seal */
+};
+
+/* An acknowledgement that is owed to the host. */
+struct vmb_guest_network_queue {
+	/* written by the sender */
+	struct vmb_guest_network *network;
+	uint16_t index;
+	struct vmb_guest_network_slot *slots;
+	uint32_t slot_count; /* a power of two */
+	uint32_t first_section;
+	uint32_t filling; /* slot being filled, or VMB_NET_SECTION_NONE */
+	uint32_t filled_len; /* bytes of its section */
+	bool filling_closed; /* ranges follow: nothing more can be put */
+	uint32_t take; /* index into free_slots */
+	/* written by the poll */
+	uint32_t give VMB_CACHE_ALIGNED;
+	uint32_t *free_slots; /* slot_count entries */
+	uint64_t *owed; /* owed_max transaction ids */
+	uint32_t owed_max; /* a power of two, >= the receive buffer's suballocations */
+	uint32_t owed_first, owed_count;
+	struct vmb_guest_network_counters counters;
+};
+
+struct vmb_guest_network_output {
+	uint16_t type; /* VMB_PKT_INBAND or VMB_PKT_GPA_DIRECT */
+	uint16_t flags; /* VMB_PKT_FLAG_* */
+	uint64_t transaction_id;
+	/* GPA-direct: header, range and its one page frame number */
+	struct {
+		struct vmb_pkt_gpa_direct direct;
+		struct vmb_gpa_range range;
+		uint64_t pfn;
+	} VMB_PACKED gpa;
+	uint32_t payload_len;
+	uint8_t payload[VMB_NET_MESSAGE_LEN_MAX];
+};
+
+/* A data packet to be written into the queue's ring; the port adds its ranges, and makes it GPA-direct if it has any. */
+struct vmb_guest_network_packet {
+	uint32_t slot;
+	uint64_t transaction_id; /* completion requested */
+	uint32_t frame_count;
+	uint32_t byte_count;
+	uint32_t payload_len;
+	union {
+		struct vmb_net_rndis_packet rndis;
+		uint8_t bytes[VMB_NET_MESSAGE_LEN_6_1];
+	} payload;
+};
+
+enum vmb_guest_network_event_type {
+	VMB_GUEST_NETWORK_NOTHING,
+	VMB_GUEST_NETWORK_IS_READY,
+	VMB_GUEST_NETWORK_HAS_FAILED,
+	VMB_GUEST_NETWORK_ANSWERED,
+	VMB_GUEST_NETWORK_SENT,
+	VMB_GUEST_NETWORK_LINK_CHANGED, /* n->link_up */
+	VMB_GUEST_NETWORK_SPEED_CHANGED, /* n->link_speed */
+	VMB_GUEST_NETWORK_NETWORK_CHANGED, /* another network: ask for an address anew */
+	VMB_GUEST_NETWORK_OFFLOAD_CHANGED, /* n->offload */
+	VMB_GUEST_NETWORK_TABLE_CHANGED, /* n->send_table */
+	VMB_GUEST_NETWORK_VF_CHANGED, /* n->vf_allocated, n->vf_serial */
+};
+
+struct vmb_guest_network_event {
+	enum vmb_guest_network_event_type type;
+	/* SENT */
+	uint32_t slot;
+	void *cookie;
+	uint32_t frame_count;
+	uint32_t byte_count;
+	uint32_t status; /* enum vmb_net_status */
+};
+
+/* How the last request ended. data: see _query; valid until the next request. */
+struct vmb_guest_network_answer {
+	uint32_t status; /* enum rndis_status */
+	uint32_t data_len;
+	uint8_t data[VMB_GUEST_NETWORK_ANSWER_LEN_MAX];
+};
+
+struct vmb_guest_network {
+	struct vmb_guest_network_config config;
+	enum vmb_guest_network_state state;
+	uint32_t version; /* VMB_NET_VERSION_* */
+	uint32_t message_len; /* bytes of a message in this version */
+	/* settled by the handshake */
+	uint32_t suballoc_len, suballoc_count; /* of the receive buffer */
+	uint32_t section_len, section_count; /* of the send buffer */
+	uint32_t frame_count_max; /* frames in one packet */
+	uint32_t transfer_len_max; /* bytes in one packet */
+	uint32_t alignment; /* of each message in a packet of several */
+	uint8_t mac[VMB_NET_MAC_LEN];
+	uint32_t mtu; /* what the host takes: <= config.mtu */
+	uint32_t mtu_max; /* what the host said */
+	uint32_t offload; /* VMB_GUEST_NETWORK_*: what is on */
+	uint32_t offload_caps; /* what can be on */
+	uint32_t lso_len_max, lso_segments_min;
+	uint32_t rss_table_count; /* entries that the host takes; 0 = no RSS */
+	uint32_t rss_queue_count; /* queues that the host has */
+	uint32_t sub_channel_count; /* granted */
+	bool link_up;
+	uint32_t link_speed; /* 100 bit/s */
+	uint16_t send_table
+		[VMB_NET_TABLE_COUNT]; /* hash & 15 -> queue index, always < number of queues */
+	bool vf_allocated;
+	uint32_t vf_serial;
+	/* the dialogue; guest/network.c's own */
+	uint32_t step;
+	uint32_t request_id; /* of the RNDIS request that is out */
+	uint64_t output_id;
+	uint32_t output_answer; /* the message type that completes it; 0 = none */
+	uint32_t output_len_min;
+	bool output_waiting, output_out; /* to be sent; with the host */
+	bool reply_waiting; /* an RNDIS reply is awaited */
+	bool request_waiting; /* a request of the port's is under way */
+	struct vmb_guest_network_output out;
+	struct vmb_guest_network_answer answer;
+	struct vmb_guest_network_counters counters;
+};
+
+/* A piece of a received frame: bytes of the receive buffer. */
+struct vmb_guest_network_piece {
+	uint32_t offset;
+	uint32_t len;
+};
+
+struct vmb_guest_network_frame {
+	struct vmb_guest_rndis_frame rndis; /* checksum, VLAN, hash; len: all pieces together */
+	const struct vmb_guest_network_piece *pieces; /* in order; more than one: a coalesced frame */
+	uint32_t piece_count;
+};
+
+/* A transfer-page packet being read: the port's scratch, one a queue, not on a stack. */
+struct vmb_guest_network_receive {
+	struct {
+		struct vmb_pkt_transfer_pages pages;
+		struct vmb_gpa_range ranges[VMB_NET_RANGE_COUNT_MAX_RSC];
+	} header; /* the port's copy of the extra header: its first min(header_len, sizeof) bytes */
+	uint8_t message[VMB_NET_MESSAGE_LEN_MAX]; /* ... and of the payload */
+	/* the core's */
+	uint32_t next;
+	uint32_t piece_count;
+	uint32_t fragment_len;
+	struct vmb_guest_rndis_frame first; /* of the frame being assembled */
+	struct vmb_guest_network_piece pieces[VMB_NET_RANGE_COUNT_MAX_RSC];
+};
+
+/* config is copied. VMB_EINVAL: a bound that is not kept. */
+int vmb_guest_network_init(struct vmb_guest_network *n,
+			   const struct vmb_guest_network_config *config);
+
+/* Begins the handshake. VMB_EBUSY unless idle. */
+int vmb_guest_network_start(struct vmb_guest_network *n);
+
+/* The message to write into the primary ring next, or NULL. Valid until _output_done; the same until then. */
+const struct vmb_guest_network_output *vmb_guest_network_output(struct vmb_guest_network *n);
+void vmb_guest_network_output_done(struct vmb_guest_network *n);
+
+/*
+ * A packet of queue q that is no transfer-page packet: in-band or completion, payload a private copy of len bytes. 0:
+ * event; VMB_EPROTO: refused and counted, nothing changed.
+ */
+int vmb_guest_network_input(struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
+			    uint16_t type, uint64_t transaction_id, const void *payload,
+			    uint32_t len, struct vmb_guest_network_event *event);
+
+/*
+ * Requests; RNDIS ones end when both the host's NVSP completion and its RNDIS reply are there. VMB_EBUSY: one is under
+ * way, or not READY; VMB_EOVERFLOW: data does not fit the page. n->answer has status and data afterwards. A request
+ * that the host never answers leaves the core busy: close the channel and begin anew.
+ */
+int vmb_guest_network_query(struct vmb_guest_network *n, uint32_t oid, const void *data,
+			    uint32_t len);
+int vmb_guest_network_set(struct vmb_guest_network *n, uint32_t oid, const void *data,
+			  uint32_t len);
+int vmb_guest_network_set_filter(struct vmb_guest_network *n, uint32_t filter);
+/* table: count queue numbers, count <= rss_table_count (shorter ones are repeated); hash: NDIS_RSS_HASH_*, 0 = off. */
+int vmb_guest_network_set_rss(struct vmb_guest_network *n, const uint16_t *table, uint32_t count,
+			      const uint8_t key[NDIS_RSS_KEY_LEN], uint32_t hash);
+/* offload: VMB_GUEST_NETWORK_*, out of offload_caps. */
+int vmb_guest_network_set_offload(struct vmb_guest_network *n, uint32_t offload);
+int vmb_guest_network_set_mac(struct vmb_guest_network *n, const uint8_t mac[VMB_NET_MAC_LEN]);
+int vmb_guest_network_keepalive(struct vmb_guest_network *n);
+int vmb_guest_network_reset(struct vmb_guest_network *n);
+/* From version 4 on, else VMB_EOPNOTSUPP. */
+int vmb_guest_network_switch_data_path(struct vmb_guest_network *n, bool to_vf);
+
+/* Queues RNDIS HALT; ANSWERED when the host has taken it. No request after this. */
+int vmb_guest_network_halt(struct vmb_guest_network *n);
+/* Queues the revocation of both buffers: two outputs without answers; the host must not touch them any more. */
+int vmb_guest_network_revoke(struct vmb_guest_network *n);
+
+/*
+ * slots, free_slots (slot_count each, a power of two) and owed (owed_max, a power of two) are the caller's arrays; the sections
+ * first_section.. + slot_count of the send buffer are this queue's. After READY, but for queue 0, whose sections are
+ * not known before: it is initialised with 0 slots for the handshake and again at READY. VMB_EINVAL: sections that
+ * are not there, sizes.
+ */
+int vmb_guest_network_queue_init(struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
+				 uint16_t index, struct vmb_guest_network_slot *slots,
+				 uint32_t *free_slots, uint32_t slot_count, uint32_t first_section,
+				 uint64_t *owed, uint32_t owed_max);
+
+/*
+ * Puts a frame into the packet that is being filled, or begins one. inline_len bytes of the frame go to *at (the
+ * caller copies them; send buffer memory); if they are fewer than frame->len the rest follows as ranges, in order, and the packet
+ * must be sealed next. 0; VMB_EAGAIN: no slot is free, wait for SENT; VMB_EBUSY: it does not fit the packet being filled: seal
+ * that and call again; VMB_EOVERFLOW: inline_len is more than vmb_guest_network_inline_max.
+ */
+int vmb_guest_network_put(struct vmb_guest_network_queue *q,
+			  const struct vmb_guest_rndis_frame *frame, uint32_t inline_len,
+			  void **at);
+
+/* How many bytes of this frame fit into an empty section. */
+uint32_t vmb_guest_network_inline_max(const struct vmb_guest_network *n,
+				      const struct vmb_guest_rndis_frame *frame);
+
+/* Closes the packet being filled. False: there is none. From now on the slot is in flight. */
+bool vmb_guest_network_seal(struct vmb_guest_network_queue *q,
+			    struct vmb_guest_network_packet *packet);
+
+/* The ring did not take a sealed packet, and it will not be tried again: the slot is free. Sender's context. */
+void vmb_guest_network_unseal(struct vmb_guest_network_queue *q, uint32_t slot);
+
+/* Slots that are free; a hint for the other context. */
+uint32_t vmb_guest_network_room(struct vmb_guest_network_queue *q);
+/* No slot is filling or in flight. */
+bool vmb_guest_network_idle(struct vmb_guest_network_queue *q);
+/* After the channel is closed: the next slot that was in flight, freed. False: none is left. */
+bool vmb_guest_network_fail_next(struct vmb_guest_network_queue *q,
+				 struct vmb_guest_network_event *event);
+
+enum vmb_guest_network_received {
+	VMB_GUEST_NETWORK_FRAMES,
+	VMB_GUEST_NETWORK_CONTROL, /* primary only */
+};
+
+/*
+ * Begins to read a transfer-page packet whose header and payload the port has copied into r; header_len and
+ * payload_len as they stand in the ring. VMB_EPROTO: nothing to read; an acknowledgement is owed all the same.
+ */
+int vmb_guest_network_receive(struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
+			      struct vmb_guest_network_receive *r, uint32_t header_len,
+			      uint32_t payload_len);
+
+/* The next frame. False: no more. Frames that are no good are counted and skipped. */
+bool vmb_guest_network_receive_next(struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
+				    struct vmb_guest_network_receive *r,
+				    struct vmb_guest_network_frame *frame);
+
+/* The control message in r: copied, judged, taken. As _input. */
+int vmb_guest_network_control(struct vmb_guest_network *n, struct vmb_guest_network_receive *r,
+			      struct vmb_guest_network_event *event);
+
+/* An acknowledgement is due for this transaction. VMB_EPROTO: the host has more under way than it has suballocations. */
+int vmb_guest_network_owe(struct vmb_guest_network_queue *q, uint64_t transaction_id);
+/* The oldest that is due. False: none. */
+bool vmb_guest_network_owed(const struct vmb_guest_network_queue *q, uint64_t *transaction_id);
+void vmb_guest_network_owed_done(struct vmb_guest_network_queue *q);
+
+/* The payload of every acknowledgement. */
+extern const struct vmb_net_rndis_packet_complete vmb_guest_network_ack_message;
+
+#endif
