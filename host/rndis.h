@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The device's side of RNDIS: one struct vmb_host_rndis is one network adapter as a guest sees it through queries and sets.
+ * Bytes only: it knows nothing of VMBus, of buffers or of queues.
+ *
+ *   vmb_host_rndis_init(r, &config); vmb_host_rndis_reset(r, ...) at every new connection
+ *   for each control message: vmb_host_rndis_control(r, message, len, reply, &reply_len)
+ *   when something changed that the guest should hear of: vmb_host_rndis_indication(r, ...) until false
+ *   for each frame that the guest sends: vmb_host_rndis_unwrap(); for each one to the guest: vmb_host_rndis_wrap()
+ *
+ * Context: one caller at a time for an adapter; unwrap and wrap have no state.
+ * Source: protocol reference, network sections 8 to 10, 14 to 16.
+ */
+#ifndef HOST_RNDIS_H
+#define HOST_RNDIS_H
+
+#include "wire/rndis.h"
+
+#define VMB_HOST_RNDIS_CONTROL_LEN_MAX	4096u /* of a request; longer ones break the protocol */
+#define VMB_HOST_RNDIS_REPLY_LEN_MAX	1024u
+#define VMB_HOST_RNDIS_PACKET_COUNT_MAX 8u /* frames in one send, as announced */
+#define VMB_HOST_RNDIS_ALIGNMENT_LOG2	3u
+#define VMB_HOST_RNDIS_ENVELOPE_LEN_MAX \
+	320u /* header and per-packet information of one frame, in */
+#define VMB_HOST_RNDIS_DATA_OFFSET 256u /* of a frame to the guest, from its message's first byte */
+
+/* Offloads of the adapter: what it announces and what the guest has switched on. */
+#define VMB_HOST_RNDIS_TX_CHECKSUM 0x01u /* IPv4 header, TCP and UDP, both IP versions */
+#define VMB_HOST_RNDIS_RX_CHECKSUM 0x02u
+#define VMB_HOST_RNDIS_LSO	   0x04u
+#define VMB_HOST_RNDIS_RSC	   0x08u
+
+struct vmb_host_rndis_config {
+	uint8_t mac[6]; /* permanent: unicast, not zero */
+	uint32_t mtu_max; /* bytes without the Ethernet header that the adapter can carry, 1500..65521 */
+	uint32_t link_speed; /* 100 bit/s */
+	uint32_t offload; /* VMB_HOST_RNDIS_*: what there is */
+	uint32_t queue_count_max; /* 1..64 */
+	const char *name; /* friendly name, ASCII, the caller's; NULL: "OpenVMBus network" */
+};
+
+struct vmb_host_rndis_rss {
+	bool enabled;
+	uint32_t hash; /* NDIS_RSS_HASH_* */
+	uint8_t key[NDIS_RSS_KEY_LEN];
+	uint32_t table_count; /* always NDIS_RSS_TABLE_COUNT_MAX when enabled */
+	uint16_t table[NDIS_RSS_TABLE_COUNT_MAX]; /* queue numbers, all < queue_count */
+};
+
+struct vmb_host_rndis_counters {
+	uint64_t requests;
+	uint64_t unsupported; /* OIDs that it does not have */
+	uint64_t refused; /* requests that are no good */
+	uint64_t tx_frames, tx_bytes; /* by the guest */
+	uint64_t rx_frames, rx_bytes;
+	uint64_t rx_no_buffer;
+};
+
+enum vmb_host_rndis_state {
+	VMB_HOST_RNDIS_UNINITIALIZED,
+	VMB_HOST_RNDIS_INITIALIZED,
+	VMB_HOST_RNDIS_HALTED,
+};
+
+struct vmb_host_rndis {
+	struct vmb_host_rndis_config config;
+	enum vmb_host_rndis_state state;
+	uint32_t ndis_version; /* major << 16 | minor, of NVSP's message 100 */
+	uint32_t offload_revision; /* of NDIS_OFFLOAD: 1 to 3 */
+	uint32_t mtu; /* bytes without the Ethernet header, agreed */
+	uint32_t queue_count; /* channels that are open: bounds RSS tables */
+	uint32_t filter; /* RNDIS_FILTER_* */
+	uint8_t mac[6]; /* current */
+	uint32_t offload; /* what is on */
+	bool link_up;
+	struct vmb_host_rndis_rss rss;
+	uint32_t link_indications, offload_indications, speed_indications; /* that wait */
+	struct vmb_host_rndis_counters counters;
+};
+
+/* What is known of a frame besides its bytes. In: what the guest asks for. Out: what the guest is told. */
+#define VMB_HOST_RNDIS_HAS_CHECKSUM  0x01u
+#define VMB_HOST_RNDIS_HAS_LSO	     0x02u /* in only */
+#define VMB_HOST_RNDIS_HAS_VLAN	     0x04u
+#define VMB_HOST_RNDIS_HAS_HASH	     0x08u
+#define VMB_HOST_RNDIS_HAS_PACKET_ID 0x10u /* out only */
+
+struct vmb_host_rndis_frame {
+	uint32_t present;
+	uint32_t len; /* bytes of the frame */
+	uint32_t checksum; /* RNDIS_TX_CHECKSUM_* in, RNDIS_RX_CHECKSUM_* out */
+	uint32_t lso;
+	uint32_t vlan;
+	uint32_t hash, hash_type;
+	struct rndis_packet_id packet_id;
+	uint32_t data_offset; /* in: of the frame from the message's first byte */
+	uint32_t message_len; /* in: to the next message */
+};
+
+/* VMB_EINVAL: a bound that is not kept. */
+int vmb_host_rndis_init(struct vmb_host_rndis *r, const struct vmb_host_rndis_config *config);
+
+/* As if freshly plugged in; link state stays. */
+void vmb_host_rndis_reset(struct vmb_host_rndis *r);
+
+/*
+ * One control message, a private copy of len bytes. 0: *reply_len bytes of reply (VMB_HOST_RNDIS_REPLY_LEN_MAX room; 0
+ * for HALT) go back. VMB_EPROTO: not a message; the guest gets status INVALID_RNDIS_PACKET and no reply.
+ */
+int vmb_host_rndis_control(struct vmb_host_rndis *r, const void *message, uint32_t len, void *reply,
+			   uint32_t *reply_len);
+
+/* The next indication that waits; nothing before INITIALIZE. False: none. */
+bool vmb_host_rndis_indication(struct vmb_host_rndis *r, void *message, uint32_t *len);
+
+/* Plugs the cable in or out: an indication follows. */
+void vmb_host_rndis_set_link(struct vmb_host_rndis *r, bool up);
+
+/* Whether the packet filter lets a frame with this destination through. */
+bool vmb_host_rndis_wants(const struct vmb_host_rndis *r, const uint8_t destination[6]);
+
+/*
+ * Judges one PACKET message of a send: envelope is a private copy of its first copied_len bytes
+ * (min(room, VMB_HOST_RNDIS_ENVELOPE_LEN_MAX)), room the bytes that are left in the send. 0: frame is filled; data_offset +
+ * len <= message_len <= room. VMB_EPROTO: no good.
+ */
+int vmb_host_rndis_unwrap(const void *envelope, uint32_t copied_len, uint32_t room,
+			  struct vmb_host_rndis_frame *frame);
+
+/*
+ * Writes the envelope of a frame to the guest at dst: VMB_HOST_RNDIS_DATA_OFFSET bytes, gaps zeroed, each byte written
+ * once and none read. The frame's bytes follow.
+ */
+void vmb_host_rndis_wrap(void *dst, const struct vmb_host_rndis_frame *frame);
+
+/* Toeplitz hash of a frame's addresses (and ports) as the agreed hash types say; 0 and *type 0 when none applies. */
+uint32_t vmb_host_rndis_hash(const struct vmb_host_rndis *r, const void *head, uint32_t head_len,
+			     uint32_t *type);
+
+#endif
