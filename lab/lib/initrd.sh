@@ -17,16 +17,21 @@ initrd_begin() {
 	done
 }
 
+# unpack_module FILE TO
+unpack_module() {
+	case $1 in
+	*.xz) xz -dc "$1" ;;
+	*.zst) zstd -qdc "$1" ;;
+	*.gz) gzip -dc "$1" ;;
+	*) cat "$1" ;;
+	esac >"$2"
+}
+
 # store_module FILE NAME DIR: appends one module to DIR/modules and its load order.
 store_module() {
 	local file=$1 name=$2 dir=$3
 	grep -qx "$name" "$dir/modules/order" 2>/dev/null && return
-	case $file in
-	*.xz) xz -dc "$file" ;;
-	*.zst) zstd -qdc "$file" ;;
-	*.gz) gzip -dc "$file" ;;
-	*) cat "$file" ;;
-	esac >"$dir/modules/$name.ko"
+	unpack_module "$file" "$dir/modules/$name.ko"
 	echo "$name" >>"$dir/modules/order"
 }
 
@@ -44,6 +49,23 @@ initrd_modules() {
 			die "kernel $release has no module $module"
 		for file in $list; do
 			store_module "$file" "$(basename "$file" | sed 's/\.ko.*//')" "$dir"
+		done
+	done
+}
+
+# initrd_on_need DIR KERNELDIR RELEASE MODULE...: modules that are loaded only when something wants
+# them; DIR/MODULE.need names the files in load order.
+initrd_on_need() {
+	local dir=$1 kernel=$2 release=$3 module file list
+	shift 3
+	mkdir -p "$dir"
+	for module; do
+		list=$(module_files "$kernel" "$release" "$module") ||
+			die "kernel $release has no module $module"
+		: >"$dir/$module.need"
+		for file in $list; do
+			unpack_module "$file" "$dir/$(basename "$file" | sed 's/\.ko.*//').ko"
+			basename "$file" | sed 's/\.ko.*//' >>"$dir/$module.need"
 		done
 	done
 }
