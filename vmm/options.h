@@ -6,6 +6,7 @@
 #define VMM_OPTIONS_H
 
 #include "host/scsi.h"
+#include "vmm/net.h"
 
 enum vmb_vmm_accel {
 	VMB_VMM_ACCEL_AUTO, /* KVM, or the nest where there is no /dev/kvm */
@@ -25,6 +26,8 @@ struct vmb_vmm_options {
 	const char *append;
 	const char *console; /* NULL: standard input and output */
 	struct vmb_vmm_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
+	struct vmb_vmm_net_option nets[VMB_VMM_NET_MAX];
+	uint32_t net_count;
 	uint64_t memory_len; /* bytes, a multiple of a page */
 	uint32_t cpus;
 	enum vmb_vmm_accel accel;
