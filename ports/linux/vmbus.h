@@ -11,8 +11,29 @@
  *   remove:       vmb_channel_close(device->channel)
  *   module exit:  vmb_driver_unregister(&driver)
  *
+ * A driver that polls (NAPI) has ops->doorbell() instead of ops->packet():
+ *
+ *   napi_enable(), then vmb_channel_open(): the first doorbell may ring before that returns
+ *   doorbell:     napi_schedule()
+ *   poll:         vmb_channel_mask(); then vmb_channel_read(), _copy(), _next() until -EAGAIN or
+ *                 the budget is gone; vmb_channel_commit() what was answered; _release()
+ *                 all read:   napi_complete_done(), and if that is true vmb_channel_unmask(); if
+ *                             that is true napi_schedule() again, for more came meanwhile
+ *                 a doorbell also means "there is room again": wake a stopped queue here
+ *   send:         vmb_channel_write() any number of packets, vmb_channel_commit() once.
+ *                 -EAGAIN: stop the queue, then vmb_channel_wait_room(): 0: wake it again;
+ *                 -EAGAIN: a doorbell will ring
+ *   end:          napi_disable(), then vmb_channel_close()
+ *
+ * Sub-channels, more channels of one device, come when the driver has asked the host for them in
+ * the device's own protocol. Each is told with ops->sub_channel(), and is opened and closed like
+ * any other. The pointer is good until vmb_channel_drop_subs() or vmb_channel_close() of the
+ * primary returns, even if the host takes the sub-channel away before.
+ *
  * A rescind (the host takes the device away) reaches the driver twice: ops->rescinded() at once,
- * so that it can stop waiting for the host, and remove() soon after.
+ * so that it can stop waiting for the host, and remove() soon after. A rescind of a sub-channel
+ * alone is ops->rescinded(sub) and nothing more; the host has it back when the driver has closed
+ * it.
  *
  * Ownership: a device and its channel live at least until remove() returns. Ring memory belongs to
  * the channel; memory that the host was told about is freed only after the host said that it let
@@ -29,16 +50,33 @@
 
 struct vmb_channel;
 struct vmb_device;
+struct vmb_share;
 
 struct vmb_channel_ops {
 	/*
 	 * One packet from the host: softirq, one at a time per channel. Its bytes are fetched with
-	 * vmb_channel_copy(); it is gone when this returns.
+	 * vmb_channel_copy(); it is gone when this returns. Not called if there is a doorbell().
 	 */
 	void (*packet)(struct vmb_channel *ch, const struct vmb_ring_received *packet);
 	/*
-	 * The host took the channel away. Process context; must not wait for the host. May be
-	 * NULL.
+	 * Something came, or there is room again: hard interrupt, or anywhere with interrupts off
+	 * and the channel's send lock held. So it only schedules the driver's poll and calls
+	 * nothing that is declared here. Before vmb_channel_open() returns it may ring already;
+	 * after vmb_channel_close() has returned it does not ring any more.
+	 */
+	void (*doorbell)(struct vmb_channel *ch);
+	/*
+	 * The host offers sub, a further channel of the device whose primary channel was opened
+	 * with these ops. Process context, may wait for the host, one at a time per device; once
+	 * the primary is open (also while vmb_channel_open() is about to return), for each one
+	 * that was offered since then or before. Closing the primary and dropping the sub-channels
+	 * wait until this has returned, so it may do neither, and may take no lock under which the
+	 * driver does. May be NULL: then nobody opens them.
+	 */
+	void (*sub_channel)(struct vmb_channel *primary, struct vmb_channel *sub);
+	/*
+	 * The host took the channel away. Process context; must not wait for the host, and calls
+	 * nothing that opens, closes or shares. May be NULL.
 	 */
 	void (*rescinded)(struct vmb_channel *ch);
 };
@@ -71,30 +109,141 @@ void vmb_driver_unregister(struct vmb_driver *driver);
 /*
  * Opens ch with two rings of ring_len bytes each, control page included (a multiple of 4096, at
  * least 8192). Waits for the host. -ENODEV: rescinded; -EBUSY: open; -ETIMEDOUT: the host says
- * nothing; -EIO: it refused. Packets may arrive before this returns.
+ * nothing; -EIO: it refused. Packets may arrive before this returns; they can be answered at once.
  */
 int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_channel_ops *ops,
 		     void *context);
 
 /*
- * Closes ch and waits until the host has let go of its rings; ops->packet() is not running any
- * more. 0, also when it was closed before; -ETIMEDOUT: the host did not let go and may still write
- * to any memory that it was told about.
+ * Closes ch and waits until the host has let go of its rings; neither ops->packet() nor
+ * ops->doorbell() is running any more. A driver that polls has stopped to do so before, on this
+ * channel and, if it is the primary, on all its sub-channels: those are closed first and given back
+ * to the host afterwards, and their pointers are dead. 0, also when it was closed before;
+ * -ETIMEDOUT: the host did not let go of a ring and may still write to any memory that it was told
+ * about.
  */
 int vmb_channel_close(struct vmb_channel *ch);
 
+/* ---- sending; any context, any number of senders at a time ---- */
+
 /*
- * Writes one packet and signals the host if it sleeps. Any context. -EAGAIN: no room now: try
- * again when something was answered; -ENODEV: not open; else as vmb_ring_write().
+ * Each of these takes the channel's send lock for itself, for the length of one packet: a lock of
+ * the driver's is neither needed nor enough, because its queues and its poll share one ring.
+ * Packets that one sender has written are published by whoever commits next.
+ */
+
+/*
+ * Writes one packet and signals the host if it sleeps. -EAGAIN: no room now: try again when
+ * something was answered, or vmb_channel_wait_room(); -ENODEV: not open; else as vmb_ring_write().
  */
 int vmb_channel_send(struct vmb_channel *ch, const struct vmb_ring_packet *packet);
 
-/* Copies bytes of the packet that ops->packet() was given: see vmb_ring_copy(). */
+/* The same, but the host sees nothing before vmb_channel_commit(). */
+int vmb_channel_write(struct vmb_channel *ch, const struct vmb_ring_packet *packet);
+
+/* Publishes all that was written, and signals the host if it sleeps. Cheap if there is nothing. */
+void vmb_channel_commit(struct vmb_channel *ch);
+
+/*
+ * Bytes of the longest packet (as vmb_ring_packet_len() counts) that would fit now; 0 if not open.
+ */
+u32 vmb_channel_room(struct vmb_channel *ch);
+
+/*
+ * Commits, and sees to it that ops->doorbell() is called once a packet of len bytes
+ * (vmb_ring_packet_len()) fits. 0: it fits now, none will be called; -EAGAIN: the wish stands,
+ * whatever smaller packets are sent meanwhile, until it came true or vmb_channel_wait_cancel().
+ * Only the longest wish counts. A host that does not signal when there is room is looked at every
+ * few milliseconds instead. -ENODEV: not open; -EINVAL: no ops->doorbell(); -EOVERFLOW: it can
+ * never fit; -EPROTO: the host broke the ring.
+ */
+int vmb_channel_wait_room(struct vmb_channel *ch, u32 len);
+
+/* Nobody waits for room any more: saves the host a signal. */
+void vmb_channel_wait_cancel(struct vmb_channel *ch);
+
+/* ---- receiving by polling; one caller at a time per channel, between open and close ---- */
+
+/* No doorbells for new packets from now on. Those for room still ring. */
+void vmb_channel_mask(struct vmb_channel *ch);
+
+/*
+ * The next packet's descriptor. -EAGAIN: there is none; -EPROTO: the host broke the ring, and no
+ * packet will ever come again.
+ */
+int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet);
+
+/*
+ * Copies bytes of the packet that vmb_channel_read() or ops->packet() gave: see vmb_ring_copy().
+ */
 bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *packet, u32 offset,
 		      void *dst, u32 len);
 
-void *vmb_channel_context(const struct vmb_channel *ch);
+/* Steps over the packet; its space is given back by vmb_channel_release(). */
+void vmb_channel_next(struct vmb_channel *ch, const struct vmb_ring_received *packet);
+
+/*
+ * Gives back the space of all packets stepped over, and signals the host if it waits for that.
+ * Before vmb_channel_unmask(), else the host may see a ring that is not empty and stay silent.
+ */
+void vmb_channel_release(struct vmb_channel *ch);
+
+/* Doorbells again, please. True: more came meanwhile, for which none will ring: poll again. */
+bool vmb_channel_unmask(struct vmb_channel *ch);
+
+/*
+ * As if the host had rung: ops->doorbell(), or ops->packet() for what is there. Any context, but
+ * not from ops->doorbell(); nothing happens on a closed channel.
+ */
+void vmb_channel_poke(struct vmb_channel *ch);
+
+/* ---- sub-channels; process context ---- */
+
+/*
+ * Closes all sub-channels of primary, gives them back to the host and waits for both; what
+ * vmb_channel_close(primary) does too. Sub-channels that the host offers afterwards are told as
+ * before. Not at the same time as opening, closing or sharing on one of them. 0 or -ETIMEDOUT as
+ * for vmb_channel_close().
+ */
+int vmb_channel_drop_subs(struct vmb_channel *primary);
+
+/* The number that the host gave: 0 for a primary, else unique among those not rescinded. */
+u32 vmb_channel_index(const struct vmb_channel *ch);
+
+/* ---- memory shared with the host; process context ---- */
+
+#define VMB_SHARE_LEN_MAX (8190u * VMB_PAGE_LEN)
+
+/*
+ * Tells the host about len bytes at memory, both multiples of 4096, at most VMB_SHARE_LEN_MAX;
+ * from vmalloc() or the page allocator. Waits for the host. 0: *share is to be given to
+ * vmb_channel_unshare(), before ch ends (remove() returns, or a sub-channel is dropped).
+ * -ETIMEDOUT: the host said nothing and may write to the memory at any time: the caller must leak
+ * it. All other errors leave it to the caller: -EINVAL, -EOVERFLOW, -ENOMEM; -ENODEV: rescinded;
+ * -EIO: the host refused.
+ */
+int vmb_channel_share(struct vmb_channel *ch, void *memory, u32 len, struct vmb_share **share);
+
+/* The GPADL's id, for the device's protocol. */
+u32 vmb_share_id(const struct vmb_share *share);
+
+/*
+ * Takes the memory back and waits for the host; share is freed. 0: the memory is the caller's
+ * alone; -ETIMEDOUT: the host did not let go: the caller must leak the memory. Before or after
+ * vmb_channel_close(), also on a rescinded channel. NULL: 0.
+ */
+int vmb_channel_unshare(struct vmb_share *share);
+
+/* ---- questions; any context ---- */
+
+void *vmb_channel_context(const struct vmb_channel *ch); /* as given to vmb_channel_open() */
 bool vmb_channel_rescinded(const struct vmb_channel *ch);
+
+/*
+ * The CPU that the host interrupts for ch. Fixed from the offer on, unless the user moves it or the
+ * CPU goes. The channels of a device are on different CPUs as long as there are enough.
+ */
+u32 vmb_channel_cpu(const struct vmb_channel *ch);
 
 /* Bytes of packets that a ring of ring_len can hold. */
 static inline u32 vmb_channel_room_max(u32 ring_len)
