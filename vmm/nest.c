@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vmm/nest.h"
+#include "vmm/nest_net.h"
 #include "vmm/report.h"
 
 #define QEMU		"qemu-system-x86_64"
@@ -136,15 +137,22 @@ static bool write_command(struct nest *n, int argc, char **argv)
 {
 	static char accel[] = "--accel", kvm[] = "kvm";
 	char **command = calloc(argc + 4, sizeof(*command));
-	bool written;
+	char **changed = calloc(argc + 1, sizeof(*changed));
+	bool written = false;
 
-	if (!command)
-		return false;
-	command[0] = n->self;
-	memcpy(command + 1, argv, argc * sizeof(*argv));
-	command[argc + 1] = accel;
-	command[argc + 2] = kvm;
-	written = write_strings(n, "argv", command);
+	if (command && changed) {
+		command[0] = n->self;
+		for (int i = 0; i < argc; i++) {
+			changed[i] = vmb_vmm_nest_net_inner(argc, argv, i);
+			command[i + 1] = changed[i] ? changed[i] : argv[i];
+		}
+		command[argc + 1] = accel;
+		command[argc + 2] = kvm;
+		written = write_strings(n, "argv", command);
+		for (int i = 0; i < argc; i++)
+			free(changed[i]);
+	}
+	free(changed);
 	free(command);
 	return written;
 }
@@ -272,6 +280,18 @@ static void add_machine(struct nest *n, const struct vmb_vmm_options *o)
 	add_share(n, "job", n->job);
 	add_option(n, "-device", "virtio-rng-pci");
 	add_option(n, "-device", "virtio-serial-pci");
+}
+
+/* Without memory the guest has no way out, but all else works. */
+static void add_network(struct nest *n, int argc, char **argv)
+{
+	char *netdev = vmb_vmm_nest_net_netdev(argc, argv);
+
+	if (!netdev)
+		return;
+	add_option(n, "-netdev", netdev);
+	add_option(n, "-device", "virtio-net-pci,netdev=net,romfile=");
+	free(netdev);
 }
 
 static void add_port(struct nest *n, const char *id, const char *chardev)
@@ -427,14 +447,14 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 	int code;
 
 	n.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	if (!everything_is_there(&n))
+	if (!vmb_vmm_nest_net_check(argc, argv) || !everything_is_there(&n))
 		return VMB_VMM_EXIT_USAGE;
+	code = VMB_VMM_EXIT_FAILURE;
 	if (make_job(&n, argc, argv)) {
 		add_machine(&n, o);
+		add_network(&n, argc, argv);
 		add_streams(&n);
 		code = run_qemu(&n);
-	} else {
-		code = VMB_VMM_EXIT_FAILURE;
 	}
 	remove_job(&n);
 	while (n.argument_count)

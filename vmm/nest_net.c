@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/nest_net.h"
+#include "vmm/report.h"
+
+/* Not the guest's 10.0.2.0/24 and fec0::/64, so that no address means two machines. */
+#define NEST_NETWORK "user,id=net,net=10.0.3.0/24,ipv6-prefix=fec0:0:0:3::,ipv6-prefixlen=64"
+#define NEST_ADDRESS "10.0.3.15" /* lab/lib/nest-init gives it to the card */
+
+static const char prefix[] = "hostfwd=";
+
+/* One "hostfwd=PROTOCOL:ADDRESS:PORT-..." between two commas. */
+struct forward {
+	const char *protocol, *address, *port, *guest; /* where each begins in the text */
+};
+
+/* The value of the --net option that ends in argv[index], or NULL. */
+static const char *net_value(int argc, char *const *argv, int index)
+{
+	if (index < argc && strncmp(argv[index], "--net=", 6) == 0)
+		return argv[index] + 6;
+	if (index > 0 && index < argc && strcmp(argv[index - 1], "--net") == 0)
+		return argv[index];
+	return NULL;
+}
+
+/* The first forwarded port of text; false: there is none. Its form was checked with the options. */
+static bool next_forward(const char *text, struct forward *f)
+{
+	while (strncmp(text, prefix, sizeof(prefix) - 1)) {
+		text = strchr(text, ',');
+		if (!text)
+			return false;
+		text++;
+	}
+	f->protocol = text + sizeof(prefix) - 1;
+	f->address = strchr(f->protocol, ':');
+	f->guest = strchr(f->protocol, '-');
+	if (!f->address || !f->guest || f->guest < f->address)
+		return false;
+	f->address++;
+	f->port = memrchr(f->address, ':', f->guest - f->address);
+	return f->port++ != NULL;
+}
+
+static bool is_udp(const struct forward *f)
+{
+	return strncmp(f->protocol, "udp:", 4) == 0;
+}
+
+static int address_len(const struct forward *f)
+{
+	return f->port - 1 - f->address;
+}
+
+/* QEMU would find it out too, but say it in its own way and after the nest was prepared. */
+static bool port_is_free(const struct forward *f)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(atoi(f->port)) };
+	char address[INET_ADDRSTRLEN];
+	int fd, one = 1, error = 0;
+
+	snprintf(address, sizeof(address), "%.*s", address_len(f), f->address);
+	if (*address && inet_pton(AF_INET, address, &at.sin_addr) != 1)
+		error = EAFNOSUPPORT;
+	fd = socket(AF_INET, is_udp(f) ? SOCK_DGRAM : SOCK_STREAM, 0);
+	if (fd < 0)
+		return true;
+	if (!is_udp(f))
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (!error && bind(fd, (struct sockaddr *)&at, sizeof(at)))
+		error = errno;
+	close(fd);
+	if (error)
+		vmb_vmm_report("--net hostfwd=%.*s: %s; give another port",
+			       (int)(f->guest - f->protocol), f->protocol, strerror(error));
+	return !error;
+}
+
+static bool card_is_possible(const char *value)
+{
+	static const char *const outside[] = { "tap=", "switch=" };
+
+	for (size_t i = 0; i < sizeof(outside) / sizeof(*outside); i++) {
+		if (strncmp(value, outside[i], strlen(outside[i])))
+			continue;
+		vmb_vmm_report("--net %s: a nest has no %.*s of this machine; use --net user, or "
+			       "lab/nest exec for all that belongs together",
+			       value, (int)strlen(outside[i]) - 1, outside[i]);
+		return false;
+	}
+	return true;
+}
+
+bool vmb_vmm_nest_net_check(int argc, char *const *argv)
+{
+	const char *value;
+	struct forward f;
+
+	for (int i = 0; i < argc; i++) {
+		value = net_value(argc, argv, i);
+		if (!value)
+			continue;
+		if (!card_is_possible(value))
+			return false;
+		for (; next_forward(value, &f); value = f.guest)
+			if (!port_is_free(&f))
+				return false;
+	}
+	return true;
+}
+
+char *vmb_vmm_nest_net_netdev(int argc, char *const *argv)
+{
+	const char *value;
+	struct forward f;
+	size_t len;
+	char *text;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	fputs(NEST_NETWORK, out);
+	for (int i = 0; i < argc; i++) {
+		value = net_value(argc, argv, i);
+		for (; value && next_forward(value, &f); value = f.guest)
+			fprintf(out, ",hostfwd=%.*s-" NEST_ADDRESS ":%d",
+				(int)(f.guest - f.protocol), f.protocol, atoi(f.port));
+	}
+	return fclose(out) ? NULL : text;
+}
+
+char *vmb_vmm_nest_net_inner(int argc, char *const *argv, int index)
+{
+	const char *value = net_value(argc, argv, index), *from;
+	struct forward f;
+	size_t len;
+	char *text;
+	FILE *out;
+
+	if (!value || !next_forward(value, &f))
+		return NULL;
+	out = open_memstream(&text, &len);
+	if (!out)
+		return NULL;
+	for (from = argv[index]; next_forward(value, &f); from = value = f.guest)
+		fprintf(out, "%.*s%.*s", (int)(f.address - from), from, (int)(f.guest - f.port + 1),
+			f.port - 1);
+	fputs(from, out);
+	return fclose(out) ? NULL : text;
+}
