@@ -18,7 +18,8 @@
  *                 offered; open each, vmb_guest_network_queue_init(), then set RSS
  *     HAS_FAILED  the host refused
  *     ANSWERED    the request under way has ended: n->answer
- *     LINK, SPEED, OFFLOAD, TABLE, VF, NETWORK  the host said so; fields of n have the new state
+ *     LINK, SPEED, OFFLOAD, TABLE, VF, NETWORK  the host said so; fields of n have the new state. Before IS_READY
+ *                 and after _halt only the fields change, without an event
  *     SENT        a data packet's completion: see _sent
  *   requests, one at a time, each ends with ANSWERED: _query, _set, _set_filter, _set_rss, _set_offload, _set_mac,
  *   _keepalive, _reset, _switch_data_path
@@ -54,7 +55,10 @@
 #include "wire/network.h"
 #include "wire/ring.h"
 
-#define VMB_GUEST_NETWORK_ANSWER_LEN_MAX 4096u /* of an RNDIS control message from the host */
+#define VMB_GUEST_NETWORK_ANSWER_LEN_MAX 4096u /* of a request's answer */
+/* ... and of the RNDIS control message that it comes in. */
+#define VMB_GUEST_NETWORK_MESSAGE_LEN_MAX \
+	(VMB_GUEST_NETWORK_ANSWER_LEN_MAX + sizeof(struct rndis_query_complete))
 
 enum vmb_guest_network_state {
 	VMB_GUEST_NETWORK_IDLE,
@@ -65,6 +69,19 @@ enum vmb_guest_network_state {
 	VMB_GUEST_NETWORK_READY,
 	VMB_GUEST_NETWORK_LEAVING, /* halted */
 	VMB_GUEST_NETWORK_FAILED,
+};
+
+/* Why a card FAILED, for the port's log. */
+enum vmb_guest_network_failure {
+	VMB_GUEST_NETWORK_NO_FAILURE,
+	VMB_GUEST_NETWORK_NO_VERSION, /* none in common */
+	VMB_GUEST_NETWORK_RECEIVE_BUFFER_TOO_LONG, /* for the old version that the host wants */
+	VMB_GUEST_NETWORK_RECEIVE_BUFFER_REFUSED, /* or divided in a way that is no good */
+	VMB_GUEST_NETWORK_SEND_BUFFER_REFUSED,
+	VMB_GUEST_NETWORK_RNDIS_REFUSED, /* INITIALIZE */
+	VMB_GUEST_NETWORK_NO_FRAME_LEN,
+	VMB_GUEST_NETWORK_NO_MAC,
+	VMB_GUEST_NETWORK_TOO_MANY_SUB_CHANNELS, /* more than were asked for */
 };
 
 struct vmb_guest_network_config {
@@ -107,26 +124,27 @@ struct vmb_guest_network_slot {
 	uint32_t state; /* free, filling or in flight, with a generation: a forged or duplicate id is refused */
 	uint32_t frame_count;
 	uint32_t byte_count; /* of the frames */
-	void *cookie; /* the port's: set by it after seal */
+	void *cookie; /* the port's: q->slots[q->filling].cookie, set between put and seal; NULL else */
 };
 
-/* An acknowledgement that is owed to the host. */
 struct vmb_guest_network_queue {
-	/* written by the sender */
+	/* written by init only */
 	struct vmb_guest_network *network;
 	uint16_t index;
 	struct vmb_guest_network_slot *slots;
-	uint32_t slot_count; /* a power of two */
+	uint32_t slot_count; /* a power of two, or 0 */
 	uint32_t first_section;
-	uint32_t filling; /* slot being filled, or VMB_NET_SECTION_NONE */
+	uint32_t *free_slots; /* slot_count entries */
+	uint64_t *owed; /* owed_max transaction ids */
+	uint32_t owed_max; /* a power of two; of the receive buffer's suballocations unless acknowledged at once */
+	/* written by the sender */
+	uint32_t filling VMB_CACHE_ALIGNED; /* slot being filled, or VMB_NET_SECTION_NONE */
 	uint32_t filled_len; /* bytes of its section */
 	bool filling_closed; /* ranges follow: nothing more can be put */
 	uint32_t take; /* index into free_slots */
+	uint32_t give_seen; /* what the sender knows of give */
 	/* written by the poll */
 	uint32_t give VMB_CACHE_ALIGNED;
-	uint32_t *free_slots; /* slot_count entries */
-	uint64_t *owed; /* owed_max transaction ids */
-	uint32_t owed_max; /* a power of two, >= the receive buffer's suballocations */
 	uint32_t owed_first, owed_count;
 	struct vmb_guest_network_counters counters;
 };
@@ -192,11 +210,13 @@ struct vmb_guest_network_answer {
 struct vmb_guest_network {
 	struct vmb_guest_network_config config;
 	enum vmb_guest_network_state state;
+	enum vmb_guest_network_failure failure;
 	uint32_t version; /* VMB_NET_VERSION_* */
 	uint32_t message_len; /* bytes of a message in this version */
 	/* settled by the handshake */
 	uint32_t suballoc_len, suballoc_count; /* of the receive buffer */
 	uint32_t section_len, section_count; /* of the send buffer */
+	uint32_t section_room; /* section_len rounded down to the alignment */
 	uint32_t frame_count_max; /* frames in one packet */
 	uint32_t transfer_len_max; /* bytes in one packet */
 	uint32_t alignment; /* of each message in a packet of several */
@@ -215,17 +235,27 @@ struct vmb_guest_network {
 		[VMB_NET_TABLE_COUNT]; /* hash & 15 -> queue index, always < number of queues */
 	bool vf_allocated;
 	uint32_t vf_serial;
-	/* the dialogue; guest/network.c's own */
+	/* the dialogue; the core's own */
+	uint32_t version_step;
 	uint32_t step;
+	uint32_t next_id;
+	uint64_t shown_id; /* of what output answered last */
+	uint32_t request_type; /* enum rndis_type */
+	uint32_t asked_len; /* bytes of the answer that there is room for */
+	uint32_t offload_wanted, offload_receive;
+	uint8_t mac_wanted[VMB_NET_MAC_LEN];
+	bool receive_shared, send_shared; /* the host has the buffer */
 	uint32_t request_id; /* of the RNDIS request that is out */
 	uint64_t output_id;
 	uint32_t output_answer; /* the message type that completes it; 0 = none */
 	uint32_t output_len_min;
 	bool output_waiting, output_out; /* to be sent; with the host */
 	bool reply_waiting; /* an RNDIS reply is awaited */
+	bool reply_here; /* it came before the host's completion */
 	bool request_waiting; /* a request of the port's is under way */
 	struct vmb_guest_network_output out;
 	struct vmb_guest_network_answer answer;
+	uint8_t message[VMB_GUEST_NETWORK_MESSAGE_LEN_MAX]; /* private copy of what the host says */
 	struct vmb_guest_network_counters counters;
 };
 
@@ -298,7 +328,10 @@ int vmb_guest_network_switch_data_path(struct vmb_guest_network *n, bool to_vf);
 
 /* Queues RNDIS HALT; ANSWERED when the host has taken it. No request after this. */
 int vmb_guest_network_halt(struct vmb_guest_network *n);
-/* Queues the revocation of both buffers: two outputs without answers; the host must not touch them any more. */
+/*
+ * Queues the revocation of the buffers that the host has: up to two outputs without answers; when they are in the ring
+ * the host must not touch them any more. A request that is under way is given up. VMB_EBUSY: the handshake is under way.
+ */
 int vmb_guest_network_revoke(struct vmb_guest_network *n);
 
 /*
@@ -330,14 +363,21 @@ uint32_t vmb_guest_network_inline_max(const struct vmb_guest_network *n,
 bool vmb_guest_network_seal(struct vmb_guest_network_queue *q,
 			    struct vmb_guest_network_packet *packet);
 
-/* The ring did not take a sealed packet, and it will not be tried again: the slot is free. Sender's context. */
-void vmb_guest_network_unseal(struct vmb_guest_network_queue *q, uint32_t slot);
+/*
+ * The ring did not take the packet that was sealed last, and it will not be tried again. True: the slot is free, what
+ * the ranges point to is the port's. False: a host that guessed the id has ended it already; its SENT event stands.
+ * Sender's context, before the next put.
+ */
+bool vmb_guest_network_unseal(struct vmb_guest_network_queue *q, uint32_t slot);
 
 /* Slots that are free; a hint for the other context. */
 uint32_t vmb_guest_network_room(struct vmb_guest_network_queue *q);
 /* No slot is filling or in flight. */
 bool vmb_guest_network_idle(struct vmb_guest_network_queue *q);
-/* After the channel is closed: the next slot that was in flight, freed. False: none is left. */
+/*
+ * After the channel is closed and nobody sends: the next slot that was taken, freed, as SENT with status FAIL and its
+ * cookie; of one that was never sealed frame_count and byte_count are 0. False: none is left.
+ */
 bool vmb_guest_network_fail_next(struct vmb_guest_network_queue *q,
 				 struct vmb_guest_network_event *event);
 

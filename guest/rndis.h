@@ -78,8 +78,14 @@ uint32_t vmb_guest_rndis_wrap(void *dst, const struct vmb_guest_rndis_frame *fra
 			      uint32_t message_len);
 
 /*
+ * How many bytes of a received message unwrap needs, from a private copy of its first sizeof(struct rndis_packet)
+ * bytes: header and per-packet information, at most VMB_GUEST_RNDIS_ENVELOPE_IN_LEN_MAX and room; the rest is the frame.
+ */
+uint32_t vmb_guest_rndis_envelope_in_len(const void *head, uint32_t room);
+
+/*
  * Judges a received PACKET message. envelope: a private copy of its first copied_len bytes
- * (min(room, VMB_GUEST_RNDIS_ENVELOPE_IN_LEN_MAX)); room: bytes of shared memory that the message may use. 0: frame is filled,
+ * (min(room, VMB_GUEST_RNDIS_ENVELOPE_IN_LEN_MAX), or vmb_guest_rndis_envelope_in_len); room: bytes of shared memory that the message may use. 0: frame is filled,
  * data_offset + len <= the message's length <= room. VMB_EPROTO: no such packet. Per-packet information of
  * unknown types is skipped; of a known type the first counts.
  */
