@@ -7,6 +7,22 @@
 #define OFFER_DEDICATED	     1u
 #define OFFER_MONITORED	     1u
 
+/* Whether relid was given back unasked; one RESCIND of it may be on its way, until it is offered again. */
+static bool given_back(const struct vmb_guest_connect *c, uint32_t relid)
+{
+	return c->given_back[relid / 32] >> relid % 32 & 1;
+}
+
+static void set_given_back(struct vmb_guest_connect *c, uint32_t relid, bool value)
+{
+	uint32_t bit = 1u << relid % 32;
+
+	if (value)
+		c->given_back[relid / 32] |= bit;
+	else
+		c->given_back[relid / 32] &= ~bit;
+}
+
 struct vmb_guest_channel *vmb_guest_channel_find(struct vmb_guest_connect *c, uint32_t relid)
 {
 	return relid < VMB_CHANNEL_COUNT_MAX ? c->channels[relid] : NULL;
@@ -34,6 +50,7 @@ int vmb_guest_channel_add(struct vmb_guest_connect *c, struct vmb_guest_channel 
 	ch->state = VMB_GUEST_CHANNEL_CLOSED;
 	ch->target_vp = VMB_VP_NONE;
 	c->channels[relid] = ch;
+	set_given_back(c, relid, false);
 	return 0;
 }
 
@@ -50,7 +67,7 @@ int vmb_guest_channel_open(struct vmb_guest_channel *ch, const struct vmb_guest_
 {
 	struct vmb_guest_connect *c = ch->connect;
 
-	if (ch->rescinded)
+	if (ch->rescinded || ch->released)
 		return VMB_ENODEV;
 	if (gpadl->channel != ch || user_len > sizeof(ch->user) ||
 	    !ring_fits(gpadl, downstream_page))
@@ -115,10 +132,11 @@ int vmb_guest_channel_release(struct vmb_guest_channel *ch)
 {
 	struct vmb_guest_connect *c = ch->connect;
 
-	if (!ch->rescinded || ch->state != VMB_GUEST_CHANNEL_CLOSED ||
-	    c->channels[ch->relid] != ch || vmb_guest_gpadl_any(c, ch) ||
-	    c->state != VMB_GUEST_CONNECTED)
+	if (ch->released || (!ch->rescinded && !ch->offer.sub_channel_index) ||
+	    ch->state != VMB_GUEST_CHANNEL_CLOSED || c->channels[ch->relid] != ch ||
+	    vmb_guest_gpadl_any(c, ch) || c->state != VMB_GUEST_CONNECTED)
 		return VMB_EBUSY;
+	ch->released = true;
 	vmb_guest_connect_post(c, &ch->release_link, VMB_MSG_RELID_RELEASED);
 	return 0;
 }
@@ -212,6 +230,7 @@ uint32_t vmb_guest_channel_build_release(struct vmb_guest_connect *c, struct vmb
 	struct vmb_msg_relid *msg = message;
 
 	c->channels[ch->relid] = NULL;
+	set_given_back(c, ch->relid, !ch->rescinded);
 	msg->relid = ch->relid;
 	return sizeof(*msg);
 }
@@ -279,9 +298,15 @@ int vmb_guest_channel_rescinded(struct vmb_guest_connect *c, const void *message
 	struct vmb_guest_channel *ch = vmb_guest_channel_find(c, msg->relid);
 
 	(void)len;
+	if (!ch && msg->relid < VMB_CHANNEL_COUNT_MAX && given_back(c, msg->relid)) {
+		set_given_back(c, msg->relid, false);
+		return 0;
+	}
 	if (!ch || ch->rescinded)
 		return vmb_guest_connect_unsolicited(c);
 	ch->rescinded = true;
+	if (ch->released)
+		return 0;
 	/* The host ignores an OPEN from now on, and one that it has will get no result. */
 	vmb_guest_connect_unpost(c, &ch->open_link);
 	vmb_guest_connect_unpost(c, &ch->modify_link);

@@ -26,6 +26,7 @@ struct vmb_guest_channel {
 	uint32_t connection_id; /* for HvCallSignalEvent */
 	bool dedicated; /* false: also set the interrupt page's bit */
 	bool rescinded;
+	bool released; /* RELID_RELEASED is queued or left: nothing more is said of it */
 	enum vmb_guest_channel_state state;
 	uint32_t target_vp;
 	uint32_t wanted_vp; /* MODIFY_CHANNEL under way */
@@ -55,7 +56,7 @@ struct vmb_guest_channel *vmb_guest_channel_find(struct vmb_guest_connect *c, ui
  * Queues OPEN. gpadl: the established ring memory, which must belong to ch; downstream_page: pages of the upstream
  * ring, control page included; target_vp: VP to interrupt or VMB_VP_NONE; user: user_len <= 120 bytes for the
  * device, copied. Both rings have a control page and at least one of data. VMB_EBUSY: not closed, or the GPADL is
- * not READY; VMB_ENODEV: rescinded; VMB_EINVAL: not this channel's GPADL, not whole pages, rings too small.
+ * not READY; VMB_ENODEV: rescinded or released; VMB_EINVAL: not this channel's GPADL, not whole pages, rings too small.
  */
 int vmb_guest_channel_open(struct vmb_guest_channel *ch, const struct vmb_guest_gpadl *gpadl,
 			   uint32_t downstream_page, uint32_t target_vp, const void *user,
@@ -77,9 +78,11 @@ int vmb_guest_channel_close(struct vmb_guest_channel *ch);
 int vmb_guest_channel_modify(struct vmb_guest_channel *ch, uint32_t target_vp);
 
 /*
- * The last word on a rescinded channel: queues RELID_RELEASED. The relid is free for a new offer at once when the
- * message has left; ch belongs to the engine until then: see vmb_guest_channel_gone(). VMB_EBUSY: not rescinded,
- * not closed, or a GPADL is left.
+ * The last word on a channel: queues RELID_RELEASED. The relid is free for a new offer at once when the message
+ * has left; ch belongs to the engine until then: see vmb_guest_channel_gone(). A sub-channel may be given back
+ * without being asked; a RESCIND that crosses it is no event and no fault (protocol reference, vmbus 4.5: the host
+ * accepts RELID_RELEASED of a closed channel). VMB_EBUSY: a primary that was not rescinded, not closed, a GPADL is
+ * left, or released before.
  */
 int vmb_guest_channel_release(struct vmb_guest_channel *ch);
 

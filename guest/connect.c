@@ -79,6 +79,7 @@ int vmb_guest_connect_start(struct vmb_guest_connect *c)
 	if (c->state != VMB_GUEST_IDLE || any_channel(c))
 		return VMB_EBUSY;
 	c->version_step = 0;
+	memset(c->given_back, 0, sizeof(c->given_back));
 	c->offers_requested = false;
 	c->offers_delivered = false;
 	c->multiclient_answers = false;

@@ -112,6 +112,7 @@ struct vmb_guest_connect {
 	struct vmb_guest_connect_output out;
 	uint8_t out_payload[VMB_MSG_LEN_MAX];
 	struct vmb_guest_channel *channels[VMB_CHANNEL_COUNT_MAX]; /* by relid */
+	uint32_t given_back[VMB_CHANNEL_COUNT_MAX / 32]; /* a bit a relid: see guest/channel.c */
 	struct vmb_guest_gpadl *gpadls; /* all that the host may hold */
 	uint32_t last_gpadl_id;
 	uint32_t last_open_id;

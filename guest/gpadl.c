@@ -50,7 +50,7 @@ int vmb_guest_gpadl_establish(struct vmb_guest_channel *ch, struct vmb_guest_gpa
 	if (!byte_count || byte_offset >= VMB_PAGE_LEN ||
 	    (end + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN != pfn_count)
 		return VMB_EINVAL;
-	if (ch->rescinded)
+	if (ch->rescinded || ch->released)
 		return VMB_ENODEV;
 	if (gpadl->state != VMB_GUEST_GPADL_NONE || c->state != VMB_GUEST_CONNECTED)
 		return VMB_EBUSY;

@@ -39,7 +39,7 @@ struct vmb_guest_gpadl {
  * Queues GPADL_HEADER and as many GPADL_BODY as it takes, for one range of byte_count bytes that starts byte_offset
  * (0..4095) bytes into pfns[0]. gpadl is zeroed by the caller. Event GPADL_CREATED follows, with status; or, after
  * RESCIND, with failure by the host. At most 8190 pages. VMB_EINVAL: counts disagree; VMB_EOVERFLOW: too many pages;
- * VMB_ENODEV: rescinded; VMB_EBUSY: in use, or not connected.
+ * VMB_ENODEV: rescinded or released; VMB_EBUSY: in use, or not connected.
  */
 #define VMB_GUEST_GPADL_PAGES_MAX (VMB_GPADL_RANGES_LEN_MAX / 8 - 1)
 int vmb_guest_gpadl_establish(struct vmb_guest_channel *ch, struct vmb_guest_gpadl *gpadl,

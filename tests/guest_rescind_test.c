@@ -266,6 +266,119 @@ static void test_new_offer_may_overtake_release_done(void **state)
 	assert_ptr_equal(vmb_guest_channel_find(&b.c, 5), &new);
 }
 
+/* A primary with relid 5 and its sub-channel with relid 6. */
+static void offer_sub(struct bench *b, struct vmb_guest_channel *primary,
+		      struct vmb_guest_channel *sub)
+{
+	bench_offer(b, primary, 5);
+	memset(sub, 0, sizeof(*sub));
+	assert_int_equal(say_offer(b, 6, 5, 1), 0);
+	assert_event(b, OFFER);
+	assert_int_equal(vmb_guest_channel_add(&b->c, sub, &b->event.offer), 0);
+}
+
+static void test_sub_channel_is_given_back_unasked(void **state)
+{
+	struct vmb_guest_channel primary;
+	struct vmb_guest_channel sub;
+	struct vmb_guest_channel again;
+	struct bench b;
+
+	(void)state;
+	bench_ready(&b, 0x50003);
+	offer_sub(&b, &primary, &sub);
+	assert_int_equal(vmb_guest_channel_release(&primary), VMB_EBUSY);
+	assert_int_equal(vmb_guest_channel_release(&sub), 0);
+	assert_int_equal(vmb_guest_channel_release(&sub), VMB_EBUSY);
+	assert_false(vmb_guest_channel_gone(&sub));
+	expect_sent(&b, 13, 12);
+	assert_int_equal(get(b.out, 8, 4), 6);
+	assert_true(vmb_guest_channel_gone(&sub));
+	expect_silence(&b);
+	assert_ptr_equal(vmb_guest_channel_find(&b.c, 5), &primary);
+	memset(&again, 0, sizeof(again));
+	assert_int_equal(say_offer(&b, 6, 5, 1), 0);
+	assert_event(&b, OFFER);
+	assert_int_equal(vmb_guest_channel_add(&b.c, &again, &b.event.offer), 0);
+	rescind(&b, &again);
+}
+
+/* RELID_RELEASED is the last message for its relid. */
+static void test_nothing_follows_release(void **state)
+{
+	struct vmb_guest_channel primary;
+	struct vmb_guest_channel sub;
+	struct vmb_guest_gpadl left;
+	struct vmb_guest_gpadl ring = { 0 };
+	uint64_t pfns[2 * RING_PAGES] = { 0 };
+	struct bench b;
+
+	(void)state;
+	bench_ready(&b, 0x50003);
+	offer_sub(&b, &primary, &sub);
+	bench_gpadl(&b, &sub, &left, pfns, 2 * RING_PAGES);
+	assert_int_equal(vmb_guest_channel_release(&sub), VMB_EBUSY); /* the GPADL */
+	bench_teardown(&b, &left);
+	assert_int_equal(vmb_guest_channel_release(&sub), 0);
+	assert_int_equal(vmb_guest_gpadl_establish(&sub, &ring, pfns, 4, 4 * PAGE, 0), VMB_ENODEV);
+	assert_int_equal(vmb_guest_channel_open(&sub, &left, 2, 0, NULL, 0), VMB_ENODEV);
+	expect_sent(&b, 13, 12);
+	assert_int_equal(vmb_guest_gpadl_establish(&sub, &ring, pfns, 4, 4 * PAGE, 0), VMB_ENODEV);
+	expect_silence(&b);
+}
+
+/* The host takes the sub-channel away in the moment in which it is given back. */
+static void test_rescind_crosses_release(void **state)
+{
+	struct vmb_guest_channel primary;
+	struct vmb_guest_channel sub;
+	struct bench b;
+	int left;
+
+	(void)state;
+	for (left = 0; left < 3; left++) {
+		bench_ready(&b, 0x50003);
+		offer_sub(&b, &primary, &sub);
+		assert_int_equal(vmb_guest_channel_release(&sub), 0);
+		if (left > 0)
+			assert_true(peek(&b));
+		if (left > 1)
+			vmb_guest_connect_output_done(&b.c);
+		assert_int_equal(say_rescind(&b, 6), 0);
+		assert_event(&b, NOTHING);
+		assert_int_equal(b.c.counters.unsolicited, 0);
+		assert_int_equal(say_rescind(&b, 6), VMB_EPROTO); /* once, not twice */
+		if (left < 2)
+			expect_sent(&b, 13, 12);
+		expect_silence(&b);
+		assert_true(vmb_guest_channel_gone(&sub));
+		assert_int_equal(say_rescind(&b, 6), VMB_EPROTO);
+	}
+}
+
+/* What the last connection gave back is no excuse in the next. */
+static void test_new_connection_forgets_what_was_given_back(void **state)
+{
+	struct vmb_guest_channel primary;
+	struct vmb_guest_channel sub;
+	struct bench b;
+
+	(void)state;
+	bench_ready(&b, 0x50003);
+	offer_sub(&b, &primary, &sub);
+	assert_int_equal(vmb_guest_channel_release(&sub), 0);
+	expect_sent(&b, 13, 12);
+	vmb_guest_channel_remove(&primary);
+	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
+	expect_sent(&b, 16, 8);
+	assert_int_equal(say_bare(&b, 17), 0);
+	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
+	expect_sent(&b, 14, 40);
+	assert_int_equal(say_version(&b, 1, 0, 1, 20), 0);
+	assert_event(&b, CONNECTED);
+	assert_int_equal(say_rescind(&b, 6), VMB_EPROTO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +396,10 @@ int main(void)
 		cmocka_unit_test(test_second_rescind_is_unsolicited),
 		cmocka_unit_test(test_rescind_of_unknown_relid_is_unsolicited),
 		cmocka_unit_test(test_new_offer_may_overtake_release_done),
+		cmocka_unit_test(test_sub_channel_is_given_back_unasked),
+		cmocka_unit_test(test_nothing_follows_release),
+		cmocka_unit_test(test_rescind_crosses_release),
+		cmocka_unit_test(test_new_connection_forgets_what_was_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
