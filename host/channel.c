@@ -13,14 +13,18 @@ static bool same_device(const struct vmb_host_channel *a, const struct vmb_host_
 	       vmb_guid_equal(&a->instance_id, &b->instance_id);
 }
 
-/* The channel of ch's device that has this index, or NULL. */
+/*
+ * The channel of ch's device that has this index, or NULL. A sub-channel that was taken away counts no more: the
+ * guest may ask for new ones before it has let go of the old.
+ */
 static struct vmb_host_channel *sibling(struct vmb_host_server *s,
 					const struct vmb_host_channel *ch, uint16_t index)
 {
 	struct vmb_host_channel *at;
 
 	for (at = s->first; at; at = at->next)
-		if (at->sub_channel_index == index && same_device(at, ch))
+		if (at->sub_channel_index == index && same_device(at, ch) &&
+		    !(index && at->revoked))
 			return at;
 	return NULL;
 }
@@ -175,11 +179,25 @@ static bool unwanted(const struct vmb_host_channel *ch)
 	return ch->revoked || !ch->visible || ch->server->state != VMB_HOST_CONNECTED;
 }
 
+static void revoke(struct vmb_host_channel *ch);
+
+/* Sub-channels live as long as their primary is open. */
+static void revoke_sub_channels(const struct vmb_host_channel *primary)
+{
+	struct vmb_host_channel *at;
+
+	for (at = primary->server->first; at; at = at->next)
+		if (at->sub_channel_index && same_device(at, primary))
+			revoke(at);
+}
+
 static void begin_close(struct vmb_host_channel *ch)
 {
 	ch->state = VMB_HOST_CHANNEL_CLOSING;
 	ch->modify_valid = false;
 	vmb_host_server_notify(ch->server, &ch->close_event, VMB_HOST_EVENT_CLOSE);
+	if (!ch->sub_channel_index)
+		revoke_sub_channels(ch);
 }
 
 static void end_close(struct vmb_host_channel *ch)
@@ -260,18 +278,21 @@ static void shut(struct vmb_host_channel *ch)
 
 /* Rescind and release */
 
-void vmb_host_channel_rescind(struct vmb_host_channel *ch)
+static void revoke(struct vmb_host_channel *ch)
 {
-	struct vmb_host_server *s = ch->server;
-
 	if (ch->revoked)
 		return;
 	ch->revoked = true;
 	if (!ch->visible)
-		vmb_host_server_unpost(s, &ch->offer_link);
+		vmb_host_server_unpost(ch->server, &ch->offer_link);
 	shut(ch);
 	vmb_host_channel_settle(ch);
-	vmb_host_server_settle(s);
+}
+
+void vmb_host_channel_rescind(struct vmb_host_channel *ch)
+{
+	revoke(ch);
+	vmb_host_server_settle(ch->server);
 }
 
 void vmb_host_channel_settle(struct vmb_host_channel *ch)
@@ -307,8 +328,8 @@ void vmb_host_channel_drop(struct vmb_host_channel *ch)
 }
 
 /*
- * Of a rescinded channel this is the last word. A guest may also let go of a channel that is still
- * there; then it hears of it again in its next connection.
+ * Of a rescinded channel this is the last word, and of a sub-channel too. A guest may also let go of a primary that
+ * is still there; then it hears of it again in its next connection.
  */
 uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *message,
 					 uint32_t len)
@@ -324,6 +345,8 @@ uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *
 	if (!ch->revoked &&
 	    (ch->state == VMB_HOST_CHANNEL_OPENING || ch->state == VMB_HOST_CHANNEL_OPEN))
 		return vmb_host_server_misplaced(s);
+	if (ch->sub_channel_index)
+		ch->revoked = true;
 	vmb_host_channel_drop(ch);
 	vmb_host_channel_settle(ch);
 	return VMB_HV_SUCCESS;

@@ -60,9 +60,12 @@ struct vmb_host_channel {
  * Gives ch a relid, which it keeps over reconnects, and queues OFFER when the guest has asked for
  * offers. The rest of ch is zeroed by the caller. Offers leave in the order of these calls.
  * VMB_EAGAIN: no relid is free. VMB_EBUSY: a channel with this type, instance and index is still
- * known: wait for its RELEASED. VMB_EINVAL: a sub-channel (index > 0) whose primary is not open. A
- * sub-channel never outlives its connection: at a disconnect it is RELEASED, and the guest asks for
- * it anew by the device's protocol.
+ * known: wait for its RELEASED. VMB_EINVAL: a sub-channel (index > 0) whose primary is not open.
+ *
+ * A sub-channel lives as long as its primary stays open: when that closes, or goes away, it is
+ * rescinded. It never outlives its connection either: at a disconnect it is RELEASED, and so it is
+ * when the guest lets go of it unasked. The guest asks for new ones by the device's protocol; they
+ * may be offered, with the same indexes, while it still holds rescinded ones.
  */
 int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *ch);
 

@@ -535,30 +535,6 @@ static void test_guest_may_let_go_of_a_channel_that_stays(void **state)
 	bed_free(bed);
 }
 
-static void test_sub_channel_lives_with_its_primary_and_connection(void **state)
-{
-	struct bed *bed = connected(0x50003);
-	struct vmb_host_channel early = { 0 };
-	const uint8_t *m;
-
-	(void)state;
-	early.type_id = bed->s.channels[1]->type_id;
-	early.instance_id = bed->s.channels[1]->instance_id;
-	early.sub_channel_index = 1;
-	assert_int_equal(vmb_host_channel_offer(&bed->s, &early), VMB_EINVAL);
-	bed_open(bed, 1, 7);
-	bed_device(bed, 1, 1);
-	m = bed_expect(bed, 1, 196);
-	assert_int_equal(get32(m, 184), 3);
-	assert_int_equal(m[180], 1);
-	post_contact(bed, 0x50003, 0);
-	bed_expect_event(bed, VMB_HOST_EVENT_CLOSE);
-	bed_expect_event(bed, VMB_HOST_EVENT_RELEASED);
-	bed_expect_event(bed, VMB_HOST_EVENT_GPADL_RELEASED);
-	bed_expect_event(bed, VMB_HOST_EVENT_CONTACT);
-	bed_free(bed);
-}
-
 /* Another VP */
 
 static void expect_modified(struct bed *bed, bool success)
@@ -722,7 +698,6 @@ int main(void)
 		cmocka_unit_test(test_disconnect_releases_revoked_channels),
 		cmocka_unit_test(test_same_device_is_offered_again_only_after_release),
 		cmocka_unit_test(test_guest_may_let_go_of_a_channel_that_stays),
-		cmocka_unit_test(test_sub_channel_lives_with_its_primary_and_connection),
 		cmocka_unit_test(test_modify_is_answered_from_5_3_when_done),
 		cmocka_unit_test(test_modify_is_never_answered_before_5_3),
 		cmocka_unit_test(test_modify_without_interrupts_fails),
