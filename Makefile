@@ -109,7 +109,7 @@ $(BUILD)/libvmbus-core.a: $(CORE:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) \
 		$(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_RING) $(CORE_HOST))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring -lslirp
 
 # What tests, fuzz targets and benchmarks link against: the linker takes from the archive what is
 # used. Tests called vmm_* also get the monitor.
@@ -124,7 +124,7 @@ $(BUILD)/obj/libbench.a: $(LINKED:%.c=$(BUILD)/obj/%.o)
 	$(archive)
 
 link-test = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(SANITIZE) -pthread \
-	-o $@ $^ -lcmocka -luring
+	-o $@ $^ -lcmocka -luring -lslirp
 $(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a \
 		| $(BUILD)/.setup-test
 	$(link-test)

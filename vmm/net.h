@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where a guest's frames go: a backend is a small table of functions. A null network is a page of code (net_none.c).
+ * Where a guest's frames go: a backend is a small table of functions. A null network is a page of code (net_null.c).
  *
  *   vmb_vmm_net_open(&net, &option, receive, arg)  makes ready what can fail: reported in one line when it is no good
+ *   vmb_vmm_net_prepare(&net)                      now the machine starts: begins the capture file
  *   the card's worker, one thread, in its loop:
  *     count = net.ops->fill(&net, fds, max, &timeout)   what to poll for
  *     poll
- *     net.ops->take(&net, fds, count)                   calls receive(arg, frame) for each frame that came
- *     net.ops->send(&net, frame)                        for each frame of the guest's
+ *     net.ops->take(&net, fds, count)                   calls receive(arg, frame) for each frame that came; also after
+ *                                                       a time-out: backends have timers
+ *     net.link_up                                       may have changed now
+ *     vmb_vmm_net_send(&net, frame)                     for each frame of the guest's
  *   vmb_vmm_net_close(&net)
  *
  * Frames are Ethernet frames with an 802.1Q tag in place if there is one, in pieces; what is not done yet stands in a
@@ -15,7 +18,10 @@
  * that says it takes large frames gets them whole; else the card cuts them and completes all checksums first.
  * A capture (vmm/capture.h) sees what goes through here, both ways.
  *
- * Context: the worker's thread, but open and close. Nothing waits.
+ * The pieces of a frame that is sent may be memory that the guest can change: a backend reads them once. Those of a frame
+ * that came are private, and the receiver's until it returns.
+ *
+ * Context: the worker's thread, but open, prepare and close. Nothing waits.
  */
 #ifndef VMM_NET_H
 #define VMM_NET_H
@@ -33,7 +39,7 @@
 #define VMB_VMM_NET_POLL_MAX	512u
 
 enum vmb_vmm_net_kind {
-	VMB_VMM_NET_NONE, /* a card whose cable is plugged in, to nothing */
+	VMB_VMM_NET_NULL, /* a card whose cable is plugged in, to nothing */
 	VMB_VMM_NET_USER,
 	VMB_VMM_NET_TAP,
 	VMB_VMM_NET_SWITCH,
@@ -54,7 +60,7 @@ struct vmb_vmm_net_option {
 	const char *target; /* tap: interface; switch: socket's path */
 	const char *capture; /* file, NULL: none */
 	uint8_t mac[6];
-	bool has_mac; /* else one is made from the card's number, the same in every run; a switch's users choose theirs */
+	bool has_mac; /* said; else mac is made up: net_parse.c says how */
 	uint32_t queue_count; /* 1..64, 1 if not said */
 	uint32_t mtu_max; /* 1500..65521 */
 	struct vmb_vmm_net_forward forwards[VMB_VMM_NET_FORWARD_MAX];
@@ -105,8 +111,8 @@ struct vmb_vmm_net {
 };
 
 /*
- * "user,hostfwd=tcp::2222-:22,queues=4" and so on. Reported in one line: -EINVAL. Nothing is opened. value is cut up and
- * kept by reference. number: of the card, from 0.
+ * "user,hostfwd=tcp::2222-:22,queues=4" and so on; "none" is no card, and not known here. Reported in one line: -EINVAL.
+ * Nothing is opened. value is cut up and kept by reference. number: of the card, from 0.
  */
 int vmb_vmm_net_parse(struct vmb_vmm_net_option *option, char *value, uint32_t number);
 
@@ -115,10 +121,23 @@ int vmb_vmm_net_open(struct vmb_vmm_net *net, const struct vmb_vmm_net_option *o
 		     vmb_vmm_net_receive *receive, void *arg);
 void vmb_vmm_net_close(struct vmb_vmm_net *net);
 
+/*
+ * All that was asked for is good and the machine starts: what open only looked at is created or overwritten now. 0, or
+ * -errno: reported.
+ */
+int vmb_vmm_net_prepare(struct vmb_vmm_net *net);
+
 /* Sends, and captures. */
 enum vmb_vmm_net_sent vmb_vmm_net_send(struct vmb_vmm_net *net,
 				       const struct vmb_vmm_net_frame *frame);
 /* For backends: a frame came. Captures, and hands it to the card. */
 void vmb_vmm_net_deliver(struct vmb_vmm_net *net, const struct vmb_vmm_net_frame *frame);
+
+/* The kinds. */
+extern const struct vmb_vmm_net_ops vmb_vmm_net_null;
+extern const struct vmb_vmm_net_ops vmb_vmm_net_user;
+
+/* For backends: the pieces as one, read once. Answers frame->len, 0 when room_len is less. */
+uint32_t vmb_vmm_net_gather(const struct vmb_vmm_net_frame *frame, void *room, uint32_t room_len);
 
 #endif

@@ -12,8 +12,7 @@
 #define MEMORY_MIN     (64ull << 20)
 #define MEMORY_MAX     (1ull << 40)
 
-/* A decimal number up to max and what follows it. */
-static bool number(const char *text, uint64_t max, uint64_t *value, const char **rest)
+bool vmb_vmm_options_number(const char *text, uint64_t max, uint64_t *value, const char **rest)
 {
 	*value = 0;
 	if (*text < '0' || *text > '9')
@@ -33,7 +32,7 @@ bool vmb_vmm_options_size(const char *text, uint64_t *len)
 	const char *rest, *unit;
 	int shift = 0;
 
-	if (!number(text, UINT64_MAX, len, &rest))
+	if (!vmb_vmm_options_number(text, UINT64_MAX, len, &rest))
 		return false;
 	if (*rest) {
 		unit = strchr(units, *rest & ~0x20);
@@ -68,7 +67,8 @@ static int parse_cpus(struct vmb_vmm_options *o, char *value)
 	const char *rest;
 	uint64_t n;
 
-	if (!number(value, UINT32_MAX, &n, &rest) || *rest || !n || n > VMB_VMM_VP_MAX) {
+	if (!vmb_vmm_options_number(value, UINT32_MAX, &n, &rest) || *rest || !n ||
+	    n > VMB_VMM_VP_MAX) {
 		vmb_vmm_report("--cpus %s: give a number from 1 to %u", value, VMB_VMM_VP_MAX);
 		return -EINVAL;
 	}
@@ -109,8 +109,9 @@ static int parse_property(const char *option, char *property, struct vmb_vmm_dis
 		disk->read_only = true;
 		return 0;
 	}
-	if (strncmp(property, "lun=", 4) == 0 && number(property + 4, UINT32_MAX, &n, &rest) &&
-	    !*rest && n < VMB_HOST_SCSI_LUN_MAX) {
+	if (strncmp(property, "lun=", 4) == 0 &&
+	    vmb_vmm_options_number(property + 4, UINT32_MAX, &n, &rest) && !*rest &&
+	    n < VMB_HOST_SCSI_LUN_MAX) {
 		*lun = n;
 		return 0;
 	}
@@ -158,6 +159,46 @@ static int parse_cdrom(struct vmb_vmm_options *o, char *value)
 	return add_disk(o, "--cdrom", value, true);
 }
 
+static int check_net(const struct vmb_vmm_options *o, const struct vmb_vmm_net_option *net)
+{
+	for (uint32_t i = 0; i < o->net_count; i++) {
+		const struct vmb_vmm_net_option *other = &o->nets[i];
+
+		if (memcmp(other->mac, net->mac, sizeof(net->mac)) == 0) {
+			vmb_vmm_report("--net: two cards have one address; give another mac=");
+			return -EINVAL;
+		}
+		if (net->capture && other->capture && strcmp(net->capture, other->capture) == 0) {
+			vmb_vmm_report("--net: two cards write to capture=%s; give another file",
+				       net->capture);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/* "none" is said to say that there is no card. */
+static int parse_net(struct vmb_vmm_options *o, char *value)
+{
+	struct vmb_vmm_net_option net;
+
+	if (strcmp(value, "none") == 0)
+		return 0;
+	if (o->net_count == VMB_VMM_NET_MAX) {
+		vmb_vmm_report("--net %s: a machine has at most %u cards", value, VMB_VMM_NET_MAX);
+		return -EINVAL;
+	}
+	value = strdup(value); /* argv stays whole: the nest is given it again */
+	if (!value) {
+		vmb_vmm_report("--net: %s", strerror(ENOMEM));
+		return -EINVAL;
+	}
+	if (vmb_vmm_net_parse(&net, value, o->net_count) || check_net(o, &net))
+		return -EINVAL;
+	o->nets[o->net_count++] = net;
+	return 0;
+}
+
 static int parse_kernel(struct vmb_vmm_options *o, char *value)
 {
 	o->kernel = value;
@@ -197,18 +238,25 @@ static int parse_stats(struct vmb_vmm_options *o, char *value)
 }
 
 static const struct option names[] = {
-	{ "kernel", required_argument, NULL, 0 }, { "initrd", required_argument, NULL, 0 },
-	{ "append", required_argument, NULL, 0 }, { "disk", required_argument, NULL, 0 },
-	{ "cdrom", required_argument, NULL, 0 },  { "memory", required_argument, NULL, 0 },
-	{ "cpus", required_argument, NULL, 0 },	  { "console", required_argument, NULL, 0 },
-	{ "accel", required_argument, NULL, 0 },  { "no-reboot", no_argument, NULL, 0 },
-	{ "stats", no_argument, NULL, 0 },	  { NULL, 0, NULL, 0 },
+	{ "kernel", required_argument, NULL, 0 },
+	{ "initrd", required_argument, NULL, 0 },
+	{ "append", required_argument, NULL, 0 },
+	{ "disk", required_argument, NULL, 0 },
+	{ "cdrom", required_argument, NULL, 0 },
+	{ "net", required_argument, NULL, 0 },
+	{ "memory", required_argument, NULL, 0 },
+	{ "cpus", required_argument, NULL, 0 },
+	{ "console", required_argument, NULL, 0 },
+	{ "accel", required_argument, NULL, 0 },
+	{ "no-reboot", no_argument, NULL, 0 },
+	{ "stats", no_argument, NULL, 0 },
+	{ NULL, 0, NULL, 0 },
 };
 
 /* In the order of names. */
 static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
-	parse_kernel, parse_initrd,  parse_append, parse_disk,	    parse_cdrom, parse_memory,
-	parse_cpus,   parse_console, parse_accel,  parse_no_reboot, parse_stats,
+	parse_kernel, parse_initrd, parse_append,  parse_disk,	parse_cdrom,	 parse_net,
+	parse_memory, parse_cpus,   parse_console, parse_accel, parse_no_reboot, parse_stats,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 

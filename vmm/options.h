@@ -41,6 +41,9 @@ struct vmb_vmm_options {
  */
 int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv);
 
+/* A decimal number of at most max; *rest is what follows it. False: none. */
+bool vmb_vmm_options_number(const char *text, uint64_t max, uint64_t *value, const char **rest);
+
 /* "4096", "64K", "512M", "1G", "1T" in bytes. False: not a size. */
 bool vmb_vmm_options_size(const char *text, uint64_t *len);
 
