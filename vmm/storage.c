@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "vmm/channel.h"
 #include "vmm/machine.h"
 #include "vmm/report.h"
 #include "vmm/storage.h"
@@ -246,12 +247,8 @@ static int write_packet(struct vmb_vmm_storage *s, uint16_t type, uint64_t id, c
 	const struct vmb_ring_packet packet = {
 		.type = type, .transaction_id = id, .payload = &part, .payload_count = 1
 	};
-	struct vmb_ring_writer *tx = &s->channel.tx;
-	int error;
+	int error = vmb_vmm_channel_write(&s->channel, &packet, vmb_ring_packet_len(0, len));
 
-	do
-		error = vmb_ring_write(tx, &packet);
-	while (error == VMB_EAGAIN && !vmb_ring_wait_room(tx, vmb_ring_packet_len(0, len)));
 	if (!error)
 		s->packets_out++;
 	if (error && error != VMB_EAGAIN)
@@ -426,7 +423,7 @@ static void stop(struct vmb_vmm_channel *channel)
 		return;
 }
 
-static const struct vmb_vmm_channel_ops channel_ops = { start, stop };
+static const struct vmb_vmm_channel_ops channel_ops = { .start = start, .stop = stop };
 
 static void fill_unit(struct vmb_host_scsi_lun *unit, struct vmb_vmm_disk *disk, bool dvd,
 		      uint32_t lun)

@@ -128,6 +128,15 @@ static void event_contact(struct vmb_vmm_vmbus *bus, const struct vmb_host_event
 	bus->version = bus->server.version;
 }
 
+static void event_released(struct vmb_vmm_vmbus *bus, const struct vmb_host_event *event)
+{
+	struct vmb_vmm_channel *ch = channel_of(event->channel);
+
+	(void)bus;
+	if (ch->ops->released)
+		ch->ops->released(ch);
+}
+
 static void event_nothing(struct vmb_vmm_vmbus *bus, const struct vmb_host_event *event)
 {
 	(void)bus;
@@ -143,7 +152,7 @@ static void take_events(struct vmb_vmm_vmbus *bus)
 		[VMB_HOST_EVENT_MODIFY] = event_modify,
 		[VMB_HOST_EVENT_GPADL_WANTED] = event_gpadl_wanted,
 		[VMB_HOST_EVENT_GPADL_RELEASED] = event_gpadl_released,
-		[VMB_HOST_EVENT_RELEASED] = event_nothing,
+		[VMB_HOST_EVENT_RELEASED] = event_released,
 		[VMB_HOST_EVENT_UNLOADED] = event_nothing,
 	};
 	struct vmb_host_event event;
@@ -244,18 +253,63 @@ void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *ch)
 	pthread_mutex_unlock(&bus->lock);
 }
 
+static int map_gpadl(struct vmb_vmm_channel *ch, struct vmb_host_gpadl *gpadl,
+		     struct vmb_vmm_shared *shared)
+{
+	struct vmb_host_gpadl_range range;
+
+	if (gpadl->range_count != 1 || !vmb_host_gpadl_range(gpadl, 0, &range) ||
+	    range.byte_offset || range.byte_count % VMB_PAGE_LEN)
+		return -EINVAL;
+	shared->memory = vmb_vmm_gpadl_map(&ch->bus->machine->memory, range.pfns, range.pfn_count);
+	if (!shared->memory)
+		return -errno;
+	shared->len = range.byte_count;
+	shared->gpadl = gpadl;
+	vmb_host_gpadl_get(gpadl);
+	return 0;
+}
+
+int vmb_vmm_vmbus_share(struct vmb_vmm_channel *ch, uint32_t gpadl_id,
+			struct vmb_vmm_shared *shared)
+{
+	struct vmb_host_gpadl *gpadl;
+	int error;
+
+	memset(shared, 0, sizeof(*shared));
+	pthread_mutex_lock(&ch->bus->lock);
+	gpadl = vmb_host_gpadl_find(&ch->host, gpadl_id);
+	error = gpadl ? map_gpadl(ch, gpadl, shared) : -ENOENT;
+	pthread_mutex_unlock(&ch->bus->lock);
+	return error;
+}
+
+void vmb_vmm_vmbus_unshare(struct vmb_vmm_channel *ch, struct vmb_vmm_shared *shared)
+{
+	struct vmb_vmm_vmbus *bus = ch->bus;
+
+	if (!shared->memory)
+		return;
+	vmb_vmm_gpadl_unmap(shared->memory, shared->len / VMB_PAGE_LEN);
+	pthread_mutex_lock(&bus->lock);
+	vmb_host_gpadl_put(shared->gpadl);
+	take_events(bus);
+	send_messages(bus, NULL);
+	pthread_mutex_unlock(&bus->lock);
+	memset(shared, 0, sizeof(*shared));
+}
+
 int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *bus, struct vmb_vmm_channel *ch)
 {
 	int error;
 
 	ch->bus = bus;
 	ch->doorbell = -1;
-	ch->next = bus->channels;
-	bus->channels = ch;
 	pthread_mutex_lock(&bus->lock);
 	error = vmb_host_channel_offer(&bus->server, &ch->host);
+	send_messages(bus, NULL);
 	pthread_mutex_unlock(&bus->lock);
-	if (error)
+	if (error && error != VMB_EINVAL)
 		vmb_vmm_report("VMBus: a device cannot be offered: %s", strerror(-error));
 	return error;
 }

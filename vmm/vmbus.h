@@ -3,7 +3,7 @@
  * The bus: glue between the host core's message engine, the virtual processors and the devices.
  *
  *   vmb_vmm_vmbus_create(machine)
- *   vmb_vmm_vmbus_attach(bus, channel) for each device, before the guest starts
+ *   vmb_vmm_vmbus_attach(bus, channel) for each device, before the guest starts; for a sub-channel when the guest asks
  *   _post, _deliver, _retry as the guest and the main thread go along
  *   vmb_vmm_vmbus_stop(bus): closes what is open, waits for the devices
  *   vmb_vmm_vmbus_destroy(bus)
@@ -31,17 +31,25 @@ struct vmb_vmm_channel_ops {
 	int (*start)(struct vmb_vmm_channel *channel);
 	/* Begin to stop; vmb_vmm_vmbus_stopped() from the device's thread when nothing touches the rings. */
 	void (*stop)(struct vmb_vmm_channel *channel);
+	/* The guest has let go of a channel that is no longer offered: it is the device's again. NULL: never of interest. */
+	void (*released)(struct vmb_vmm_channel *channel);
+};
+
+/* Memory that a guest lent to a device, mapped side by side. */
+struct vmb_vmm_shared {
+	void *memory; /* NULL: none */
+	uint32_t len; /* bytes, whole pages */
+	struct vmb_host_gpadl *gpadl;
 };
 
 struct vmb_vmm_channel {
 	/* filled by the device */
 	const struct vmb_vmm_channel_ops *ops;
 	void *device;
-	struct vmb_host_channel host; /* type_id, instance_id, user */
+	struct vmb_host_channel host; /* type_id, instance_id, flags, sub_channel_index, user */
 
 	/* the bus's */
 	struct vmb_vmm_vmbus *bus;
-	struct vmb_vmm_channel *next;
 	uint32_t target_vp; /* atomic; VMB_VP_NONE = no interrupts */
 	uint64_t signals; /* interrupts sent, atomic */
 	void *pages; /* both rings */
@@ -62,7 +70,6 @@ struct vmb_vmm_vmbus {
 	uint32_t waiting_vp; /* atomic */
 	uint32_t version; /* newest that a guest negotiated, for the summary */
 	struct vmb_host_ram ram[2];
-	struct vmb_vmm_channel *channels;
 	struct vmb_host_server server;
 };
 
@@ -70,6 +77,10 @@ struct vmb_vmm_vmbus *vmb_vmm_vmbus_create(struct vmb_vmm_machine *machine);
 /* When no processor runs any more. Counters stand until destroy. */
 void vmb_vmm_vmbus_stop(struct vmb_vmm_vmbus *bus);
 void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus);
+/*
+ * Offers a channel; any thread without the lock. 0; VMB_EINVAL: a sub-channel whose primary is not open (any more),
+ * nothing was begun; others are reported.
+ */
 int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *bus, struct vmb_vmm_channel *channel);
 
 /* HvCallPostMessage by v: a private copy of the block. Answers the hypercall's status. */
@@ -80,8 +91,17 @@ void vmb_vmm_vmbus_deliver(struct vmb_vmm_vmbus *bus, struct vmb_vmm_vcpu *v);
 /* The slot may be free: tries again. Any thread. */
 void vmb_vmm_vmbus_retry(struct vmb_vmm_vmbus *bus);
 
-/* Device threads. */
+/* Device threads, of an open channel. */
 void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *channel);
+/* The channel may be gone when this returns: released. */
 void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *channel);
+
+/*
+ * Maps the memory behind this channel's GPADL, one range of whole pages, and keeps it lent until _unshare, which is due
+ * before _stopped. -ENOENT: the guest has no such GPADL; -EINVAL: it is not of that shape; or what mmap says.
+ */
+int vmb_vmm_vmbus_share(struct vmb_vmm_channel *channel, uint32_t gpadl_id,
+			struct vmb_vmm_shared *shared);
+void vmb_vmm_vmbus_unshare(struct vmb_vmm_channel *channel, struct vmb_vmm_shared *shared);
 
 #endif
