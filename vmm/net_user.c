@@ -277,6 +277,12 @@ static Slirp *create(struct user *u, uint32_t mtu_max)
 	return slirp_new(&config, &callbacks, u);
 }
 
+/* libslirp knows the time only from its last poll, and would give up at once what was begun before the first. */
+static void set_clock(struct user *u)
+{
+	slirp_pollfds_poll(u->slirp, 0, on_take, u);
+}
+
 static int open_user(struct vmb_vmm_net *net, const struct vmb_vmm_net_option *option)
 {
 	struct user *u = calloc(1, sizeof(*u));
@@ -290,6 +296,7 @@ static int open_user(struct vmb_vmm_net *net, const struct vmb_vmm_net_option *o
 		vmb_vmm_report("--net user: %s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
+	set_clock(u);
 	for (uint32_t i = 0; i < option->forward_count; i++)
 		if (add_forward(u, &option->forwards[i]))
 			return -EINVAL;
