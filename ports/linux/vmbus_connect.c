@@ -84,24 +84,24 @@ static void on_nothing(const struct vmb_guest_event *event)
 
 static void on_offer(const struct vmb_guest_event *event)
 {
-	struct vmb_channel *ch;
+	struct vmb_channel *ch, *primary = NULL;
 
 	if (vmbus.stopping)
 		return;
 	if (event->offer.sub_channel_index) {
-		pr_notice_ratelimited("channel %u is a sub-channel that nobody asked for\n",
-				      event->offer.relid);
-		return;
+		primary = vmbus_sub_primary(&event->offer);
+		if (!primary)
+			return;
 	}
-	ch = vmbus_channel_new(&event->offer);
+	ch = vmbus_channel_new(&event->offer, primary);
 	if (!ch)
 		return;
-	if (vmb_guest_channel_add(&vmbus.connect, &ch->core, &event->offer)) {
+	if (vmb_guest_channel_add(&vmbus.connect, &ch->core, &event->offer))
 		vmbus_channel_free(ch);
-		return;
-	}
-	list_add_tail(&ch->link, &vmbus.channels);
-	queue_work(vmbus.device_queue, &ch->add_work);
+	else if (primary)
+		vmbus_sub_offered(ch);
+	else
+		queue_work(vmbus.device_queue, &ch->add_work);
 }
 
 static void on_rescind(const struct vmb_guest_event *event)
@@ -110,7 +110,9 @@ static void on_rescind(const struct vmb_guest_event *event)
 
 	if (ch->ops && ch->ops->rescinded)
 		ch->ops->rescinded(ch);
-	if (ch->removing)
+	if (ch->primary)
+		vmbus_sub_check(ch);
+	if (ch->primary || ch->removing)
 		return;
 	ch->removing = true;
 	queue_work(vmbus.device_queue, &ch->remove_work);
@@ -134,17 +136,17 @@ static void on_modify_result(const struct vmb_guest_event *event)
 
 static void on_gpadl_created(const struct vmb_guest_event *event)
 {
-	struct vmbus_rings *rings = event->gpadl->port;
+	struct vmb_share *share = event->gpadl->port;
 
-	rings->status = event->status;
-	rings->created = true;
+	share->status = event->status;
+	share->created = true;
 }
 
 static void on_gpadl_torndown(const struct vmb_guest_event *event)
 {
-	struct vmbus_rings *rings = event->gpadl->port;
+	struct vmb_share *share = event->gpadl->port;
 
-	rings->torn = true;
+	share->torn = true;
 }
 
 static void (*const handlers[])(const struct vmb_guest_event *event) = {
@@ -297,7 +299,10 @@ static int make_queues(void)
 	vmbus.message_queue = alloc_workqueue("vmbus_message", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	vmbus.send_queue = alloc_ordered_workqueue("vmbus_send", WQ_MEM_RECLAIM);
 	vmbus.device_queue = alloc_ordered_workqueue("vmbus_device", 0);
-	return vmbus.message_queue && vmbus.send_queue && vmbus.device_queue ? 0 : -ENOMEM;
+	vmbus.sub_queue = alloc_workqueue("vmbus_sub", WQ_UNBOUND, 0);
+	if (!vmbus.message_queue || !vmbus.send_queue || !vmbus.device_queue || !vmbus.sub_queue)
+		return -ENOMEM;
+	return 0;
 }
 
 int vmbus_connect_init(void)
@@ -319,6 +324,7 @@ static void destroy_queue(struct workqueue_struct *queue)
 
 void vmbus_connect_exit(void)
 {
+	destroy_queue(vmbus.sub_queue);
 	destroy_queue(vmbus.device_queue);
 	destroy_queue(vmbus.send_queue);
 	destroy_queue(vmbus.message_queue);

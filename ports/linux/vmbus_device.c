@@ -45,8 +45,11 @@ static int probe(struct device *dev)
 {
 	struct vmb_device *device = to_vmb_device(dev);
 	struct vmb_driver *driver = to_vmb_driver(dev->driver);
-	int rc = driver->probe(device, find_id(driver, device));
+	int rc;
 
+	if (READ_ONCE(device->channel->removing))
+		return -ENODEV;
+	rc = driver->probe(device, find_id(driver, device));
 	if (rc)
 		vmb_channel_close(device->channel);
 	return rc;
@@ -127,6 +130,22 @@ static struct vmb_device *new_device(struct vmb_channel *ch)
 	return device;
 }
 
+static void make_channels_folder(struct vmb_channel *ch)
+{
+	struct kset *channels = kset_create_and_add("channels", NULL, &ch->device->dev.kobj);
+
+	if (!channels)
+		return;
+	ch->kobj.kset = channels;
+	if (kobject_add(&ch->kobj, NULL, "%u", ch->core.relid))
+		pr_warn("channel %u is missing in sysfs\n", ch->core.relid);
+	/* Sub-channels may have come with the probe. */
+	mutex_lock(&vmbus.lock);
+	ch->device->channels = channels;
+	mutex_unlock(&vmbus.lock);
+	vmbus_sub_check(ch);
+}
+
 /* Device work: the driver's probe may run in here and wait for the host. */
 void vmbus_device_add(struct work_struct *work)
 {
@@ -136,29 +155,34 @@ void vmbus_device_add(struct work_struct *work)
 
 	if (!device)
 		return;
+	mutex_lock(&vmbus.lock);
 	ch->device = device;
+	mutex_unlock(&vmbus.lock);
 	rc = dev_set_name(&device->dev, "%pUl", &device->instance_id);
 	if (!rc)
 		rc = device_add(&device->dev);
 	if (rc) {
 		pr_err("channel %u: no device, error %d\n", ch->core.relid, rc);
+		mutex_lock(&vmbus.lock);
 		ch->device = NULL;
+		mutex_unlock(&vmbus.lock);
 		put_device(&device->dev);
 		return;
 	}
 	ch->registered = true;
-	device->channels = kset_create_and_add("channels", NULL, &device->dev.kobj);
-	if (!device->channels)
-		return;
-	ch->kobj.kset = device->channels;
-	if (kobject_add(&ch->kobj, NULL, "%u", ch->core.relid))
-		pr_warn("channel %u is missing in sysfs\n", ch->core.relid);
+	make_channels_folder(ch);
 }
 
+/*
+ * The driver first, then its sub-channels, then what shows them. No driver is bound in between:
+ * see probe().
+ */
 static void unregister(struct vmb_channel *ch)
 {
 	struct vmb_device *device = ch->device;
 
+	device_release_driver(&device->dev);
+	vmbus_sub_end(ch);
 	if (ch->kobj.state_in_sysfs)
 		kobject_del(&ch->kobj);
 	if (device->channels)
@@ -174,8 +198,10 @@ void vmbus_device_remove(struct work_struct *work)
 
 	if (ch->registered)
 		unregister(ch);
+	else
+		vmbus_sub_end(ch);
 	mutex_lock(&vmbus.lock);
-	list_del_init(&ch->link);
+	vmbus_channel_unlink(ch);
 	if (ch->core.rescinded)
 		rc = vmb_guest_channel_release(&ch->core);
 	mutex_unlock(&vmbus.lock);
@@ -202,7 +228,7 @@ void vmbus_device_stop(void)
 	mutex_lock(&vmbus.lock);
 	vmbus.stopping = true;
 	list_for_each_entry(ch, &vmbus.channels, link)
-		if (!ch->removing) {
+		if (!ch->removing && !ch->primary) {
 			ch->removing = true;
 			queue_work(vmbus.device_queue, &ch->remove_work);
 		}

@@ -3,16 +3,20 @@
  * What the files of vmbus.ko share.
  *
  * Who runs where:
- *   interrupt      event flags -> a channel's tasklet; a full message slot -> message work
+ *   interrupt      event flags -> a channel's tasklet, or its driver's doorbell(); a full message
+ *                  slot -> message work
  *   message work   one a CPU, in order: copies messages out of the slot and feeds the engine;
  *                  never waits for the host
  *   send work      the only sender: posts what the engine has to say, backs off when the host has
  *                  no room
  *   device work    in order: adds and removes devices, so may run a driver's probe and remove,
  *                  which wait
+ *   sub work       one a device: tells the driver of sub-channels and gives rescinded ones back.
+ *                  Not device work, because a probe waits for what it is told here
  *
- * vmbus.lock guards the engine, the list of devices and what hangs on them. It is never held while
- * waiting for the host.
+ * vmbus.lock guards the engine, the list of channels and what hangs on them. It is never held while
+ * waiting for the host. Locks are taken in this order: a primary's sub_mutex, a channel's mutex,
+ * vmbus.lock, a channel's tx_lock.
  */
 #ifndef PORTS_LINUX_VMBUS_INTERNAL_H
 #define PORTS_LINUX_VMBUS_INTERNAL_H
@@ -30,10 +34,10 @@
 
 #define VMBUS_WAIT  (60 * HZ) /* for an answer that a healthy host gives in milliseconds */
 
-/* The two rings of a channel, and the GPADL that describes them to the host. */
-struct vmbus_rings {
-	struct vmb_guest_gpadl gpadl;
-	void *memory;
+/* Memory that the host was told about: a channel's two rings, or a driver's buffer. */
+struct vmb_share {
+	struct vmb_guest_gpadl gpadl; /* vmbus.lock */
+	struct vmb_channel *channel;
 	u64 *pfns;
 	u32 page_count;
 	bool created; /* GPADL_CREATED came, with status */
@@ -49,11 +53,14 @@ struct vmb_channel {
 	void *context;
 
 	struct mutex mutex; /* open and close against each other and against sysfs */
-	struct vmbus_rings *rings; /* NULL: closed */
-	struct vmb_ring_reader rx; /* the tasklet's */
+	struct vmb_share *rings; /* NULL: closed */
+	void *ring_memory;
+	struct vmb_ring_reader rx; /* the tasklet's, or the driver's poll's */
 	struct vmb_ring_writer tx; /* tx_lock's */
 	spinlock_t tx_lock;
 	bool open; /* tx_lock; false: nothing may be sent */
+	u32 wish_len; /* tx_lock; room that the driver waits for, 0 = none */
+	struct delayed_work room_work; /* looks for it where the host does not signal */
 	bool closing; /* the tasklet must not reschedule itself */
 	struct tasklet_struct tasklet;
 
@@ -63,10 +70,22 @@ struct vmb_channel {
 	bool modified; /* MODIFY_RESULT came, with modify_status */
 	u32 modify_status;
 
-	struct list_head link; /* vmbus.channels */
+	struct list_head link; /* vmbus.channels, from the offer to its end */
 	struct work_struct add_work, remove_work;
 	bool registered; /* device work's own */
 	bool removing; /* vmbus.lock */
+
+	/* a primary's */
+	struct mutex sub_mutex; /* held while sub-channels are told, closed as a whole, and freed */
+	struct list_head subs; /* vmbus.lock; nothing leaves it without sub_mutex */
+	u32 sub_count; /* in subs; vmbus.lock */
+	bool telling; /* the driver may be told of them; vmbus.lock */
+	struct work_struct sub_work;
+	/* a sub-channel's */
+	struct vmb_channel *primary; /* NULL: it is one itself */
+	struct list_head sub_link;
+	bool told; /* the driver has the pointer; vmbus.lock */
+	bool shown; /* in sysfs, or that failed; vmbus.lock */
 
 	u64 interrupts; /* doorbells heard */
 	u64 events; /* runs of the tasklet */
@@ -94,7 +113,7 @@ struct vmbus {
 	u32 *cpu_load; /* channels that target a CPU */
 	u8 *interrupt_page;
 	u8 *monitor_pages[2]; /* host to guest, guest to host */
-	struct workqueue_struct *message_queue, *send_queue, *device_queue;
+	struct workqueue_struct *message_queue, *send_queue, *device_queue, *sub_queue;
 	struct work_struct send_work;
 };
 extern struct vmbus vmbus;
@@ -118,12 +137,31 @@ int vmbus_connect_init(void);
 void vmbus_connect_exit(void);
 
 /* vmbus_channel.c */
-struct vmb_channel *vmbus_channel_new(const struct vmb_msg_offer *offer);
+struct vmb_channel *vmbus_channel_new(const struct vmb_msg_offer *offer,
+				      struct vmb_channel *primary);
+void vmbus_channel_unlink(struct vmb_channel *ch);
 void vmbus_channel_free(struct vmb_channel *ch);
-void vmbus_channel_doorbell(struct vmb_channel *ch);
-u32 vmbus_channel_pick_cpu(void);
+int vmbus_channel_close(struct vmb_channel *ch); /* this one alone */
 int vmbus_channel_move(struct vmb_channel *ch, u32 cpu);
 int vmbus_channel_evacuate(u32 cpu);
+
+/* vmbus_ring.c */
+void vmbus_ring_init(struct vmb_channel *ch);
+void vmbus_ring_start(struct vmb_channel *ch);
+void vmbus_ring_stop(struct vmb_channel *ch);
+void vmbus_ring_doorbell(struct vmb_channel *ch);
+
+/* vmbus_share.c */
+int vmbus_share_await(struct vmb_channel *ch, const bool *answer);
+
+/* vmbus_sub.c */
+void vmbus_sub_init(struct vmb_channel *ch);
+struct vmb_channel *vmbus_sub_primary(const struct vmb_msg_offer *offer); /* vmbus.lock */
+void vmbus_sub_offered(struct vmb_channel *sub); /* vmbus.lock */
+void vmbus_sub_check(struct vmb_channel *ch);
+void vmbus_sub_opened(struct vmb_channel *primary);
+int vmbus_sub_close(struct vmb_channel *primary);
+void vmbus_sub_end(struct vmb_channel *primary);
 
 /* vmbus_device.c */
 extern struct bus_type vmbus_bus;

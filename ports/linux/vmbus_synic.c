@@ -43,7 +43,7 @@ static void take_flags(struct vmb_synic_event_page *page)
 		for_each_set_bit(bit, &bits, BITS_PER_LONG) {
 			ch = rcu_dereference(by_relid[word * BITS_PER_LONG + bit]);
 			if (ch)
-				vmbus_channel_doorbell(ch);
+				vmbus_ring_doorbell(ch);
 		}
 	}
 	rcu_read_unlock();

@@ -157,9 +157,15 @@ static DEVICE_ATTR_RO(numa_node);
 
 static ssize_t channel_vp_mapping_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	const struct vmb_channel *ch = channel_of(dev);
+	const struct vmb_channel *ch = channel_of(dev), *sub;
+	int len = sysfs_emit(buf, "%u:%u\n", ch->core.relid, ch->cpu);
 
-	return sysfs_emit(buf, "%u:%u\n", ch->core.relid, ch->cpu);
+	mutex_lock(&vmbus.lock);
+	list_for_each_entry(sub, &ch->subs, sub_link)
+		if (!list_empty(&sub->link))
+			len += sysfs_emit_at(buf, len, "%u:%u\n", sub->core.relid, sub->cpu);
+	mutex_unlock(&vmbus.lock);
+	return len;
 }
 static DEVICE_ATTR_RO(channel_vp_mapping);
 

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that the host is told about, and how it comes back. What the host may still write to is
+ * never freed: who gave it is told to leak it.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include "ports/linux/vmbus_internal.h"
+
+static void free_share(struct vmb_share *share)
+{
+	kvfree(share->pfns);
+	kfree(share);
+}
+
+static u64 pfn_of(const void *page)
+{
+	return is_vmalloc_addr(page) ? vmalloc_to_pfn(page) : page_to_pfn(virt_to_page(page));
+}
+
+static struct vmb_share *alloc_share(struct vmb_channel *ch, void *memory, u32 len)
+{
+	struct vmb_share *share = kzalloc(sizeof(*share), GFP_KERNEL);
+	u32 i;
+
+	BUILD_BUG_ON(PAGE_SIZE != VMB_PAGE_LEN);
+	BUILD_BUG_ON(VMB_SHARE_LEN_MAX != VMB_GUEST_GPADL_PAGES_MAX * VMB_PAGE_LEN);
+	if (!share)
+		return NULL;
+	share->gpadl.port = share;
+	share->channel = ch;
+	share->page_count = len / VMB_PAGE_LEN;
+	share->pfns = kvmalloc_array(share->page_count, sizeof(u64), GFP_KERNEL);
+	if (!share->pfns) {
+		free_share(share);
+		return NULL;
+	}
+	for (i = 0; i < share->page_count; i++)
+		share->pfns[i] = pfn_of(memory + (size_t)i * VMB_PAGE_LEN);
+	return share;
+}
+
+static bool answered(const struct vmb_channel *ch, const bool *answer)
+{
+	return READ_ONCE(*answer) || READ_ONCE(ch->core.rescinded);
+}
+
+/*
+ * Waits for an answer to what was just queued. A rescind ends most waits, for the host may answer
+ * nothing any more; but an answer that crossed it is still worth a second.
+ */
+int vmbus_share_await(struct vmb_channel *ch, const bool *answer)
+{
+	vmbus_connect_send();
+	if (!wait_event_timeout(vmbus.wait, answered(ch, answer), VMBUS_WAIT))
+		return -ETIMEDOUT;
+	if (!READ_ONCE(*answer))
+		wait_event_timeout(vmbus.wait, READ_ONCE(*answer), HZ);
+	return READ_ONCE(*answer) ? 0 : -ENODEV;
+}
+
+/* Teardown is answered on a rescinded channel too. */
+static int await_torn(struct vmb_share *share)
+{
+	vmbus_connect_send();
+	return wait_event_timeout(vmbus.wait, READ_ONCE(share->torn), VMBUS_WAIT) ? 0 : -ETIMEDOUT;
+}
+
+/* The host has refused it, perhaps after the wait for its answer was given up. */
+static bool refused(const struct vmb_share *share)
+{
+	return READ_ONCE(share->created) && share->status;
+}
+
+int vmb_channel_unshare(struct vmb_share *share)
+{
+	int rc;
+
+	if (!share)
+		return 0;
+	mutex_lock(&vmbus.lock);
+	rc = refused(share) ? 0 : vmb_guest_gpadl_teardown(&share->gpadl);
+	mutex_unlock(&vmbus.lock);
+	if (!rc && !refused(share))
+		rc = await_torn(share);
+	if (rc) {
+		mutex_lock(&vmbus.lock);
+		vmb_guest_gpadl_forget(&share->gpadl);
+		mutex_unlock(&vmbus.lock);
+		pr_err("channel %u: the host keeps %u pages of ours, they are lost\n",
+		       share->channel->core.relid, share->page_count);
+	}
+	free_share(share);
+	return rc ? -ETIMEDOUT : 0;
+}
+EXPORT_SYMBOL_GPL(vmb_channel_unshare);
+
+static int present(struct vmb_channel *ch, struct vmb_share *share)
+{
+	int rc;
+
+	mutex_lock(&vmbus.lock);
+	rc = vmb_guest_gpadl_establish(&ch->core, &share->gpadl, share->pfns, share->page_count,
+				       share->page_count * VMB_PAGE_LEN, 0);
+	mutex_unlock(&vmbus.lock);
+	if (rc) {
+		free_share(share);
+		return rc;
+	}
+	rc = vmbus_share_await(ch, &share->created);
+	if (!rc && share->status) {
+		pr_err("channel %u: the host refuses our memory with status %#x\n", ch->core.relid,
+		       share->status);
+		rc = -EIO;
+	}
+	if (rc && vmb_channel_unshare(share))
+		rc = -ETIMEDOUT;
+	return rc;
+}
+
+int vmb_channel_share(struct vmb_channel *ch, void *memory, u32 len, struct vmb_share **share)
+{
+	int rc;
+
+	if (!len || len % VMB_PAGE_LEN || offset_in_page(memory))
+		return -EINVAL;
+	if (len > VMB_SHARE_LEN_MAX)
+		return -EOVERFLOW;
+	*share = alloc_share(ch, memory, len);
+	if (!*share)
+		return -ENOMEM;
+	rc = present(ch, *share);
+	if (rc)
+		*share = NULL;
+	return rc;
+}
+EXPORT_SYMBOL_GPL(vmb_channel_share);
+
+u32 vmb_share_id(const struct vmb_share *share)
+{
+	return share->gpadl.id;
+}
+EXPORT_SYMBOL_GPL(vmb_share_id);
