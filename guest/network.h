@@ -60,6 +60,9 @@
 #define VMB_GUEST_NETWORK_MESSAGE_LEN_MAX \
 	(VMB_GUEST_NETWORK_ANSWER_LEN_MAX + sizeof(struct rndis_query_complete))
 
+#define VMB_GUEST_NETWORK_MTU_MIN 68u
+#define VMB_GUEST_NETWORK_MTU_MAX (65535u - VMB_NET_ETHERNET_LEN)
+
 enum vmb_guest_network_state {
 	VMB_GUEST_NETWORK_IDLE,
 	VMB_GUEST_NETWORK_VERSION,
@@ -241,7 +244,7 @@ struct vmb_guest_network {
 	uint32_t next_id;
 	uint64_t shown_id; /* of what output answered last */
 	uint32_t request_type; /* enum rndis_type */
-	uint32_t asked_len; /* bytes of the answer that there is room for */
+	uint32_t asked; /* what the request under way changes */
 	uint32_t offload_wanted, offload_receive;
 	uint8_t mac_wanted[VMB_NET_MAC_LEN];
 	bool receive_shared, send_shared; /* the host has the buffer */
@@ -250,8 +253,7 @@ struct vmb_guest_network {
 	uint32_t output_answer; /* the message type that completes it; 0 = none */
 	uint32_t output_len_min;
 	bool output_waiting, output_out; /* to be sent; with the host */
-	bool reply_waiting; /* an RNDIS reply is awaited */
-	bool reply_here; /* it came before the host's completion */
+	bool reply_waiting; /* an RNDIS reply is to come */
 	bool request_waiting; /* a request of the port's is under way */
 	struct vmb_guest_network_output out;
 	struct vmb_guest_network_answer answer;
