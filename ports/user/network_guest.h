@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The guest's end of a network card without a machine.
+ *
+ *   vmb_user_network_guest_init(g, bus, host, &config)
+ *   vmb_user_network_guest_open(g)      buffers, primary channel, handshake, sub-channels, RSS, packet filter
+ *   vmb_user_network_guest_send(q, &frame, more), _push(q); frames that come arrive at config.received, completions at
+ *   config.sent; vmb_user_network_guest_request(g, ...) for queries and sets
+ *   vmb_user_network_guest_close(g)     filter, halt, waits for what is under way, revokes, closes, gives everything back
+ *   vmb_user_network_guest_destroy(g)
+ *
+ * The verbs wait: with threads until the poll has done it, else by stepping both ends (config.step) until it is done or nothing
+ * moves any more. vmb_user_network_guest_step(g) is the poll of all queues.
+ *
+ * Acknowledgements and frames share a ring. While either does not fit, nothing else is written there, since a packet that
+ * still finds room would withdraw the wish for more; acknowledgements go first (known-bugs 27).
+ *
+ * Locks, in the order in which they may be taken: g->lock (the dialogue; held while the primary is polled), q->poll_lock
+ * (one poll of a queue at a time), q->lock (the sender and the ring's writer). config's functions are called by the poll
+ * with the first two held (g->lock for queue 0 only); _send and _push may be called from them.
+ */
+#ifndef PORTS_USER_NETWORK_GUEST_H
+#define PORTS_USER_NETWORK_GUEST_H
+
+#include "guest/network.h"
+#include "ports/user/network_bus.h"
+#include "ports/user/network_host.h"
+
+#define VMB_USER_NETWORK_SLOT_MAX 1024u
+
+struct vmb_user_network_guest;
+struct vmb_user_network_queue;
+
+/* len bytes of one page. */
+struct vmb_user_network_range {
+	uint64_t pfn;
+	uint32_t offset, len;
+};
+
+/* A frame to be sent: rndis.len bytes, the first inline_len at bytes, the others in ranges. */
+struct vmb_user_network_frame {
+	struct vmb_guest_rndis_frame rndis;
+	const uint8_t *bytes;
+	uint32_t inline_len;
+	const struct vmb_user_network_range *ranges;
+	uint32_t range_count;
+	void *cookie; /* of the packet: the last frame's counts */
+};
+
+struct vmb_user_network_guest_config {
+	uint32_t version_min, version_max; /* VMB_NET_VERSION_*, 0 = the engine's */
+	uint32_t mtu; /* 0 = 1500 */
+	uint16_t queue_count; /* 0 = 1 */
+	bool rsc;
+	uint32_t receive_len, send_len; /* bytes, 0 = 2 MiB and 1 MiB */
+	uint32_t ring_pages; /* of each ring, control page included; 0 = 16 */
+	uint32_t slot_count; /* of each queue, a power of two, 0 = 64: fewer if there are fewer sections */
+	uint32_t filter; /* RNDIS_FILTER_*, 0 = directed, multicast and broadcast */
+	/* Called by the poll; any may be NULL. */
+	void (*received)(struct vmb_user_network_queue *q,
+			 const struct vmb_guest_network_frame *frame);
+	void (*sent)(struct vmb_user_network_queue *q, const struct vmb_guest_network_event *event);
+	void (*event)(struct vmb_user_network_guest *g,
+		      const struct vmb_guest_network_event *event);
+	/* After each look at a queue: time to send more. */
+	void (*looked)(struct vmb_user_network_queue *q);
+	void *arg;
+	/* Steps both ends. True: something was done. NULL: threads do it. */
+	bool (*step)(void *step_arg);
+	void *step_arg;
+};
+
+struct vmb_user_network_queue {
+	struct vmb_user_network_guest *guest;
+	uint16_t index;
+	struct vmb_user_network_end end;
+	uint8_t *rings; /* to the host, to the guest */
+	struct vmb_guest_network_slot *slots;
+	uint32_t *free_slots;
+	uint64_t *owed;
+	/* the poll's, under poll_lock */
+	pthread_mutex_t poll_lock;
+	bool open; /* atomic: the rings may be used */
+	bool again; /* not all was read */
+	struct vmb_guest_network_receive receive;
+	uint64_t received_frames, received_len, ack_count;
+	uint64_t refused; /* packets that the core did not take */
+	bool mute; /* for tests: the poll owes acknowledgements and does not write them */
+	/* under lock */
+	pthread_mutex_t lock VMB_CACHE_ALIGNED;
+	struct vmb_guest_network_queue core;
+	bool waiting; /* for room: something is to be written */
+	bool has_packet; /* a sealed packet that did not fit */
+	struct vmb_guest_network_packet packet;
+	uint32_t packet_header_len;
+	struct {
+		struct vmb_pkt_gpa_direct direct;
+		struct {
+			struct vmb_gpa_range range;
+			uint64_t pfn;
+		} VMB_PACKED pages[VMB_NET_PAGE_COUNT_MAX];
+	} VMB_PACKED packet_header;
+	uint64_t sent_frames, sent_packets, copied_len;
+};
+
+struct vmb_user_network_guest {
+	struct vmb_user_network_bus *bus;
+	struct vmb_user_network_host *host;
+	struct vmb_user_network_guest_config config;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct vmb_guest_network network;
+	uint64_t control_pfn;
+	bool ready; /* the handshake has ended */
+	bool usable; /* ... and queue 0 has its sections */
+	bool failed;
+	bool answered;
+	uint32_t queue_count; /* open */
+	struct vmb_user_network_queue queues[VMB_USER_NETWORK_QUEUE_MAX];
+};
+
+int vmb_user_network_guest_init(struct vmb_user_network_guest *g, struct vmb_user_network_bus *bus,
+				struct vmb_user_network_host *host,
+				const struct vmb_user_network_guest_config *config);
+/* Closed before. No other thread is in here. */
+void vmb_user_network_guest_destroy(struct vmb_user_network_guest *g);
+
+/*
+ * 0; VMB_EIO: the host refused; VMB_EAGAIN: it does not answer; VMB_ENOMEM. After anything but 0 call _close too.
+ */
+int vmb_user_network_guest_open(struct vmb_user_network_guest *g);
+/*
+ * 0; VMB_EAGAIN: the host owes completions (they are given up, status VMB_NET_STATUS_NONE). Everything is given back in any
+ * case.
+ */
+int vmb_user_network_guest_close(struct vmb_user_network_guest *g);
+/* As _close, without a word to the host. */
+void vmb_user_network_guest_abandon(struct vmb_user_network_guest *g);
+
+/* A query or set; the answer is in g->network.answer. What the core says, VMB_EAGAIN: no answer, VMB_EIO: a status that is an error. */
+int vmb_user_network_guest_query(struct vmb_user_network_guest *g, uint32_t oid, const void *data,
+				 uint32_t len);
+int vmb_user_network_guest_set(struct vmb_user_network_guest *g, uint32_t oid, const void *data,
+			       uint32_t len);
+/* Waits for the end of a request that was begun with g->lock held and what begin answered. */
+int vmb_user_network_guest_finish(struct vmb_user_network_guest *g, int begun);
+
+/*
+ * Copies what is inline and queues the frame; more: others follow, they may share a packet; without more it leaves now. 0;
+ * VMB_EAGAIN: no slot or no room, config.looked will be called when that may have changed; VMB_ENODEV: not open; else
+ * what vmb_guest_network_put says.
+ */
+int vmb_user_network_guest_send(struct vmb_user_network_queue *q,
+				const struct vmb_user_network_frame *frame, bool more);
+/* Sends what is being filled, and publishes. */
+void vmb_user_network_guest_push(struct vmb_user_network_queue *q);
+
+/* Which queue a frame with this hash leaves by. */
+struct vmb_user_network_queue *vmb_user_network_guest_queue(struct vmb_user_network_guest *g,
+							    uint32_t hash);
+
+/* True: something was done, and there may be more. */
+bool vmb_user_network_guest_step(struct vmb_user_network_guest *g);
+/* Makes the poll look although nobody rang. */
+void vmb_user_network_guest_kick(struct vmb_user_network_queue *q);
+
+/* A packet of the test's, past the hook. Takes q->lock. */
+int vmb_user_network_guest_inject(struct vmb_user_network_queue *q,
+				  const struct vmb_user_network_packet *packet);
+
+#endif
