@@ -11,6 +11,10 @@
 #define PACKET_BUDGET 64 /* packets from one channel before others get the CPU */
 #define ROOM_DELAY    msecs_to_jiffies(2)
 
+/* What a packet takes is the core's to know, and drivers ask it. */
+EXPORT_SYMBOL_GPL(vmb_ring_packet_len);
+EXPORT_SYMBOL_GPL(vmb_ring_packet_len_max);
+
 static void signal_host(struct vmb_channel *ch)
 {
 	ch->signals++;
