@@ -190,7 +190,8 @@ static void set_answer(struct vmb_guest_network *n, uint32_t status, const void 
 {
 	n->answer.status = status;
 	n->answer.data_len = len;
-	memcpy(n->answer.data, data, len);
+	if (len)
+		memcpy(n->answer.data, data, len);
 }
 
 void vmb_guest_network_request_taken(struct vmb_guest_network *n, uint32_t status,
@@ -199,9 +200,9 @@ void vmb_guest_network_request_taken(struct vmb_guest_network *n, uint32_t statu
 	if (status != VMB_NET_STATUS_SUCCESS) {
 		/* It was no message for the host, so it will not reply; if it has, that does not count. */
 		n->reply_waiting = false;
-		set_answer(n, RNDIS_STATUS_FAILURE, n->message, 0);
+		set_answer(n, RNDIS_STATUS_FAILURE, NULL, 0);
 	} else if (n->request_type == RNDIS_HALT) {
-		set_answer(n, RNDIS_STATUS_SUCCESS, n->message, 0);
+		set_answer(n, RNDIS_STATUS_SUCCESS, NULL, 0);
 	}
 	if (!n->reply_waiting)
 		vmb_guest_network_request_ended(n, event);
