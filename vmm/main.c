@@ -4,6 +4,7 @@
 
 #include "vmm/report.h"
 #include "vmm/run.h"
+#include "vmm/switch.h"
 
 #ifndef OPENVMBUS_VERSION
 #define OPENVMBUS_VERSION "unknown"
@@ -13,6 +14,7 @@ static const char help_text[] =
 	"Runs a virtual machine with Hyper-V's VMBus and nothing else.\n"
 	"\n"
 	"usage: openvmbus run --kernel FILE [OPTION...]\n"
+	"       openvmbus switch SOCKET [--ports N] [--capture FILE]\n"
 	"       openvmbus --version | --help\n"
 	"\n"
 	"  --kernel FILE      a Linux bzImage (vmlinuz), or an ELF file with a PVH note (vmlinux)\n"
@@ -23,10 +25,19 @@ static const char help_text[] =
 	"                     null:SIZE is a disk of zeroes that forgets what is written\n"
 	"  --cdrom FILE[,lun=N]\n"
 	"                     a raw image as a DVD, 2048-byte blocks; repeatable\n"
-	"  --net user[,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...[,mac=...][,queues=N][,mtu=N]\n"
-	"                     a card on a network in user space: DHCP, DNS, connections to the outside\n"
-	"                     and forwarded ports (also udp:); repeatable. Without --net, or with\n"
-	"                     --net none, there is no card; null is one on which nobody answers\n"
+	"  --net user|tap=NAME|switch=SOCKET|null|none[,PROPERTY]...\n"
+	"                     a network card; repeatable. Without --net, or with none, there is no card.\n"
+	"                     user: a network in user space with DHCP, DNS and a way out; needs nothing\n"
+	"                     tap: an interface of this machine; created if it is not there\n"
+	"                     switch: a cable to an openvmbus switch, for guests among themselves\n"
+	"                     null: a network that nobody is on\n"
+	"     hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT\n"
+	"                     user: a port of this machine leads to the guest; repeatable\n"
+	"     mac=ADDRESS     for example 02:00:00:00:00:01; else one is made up\n"
+	"     queues=N        1 to 64 (1)\n"
+	"     mtu=N           1500 to 65521 (1500)\n"
+	"     capture=FILE    all frames as pcapng; with tap and switch they may be larger than the MTU\n"
+	"                     and have open checksums, as they go over that wire\n"
 	"  --memory SIZE      with K, M or G (1G)\n"
 	"  --cpus N           1 to 64 (1)\n"
 	"  --console stdio|FILE\n"
@@ -36,6 +47,9 @@ static const char help_text[] =
 	"                     kvm: /dev/kvm; nest: in an emulated machine with KVM; auto: what is there\n"
 	"  --no-reboot        end when the guest resets itself, instead of starting it again\n"
 	"  --stats            at the end, say on standard error what the bus and the disks did\n"
+	"\n"
+	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM ends it,\n"
+	"with exit code 0 and its statistics on standard error\n"
 	"\n"
 	"exit codes: 0 the guest powered off; 1 the host failed; 2 a bad option or input file, nothing\n"
 	"was started; 3 the guest reported a crash; 4 it reset itself (--no-reboot); 5 triple fault;\n"
@@ -47,6 +61,8 @@ int main(int argc, char **argv)
 
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);
+	if (strcmp(verb, "switch") == 0)
+		return vmb_vmm_switch_run(argc - 1, argv + 1);
 	if (strcmp(verb, "--version") == 0) {
 		puts("openvmbus " OPENVMBUS_VERSION);
 		return VMB_VMM_EXIT_OFF;

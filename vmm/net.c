@@ -2,11 +2,16 @@
 #include <string.h>
 
 #include "base/platform.h"
+#include "vmm/capture.h"
 #include "vmm/net.h"
+
+#define ETHERNET_LEN 14u
 
 static const struct vmb_vmm_net_ops *const kinds[] = {
 	[VMB_VMM_NET_NULL] = &vmb_vmm_net_null,
 	[VMB_VMM_NET_USER] = &vmb_vmm_net_user,
+	[VMB_VMM_NET_TAP] = &vmb_vmm_net_tap,
+	[VMB_VMM_NET_SWITCH] = &vmb_vmm_net_switch,
 };
 
 int vmb_vmm_net_open(struct vmb_vmm_net *net, const struct vmb_vmm_net_option *option,
@@ -21,6 +26,8 @@ int vmb_vmm_net_open(struct vmb_vmm_net *net, const struct vmb_vmm_net_option *o
 	net->mtu_max = option->mtu_max;
 	net->ops = kinds[option->kind];
 	error = net->ops->open(net, option);
+	if (!error && option->capture)
+		error = vmb_vmm_capture_open(&net->capture, option->capture);
 	if (error)
 		vmb_vmm_net_close(net);
 	return error;
@@ -28,8 +35,12 @@ int vmb_vmm_net_open(struct vmb_vmm_net *net, const struct vmb_vmm_net_option *o
 
 int vmb_vmm_net_prepare(struct vmb_vmm_net *net)
 {
-	(void)net;
-	return 0;
+	int error = net->capture ? vmb_vmm_capture_start(net->capture) : 0;
+
+	if (net->capture && !error)
+		vmb_vmm_capture_interface(net->capture, net->ops->name,
+					  "outbound is what the guest sends");
+	return error;
 }
 
 void vmb_vmm_net_close(struct vmb_vmm_net *net)
@@ -37,13 +48,21 @@ void vmb_vmm_net_close(struct vmb_vmm_net *net)
 	if (net->ops)
 		net->ops->close(net);
 	net->ops = NULL;
+	vmb_vmm_capture_close(net->capture);
+	net->capture = NULL;
 }
 
+/* Captured first: a backend may answer from within. */
 enum vmb_vmm_net_sent vmb_vmm_net_send(struct vmb_vmm_net *net,
 				       const struct vmb_vmm_net_frame *frame)
 {
-	enum vmb_vmm_net_sent sent = net->ops->send(net, frame);
+	enum vmb_vmm_net_sent sent;
 
+	if (net->capture)
+		vmb_vmm_capture_frame(net->capture, 0, frame, VMB_VMM_CAPTURE_OUTBOUND);
+	sent = net->ops->send(net, frame);
+	if (net->capture && sent != VMB_VMM_NET_SENT)
+		vmb_vmm_capture_undo(net->capture);
 	net->full = sent == VMB_VMM_NET_FULL;
 	if (sent == VMB_VMM_NET_SENT)
 		net->sent++;
@@ -52,9 +71,32 @@ enum vmb_vmm_net_sent vmb_vmm_net_send(struct vmb_vmm_net *net,
 	return sent;
 }
 
+/* Another guest's monitor made the header, or somebody who says to be one. */
+static bool header_is_good(const struct virtio_net_hdr_v1 *h, uint32_t len)
+{
+	uint8_t type = h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
+	bool open = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+
+	if (len < ETHERNET_LEN || len > VMB_VMM_NET_FRAME_MAX)
+		return false;
+	if (open && (h->csum_start < ETHERNET_LEN ||
+		     (uint32_t)h->csum_start + h->csum_offset + sizeof(h->csum_offset) > len))
+		return false;
+	if (h->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
+	return (type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_TCPV6) && open &&
+	       h->gso_size && h->hdr_len <= len;
+}
+
 void vmb_vmm_net_deliver(struct vmb_vmm_net *net, const struct vmb_vmm_net_frame *frame)
 {
+	if (!header_is_good(&frame->header, frame->len)) {
+		net->malformed++;
+		return;
+	}
 	net->received++;
+	if (net->capture)
+		vmb_vmm_capture_frame(net->capture, 0, frame, VMB_VMM_CAPTURE_INBOUND);
 	net->receive(net->arg, frame);
 }
 

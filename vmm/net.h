@@ -107,7 +107,9 @@ struct vmb_vmm_net {
 	bool link_up;
 	uint32_t mtu_max; /* bytes without Ethernet header that it carries */
 	bool full; /* the last send was refused */
-	uint64_t sent, received, dropped; /* frames */
+	uint64_t sent, received; /* frames */
+	uint64_t dropped; /* of the guest's */
+	uint64_t malformed; /* came, but with a header that cannot be true, and were dropped */
 };
 
 /*
@@ -130,12 +132,17 @@ int vmb_vmm_net_prepare(struct vmb_vmm_net *net);
 /* Sends, and captures. */
 enum vmb_vmm_net_sent vmb_vmm_net_send(struct vmb_vmm_net *net,
 				       const struct vmb_vmm_net_frame *frame);
-/* For backends: a frame came. Captures, and hands it to the card. */
+/*
+ * For backends: a frame came. Checks its header against its length, so that the card can do what it says; captures, and
+ * hands it to the card.
+ */
 void vmb_vmm_net_deliver(struct vmb_vmm_net *net, const struct vmb_vmm_net_frame *frame);
 
 /* The kinds. */
 extern const struct vmb_vmm_net_ops vmb_vmm_net_null;
 extern const struct vmb_vmm_net_ops vmb_vmm_net_user;
+extern const struct vmb_vmm_net_ops vmb_vmm_net_tap;
+extern const struct vmb_vmm_net_ops vmb_vmm_net_switch;
 
 /* For backends: the pieces as one, read once. Answers frame->len, 0 when room_len is less. */
 uint32_t vmb_vmm_net_gather(const struct vmb_vmm_net_frame *frame, void *room, uint32_t room_len);

@@ -33,6 +33,9 @@ static const struct kind {
 } kinds[] = {
 	[VMB_VMM_NET_NULL] = { "null", NULL, 0 },
 	[VMB_VMM_NET_USER] = { "user", NULL, 0 },
+	[VMB_VMM_NET_TAP] = { "tap", "the interface's name", IFNAMSIZ - 1 },
+	[VMB_VMM_NET_SWITCH] = { "switch", "the socket's path",
+				 sizeof(((struct sockaddr_un *)0)->sun_path) - 1 },
 };
 
 static int refuse(const struct vmb_vmm_net_option *option, const char *name, const char *value,
