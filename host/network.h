@@ -14,7 +14,7 @@
  *       REPLY          write io->reply (io->reply_len bytes) as completion of io->transaction_id
  *       NOTHING        no answer is due
  *       SHARE          map GPADL io->gpadl_id of the primary channel: vmb_host_network_shared(n, io, memory, len), memory
- *                      NULL if that is impossible; then it answers a step again
+ *                      NULL if that is impossible; then it answers a step again (UNSHARE: too small to be of use)
  *       UNSHARE        unmap io->memory, then let the GPADL io->gpadl_id go; step = vmb_host_network_unshared(n, io)
  *       SUB_CHANNELS   as REPLY; then offer the sub-channels 1 .. n->sub_channel_count
  *       CONTROL        resolve the packet's pages into pieces; step = vmb_host_network_control(n, io, pieces, count)
@@ -24,7 +24,8 @@
  *   to the guest: vmb_host_network_receive(n, q, &frame, pieces, count) for each frame, then
  *     while ((out = vmb_host_network_output(n, q)))   write it into q's ring
  *             vmb_host_network_output_done(n, q);
- *     (control replies, indications and in-band messages come out of queue 0 in the same way)
+ *     (control replies, indications and in-band messages come out of queue 0 in the same way; what _output showed is void
+ *     after UNSHARE, _reset and _queue_closed)
  *   when a buffer must be given back because the channel closes: vmb_host_network_reset(n) forgets it; the port unmaps
  *
  * What may be lent by the guest and mapped at one time: n->receive_buffer and n->send_buffer. They are read and written at
@@ -41,6 +42,8 @@
 
 #define VMB_HOST_NETWORK_SUBALLOC_MAX	 32768u /* suballocations that are used of a receive buffer */
 #define VMB_HOST_NETWORK_CONTROL_RESERVE 16u /* of them, kept for control messages */
+#define VMB_HOST_NETWORK_SUBALLOC_TAIL	 36u /* bytes behind a frame that some old guest reads */
+#define VMB_HOST_NETWORK_LARGE_LEN_MAX	 (14u + 65535u) /* bytes of a coalesced frame */
 #define VMB_HOST_NETWORK_SEND_LEN_MAX	 (256u << 10) /* bytes of one send */
 #define VMB_HOST_NETWORK_PIECE_COUNT_MAX 66u /* pieces of one send, section included */
 #define VMB_HOST_NETWORK_BATCH_COUNT_MAX 64u /* frames in one packet to the guest */
@@ -106,10 +109,11 @@ struct vmb_host_network_output {
 };
 
 struct vmb_host_network_queue {
-	bool open; /* set by the port */
+	bool open; /* told by _queue_opened; queue 0's by _reset */
 	bool filling; /* out has frames */
 	bool ready; /* out is to be written before anything more is put in */
 	uint32_t frame_count;
+	uint32_t last; /* suballocation of out */
 	struct vmb_host_network_output out;
 };
 
@@ -117,7 +121,9 @@ struct vmb_host_network_queue {
 struct vmb_host_network_io {
 	uint64_t transaction_id;
 	bool reply_wanted;
+	bool has_section; /* SEND, CONTROL: list[0] is one of the send buffer's */
 	uint16_t queue;
+	uint32_t range_count; /* SEND, CONTROL: as the packet announces; 0 = nothing to resolve */
 	uint32_t reply_len;
 	uint8_t reply[VMB_NET_MESSAGE_LEN_6_1];
 	uint32_t gpadl_id; /* SHARE, UNSHARE */
@@ -169,6 +175,7 @@ struct vmb_host_network {
 	uint32_t free_count;
 	uint32_t free_suballocs[VMB_HOST_NETWORK_SUBALLOC_MAX]; /* a stack */
 	uint16_t held_count[VMB_HOST_NETWORK_SUBALLOC_MAX]; /* by transaction id; 0 = not under way */
+	uint8_t held_queue[VMB_HOST_NETWORK_SUBALLOC_MAX]; /* on which it is under way */
 	uint32_t next_suballoc
 		[VMB_HOST_NETWORK_SUBALLOC_MAX]; /* chains the suballocations of one packet */
 	uint8_t control[VMB_HOST_RNDIS_CONTROL_LEN_MAX]; /* the request being judged */

@@ -22,13 +22,14 @@
 #define VMB_HOST_RNDIS_ALIGNMENT_LOG2	3u
 #define VMB_HOST_RNDIS_ENVELOPE_LEN_MAX \
 	320u /* header and per-packet information of one frame, in */
-#define VMB_HOST_RNDIS_DATA_OFFSET 256u /* of a frame to the guest, from its message's first byte */
+#define VMB_HOST_RNDIS_HASH_INPUT_LEN_MAX 36u /* two IPv6 addresses and two ports */
+#define VMB_HOST_RNDIS_DATA_OFFSET	  256u /* of a frame to the guest, from its message's first byte */
 
 /* Offloads of the adapter: what it announces and what the guest has switched on. */
-#define VMB_HOST_RNDIS_TX_CHECKSUM 0x01u /* IPv4 header, TCP and UDP, both IP versions */
-#define VMB_HOST_RNDIS_RX_CHECKSUM 0x02u
-#define VMB_HOST_RNDIS_LSO	   0x04u
-#define VMB_HOST_RNDIS_RSC	   0x08u
+#define VMB_HOST_RNDIS_TX_CHECKSUM	  0x01u /* IPv4 header, TCP and UDP, both IP versions */
+#define VMB_HOST_RNDIS_RX_CHECKSUM	  0x02u
+#define VMB_HOST_RNDIS_LSO		  0x04u
+#define VMB_HOST_RNDIS_RSC		  0x08u
 
 struct vmb_host_rndis_config {
 	uint8_t mac[6]; /* permanent: unicast, not zero */
@@ -43,8 +44,11 @@ struct vmb_host_rndis_rss {
 	bool enabled;
 	uint32_t hash; /* NDIS_RSS_HASH_* */
 	uint8_t key[NDIS_RSS_KEY_LEN];
+	bool has_key;
 	uint32_t table_count; /* always NDIS_RSS_TABLE_COUNT_MAX when enabled */
 	uint16_t table[NDIS_RSS_TABLE_COUNT_MAX]; /* queue numbers, all < queue_count */
+	/* What each half byte of the hash's input, by its place, adds to the hash: made of the key. */
+	uint32_t lookup[2 * VMB_HOST_RNDIS_HASH_INPUT_LEN_MAX][16];
 };
 
 struct vmb_host_rndis_counters {
@@ -71,9 +75,11 @@ struct vmb_host_rndis {
 	uint32_t queue_count; /* channels that are open: bounds RSS tables */
 	uint32_t filter; /* RNDIS_FILTER_* */
 	uint8_t mac[6]; /* current */
-	uint32_t offload; /* what is on */
+	uint32_t offload; /* what is on, VMB_HOST_RNDIS_*: RX_CHECKSUM and RSC only if for all protocols */
+	uint32_t offload_caps; /* of config.offload, what the connection allows */
+	uint32_t offload_on; /* what is on, by protocol: rndis_offload.c's own */
 	bool link_up;
-	struct vmb_host_rndis_rss rss;
+	struct vmb_host_rndis_rss rss, rss_new; /* what is being set, too big for a stack */
 	uint32_t link_indications, offload_indications, speed_indications; /* that wait */
 	struct vmb_host_rndis_counters counters;
 };

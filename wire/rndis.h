@@ -368,7 +368,12 @@ VMB_ASSERT_LEN(struct ndis_rss_capabilities, 18);
 #define NDIS_RSS_HASH_IPV4	      0x100u
 #define NDIS_RSS_HASH_TCP_IPV4	      0x200u
 #define NDIS_RSS_HASH_IPV6	      0x400u
+#define NDIS_RSS_HASH_IPV6_EX	      0x800u
 #define NDIS_RSS_HASH_TCP_IPV6	      0x1000u
+#define NDIS_RSS_HASH_TCP_IPV6_EX     0x2000u
+#define NDIS_RSS_HASH_UDP_IPV4	      0x4000u
+#define NDIS_RSS_HASH_UDP_IPV6	      0x8000u
+#define NDIS_RSS_HASH_UDP_IPV6_EX     0x10000u
 
 /* RNDIS_OID_RSS_PARAMETERS; table (u32 channel numbers) and key stand where the offsets say. */
 struct ndis_rss_parameters {
