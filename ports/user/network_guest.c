@@ -181,7 +181,7 @@ static void write_now(struct vmb_user_network_guest *g)
 /* Sending. */
 
 static void seal(struct vmb_user_network_queue *q, const struct vmb_user_network_range *ranges,
-		 uint32_t count, void *cookie)
+		 uint32_t count)
 {
 	uint32_t i;
 
@@ -198,7 +198,7 @@ static void seal(struct vmb_user_network_queue *q, const struct vmb_user_network
 						.byte_offset = ranges[i].offset };
 		q->packet_header.pages[i].pfn = ranges[i].pfn;
 	}
-	q->core.slots[q->packet.slot].cookie = cookie;
+	q->core.slots[q->packet.slot].cookie = q->cookie;
 	q->has_packet = true;
 	q->waiting = !write_packet(q);
 	q->sent_packets++;
@@ -210,7 +210,7 @@ static int put(struct vmb_user_network_queue *q, const struct vmb_user_network_f
 
 	if (err != VMB_EBUSY)
 		return err;
-	seal(q, NULL, 0, f->cookie);
+	seal(q, NULL, 0);
 	if (q->waiting)
 		return VMB_EAGAIN;
 	return vmb_guest_network_put(&q->core, &f->rndis, f->inline_len, at);
@@ -231,10 +231,11 @@ static int send_locked(struct vmb_user_network_queue *q, const struct vmb_user_n
 		return err;
 	if (f->inline_len)
 		memcpy(at, f->bytes, f->inline_len);
+	q->cookie = f->cookie;
 	q->copied_len += f->inline_len;
 	q->sent_frames++;
 	if (!more || f->range_count) {
-		seal(q, f->ranges, f->range_count, f->cookie);
+		seal(q, f->ranges, f->range_count);
 		if (!more)
 			vmb_user_network_end_publish(&q->end);
 	}
@@ -259,7 +260,7 @@ void vmb_user_network_guest_push(struct vmb_user_network_queue *q)
 	pthread_mutex_lock(&q->lock);
 	if (is_open(q) && q->slots) {
 		if (!q->waiting)
-			seal(q, NULL, 0, NULL);
+			seal(q, NULL, 0);
 		vmb_user_network_end_publish(&q->end);
 	}
 	pthread_mutex_unlock(&q->lock);

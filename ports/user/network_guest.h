@@ -90,6 +90,7 @@ struct vmb_user_network_queue {
 	pthread_mutex_t lock VMB_CACHE_ALIGNED;
 	struct vmb_guest_network_queue core;
 	bool waiting; /* for room: something is to be written */
+	void *cookie; /* of the last frame that was put */
 	bool has_packet; /* a sealed packet that did not fit */
 	struct vmb_guest_network_packet packet;
 	uint32_t packet_header_len;

@@ -258,7 +258,7 @@ static int deliver_cut(struct vmb_user_network_host *h, const uint8_t *bytes, ui
 		err = vmb_host_offload_lso_begin(&s, bytes, head_len, len, RNDIS_LSO_V2 | mss,
 						 h->network.rndis.mtu);
 	while (!err && vmb_host_offload_lso_next(&s, segment, &at, &piece_len)) {
-		len = make_segment(segment, &s, bytes + s.head_len + at, piece_len);
+		len = make_segment(segment, &s, bytes + at, piece_len);
 		err = len ? deliver_one(h, segment, len, 0) : VMB_EPROTO;
 	}
 	free(segment);
@@ -336,7 +336,7 @@ static void send_cut(struct vmb_user_network_host *h, uint16_t queue,
 						h->network.rndis.mtu);
 
 	while (good && vmb_host_offload_lso_next(&s, h->wire + 4, &at, &len)) {
-		len = make_segment(h->wire + 4, &s, whole + s.head_len + at, len);
+		len = make_segment(h->wire + 4, &s, whole + at, len);
 		good = len != 0;
 		if (good)
 			emit(h, queue, put_tag(h, f, len), 0);
