@@ -8,6 +8,7 @@
 
 #include "vmm/machine.h"
 #include "vmm/nest.h"
+#include "vmm/network.h"
 #include "vmm/report.h"
 #include "vmm/run.h"
 #include "vmm/storage.h"
@@ -19,6 +20,7 @@ struct session {
 	struct vmb_vmm_boot boot;
 	struct vmb_vmm_kvm kvm;
 	struct vmb_vmm_storage storage;
+	struct vmb_vmm_network *networks[VMB_VMM_NET_MAX];
 	struct vmb_vmm_console console;
 	int wake;
 	int stop; /* signalfd */
@@ -84,6 +86,36 @@ static void report_stats(const struct session *s, const struct vmb_vmm_vmbus *bu
 		       (unsigned long long)storage->written_len,
 		       (unsigned long long)storage->doorbells,
 		       (unsigned long long)storage->channel.signals);
+	for (uint32_t i = 0; i < s->options.net_count; i++)
+		vmb_vmm_network_report(s->networks[i]);
+}
+
+/* What is no good about a backend is found before the machine starts, and before any of them begins. */
+static int open_networks(struct session *s)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
+		error = vmb_vmm_network_open(&s->networks[i], &s->options.nets[i], i);
+	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
+		error = vmb_vmm_network_prepare(s->networks[i]);
+	return error;
+}
+
+static int attach_networks(struct session *s, struct vmb_vmm_vmbus *bus)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
+		error = vmb_vmm_network_attach(s->networks[i], bus);
+	return error;
+}
+
+static void close_networks(struct session *s)
+{
+	for (uint32_t i = 0; i < s->options.net_count; i++)
+		if (s->networks[i])
+			vmb_vmm_network_close(s->networks[i]);
 }
 
 static enum vmb_vmm_outcome run_once(struct session *s)
@@ -94,12 +126,15 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 
 	if (!machine)
 		return VMB_VMM_FAILURE;
-	if (vmb_vmm_storage_attach(&s->storage, machine->vmbus))
+	if (vmb_vmm_storage_attach(&s->storage, machine->vmbus) ||
+	    attach_networks(s, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	vmb_vmm_machine_start(machine);
 	vmb_vmm_machine_watch(machine, s->stop);
 	outcome = vmb_vmm_power_outcome(machine);
 	vmb_vmm_machine_stop(machine);
+	for (uint32_t i = 0; i < s->options.net_count; i++)
+		vmb_vmm_network_detach(s->networks[i]);
 	vmb_vmm_console_flush(&s->console);
 	if (s->options.stats)
 		report_stats(s, machine->vmbus);
@@ -129,10 +164,15 @@ static int run_here(struct session *s)
 		return VMB_VMM_EXIT_FAILURE;
 	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake))
 		return VMB_VMM_EXIT_USAGE;
+	if (open_networks(s)) {
+		close_networks(s);
+		return VMB_VMM_EXIT_USAGE;
+	}
 	vmb_vmm_storage_prepare(&s->storage);
 	do
 		outcome = run_once(s);
 	while (outcome == VMB_VMM_RESET && !s->options.no_reboot);
+	close_networks(s);
 	vmb_vmm_storage_close(&s->storage);
 	vmb_vmm_console_close(&s->console);
 	return exit_code(outcome);
