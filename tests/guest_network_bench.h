@@ -46,7 +46,7 @@ struct host {
 	uint32_t refuse_oid;
 	bool reply_first; /* the RNDIS reply comes before the completion */
 	uint8_t mac[6];
-	uint8_t offload[156];
+	uint8_t offload[200];
 	uint32_t offload_len;
 };
 
