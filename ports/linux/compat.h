@@ -49,4 +49,52 @@
 #define sdev_init slave_alloc
 #endif
 
+/* 6.3 lets a network device say what it can do for XDP. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define xdp_set_features_flag(dev, flags) ((void)(dev))
+#endif
+
+/* 6.6 gave the page pool's header a folder. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define PAGE_POOL_HEADER <net/page_pool.h>
+#else
+#define PAGE_POOL_HEADER <net/page_pool/helpers.h>
+#endif
+
+/* 6.8 gathered the arguments of the RSS operations; older kernels are given them one by one. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+struct net_device;
+struct netlink_ext_ack;
+struct ethtool_rxfh_param {
+	u8 hfunc;
+	u32 *indir;
+	u8 *key;
+};
+#define ETHTOOL_RXFH_OPS(get, set)                                                       \
+	static int get##_compat(struct net_device *dev, u32 *indir, u8 *key, u8 *hfunc)  \
+	{                                                                                \
+		struct ethtool_rxfh_param rxfh = { .indir = indir, .key = key };         \
+		int rc = get(dev, &rxfh);                                                \
+                                                                                         \
+		if (hfunc)                                                               \
+			*hfunc = rxfh.hfunc;                                             \
+		return rc;                                                               \
+	}                                                                                \
+	static int set##_compat(struct net_device *dev, const u32 *indir, const u8 *key, \
+				const u8 hfunc)                                          \
+	{                                                                                \
+		struct ethtool_rxfh_param rxfh = { .hfunc = hfunc,                       \
+						   .indir = (u32 *)indir,                \
+						   .key = (u8 *)key };                   \
+                                                                                         \
+		return set(dev, &rxfh, NULL);                                            \
+	}
+#define ETHTOOL_GET_RXFH(get) get##_compat
+#define ETHTOOL_SET_RXFH(set) set##_compat
+#else
+#define ETHTOOL_RXFH_OPS(get, set)
+#define ETHTOOL_GET_RXFH(get) get
+#define ETHTOOL_SET_RXFH(set) set
+#endif
+
 #endif

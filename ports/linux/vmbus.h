@@ -245,6 +245,9 @@ bool vmb_channel_rescinded(const struct vmb_channel *ch);
  */
 u32 vmb_channel_cpu(const struct vmb_channel *ch);
 
+/* The negotiated version of the bus, VMB_VERSION_*: some of a device's protocol depends on it. */
+u32 vmb_bus_version(void);
+
 /* Bytes of packets that a ring of ring_len can hold. */
 static inline u32 vmb_channel_room_max(u32 ring_len)
 {

@@ -186,6 +186,12 @@ static enum vmb_guest_connect_state state(void)
 	return READ_ONCE(vmbus.connect.state);
 }
 
+u32 vmb_bus_version(void)
+{
+	return vmbus.connect.version;
+}
+EXPORT_SYMBOL_GPL(vmb_bus_version);
+
 static int negotiate(u32 version_max)
 {
 	struct vmb_guest_connect_config config = {

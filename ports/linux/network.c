@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * netvsc.ko: network cards on a VMBus network channel. This file is the device as Linux sees it.
+ *
+ * The connection with the host is made by probe() and lasts until remove(); a device that is down
+ * only has an empty packet filter.
+ */
+#include <linux/etherdevice.h>
+#include <linux/ethtool.h>
+#include <linux/rtnetlink.h>
+#include <linux/vmalloc.h>
+#include "ports/linux/compat.h"
+#include "ports/linux/network.h"
+
+#define QUEUES_DEFAULT	    8u
+/*
+ * Per queue, so that more queues do not mean fewer buffers for each. Receiving: 2 MiB are 1100
+ * full frames, what 10 Gbit/s bring in 1.3 ms; that is longer than a poll takes to come back.
+ * Sending: 256 sections, as many packets under way; the byte queue limit wants far fewer.
+ */
+#define RECEIVE_LEN_DEFAULT (2u << 20)
+#define RECEIVE_LEN_LEAST   (4u << 20)
+#define SEND_LEN_DEFAULT    (256u * VMB_NET_SEND_SECTION_LEN)
+#define BUFFER_LEN_MIN	    (128u << 10)
+
+static unsigned int queues;
+module_param(queues, uint, 0444);
+MODULE_PARM_DESC(queues, "queues of a card at first (default: CPUs, 8 at most)");
+
+static unsigned int receive_size;
+module_param(receive_size, uint, 0444);
+MODULE_PARM_DESC(receive_size,
+		 "bytes of a card's receive buffer (default: 2 MiB a queue, 4 to 15)");
+
+static unsigned int send_size;
+module_param(send_size, uint, 0444);
+MODULE_PARM_DESC(send_size, "bytes of a card's send buffer (default: 1.5 MiB a queue, 15 at most)");
+
+/* ---- sizes ---- */
+
+/* A host of version 2 or older is not asked for more than it takes, and others need no more. */
+u32 netvsc_receive_len_max(void)
+{
+	return VMB_NET_RECEIVE_BUFFER_LEN_MAX_V2;
+}
+
+u32 netvsc_receive_len(u64 wanted)
+{
+	return PAGE_ALIGN(clamp_t(u64, wanted, BUFFER_LEN_MIN, netvsc_receive_len_max()));
+}
+
+u32 netvsc_send_len(u64 wanted)
+{
+	return PAGE_ALIGN(clamp_t(u64, wanted, BUFFER_LEN_MIN, VMB_NET_SEND_BUFFER_LEN_MAX));
+}
+
+static void set_defaults(struct netvsc *card)
+{
+	struct netvsc_settings *s = &card->settings;
+	u32 count = queues ? queues : QUEUES_DEFAULT;
+
+	s->mtu = ETH_DATA_LEN;
+	s->queue_count = clamp_t(u32, min(count, num_online_cpus()), 1, card->queue_max);
+	s->receive_len = netvsc_receive_len(
+		receive_size ? receive_size :
+			       max(s->queue_count * RECEIVE_LEN_DEFAULT, RECEIVE_LEN_LEAST));
+	s->send_len = netvsc_send_len(send_size ? send_size : s->queue_count * SEND_LEN_DEFAULT);
+}
+
+/* ---- features ---- */
+
+static netdev_features_t features_of(const struct netvsc *card)
+{
+	static const struct {
+		u32 offload;
+		netdev_features_t feature;
+	} map[] = {
+		{ VMB_GUEST_NETWORK_RX_CHECKSUM, NETIF_F_RXCSUM },
+		{ VMB_GUEST_NETWORK_TX_TCP4, NETIF_F_IP_CSUM },
+		{ VMB_GUEST_NETWORK_TX_TCP6, NETIF_F_IPV6_CSUM },
+		{ VMB_GUEST_NETWORK_LSO4, NETIF_F_TSO },
+		{ VMB_GUEST_NETWORK_LSO6, NETIF_F_TSO6 },
+		{ VMB_GUEST_NETWORK_RSC, NETIF_F_LRO },
+	};
+	netdev_features_t features = NETIF_F_SG;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(map); i++)
+		if (card->core.offload_caps & map[i].offload)
+			features |= map[i].feature;
+	if (netvsc_rss_table_count(card))
+		features |= NETIF_F_RXHASH;
+	return features;
+}
+
+/* Only coalescing is switched at the host; of the rest the stack makes no use when it is off. */
+u32 netvsc_offload_of(const struct netvsc *card, netdev_features_t features)
+{
+	u32 offload = card->core.offload_caps;
+
+	return features & NETIF_F_LRO ? offload : offload & ~VMB_GUEST_NETWORK_RSC;
+}
+
+static void set_features(struct netvsc *card)
+{
+	struct net_device *dev = card->dev;
+
+	dev->hw_features = features_of(card) | NETIF_F_HW_VLAN_CTAG_TX;
+	dev->features = dev->hw_features | NETIF_F_HIGHDMA | NETIF_F_HW_VLAN_CTAG_RX;
+	dev->vlan_features = (features_of(card) & ~NETIF_F_LRO) | NETIF_F_HIGHDMA;
+	if (card->core.lso_len_max)
+		netif_set_tso_max_size(dev,
+				       min_t(u32, card->core.lso_len_max, VMB_NET_LSO_LEN_MAX));
+	xdp_set_features_flag(dev, NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_REDIRECT |
+					   NETDEV_XDP_ACT_NDO_XMIT);
+}
+
+static netdev_features_t fix_features(struct net_device *dev, netdev_features_t features)
+{
+	const struct netvsc *card = netdev_priv(dev);
+
+	if (card->xdp_prog || !(features & NETIF_F_RXCSUM))
+		features &= ~NETIF_F_LRO;
+	return features;
+}
+
+static int set_device_features(struct net_device *dev, netdev_features_t features)
+{
+	struct netvsc *card = netdev_priv(dev);
+	int rc = 0;
+
+	if (!((features ^ dev->features) & NETIF_F_LRO))
+		return 0;
+	mutex_lock(&card->mutex);
+	if (card->connected)
+		rc = netvsc_set_offload(card, features);
+	mutex_unlock(&card->mutex);
+	return rc;
+}
+
+/* ---- what the stack asks for ---- */
+
+static int open_device(struct net_device *dev)
+{
+	struct netvsc *card = netdev_priv(dev);
+	int rc = 0;
+
+	mutex_lock(&card->mutex);
+	if (!card->connected)
+		rc = netvsc_reopen(card, &card->settings);
+	if (!rc)
+		netvsc_go_up(card);
+	mutex_unlock(&card->mutex);
+	return rc;
+}
+
+static int stop_device(struct net_device *dev)
+{
+	struct netvsc *card = netdev_priv(dev);
+
+	mutex_lock(&card->mutex);
+	netvsc_go_down(card);
+	mutex_unlock(&card->mutex);
+	return 0;
+}
+
+/* Atomic; the host has to be asked. */
+static void set_rx_mode(struct net_device *dev)
+{
+	struct netvsc *card = netdev_priv(dev);
+
+	if (!READ_ONCE(card->removing))
+		schedule_work(&card->filter_work);
+}
+
+static int set_mac_address(struct net_device *dev, void *address)
+{
+	struct netvsc *card = netdev_priv(dev);
+	struct sockaddr *mac = address;
+	int rc = eth_prepare_mac_addr_change(dev, address);
+
+	if (rc)
+		return rc;
+	mutex_lock(&card->mutex);
+	rc = card->connected ? netvsc_set_mac(card, mac->sa_data) : -ENODEV;
+	mutex_unlock(&card->mutex);
+	if (!rc)
+		eth_commit_mac_addr_change(dev, address);
+	return rc;
+}
+
+static int change_mtu(struct net_device *dev, int mtu)
+{
+	struct netvsc *card = netdev_priv(dev);
+	struct netvsc_settings settings = card->settings;
+	int rc;
+
+	if (card->xdp_prog && mtu > netvsc_xdp_mtu_max()) {
+		netdev_warn(dev, "with XDP the MTU is %u at most\n", netvsc_xdp_mtu_max());
+		return -EINVAL;
+	}
+	settings.mtu = mtu;
+	mutex_lock(&card->mutex);
+	rc = netvsc_reopen(card, &settings);
+	mutex_unlock(&card->mutex);
+	if (!rc)
+		WRITE_ONCE(dev->mtu, mtu);
+	return rc;
+}
+
+static void add_queue_stats(const struct netvsc_queue *q, struct rtnl_link_stats64 *stats)
+{
+	u64 packets, bytes, dropped, multicast, errors;
+	unsigned int start;
+
+	do {
+		start = u64_stats_fetch_begin(&q->tx_sync);
+		packets = q->tx[NETVSC_TX_PACKETS];
+		bytes = q->tx[NETVSC_TX_BYTES];
+		dropped = q->tx[NETVSC_TX_DROPPED];
+	} while (u64_stats_fetch_retry(&q->tx_sync, start));
+	stats->tx_packets += packets;
+	stats->tx_bytes += bytes;
+	stats->tx_dropped += dropped;
+	do {
+		start = u64_stats_fetch_begin(&q->rx_sync);
+		packets = q->rx[NETVSC_RX_PACKETS];
+		bytes = q->rx[NETVSC_RX_BYTES];
+		dropped = q->rx[NETVSC_RX_DROPPED];
+		multicast = q->rx[NETVSC_RX_MULTICAST];
+		errors = q->rx[NETVSC_RX_TX_ERRORS];
+	} while (u64_stats_fetch_retry(&q->rx_sync, start));
+	stats->rx_packets += packets;
+	stats->rx_bytes += bytes;
+	stats->rx_dropped += dropped;
+	stats->multicast += multicast;
+	stats->tx_errors += errors;
+}
+
+static void get_stats64(struct net_device *dev, struct rtnl_link_stats64 *stats)
+{
+	struct netvsc *card = netdev_priv(dev);
+	const struct netvsc_queue *q;
+	u32 i;
+
+	for (i = 0; i < card->queue_max; i++) {
+		q = smp_load_acquire(&card->queues[i]);
+		if (q)
+			add_queue_stats(q, stats);
+	}
+}
+
+static const struct net_device_ops device_ops = {
+	.ndo_open = open_device,
+	.ndo_stop = stop_device,
+	.ndo_start_xmit = netvsc_start_xmit,
+	.ndo_select_queue = netvsc_select_queue,
+	.ndo_features_check = netvsc_features_check,
+	.ndo_fix_features = fix_features,
+	.ndo_set_features = set_device_features,
+	.ndo_set_rx_mode = set_rx_mode,
+	.ndo_set_mac_address = set_mac_address,
+	.ndo_validate_addr = eth_validate_addr,
+	.ndo_change_mtu = change_mtu,
+	.ndo_get_stats64 = get_stats64,
+	.ndo_bpf = netvsc_bpf,
+	.ndo_xdp_xmit = netvsc_xdp_xmit,
+};
+
+/* ---- probe and remove ---- */
+
+/* The host took a sub-channel away, or does not answer: all over again. */
+static void reset_work(struct work_struct *work)
+{
+	struct netvsc *card = container_of(work, struct netvsc, reset_work);
+
+	rtnl_lock();
+	mutex_lock(&card->mutex);
+	if (!READ_ONCE(card->removing) && !READ_ONCE(card->gone)) {
+		netdev_info(card->dev, "connecting anew\n");
+		netvsc_reopen(card, &card->settings);
+	}
+	mutex_unlock(&card->mutex);
+	rtnl_unlock();
+}
+
+static void describe_device(struct netvsc *card)
+{
+	struct net_device *dev = card->dev;
+
+	SET_NETDEV_DEV(dev, &card->device->dev);
+	dev->netdev_ops = &device_ops;
+	dev->ethtool_ops = &netvsc_ethtool_ops;
+	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
+	dev->min_mtu = ETH_MIN_MTU;
+	dev->max_mtu = ETH_DATA_LEN;
+}
+
+static struct netvsc *new_card(struct vmb_device *device)
+{
+	u32 queue_max = min_t(u32, num_possible_cpus(), VMB_NET_QUEUE_COUNT_MAX);
+	struct net_device *dev = alloc_etherdev_mqs(sizeof(struct netvsc), queue_max, queue_max);
+	struct netvsc *card;
+
+	if (!dev)
+		return NULL;
+	card = netdev_priv(dev);
+	card->dev = dev;
+	card->device = device;
+	card->queue_max = queue_max;
+	mutex_init(&card->mutex);
+	spin_lock_init(&card->control_lock);
+	init_waitqueue_head(&card->wait);
+	INIT_DELAYED_WORK(&card->link_work, netvsc_link_work);
+	INIT_WORK(&card->filter_work, netvsc_filter_work);
+	INIT_WORK(&card->reset_work, reset_work);
+	netdev_rss_key_fill(card->rss_key, sizeof(card->rss_key));
+	describe_device(card);
+	set_defaults(card);
+	return card;
+}
+
+static void free_card(struct netvsc *card)
+{
+	netvsc_free_queues(card);
+	free_netdev(card->dev);
+}
+
+/* What the first connection has brought to light. */
+static void learn(struct netvsc *card)
+{
+	struct net_device *dev = card->dev;
+
+	eth_hw_addr_set(dev, card->core.mac);
+	dev->mtu = min_t(u32, card->settings.mtu, card->core.mtu);
+	card->settings.mtu = dev->mtu;
+	if (card->core.version >= VMB_NET_VERSION_2)
+		dev->max_mtu = card->core.mtu_max > ETH_DATA_LEN ? card->core.mtu_max :
+								   VMB_GUEST_NETWORK_MTU_MAX;
+	set_features(card);
+	netif_set_real_num_tx_queues(dev, card->queue_count);
+	netif_set_real_num_rx_queues(dev, card->queue_count);
+	netif_carrier_off(dev);
+}
+
+/* The device is not up yet, so nobody else looks at it. */
+static int bring_up(struct netvsc *card)
+{
+	int rc;
+
+	mutex_lock(&card->mutex);
+	rc = netvsc_connect(card);
+	if (!rc) {
+		learn(card);
+		rc = netvsc_set_offload(card, card->dev->features);
+		if (rc == -EIO)
+			rc = 0;
+		if (rc)
+			netvsc_disconnect(card);
+	}
+	mutex_unlock(&card->mutex);
+	if (rc)
+		return rc;
+	rc = register_netdev(card->dev);
+	if (rc) {
+		mutex_lock(&card->mutex);
+		netvsc_disconnect(card);
+		mutex_unlock(&card->mutex);
+	}
+	return rc;
+}
+
+static void cancel_works(struct netvsc *card)
+{
+	WRITE_ONCE(card->removing, true);
+	cancel_work_sync(&card->reset_work);
+	cancel_work_sync(&card->filter_work);
+	cancel_delayed_work_sync(&card->link_work);
+}
+
+static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
+{
+	struct netvsc *card = new_card(device);
+	int rc;
+
+	if (!card)
+		return -ENOMEM;
+	device->data = card;
+	rc = bring_up(card);
+	if (rc) {
+		cancel_works(card);
+		free_card(card);
+		return rc;
+	}
+	netdev_info(card->dev,
+		    "network protocol %#x, %u queues, %u KiB to receive, %u KiB to send\n",
+		    card->core.version, card->queue_count, card->receive_buffer.len >> 10,
+		    card->send_buffer.len >> 10);
+	return 0;
+}
+
+static void disconnect(struct netvsc *card)
+{
+	mutex_lock(&card->mutex);
+	netvsc_disconnect(card);
+	mutex_unlock(&card->mutex);
+}
+
+static void remove(struct vmb_device *device)
+{
+	struct netvsc *card = device->data;
+
+	cancel_works(card);
+	unregister_netdev(card->dev);
+	/* Once more: going down may have come after a link event. */
+	cancel_works(card);
+	disconnect(card);
+	free_card(card);
+}
+
+/* The device is closed, and the host writes to none of our memory any more; nothing is freed. */
+static void shutdown(struct vmb_device *device)
+{
+	struct netvsc *card = device->data;
+
+	rtnl_lock();
+	dev_close(card->dev);
+	netif_device_detach(card->dev);
+	rtnl_unlock();
+	cancel_works(card);
+	disconnect(card);
+	WRITE_ONCE(card->gone, true);
+}
+
+static const struct hv_vmbus_device_id ids[] = {
+	{ .guid = GUID_INIT(0xf8615163, 0xdf3e, 0x46c5, 0x91, 0x3f, 0xf2, 0xd2, 0xf9, 0x65, 0xed,
+			    0x0e) },
+	{},
+};
+MODULE_DEVICE_TABLE(vmbus, ids);
+
+static struct vmb_driver netvsc_driver = {
+	.driver = {
+		.name = "netvsc",
+		.probe_type = PROBE_PREFER_ASYNCHRONOUS,
+	},
+	.id_table = ids,
+	.probe = probe,
+	.remove = remove,
+	.shutdown = shutdown,
+};
+
+static int __init netvsc_init(void)
+{
+	return vmb_driver_register(&netvsc_driver);
+}
+
+static void __exit netvsc_exit(void)
+{
+	vmb_driver_unregister(&netvsc_driver);
+}
+
+module_init(netvsc_init);
+module_exit(netvsc_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("OpenVMBus: Hyper-V synthetic network");

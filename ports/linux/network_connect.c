@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The connection with the host: from shared buffers to open queues, and back.
+ *
+ * MTU, number of queues and sizes of buffers are settled by the handshake, so each of them changes
+ * by a new connection. When that fails the old settings are tried once more.
+ *
+ * What the host was told about and does not give back is leaked: it may write to it at any time.
+ */
+#include <linux/etherdevice.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include "ports/linux/network.h"
+
+#define SUB_CHANNEL_WAIT   (10 * HZ)
+#define OWED_HANDSHAKE_MAX 64u /* acknowledgements, before the buffer's geometry is known */
+#define SLOT_COUNT_MAX	   1024u
+#define OWED_TRIES	   100
+
+static unsigned int ring_size = 256 << 10;
+module_param(ring_size, uint, 0444);
+MODULE_PARM_DESC(ring_size, "bytes of each of a queue's two rings (default 262144)");
+
+static unsigned int max_version;
+module_param(max_version, uint, 0444);
+MODULE_PARM_DESC(max_version, "newest network protocol, like 0x50000 (default: newest known)");
+
+#define RING_LEN_MIN (32u << 10)
+#define RING_LEN_MAX (4u << 20)
+
+/* ---- buffers ---- */
+
+static void leak(struct netvsc *card, const char *what, u32 len)
+{
+	dev_err(&card->device->dev, "the host keeps %u KiB of ours (%s), they are lost\n",
+		len >> 10, what);
+}
+
+static int share_buffer(struct netvsc *card, struct netvsc_buffer *buffer, u32 len,
+			const char *what)
+{
+	int rc;
+
+	if (buffer->memory && buffer->len != len) {
+		vfree(buffer->memory);
+		buffer->memory = NULL;
+	}
+	if (!buffer->memory)
+		buffer->memory = vzalloc(len);
+	if (!buffer->memory)
+		return -ENOMEM;
+	buffer->len = len;
+	rc = vmb_channel_share(card->device->channel, buffer->memory, len, &buffer->share);
+	if (rc == -ETIMEDOUT) {
+		leak(card, what, len);
+		buffer->memory = NULL;
+	}
+	return rc;
+}
+
+static void unshare_buffer(struct netvsc *card, struct netvsc_buffer *buffer, bool closed,
+			   const char *what)
+{
+	bool shared = buffer->share;
+	int rc = vmb_channel_unshare(buffer->share);
+
+	buffer->share = NULL;
+	if (shared && (rc || !closed)) {
+		leak(card, what, buffer->len);
+		buffer->memory = NULL;
+	}
+}
+
+static int share_buffers(struct netvsc *card)
+{
+	int rc;
+
+	if (!card->control_page)
+		card->control_page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!card->control_page)
+		return -ENOMEM;
+	rc = share_buffer(card, &card->receive_buffer, card->settings.receive_len,
+			  "receive buffer");
+	if (!rc)
+		rc = share_buffer(card, &card->send_buffer, card->settings.send_len, "send buffer");
+	return rc;
+}
+
+static int init_core(struct netvsc *card)
+{
+	struct vmb_guest_network_config config = {
+		.version_max = max_version,
+		.mtu = card->settings.mtu,
+		.queue_count = card->settings.queue_count,
+		.rsc = true,
+		.receive_buffer = card->receive_buffer.memory,
+		.receive_len = card->receive_buffer.len,
+		.receive_gpadl_id = vmb_share_id(card->receive_buffer.share),
+		.send_buffer = card->send_buffer.memory,
+		.send_len = card->send_buffer.len,
+		.send_gpadl_id = vmb_share_id(card->send_buffer.share),
+		.control_page = page_address(card->control_page),
+		.control_pfn = page_to_pfn(card->control_page),
+	};
+
+	return vmb_guest_network_init(&card->core, &config);
+}
+
+/* ---- queues ---- */
+
+static struct netvsc_queue *new_queue(struct netvsc *card, u16 index)
+{
+	struct netvsc_queue *q = kvzalloc(sizeof(*q), GFP_KERNEL);
+
+	if (!q)
+		return NULL;
+	q->card = card;
+	q->index = index;
+	q->txq = netdev_get_tx_queue(card->dev, index);
+	u64_stats_init(&q->tx_sync);
+	u64_stats_init(&q->rx_sync);
+	netif_napi_add(card->dev, &q->napi, netvsc_poll);
+	return q;
+}
+
+/* Statistics are read at any time, so a queue that was made stays. */
+static int make_queues(struct netvsc *card, u16 count)
+{
+	struct netvsc_queue *q;
+	u16 i;
+
+	for (i = 0; i < count; i++) {
+		if (card->queues[i])
+			continue;
+		q = new_queue(card, i);
+		if (!q)
+			return -ENOMEM;
+		smp_store_release(&card->queues[i], q);
+	}
+	return 0;
+}
+
+void netvsc_free_queues(struct netvsc *card)
+{
+	struct netvsc_queue *q;
+	u16 i;
+
+	for (i = 0; i < VMB_NET_QUEUE_COUNT_MAX; i++) {
+		q = card->queues[i];
+		if (!q)
+			continue;
+		netif_napi_del(&q->napi);
+		kvfree(q);
+	}
+	vfree(card->receive_buffer.memory);
+	vfree(card->send_buffer.memory);
+	if (card->control_page)
+		__free_page(card->control_page);
+}
+
+static void free_tables(struct netvsc_queue *q)
+{
+	kvfree(q->slots);
+	kvfree(q->free_slots);
+	kvfree(q->owed);
+	q->slots = NULL;
+	q->free_slots = NULL;
+	q->owed = NULL;
+}
+
+/* All queues have the same number of slots, so a queue's sections follow from its index. */
+static int init_queue(struct netvsc_queue *q, u32 slot_count, u32 owed_max)
+{
+	free_tables(q);
+	q->owed = kvcalloc(owed_max, sizeof(*q->owed), GFP_KERNEL);
+	if (!q->owed)
+		return -ENOMEM;
+	if (slot_count) {
+		q->slots = kvcalloc(slot_count, sizeof(*q->slots), GFP_KERNEL);
+		q->free_slots = kvcalloc(slot_count, sizeof(*q->free_slots), GFP_KERNEL);
+		if (!q->slots || !q->free_slots)
+			return -ENOMEM;
+	}
+	q->kept = false;
+	q->filling_xdp = false;
+	q->receiving = false;
+	q->broken = false;
+	q->packet.range_count = 0;
+	q->packet.skb = NULL;
+	return vmb_guest_network_queue_init(&q->card->core, &q->core, q->index, q->slots,
+					    q->free_slots, slot_count, q->index * slot_count,
+					    q->owed, owed_max);
+}
+
+static void start_poll(struct netvsc_queue *q)
+{
+	napi_enable(&q->napi);
+	q->polled = true;
+}
+
+static void stop_poll(struct netvsc_queue *q)
+{
+	if (q->polled)
+		napi_disable(&q->napi);
+	q->polled = false;
+}
+
+/* Doorbells that rang while nobody polled are made up for. */
+static void poll_now(struct netvsc_queue *q)
+{
+	local_bh_disable();
+	napi_schedule(&q->napi);
+	local_bh_enable();
+}
+
+/*
+ * The primary queue has been polled since before the handshake, without slots. It gets them now;
+ * what it still owes to the host goes out first.
+ */
+static int equip_primary(struct netvsc_queue *q, u32 slot_count, u32 owed_max)
+{
+	bool clean = false;
+	int i, rc;
+
+	for (i = 0; i < OWED_TRIES; i++) {
+		stop_poll(q);
+		clean = netvsc_acknowledge(q) && !q->receiving;
+		vmb_channel_commit(q->channel);
+		if (clean)
+			break;
+		start_poll(q);
+		poll_now(q);
+		usleep_range(1000, 2000);
+	}
+	rc = clean ? init_queue(q, slot_count, owed_max) : -ETIMEDOUT;
+	if (!q->polled) {
+		start_poll(q);
+		poll_now(q);
+	}
+	return rc;
+}
+
+/* ---- channels ---- */
+
+static void on_doorbell(struct vmb_channel *ch)
+{
+	struct netvsc_queue *q = vmb_channel_context(ch);
+
+	napi_schedule(&q->napi);
+}
+
+static void on_sub_channel(struct vmb_channel *primary, struct vmb_channel *sub)
+{
+	struct netvsc_queue *q = vmb_channel_context(primary);
+	u32 index = vmb_channel_index(sub);
+
+	if (!index || index >= VMB_NET_QUEUE_COUNT_MAX)
+		return;
+	WRITE_ONCE(q->card->subs[index], sub);
+	wake_up_all(&q->card->wait);
+}
+
+/* Without one of its queues the device gets no frames that hash to it, so it connects anew. */
+static void on_rescinded(struct vmb_channel *ch)
+{
+	struct netvsc_queue *q = vmb_channel_context(ch);
+	struct netvsc *card = q->card;
+
+	if (!q->index) {
+		WRITE_ONCE(card->gone, true);
+		wake_up_all(&card->wait);
+	} else if (!READ_ONCE(card->removing)) {
+		schedule_work(&card->reset_work);
+	}
+}
+
+static const struct vmb_channel_ops channel_ops = {
+	.doorbell = on_doorbell,
+	.sub_channel = on_sub_channel,
+	.rescinded = on_rescinded,
+};
+
+/* The poll comes first: the doorbell may ring before the channel is open. */
+static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
+{
+	u32 ring_len = round_down(clamp(ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
+	int rc;
+
+	q->channel = ch;
+	rc = netvsc_xdp_begin(q);
+	if (rc)
+		return rc;
+	start_poll(q);
+	rc = vmb_channel_open(ch, ring_len, &channel_ops, q);
+	if (rc)
+		stop_poll(q);
+	else
+		poll_now(q);
+	return rc;
+}
+
+/* The first count are there. */
+static bool subs_came(const struct netvsc *card, u32 count)
+{
+	u32 i;
+
+	for (i = 1; i <= count; i++)
+		if (!READ_ONCE(card->subs[i]))
+			return false;
+	return true;
+}
+
+/* Queues are used up to the first one that does not come or does not open. */
+static int open_subs(struct netvsc *card, u32 slot_count, u32 owed_max)
+{
+	u32 count = card->core.sub_channel_count, i;
+	int rc;
+
+	if (!wait_event_timeout(card->wait, subs_came(card, count) || READ_ONCE(card->gone),
+				SUB_CHANNEL_WAIT))
+		dev_warn(&card->device->dev,
+			 "the host promised %u sub-channels, some are missing\n", count);
+	for (i = 1; i <= count && READ_ONCE(card->subs[i]); i++) {
+		rc = init_queue(card->queues[i], slot_count, owed_max);
+		if (rc)
+			return rc;
+		rc = open_queue(card->queues[i], card->subs[i]);
+		if (rc == -ENOMEM)
+			return rc;
+		if (rc)
+			break;
+		card->queue_count = i + 1;
+	}
+	return READ_ONCE(card->gone) ? -ENODEV : 0;
+}
+
+static int open_queues(struct netvsc *card)
+{
+	u32 count = card->core.sub_channel_count + 1;
+	u32 slot_count = card->core.section_count / count;
+	u32 owed_max = roundup_pow_of_two(max(card->core.suballoc_count, 1u));
+	int rc;
+
+	if (!slot_count) {
+		dev_err(&card->device->dev,
+			"a send buffer of %u sections is too small for %u queues\n",
+			card->core.section_count, count);
+		return -EPROTO;
+	}
+	slot_count = min(rounddown_pow_of_two(slot_count), SLOT_COUNT_MAX);
+	rc = make_queues(card, count);
+	if (!rc)
+		rc = equip_primary(card->queues[0], slot_count, owed_max);
+	if (!rc)
+		rc = open_subs(card, slot_count, owed_max);
+	return rc;
+}
+
+static int open_primary(struct netvsc *card)
+{
+	struct netvsc_queue *q;
+	int rc = make_queues(card, 1);
+
+	if (rc)
+		return rc;
+	q = card->queues[0];
+	rc = init_queue(q, 0, OWED_HANDSHAKE_MAX);
+	if (!rc)
+		rc = open_queue(q, card->device->channel);
+	if (!rc)
+		card->queue_count = 1;
+	return rc;
+}
+
+/* ---- what is set once the queues are there ---- */
+
+void netvsc_default_table(struct netvsc *card)
+{
+	u32 i;
+
+	for (i = 0; i < NDIS_RSS_TABLE_COUNT_MAX; i++)
+		card->rss_table[i] = i % card->queue_count;
+}
+
+static bool table_fits(const struct netvsc *card)
+{
+	u32 i;
+
+	for (i = 0; i < NDIS_RSS_TABLE_COUNT_MAX; i++)
+		if (card->rss_table[i] >= card->queue_count)
+			return false;
+	return true;
+}
+
+/* What the host does not take is worth a warning, not the connection. */
+static int configure(struct netvsc *card)
+{
+	int rc = 0;
+
+	if (!card->rss_table_set || !table_fits(card))
+		netvsc_default_table(card);
+	if (card->core.rss_table_count && card->queue_count > 1)
+		rc = netvsc_set_rss(card);
+	if (rc == -EIO)
+		dev_warn(&card->device->dev, "the host does not take the RSS table\n");
+	if (rc && rc != -EIO)
+		return rc;
+	if (card->dev->reg_state != NETREG_REGISTERED)
+		return 0;
+	rc = netvsc_set_offload(card, card->dev->features);
+	if (!rc && !ether_addr_equal(card->dev->dev_addr, card->core.mac))
+		rc = netvsc_set_mac(card, card->dev->dev_addr);
+	if (rc == -EIO)
+		dev_warn(&card->device->dev, "the host does not take offloads or MAC address\n");
+	return rc == -EIO ? 0 : rc;
+}
+
+/* ---- the whole ---- */
+
+static int make_connection(struct netvsc *card)
+{
+	int rc;
+
+	if (READ_ONCE(card->gone))
+		return -ENODEV;
+	memset(card->subs, 0, sizeof(card->subs));
+	WRITE_ONCE(card->table_known, false);
+	rc = share_buffers(card);
+	if (!rc)
+		rc = init_core(card);
+	if (!rc)
+		rc = open_primary(card);
+	if (!rc)
+		rc = netvsc_shake_hands(card);
+	if (!rc)
+		rc = open_queues(card);
+	if (rc)
+		return rc;
+	card->connected = true;
+	return configure(card);
+}
+
+/* As card->settings say. On failure nothing is left. */
+int netvsc_connect(struct netvsc *card)
+{
+	int rc;
+
+	lockdep_assert_held(&card->mutex);
+	rc = make_connection(card);
+	if (rc)
+		netvsc_disconnect(card);
+	return rc;
+}
+
+/* Frames that the host has not sent. A host that kept the channel may still read their pages. */
+static void end_frames(struct netvsc_queue *q, bool closed)
+{
+	struct vmb_guest_network_event event;
+
+	while (vmb_guest_network_fail_next(&q->core, &event)) {
+		if (event.cookie && event.cookie != NETVSC_COOKIE_XDP && closed)
+			dev_kfree_skb_any(event.cookie);
+	}
+	q->kept = false;
+	netdev_tx_reset_queue(q->txq);
+}
+
+static void end_queues(struct netvsc *card, bool closed)
+{
+	struct netvsc_queue *q;
+	u16 i;
+
+	for (i = 0; i < VMB_NET_QUEUE_COUNT_MAX; i++) {
+		q = card->queues[i];
+		if (!q)
+			continue;
+		if (q->slots)
+			end_frames(q, closed);
+		netvsc_xdp_end(q);
+		free_tables(q);
+		q->channel = NULL;
+	}
+}
+
+/* In the order that the host's version of the bus wants: buffers before or after the channel. */
+static bool close_channels(struct netvsc *card)
+{
+	bool early = vmb_bus_version() < VMB_VERSION_4_0;
+	bool closed;
+
+	if (early) {
+		unshare_buffer(card, &card->receive_buffer, true, "receive buffer");
+		unshare_buffer(card, &card->send_buffer, true, "send buffer");
+	}
+	closed = !vmb_channel_close(card->device->channel);
+	if (!early) {
+		unshare_buffer(card, &card->receive_buffer, closed, "receive buffer");
+		unshare_buffer(card, &card->send_buffer, closed, "send buffer");
+	}
+	if (!closed) {
+		leak(card, "control page", PAGE_SIZE);
+		card->control_page = NULL;
+	}
+	return closed;
+}
+
+void netvsc_disconnect(struct netvsc *card)
+{
+	u16 i;
+
+	lockdep_assert_held(&card->mutex);
+	card->connected = false;
+	netvsc_take_leave(card);
+	for (i = 0; i < VMB_NET_QUEUE_COUNT_MAX; i++)
+		if (card->queues[i])
+			stop_poll(card->queues[i]);
+	end_queues(card, close_channels(card));
+	card->queue_count = 0;
+	card->output_waits = false;
+}
+
+/* ---- up, down, anew ---- */
+
+static void spread_queues(struct netvsc *card)
+{
+	u16 i;
+
+	netif_set_real_num_tx_queues(card->dev, card->queue_count);
+	netif_set_real_num_rx_queues(card->dev, card->queue_count);
+	for (i = 0; i < card->queue_count && card->queue_count > 1; i++)
+		netif_set_xps_queue(card->dev,
+				    cpumask_of(vmb_channel_cpu(card->queues[i]->channel)), i);
+}
+
+/* The filter is set first: frames may come as soon as the host has it. */
+void netvsc_go_up(struct netvsc *card)
+{
+	WRITE_ONCE(card->up, true);
+	if (netvsc_set_filter(card))
+		netdev_warn(card->dev, "the host does not take the packet filter\n");
+	netif_tx_start_all_queues(card->dev);
+	mod_delayed_work(system_wq, &card->link_work, 0);
+}
+
+/* When this returns no sender runs, and none will. */
+void netvsc_go_down(struct netvsc *card)
+{
+	WRITE_ONCE(card->up, false);
+	netif_tx_disable(card->dev);
+	if (card->connected)
+		netvsc_set_filter(card);
+}
+
+static int connect_with(struct netvsc *card, const struct netvsc_settings *settings)
+{
+	int rc;
+
+	card->settings = *settings;
+	rc = netvsc_connect(card);
+	if (rc)
+		return rc;
+	if (card->core.mtu >= settings->mtu)
+		return 0;
+	netdev_warn(card->dev, "the host takes frames of %u bytes at most\n", card->core.mtu);
+	netvsc_disconnect(card);
+	return -EINVAL;
+}
+
+/*
+ * A new connection, with the old settings if the new ones do not work. When neither works the card
+ * stays without a connection; opening it tries again.
+ */
+int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
+{
+	struct netvsc_settings old = card->settings;
+	bool running = card->up;
+	int rc;
+
+	ASSERT_RTNL();
+	lockdep_assert_held(&card->mutex);
+	netvsc_go_down(card);
+	netvsc_disconnect(card);
+	rc = connect_with(card, settings);
+	if (rc && connect_with(card, &old)) {
+		netdev_err(card->dev, "no connection with the host any more\n");
+		netif_carrier_off(card->dev);
+		return rc;
+	}
+	spread_queues(card);
+	if (running)
+		netvsc_go_up(card);
+	return rc;
+}
