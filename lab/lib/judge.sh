@@ -28,12 +28,15 @@ value() {
 same() { [ -n "$1" ] && [ "$1" = "$2" ]; }
 matches() { [[ $1 =~ $2 ]]; }
 
-# expected DRIVER-ROLE: the name of the bus or storage driver that this kind must be using.
+# expected DRIVER-ROLE: the name of the storage or network driver that this kind must be using.
 expected() {
 	case $kind-$1 in
 	ours-storage) echo storvsc ;;
 	intree-storage) echo hv_storvsc ;;
 	virtio-storage) echo virtio_scsi ;;
+	ours-network) echo netvsc ;;
+	intree-network) echo hv_netvsc ;;
+	virtio-network) echo virtio_net ;;
 	esac
 }
 

@@ -4,7 +4,7 @@
 # For the scenarios, which run in the guest. They print evidence as NAME=VALUE lines; lab/run, on
 # the build machine, judges it. /run/lab/drivers says which drivers this guest was given.
 # shellcheck source=/dev/null
-. /run/lab/drivers # KIND, DRIVERS
+. /run/lab/drivers # KIND, DRIVERS (bus and storage), NETWORK
 
 # option NAME: its value on the kernel command line.
 option() {
