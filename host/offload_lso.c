@@ -6,7 +6,8 @@
 
 #include "host/offload_internal.h"
 
-#define PAYLOAD_LEN_MAX 0xF53Cu
+/* What one IP packet can carry. A guest is held to less, a frame that arrives is not. */
+#define PAYLOAD_LEN_MAX 0xFFFFu
 #define TCP_FLAGS_AT	13u
 #define TCP_FIN		0x01u
 #define TCP_PSH		0x08u
