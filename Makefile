@@ -37,6 +37,7 @@ FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link
 CORE     := $(CORE_RING) $(CORE_GUEST) $(CORE_HOST)
 PUBLIC   := $(filter-out %internal.h guest/engine.h,$(wildcard $(addsuffix /*.h,base wire ring guest host)))
 VMM      := $(wildcard vmm/*.c)
+VMM_LIBS := -luring -lslirp -lnbd
 USER     := $(wildcard ports/user/*.c)
 TESTS    := $(basename $(notdir $(wildcard tests/*_test.c tests/regress/*_test.c)))
 HELPERS  := $(filter-out %_test.c,$(wildcard tests/*.c))
@@ -109,7 +110,7 @@ $(BUILD)/libvmbus-core.a: $(CORE:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) \
 		$(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_RING) $(CORE_HOST))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring -lslirp
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
 
 # What tests, fuzz targets and benchmarks link against: the linker takes from the archive what is
 # used. Tests called vmm_* also get the monitor.
@@ -124,7 +125,7 @@ $(BUILD)/obj/libbench.a: $(LINKED:%.c=$(BUILD)/obj/%.o)
 	$(archive)
 
 link-test = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(SANITIZE) -pthread \
-	-o $@ $^ -lcmocka -luring -lslirp
+	-o $@ $^ -lcmocka $(VMM_LIBS)
 $(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a \
 		| $(BUILD)/.setup-test
 	$(link-test)

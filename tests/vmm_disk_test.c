@@ -45,7 +45,7 @@ static int set_up(void **state)
 	request.task = &task;
 	if (vmb_vmm_disk_open(&disk, &option) || io_uring_queue_init(8, &uring, 0))
 		return -1;
-	disk.ops->prepare(&disk);
+	assert_int_equal(vmb_vmm_disk_prepare(&disk), 0);
 	return 0;
 }
 
@@ -290,7 +290,7 @@ static void test_file_is_locked_while_open(void **state)
 	assert_int_equal(vmb_vmm_disk_open(&second, &reader), -EINVAL);
 	vmb_vmm_disk_close(&disk);
 	assert_int_equal(vmb_vmm_disk_open(&disk, &reader), 0);
-	disk.ops->prepare(&disk);
+	assert_int_equal(vmb_vmm_disk_prepare(&disk), 0);
 	assert_false(disk.can_unmap);
 	assert_int_equal(vmb_vmm_disk_open(&second, &reader), 0);
 	vmb_vmm_disk_close(&second);

@@ -113,7 +113,7 @@ static int set_up(void **state)
 	options.disks[1].path = "null:1G";
 	if (vmb_vmm_storage_open(&storage, &options))
 		return -1;
-	vmb_vmm_storage_prepare(&storage);
+	assert_int_equal(vmb_vmm_storage_prepare(&storage), 0);
 	if (vmb_vmm_storage_attach(&storage, &bus))
 		return -1;
 	open_channel();

@@ -13,8 +13,9 @@ const char *vmb_vmm_disk_option_name(const struct vmb_vmm_disk_option *option)
 	return option->dvd ? "--cdrom" : "--disk";
 }
 
-static int check_len(const struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
+static int check_len(const struct vmb_vmm_disk *disk)
 {
+	const struct vmb_vmm_disk_option *option = disk->option;
 	const char *name = vmb_vmm_disk_option_name(option);
 
 	if (!disk->len) {
@@ -32,6 +33,11 @@ static int check_len(const struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_
 	return 0;
 }
 
+static bool is_image(const struct vmb_vmm_disk_option *option)
+{
+	return option->format && strcmp(option->format, "raw") != 0;
+}
+
 int vmb_vmm_disk_open(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
 {
 	size_t prefix_len = strlen(VMB_VMM_DISK_NULL_PREFIX);
@@ -39,17 +45,27 @@ int vmb_vmm_disk_open(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_optio
 
 	memset(disk, 0, sizeof(*disk));
 	disk->fd = -1;
+	disk->option = option;
 	disk->read_only = option->read_only;
 	disk->block_len = option->dvd ? DVD_BLOCK_LEN : DISK_BLOCK_LEN;
 	if (strncmp(option->path, VMB_VMM_DISK_NULL_PREFIX, prefix_len) == 0)
 		error = vmb_vmm_disk_open_null(disk, option);
+	else if (vmb_vmm_disk_is_nbd(option->path) || is_image(option))
+		return vmb_vmm_disk_open_nbd(disk, option);
 	else
 		error = vmb_vmm_disk_open_raw(disk, option);
 	if (!error)
-		error = check_len(disk, option);
+		error = check_len(disk);
 	if (error)
 		vmb_vmm_disk_close(disk);
 	return error;
+}
+
+int vmb_vmm_disk_prepare(struct vmb_vmm_disk *disk)
+{
+	int error = disk->ops->prepare(disk);
+
+	return error ? error : check_len(disk);
 }
 
 void vmb_vmm_disk_close(struct vmb_vmm_disk *disk)

@@ -2,8 +2,8 @@
 /*
  * A disk's backend: a small table of functions that do what the SCSI target asks of the medium.
  *
- *   vmb_vmm_disk_open(&disk, &option)      what kind it is; checked, locked, nothing changed
- *   disk.ops->prepare(&disk)               now it is used: finds out what it can
+ *   vmb_vmm_disk_open(&disk, &option)      what kind it is; checked and locked as far as that changes nothing
+ *   vmb_vmm_disk_prepare(&disk)            now it is used: connected, measured, what it can do
  *   step = disk.ops->begin(&disk, request, uring)
  *     VMB_VMM_DISK_WAIT: one operation is in uring with request as its user data;
  *     when it is complete: step = disk.ops->resume(&disk, request, uring, result)
@@ -41,12 +41,13 @@ struct vmb_vmm_disk_request {
 	uint64_t done_len; /* bytes, or extents */
 	bool syncing; /* FUA: the data are written, now for the medium */
 	bool by_hand; /* WRITE_ZEROES: the file system cannot, zeroes are written */
+	void *backend;
 };
 
 struct vmb_vmm_disk;
 
 struct vmb_vmm_disk_ops {
-	void (*prepare)(struct vmb_vmm_disk *disk); /* sets can_unmap */
+	int (*prepare)(struct vmb_vmm_disk *disk); /* sets len and can_unmap; -errno: reported */
 	enum vmb_vmm_disk_step (*begin)(struct vmb_vmm_disk *disk,
 					struct vmb_vmm_disk_request *request,
 					struct io_uring *uring);
@@ -58,22 +59,41 @@ struct vmb_vmm_disk_ops {
 
 struct vmb_vmm_disk {
 	const struct vmb_vmm_disk_ops *ops;
-	uint64_t len; /* bytes, a multiple of block_len */
+	const struct vmb_vmm_disk_option *option; /* the caller's, outlives the disk */
+	uint64_t len; /* bytes, a multiple of block_len; known after prepare */
 	uint32_t block_len;
 	bool read_only;
 	bool can_unmap;
 	int fd; /* raw */
+	void *state; /* NBD */
 };
 
 /* What is wrong is reported in one line: -EINVAL. */
 int vmb_vmm_disk_open(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option);
+int vmb_vmm_disk_prepare(struct vmb_vmm_disk *disk);
 void vmb_vmm_disk_close(struct vmb_vmm_disk *disk);
 
 /* The kinds. -EINVAL: reported. */
 int vmb_vmm_disk_open_raw(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option);
 int vmb_vmm_disk_open_null(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option);
 
+int vmb_vmm_disk_open_nbd(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option);
+
 #define VMB_VMM_DISK_NULL_PREFIX "null:"
+bool vmb_vmm_disk_is_nbd(const char *path); /* a URI of that kind */
+
+/* Image formats (vmm/disk_format.c). */
+bool vmb_vmm_disk_format_known(const char *name); /* as format= names it, raw included */
+/* What a file of len bytes looks like, in format='s words, or NULL. */
+const char *vmb_vmm_disk_format_of(int fd, uint64_t len);
+
+/* A private NBD server for an image. NULL: reported. Stopping waits until it has written all out. */
+struct vmb_vmm_disk_server;
+struct vmb_vmm_disk_server *vmb_vmm_disk_server_start(const struct vmb_vmm_disk_option *option);
+/* It did not serve: if it has ended, its own words replace why (why_len bytes). */
+void vmb_vmm_disk_server_explain(struct vmb_vmm_disk_server *server, char *why, uint32_t why_len);
+const char *vmb_vmm_disk_server_uri(const struct vmb_vmm_disk_server *server);
+void vmb_vmm_disk_server_stop(struct vmb_vmm_disk_server *server);
 
 /* How messages name an option. */
 const char *vmb_vmm_disk_option_name(const struct vmb_vmm_disk_option *option);

@@ -29,9 +29,10 @@ static enum vmb_vmm_disk_step resume(struct vmb_vmm_disk *disk,
 	return begin(disk, request, uring);
 }
 
-static void prepare(struct vmb_vmm_disk *disk)
+static int prepare(struct vmb_vmm_disk *disk)
 {
 	disk->can_unmap = true;
+	return 0;
 }
 
 static void close_disk(struct vmb_vmm_disk *disk)

@@ -223,11 +223,12 @@ static enum vmb_vmm_disk_step resume(struct vmb_vmm_disk *disk,
 }
 
 /* A hole behind the end changes no byte and tells whether there can be any. */
-static void prepare(struct vmb_vmm_disk *disk)
+static int prepare(struct vmb_vmm_disk *disk)
 {
 	disk->can_unmap = !disk->read_only &&
 			  fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				    (off_t)disk->len, HOLE_LEN) == 0;
+	return 0;
 }
 
 static void close_disk(struct vmb_vmm_disk *disk)
@@ -271,6 +272,19 @@ static int measure(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *
 	return ioctl(disk->fd, BLKGETSIZE64, &disk->len) ? refuse(option, strerror(errno)) : 0;
 }
 
+/* An image taken as raw shows the guest nonsense, and is ruined by the first write. */
+static int refuse_images(const struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
+{
+	const char *format = option->format ? NULL : vmb_vmm_disk_format_of(disk->fd, disk->len);
+
+	if (!format)
+		return 0;
+	vmb_vmm_report("%s %s: looks like a %s image; add format=%s, or format=raw to take its "
+		       "bytes as they are",
+		       vmb_vmm_disk_option_name(option), option->path, format, format);
+	return -EINVAL;
+}
+
 int vmb_vmm_disk_open_raw(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
 {
 	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -285,5 +299,7 @@ int vmb_vmm_disk_open_raw(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_o
 	}
 	disk->ops = &ops;
 	error = measure(disk, option);
+	if (!error)
+		error = refuse_images(disk, option);
 	return error ? error : lock_file(disk, option);
 }

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/disk.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
 #include "vmm/report.h"
 
-#define MEMORY_DEFAULT (1ull << 30)
-#define MEMORY_MIN     (64ull << 20)
-#define MEMORY_MAX     (1ull << 40)
+#define MEMORY_DEFAULT	  (1ull << 30)
+#define MEMORY_MIN	  (64ull << 20)
+#define MEMORY_MAX	  (1ull << 40)
+#define RECONNECT_DEFAULT 25u /* seconds: Linux gives a SCSI command 30 */
+#define RECONNECT_MAX	  3600u
 
 bool vmb_vmm_options_number(const char *text, uint64_t max, uint64_t *value, const char **rest)
 {
@@ -102,27 +105,40 @@ static int first_free(const struct vmb_vmm_options *o)
 static int parse_property(const char *option, char *property, struct vmb_vmm_disk_option *disk,
 			  int *lun)
 {
+	char *value = strchr(property, '=');
 	const char *rest;
-	uint64_t n;
+	uint64_t n = 0;
+	bool is_number;
 
 	if (strcmp(property, "readonly") == 0) {
 		disk->read_only = true;
 		return 0;
 	}
-	if (strncmp(property, "lun=", 4) == 0 &&
-	    vmb_vmm_options_number(property + 4, UINT32_MAX, &n, &rest) && !*rest &&
-	    n < VMB_HOST_SCSI_LUN_MAX) {
+	value = value ? value + 1 : property;
+	is_number = vmb_vmm_options_number(value, UINT32_MAX, &n, &rest) && !*rest;
+	if (strncmp(property, "lun=", 4) == 0 && is_number && n < VMB_HOST_SCSI_LUN_MAX) {
 		*lun = n;
 		return 0;
 	}
-	vmb_vmm_report("%s %s: no property '%s'; there are readonly and lun=0 to lun=%u", option,
-		       disk->path, property, VMB_HOST_SCSI_LUN_MAX - 1);
+	if (strncmp(property, "reconnect=", 10) == 0 && is_number && n <= RECONNECT_MAX) {
+		disk->reconnect_s = n;
+		return 0;
+	}
+	if (strncmp(property, "format=", 7) == 0 && vmb_vmm_disk_format_known(value)) {
+		disk->format = value;
+		return 0;
+	}
+	vmb_vmm_report("%s %s: no property '%s'; there are readonly, lun=0 to lun=%u, "
+		       "format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=%u seconds",
+		       option, disk->path, property, VMB_HOST_SCSI_LUN_MAX - 1, RECONNECT_MAX);
 	return -EINVAL;
 }
 
 static int add_disk(struct vmb_vmm_options *o, const char *option, char *value, bool dvd)
 {
-	struct vmb_vmm_disk_option disk = { .dvd = dvd, .read_only = dvd };
+	struct vmb_vmm_disk_option disk = { .dvd = dvd,
+					    .read_only = dvd,
+					    .reconnect_s = RECONNECT_DEFAULT };
 	int lun = -1;
 
 	value = strdup(value); /* argv stays whole: the nest is given it again */

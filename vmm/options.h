@@ -15,7 +15,9 @@ enum vmb_vmm_accel {
 };
 
 struct vmb_vmm_disk_option {
-	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes */
+	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes; or an NBD URI */
+	const char *format; /* as format= names it; NULL: not said */
+	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
 	bool read_only;
 	bool dvd;
 };

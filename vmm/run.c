@@ -156,26 +156,31 @@ static int exit_code(enum vmb_vmm_outcome outcome)
 	return codes[outcome];
 }
 
-static int run_here(struct session *s)
+static enum vmb_vmm_outcome run(struct session *s)
 {
 	enum vmb_vmm_outcome outcome;
+
+	do
+		outcome = run_once(s);
+	while (outcome == VMB_VMM_RESET && !s->options.no_reboot);
+	return outcome;
+}
+
+static int run_here(struct session *s)
+{
+	int code;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
 	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake))
 		return VMB_VMM_EXIT_USAGE;
-	if (open_networks(s)) {
-		close_networks(s);
-		return VMB_VMM_EXIT_USAGE;
-	}
-	vmb_vmm_storage_prepare(&s->storage);
-	do
-		outcome = run_once(s);
-	while (outcome == VMB_VMM_RESET && !s->options.no_reboot);
+	code = VMB_VMM_EXIT_USAGE;
+	if (open_networks(s) == 0 && vmb_vmm_storage_prepare(&s->storage) == 0)
+		code = exit_code(run(s));
 	close_networks(s);
 	vmb_vmm_storage_close(&s->storage);
 	vmb_vmm_console_close(&s->console);
-	return exit_code(outcome);
+	return code;
 }
 
 static bool use_nest(const struct vmb_vmm_options *o)

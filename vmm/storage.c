@@ -425,12 +425,14 @@ static void stop(struct vmb_vmm_channel *channel)
 
 static const struct vmb_vmm_channel_ops channel_ops = { .start = start, .stop = stop };
 
-static void fill_unit(struct vmb_host_scsi_lun *unit, struct vmb_vmm_disk *disk, bool dvd,
-		      uint32_t lun)
+static void fill_unit(struct vmb_host_scsi_lun *unit, struct vmb_vmm_disk *disk, uint32_t lun)
 {
+	bool dvd = disk->option->dvd;
+
 	unit->kind = dvd ? VMB_HOST_SCSI_DVD : VMB_HOST_SCSI_DISK;
 	unit->read_only = disk->read_only;
 	unit->write_cache = !disk->read_only;
+	unit->can_unmap = unit->zero_after_unmap = disk->can_unmap;
 	unit->block_len = disk->block_len;
 	unit->physical_block_len = disk->block_len;
 	if (!dvd && disk->len % PHYSICAL_LEN == 0)
@@ -460,21 +462,21 @@ int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options
 			continue;
 		if (vmb_vmm_disk_open(&s->disks[lun], &o->disks[lun]))
 			return -EINVAL;
-		fill_unit(&s->units[lun], &s->disks[lun], o->disks[lun].dvd, lun);
-		vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
 	}
 	return 0;
 }
 
-void vmb_vmm_storage_prepare(struct vmb_vmm_storage *s)
+int vmb_vmm_storage_prepare(struct vmb_vmm_storage *s)
 {
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++) {
 		if (!s->disks[lun].ops)
 			continue;
-		s->disks[lun].ops->prepare(&s->disks[lun]);
-		s->units[lun].can_unmap = s->disks[lun].can_unmap;
-		s->units[lun].zero_after_unmap = s->disks[lun].can_unmap;
+		if (vmb_vmm_disk_prepare(&s->disks[lun]))
+			return -EINVAL;
+		fill_unit(&s->units[lun], &s->disks[lun], lun);
+		vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
 	}
+	return 0;
 }
 
 int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus)

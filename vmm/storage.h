@@ -55,7 +55,8 @@ struct vmb_vmm_storage {
 };
 
 int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o);
-void vmb_vmm_storage_prepare(struct vmb_vmm_storage *s);
+/* -EINVAL: reported; close what is open. */
+int vmb_vmm_storage_prepare(struct vmb_vmm_storage *s);
 int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus);
 void vmb_vmm_storage_close(struct vmb_vmm_storage *s);
 
