@@ -179,7 +179,7 @@ static uint32_t fragments_of(const struct vmb_host_network *n,
 {
 	uint32_t most = n->rndis.mtu + VMB_NET_ETHERNET_LEN;
 
-	return frame->len <= most ? 1 : (frame->len + most - 1) / most;
+	return frame->len <= most ? 1 : 1 + (frame->len - 1) / most;
 }
 
 static int judge(struct vmb_host_network *n, struct vmb_host_network_queue *q,
