@@ -104,7 +104,7 @@ static uint32_t end_block(struct tail *tail, uint32_t body_len)
 {
 	uint32_t len;
 
-	add_option(tail, OPTION_END, NULL, 0);
+	add_option(tail, OPTION_END, "", 0);
 	len = body_len + tail->len + sizeof(len);
 	add(tail, &len, sizeof(len));
 	return len;

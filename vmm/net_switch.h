@@ -6,6 +6,8 @@
 #ifndef VMM_NET_SWITCH_H
 #define VMM_NET_SWITCH_H
 
+#include <stddef.h>
+
 #include "vmm/net.h"
 
 struct vmb_vmm_net_switch_message {

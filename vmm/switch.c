@@ -225,15 +225,16 @@ static int free_port(const struct network *n)
 static void plug_in(struct network *n, int fd)
 {
 	int number = free_port(n), len = VMB_VMM_NET_SWITCH_QUEUE_LEN;
-	struct port *port = &n->ports[number];
+	struct vmb_vmm_net_switch_message *in = number < 0 ? NULL : malloc(sizeof(*in));
 
-	if (number < 0 || !(port->in = malloc(sizeof(*port->in)))) {
+	if (!in) {
 		n->refused++;
 		close(fd);
 		return;
 	}
 	n->connects++;
-	port->fd = fd;
+	n->ports[number].in = in;
+	n->ports[number].fd = fd;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
 }
 
@@ -301,6 +302,7 @@ static void serve_ports(struct network *n, const struct pollfd *fds)
 			unplug(n, i);
 }
 
+/* Who plugged in before a frame was sent gets it: so the listener comes first. */
 static int loop(struct network *n)
 {
 	static struct pollfd fds[POLL_PORTS + VMB_VMM_SWITCH_PORT_MAX];
@@ -316,9 +318,9 @@ static int loop(struct network *n)
 		if (fds[POLL_STOP].revents)
 			return VMB_VMM_EXIT_OFF;
 		n->now = now_ms();
-		serve_ports(n, fds);
 		if (fds[POLL_LISTEN].revents)
 			accept_all(n);
+		serve_ports(n, fds);
 	}
 }
 
