@@ -135,7 +135,8 @@ static bool begin(struct vmb_guest_network_queue *q)
 	q->filling = slot;
 	q->filled_len = 0;
 	q->filling_closed = false;
-	vmb_store_u32(&q->slots[slot].state, q->slots[slot].state | SLOT_FILLING);
+	/* A host that guesses makes the poll look at the word meanwhile. */
+	vmb_store_u32(&q->slots[slot].state, vmb_load_u32(&q->slots[slot].state) | SLOT_FILLING);
 	return true;
 }
 
@@ -183,7 +184,7 @@ bool vmb_guest_network_seal(struct vmb_guest_network_queue *q,
 	if (q->filling == VMB_NET_SECTION_NONE)
 		return false;
 	slot = &q->slots[q->filling];
-	word = slot->state;
+	word = vmb_load_u32(&slot->state);
 	packet->slot = q->filling;
 	packet->transaction_id = slot_id(word, q->filling);
 	packet->frame_count = slot->frame_count;

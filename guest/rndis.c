@@ -58,7 +58,7 @@ static uint32_t build_query(void *dst, uint32_t room, uint32_t type, uint32_t re
 	uint8_t *at = dst;
 	uint32_t len;
 
-	if (room < sizeof(message) || data_len > room - sizeof(message))
+	if (data_len > room)
 		return 0;
 	len = round_up4(sizeof(message) + data_len);
 	if (len > room)

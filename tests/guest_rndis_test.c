@@ -97,6 +97,7 @@ static void test_query_without_room_is_refused(void **state)
 	assert_int_equal(vmb_guest_rndis_query(m, 27, 1, 1, NULL, 0), 0);
 	assert_int_equal(vmb_guest_rndis_query(m, 35, 1, 1, NULL, 5), 0);
 	assert_int_equal(vmb_guest_rndis_query(m, 33, 1, 1, NULL, 5), 0);
+	assert_int_equal(vmb_guest_rndis_query(m, 28, 1, 1, NULL, 0), 28);
 	assert_int_equal(vmb_guest_rndis_query(m, 64, 1, 1, NULL, 37), 0);
 	assert_int_equal(vmb_guest_rndis_query(m, 64, 1, 1, NULL, 0xFFFFFFFF), 0);
 	assert_int_equal(vmb_guest_rndis_query(m, 64, 1, 1, NULL, 0xFFFFFFE4), 0);
