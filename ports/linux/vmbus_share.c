@@ -8,6 +8,8 @@
 #include <linux/vmalloc.h>
 #include "ports/linux/vmbus_internal.h"
 
+#define RESCINDED_WAIT (5 * HZ)
+
 static void free_share(struct vmb_share *share)
 {
 	kvfree(share->pfns);
@@ -47,20 +49,29 @@ static bool answered(const struct vmb_channel *ch, const bool *answer)
 }
 
 /*
- * Waits for an answer to what was just queued. A rescind ends most waits, for the host may answer
- * nothing any more; but an answer that crossed it is still worth a second.
+ * Waits for an answer to what was just queued. A rescind ends the wait: an OPEN or a MODIFY that it
+ * overtakes is not answered any more, and an answer that came before it is seen.
  */
 int vmbus_share_await(struct vmb_channel *ch, const bool *answer)
 {
 	vmbus_connect_send();
 	if (!wait_event_timeout(vmbus.wait, answered(ch, answer), VMBUS_WAIT))
 		return -ETIMEDOUT;
-	if (!READ_ONCE(*answer))
-		wait_event_timeout(vmbus.wait, READ_ONCE(*answer), HZ);
 	return READ_ONCE(*answer) ? 0 : -ENODEV;
 }
 
-/* Teardown is answered on a rescinded channel too. */
+/* A GPADL is answered on a rescinded channel too, by all hosts but the worst. */
+static int await_created(struct vmb_share *share)
+{
+	int rc = vmbus_share_await(share->channel, &share->created);
+
+	if (rc == -ENODEV &&
+	    wait_event_timeout(vmbus.wait, READ_ONCE(share->created), RESCINDED_WAIT))
+		rc = 0;
+	return rc;
+}
+
+/* So is its teardown. */
 static int await_torn(struct vmb_share *share)
 {
 	vmbus_connect_send();
@@ -108,7 +119,7 @@ static int present(struct vmb_channel *ch, struct vmb_share *share)
 		free_share(share);
 		return rc;
 	}
-	rc = vmbus_share_await(ch, &share->created);
+	rc = await_created(share);
 	if (!rc && share->status) {
 		pr_err("channel %u: the host refuses our memory with status %#x\n", ch->core.relid,
 		       share->status);
