@@ -464,6 +464,43 @@ static void test_forged_completions_end_nothing(void **state)
 	net_free(b);
 }
 
+static enum vmb_user_network_verdict keep_first(void *arg, uint16_t queue,
+						struct vmb_user_network_packet *p)
+{
+	struct vmb_user_network_packet *kept = arg;
+
+	(void)queue;
+	if (is_data_completion(p) && !kept->type)
+		*kept = *p;
+	return VMB_USER_NETWORK_PASS;
+}
+
+/* A completion that was true once must not end what its slot carries now. */
+static void test_completion_of_an_earlier_use_of_a_slot_is_refused(void **state)
+{
+	static struct vmb_user_network_packet kept;
+	struct net_bed *b = net_new_open(no_config);
+	uint32_t i;
+
+	(void)state;
+	memset(&kept, 0, sizeof(kept));
+	set_host_hook(b, keep_first, &kept);
+	assert_true(try_send(b));
+	vmb_user_network_settle(&b->l);
+	assert_int_equal(b->sent_frames, 1);
+	set_host_hook(b, drop_completions, NULL);
+	for (i = 0; i < 64; i++)
+		assert_true(try_send(b));
+	vmb_user_network_settle(&b->l);
+	assert_int_equal(vmb_guest_network_room(&b->l.guest.queues[0].core), 0);
+	assert_int_equal(vmb_user_network_host_inject(&b->l.host, 0, &kept), 0);
+	vmb_user_network_settle(&b->l);
+	assert_int_equal(b->sent_frames, 1);
+	assert_int_equal(b->l.guest.queues[0].core.counters.forged, 1);
+	vmb_user_network_guest_abandon(&b->l.guest);
+	net_free(b);
+}
+
 static enum vmb_user_network_verdict refuse(void *arg, uint16_t queue,
 					    struct vmb_user_network_packet *p)
 {
@@ -710,6 +747,83 @@ static void test_suballocations_that_a_guest_kept_come_back_with_the_channel(voi
 	net_free(b);
 }
 
+static void give_flow(struct net_bed *b, uint16_t queue)
+{
+	uint8_t bytes[60];
+	struct vmb_host_network_received frame = { .len = sizeof(bytes) };
+	struct vmb_host_offload_piece piece = { bytes, sizeof(bytes) };
+
+	make_frame(bytes, sizeof(bytes), queue);
+	assert_int_equal(vmb_user_network_host_give(&b->l.host, queue, &frame, &piece, 1), 0);
+	vmb_user_network_host_flush(&b->l.host);
+}
+
+static void test_acknowledgement_counts_on_the_queue_that_was_given_to(void **state)
+{
+	struct vmb_user_network_config config = { .guest.queue_count = 2 };
+	struct net_bed *b = net_new_open(config);
+	struct vmb_user_network_packet p = { .type = VMB_PKT_COMPLETION,
+					     .payload_len = 8,
+					     .payload = { VMB_NET_SEND_RNDIS_PACKET_COMPLETE, 0, 0,
+							  0, VMB_NET_STATUS_SUCCESS } };
+
+	(void)state;
+	b->l.guest.queues[1].mute = true;
+	give_flow(b, 1);
+	p.transaction_id = b->l.host.core_queues[1].out.transaction_id;
+	assert_int_equal(vmb_user_network_guest_inject(&b->l.guest.queues[0], &p), 0);
+	vmb_user_network_settle(&b->l);
+	assert_int_equal(b->l.host.network.counters.forged, 1);
+	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 1);
+	b->l.guest.queues[1].mute = false;
+	vmb_user_network_guest_kick(&b->l.guest.queues[1]);
+	vmb_user_network_settle(&b->l);
+	net_expect_quiet(b);
+	net_free(b);
+}
+
+static void test_closing_a_sub_channel_frees_what_was_lent_on_it(void **state)
+{
+	struct vmb_user_network_config config = { .guest.queue_count = 3 };
+	struct net_bed *b = net_new_open(config);
+	uint32_t i;
+
+	(void)state;
+	vmb_user_network_settle(&b->l);
+	for (i = 0; i < 90; i++)
+		give_flow(b, (uint16_t)(i % 3));
+	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 90);
+	vmb_user_network_host_close(&b->l.host, 2);
+	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 60);
+	vmb_user_network_host_close(&b->l.host, 1);
+	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 30);
+	vmb_user_network_guest_abandon(&b->l.guest);
+	assert_true(vmb_user_network_holds_nothing(&b->l));
+	net_free(b);
+}
+
+/* A packet that found no room belongs to the connection that ended: the next one never sees it. */
+static void test_packet_that_waited_for_room_dies_with_its_channel(void **state)
+{
+	struct vmb_user_network_config config = { .guest.ring_pages = 2, .guest.queue_count = 2 };
+	struct net_bed *b = net_new(config);
+	uint32_t i, round;
+
+	(void)state;
+	for (round = 0; round < 5; round++) {
+		assert_int_equal(vmb_user_network_guest_open(&b->l.guest), 0);
+		net_expect_agreement(b);
+		net_expect_traffic(b, 4);
+		for (i = 0; i < 200; i++)
+			give_alone(b, i);
+		assert_true(b->l.host.core_queues[0].ready);
+		vmb_user_network_guest_abandon(&b->l.guest);
+		assert_true(vmb_user_network_holds_nothing(&b->l));
+		net_forget(b);
+	}
+	net_free(b);
+}
+
 /* Life under traffic. */
 
 static void stir(struct net_bed *b, uint32_t steps)
@@ -794,13 +908,16 @@ static enum vmb_user_network_verdict spoil(void *arg, uint16_t queue,
 
 static void test_noise_on_the_rings_harms_one_connection_only(void **state)
 {
-	struct vmb_user_network_config config = { .guest = { .queue_count = 3, .rsc = true } };
+	struct vmb_user_network_config config = { .guest = { .queue_count = 3,
+							     .rsc = true,
+							     .receive_len = 256u << 10,
+							     .send_len = 256u << 10 } };
 	struct net_bed *b = net_new(config);
 	struct noise n = { .b = b };
 	uint32_t i;
 
 	(void)state;
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 200; i++) {
 		n.one_in = 5 + net_random(b, 200);
 		set_host_hook(b, i % 3 == 0 ? NULL : spoil, &n);
 		set_guest_hook(b, i % 3 == 1 ? NULL : spoil, &n);
@@ -835,6 +952,7 @@ int main(void)
 			test_host_that_drops_completions_stops_the_sender_and_nothing_else),
 		cmocka_unit_test(test_host_that_completes_twice_frees_a_slot_once),
 		cmocka_unit_test(test_forged_completions_end_nothing),
+		cmocka_unit_test(test_completion_of_an_earlier_use_of_a_slot_is_refused),
 		cmocka_unit_test(test_status_of_the_host_reaches_the_port),
 		cmocka_unit_test(test_host_may_fail_at_every_packet_of_a_life),
 		cmocka_unit_test(test_guest_may_fail_at_every_packet_of_a_life),
@@ -842,6 +960,9 @@ int main(void)
 		cmocka_unit_test(test_guest_that_acknowledges_twice_gives_back_once),
 		cmocka_unit_test(test_forged_acknowledgements_lend_nothing_twice),
 		cmocka_unit_test(test_suballocations_that_a_guest_kept_come_back_with_the_channel),
+		cmocka_unit_test(test_acknowledgement_counts_on_the_queue_that_was_given_to),
+		cmocka_unit_test(test_closing_a_sub_channel_frees_what_was_lent_on_it),
+		cmocka_unit_test(test_packet_that_waited_for_room_dies_with_its_channel),
 		cmocka_unit_test(test_closing_under_traffic_a_hundred_times_leaves_nothing_behind),
 		cmocka_unit_test(test_noise_on_the_rings_harms_one_connection_only),
 	};

@@ -217,6 +217,30 @@ static void test_frame_longer_than_agreed_does_not_arrive(void **state)
 	net_free(b);
 }
 
+/* Each message but the last of a section is as long as the host's alignment wants. */
+static enum vmb_user_network_verdict check_alignment(void *arg, uint16_t queue,
+						     struct vmb_user_network_packet *p)
+{
+	const struct vmb_guest_network *n = arg;
+	struct vmb_net_rndis_packet message;
+	struct rndis_header header;
+	uint32_t at = 0, count = 0;
+
+	(void)queue;
+	memcpy(&message, p->payload, sizeof(message));
+	if (message.type != VMB_NET_SEND_RNDIS_PACKET || message.channel_type != VMB_NET_DATA)
+		return VMB_USER_NETWORK_PASS;
+	for (; at < message.section_len; at += header.len, count++) {
+		assert_int_equal(at % n->alignment, 0);
+		memcpy(&header, n->config.send_buffer + message.section_index * n->section_len + at,
+		       sizeof(header));
+		assert_int_equal(header.type, RNDIS_PACKET);
+	}
+	assert_int_equal(at, message.section_len);
+	assert_true(count <= n->frame_count_max);
+	return VMB_USER_NETWORK_PASS;
+}
+
 /* Several frames in one packet, as many as fit; each arrives alone, and each is completed. */
 static void test_aggregated_frames_arrive_one_by_one(void **state)
 {
@@ -228,6 +252,9 @@ static void test_aggregated_frames_arrive_one_by_one(void **state)
 	struct net_spec spec = { 0 };
 
 	(void)state;
+	assert_true(b->l.guest.network.alignment >= 4);
+	b->l.guest.queues[0].end.hook_arg = &b->l.guest.network;
+	b->l.guest.queues[0].end.hook = check_alignment;
 	for (round = 0; round < 300; round++) {
 		count = 1 + net_random(b, 40);
 		for (i = 0; i < count; i++) {

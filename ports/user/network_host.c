@@ -190,6 +190,11 @@ int vmb_user_network_host_give(struct vmb_user_network_host *h, uint16_t queue,
 	return err;
 }
 
+static uint32_t head_len_of(uint32_t len)
+{
+	return len < VMB_HOST_OFFLOAD_HEAD_LEN_MAX ? len : VMB_HOST_OFFLOAD_HEAD_LEN_MAX;
+}
+
 /* A tag in the bytes becomes per-packet information: the bytes behind it follow the addresses. */
 static uint32_t take_tag(const uint8_t *bytes, uint32_t len, struct vmb_host_offload_piece *pieces,
 			 struct vmb_host_network_received *frame)
@@ -212,8 +217,7 @@ static int deliver_one(struct vmb_user_network_host *h, const uint8_t *bytes, ui
 		       uint32_t mss)
 {
 	struct vmb_host_network_received frame = { .len = len, .mss = mss };
-	uint32_t head_len = len < VMB_HOST_OFFLOAD_HEAD_LEN_MAX ? len :
-								  VMB_HOST_OFFLOAD_HEAD_LEN_MAX;
+	uint32_t head_len = head_len_of(len);
 	struct vmb_host_offload_piece rest = { bytes + head_len, len - head_len };
 	struct vmb_host_offload_piece pieces[2];
 	uint32_t count = take_tag(bytes, len, pieces, &frame);
@@ -247,8 +251,7 @@ static uint32_t make_segment(uint8_t *dst, const struct vmb_host_offload_lso *s,
 static int deliver_cut(struct vmb_user_network_host *h, const uint8_t *bytes, uint32_t len,
 		       uint32_t mss)
 {
-	uint32_t head_len = len < VMB_HOST_OFFLOAD_HEAD_LEN_MAX ? len :
-								  VMB_HOST_OFFLOAD_HEAD_LEN_MAX;
+	uint32_t head_len = head_len_of(len);
 	struct vmb_host_offload_lso s;
 	uint8_t *segment = malloc(VMB_HOST_OFFLOAD_HEAD_LEN_MAX + mss);
 	uint32_t at, piece_len;
@@ -305,18 +308,31 @@ static uint32_t put_tag(struct vmb_user_network_host *h, const struct vmb_host_r
 	return len + 4;
 }
 
+/* Sums where the bytes lie, as one does who passes them on without a copy. */
+static bool complete(struct vmb_user_network_host *h, const struct vmb_host_network_frame *frame,
+		     uint8_t *head, uint32_t head_len)
+{
+	struct vmb_host_offload_piece rest[VMB_HOST_NETWORK_PIECE_COUNT_MAX];
+	uint32_t len = frame->rndis.len - head_len, count = 0;
+
+	if (!(frame->rndis.present & VMB_HOST_RNDIS_HAS_CHECKSUM))
+		return true;
+	if (len)
+		count = vmb_host_network_slice(&h->io, frame->offset + head_len, len, rest,
+					       VMB_HOST_NETWORK_PIECE_COUNT_MAX);
+	return (!len || count) &&
+	       !vmb_host_offload_complete(head, head_len, rest, count, frame->rndis.checksum);
+}
+
 static void send_plain(struct vmb_user_network_host *h, uint16_t queue,
 		       const struct vmb_host_network_frame *frame)
 {
 	const struct vmb_host_rndis_frame *f = &frame->rndis;
-	uint32_t head_len = f->len < VMB_HOST_OFFLOAD_HEAD_LEN_MAX ? f->len :
-								     VMB_HOST_OFFLOAD_HEAD_LEN_MAX;
+	uint32_t head_len = head_len_of(f->len);
 	uint8_t *at = h->wire + 4;
-	struct vmb_host_offload_piece rest = { at + head_len, f->len - head_len };
 
 	if (!vmb_host_network_copy(&h->io, frame->offset, at, f->len) ||
-	    (f->present & VMB_HOST_RNDIS_HAS_CHECKSUM &&
-	     vmb_host_offload_complete(at, head_len, &rest, rest.len != 0, f->checksum)))
+	    !complete(h, frame, at, head_len))
 		h->counters.bad++;
 	else
 		emit(h, queue, put_tag(h, f, f->len), 0);
@@ -328,8 +344,7 @@ static void send_cut(struct vmb_user_network_host *h, uint16_t queue,
 	const struct vmb_host_rndis_frame *f = &frame->rndis;
 	uint8_t *whole = malloc(f->len);
 	struct vmb_host_offload_lso s;
-	uint32_t head_len = f->len < VMB_HOST_OFFLOAD_HEAD_LEN_MAX ? f->len :
-								     VMB_HOST_OFFLOAD_HEAD_LEN_MAX;
+	uint32_t head_len = head_len_of(f->len);
 	uint32_t at, len;
 	bool good = whole && vmb_host_network_copy(&h->io, frame->offset, whole, f->len) &&
 		    !vmb_host_offload_lso_begin(&s, whole, head_len, f->len, f->lso,
