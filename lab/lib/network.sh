@@ -38,7 +38,7 @@ address() { ip "-$1" -o address show dev eth0 | awk '!/ fe80:/ { print $4; exit 
 
 # nvsp_version: what our driver says that it negotiated; the kernel's own says nothing.
 nvsp_version() {
-	dmesg | sed -n 's/.*netvsc.*NVSP[a-z ]* \([0-9.]*\).*/\1/p' | tail -n1
+	dmesg | sed -n 's/.*network protocol \(0x[0-9a-f]*\),.*/\1/p' | tail -n1
 }
 
 queues() {
