@@ -121,6 +121,7 @@ truncate -s 100M big
 expect 'initrd larger than memory' \
 	'--initrd big: 101 MiB do not fit beside the kernel; give more --memory' \
 	run --kernel k --initrd big --memory 128M
+rm big # every snapshot would read it
 expect 'command line too long' '--append: 2100 characters; this kernel takes at most 2047' \
 	run --kernel k --append "$(head -c 2100 /dev/zero | tr '\0' x)"
 
@@ -157,21 +158,119 @@ expect 'DVD of odd size' \
 	run --kernel k --cdrom oddcd
 expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
 expect 'disk with unknown property' \
-	"--disk disk: no property 'fast'; there are readonly and lun=0 to lun=63" \
+	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=3600 seconds" \
 	run --kernel k --disk disk,fast
 expect 'disk with impossible LUN' \
-	"--disk disk: no property 'lun=64'; there are readonly and lun=0 to lun=63" \
+	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=3600 seconds" \
 	run --kernel k --disk disk,lun=64
 expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give another lun=N' \
 	run --kernel k --disk disk,lun=3 --disk odd,lun=3
 expect 'one file twice' \
 	'--disk disk: in use by another machine, or given twice; stop that one, or give a copy' \
 	run --kernel k --disk disk --disk disk
+printf 'QFI\xfb' >image
+truncate -s 64K image
+expect 'image without a format' \
+	'--disk image: looks like a qcow2 image; add format=qcow2, or format=raw to take its bytes as they are' \
+	run --kernel k --disk image
+expect 'unknown format' \
+	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=3600 seconds" \
+	run --kernel k --disk disk,format=iso
+expect 'image missing' '--disk none: No such file or directory' run --kernel k --disk none,format=vhdx
+expect 'format of an NBD export' \
+	'--disk nbd://localhost: an NBD export has no format; leave format= out, its server knows' \
+	run --kernel k --disk nbd://localhost,format=qcow2
 expect 'null disk without size' "--disk null:big: 'big' is no size; give for example null:1G" \
 	run --kernel k --disk null:big
 OPENVMBUS_NEST=$work expect 'nest missing' \
 	"the nest is missing: no vmlinux and initrd in $work; run lab/nest-image, or use a machine with /dev/kvm" \
 	run --kernel k --disk disk --accel nest
+
+# net NAME LINE VALUE...: --net values
+net() {
+	local name=$1 line=$2 value args=()
+	shift 2
+	for value in "$@"; do
+		args+=(--net "$value")
+	done
+	expect "$name" "$line" run --kernel k "${args[@]}"
+}
+
+properties='there are hostfwd=, mac=, queues=, mtu= and capture='
+forward='give tcp or udp:[ADDRESS]:PORT-[ADDRESS]:PORT, for example tcp:127.0.0.1:2222-:22'
+mac='give one card'\''s address, for example 02:00:00:00:00:01'
+for value in '' foo User user=x null=x none,mac=02:00:00:00:00:01; do
+	net "network '$value'" "--net ${value%%[=,]*}: give user, tap=NAME, switch=SOCKET, null or none" \
+		"$value"
+done
+net 'tap without name' "--net tap: the interface's name is missing" tap
+net 'tap with empty name' "--net tap: the interface's name is missing" tap=,mtu=9000
+net 'tap with a long name' \
+	"--net tap=abcdefghijklmnop: the interface's name has at most 15 characters" \
+	tap=abcdefghijklmnop
+net 'switch without socket' "--net switch: the socket's path is missing" switch
+long=$(head -c 108 /dev/zero | tr '\0' x)
+net 'switch with a long path' "--net switch=$long: the socket's path has at most 107 characters" \
+	"switch=$long"
+for value in x mac queues ''; do
+	net "network property '$value'" "--net user: no property '$value'; $properties" "user,$value"
+done
+for value in '' tcp tcp: tcp::22 tcp::22-22 tcp:22-:22 tcp::0-:22 tcp::22-:0 tcp::65536-:22 tcp::22-:65536 \
+	tcp::x-:22 tcp::22x-:22 tcp::22-:22x sctp::22-:22 tcp:localhost:22-:22 tcp:1.2.3.4.5:22-:22 \
+	tcp::22-10.0.2:22 tcp:255.255.255.2555555555:22-:22 tcp::-22-:22; do
+	net "forward '$value'" "--net user: hostfwd=$value: $forward" "user,hostfwd=$value"
+done
+net 'forward on a tap' '--net tap: hostfwd=tcp::22-:22: only --net user forwards ports' \
+	tap=t,hostfwd=tcp::22-:22
+net 'too many forwards' '--net user: hostfwd=tcp::17-:1: at most 16 ports are forwarded' \
+	"user$(printf ',hostfwd=tcp::%d-:1' {1..17})"
+for value in '' 02:00:00:00:00 02:00:00:00:00:01:02 2:0:0:0:0:1 02-00-00-00-00-01 02:00:00:00:00:0g \
+	00:00:00:00:00:00 01:00:5e:00:00:01 ff:ff:ff:ff:ff:ff; do
+	net "mac '$value'" "--net user: mac=$value: $mac" "user,mac=$value"
+done
+for value in '' 0 65 -1 two 1x 99999999999999999999; do
+	net "queues '$value'" "--net user: queues=$value: give a number from 1 to 64" "user,queues=$value"
+done
+for value in '' 0 1499 65522 9k; do
+	net "mtu '$value'" "--net user: mtu=$value: give a number from 1500 to 65521" "user,mtu=$value"
+done
+net 'capture without name' '--net user: capture=: the file'\''s name is missing' user,capture=
+net 'too many cards' '--net null: a machine has at most 8 cards' null null null null null null null null null
+net 'two cards with one address' '--net: two cards have one address; give another mac=' \
+	user,mac=02:00:00:00:00:01 null,mac=02:00:00:00:00:01
+net 'two cards with one capture' '--net: two cards write to capture=c; give another file' \
+	user,capture=c null,capture=c
+
+expect 'switch without socket' "switch: give one socket's path; see openvmbus --help" switch
+expect 'switch with two sockets' "switch: give one socket's path; see openvmbus --help" switch a b
+expect 'switch with an empty path' "switch: give one socket's path; see openvmbus --help" switch ''
+expect 'switch with unknown option' '--prots: no such option; see openvmbus --help' switch s --prots
+expect 'switch with a value missing' '--ports: its value is missing; see openvmbus --help' switch s --ports
+for value in 0 1 257 -1 x 4x ''; do
+	expect "switch of '$value' ports" "--ports $value: give a number from 2 to 256" \
+		switch s --ports "$value"
+done
+expect 'switch with a long path' "switch $long: the path is too long for a socket; give a shorter one" \
+	switch "$long"
+expect 'switch on a file' 'switch disk: it exists and is no socket; give another path' switch disk
+expect 'switch in no folder' 'switch none/s: No such file or directory' switch none/s
+expect 'switch with a capture in no folder' \
+	'capture=none/c: No such file or directory; give a file that can be written' \
+	switch s --capture none/c
+expect 'switch with a capture that is no capture' \
+	'capture=disk: it exists and is no capture; give another name, or remove it' \
+	switch s --capture disk
+"$program" switch s 2>"$err" &
+switch=$!
+for ((i = 0; i < 100; i++)); do
+	[ ! -S s ] || break
+	sleep 0.05
+done
+expect 'switch on a socket that is served' \
+	'switch s: a socket that somebody serves; give another path, or stop it' switch s
+kill "$switch" && rc=0 && { wait "$switch" || rc=$?; }
+[ $rc = 0 ] && [ ! -e s ] && grep -q '^openvmbus: stats: switch: [1-9]' "$err"
+result $? 'SIGTERM ends a switch with its statistics'
 
 # Root may read and write everything, so these are asked as somebody else.
 cp k secret && chmod 0 secret && cp disk fixed && chmod 444 fixed
