@@ -36,7 +36,7 @@
 #define VMB_VMM_NET_IOV_MAX	72u
 #define VMB_VMM_NET_FRAME_MAX	(65536u + 32u) /* bytes of a frame */
 #define VMB_VMM_NET_FORWARD_MAX 16u
-#define VMB_VMM_NET_POLL_MAX	512u
+#define VMB_VMM_NET_POLL_MAX	2048u /* a user network has one a connection */
 
 enum vmb_vmm_net_kind {
 	VMB_VMM_NET_NULL, /* a card whose cable is plugged in, to nothing */

@@ -112,7 +112,7 @@ static void unplug(struct vmb_vmm_net *net)
 		       c->path);
 	close(c->fd);
 	c->fd = -1;
-	net->link_up = false;
+	net->link_up = net->full = false;
 	c->retry_at = now_ms() + c->retry_ms;
 }
 
@@ -206,9 +206,13 @@ static bool take_frame(struct vmb_vmm_net *net)
 	return true;
 }
 
+/* Room again is room to whoever tries next; who was refused may have gone. */
 static void take(struct vmb_vmm_net *net, const struct pollfd *fds, uint32_t count)
 {
 	struct cable *c = net->state;
+
+	if (count && fds[0].revents & POLLOUT)
+		net->full = false;
 
 	if (c->fd < 0) {
 		retry(net);

@@ -205,10 +205,14 @@ static bool take_frame(struct vmb_vmm_net *net, uint32_t queue)
 	return true;
 }
 
+/* Room again is room to whoever tries next; who was refused may have gone. */
 static void take(struct vmb_vmm_net *net, const struct pollfd *fds, uint32_t count)
 {
 	struct tap *t = net->state;
 
+	for (uint32_t i = 0; i < count; i++)
+		if (fds[i].revents & POLLOUT)
+			net->full = false;
 	for (uint32_t i = 0; i < count && i < t->count; i++)
 		if (fds[i].revents & ~POLLOUT)
 			for (uint32_t n = 0; n < TAKE_MAX && i < t->count; n++)
