@@ -146,10 +146,10 @@ static int open_device(struct net_device *dev)
 	int rc = 0;
 
 	mutex_lock(&card->mutex);
-	if (!card->connected)
-		rc = netvsc_reopen(card, &card->settings);
-	if (!rc)
+	if (card->connected)
 		netvsc_go_up(card);
+	else
+		rc = netvsc_reopen(card, &card->settings);
 	mutex_unlock(&card->mutex);
 	return rc;
 }
@@ -323,6 +323,7 @@ static struct netvsc *new_card(struct vmb_device *device)
 static void free_card(struct netvsc *card)
 {
 	netvsc_free_queues(card);
+	netvsc_free_buffers(card);
 	free_netdev(card->dev);
 }
 

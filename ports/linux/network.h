@@ -6,6 +6,7 @@
  *   network.c          module, probe and remove, what the stack asks of a device
  *   network_connect.c  the connection with the host: buffers, channels, queues; anew when the MTU
  *                      or the number of queues changes
+ *   network_queue.c    a queue's memory and its poll
  *   network_control.c  the dialogue with the host, link and filter
  *   network_send.c     network_receive.c   network_xdp.c   network_ethtool.c
  *
@@ -138,7 +139,8 @@ struct netvsc {
 	struct vmb_device *device;
 	struct mutex mutex; /* connection and dialogue */
 	struct netvsc_settings settings;
-	bool connected; /* mutex: requests can be made */
+	bool talking; /* mutex: hands were shaken, leave is to be taken */
+	bool connected; /* mutex: all queues are there */
 	bool up; /* frames go in and out; changed under the mutex */
 	bool gone; /* the host took the device away, or it is given up */
 	bool removing; /* no more work is queued */
@@ -197,10 +199,20 @@ u32 netvsc_offload_of(const struct netvsc *card, netdev_features_t features);
 int netvsc_connect(struct netvsc *card);
 void netvsc_disconnect(struct netvsc *card);
 int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings);
-void netvsc_free_queues(struct netvsc *card);
+void netvsc_free_buffers(struct netvsc *card);
 void netvsc_go_up(struct netvsc *card);
 void netvsc_go_down(struct netvsc *card);
 void netvsc_default_table(struct netvsc *card);
+
+/* network_queue.c; mutex */
+int netvsc_queue_make(struct netvsc *card, u16 count);
+void netvsc_free_queues(struct netvsc *card);
+int netvsc_queue_init(struct netvsc_queue *q, u32 slot_count, u32 owed_max);
+int netvsc_queue_equip(struct netvsc_queue *q, u32 slot_count, u32 owed_max);
+void netvsc_queue_start(struct netvsc_queue *q);
+void netvsc_queue_stop(struct netvsc_queue *q);
+void netvsc_queue_poll(struct netvsc_queue *q);
+void netvsc_queue_end(struct netvsc *card, bool closed);
 
 /* network_control.c; requests under the mutex */
 void netvsc_pump(struct netvsc *card); /* control_lock */

@@ -11,14 +11,12 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/rtnetlink.h>
-#include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "ports/linux/network.h"
 
 #define SUB_CHANNEL_WAIT   (10 * HZ)
 #define OWED_HANDSHAKE_MAX 64u /* acknowledgements, before the buffer's geometry is known */
 #define SLOT_COUNT_MAX	   1024u
-#define OWED_TRIES	   100
 
 static unsigned int ring_size = 256 << 10;
 module_param(ring_size, uint, 0444);
@@ -74,6 +72,14 @@ static void unshare_buffer(struct netvsc *card, struct netvsc_buffer *buffer, bo
 	}
 }
 
+void netvsc_free_buffers(struct netvsc *card)
+{
+	vfree(card->receive_buffer.memory);
+	vfree(card->send_buffer.memory);
+	if (card->control_page)
+		__free_page(card->control_page);
+}
+
 static int share_buffers(struct netvsc *card)
 {
 	int rc;
@@ -107,140 +113,6 @@ static int init_core(struct netvsc *card)
 	};
 
 	return vmb_guest_network_init(&card->core, &config);
-}
-
-/* ---- queues ---- */
-
-static struct netvsc_queue *new_queue(struct netvsc *card, u16 index)
-{
-	struct netvsc_queue *q = kvzalloc(sizeof(*q), GFP_KERNEL);
-
-	if (!q)
-		return NULL;
-	q->card = card;
-	q->index = index;
-	q->txq = netdev_get_tx_queue(card->dev, index);
-	u64_stats_init(&q->tx_sync);
-	u64_stats_init(&q->rx_sync);
-	netif_napi_add(card->dev, &q->napi, netvsc_poll);
-	return q;
-}
-
-/* Statistics are read at any time, so a queue that was made stays. */
-static int make_queues(struct netvsc *card, u16 count)
-{
-	struct netvsc_queue *q;
-	u16 i;
-
-	for (i = 0; i < count; i++) {
-		if (card->queues[i])
-			continue;
-		q = new_queue(card, i);
-		if (!q)
-			return -ENOMEM;
-		smp_store_release(&card->queues[i], q);
-	}
-	return 0;
-}
-
-void netvsc_free_queues(struct netvsc *card)
-{
-	struct netvsc_queue *q;
-	u16 i;
-
-	for (i = 0; i < VMB_NET_QUEUE_COUNT_MAX; i++) {
-		q = card->queues[i];
-		if (!q)
-			continue;
-		netif_napi_del(&q->napi);
-		kvfree(q);
-	}
-	vfree(card->receive_buffer.memory);
-	vfree(card->send_buffer.memory);
-	if (card->control_page)
-		__free_page(card->control_page);
-}
-
-static void free_tables(struct netvsc_queue *q)
-{
-	kvfree(q->slots);
-	kvfree(q->free_slots);
-	kvfree(q->owed);
-	q->slots = NULL;
-	q->free_slots = NULL;
-	q->owed = NULL;
-}
-
-/* All queues have the same number of slots, so a queue's sections follow from its index. */
-static int init_queue(struct netvsc_queue *q, u32 slot_count, u32 owed_max)
-{
-	free_tables(q);
-	q->owed = kvcalloc(owed_max, sizeof(*q->owed), GFP_KERNEL);
-	if (!q->owed)
-		return -ENOMEM;
-	if (slot_count) {
-		q->slots = kvcalloc(slot_count, sizeof(*q->slots), GFP_KERNEL);
-		q->free_slots = kvcalloc(slot_count, sizeof(*q->free_slots), GFP_KERNEL);
-		if (!q->slots || !q->free_slots)
-			return -ENOMEM;
-	}
-	q->kept = false;
-	q->filling_xdp = false;
-	q->receiving = false;
-	q->broken = false;
-	q->packet.range_count = 0;
-	q->packet.skb = NULL;
-	return vmb_guest_network_queue_init(&q->card->core, &q->core, q->index, q->slots,
-					    q->free_slots, slot_count, q->index * slot_count,
-					    q->owed, owed_max);
-}
-
-static void start_poll(struct netvsc_queue *q)
-{
-	napi_enable(&q->napi);
-	q->polled = true;
-}
-
-static void stop_poll(struct netvsc_queue *q)
-{
-	if (q->polled)
-		napi_disable(&q->napi);
-	q->polled = false;
-}
-
-/* Doorbells that rang while nobody polled are made up for. */
-static void poll_now(struct netvsc_queue *q)
-{
-	local_bh_disable();
-	napi_schedule(&q->napi);
-	local_bh_enable();
-}
-
-/*
- * The primary queue has been polled since before the handshake, without slots. It gets them now;
- * what it still owes to the host goes out first.
- */
-static int equip_primary(struct netvsc_queue *q, u32 slot_count, u32 owed_max)
-{
-	bool clean = false;
-	int i, rc;
-
-	for (i = 0; i < OWED_TRIES; i++) {
-		stop_poll(q);
-		clean = netvsc_acknowledge(q) && !q->receiving;
-		vmb_channel_commit(q->channel);
-		if (clean)
-			break;
-		start_poll(q);
-		poll_now(q);
-		usleep_range(1000, 2000);
-	}
-	rc = clean ? init_queue(q, slot_count, owed_max) : -ETIMEDOUT;
-	if (!q->polled) {
-		start_poll(q);
-		poll_now(q);
-	}
-	return rc;
 }
 
 /* ---- channels ---- */
@@ -293,12 +165,12 @@ static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 	rc = netvsc_xdp_begin(q);
 	if (rc)
 		return rc;
-	start_poll(q);
+	netvsc_queue_start(q);
 	rc = vmb_channel_open(ch, ring_len, &channel_ops, q);
 	if (rc)
-		stop_poll(q);
+		netvsc_queue_stop(q);
 	else
-		poll_now(q);
+		netvsc_queue_poll(q);
 	return rc;
 }
 
@@ -324,7 +196,7 @@ static int open_subs(struct netvsc *card, u32 slot_count, u32 owed_max)
 		dev_warn(&card->device->dev,
 			 "the host promised %u sub-channels, some are missing\n", count);
 	for (i = 1; i <= count && READ_ONCE(card->subs[i]); i++) {
-		rc = init_queue(card->queues[i], slot_count, owed_max);
+		rc = netvsc_queue_init(card->queues[i], slot_count, owed_max);
 		if (rc)
 			return rc;
 		rc = open_queue(card->queues[i], card->subs[i]);
@@ -351,9 +223,9 @@ static int open_queues(struct netvsc *card)
 		return -EPROTO;
 	}
 	slot_count = min(rounddown_pow_of_two(slot_count), SLOT_COUNT_MAX);
-	rc = make_queues(card, count);
+	rc = netvsc_queue_make(card, count);
 	if (!rc)
-		rc = equip_primary(card->queues[0], slot_count, owed_max);
+		rc = netvsc_queue_equip(card->queues[0], slot_count, owed_max);
 	if (!rc)
 		rc = open_subs(card, slot_count, owed_max);
 	return rc;
@@ -362,12 +234,12 @@ static int open_queues(struct netvsc *card)
 static int open_primary(struct netvsc *card)
 {
 	struct netvsc_queue *q;
-	int rc = make_queues(card, 1);
+	int rc = netvsc_queue_make(card, 1);
 
 	if (rc)
 		return rc;
 	q = card->queues[0];
-	rc = init_queue(q, 0, OWED_HANDSHAKE_MAX);
+	rc = netvsc_queue_init(q, 0, OWED_HANDSHAKE_MAX);
 	if (!rc)
 		rc = open_queue(q, card->device->channel);
 	if (!rc)
@@ -435,8 +307,10 @@ static int make_connection(struct netvsc *card)
 		rc = open_primary(card);
 	if (!rc)
 		rc = netvsc_shake_hands(card);
-	if (!rc)
-		rc = open_queues(card);
+	if (rc)
+		return rc;
+	card->talking = true;
+	rc = open_queues(card);
 	if (rc)
 		return rc;
 	card->connected = true;
@@ -453,36 +327,6 @@ int netvsc_connect(struct netvsc *card)
 	if (rc)
 		netvsc_disconnect(card);
 	return rc;
-}
-
-/* Frames that the host has not sent. A host that kept the channel may still read their pages. */
-static void end_frames(struct netvsc_queue *q, bool closed)
-{
-	struct vmb_guest_network_event event;
-
-	while (vmb_guest_network_fail_next(&q->core, &event)) {
-		if (event.cookie && event.cookie != NETVSC_COOKIE_XDP && closed)
-			dev_kfree_skb_any(event.cookie);
-	}
-	q->kept = false;
-	netdev_tx_reset_queue(q->txq);
-}
-
-static void end_queues(struct netvsc *card, bool closed)
-{
-	struct netvsc_queue *q;
-	u16 i;
-
-	for (i = 0; i < VMB_NET_QUEUE_COUNT_MAX; i++) {
-		q = card->queues[i];
-		if (!q)
-			continue;
-		if (q->slots)
-			end_frames(q, closed);
-		netvsc_xdp_end(q);
-		free_tables(q);
-		q->channel = NULL;
-	}
 }
 
 /* In the order that the host's version of the bus wants: buffers before or after the channel. */
@@ -513,35 +357,42 @@ void netvsc_disconnect(struct netvsc *card)
 
 	lockdep_assert_held(&card->mutex);
 	card->connected = false;
-	netvsc_take_leave(card);
+	if (card->talking)
+		netvsc_take_leave(card);
+	card->talking = false;
 	for (i = 0; i < VMB_NET_QUEUE_COUNT_MAX; i++)
 		if (card->queues[i])
-			stop_poll(card->queues[i]);
-	end_queues(card, close_channels(card));
+			netvsc_queue_stop(card->queues[i]);
+	netvsc_queue_end(card, close_channels(card));
 	card->queue_count = 0;
 	card->output_waits = false;
 }
 
 /* ---- up, down, anew ---- */
 
+/* Each queue is sent to from the CPU that it interrupts, where the host does not say otherwise. */
 static void spread_queues(struct netvsc *card)
+{
+	struct netvsc_queue *q;
+	u16 i;
+
+	for (i = 0; i < card->queue_count && card->queue_count > 1; i++) {
+		q = card->queues[i];
+		netif_set_xps_queue(card->dev, cpumask_of(vmb_channel_cpu(q->channel)), i);
+	}
+}
+
+/* Tx queues without a channel stay stopped: no sender that comes late finds them. */
+void netvsc_go_up(struct netvsc *card)
 {
 	u16 i;
 
-	netif_set_real_num_tx_queues(card->dev, card->queue_count);
-	netif_set_real_num_rx_queues(card->dev, card->queue_count);
-	for (i = 0; i < card->queue_count && card->queue_count > 1; i++)
-		netif_set_xps_queue(card->dev,
-				    cpumask_of(vmb_channel_cpu(card->queues[i]->channel)), i);
-}
-
-/* The filter is set first: frames may come as soon as the host has it. */
-void netvsc_go_up(struct netvsc *card)
-{
+	spread_queues(card);
 	WRITE_ONCE(card->up, true);
 	if (netvsc_set_filter(card))
 		netdev_warn(card->dev, "the host does not take the packet filter\n");
-	netif_tx_start_all_queues(card->dev);
+	for (i = 0; i < card->queue_count; i++)
+		netif_tx_start_queue(card->queues[i]->txq);
 	mod_delayed_work(system_wq, &card->link_work, 0);
 }
 
@@ -576,7 +427,7 @@ static int connect_with(struct netvsc *card, const struct netvsc_settings *setti
 int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 {
 	struct netvsc_settings old = card->settings;
-	bool running = card->up;
+	bool running = netif_running(card->dev);
 	int rc;
 
 	ASSERT_RTNL();
@@ -589,7 +440,8 @@ int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 		netif_carrier_off(card->dev);
 		return rc;
 	}
-	spread_queues(card);
+	netif_set_real_num_tx_queues(card->dev, card->queue_count);
+	netif_set_real_num_rx_queues(card->dev, card->queue_count);
 	if (running)
 		netvsc_go_up(card);
 	return rc;

@@ -73,8 +73,7 @@ static void link_changed(struct netvsc *card, const struct vmb_guest_network_eve
 	if (!card->core.link_up || event->type == VMB_GUEST_NETWORK_NETWORK_CHANGED)
 		lose_link(card);
 	if (!READ_ONCE(card->removing))
-		mod_delayed_work(system_wq, &card->link_work,
-				 card->link_lost ? LINK_LOST_INTERVAL : 0);
+		mod_delayed_work(system_wq, &card->link_work, 0);
 }
 
 static void answered(struct netvsc *card, const struct vmb_guest_network_event *event)
@@ -306,7 +305,7 @@ static void drain(struct netvsc *card)
 void netvsc_take_leave(struct netvsc *card)
 {
 	lockdep_assert_held(&card->mutex);
-	if (READ_ONCE(card->gone) || card->core.state != VMB_GUEST_NETWORK_READY)
+	if (READ_ONCE(card->gone))
 		return;
 	drain(card);
 	if (ask(card, begin_halt, NULL) == -ETIMEDOUT)

@@ -157,7 +157,6 @@ static int set_channels(struct net_device *dev, struct ethtool_channels *channel
 	if (!channels->combined_count || channels->combined_count > queue_limit(card))
 		return -EINVAL;
 	settings.queue_count = channels->combined_count;
-	card->rss_table_set = false; /* the core of ethtool has made sure that it is not */
 	return reopen(card, &settings);
 }
 

@@ -210,14 +210,12 @@ static int rebuild(struct netvsc *card)
 
 	for (i = 0; i < card->queue_count; i++) {
 		q = card->queues[i];
-		napi_disable(&q->napi);
+		netvsc_queue_stop(q);
 		netvsc_xdp_end(q);
 		if (!rc)
 			rc = netvsc_xdp_begin(q);
-		napi_enable(&q->napi);
-		local_bh_disable();
-		napi_schedule(&q->napi);
-		local_bh_enable();
+		netvsc_queue_start(q);
+		netvsc_queue_poll(q);
 	}
 	return rc;
 }
