@@ -29,6 +29,7 @@ enum {
 };
 #define TX_ALL	(IP4_TX | TCP4_TX | UDP4_TX | TCP6_TX | UDP6_TX)
 #define RX_ALL	(IP4_RX | TCP4_RX | UDP4_RX | TCP6_RX | UDP6_RX)
+#define RX_NEED (RX_ALL & ~IP4_RX)
 #define LSO_ALL (LSO4 | LSO6)
 #define RSC_ALL (RSC4 | RSC6)
 
@@ -41,11 +42,14 @@ static uint32_t spread(uint32_t offload)
 	       (offload & VMB_HOST_RNDIS_RSC ? RSC_ALL : 0);
 }
 
-/* What comes in is not sorted by protocol before it is told, so a guest must want all of it. */
+/*
+ * What comes in is not sorted by protocol before it is told, so a guest must want all of it; but for IPv4's own header,
+ * which guests like to check themselves: Linux switches that one off, and takes no harm from hearing of it.
+ */
 static uint32_t gather(uint32_t on)
 {
 	return (on & TX_ALL ? VMB_HOST_RNDIS_TX_CHECKSUM : 0) |
-	       ((on & RX_ALL) == RX_ALL ? VMB_HOST_RNDIS_RX_CHECKSUM : 0) |
+	       ((on & RX_NEED) == RX_NEED ? VMB_HOST_RNDIS_RX_CHECKSUM : 0) |
 	       (on & LSO_ALL ? VMB_HOST_RNDIS_LSO : 0) |
 	       ((on & RSC_ALL) == RSC_ALL ? VMB_HOST_RNDIS_RSC : 0);
 }

@@ -129,6 +129,13 @@ static void test_offload_parameters_switch(void **state)
 	assert_int_equal(rndis_get32(f->data + 80), 0);
 	assert_int_equal(rndis_get32(f->data + 92), 2);
 	assert_int_equal(rndis_get32(f->data + 144), 1);
+	/* a guest that checks IPv4 headers itself still hears of TCP and UDP; one without UDP over IPv6 does not */
+	assert_int_equal(
+		set_offload(f, 3, 28, 28, "\1\4\4\4\4\0\0\2\2\0\0\0\0\0\0\0\0\0\2\2\0\0\0\0"), 0);
+	assert_int_equal(f->r.offload, 0xF);
+	assert_int_equal(
+		set_offload(f, 3, 28, 28, "\1\4\4\4\2\0\0\2\2\0\0\0\0\0\0\0\0\0\2\2\0\0\0\0"), 0);
+	assert_int_equal(f->r.offload, 0xF & ~VMB_HOST_RNDIS_RX_CHECKSUM);
 }
 
 /* The size counts, not the revision: with 22 bytes coalescing is not there to be switched. */
