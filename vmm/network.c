@@ -182,11 +182,16 @@ static void serve(struct vmb_vmm_network *c)
 			vmb_vmm_network_queue_flush(&c->queues[i]);
 }
 
-/* A guest that never promised to signal when its ring has room again is looked at now and then. */
+/*
+ * A guest that never promised to signal when its ring has room again is looked at now and then. A frame that was refused
+ * waits for the backend to be writable only as long as the backend knows of it: another queue's may have passed since.
+ */
 static int timeout_of(const struct vmb_vmm_network_queue *q)
 {
 	if (q->broken)
 		return -1;
+	if (q->sending && !q->card->net.full)
+		return 0;
 	if (q->more && !q->sending && !q->replying)
 		return 0;
 	return q->blocked && !vmb_ring_peer_signals_room(&q->channel->rx) ? ROOM_POLL_MS : -1;
@@ -371,12 +376,15 @@ static void report_traffic(const struct vmb_vmm_network *c)
 {
 	const struct vmb_vmm_network_counters *n = &c->counters;
 
-	vmb_vmm_report("stats: network %u: out %llu frames, %llu bytes, %llu large, %llu dropped; "
-		       "in %llu frames, %llu bytes, %llu large, %llu dropped, %llu unwanted",
-		       c->number, (unsigned long long)n->out_frames,
-		       (unsigned long long)n->out_bytes, (unsigned long long)n->large_out,
-		       (unsigned long long)n->out_dropped, (unsigned long long)n->in_frames,
-		       (unsigned long long)n->in_bytes, (unsigned long long)n->large_in,
+	vmb_vmm_report(
+		"stats: network %u: out %llu frames, %llu bytes, %llu large, %llu cut, %llu dropped",
+		c->number, (unsigned long long)n->out_frames, (unsigned long long)n->out_bytes,
+		(unsigned long long)n->large_out, (unsigned long long)n->cut_out,
+		(unsigned long long)n->out_dropped);
+	vmb_vmm_report("stats: network %u: in %llu frames, %llu bytes, %llu large, %llu cut, "
+		       "%llu dropped, %llu unwanted",
+		       c->number, (unsigned long long)n->in_frames, (unsigned long long)n->in_bytes,
+		       (unsigned long long)n->large_in, (unsigned long long)n->cut_in,
 		       (unsigned long long)n->in_dropped, (unsigned long long)n->in_unwanted);
 }
 

@@ -84,6 +84,7 @@ struct vmb_vmm_network_counters {
 	uint64_t in_dropped; /* no room, or longer than agreed */
 	uint64_t in_unwanted; /* nobody listens, or not to this address */
 	uint64_t large_out, large_in; /* of them, large ones that went through whole */
+	uint64_t cut_out, cut_in; /* large ones that were cut */
 	uint64_t copied_bytes; /* to private memory on the way out, to the pending queue on the way in */
 	uint64_t pending; /* frames that had to wait */
 	uint64_t doorbells, signals;

@@ -199,6 +199,7 @@ static void receive_cut(struct incoming *in)
 		in->card->counters.in_dropped++;
 		return;
 	}
+	in->card->counters.cut_in++;
 	flags = RNDIS_TX_CHECKSUM_TCP | (ipv6 ? RNDIS_TX_CHECKSUM_IPV6 : RNDIS_TX_CHECKSUM_IPV4);
 	segment.head_len = lso.head_len;
 	while (vmb_host_offload_lso_next(&lso, segment.head, &offset, &len)) {

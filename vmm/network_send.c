@@ -150,6 +150,7 @@ static int begin_large(struct vmb_vmm_network_queue *q, uint32_t head_len)
 	if (q->card->net.takes_large)
 		return begin_whole(q, head_len);
 	s->cutting = true;
+	q->card->counters.cut_out++;
 	return 0;
 }
 

@@ -309,7 +309,8 @@ int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *bus, struct vmb_vmm_channel *ch)
 	error = vmb_host_channel_offer(&bus->server, &ch->host);
 	send_messages(bus, NULL);
 	pthread_mutex_unlock(&bus->lock);
-	if (error && error != VMB_EINVAL)
+	/* How many sub-channels there are is the guest's doing. */
+	if (error && !ch->host.sub_channel_index)
 		vmb_vmm_report("VMBus: a device cannot be offered: %s", strerror(-error));
 	return error;
 }

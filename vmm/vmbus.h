@@ -78,8 +78,8 @@ struct vmb_vmm_vmbus *vmb_vmm_vmbus_create(struct vmb_vmm_machine *machine);
 void vmb_vmm_vmbus_stop(struct vmb_vmm_vmbus *bus);
 void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus);
 /*
- * Offers a channel; any thread without the lock. 0; VMB_EINVAL: a sub-channel whose primary is not open (any more),
- * nothing was begun; others are reported.
+ * Offers a channel; any thread without the lock. 0; else nothing was begun: a sub-channel's primary is not open any more,
+ * or the guest keeps too many channels that it was asked to let go; of a primary it is reported.
  */
 int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *bus, struct vmb_vmm_channel *channel);
 
