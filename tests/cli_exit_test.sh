@@ -92,6 +92,47 @@ ends reset-hyperv 4 '' --no-reboot
 ends crash 3 '^openvmbus: the guest crashed: 0x1234 0 0 0 0; '
 ends fault 5 '^openvmbus: processor 0: triple fault'
 
+# refused NAME PATTERN ARGUMENT...: exit code 2 and one line before the machine starts, and no file appears.
+refused() {
+	local name=$1 pattern=$2
+	shift 2
+	rc=0
+	timeout 15 "$program" run --accel kvm --kernel "$work/off" "$@" >"$work/out" 2>"$work/err" \
+		</dev/null || rc=$?
+	[ "$(wc -l <"$work/err")" = 1 ] && [ ! -e "$work/never" ] || rc="$rc and more"
+	judge "$name is refused" 2 '' "$pattern"
+}
+
+# A port of this machine that is taken, by a program that every Debian has.
+perl -MIO::Socket::INET -e '
+	$s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die;
+	$| = 1; print $s->sockport, "\n"; sleep 60' >"$work/port" &
+listener=$!
+for ((i = 0; i < 100; i++)); do
+	[ ! -s "$work/port" ] || break
+	sleep 0.05
+done
+port=$(<"$work/port")
+refused 'taken port' "^openvmbus: --net user: hostfwd=tcp:127.0.0.1:$port-:22: Address already in use; give another port$" \
+	--net "user,capture=$work/never" --net "user,hostfwd=tcp:127.0.0.1:$port-:22"
+kill "$listener"
+refused 'missing switch' "^openvmbus: --net switch=$work/none: no switch is there; start it first: openvmbus switch $work/none$" \
+	--net "user,capture=$work/never" --net "switch=$work/none"
+refused 'interface that is no tap' '^openvmbus: --net tap=lo: ' --net "null,capture=$work/never" --net tap=lo
+refused 'capture in no folder' "^openvmbus: capture=$work/none/c: No such file or directory; give a file that can be written$" \
+	--net "null,capture=$work/never" --net "user,capture=$work/none/c"
+refused 'capture over another file' "^openvmbus: capture=$work/off: it exists and is no capture; give another name, or remove it$" \
+	--net "user,capture=$work/off"
+
+ends off 0 '' --net user --net "null,capture=$work/capture" --net none
+number=$((number + 1))
+if [ "$(od -An -tx4 -N4 "$work/capture")" = ' 0a0d0d0a' ]; then
+	echo "ok $number - a capture exists from the start on"
+else
+	echo "not ok $number - a capture exists from the start on"
+	failures=$((failures + 1))
+fi
+
 # Without --no-reboot the guest starts again, and again.
 rc=0
 timeout --preserve-status 5 "$program" run --accel kvm --kernel "$work/reset-register" >"$work/out" \

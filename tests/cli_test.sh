@@ -269,7 +269,7 @@ done
 expect 'switch on a socket that is served' \
 	'switch s: a socket that somebody serves; give another path, or stop it' switch s
 kill "$switch" && rc=0 && { wait "$switch" || rc=$?; }
-[ $rc = 0 ] && [ ! -e s ] && grep -q '^openvmbus: stats: switch: [1-9]' "$err"
+[ "$rc" = 0 ] && [ ! -e s ] && grep -q '^openvmbus: stats: switch: [1-9]' "$err"
 result $? 'SIGTERM ends a switch with its statistics'
 
 # Root may read and write everything, so these are asked as somebody else.

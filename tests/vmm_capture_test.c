@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Captures, read by a reader of this test's own that trusts no length; tests/capture_test.sh lets Wireshark's read one.
+ * Captures, read by a reader of this test's own that trusts no length, and by Wireshark's programs where they are
+ * installed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -291,6 +293,102 @@ static void test_full_disk_ends_the_file_with_a_whole_frame(void **state)
 	assert_int_equal(check_packet(at, 1000), file_len);
 }
 
+/* What a program of Wireshark's prints; NULL: it is not there. */
+static const char *ask(const char *format)
+{
+	static char text[4096];
+	char command[512];
+	size_t len;
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), format, path, folder);
+	pipe = popen(command, "r");
+	len = fread(text, 1, sizeof(text) - 1, pipe);
+	text[len] = 0;
+	return WEXITSTATUS(pclose(pipe)) == 127 ? NULL : text;
+}
+
+static void test_wireshark_reads_the_same(void **state)
+{
+	static const struct virtio_net_hdr_v1 header = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
+	static const uint32_t lens[] = { 60, 1514, 61, 65567 };
+	const char *text;
+
+	(void)state;
+	start();
+	for (int i = 0; i < 4; i++)
+		put(lens[i], i == 1 ? &header : NULL);
+	text = ask("tshark -r %s -T fields -e frame.len -e frame.interface_name "
+		   "-e frame.packet_flags_direction -e frame.comment 2>/dev/null");
+	if (!text)
+		skip();
+	assert_string_equal(text, "60\tnet0\t0x00000002\t\n"
+				  "1514\tnet0\t0x00000002\tchecksum still open\n"
+				  "61\tnet0\t0x00000001\t\n"
+				  "65567\tnet0\t0x00000001\t\n");
+}
+
+/* The bytes, over Wireshark's converter to the older format: a head of 24 bytes, then 16 before each frame. */
+static void test_wireshark_converts_the_same_bytes(void **state)
+{
+	static const uint32_t lens[] = { 60, 1514, 61, 9014 };
+	char old[80];
+	uint32_t at = 24;
+	int fd;
+
+	(void)state;
+	start();
+	for (int i = 0; i < 4; i++)
+		put(lens[i], NULL);
+	if (!ask("editcap -F pcap %1$s %2$s/old 2>/dev/null"))
+		skip();
+	snprintf(old, sizeof(old), "%s/old", folder);
+	fd = open(old, O_RDONLY | O_CLOEXEC);
+	file_len = read(fd, file, sizeof(file));
+	close(fd);
+	unlink(old);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(word(at + 8), lens[i]);
+		assert_int_equal(word(at + 12), lens[i]);
+		assert_true(at + 16 + lens[i] <= file_len);
+		assert_memory_equal(file + at + 16, bytes, lens[i]);
+		at += 16 + lens[i];
+	}
+	assert_int_equal(at, file_len);
+}
+
+/* Killed at any time: what is there are whole blocks, but for a last one that may be cut. */
+static void test_killed_process_leaves_a_readable_file(void **state)
+{
+	struct stat about = { .st_size = 0 };
+	uint32_t at, frames;
+	pid_t pid;
+
+	(void)state;
+	for (uint32_t round = 1; round <= 5; round++) {
+		pid = fork();
+		if (!pid) {
+			start();
+			for (int i = 0; i < 600; i++)
+				put(1514, NULL);
+			pause();
+		}
+		for (int i = 0; i < 5000 && about.st_size < (off_t)round * 100000; i++) {
+			usleep(100);
+			stat(path, &about);
+		}
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		read_file();
+		at = check_head();
+		for (frames = 0; at + 8 <= file_len && word(at + 4) <= file_len - at; frames++)
+			at = check_packet(at, 1514);
+		assert_true(frames >= round * 60);
+		unlink(path);
+		about.st_size = 0;
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -303,6 +401,9 @@ int main(void)
 		TEST(test_places_that_cannot_be_written_are_refused),
 		TEST(test_two_machines_do_not_write_to_one_file),
 		TEST(test_full_disk_ends_the_file_with_a_whole_frame),
+		TEST(test_wireshark_reads_the_same),
+		TEST(test_wireshark_converts_the_same_bytes),
+		TEST(test_killed_process_leaves_a_readable_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
