@@ -100,3 +100,132 @@ judge_network() {
 	claim "no error counter of the card moved ($(value net_errors))" same "$(value net_errors)" 0
 	judge_side
 }
+
+judge_apt() {
+	judge_root
+	judge_card
+	claim "an address by DHCP: $(value net_lease)" matches "$(value net_lease)" '^10\.0\.2\.[0-9]+/24 from 10\.'
+	claim "apt-get update worked within $(value apt_seconds) s" same "$(value apt)" 0
+	claim "no list is missing" test "$(grep -cE '^(Err|W|E):' "$evidence")" -eq 0
+	claim "apt knows $(value packages) packages" test "$(value packages)" -gt 0
+	judge_side
+}
+
+judge_churn() {
+	local one ones=(down_up mtu queue_count unload_load)
+	[ "$cpus" != 1 ] || ones=(down_up mtu unload_load)
+	judge_root
+	judge_card
+	for one in "${ones[@]}"; do
+		claim "$one: $(value "rounds.$one") rounds under traffic" same "$(value "rounds.$one")" "$rounds"
+		claim "$one: transfers were going on both ways ($(value "done.$one"))" \
+			matches "$(value "done.$one")" '^[0-9]+ down [0-9]+ up$'
+		judge_churn_memory "$one"
+	done
+	claim "no error counter of the card moved ($(value net_errors))" same "$(value net_errors)" 0
+	judge_side
+}
+
+# Pages from the first tenth of the rounds to the last. Traffic leaves its own traces: 128 pages are noise,
+# and in many rounds less than one in each.
+judge_churn_memory() {
+	local counts first last most lost slab
+	mapfile -t counts < <(sed -n "s/^memory=$1\.//p" "$evidence")
+	[ ${#counts[@]} -ge 1 ] || counts=('0 0 0')
+	read -ra first <<<"${counts[0]}"
+	read -ra last <<<"${counts[-1]}"
+	most=$(((last[0] - first[0]) / 2))
+	[ $most -ge 128 ] || most=128
+	lost=$((first[1] - last[1])) slab=$((last[2] - first[2]))
+	claim "$1: no leak: free pages went down by $lost, slab pages up by $slab, in $((last[0] - first[0])) rounds" \
+		test $lost -le $most -a $slab -le $most
+}
+
+judge_pair() {
+	local name number numbers
+	judge_bus
+	judge_measured "$cell/evidence.2"
+	claim "the first guest was told the end" same "$(value goodbye "$cell/evidence.1")" finished
+	for number in 1 2; do
+		evidence=$cell/evidence.$number
+		[ $number = 1 ] || judge_every
+		claim "guest $number: the card is driven by $(value net_driver)" \
+			matches "$(value net_driver)" '^(netvsc|hv_netvsc|virtio_net)$'
+		claim "guest $number: no error counter of the card moved ($(value net_errors))" \
+			same "$(value net_errors)" 0
+		[ "$host" != openvmbus ] || judge_pair_host "$cell/host.$number.log" $number
+		echo "# guest $number: $(value link)"
+	done
+	[ "$kind" = virtio ] || claim "the two have different drivers" test \
+		"$(value net_driver "$cell/evidence.1")" != "$(value net_driver "$cell/evidence.2")"
+	judge_side
+}
+
+judge_measured() {
+	local name numbers
+	for name in tcp-out tcp-in udp-out udp-in; do
+		read -ra numbers <<<"$(value "iperf.$name" "$1")"
+		claim "$name: $(rate "$((${numbers[2]:-0} / 8))"), ${numbers[3]:-?} sent again, ${numbers[4]:-?} of ${numbers[5]:-?} datagrams lost" \
+			test "${numbers[0]:-1}" = 0 -a "${numbers[2]:-0}" -gt 0
+	done
+}
+
+judge_pair_host() {
+	local said
+	said=$(host_says '0: [0-9]* packets, \(.* forged\);.*' "$1")
+	claim "guest $2: its host found nothing wrong in what it sent ($said)" same "$said" "0 refused, 0 broken, 0 forged"
+	said=$(host_says '0: out \(.*\)' "$1")
+	claim "guest $2: its host dropped nothing of it ($said)" matches "$said" ' 0 dropped'
+}
+
+# numbers NAME COLUMN KIND: of each boot with that driver.
+numbers() {
+	local file
+	for file in "$cell"/evidence.*; do
+		[ "$(value net_driver "$file")" != "$3" ] || word "$2" "$(value "bench.$1" "$file")"
+	done
+}
+
+# "MEDIAN (LEAST to MOST)" of the numbers on stdin.
+median() {
+	sort -g | awk '{ n[NR] = $1 } END { printf "%.4g %.4g %.4g\n", NR % 2 ? n[(NR + 1) / 2] : (n[NR / 2] + n[NR / 2 + 1]) / 2, n[1], n[NR] }'
+}
+
+# bench_line NAME UNIT DIVISOR: bits per second, ours against the kernel's own.
+bench_line() {
+	local ours theirs
+	ours=$(numbers "$1" 4 netvsc | awk -v d="$3" '{ print $1 / d }' | median)
+	theirs=$(numbers "$1" 4 hv_netvsc | awk -v d="$3" '{ print $1 / d }' | median)
+	printf '# %-12s %-10s ours %s, in-tree %s, ratio %s\n' "$1" "$2" "$(spread "$ours")" "$(spread "$theirs")" \
+		"$(awk -v a="${ours%% *}" -v b="${theirs%% *}" 'BEGIN { printf b ? "%.2f" : "-", b ? a / b : 0 }')"
+}
+
+spread() { awk '{ printf "%s (%s to %s)", $1, $2, $3 }' <<<"$1"; }
+
+# Column 4 of "bench.NAME" is bits per second, 3 bytes, 2 hundredths of a busy second, 7 datagrams.
+judge_netbench() {
+	local name
+	for name in tcp-out tcp-in udp1400-out; do
+		bench_line $name 'Mbit/s' 1000000
+	done
+	for name in udp64-out udp64-in; do
+		bench_line $name 'packets/s' 512
+	done
+	for name in tcp-out tcp-in udp64-out udp64-in; do
+		bench_cost $name
+	done
+	judge_side
+}
+
+# Guest CPU time for a mebibyte: less of the host's noise is in it than in a rate.
+bench_cost() {
+	local ours theirs
+	ours=$(cost "$1" netvsc | median)
+	theirs=$(cost "$1" hv_netvsc | median)
+	printf '# %-12s %-10s ours %s, in-tree %s, ratio %s\n' "$1" 'ms/MiB' "$(spread "$ours")" "$(spread "$theirs")" \
+		"$(awk -v a="${ours%% *}" -v b="${theirs%% *}" 'BEGIN { printf b ? "%.2f" : "-", b ? a / b : 0 }')"
+}
+
+cost() {
+	paste <(numbers "$1" 2 "$2") <(numbers "$1" 3 "$2") | awk '$2 > 0 { print $1 * 10 / ($2 / 1048576) }'
+}
