@@ -101,6 +101,10 @@ static void test_section_holds_a_message(void **state)
 	assert_memory_equal(nic->frames[0].bytes, some_frame(1514), 1514);
 	assert_int_equal(nic_send_section(nic, 0, 10, message, len), 5); /* 64 KiB have 10 */
 	assert_int_equal(nic_send_section(nic, 0, 0x7FFFFFFF, message, len), 5);
+	/* a message of a whole section, most of it padding, and of a byte more */
+	nic_put32(message + 4, 6144);
+	assert_int_equal(nic_send_section(nic, 0, 0, message, 6144), 1);
+	nic_put32(message + 4, 6145);
 	assert_int_equal(nic_send_section(nic, 0, 0, message, 6145), 5);
 	assert_int_equal(nic_send_section(nic, 0, 0, message, 0), 5);
 	assert_int_equal(nic->frame_count, 0);
@@ -217,7 +221,12 @@ static void test_ranges_that_are_no_good_are_refused(void **state)
 	REFUSED(pieces, 1); /* no byte */
 	REFUSED(pieces, 66);
 	nic_wrap(big, NULL, 0, some_frame(100), 100);
-	pieces[0].len = (256 << 10) + 1;
+	pieces[0].len = 256 << 10;
+	nic_put32(big + 4, pieces[0].len);
+	nic_packet(nic, 0, &packet, pieces, 1);
+	assert_int_equal(nic_get32(nic->reply + 4), 1);
+	pieces[0].len++;
+	nic_put32(big + 4, pieces[0].len);
 	REFUSED(pieces, 1);
 	pieces[0].len = pieces[1].len = 0xFFFFFFFF;
 	REFUSED(pieces, 2);

@@ -434,6 +434,14 @@ static void test_rndis_before_its_time_fails(void **state)
 	assert_int_equal(nic_control(nic, message, 24), 1);
 	assert_int_equal(nic->n.state, VMB_HOST_NETWORK_RUNNING);
 	assert_true(nic_take_answer(nic));
+	/* version 1 has no configuration to wait for, but a buffer */
+	nic_end(nic);
+	nic->receive_buffer = nic->send_buffer = NULL;
+	enter(nic, 2, 1);
+	nic_message(nic, false, 3, 100, 5, 0);
+	assert_int_equal(nic_control(nic, message, 24), 2);
+	nic_message(nic, true, 3, 101, 9, 0xCAFE);
+	assert_int_equal(nic_control(nic, message, 24), 1);
 }
 
 /* Sub-channels. */

@@ -536,6 +536,15 @@ static void test_headers_of_impossible_length_are_refused(void **state)
 	frame.bytes[frame.transport_at + 12] = 0xF0;
 	assert_int_equal(vmb_host_offload_parse(frame.bytes, frame.len, frame.len, &layout),
 			 VMB_EPROTO);
+	/* an extension header of 2 KiB, and behind it nothing that is looked at */
+	kind = (struct frame_kind){
+		.ip_version = 6, .protocol = 58, .ip_extra = 1, .payload_len = 10
+	};
+	source_frame(&frame, &kind);
+	assert_int_equal(vmb_host_offload_parse(frame.bytes, frame.len, frame.len, &layout), 0);
+	frame.bytes[frame.ip_at + 41] = 255;
+	assert_int_equal(vmb_host_offload_parse(frame.bytes, frame.len, frame.len, &layout),
+			 VMB_EPROTO);
 }
 
 /* Random bytes in the headers: nothing outside of head is touched, and what is answered lies inside. */
