@@ -97,8 +97,8 @@ refused() {
 	local name=$1 pattern=$2
 	shift 2
 	rc=0
-	timeout 15 "$program" run --accel kvm --kernel "$work/off" "$@" >"$work/out" 2>"$work/err" \
-		</dev/null || rc=$?
+	timeout 15 "$program" run --accel kvm --kernel "$work/off" --console "$work/never" "$@" \
+		>"$work/out" 2>"$work/err" </dev/null || rc=$?
 	[ "$(wc -l <"$work/err")" = 1 ] && [ ! -e "$work/never" ] || rc="$rc and more"
 	judge "$name is refused" 2 '' "$pattern"
 }

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,9 @@
 	}
 #define IPV6_PREFIX_LEN	 64
 #define FORWARD_TEXT_LEN 64u
+
+/* libslirp's networks share its clock and what it knows of the machine's name servers. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct timer {
 	bool used;
@@ -193,7 +197,9 @@ static uint32_t fill(struct vmb_vmm_net *net, struct pollfd *fds, uint32_t max, 
 	u->fds = fds;
 	u->count = 0;
 	u->max = max;
+	pthread_mutex_lock(&lock);
 	slirp_pollfds_fill(u->slirp, &left, on_fill, u);
+	pthread_mutex_unlock(&lock);
 	lower_to_timers(u, &left);
 	*timeout = left > INT32_MAX ? -1 : (int)left;
 	return u->count;
@@ -218,8 +224,10 @@ static void take(struct vmb_vmm_net *net, const struct pollfd *fds, uint32_t cou
 
 	u->taken = fds;
 	u->count = count;
+	pthread_mutex_lock(&lock);
 	slirp_pollfds_poll(u->slirp, 0, on_take, u);
 	run_timers(u);
+	pthread_mutex_unlock(&lock);
 }
 
 /* A tagged frame has nowhere to go: libslirp knows no VLANs. */
@@ -232,7 +240,9 @@ static enum vmb_vmm_net_sent send_frame(struct vmb_vmm_net *net,
 	    frame->len < ETHERNET_LEN || frame->len > net->mtu_max + ETHERNET_LEN ||
 	    !vmb_vmm_net_gather(frame, u->frame, sizeof(u->frame)))
 		return VMB_VMM_NET_DROPPED;
+	pthread_mutex_lock(&lock);
 	slirp_input(u->slirp, u->frame, frame->len);
+	pthread_mutex_unlock(&lock);
 	return VMB_VMM_NET_SENT;
 }
 
@@ -307,8 +317,10 @@ static void close_user(struct vmb_vmm_net *net)
 {
 	struct user *u = net->state;
 
+	pthread_mutex_lock(&lock);
 	if (u && u->slirp)
 		slirp_cleanup(u->slirp);
+	pthread_mutex_unlock(&lock);
 	free(u);
 	net->state = NULL;
 }

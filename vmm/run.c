@@ -90,13 +90,20 @@ static void report_stats(const struct session *s, const struct vmb_vmm_vmbus *bu
 		vmb_vmm_network_report(s->networks[i]);
 }
 
-/* What is no good about a backend is found before the machine starts, and before any of them begins. */
+/* What is no good about a backend is found before the machine starts, and before anything is created. */
 static int open_networks(struct session *s)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
 		error = vmb_vmm_network_open(&s->networks[i], &s->options.nets[i], i);
+	return error;
+}
+
+static int prepare_networks(struct session *s)
+{
+	int error = 0;
+
 	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
 		error = vmb_vmm_network_prepare(s->networks[i]);
 	return error;
@@ -168,14 +175,13 @@ static enum vmb_vmm_outcome run(struct session *s)
 
 static int run_here(struct session *s)
 {
-	int code;
+	int code = VMB_VMM_EXIT_USAGE;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake))
+	if (open_networks(s) || vmb_vmm_console_open(&s->console, s->options.console, s->wake))
 		return VMB_VMM_EXIT_USAGE;
-	code = VMB_VMM_EXIT_USAGE;
-	if (open_networks(s) == 0 && vmb_vmm_storage_prepare(&s->storage) == 0)
+	if (prepare_networks(s) == 0 && vmb_vmm_storage_prepare(&s->storage) == 0)
 		code = exit_code(run(s));
 	close_networks(s);
 	vmb_vmm_storage_close(&s->storage);
