@@ -22,6 +22,7 @@ struct bed {
 	struct vmb_guest_network_receive r;
 	uint8_t *rx, *tx, *page;
 	bool in_flight[SLOT_COUNT];
+	uint64_t sent_ids[SLOT_COUNT];
 	uint32_t frame_counts[SLOT_COUNT], byte_counts[SLOT_COUNT];
 	uint32_t filling_frames, filling_bytes, filling_ranges;
 	uint32_t owed_count;
@@ -104,6 +105,8 @@ static void deliver(struct bed *b, uint16_t type, uint64_t id, const void *paylo
 	int err = vmb_guest_network_input(&b->n, &b->q, type, id, payload, len, &event);
 
 	check_event(b, err, &event);
+	if (!err && event.type == VMB_GUEST_NETWORK_SENT)
+		FUZZ_CHECK(type == VMB_PKT_COMPLETION && id == b->sent_ids[event.slot]);
 	give_slots(b);
 }
 
@@ -170,7 +173,7 @@ static uint32_t write_message(struct bed *b, struct fuzz *f, uint32_t at)
 	}
 	if (how & 0x80 && room >= 44)
 		b->rx[at + fuzz_u8(f) % 44] ^= fuzz_u8(f);
-	return len;
+	return how & 0x20 ? 44 + len % 128 : len;
 }
 
 static void fill_header(struct bed *b, struct fuzz *f, uint8_t how)
@@ -183,7 +186,7 @@ static void fill_header(struct bed *b, struct fuzz *f, uint8_t how)
 	b->r.header.pages.range_count = how & 1 ? 1 : 1 + fuzz_u8(f) % 8;
 	memcpy(b->r.message, &message, sizeof(message));
 	for (i = 0; i < b->r.header.pages.range_count; i++) {
-		at = fuzz_u8(f) * 31u;
+		at = fuzz_u8(f) * 32u;
 		len = write_message(b, f, at);
 		b->r.header.ranges[i].byte_offset = at;
 		b->r.header.ranges[i].byte_count = len;
@@ -356,6 +359,7 @@ static void op_seal(struct bed *b, struct fuzz *f)
 	b->frame_counts[packet.slot] = b->filling_frames;
 	b->byte_counts[packet.slot] = b->filling_bytes;
 	b->in_flight[packet.slot] = true;
+	b->sent_ids[packet.slot] = packet.transaction_id;
 	b->filling_frames = b->filling_bytes = b->filling_ranges = 0;
 	remember(b, packet.transaction_id);
 	if (how & 1) /* a host that guesses */
@@ -395,6 +399,13 @@ static void op_request(struct bed *b, struct fuzz *f)
 
 /* ---- a good host up to READY, so that what follows gets somewhere ---- */
 
+/* From time to time one word is not what it should be. */
+static void spoil(struct fuzz *f, uint32_t *words, uint32_t count)
+{
+	if (fuzz_u8(f) < 32)
+		words[fuzz_u8(f) % count] = fuzz_u32(f);
+}
+
 static uint32_t good_reply(struct bed *b, struct fuzz *f)
 {
 	uint32_t *m = (uint32_t *)b->rx, oid;
@@ -423,6 +434,7 @@ static uint32_t good_reply(struct bed *b, struct fuzz *f)
 		fuzz_take(f, m + 6, 156);
 		m[6] = 0x9C03A7;
 	}
+	spoil(f, m, 12);
 	return m[1];
 }
 
@@ -444,6 +456,7 @@ static void answer_well(struct bed *b, struct fuzz *f, uint32_t type, uint64_t i
 		m[0] = type;
 		m[2] = 1;
 	}
+	spoil(f, m + 1, 8);
 	deliver(b, VMB_PKT_COMPLETION, id, m, sizeof(m));
 	if (type != VMB_NET_SEND_RNDIS_PACKET)
 		return;

@@ -61,7 +61,6 @@ void vmb_guest_network_post(struct vmb_guest_network *n, const void *message, ui
 	n->output_answer = answer;
 	n->output_len_min = answer_len_min;
 	n->output_waiting = true;
-	n->output_out = false;
 }
 
 const struct vmb_guest_network_output *vmb_guest_network_output(struct vmb_guest_network *n)

@@ -134,7 +134,6 @@ static bool begin(struct vmb_guest_network_queue *q)
 		return false;
 	q->filling = slot;
 	q->filled_len = 0;
-	q->filling_closed = false;
 	/* A host that guesses makes the poll look at the word meanwhile. */
 	vmb_store_u32(&q->slots[slot].state, vmb_load_u32(&q->slots[slot].state) | SLOT_FILLING);
 	return true;

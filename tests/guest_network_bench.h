@@ -141,6 +141,7 @@ static inline void add_range(struct bench *b, uint32_t offset, uint32_t len)
 static inline void begin_packet(struct bench *b, uint32_t channel_type)
 {
 	memset(&b->r, 0, sizeof(b->r));
+	b->r.next = b->r.piece_count = b->r.fragment_len = 5; /* left by the packet before */
 	put(&b->r.header, 0, 0xCAFE, 2);
 	put(b->r.message, 0, 107, 4);
 	put(b->r.message, 4, channel_type, 4);

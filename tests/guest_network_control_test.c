@@ -499,7 +499,8 @@ static void test_card_is_left_in_order(void **state)
 	assert_int_equal(vmb_guest_network_set_filter(&b.n, 1), VMB_EBUSY);
 	assert_int_equal(vmb_guest_network_revoke(&b.n), 0);
 	expect(&b, 103, false);
-	assert_int_equal(get(b.out, 4, 2), 0xCAFE);
+	assert_int_equal(get(b.out, 4, 8), 0xCAFE); /* and nothing of the message before */
+	assert_int_equal(get(b.out, 12, 8), 0);
 	expect(&b, 106, false);
 	assert_int_equal(get(b.out, 4, 2), 0);
 	assert_null(vmb_guest_network_output(&b.n));

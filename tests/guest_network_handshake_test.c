@@ -147,6 +147,8 @@ static void test_bad_config_is_refused(void **state)
 	b.config.version_max = 0x50000;
 	b.config.version_min = 0x60000;
 	bad_config(&b);
+	b.config.mtu = 68;
+	assert_int_equal(vmb_guest_network_init(&b.n, &b.config), 0);
 	b.config.mtu = 67;
 	bad_config(&b);
 	b.config.mtu = 65522;
@@ -490,6 +492,30 @@ static void test_other_questions_may_be_refused(void **state)
 	}
 }
 
+/* The host takes the message for none at all: its completion is a refusal too. */
+static void test_question_that_is_not_taken_is_refused(void **state)
+{
+	static const uint32_t oids[] = { 0x10106,    0x01010101, 0x10107, 0xFC01020D,
+					 0xFC01020C, 0x10114,	 0x10203 };
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 7; i++) {
+		bench_init(&b, 0x60001);
+		bench_start(&b);
+		bench_until_oid(&b, oids[i]);
+		assert_int_equal(complete(&b, 108, 2, 8), 0);
+		if (i < 2) {
+			assert_event(&b, HAS_FAILED);
+			continue;
+		}
+		bench_finish(&b);
+		assert_event(&b, IS_READY);
+		assert_int_equal(b.n.offload == 0, i == 3 || i == 4);
+	}
+}
+
 static void test_mtu_is_the_smaller_one(void **state)
 {
 	static const struct {
@@ -688,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_sections_too_short_for_the_alignment_fail),
 		cmocka_unit_test(test_card_needs_frame_length_and_address),
 		cmocka_unit_test(test_other_questions_may_be_refused),
+		cmocka_unit_test(test_question_that_is_not_taken_is_refused),
 		cmocka_unit_test(test_mtu_is_the_smaller_one),
 		cmocka_unit_test(test_address_is_judged),
 		cmocka_unit_test(test_link_may_be_down),

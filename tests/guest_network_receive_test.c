@@ -107,6 +107,36 @@ static void test_facts_of_a_frame_are_told(void **state)
 	assert_int_equal(frame.rndis.hash_type, 0x4444);
 }
 
+/* As many as are understood; the last one is seen. */
+static void test_longest_list_of_facts_is_read(void **state)
+{
+	struct vmb_guest_network_frame frame;
+	struct bench b;
+	uint8_t *m;
+	uint32_t i;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	begin_packet(&b, 0);
+	m = put_frame(&b, 0, 160, NO_ID);
+	put(m, 8, 348, 4);
+	put(m, 12, 60, 4);
+	put(m, 28, 40, 4);
+	put(m, 32, 272, 4);
+	for (i = 0; i < 17; i++) {
+		put(m, 48 + 16 * i, 16, 4);
+		put(m, 52 + 16 * i, i == 16 ? 6 : 11, 4);
+		put(m, 56 + 16 * i, 12, 4);
+		put(m, 60 + 16 * i, i, 4);
+	}
+	assert_int_equal(receive(&b), 0);
+	assert_true(next(&b, &frame));
+	assert_int_equal(frame.rndis.present, VMB_GUEST_RNDIS_VLAN);
+	assert_int_equal(frame.rndis.vlan, 16);
+	assert_int_equal(frame.pieces[0].offset, 356);
+	expect_end(&b, 0);
+}
+
 static void test_bad_frames_are_skipped_and_counted(void **state)
 {
 	struct bench b;
@@ -561,6 +591,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames_come_in_order),
 		cmocka_unit_test(test_facts_of_a_frame_are_told),
+		cmocka_unit_test(test_longest_list_of_facts_is_read),
 		cmocka_unit_test(test_bad_frames_are_skipped_and_counted),
 		cmocka_unit_test(test_ranges_outside_of_the_buffer_are_skipped),
 		cmocka_unit_test(test_header_is_judged),

@@ -263,6 +263,76 @@ static void test_slots_run_out_and_come_back(void **state)
 	assert_int_equal(b.q.counters.forged + b.q.counters.malformed, 0);
 }
 
+/* Each slot that comes back is the one that is used next, at its own place, and nothing of it is left. */
+static void test_slot_that_came_back_is_used_next(void **state)
+{
+	struct vmb_guest_network_packet packets[SLOTS], packet;
+	static const uint32_t order[] = { 2, 0, 3, 1, 2, 3, 1, 0, 0, 0 };
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	for (i = 0; i < SLOTS; i++) {
+		assert_int_equal(put_frame(&b, 0, 1514, 1514), 0);
+		b.q.slots[b.q.filling].cookie = &b;
+		packets[i] = seal(&b);
+		assert_int_equal(packets[i].slot, i);
+	}
+	for (i = 0; i < 10; i++) {
+		assert_int_equal(sent(&b, packets[order[i]].transaction_id), 0);
+		assert_ptr_equal(b.event.cookie, i < SLOTS ? &b : NULL);
+		assert_int_equal(put_frame(&b, 0, 60 + i, 60 + i), 0);
+		packet = seal(&b);
+		assert_int_equal(packet.slot, order[i]);
+		assert_int_equal(packet.byte_count, 60 + i);
+		assert_int_equal(packet.frame_count, 1);
+		assert_int_equal(get(&packet.payload, 8, 4), order[i]);
+		assert_int_equal(get(&packet.payload, 12, 4), (104 + i + 7) / 8 * 8);
+		assert_int_equal(get(section(&packet), 12, 4), 60 + i);
+		packets[order[i]] = packet;
+		assert_int_equal(put_frame(&b, 0, 60, 60), VMB_EAGAIN);
+	}
+}
+
+/* The arrays are the caller's, of exactly their lengths, with anything in them. */
+static void test_queue_stays_in_its_arrays(void **state)
+{
+	struct vmb_guest_network_slot *slots = malloc(2 * sizeof(*slots));
+	uint32_t *free_slots = malloc(2 * sizeof(*free_slots));
+	uint64_t *owed = malloc(4 * sizeof(*owed)), id;
+	struct vmb_guest_network_packet packet;
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	memset(slots, 0xBE, 2 * sizeof(*slots));
+	assert_int_equal(
+		vmb_guest_network_queue_init(&b.n, &b.q, 0, slots, free_slots, 2, 8, owed, 4), 0);
+	for (i = 0; i < 9; i++) {
+		assert_int_equal(put_frame(&b, 0, 60, 60), 0);
+		packet = seal(&b);
+		assert_int_equal(packet.frame_count, 1);
+		assert_int_equal(packet.transaction_id, (uint64_t)(i / 2) << 32 | (i % 2 + 1));
+		assert_int_equal(sent(&b, packet.transaction_id), 0);
+		assert_null(b.event.cookie);
+		assert_int_equal(vmb_guest_network_owe(&b.q, i), 0);
+		if (i >= 3) {
+			assert_int_equal(vmb_guest_network_owe(&b.q, i), VMB_EPROTO);
+			assert_true(vmb_guest_network_owed(&b.q, &id));
+			assert_int_equal(id, i - 3);
+			vmb_guest_network_owed_done(&b.q);
+		}
+	}
+	assert_int_equal(sent(&b, 3), VMB_EPROTO);
+	assert_false(vmb_guest_network_unseal(&b.q, 2));
+	assert_false(vmb_guest_network_fail_next(&b.q, &b.event));
+	free(slots);
+	free(free_slots);
+	free(owed);
+}
+
 static void test_queue_without_slots_says_again(void **state)
 {
 	struct bench b;
@@ -293,6 +363,10 @@ static void test_queues_have_their_own_sections(void **state)
 	assert_int_equal(deliver_to(&b, &b.q1, COMPLETION, packet.transaction_id, 8), 0);
 	assert_event(&b, SENT);
 	assert_int_equal(b.event.status, 2);
+	assert_int_equal(vmb_guest_network_put(&b.q1, &frame, 60, &at), 0);
+	assert_ptr_equal(at, bench_tx + (SLOTS + 1) * SECTION_LEN + 44);
+	assert_true(vmb_guest_network_seal(&b.q1, &packet));
+	assert_int_equal(get(&packet.payload, 8, 4), SLOTS + 1);
 }
 
 static int init_queue(struct bench *b, uint32_t index, uint32_t slots, uint32_t first,
@@ -345,7 +419,8 @@ static void test_unsealed_packet_is_the_senders_again(void **state)
 {
 	struct vmb_guest_network_packet first, packet;
 	struct bench b;
-	uint32_t i;
+	uint32_t i, seen = 0;
+	uint64_t id = 0;
 
 	(void)state;
 	bench_ready_with(&b, 0x60001);
@@ -354,6 +429,9 @@ static void test_unsealed_packet_is_the_senders_again(void **state)
 	for (i = 0; i < 3 * SLOTS; i++) {
 		assert_int_equal(put_frame(&b, 0, 60, 60), 0);
 		packet = seal(&b);
+		assert_int_equal(packet.frame_count, 1);
+		assert_int_not_equal(packet.transaction_id, id);
+		id = packet.transaction_id;
 		assert_true(vmb_guest_network_unseal(&b.q, packet.slot));
 		assert_int_equal(vmb_guest_network_room(&b.q), SLOTS - 1);
 		assert_int_equal(sent(&b, packet.transaction_id), VMB_EPROTO);
@@ -364,8 +442,9 @@ static void test_unsealed_packet_is_the_senders_again(void **state)
 	assert_false(vmb_guest_network_unseal(&b.q, SLOTS));
 	for (i = 0; i < SLOTS; i++) {
 		assert_int_equal(put_frame(&b, 0, 60, 60), 0);
-		seal(&b);
+		seen |= 1u << seal(&b).slot;
 	}
+	assert_int_equal(seen, (1u << SLOTS) - 1);
 	assert_int_equal(put_frame(&b, 0, 60, 60), VMB_EAGAIN);
 }
 
@@ -490,6 +569,8 @@ int main(void)
 		cmocka_unit_test(test_envelope_alone_may_lie_in_the_section),
 		cmocka_unit_test(test_inline_max_is_the_bound),
 		cmocka_unit_test(test_slots_run_out_and_come_back),
+		cmocka_unit_test(test_slot_that_came_back_is_used_next),
+		cmocka_unit_test(test_queue_stays_in_its_arrays),
 		cmocka_unit_test(test_queue_without_slots_says_again),
 		cmocka_unit_test(test_queues_have_their_own_sections),
 		cmocka_unit_test(test_bad_queue_is_refused),
