@@ -62,6 +62,7 @@ enum figure {
 	TO_HOST_SIGNALS,
 	TO_GUEST_SIGNALS,
 	COPIES, /* of the frame's bytes */
+	ONE_THREAD_NS, /* both ends in turn on one thread: no sleep, no signal, no other CPU's cache */
 	FIGURE_COUNT,
 };
 
@@ -177,11 +178,11 @@ static bool give_frames(struct vmb_user_network_host *h)
 	return true;
 }
 
-static struct vmb_user_network_config configuration(struct bench *b)
+static struct vmb_user_network_config configuration(struct bench *b, bool threads)
 {
 	static const uint8_t mac[6] = { 0x00, 0x15, 0x5D, 1, 2, 3 };
 	struct vmb_user_network_config config = {
-		.threads = true,
+		.threads = threads,
 		.guest = { .queue_count = b->row->queues,
 			   .rsc = true,
 			   .ring_pages = 128,
@@ -220,7 +221,7 @@ static void make_pages(struct bench *b)
 	b->range_count = i;
 }
 
-static struct bench *set_up(const struct row *row)
+static struct bench *set_up(const struct row *row, bool threads)
 {
 	struct bench *b = aligned_alloc(64, (sizeof(*b) + 63) & ~(size_t)63);
 	struct vmb_user_network_config config;
@@ -228,7 +229,7 @@ static struct bench *set_up(const struct row *row)
 	check(b, "out of memory");
 	memset(b, 0, sizeof(*b));
 	b->row = row;
-	config = configuration(b);
+	config = configuration(b, threads);
 	check(!vmb_user_network_init(&b->l, &config), "out of memory");
 	check(!vmb_user_network_guest_open(&b->l.guest), "the card cannot be opened");
 	check(b->l.guest.queue_count == row->queues, "not as many queues as asked for");
@@ -253,7 +254,8 @@ static void start(struct bench *b)
 	__atomic_store_n(&b->run, true, __ATOMIC_RELEASE);
 	for (i = 0; i < b->row->queues; i++)
 		vmb_user_network_guest_kick(&b->l.guest.queues[i]);
-	vmb_user_synic_kick(b->l.bus.synic.host_fd);
+	if (b->l.bus.threads)
+		vmb_user_synic_kick(b->l.bus.synic.host_fd);
 }
 
 static void wait_s(double seconds)
@@ -295,7 +297,7 @@ static struct reading take_reading(struct bench *b)
 
 static void measure(uint32_t row, uint32_t round, double seconds)
 {
-	struct bench *b = set_up(&rows[row]);
+	struct bench *b = set_up(&rows[row], true);
 	struct reading from, to;
 	double frames;
 	double *f[FIGURE_COUNT];
@@ -319,6 +321,23 @@ static void measure(uint32_t row, uint32_t round, double seconds)
 	tear_down(b);
 }
 
+static void measure_one_thread(uint32_t row, uint32_t round, double seconds)
+{
+	struct bench *b = set_up(&rows[row], false);
+	uint64_t from, to, frames;
+
+	start(b);
+	for (from = to = thread_time(pthread_self()); to - from < seconds * 1e8;
+	     to = thread_time(pthread_self()))
+		vmb_user_network_step(&b->l);
+	for (from = to, frames = b->frames; to - from < seconds * 1e9;
+	     to = thread_time(pthread_self()))
+		vmb_user_network_step(&b->l);
+	check(b->frames > frames, "nothing moves");
+	figures[row][ONE_THREAD_NS][round] = (double)(to - from) / (double)(b->frames - frames);
+	tear_down(b);
+}
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -337,11 +356,11 @@ static void report(uint32_t row, uint32_t rounds)
 	for (i = 0; i < FIGURE_COUNT; i++)
 		qsort(f[i], rounds, sizeof(f[i][0]), compare);
 	printf("%-8s %5u B%s batch %-2u %u queue%s %7.2f (%.2f..%.2f) %s  CPU guest %6.0f host %6.0f ns"
-	       "  copies %.2f  signals to host %.4f to guest %.4f\n",
+	       "  one thread %6.0f ns  copies %.2f  signals to host %.4f to guest %.4f\n",
 	       r->name, r->len, r->pages ? " pages, " : " inline,", r->batch, r->queues,
 	       r->queues > 1 ? "s" : " ", f[RATE][middle] * scale, f[RATE][0] * scale,
 	       f[RATE][rounds - 1] * scale, r->len > 1514 ? "Gbit/s  " : "Mframe/s",
-	       f[GUEST_NS][middle], f[HOST_NS][middle], f[COPIES][middle],
+	       f[GUEST_NS][middle], f[HOST_NS][middle], f[ONE_THREAD_NS][middle], f[COPIES][middle],
 	       f[TO_HOST_SIGNALS][middle], f[TO_GUEST_SIGNALS][middle]);
 }
 
@@ -353,8 +372,10 @@ int main(int argc, char **argv)
 	check(seconds > 0 && rounds && rounds <= ROUNDS_MAX,
 	      "usage: network_bench [SECONDS [ROUNDS]]");
 	for (round = 0; round < rounds; round++)
-		for (row = 0; row < ROW_COUNT; row++)
+		for (row = 0; row < ROW_COUNT; row++) {
 			measure(row, round, seconds);
+			measure_one_thread(row, round, seconds / 4);
+		}
 	for (row = 0; row < ROW_COUNT; row++)
 		report(row, rounds);
 	return 0;

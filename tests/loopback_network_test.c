@@ -298,6 +298,51 @@ static void test_push_sends_what_is_being_filled(void **state)
 	net_free(b);
 }
 
+struct signals {
+	uint64_t to_host, to_guest;
+};
+
+static struct signals read_signals(const struct net_bed *b)
+{
+	return (struct signals){ b->l.guest.queues[0].end.signals,
+				 b->l.host.queues[0].end.signals };
+}
+
+/* Hosts throttle guests that signal too much: one signal wakes the other end for a whole burst, either way. */
+static void test_burst_costs_one_signal_each_way(void **state)
+{
+	struct vmb_user_network_config config = { .guest.ring_pages = 64 };
+	struct net_bed *b = net_new_open(config);
+	struct net_spec s = { .len = 100 };
+	struct signals before, after;
+	uint8_t bytes[100];
+	uint32_t i;
+
+	(void)state;
+	vmb_user_network_settle(&b->l);
+	before = read_signals(b);
+	for (i = 0; i < 50; i++)
+		assert_int_equal(net_send(b, 0, &s, 0, NET_INLINE), 0);
+	vmb_user_network_settle(&b->l);
+	after = read_signals(b);
+	assert_int_equal(b->sent_frames, 50);
+	assert_int_equal(after.to_host - before.to_host, 1);
+	assert_int_equal(after.to_guest - before.to_guest, 1); /* 50 completions */
+	net_frame_make(bytes, &s);
+	memcpy(bytes, net_guest_mac, 6);
+	before = after;
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(vmb_user_network_host_deliver(&b->l.host, bytes, s.len, 0), 0);
+		vmb_user_network_host_flush(&b->l.host);
+	}
+	vmb_user_network_settle(&b->l);
+	after = read_signals(b);
+	assert_int_equal(b->received.count, 50);
+	assert_int_equal(after.to_guest - before.to_guest, 1);
+	assert_int_equal(after.to_host - before.to_host, 1); /* 50 acknowledgements */
+	net_free(b);
+}
+
 static void test_rings_of_every_size_carry_frames(void **state)
 {
 	static const uint32_t pages[] = { 2, 3, 16, 128, 512 };
@@ -467,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_frame_longer_than_agreed_does_not_arrive),
 		cmocka_unit_test(test_aggregated_frames_arrive_one_by_one),
 		cmocka_unit_test(test_push_sends_what_is_being_filled),
+		cmocka_unit_test(test_burst_costs_one_signal_each_way),
 		cmocka_unit_test(test_rings_of_every_size_carry_frames),
 		cmocka_unit_test(test_receive_buffers_of_every_size_carry_frames),
 		cmocka_unit_test(test_echo_comes_back),

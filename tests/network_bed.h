@@ -79,4 +79,18 @@ void net_expect_agreement(struct net_bed *b);
 /* n frames each way arrive as they were sent. */
 void net_expect_traffic(struct net_bed *b, uint32_t n);
 
+/* Hooks at all queues of an end; NULL: none. */
+void net_hook_host(struct net_bed *b, vmb_user_network_hook *hook, void *arg);
+void net_hook_guest(struct net_bed *b, vmb_user_network_hook *hook, void *arg);
+/* What a hook sees: a data packet's completion by the host, and a data packet of either end. */
+bool net_is_data_completion(const struct vmb_user_network_packet *p);
+bool net_is_data(const struct vmb_user_network_packet *p);
+
+/* A frame of no known type for the guest. */
+void net_frame_to_guest(uint8_t *bytes, uint32_t len, uint32_t flow);
+/* ... in a packet of its own, given to the guest; nobody is stepped. */
+int net_give_alone(struct net_bed *b, uint32_t flow);
+/* A small frame of the guest's. True: it was taken. */
+bool net_try_send(struct net_bed *b);
+
 #endif
