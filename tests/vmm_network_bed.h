@@ -50,6 +50,7 @@ static struct {
 	struct kept *frames; /* at the backend */
 	uint32_t frame_count;
 	bool full;
+	bool unplugged;
 	struct vmb_vmm_net_frame in; /* for the guest; iov NULL: none */
 	int event;
 	struct vmb_vmm_channel *subs[QUEUES]; /* offered */
@@ -172,6 +173,7 @@ static void backend_take(struct vmb_vmm_net *net, const struct pollfd *fds, uint
 		return;
 	pthread_mutex_lock(&bed.mutex);
 	frame = bed.in;
+	net->link_up = !bed.unplugged;
 	pthread_mutex_unlock(&bed.mutex);
 	if (!frame.iov)
 		return;
@@ -551,7 +553,7 @@ BED int set_up(void **state)
 	if (!bed.frames)
 		bed.frames = malloc(KEPT_MAX * sizeof(*bed.frames));
 	bed.frame_count = bed.offer_count = bed.stopped_count = bed.mapped_count = 0;
-	bed.full = false;
+	bed.full = bed.unplugged = false;
 	memset(bed.subs, 0, sizeof(bed.subs));
 	bed.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	bus.machine = &machine;

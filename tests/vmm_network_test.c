@@ -271,6 +271,27 @@ static int set_up_small(void **state)
 	return set_up(state);
 }
 
+static void test_cable_that_is_pulled_is_told(void **state)
+{
+	struct got got;
+	uint32_t len;
+
+	(void)state;
+	handshake(1500, NDIS_PARAMETER_BOTH, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		pthread_mutex_lock(&bed.mutex);
+		bed.unplugged = !(i & 1);
+		pthread_mutex_unlock(&bed.mutex);
+		poke_backend();
+		assert_true(receive(0, &got, WAIT_MS));
+		assert_int_equal(word(received_at(&got, 0, &len), 0), RNDIS_INDICATE_STATUS);
+		assert_int_equal(word(received_at(&got, 0, &len), 8),
+				 i & 1 ? RNDIS_STATUS_MEDIA_CONNECT :
+					 RNDIS_STATUS_MEDIA_DISCONNECT);
+		acknowledge(0, got.id);
+	}
+}
+
 /* Guests that mean harm */
 
 static void test_ranges_that_are_not_ram_are_refused(void **state)
@@ -419,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_frames_wait_for_the_receive_buffer_then_are_dropped, set_up_small,
 			tear_down),
+		CASE(test_cable_that_is_pulled_is_told),
 		CASE(test_ranges_that_are_not_ram_are_refused),
 		CASE(test_broken_protocol_ends_the_channel_and_nothing_else),
 		CASE(test_noise_harms_nobody),
