@@ -84,6 +84,16 @@ static void use_frame(struct bed *b, struct fuzz *f, const struct vmb_host_netwo
 	fuzz_take(f, b->memory + fuzz_u8(f), 4);
 }
 
+static void check_section(const struct bed *b)
+{
+	const struct vmb_host_offload_piece *section = b->io.pieces;
+
+	FUZZ_CHECK(section->len <= VMB_NET_SEND_SECTION_LEN);
+	FUZZ_CHECK(section->base >= b->send_buffer &&
+		   section->base + section->len <= b->send_buffer + b->n.send_buffer.len);
+	FUZZ_CHECK((section->base - b->send_buffer) % VMB_NET_SEND_SECTION_LEN == 0);
+}
+
 static int send(struct bed *b, struct fuzz *f, const struct vmb_host_offload_piece *pieces,
 		uint32_t count)
 {
@@ -93,6 +103,9 @@ static int send(struct bed *b, struct fuzz *f, const struct vmb_host_offload_pie
 
 	if (step != VMB_HOST_NETWORK_SEND)
 		return step;
+	FUZZ_CHECK(b->io.total_len && b->io.total_len <= VMB_HOST_NETWORK_SEND_LEN_MAX);
+	if (b->io.has_section)
+		check_section(b);
 	while (vmb_host_network_send_next(&b->n, &b->io, &frame)) {
 		use_frame(b, f, &frame);
 		FUZZ_CHECK(++frames <= VMB_HOST_RNDIS_PACKET_COUNT_MAX);
@@ -218,6 +231,9 @@ static void op_open(struct bed *b, struct fuzz *f)
 					     0x50000, 0x40000, 0x30002, 2 };
 	static const uint32_t initialize[6] = { 2, 24, 1, 1, 0, 0x4000 };
 	static const uint32_t filter[8] = { 5, 32, 2, 0x1010E, 4, 20, 0, 0x2F };
+	static const uint32_t offload[14] = { 5,  56, 3,	  0xFC01020C, 28,
+					      20, 0,  0x001C0380, 0x04040404, 0x02000004,
+					      2,  0,  0x02020000, 0 };
 	uint32_t version = versions[fuzz_u8(f) % 8];
 
 	vmb_host_network_reset(&b->n);
@@ -236,6 +252,9 @@ static void op_open(struct bed *b, struct fuzz *f)
 	rndis(b, f, VMB_NET_CONTROL, sizeof(initialize), 0);
 	memcpy(b->memory, filter, sizeof(filter));
 	rndis(b, f, VMB_NET_CONTROL, sizeof(filter), 0);
+	memcpy(b->memory, offload, sizeof(offload));
+	if (fuzz_u8(f) & 1)
+		rndis(b, f, VMB_NET_CONTROL, sizeof(offload), 0);
 }
 
 static void op_control(struct bed *b, struct fuzz *f)
@@ -278,6 +297,21 @@ static void op_frames(struct bed *b, struct fuzz *f)
 	if (at && fuzz_u8(f) > 128)
 		fuzz_take(f, b->memory + fuzz_u16(f) % at / 4 * 4, 4);
 	rndis(b, f, VMB_NET_DATA, at, fuzz_u8(f) % QUEUE_COUNT);
+}
+
+/* A frame in a section, and now and then more or less of it. */
+static void op_section(struct bed *b, struct fuzz *f)
+{
+	uint32_t words[4] = { VMB_NET_SEND_RNDIS_PACKET, VMB_NET_DATA, fuzz_u8(f) % 12, 0 };
+	struct rndis_packet p = { .header = { RNDIS_PACKET, 0 }, .data_offset = 36 };
+	uint64_t at = (uint64_t)words[2] * VMB_NET_SEND_SECTION_LEN;
+
+	p.data_len = 14 + fuzz_u8(f);
+	p.header.len = 44 + p.data_len;
+	words[3] = fuzz_u8(f) < 200 ? p.header.len : fuzz_u16(f);
+	if (b->n.send_buffer.memory && at + sizeof(p) <= b->n.send_buffer.len)
+		memcpy(b->send_buffer + at, &p, sizeof(p));
+	message(b, f, words, 4);
 }
 
 static void op_receive(struct bed *b, struct fuzz *f)
@@ -400,8 +434,9 @@ static void check_accounts(const struct bed *b)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const ops[])(struct bed *, struct fuzz *) = {
-		op_packet,  op_packet, op_control,     op_frames, op_frames,   op_receive,
-		op_receive, op_output, op_acknowledge, op_queue,  op_scribble, op_open,
+		op_packet, op_section,	op_section, op_control, op_frames,
+		op_frames, op_receive,	op_receive, op_output,	op_acknowledge,
+		op_queue,  op_scribble, op_open,
 	};
 	const struct vmb_host_network_config config = {
 		.rndis = { .mac = { 2, 0, 0, 0, 0, 1 },

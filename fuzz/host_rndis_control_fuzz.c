@@ -79,7 +79,9 @@ static void ask(struct bed *b, struct fuzz *f, uint32_t type, uint32_t oid, cons
 	uint32_t head[7] = { type, 28 + data_len, 0, oid, data_len, 20, 0 };
 	uint8_t *message = malloc(28 + data_len);
 
-	head[2] = fuzz_u32(f);
+	head[2] = fuzz_u16(f);
+	if (fuzz_u8(f) > 220)
+		head[4 + fuzz_u8(f) % 2] = fuzz_u8(f) & 1 ? fuzz_u8(f) : ~(uint32_t)fuzz_u8(f);
 	memcpy(message, head, sizeof(head));
 	if (data_len)
 		memcpy(message + 28, data, data_len);

@@ -28,12 +28,29 @@ static void put_packet(struct fuzz *f, uint8_t *at, uint32_t len)
 		fuzz_take(f, at + fuzz_u8(f) % (len / 4 < 80 ? len / 4 : 80) * 4, 4);
 }
 
+/* Each element lies within the list, whose bytes were copied. */
+static void check_infos(const uint8_t *bytes, uint32_t copied_len)
+{
+	struct rndis_packet packet;
+	struct rndis_info info;
+	uint32_t at = 0;
+
+	memcpy(&packet, bytes, sizeof(packet));
+	while (at < packet.info_len) {
+		FUZZ_CHECK((uint64_t)packet.info_offset + 8 + at + sizeof(info) <= copied_len);
+		memcpy(&info, bytes + packet.info_offset + 8 + at, sizeof(info));
+		FUZZ_CHECK(info.len >= sizeof(info) && info.len <= packet.info_len - at);
+		at += info.len;
+	}
+}
+
 static void check_taken(const uint8_t *bytes, uint32_t copied_len, uint32_t room)
 {
 	struct vmb_host_rndis_frame frame;
 
 	if (vmb_host_rndis_unwrap(bytes, copied_len, room, &frame))
 		return;
+	check_infos(bytes, copied_len);
 	FUZZ_CHECK(frame.message_len <= room && frame.message_len >= sizeof(struct rndis_packet));
 	FUZZ_CHECK(frame.data_offset >= sizeof(struct rndis_packet));
 	FUZZ_CHECK(frame.data_offset <= frame.message_len);
