@@ -127,7 +127,7 @@ int vmb_guest_network_revoke(struct vmb_guest_network *n)
 		return VMB_EBUSY;
 	if (n->state == VMB_GUEST_NETWORK_READY)
 		n->state = VMB_GUEST_NETWORK_LEAVING;
-	n->request_waiting = n->reply_waiting = false;
+	n->reply_waiting = false;
 	n->output_waiting = n->output_out = false;
 	revoke_next(n);
 	return 0;

@@ -131,7 +131,6 @@ static void build_mac(struct mac_parameter *parameter, const uint8_t mac[VMB_NET
 	static const char digits[] = "0123456789ABCDEF";
 	uint32_t i;
 
-	memset(parameter, 0, sizeof(*parameter));
 	parameter->head.name_offset = offsetof(struct mac_parameter, name);
 	parameter->head.name_len = sizeof(parameter->name);
 	parameter->head.type = RNDIS_CONFIG_STRING;

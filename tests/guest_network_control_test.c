@@ -13,6 +13,20 @@ static void succeed(struct bench *b, uint32_t data_len)
 	assert_int_equal(b->n.answer.data_len, data_len);
 }
 
+/* A query that the host answers with failure, after one with data: nothing of it may be seen later. */
+static void fail_query(struct bench *b)
+{
+	assert_int_equal(vmb_guest_network_query(&b->n, 1, NULL, 0), 0);
+	expect_oid(b, 4, 1);
+	succeed(b, 100);
+	assert_int_equal(vmb_guest_network_query(&b->n, 1, NULL, 0), 0);
+	expect_oid(b, 4, 1);
+	assert_int_equal(taken(b), 0);
+	assert_int_equal(reply(b, NOT_SUPPORTED, 0), 0);
+	assert_event(b, ANSWERED);
+	b->n.answer.data_len = 100;
+}
+
 /* ---- completion and reply ---- */
 
 static void test_request_ends_when_both_are_there(void **state)
@@ -67,6 +81,41 @@ static void test_answer_may_overtake_output_done(void **state)
 		assert_event(&b, IS_READY);
 		assert_int_equal(b.n.counters.forged + b.n.counters.malformed, 0);
 	}
+}
+
+static void test_message_that_was_taken_is_not_shown_again(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	assert_int_equal(vmb_guest_network_keepalive(&b.n), 0);
+	assert_true(next_output(&b));
+	assert_int_equal(taken(&b), 0);
+	assert_false(next_output(&b));
+	vmb_guest_network_output_done(&b.n);
+	assert_int_equal(reply(&b, SUCCESS, 0), 0);
+	assert_event(&b, ANSWERED);
+}
+
+static void test_reply_to_an_earlier_request_is_refused(void **state)
+{
+	struct bench b;
+	uint64_t id;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	assert_int_equal(vmb_guest_network_query(&b.n, 1, NULL, 0), 0);
+	expect_oid(&b, 4, 1);
+	id = get(b.rndis, 8, 4);
+	succeed(&b, 4);
+	assert_int_equal(vmb_guest_network_query(&b.n, 1, NULL, 0), 0);
+	expect_oid(&b, 4, 1);
+	assert_int_not_equal(get(b.rndis, 8, 4), id);
+	put(b.rndis, 8, id, 4);
+	assert_int_equal(reply(&b, SUCCESS, 4), VMB_EPROTO);
+	memcpy(b.rndis, bench_page, 28);
+	succeed(&b, 4);
 }
 
 static void test_output_unconfirmed_is_repeated(void **state)
@@ -402,6 +451,7 @@ static void test_address_is_set_as_a_parameter(void **state)
 
 static void test_data_path_is_switched_by_an_empty_completion(void **state)
 {
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
 	struct bench b;
 	uint32_t i;
 
@@ -410,7 +460,13 @@ static void test_data_path_is_switched_by_an_empty_completion(void **state)
 	assert_int_equal(vmb_guest_network_switch_data_path(&b.n, true), VMB_EOPNOTSUPP);
 	for (i = 0; i < 2; i++) {
 		bench_ready_with(&b, 0x40000);
+		assert_int_equal(vmb_guest_network_set_mac(&b.n, mac), 0);
+		expect_oid(&b, 5, 0x1021B);
+		assert_int_equal(taken(&b), 0);
+		assert_int_equal(reply(&b, NOT_SUPPORTED, 0), 0);
+		b.n.answer.data_len = 100;
 		assert_int_equal(vmb_guest_network_switch_data_path(&b.n, !i), 0);
+		assert_int_equal(vmb_guest_network_keepalive(&b.n), VMB_EBUSY);
 		expect(&b, 129, true);
 		assert_int_equal(get(b.out, 4, 4), !i);
 		say(&b, 108);
@@ -420,6 +476,8 @@ static void test_data_path_is_switched_by_an_empty_completion(void **state)
 		assert_int_equal(deliver(&b, COMPLETION, b.out_id, i ? 28 : 0), 0);
 		assert_event(&b, ANSWERED);
 		assert_int_equal(b.n.answer.status, SUCCESS);
+		assert_int_equal(b.n.answer.data_len, 0);
+		assert_memory_equal(b.n.mac, b.host.mac, 6); /* the address stays refused */
 		assert_int_equal(vmb_guest_network_set_filter(&b.n, 1), 0);
 	}
 }
@@ -488,6 +546,7 @@ static void test_card_is_left_in_order(void **state)
 
 	(void)state;
 	bench_ready_with(&b, 0x60001);
+	fail_query(&b);
 	assert_int_equal(vmb_guest_network_halt(&b.n), 0);
 	assert_int_equal(b.n.state, VMB_GUEST_NETWORK_LEAVING);
 	expect_rndis(&b, 3);
@@ -496,6 +555,7 @@ static void test_card_is_left_in_order(void **state)
 	assert_int_equal(taken(&b), 0);
 	assert_event(&b, ANSWERED);
 	assert_int_equal(b.n.answer.status, SUCCESS);
+	assert_int_equal(b.n.answer.data_len, 0);
 	assert_int_equal(vmb_guest_network_set_filter(&b.n, 1), VMB_EBUSY);
 	assert_int_equal(vmb_guest_network_revoke(&b.n), 0);
 	expect(&b, 103, false);
@@ -537,6 +597,8 @@ static void test_revocation_gives_up_what_the_host_did_not_answer(void **state)
 	assert_int_equal(vmb_guest_network_set_filter(&b.n, 0), 0);
 	expect_oid(&b, 5, 0x1010E);
 	assert_int_equal(vmb_guest_network_revoke(&b.n), 0);
+	assert_int_equal(b.n.state, VMB_GUEST_NETWORK_LEAVING);
+	assert_int_equal(vmb_guest_network_set_filter(&b.n, 0), VMB_EBUSY);
 	assert_int_equal(taken(&b), VMB_EPROTO);
 	assert_int_equal(reply(&b, SUCCESS, 0), VMB_EPROTO);
 	expect(&b, 103, false);
@@ -566,6 +628,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_ends_when_both_are_there),
 		cmocka_unit_test(test_answer_may_overtake_output_done),
+		cmocka_unit_test(test_message_that_was_taken_is_not_shown_again),
+		cmocka_unit_test(test_reply_to_an_earlier_request_is_refused),
 		cmocka_unit_test(test_output_unconfirmed_is_repeated),
 		cmocka_unit_test(test_request_that_the_host_refuses_ends_at_once),
 		cmocka_unit_test(test_failed_query_has_no_data),
