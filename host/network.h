@@ -30,7 +30,14 @@
  *
  * What may be lent by the guest and mapped at one time: n->receive_buffer and n->send_buffer. They are read and written at
  * any time between shared and unshared or reset; the guest may change them at any moment: nothing is read back.
- * Context: one caller at a time for a card. Source: protocol reference, network sections 2 to 12, 14 to 16.
+ * Where this host differs from real ones, on purpose: an envelope may be split over sections and ranges at any place (they
+ * want it in the first range); a buffer may be shared again after it was revoked; a frame length of more than the adapter's
+ * is cut to it (they fall back to 1514); INITIALIZE announces 256 KiB a send, which is what is taken; the packet filter and
+ * what is set of it are answered truly; a RESET keeps filter and addresses. There is no virtual function, so nothing is said
+ * of one, and SWITCH_DATA_PATH is completed without effect.
+ *
+ * Context: one caller at a time for a card. Several packets may be under way, each with its io, as long as the port ends those
+ * whose section lies in a send buffer before it unmaps that. Source: protocol reference, network sections 2 to 12, 14 to 16.
  */
 #ifndef HOST_NETWORK_H
 #define HOST_NETWORK_H
