@@ -19,7 +19,7 @@
 #include "vmm/nbd_journal.h"
 #include "vmm/report.h"
 
-#define CONNECT_MS	 10000
+#define CONNECT_MS	 10000u
 #define RETRY_MIN_MS	 100
 #define RETRY_MAX_MS	 5000
 #define LEN_MAX		 (32u << 20) /* bytes of one command where the server says nothing */
@@ -182,10 +182,12 @@ static uint64_t piece_len(const struct vmb_vmm_nbd *nbd, const struct vmb_vmm_nb
 static int64_t command(struct vmb_vmm_nbd *nbd, struct nbd_handle *handle,
 		       struct vmb_vmm_nbd_op *op)
 {
-	const nbd_completion_callback callback = { .callback = answered, .user_data = op };
+	nbd_completion_callback callback = { NULL };
 	uint32_t flags = op->fua && nbd->can_fua ? LIBNBD_CMD_FLAG_FUA : 0;
 	uint64_t at = op->offset + op->done_len;
 
+	callback.callback = answered;
+	callback.user_data = op;
 	op->sent_len = piece_len(nbd, op);
 	if (op->kind == VMB_VMM_NBD_FLUSH || op->syncing)
 		return nbd_aio_flush(handle, callback, 0);
