@@ -162,30 +162,44 @@ static void tell_hash(struct sk_buff *skb, const struct vmb_guest_rndis_frame *f
 	skb_set_hash(skb, frame->hash, deep ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 }
 
-/*
- * A coalesced frame stands for several segments; TCP estimates the sender's segment by that. Where
- * the headers are not plain TCP the frame is just long.
- */
-static void tell_segments(struct sk_buff *skb, const struct vmb_guest_network_frame *frame)
+/* Bytes of headers before TCP's payload; 0: it is not plain TCP. */
+static u32 tcp_head_len(const struct sk_buff *skb)
 {
 	const struct ethhdr *eth = (const void *)skb->data;
 	const struct ipv6hdr *ip6 = (const void *)(eth + 1);
 	const struct iphdr *ip = (const void *)(eth + 1);
-	u32 segment = frame->pieces[1].len;
+	u32 len = ETH_HLEN;
 
-	if (frame->piece_count > 2 && frame->pieces[2].len > segment)
-		segment = frame->pieces[2].len;
-	if (!segment || segment > U16_MAX || skb_headlen(skb) < ETH_HLEN + sizeof(*ip6))
-		return;
+	if (skb_headlen(skb) < ETH_HLEN + sizeof(*ip6))
+		return 0;
 	if (eth->h_proto == htons(ETH_P_IP) && ip->protocol == IPPROTO_TCP)
-		skb_shinfo(skb)->gso_type = SKB_GSO_TCPV4;
+		len += ip->ihl * 4;
 	else if (eth->h_proto == htons(ETH_P_IPV6) && ip6->nexthdr == IPPROTO_TCP)
-		skb_shinfo(skb)->gso_type = SKB_GSO_TCPV6;
+		len += sizeof(*ip6);
 	else
+		return 0;
+	if (skb_headlen(skb) < len + sizeof(struct tcphdr))
+		return 0;
+	return len + ((const struct tcphdr *)(skb->data + len))->doff * 4;
+}
+
+/*
+ * A coalesced frame stands for several segments, and TCP estimates the sender's segment by that.
+ * Their size is not told, and the host's pieces are cut as its buffers are: what fits the MTU is as
+ * near as one gets.
+ */
+static void tell_segments(struct netvsc_queue *q, struct sk_buff *skb)
+{
+	u32 head_len = tcp_head_len(skb), frame_len = READ_ONCE(q->card->dev->mtu) + ETH_HLEN;
+	const struct ethhdr *eth = (const void *)skb->data;
+	struct skb_shared_info *info = skb_shinfo(skb);
+
+	if (!head_len || head_len >= frame_len || skb->len <= frame_len)
 		return;
-	skb_shinfo(skb)->gso_type |= SKB_GSO_DODGY; /* the host's word */
-	skb_shinfo(skb)->gso_size = segment;
-	skb_shinfo(skb)->gso_segs = DIV_ROUND_UP(skb->len, segment);
+	info->gso_type = eth->h_proto == htons(ETH_P_IP) ? SKB_GSO_TCPV4 : SKB_GSO_TCPV6;
+	info->gso_type |= SKB_GSO_DODGY; /* the headers are the host's word */
+	info->gso_size = frame_len - head_len;
+	info->gso_segs = DIV_ROUND_UP(skb->len - head_len, info->gso_size);
 }
 
 static struct sk_buff *new_skb(struct netvsc_queue *q, const struct vmb_guest_network_frame *frame)
@@ -194,7 +208,7 @@ static struct sk_buff *new_skb(struct netvsc_queue *q, const struct vmb_guest_ne
 
 	skb = frame->rndis.len <= LINEAR_LEN_MAX ? linear_skb(q, frame) : paged_skb(q, frame);
 	if (skb && frame->piece_count > 1) {
-		tell_segments(skb, frame);
+		tell_segments(q, skb);
 		netvsc_count_rx(q, NETVSC_RX_COALESCED, 1);
 	}
 	return skb;
