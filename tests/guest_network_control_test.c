@@ -522,7 +522,7 @@ static void test_rss_parameters_are_what_the_reference_says(void **state)
 
 static void test_bad_rss_is_refused(void **state)
 {
-	static const uint16_t good[16], bad[1] = { 2 };
+	static const uint16_t good[16], bad[1] = { 2 }, also_bad[3] = { 1, 0, 2 };
 	uint8_t key[40] = { 0 };
 	struct bench b;
 
@@ -531,6 +531,7 @@ static void test_bad_rss_is_refused(void **state)
 	b.host.rss_entries = 15;
 	bench_ready(&b); /* two queues */
 	assert_int_equal(vmb_guest_network_set_rss(&b.n, bad, 1, key, 0x200), VMB_EINVAL);
+	assert_int_equal(vmb_guest_network_set_rss(&b.n, also_bad, 3, key, 0x200), VMB_EINVAL);
 	assert_int_equal(vmb_guest_network_set_rss(&b.n, good, 0, key, 0x200), VMB_EINVAL);
 	assert_int_equal(vmb_guest_network_set_rss(&b.n, good, 16, key, 0x200), VMB_EINVAL);
 	assert_int_equal(vmb_guest_network_set_rss(&b.n, good, 15, key, 0x200), 0);

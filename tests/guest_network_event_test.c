@@ -72,6 +72,8 @@ static void test_offload_changes_are_told(void **state)
 	assert_int_equal(status(&b, 0x40020006, 156), VMB_EPROTO);
 	memcpy(b.in + 20, b.host.offload, 156);
 	assert_int_equal(status(&b, 0x40020006, 155), VMB_EPROTO);
+	assert_int_equal(status(&b, 0x40020006, 111), VMB_EPROTO);
+	assert_int_equal(status(&b, 0x40020006, 0), VMB_EPROTO);
 	/* What was no capability cannot be on. */
 	b.n.offload_caps = VMB_GUEST_NETWORK_TX_TCP4;
 	memcpy(b.in + 20, b.host.offload, 156);
@@ -365,6 +367,8 @@ static void test_capabilities_are_understood(void **state)
 	assert_int_equal(b.n.offload, 0x1FF);
 	assert_int_equal(caps(&b, 0x60000, 4, 2), 0xFF); /* RSC is for 6.1 */
 	assert_int_equal(caps(&b, 0x60001, 4, 1), 0x1FF & ~0x47u); /* not for 802.3 */
+	assert_int_equal(caps(&b, 0x60001, 20, 1), 0x1FF & ~0x98u);
+	assert_int_equal(b.n.lso_len_max, 0xF53C);
 	assert_int_equal(caps(&b, 0x60001, 8, 0x151), 0x1FF & ~0x42u); /* no TCP options */
 	assert_int_equal(caps(&b, 0x60001, 8, 0x55), 0x1FF & ~0x01u);
 	assert_int_equal(caps(&b, 0x60001, 8, 0x114), 0x1FF & ~0x04u);
@@ -400,6 +404,15 @@ static void test_bad_capabilities_are_none(void **state)
 	b.host.offload_len = 111;
 	bench_ready(&b);
 	assert_int_equal(b.n.offload_caps, 0);
+	assert_int_equal(b.n.lso_len_max, 0);
+	bench_init(&b, 0x60001);
+	put(b.host.offload, 0, 0xA7 | 1 << 8 | 112 << 16, 4);
+	b.host.offload_len = 112;
+	put(b.host.offload, 80, 0, 4);
+	put(b.host.offload, 92, 0, 4);
+	bench_ready(&b);
+	assert_int_equal(b.n.offload_caps, 0x3F);
+	assert_int_equal(b.n.lso_len_max, 0); /* no large sends */
 	bench_init(&b, 0x60001);
 	b.host.offload_len = 200; /* a newer revision goes on */
 	put(b.host.offload, 2, 200, 2);
