@@ -21,6 +21,10 @@ static void test_every_version_reaches_ready(void **state)
 			assert_int_equal(b.n.version, all_versions[i]);
 			assert_memory_equal(b.n.mac, b.host.mac, 6);
 			assert_int_equal(b.n.mtu, 1500);
+			assert_int_equal(b.n.suballoc_len, SUBALLOC_LEN);
+			assert_int_equal(b.n.suballoc_count, SUBALLOC_COUNT);
+			assert_int_equal(b.n.section_len, SECTION_LEN);
+			assert_int_equal(b.n.section_count, TX_LEN / SECTION_LEN);
 			assert_int_equal(b.n.link_speed, 100000000);
 			assert_true(b.n.link_up);
 			assert_int_equal(b.n.counters.forged + b.n.counters.malformed, 0);
@@ -453,6 +457,11 @@ static void test_sections_too_short_for_the_alignment_fail(void **state)
 	bench_start(&b);
 	bench_finish(&b);
 	fails(&b, VMB_GUEST_NETWORK_RNDIS_REFUSED);
+	bench_init(&b, 0x50000);
+	b.host.alignment_log2 = 2;
+	b.host.section_len = 108; /* an envelope and nothing else */
+	bench_ready(&b);
+	assert_int_equal(b.n.section_room, 108);
 }
 
 static void test_card_needs_frame_length_and_address(void **state)
