@@ -3,6 +3,7 @@
  * The attributes of the kernel's documented ABI (sysfs-bus-vmbus): /sys/bus/vmbus/devices/GUID and
  * its channels/RELID. Users parse them, so formats and meanings are the in-tree driver's.
  */
+#include <linux/cpu.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 #include <asm/mshyperv.h>
@@ -392,7 +393,10 @@ static ssize_t channel_cpu_store(struct vmb_channel *ch, const char *buf, size_t
 		return -EINVAL;
 	if (vmbus.connect.version < VMB_VERSION_4_1)
 		return -EIO;
-	rc = vmbus_channel_move(ch, cpu);
+	/* A CPU that goes takes its channels along, but not one that arrives behind that. */
+	cpus_read_lock();
+	rc = cpu_online(cpu) ? vmbus_channel_move(ch, cpu) : -EINVAL;
+	cpus_read_unlock();
 	return rc ? rc : count;
 }
 CHANNEL_ATTR(cpu, 0644, channel_cpu_show, channel_cpu_store);
