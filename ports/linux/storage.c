@@ -124,10 +124,10 @@ static int send_request(struct storvsc *s, struct scsi_cmnd *cmd, u32 slot,
 
 	if (list_pages(cmd, pfns, s->pfn_max) != packet->pfn_count)
 		return -EINVAL;
-	return vmb_channel_send(s->device->channel, &out);
+	return vmb_channel_write(s->device->channel, &out);
 }
 
-/* 0: the host has it, or has answered it already. */
+/* 0: the host will have it with the next commit, or has answered it already. */
 static int submit(struct storvsc *s, struct scsi_cmnd *cmd)
 {
 	struct vmb_guest_storage_request request;
@@ -153,11 +153,13 @@ static void finish(struct scsi_cmnd *cmd, u8 host_byte)
 
 /*
  * The ring is full, or the channel is being replaced: the block layer asks again after the next
- * completion or a few milliseconds.
+ * completion or a few milliseconds. The host is shown commands at the end of a batch only, which
+ * is this one, or is told by commit_rqs() when the batch ends otherwise.
  */
 static int queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(host);
+	bool last = cmd->flags & SCMD_LAST; /* cmd may have ended when submit() returns */
 	int rc = -EAGAIN;
 
 	rcu_read_lock();
@@ -165,12 +167,23 @@ static int queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 		rc = submit(s, cmd);
 	else if (s->state == STORVSC_GONE)
 		rc = -ENODEV;
+	if (rc || last)
+		vmb_channel_commit(s->device->channel);
 	rcu_read_unlock();
 	if (rc == -EAGAIN || rc == -EBUSY)
 		return SCSI_MLQUEUE_HOST_BUSY;
 	if (rc)
 		finish(cmd, rc == -ENODEV ? DID_NO_CONNECT : DID_ERROR);
 	return 0;
+}
+
+static void commit_rqs(struct Scsi_Host *host, u16 queue)
+{
+	struct storvsc *s = shost_priv(host);
+
+	rcu_read_lock();
+	vmb_channel_commit(s->device->channel);
+	rcu_read_unlock();
 }
 
 /* ---- packets in ---- */
@@ -337,6 +350,7 @@ static struct scsi_host_template host_template = {
 	.name = "storvsc",
 	.proc_name = "storvsc",
 	.queuecommand = queuecommand,
+	.commit_rqs = commit_rqs,
 	.eh_abort_handler = storvsc_abort,
 	.eh_host_reset_handler = storvsc_host_reset,
 	.sdev_init = sdev_init_hook,
