@@ -525,6 +525,32 @@ static void test_question_that_is_not_taken_is_refused(void **state)
 	}
 }
 
+/* What is too short is no number, and not that of the answer before. */
+static void test_short_answers_are_none(void **state)
+{
+	static const uint32_t oids[] = { 0x10106, 0x10107, 0x10114 };
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		bench_init(&b, 0x60001);
+		bench_start(&b);
+		bench_until_oid(&b, oids[i]);
+		assert_int_equal(taken(&b), 0);
+		put(b.in, 24, 0x77777777, 4);
+		assert_int_equal(reply(&b, SUCCESS, 3), 0);
+		if (i == 0) {
+			fails(&b, VMB_GUEST_NETWORK_NO_FRAME_LEN);
+			continue;
+		}
+		bench_finish(&b);
+		assert_event(&b, IS_READY);
+		assert_int_equal(b.n.link_speed, i == 1 ? 0 : 100000000);
+		assert_true(b.n.link_up);
+	}
+}
+
 static void test_mtu_is_the_smaller_one(void **state)
 {
 	static const struct {
@@ -724,6 +750,7 @@ int main(void)
 		cmocka_unit_test(test_card_needs_frame_length_and_address),
 		cmocka_unit_test(test_other_questions_may_be_refused),
 		cmocka_unit_test(test_question_that_is_not_taken_is_refused),
+		cmocka_unit_test(test_short_answers_are_none),
 		cmocka_unit_test(test_mtu_is_the_smaller_one),
 		cmocka_unit_test(test_address_is_judged),
 		cmocka_unit_test(test_link_may_be_down),
