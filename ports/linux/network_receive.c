@@ -332,29 +332,45 @@ static void take_sent(struct netvsc_queue *q, const struct vmb_guest_network_eve
 		napi_consume_skb(event->cookie, turn->budget);
 }
 
-/* On the primary requests wait for what comes, so their lock is held. */
+static int input(struct netvsc_queue *q, const struct vmb_ring_received *packet, const u8 *message,
+		 u32 len, struct vmb_guest_network_event *event)
+{
+	int rc = vmb_guest_network_input(&q->card->core, &q->core, packet->type,
+					 packet->transaction_id, message, len, event);
+
+	if (!rc && event->type != VMB_GUEST_NETWORK_SENT && !q->index)
+		netvsc_event(q->card, event);
+	return rc;
+}
+
+/* Requests wait for what comes here, so their lock is held. */
+static int input_primary(struct netvsc_queue *q, const struct vmb_ring_received *packet,
+			 const u8 *message, u32 len, struct vmb_guest_network_event *event)
+{
+	int rc;
+
+	spin_lock(&q->card->control_lock);
+	rc = input(q, packet, message, len, event);
+	netvsc_pump(q->card);
+	spin_unlock(&q->card->control_lock);
+	return rc;
+}
+
 static void take_message(struct netvsc_queue *q, const struct vmb_ring_received *packet,
 			 struct turn *turn)
 {
 	u32 len = min_t(u32, packet->payload_len, VMB_NET_MESSAGE_LEN_MAX);
 	struct vmb_guest_network_event event;
-	struct netvsc *card = q->card;
 	u8 message[VMB_NET_MESSAGE_LEN_MAX];
 	int rc;
 
 	if (!vmb_channel_copy(q->channel, packet, sizeof(struct vmb_pkt_desc) + packet->header_len,
 			      message, len))
 		return;
-	if (!q->index)
-		spin_lock(&card->control_lock);
-	rc = vmb_guest_network_input(&card->core, &q->core, packet->type, packet->transaction_id,
-				     message, len, &event);
-	if (!rc && event.type != VMB_GUEST_NETWORK_SENT)
-		netvsc_event(card, &event);
-	if (!q->index) {
-		netvsc_pump(card);
-		spin_unlock(&card->control_lock);
-	}
+	if (q->index)
+		rc = input(q, packet, message, len, &event);
+	else
+		rc = input_primary(q, packet, message, len, &event);
 	if (!rc && event.type == VMB_GUEST_NETWORK_SENT)
 		take_sent(q, &event, turn);
 }
