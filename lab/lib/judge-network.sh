@@ -205,13 +205,13 @@ spread() { awk '{ printf "%s (%s to %s)", $1, $2, $3 }' <<<"$1"; }
 # Column 4 of "bench.NAME" is bits per second, 3 bytes, 2 hundredths of a busy second, 7 datagrams.
 judge_netbench() {
 	local name
-	for name in tcp-out tcp-in udp1400-out; do
+	for name in tcp-out tcp-in tcp-in-nolro udp1400-out; do
 		bench_line $name 'Mbit/s' 1000000
 	done
 	for name in udp64-out udp64-in; do
 		bench_line $name 'packets/s' 512
 	done
-	for name in tcp-out tcp-in udp64-out udp64-in; do
+	for name in tcp-out tcp-in tcp-in-nolro udp64-out udp64-in; do
 		bench_cost $name
 	done
 	judge_side
