@@ -241,6 +241,7 @@ struct vmb_guest_network {
 	/* the dialogue; the core's own */
 	uint32_t version_step;
 	uint32_t step;
+	bool receiving; /* READY was reached; set once, before any other queue is polled */
 	uint32_t next_id;
 	uint64_t shown_id; /* of what output answered last */
 	uint32_t request_type; /* enum rndis_type */

@@ -427,6 +427,7 @@ void vmb_guest_network_advance(struct vmb_guest_network *n, struct vmb_guest_net
 		return;
 	}
 	n->state = VMB_GUEST_NETWORK_READY;
+	n->receiving = true;
 	event->type = VMB_GUEST_NETWORK_IS_READY;
 }
 

@@ -48,9 +48,11 @@ static int judge(const struct vmb_guest_network *n, const struct vmb_guest_netwo
 		return VMB_EPROTO;
 	if (message.channel_type == VMB_NET_CONTROL && !q->index)
 		return VMB_GUEST_NETWORK_CONTROL;
-	/* Without a packet filter there are no frames, and that comes after READY. */
-	if (message.channel_type == VMB_NET_DATA &&
-	    (n->state == VMB_GUEST_NETWORK_READY || n->state == VMB_GUEST_NETWORK_LEAVING))
+	/*
+	 * Without a packet filter there are no frames, and that comes after READY. Not n->state: the dialogue
+	 * changes it while other queues are polled.
+	 */
+	if (message.channel_type == VMB_NET_DATA && n->receiving)
 		return VMB_GUEST_NETWORK_FRAMES;
 	return VMB_EPROTO;
 }
