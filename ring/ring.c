@@ -435,9 +435,13 @@ bool vmb_ring_unmask(struct vmb_ring_reader *r)
 	 * with P5.
 	 */
 	vmb_full_barrier();
-	if (r->broken || !load_write_index(r))
+	/*
+	 * From the cleared mask on, a signal may have started another caller's reading: nothing of the
+	 * reader is written here any more. An index that is no index is for vmb_ring_read() to find.
+	 */
+	if (r->broken)
 		return false;
-	return r->read_index != r->write_index;
+	return r->read_index != vmb_load_acquire_u32(&r->control->write_index);
 }
 
 bool vmb_ring_peer_signals_room(const struct vmb_ring_reader *r)

@@ -166,8 +166,10 @@ bool vmb_ring_release(struct vmb_ring_reader *r);
 void vmb_ring_mask(struct vmb_ring_reader *r);
 
 /*
- * Signals again, please. True: something stands in the ring that was not signalled: mask and read
- * on.
+ * Signals again, please. True: something stands in the ring that was not signalled (or its index is
+ * broken, which vmb_ring_read() will say): mask and read on. As soon as the mask is cleared a signal
+ * may start another caller's reading, so a caller that gave up its turn before may still call this:
+ * it writes nothing that is the reader's own.
  */
 bool vmb_ring_unmask(struct vmb_ring_reader *r);
 

@@ -18,8 +18,8 @@ static void test_hostile_write_index_breaks_reader(void **state)
 		for (step = 0; step < 2; step++) {
 			place(p, DATA_LEN, 0);
 			p->control.write_index = bad[i];
-			if (step)
-				assert_false(vmb_ring_unmask(&p->r));
+			if (step) /* "look again": that finds it */
+				assert_true(vmb_ring_unmask(&p->r));
 			assert_int_equal(vmb_ring_read(&p->r, &packet), VMB_EPROTO);
 			p->control.write_index = 0;
 			assert_int_equal(vmb_ring_read(&p->r, &packet), VMB_EPROTO);

@@ -508,6 +508,20 @@ static void oracle_mask(struct pair *p, struct oracle *o)
 		assert_int_equal(vmb_ring_unmask(&p->r), o->head != o->committed);
 }
 
+/* The next reader may be at work on another CPU while the last one is still in here. */
+static void test_unmask_leaves_the_reader_as_it_is(void **state)
+{
+	struct pair *p = *state;
+	struct vmb_ring_reader before;
+
+	vmb_ring_mask(&p->r);
+	assert_int_equal(send(p, VMB_PKT_INBAND, 1, 0, 8), 0);
+	vmb_ring_commit(&p->w);
+	before = p->r;
+	assert_true(vmb_ring_unmask(&p->r));
+	assert_memory_equal(&p->r, &before, sizeof(before));
+}
+
 static void test_every_signal_in_random_walk_is_predicted(void **state)
 {
 	struct pair *p = *state;
@@ -562,6 +576,7 @@ int main(void)
 		WITH(test_wish_of_less_than_eight_bytes_is_none, setup_small),
 		WITH(test_wish_beyond_ring_only_hurts_its_sender, setup_small),
 		WITH(test_wait_room_judges_its_argument, setup_small),
+		WITH(test_unmask_leaves_the_reader_as_it_is, setup),
 		WITH(test_every_signal_in_random_walk_is_predicted, setup_small),
 	};
 
