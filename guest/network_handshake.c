@@ -11,6 +11,8 @@
 /* The least that is a frame: without its checksum. */
 #define FRAME_LEN_MIN	   60u
 #define ALIGNMENT_MIN	   4u
+/* A section holds a frame's whole envelope and its protocol headers: a large send's are changed in the copy. */
+#define SECTION_LEN_MIN	   (VMB_GUEST_RNDIS_ENVELOPE_LEN_MAX + 128u)
 #define ALIGNMENT_LOG2_MAX 8u
 
 /* Newest first. */
@@ -165,9 +167,7 @@ send_buffer_answered(struct vmb_guest_network *n, const union vmb_guest_network_
 {
 	const struct vmb_net_send_buffer_complete *complete = &message->send_buffer;
 
-	/* A section holds at least a frame's whole envelope. */
-	if (complete->status != VMB_NET_STATUS_SUCCESS ||
-	    complete->section_len < VMB_GUEST_RNDIS_ENVELOPE_LEN_MAX ||
+	if (complete->status != VMB_NET_STATUS_SUCCESS || complete->section_len < SECTION_LEN_MIN ||
 	    complete->section_len % ALIGNMENT_MIN || complete->section_len > n->config.send_len)
 		return VMB_GUEST_NETWORK_SEND_BUFFER_REFUSED;
 	n->section_len = complete->section_len;
@@ -195,7 +195,7 @@ initialize_answered(struct vmb_guest_network *n, const union vmb_guest_network_m
 	if (n->alignment < ALIGNMENT_MIN)
 		n->alignment = ALIGNMENT_MIN;
 	n->section_room = n->section_len & ~(n->alignment - 1);
-	if (n->section_room < VMB_GUEST_RNDIS_ENVELOPE_LEN_MAX)
+	if (n->section_room < SECTION_LEN_MIN)
 		return VMB_GUEST_NETWORK_RNDIS_REFUSED;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }

@@ -5,8 +5,8 @@
  */
 #include "guest/network_internal.h"
 
-/* A coalesced frame: as long as IP can say, an Ethernet header and a tag. */
-#define COALESCED_LEN_MAX (0xFFFFu + VMB_NET_ETHERNET_LEN + 4u)
+/* A frame, coalesced or not: as long as IP can say, an Ethernet header and a tag. */
+#define FRAME_LEN_MAX (0xFFFFu + VMB_NET_ETHERNET_LEN + 4u)
 
 const struct vmb_net_rndis_packet_complete vmb_guest_network_ack_message = {
 	.type = VMB_NET_SEND_RNDIS_PACKET_COMPLETE,
@@ -121,7 +121,7 @@ static bool assemble(const struct vmb_guest_network *n, struct vmb_guest_network
 		q->counters.malformed++;
 		return false;
 	}
-	if (!coalescing(n) || part->len > COALESCED_LEN_MAX - r->fragment_len) {
+	if (!coalescing(n) || part->len > FRAME_LEN_MAX - r->fragment_len) {
 		q->counters.malformed++;
 		reset(r);
 		return false;
@@ -150,6 +150,10 @@ static bool take_range(const struct vmb_guest_network *n, struct vmb_guest_netwo
 	if (is_fragment(&part))
 		return assemble(n, q, r, range->byte_offset, &part);
 	give_up(q, r);
+	if (part.len > FRAME_LEN_MAX) {
+		q->counters.malformed++;
+		return false;
+	}
 	r->first = part;
 	append(r, range->byte_offset, &part);
 	return true;

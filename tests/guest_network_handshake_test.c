@@ -381,8 +381,9 @@ static void test_send_buffer_is_judged(void **state)
 	send_buffer(0, SECTION_LEN, false);
 	send_buffer(2, SECTION_LEN, false);
 	send_buffer(1, 0, false);
-	send_buffer(1, 104, false);
-	send_buffer(1, 108, true);
+	send_buffer(1, 108, false); /* an envelope and nothing else */
+	send_buffer(1, 232, false);
+	send_buffer(1, 236, true); /* with 128 bytes of headers */
 	send_buffer(1, 6142, false);
 	send_buffer(1, TX_LEN, true);
 	send_buffer(1, TX_LEN + 4, false);
@@ -453,15 +454,20 @@ static void test_sections_too_short_for_the_alignment_fail(void **state)
 	(void)state;
 	bench_init(&b, 0x50000);
 	b.host.alignment_log2 = 8;
+	b.host.section_len = 508; /* 256 when rounded down, which would do; less does not */
+	bench_ready(&b);
+	assert_int_equal(b.n.section_room, 256);
+	bench_init(&b, 0x50000);
+	b.host.alignment_log2 = 8;
 	b.host.section_len = 252;
 	bench_start(&b);
 	bench_finish(&b);
 	fails(&b, VMB_GUEST_NETWORK_RNDIS_REFUSED);
 	bench_init(&b, 0x50000);
 	b.host.alignment_log2 = 2;
-	b.host.section_len = 108; /* an envelope and nothing else */
+	b.host.section_len = 236; /* an envelope and the headers */
 	bench_ready(&b);
-	assert_int_equal(b.n.section_room, 108);
+	assert_int_equal(b.n.section_room, 236);
 }
 
 static void test_card_needs_frame_length_and_address(void **state)

@@ -160,6 +160,33 @@ static void test_bad_frames_are_skipped_and_counted(void **state)
 	expect_end(&b, 4);
 }
 
+/* As long as IP can say, with Ethernet header and tag, and no longer: a port makes room for what is told. */
+static void test_too_long_frame_is_dropped(void **state)
+{
+	static uint8_t memory[2 * RX_LEN];
+	struct vmb_guest_network_frame frame;
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	b.n.config.receive_buffer = memory;
+	b.n.config.receive_len = sizeof(memory);
+	for (i = 0; i < 2; i++) {
+		begin_packet(&b, 0);
+		put(memory, 0, 1, 4);
+		put(memory, 4, 44 + 0xFFFF + 18 + i, 4);
+		put(memory, 8, 36, 4);
+		put(memory, 12, 0xFFFF + 18 + i, 4);
+		add_range(&b, 0, sizeof(memory));
+		assert_int_equal(receive(&b), 0);
+		assert_int_equal(next(&b, &frame), !i);
+		if (!i)
+			assert_int_equal(frame.rndis.len, 0xFFFF + 18);
+		expect_end(&b, i);
+	}
+}
+
 static void test_ranges_outside_of_the_buffer_are_skipped(void **state)
 {
 	static const struct {
@@ -593,6 +620,7 @@ int main(void)
 		cmocka_unit_test(test_facts_of_a_frame_are_told),
 		cmocka_unit_test(test_longest_list_of_facts_is_read),
 		cmocka_unit_test(test_bad_frames_are_skipped_and_counted),
+		cmocka_unit_test(test_too_long_frame_is_dropped),
 		cmocka_unit_test(test_ranges_outside_of_the_buffer_are_skipped),
 		cmocka_unit_test(test_header_is_judged),
 		cmocka_unit_test(test_message_is_judged),
