@@ -454,6 +454,15 @@ static void pump_again(struct netvsc *card)
 	spin_unlock(&card->control_lock);
 }
 
+/* What is owed may be left from a poll that found the ring full. */
+static void answer(struct netvsc_queue *q, struct turn *turn)
+{
+	finish_xdp(q, turn);
+	netvsc_acknowledge(q);
+	vmb_channel_commit(q->channel);
+	vmb_channel_release(q->channel);
+}
+
 /*
  * Answers to what was read often make the host send at once, so the ring is looked at again before
  * doorbells are asked for.
@@ -463,16 +472,13 @@ static void take_all(struct netvsc_queue *q, struct turn *turn)
 	u32 packets;
 	int work;
 
+	drain(q, turn);
 	do {
+		answer(q, turn);
 		packets = turn->packets;
 		work = turn->work;
 		drain(q, turn);
-		finish_xdp(q, turn);
-		netvsc_acknowledge(q);
-		vmb_channel_commit(q->channel);
-		vmb_channel_release(q->channel);
-	} while ((turn->packets != packets || turn->work != work) && turn->work < turn->budget &&
-		 turn->packets < PACKET_BUDGET);
+	} while (turn->packets != packets || turn->work != work);
 }
 
 int netvsc_poll(struct napi_struct *napi, int budget)

@@ -26,7 +26,7 @@
 
 /* ---- into the ring ---- */
 
-static int write_packet(struct netvsc_queue *q)
+static int write_packet(struct netvsc_queue *q, bool publish)
 {
 	struct netvsc_packet *packet = &q->packet;
 	struct vmb_ring_part header = {
@@ -46,7 +46,7 @@ static int write_packet(struct netvsc_queue *q)
 
 	packet->header.direct.reserved = 0;
 	packet->header.direct.range_count = packet->range_count;
-	return vmb_channel_write(q->channel, &out);
+	return publish ? vmb_channel_send(q->channel, &out) : vmb_channel_write(q->channel, &out);
 }
 
 /* The channel is gone: the frames are lost. */
@@ -67,13 +67,16 @@ static u32 room_wanted(const struct netvsc_queue *q)
 	return 4 * longest;
 }
 
-/* Tries to be rid of the kept packet. True: nothing is kept any more. */
-static bool push(struct netvsc_queue *q)
+/*
+ * Tries to be rid of the kept packet. True: nothing is kept any more. publish: the host is to see
+ * it, and what was written before it, at once.
+ */
+static bool push(struct netvsc_queue *q, bool publish)
 {
 	int rc;
 
 	while (q->kept) {
-		rc = write_packet(q);
+		rc = write_packet(q, publish);
 		if (rc == -EAGAIN) {
 			/* Before the wish: when it is heard, the poll must find the queue stopped. */
 			netif_tx_stop_queue(q->txq);
@@ -97,17 +100,17 @@ static bool push(struct netvsc_queue *q)
 }
 
 /* Seals what is being filled, and pushes it. */
-static bool seal(struct netvsc_queue *q)
+static bool seal(struct netvsc_queue *q, bool publish)
 {
 	void *cookie = q->filling_xdp ? NETVSC_COOKIE_XDP : q->packet.skb;
 
 	if (q->core.filling == VMB_NET_SECTION_NONE)
-		return push(q);
+		return push(q, publish);
 	/* Before it is in flight: a host may complete it from then on. */
 	q->core.slots[q->core.filling].cookie = cookie;
 	vmb_guest_network_seal(&q->core, &q->packet.core);
 	q->kept = true;
-	return push(q);
+	return push(q, publish);
 }
 
 static bool has_slots(struct netvsc_queue *q)
@@ -130,7 +133,7 @@ static void settle(struct netvsc_queue *q)
 	if (!stopped)
 		netvsc_count_tx(q, NETVSC_TX_STOPPED, 1);
 	smp_mb__after_atomic();
-	if (push(q) && has_slots(q) && READ_ONCE(q->card->up)) {
+	if (push(q, true) && has_slots(q) && READ_ONCE(q->card->up)) {
 		netif_tx_wake_queue(q->txq);
 		netvsc_count_tx(q, NETVSC_TX_WOKEN, 1);
 	}
@@ -139,7 +142,9 @@ static void settle(struct netvsc_queue *q)
 /* All that was put goes to the host. */
 void netvsc_flush(struct netvsc_queue *q)
 {
-	if (seal(q))
+	if (q->kept || q->core.filling != VMB_NET_SECTION_NONE)
+		seal(q, true);
+	else
 		vmb_channel_commit(q->channel);
 	settle(q);
 }
@@ -151,7 +156,6 @@ void netvsc_resume(struct netvsc_queue *q)
 		return;
 	__netif_tx_lock(q->txq, smp_processor_id());
 	settle(q);
-	vmb_channel_commit(q->channel);
 	__netif_tx_unlock(q->txq);
 }
 
@@ -166,15 +170,15 @@ static int put(struct netvsc_queue *q, const struct vmb_guest_rndis_frame *frame
 	int rc;
 
 	if (q->filling_xdp != xdp) {
-		if (!seal(q))
+		if (!seal(q, false))
 			return -EAGAIN;
 		q->filling_xdp = xdp;
 	}
-	if (!push(q))
+	if (!push(q, false))
 		return -EAGAIN;
 	rc = vmb_guest_network_put(&q->core, frame, inline_len, at);
 	if (rc == -EBUSY) {
-		if (!seal(q))
+		if (!seal(q, false))
 			return -EAGAIN;
 		rc = vmb_guest_network_put(&q->core, frame, inline_len, at);
 	}
@@ -430,7 +434,7 @@ static int send_pages(struct netvsc_queue *q, struct sk_buff *skb,
 	void *at;
 	int rc;
 
-	if (!seal(q))
+	if (!seal(q, false))
 		return -EAGAIN;
 	inline_len = divide(&q->packet, skb, inline_max);
 	rc = inline_len ? put(q, frame, inline_len, false, &at) : -ENOMEM;
@@ -441,7 +445,7 @@ static int send_pages(struct netvsc_queue *q, struct sk_buff *skb,
 	copy_head(skb, at, inline_len);
 	*kick = account(q, skb, NETVSC_TX_RANGES);
 	q->packet.skb = skb;
-	seal(q);
+	seal(q, *kick);
 	return 0;
 }
 
