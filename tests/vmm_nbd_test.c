@@ -330,6 +330,24 @@ static void test_server_that_stays_away_is_an_error_and_then_not(void **state)
 	assert_disk_is_model();
 }
 
+/* The connection stands, but nobody answers: as when the server's machine loses its power. */
+static void test_silent_server_is_an_error_and_then_not(void **state)
+{
+	(void)state;
+	option.reconnect_s = 1;
+	start_server(NULL);
+	open_disk();
+	write_disk(0, 512, 0x66);
+	kill(server, SIGSTOP);
+	set(VMB_HOST_SCSI_READ, 0, 512);
+	cut(bytes, 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_GONE);
+	kill(server, SIGCONT);
+	for (int i = 0; i < 100 && run() != VMB_HOST_SCSI_OK; i++)
+		usleep(100000);
+	assert_disk_is_model();
+}
+
 static void test_smaller_export_is_not_taken_for_the_old_one(void **state)
 {
 	(void)state;
@@ -451,6 +469,7 @@ int main(void)
 		ON_SERVER(test_server_that_loses_what_was_not_flushed_gets_it_again),
 		ON_SERVER(test_flushed_write_is_not_written_again),
 		ON_SERVER(test_server_that_stays_away_is_an_error_and_then_not),
+		ON_SERVER(test_silent_server_is_an_error_and_then_not),
 		ON_SERVER(test_smaller_export_is_not_taken_for_the_old_one),
 		ON_SERVER(test_journal_is_bounded),
 		ON_SERVER(test_read_only_export_is_refused_unless_asked_for),

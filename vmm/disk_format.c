@@ -122,6 +122,8 @@ static bool start_process(struct vmb_vmm_disk_server *server,
 
 	if (pipe2(fds, O_CLOEXEC))
 		return false;
+	fcntl(fds[1], F_SETFL,
+	      O_NONBLOCK); /* nobody reads what it says later: it shall not wait for that */
 	server->pid = fork();
 	if (server->pid == 0)
 		become_server(option, server, fds[1], parent);

@@ -5,6 +5,7 @@
  * change while a write waits for its server, and what is written again later must be what was answered.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,15 +41,30 @@ static enum vmb_vmm_disk_step done(struct vmb_vmm_disk_request *request,
 	return VMB_VMM_DISK_DONE;
 }
 
-/* On the NBD thread: result arrives in the worker's ring with the request as its user data. */
-static void post(struct nbd_disk *d, int ring, void *request, int result)
+static bool try_post(struct nbd_disk *d, int ring, void *request, int result)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&d->post);
 	struct io_uring_cqe *cqe;
+	bool posted;
 
+	if (!sqe)
+		return false;
 	io_uring_prep_msg_ring(sqe, ring, (unsigned int)result, (uintptr_t)request, 0);
-	if (io_uring_submit_and_wait(&d->post, 1) >= 0 && io_uring_peek_cqe(&d->post, &cqe) == 0)
-		io_uring_cqe_seen(&d->post, cqe);
+	if (io_uring_submit(&d->post) < 0 || io_uring_wait_cqe(&d->post, &cqe))
+		return false;
+	posted = cqe->res >= 0;
+	io_uring_cqe_seen(&d->post, cqe);
+	return posted;
+}
+
+/*
+ * On the NBD thread: result arrives in the worker's ring with the request as its user data. A worker whose ring is full takes
+ * from it soon; without its completion the request would never end.
+ */
+static void post(struct nbd_disk *d, int ring, void *request, int result)
+{
+	while (!try_post(d, ring, request, result))
+		poll(NULL, 0, 1);
 }
 
 static void ended(struct vmb_vmm_nbd_op *op, int error)

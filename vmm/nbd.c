@@ -27,6 +27,9 @@
 #define JOURNAL_SOFT	 (32u << 20) /* bytes: from here on we flush ourselves */
 #define JOURNAL_HARD	 (64u << 20) /* ... and from here on writes wait */
 #define OWN_FLUSH_GAP_MS 1000 /* after one that failed */
+#define SILENCE_MIN_MS	 5000 /* a server that says nothing for so long is gone */
+#define SILENCE_STOP_MS	 3000 /* ... when the machine wants to end */
+#define LOOK_MS		 1000
 
 struct list {
 	struct vmb_vmm_nbd_op head;
@@ -64,6 +67,7 @@ struct vmb_vmm_nbd {
 	struct list waiting, sent, finished;
 	uint64_t lost_ms, try_ms,
 		gap_ms; /* when it went away, when to try, how long between tries */
+	uint64_t heard_ms; /* when it last answered, or was asked something after a pause */
 	bool expired; /* the window is over: operations fail at once */
 	bool shrunk; /* reported */
 	bool flushing, flush_failed; /* own */
@@ -225,6 +229,8 @@ static bool send_op(struct vmb_vmm_nbd *nbd, struct vmb_vmm_nbd_op *op)
 		return false;
 	if (op->kind == VMB_VMM_NBD_FLUSH)
 		op->mark = nbd->journal.last_number;
+	if (!list_first(&nbd->sent))
+		nbd->heard_ms = now_ms();
 	move_to(&nbd->sent, op);
 	if (command(nbd, c->handle, op) >= 0)
 		return true;
@@ -243,6 +249,7 @@ static void replay_next(struct vmb_vmm_nbd *nbd)
 
 	if (!entry) {
 		nbd->server = SERVER_UP;
+		nbd->expired = false;
 		vmb_vmm_report("%s: the server is back", nbd->uri);
 		return;
 	}
@@ -256,7 +263,7 @@ static void replay_next(struct vmb_vmm_nbd *nbd)
 		.nbd = nbd,
 		.replay = true,
 	};
-	list_insert(&nbd->sent.head, &nbd->replay);
+	list_insert(&nbd->finished.head, &nbd->replay);
 	send_op(nbd, &nbd->replay);
 }
 
@@ -345,6 +352,8 @@ static void look_at_finished(struct vmb_vmm_nbd *nbd)
 {
 	struct vmb_vmm_nbd_op *op;
 
+	if (list_first(&nbd->finished))
+		nbd->heard_ms = now_ms();
 	while ((op = list_first(&nbd->finished)))
 		look_at(nbd, op);
 }
@@ -432,7 +441,6 @@ static void first_ready(struct vmb_vmm_nbd *nbd)
 		return;
 	}
 	nbd->gap_ms = RETRY_MIN_MS;
-	nbd->expired = false;
 	nbd->server = SERVER_REPLAY;
 	nbd->replaying = nbd->journal.first;
 	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
@@ -469,10 +477,21 @@ static void try_again(struct vmb_vmm_nbd *nbd)
 		nbd->try_ms = now_ms() + nbd->gap_ms;
 }
 
+/* A connection may stand and nobody be there any more. */
+static void watch_silence(struct vmb_vmm_nbd *nbd, bool stopping)
+{
+	uint64_t limit = nbd->window_ms > SILENCE_MIN_MS ? nbd->window_ms : SILENCE_MIN_MS;
+
+	if (stopping)
+		limit = SILENCE_STOP_MS;
+	if (nbd->server != SERVER_DOWN && list_first(&nbd->sent) &&
+	    now_ms() - nbd->heard_ms >= limit)
+		lose_server(nbd);
+}
+
 static void watch_window(struct vmb_vmm_nbd *nbd)
 {
-	if (nbd->server != SERVER_DOWN ||
-	    (!nbd->expired && now_ms() - nbd->lost_ms < nbd->window_ms))
+	if (nbd->server == SERVER_UP || (!nbd->expired && now_ms() - nbd->lost_ms < nbd->window_ms))
 		return;
 	if (!nbd->expired)
 		vmb_vmm_report("%s: the server stays away; the disk answers with errors until it "
@@ -498,11 +517,11 @@ static bool take_incoming(struct vmb_vmm_nbd *nbd)
 }
 
 /* Until something is due without an event, in ms; -1: nothing is. */
-static int timeout(const struct vmb_vmm_nbd *nbd)
+static int timeout(struct vmb_vmm_nbd *nbd)
 {
-	if (nbd->server == SERVER_DOWN)
+	if (nbd->server != SERVER_UP)
 		return RETRY_MIN_MS;
-	return nbd->flush_failed ? OWN_FLUSH_GAP_MS : -1;
+	return nbd->flush_failed || list_first(&nbd->sent) ? LOOK_MS : -1;
 }
 
 static void wait_for_events(struct vmb_vmm_nbd *nbd)
@@ -538,11 +557,13 @@ static void wait_for_events(struct vmb_vmm_nbd *nbd)
 static void *work(void *arg)
 {
 	struct vmb_vmm_nbd *nbd = arg;
+	bool going_on;
 
-	while (take_incoming(nbd) || list_first(&nbd->sent)) {
+	while ((going_on = take_incoming(nbd)) || list_first(&nbd->sent)) {
 		for (uint32_t i = 0; i < VMB_VMM_NBD_CONNECTION_MAX; i++)
 			watch_connection(nbd, i);
 		look_at_finished(nbd);
+		watch_silence(nbd, !going_on);
 		try_again(nbd);
 		watch_window(nbd);
 		send_waiting(nbd);

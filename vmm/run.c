@@ -173,19 +173,21 @@ static enum vmb_vmm_outcome run(struct session *s)
 	return outcome;
 }
 
+/* What writes to files that may hold something, console and captures, comes when all else is good. */
 static int run_here(struct session *s)
 {
 	int code = VMB_VMM_EXIT_USAGE;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (open_networks(s) || vmb_vmm_console_open(&s->console, s->options.console, s->wake))
-		return VMB_VMM_EXIT_USAGE;
-	if (prepare_networks(s) == 0 && vmb_vmm_storage_prepare(&s->storage) == 0)
-		code = exit_code(run(s));
+	if (open_networks(s) == 0 && vmb_vmm_storage_prepare(&s->storage) == 0 &&
+	    vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0) {
+		if (prepare_networks(s) == 0)
+			code = exit_code(run(s));
+		vmb_vmm_console_close(&s->console);
+	}
 	close_networks(s);
 	vmb_vmm_storage_close(&s->storage);
-	vmb_vmm_console_close(&s->console);
 	return code;
 }
 
