@@ -198,7 +198,10 @@ struct vmb_host_network {
 int vmb_host_network_init(struct vmb_host_network *n, const struct vmb_host_network_config *config,
 			  struct vmb_host_network_queue *queues);
 
-/* The primary channel was opened or closed: everything begins anew. Both buffers are forgotten; who maps them unmaps them. */
+/*
+ * The primary channel was opened or closed: everything begins anew. Both buffers are forgotten; who
+ * maps them unmaps them.
+ */
 void vmb_host_network_reset(struct vmb_host_network *n);
 
 /*
@@ -216,7 +219,10 @@ int vmb_host_network_shared(struct vmb_host_network *n, struct vmb_host_network_
 			    void *memory, uint32_t len);
 int vmb_host_network_unshared(struct vmb_host_network *n, struct vmb_host_network_io *io);
 
-/* pieces: where the packet's ranges lie, in order; count 0 if there were none. NULL: some range is not RAM or there are too many. */
+/*
+ * pieces: where the packet's ranges lie, in order; count 0 if there were none. NULL: some range is
+ * not RAM or there are too many.
+ */
 int vmb_host_network_control(struct vmb_host_network *n, struct vmb_host_network_io *io,
 			     const struct vmb_host_offload_piece *pieces, uint32_t count);
 int vmb_host_network_send(struct vmb_host_network *n, struct vmb_host_network_io *io,
@@ -243,8 +249,15 @@ uint16_t vmb_host_network_queue_of(const struct vmb_host_network *n, const void 
 				   uint32_t head_len, uint32_t *hash, uint32_t *hash_type);
 
 /*
- * Copies a frame into the receive buffer; it leaves with the queue's next output. 0; VMB_EAGAIN: no suballocation, or output waits: take
- * that first; VMB_ENODEV: nobody receives; VMB_EOVERFLOW: longer than agreed.
+ * How many suballocations frames may take now: the free ones without those that are kept for
+ * control messages. A frame takes one, a coalesced one as many as hold its bytes.
+ */
+uint32_t vmb_host_network_room(const struct vmb_host_network *n);
+
+/*
+ * Copies a frame into the receive buffer; it leaves with the queue's next output. 0; VMB_EAGAIN: no
+ * suballocation, or output waits: take that first; VMB_ENODEV: nobody receives; VMB_EOVERFLOW:
+ * longer than agreed, or than the buffer has room for when it is empty.
  */
 int vmb_host_network_receive(struct vmb_host_network *n, uint16_t queue,
 			     const struct vmb_host_network_received *frame,

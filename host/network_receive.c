@@ -102,6 +102,13 @@ static uint32_t reserve(const struct vmb_host_network *n)
 	return half < VMB_HOST_NETWORK_CONTROL_RESERVE ? half : VMB_HOST_NETWORK_CONTROL_RESERVE;
 }
 
+uint32_t vmb_host_network_room(const struct vmb_host_network *n)
+{
+	uint32_t kept = reserve(n);
+
+	return n->free_count > kept ? n->free_count - kept : 0;
+}
+
 static void begin(struct vmb_host_network *n, struct vmb_host_network_queue *q,
 		  uint32_t channel_type)
 {
@@ -193,7 +200,8 @@ static int judge(struct vmb_host_network *n, struct vmb_host_network_queue *q,
 	if (fragments > 1 && (!frame->mss || !vmb_host_network_takes_large(n) ||
 			      frame->len > VMB_HOST_NETWORK_LARGE_LEN_MAX))
 		return VMB_EOVERFLOW;
-	if (frame->len < VMB_NET_ETHERNET_LEN)
+	/* Not even the empty buffer would hold it. */
+	if (frame->len < VMB_NET_ETHERNET_LEN || fragments > n->suballoc_count - reserve(n))
 		return VMB_EOVERFLOW;
 	if (q->ready || (!q->filling && q == n->queues && control_waits(n)))
 		return VMB_EAGAIN;
@@ -202,7 +210,7 @@ static int judge(struct vmb_host_network *n, struct vmb_host_network_queue *q,
 		q->ready = true;
 		return VMB_EAGAIN;
 	}
-	if (n->free_count < reserve(n) + fragments) {
+	if (vmb_host_network_room(n) < fragments) {
 		n->counters.no_suballoc++;
 		n->rndis.counters.rx_no_buffer++;
 		return VMB_EAGAIN;

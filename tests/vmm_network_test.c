@@ -179,6 +179,27 @@ static void test_send_buffer_revoked_under_a_waiting_frame(void **state)
 	close_sub_channels();
 }
 
+static void test_send_buffer_revoked_after_a_waiting_frame_closed(void **state)
+{
+	const struct vmb_net_revoke revoke = { VMB_NET_REVOKE_SEND_BUFFER, 0 };
+
+	(void)state;
+	handshake(1500, NDIS_PARAMETER_BOTH, 0);
+	open_sub_channels();
+	bed.full = true;
+	send_section(1, 2, 0, 77);
+	expect_nothing(1);
+	close_queue(1);
+	command(&revoke, sizeof(revoke), 0);
+	assert_int_equal(peek(&bed.mapped_count), 1);
+	release_queue(1);
+	for (uint32_t i = 2; i < QUEUES; i++) {
+		close_queue(i);
+		release_queue(i);
+	}
+	assert_int_equal(bed.frame_count, 0);
+}
+
 static void test_primary_closes_over_a_frame_that_waits_on_a_sub_channel(void **state)
 {
 	(void)state;
@@ -269,6 +290,30 @@ static int set_up_small(void **state)
 {
 	receive_len = 11 * PAGE; /* 24 suballocations, half of them for control messages */
 	return set_up(state);
+}
+
+static int set_up_tiny(void **state)
+{
+	receive_len = 6 * PAGE;
+	return set_up(state);
+}
+
+static void test_reception_goes_on_when_the_reserve_is_half_the_buffer(void **state)
+{
+	uint32_t frames = 20, seen = 0;
+	struct got got;
+
+	(void)state;
+	handshake(1500, NDIS_PARAMETER_BOTH, 0);
+	assert_true(card->host.suballoc_count < VMB_HOST_NETWORK_CONTROL_RESERVE);
+	for (uint32_t i = 0; i < frames; i++)
+		inject_flow(i);
+	while (seen < frames) {
+		assert_true(receive(0, &got, WAIT_MS));
+		seen += word(got.header, 4);
+		acknowledge(0, got.id);
+	}
+	assert_int_equal(seen, frames);
 }
 
 static void test_cable_that_is_pulled_is_told(void **state)
@@ -435,7 +480,11 @@ int main(void)
 		CASE(test_sub_channel_that_closes_before_the_worker_knew_it),
 		CASE(test_full_backend_stops_the_ring_until_it_takes_frames),
 		CASE(test_send_buffer_revoked_under_a_waiting_frame),
+		CASE(test_send_buffer_revoked_after_a_waiting_frame_closed),
 		CASE(test_primary_closes_over_a_frame_that_waits_on_a_sub_channel),
+		cmocka_unit_test_setup_teardown(
+			test_reception_goes_on_when_the_reserve_is_half_the_buffer, set_up_tiny,
+			tear_down),
 		CASE(test_full_ring_to_the_guest_loses_no_answer),
 		cmocka_unit_test_setup_teardown(
 			test_frames_wait_for_the_receive_buffer_then_are_dropped, set_up_small,

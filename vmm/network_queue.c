@@ -140,7 +140,10 @@ static void write_outputs(struct vmb_vmm_network_queue *q)
 	}
 }
 
-/* Steps of the packet under way; each answers the next step, NOTHING, VMB_EAGAIN: it waits, or VMB_EPROTO. */
+/*
+ * Steps of the packet under way; each answers the next step, NOTHING, VMB_EAGAIN: it waits, or
+ * VMB_EPROTO.
+ */
 
 static int do_share(struct vmb_vmm_network_queue *q)
 {
@@ -163,7 +166,7 @@ static void advance(struct vmb_vmm_network_queue *q, int step);
 /* What lies in the send buffer and waits for the backend will not be there any more. */
 static void abandon(struct vmb_vmm_network_queue *q)
 {
-	if (!q->sending || !q->io.has_section)
+	if (!q->channel || q->broken || !q->sending || !q->io.has_section)
 		return;
 	q->sending = q->send.ready = q->send.cutting = false;
 	q->io.status = VMB_NET_STATUS_FAIL;
@@ -287,8 +290,8 @@ static void take_packet(struct vmb_vmm_network_queue *q, const struct vmb_ring_r
 }
 
 /*
- * The ring stays masked while the packet under way waits or the budget is used up: then the next round goes on without a
- * doorbell.
+ * The ring stays masked while the packet under way waits or the budget is used up: then the next
+ * round goes on without a doorbell.
  */
 void vmb_vmm_network_queue_read(struct vmb_vmm_network_queue *q)
 {
@@ -405,7 +408,7 @@ static void give_pending(struct vmb_vmm_network_queue *q)
 	int error = 0;
 
 	while (q->pending && !q->broken && error != VMB_EAGAIN &&
-	       q->card->host.free_count > VMB_HOST_NETWORK_CONTROL_RESERVE) {
+	       vmb_host_network_room(&q->card->host)) {
 		piece = (struct vmb_host_offload_piece){ q->pending->bytes, q->pending->frame.len };
 		error = give(q, &q->pending->frame, &piece, 1);
 		if (error && error != VMB_EAGAIN)
@@ -430,18 +433,26 @@ void vmb_vmm_network_queue_flush(struct vmb_vmm_network_queue *q)
 
 /* Opening and closing */
 
-void vmb_vmm_network_queue_open(struct vmb_vmm_network_queue *q, struct vmb_vmm_channel *channel)
+/* Nothing is under way, so that nobody goes on with it. */
+static void forget(struct vmb_vmm_network_queue *q)
 {
-	q->channel = channel;
-	q->look = true; /* the guest may have filled the ring before it opened the channel */
-	q->more = q->blocked = q->broken = false;
+	q->more = q->blocked = false;
 	q->sending = q->replying = q->offering = false;
 	q->send.ready = q->send.cutting = false;
+}
+
+void vmb_vmm_network_queue_open(struct vmb_vmm_network_queue *q, struct vmb_vmm_channel *channel)
+{
+	forget(q);
+	q->channel = channel;
+	q->look = true; /* the guest may have filled the ring before it opened the channel */
+	q->broken = false;
 }
 
 void vmb_vmm_network_queue_close(struct vmb_vmm_network_queue *q)
 {
 	while (q->pending)
 		drop_first_pending(q);
+	forget(q);
 	q->channel = NULL;
 }
