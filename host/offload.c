@@ -416,6 +416,8 @@ int vmb_host_offload_prepare(uint8_t *head, uint32_t head_len, uint32_t len, uin
 	covered = transport_len(head, &layout, len);
 	if (!covered)
 		return VMB_EPROTO;
+	if (layout.transport_offset + covered != len)
+		return VMB_EINVAL;
 	if (layout.ip_version == 4 && (lso || flags & RNDIS_TX_CHECKSUM_IP_HEADER))
 		vmb_host_offload_ip_header(head, &layout);
 	*start = (uint16_t)layout.transport_offset;

@@ -57,6 +57,9 @@ int vmb_host_offload_complete(uint8_t *head, uint32_t head_len,
  * Leaves the transport checksum to the next one: IP lengths and header checksum are written, the transport's field gets
  * the sum of the pseudo-header with the real length (as virtio and Linux want it). *start: offset of the transport
  * header; *at: of the checksum field from there. len: bytes of the whole frame (lso: of all segments together).
+ *
+ * VMB_EPROTO as above. VMB_EINVAL: bytes follow that the checksum does not cover, and the next one would sum up all;
+ * only vmb_host_offload_complete can do it.
  */
 int vmb_host_offload_prepare(uint8_t *head, uint32_t head_len, uint32_t len, uint32_t flags,
 			     bool lso, uint16_t *start, uint16_t *at);
@@ -76,15 +79,17 @@ struct vmb_host_offload_lso {
 int vmb_host_offload_lso_begin(struct vmb_host_offload_lso *s, const uint8_t *head,
 			       uint32_t head_len, uint32_t len, uint32_t lso, uint32_t mtu);
 /*
- * The next segment's headers (s->head_len bytes at head: identification, lengths, sequence number, flags, IP header checksum; the TCP
- * checksum holds the pseudo-header's sum, not complemented) and which payload bytes it carries. False: all are out. The caller completes the
- * checksum with vmb_host_offload_complete, since only it sees the payload.
+ * The next segment's headers (s->head_len bytes at head: identification, lengths, sequence number,
+ * flags, IP header checksum; the TCP checksum holds the pseudo-header's sum, not complemented) and
+ * which payload bytes it carries. False: all are out. The caller completes the checksum with
+ * vmb_host_offload_complete, since only it sees the payload.
  */
 bool vmb_host_offload_lso_next(struct vmb_host_offload_lso *s, uint8_t *head,
 			       uint32_t *payload_offset, uint32_t *payload_len);
 
 /*
- * Checks all checksums of a frame that arrived: RNDIS_RX_CHECKSUM_* that can be said of it; 0 for what is not IP or cannot be judged.
+ * Checks all checksums of a frame that arrived: RNDIS_RX_CHECKSUM_* that can be said of it; 0 for
+ * what is not IP or cannot be judged.
  */
 uint32_t vmb_host_offload_verify(const uint8_t *head, uint32_t head_len,
 				 const struct vmb_host_offload_piece *rest, uint32_t rest_count);

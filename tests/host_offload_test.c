@@ -404,6 +404,26 @@ static void test_prepared_frames_are_finished_by_a_plain_sum(void **state)
 	}
 }
 
+/* Whoever sums up all would sum up the padding too. */
+static void test_padded_frame_is_completed_not_prepared(void **state)
+{
+	uint32_t round;
+
+	(void)state;
+	for (round = 0; round < ROUNDS; round++) {
+		struct frame_kind kind = source_kind(300);
+		uint16_t start, at;
+
+		kind.padding = 1 + round % 20;
+		source_frame(&frame, &kind);
+		assert_int_equal(vmb_host_offload_prepare(frame.bytes, frame.payload_at, frame.len,
+							  flags_for(&kind), false, &start, &at),
+				 VMB_EINVAL);
+		complete(&frame, &kind);
+		assert_null(sink_judge(frame.bytes, frame.len));
+	}
+}
+
 static void test_prepared_large_send_has_its_real_length(void **state)
 {
 	uint32_t version;
@@ -747,6 +767,7 @@ int main(void)
 		cmocka_unit_test(test_length_of_zero_means_all_of_the_frame),
 		cmocka_unit_test(test_length_beyond_the_frame_is_refused),
 		cmocka_unit_test(test_prepared_frames_are_finished_by_a_plain_sum),
+		cmocka_unit_test(test_padded_frame_is_completed_not_prepared),
 		cmocka_unit_test(test_prepared_large_send_has_its_real_length),
 		cmocka_unit_test(test_verify_agrees_with_the_sink),
 		cmocka_unit_test(test_verify_says_nothing_of_udp_without_checksum),

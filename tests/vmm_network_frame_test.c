@@ -188,6 +188,62 @@ static void test_large_send_goes_whole_to_who_takes_it(void **state)
 	assert_int_equal(kept->bytes[12] << 8 | kept->bytes[13], 0x8100);
 }
 
+/* To a backend that does the rest, and to one that does nothing. */
+static void test_large_send_of_one_segment_has_its_real_length(void **state)
+{
+	const uint8_t versions[] = { 4, 6 };
+
+	(void)state;
+	handshake(1500, NDIS_PARAMETER_BOTH, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct net_spec spec = { .len = 700,
+					 .ip = versions[i],
+					 .protocol = NET_TCP,
+					 .flow = i,
+					 .checksums = NET_CHECKSUMS_OPEN };
+		const uint32_t info[][2] = {
+			{ RNDIS_INFO_LSO,
+			  1400 | net_transport_at(&spec) << RNDIS_LSO_TCP_OFFSET_SHIFT |
+				  RNDIS_LSO_V2 | (spec.ip == 6 ? RNDIS_LSO_IPV6 : 0) },
+			{ ~0u, 0 }
+		};
+		uint32_t len_at = spec.ip == 4 ? 16 : 18, left = spec.ip == 4 ? 686 : 646;
+		struct kept *kept = &bed.frames[0];
+
+		bed.frame_count = 0;
+		net_frame_make(frame, &spec);
+		frame[len_at] = 0x12; /* longer than the frame */
+		assert_int_equal(send_frame(spec.len, info, 0), VMB_NET_STATUS_SUCCESS);
+		assert_int_equal(bed.frame_count, 1);
+		assert_int_equal(kept->header.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+		assert_int_equal(kept->bytes[len_at] << 8 | kept->bytes[len_at + 1], left);
+		if (!backend_takes_large)
+			judge(kept, 0, i, 0);
+	}
+}
+
+static void test_padded_frame_leaves_complete(void **state)
+{
+	const uint32_t info[][2] = { { RNDIS_INFO_CHECKSUM, CSUM_IPV4 | RNDIS_TX_CHECKSUM_TCP },
+				     { ~0u, 0 } };
+	struct net_spec spec = {
+		.len = 56, .ip = 4, .protocol = NET_TCP, .flow = 3, .checksums = NET_CHECKSUMS_OPEN
+	};
+	const struct kept *kept = &bed.frames[0];
+	struct net_verdict v;
+
+	(void)state;
+	handshake(1500, NDIS_PARAMETER_BOTH, 0);
+	net_frame_make(frame, &spec);
+	memset(frame + spec.len, 0xA5, 4);
+	assert_int_equal(send_frame(60, info, 0), VMB_NET_STATUS_SUCCESS);
+	assert_int_equal(bed.frame_count, 1);
+	assert_int_equal(kept->len, 60);
+	assert_int_equal(kept->header.flags, 0);
+	v = net_frame_judge(kept->bytes, spec.len);
+	assert_null(v.wrong);
+}
+
 static void test_lie_about_a_frame_is_dropped_and_answered(void **state)
 {
 	const uint32_t lso[][2] = { { RNDIS_INFO_LSO, 1448 | 34u << 20 | RNDIS_LSO_V2 },
@@ -363,6 +419,35 @@ static void test_large_frame_goes_whole_to_a_guest_that_coalesces(void **state)
 	assert_int_equal(done, spec.len);
 }
 
+static void test_frame_that_is_not_what_its_header_says_is_dropped(void **state)
+{
+	const uint8_t protocols[] = { NET_UDP, NET_TCP, NET_TCP };
+	const uint8_t types[] = { VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6,
+				  VIRTIO_NET_HDR_GSO_TCPV4 };
+	struct got got;
+
+	(void)state;
+	handshake(1500, NDIS_PARAMETER_BOTH, NDIS_PARAMETER_ON);
+	for (uint32_t i = 0; i < 6; i++) {
+		struct net_spec spec = { .len = i & 1 ? 9000 : 900,
+					 .ip = 4,
+					 .protocol = protocols[i >> 1] };
+		const struct virtio_net_hdr_v1 header = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+							  .gso_type = types[i >> 1],
+							  .hdr_len = 54,
+							  .gso_size = 1448,
+							  .csum_start = 34,
+							  .csum_offset = 16 };
+
+		make_incoming(&spec, false);
+		if (i >= 4)
+			frame[20] |= 0x20; /* a fragment */
+		inject(frame, spec.len, &header);
+	}
+	assert_false(receive(0, &got, 20));
+	assert_int_equal(card->counters.in_dropped, 6);
+}
+
 static void test_largest_frame_is_cut_too(void **state)
 {
 	struct net_spec spec = { .len = 65535 + 14, .ip = 6, .protocol = NET_TCP, .flow = 5 };
@@ -412,11 +497,16 @@ int main(void)
 		CASE(test_checksums_are_filled_in_and_tags_inserted),
 		CASE(test_large_send_is_cut),
 		CASE_LARGE(test_large_send_goes_whole_to_who_takes_it),
+		CASE(test_large_send_of_one_segment_has_its_real_length),
+		CASE_LARGE(test_large_send_of_one_segment_has_its_real_length),
+		CASE(test_padded_frame_leaves_complete),
+		CASE_LARGE(test_padded_frame_leaves_complete),
 		CASE(test_lie_about_a_frame_is_dropped_and_answered),
 		CASE(test_frames_arrive_untagged_and_complete),
 		CASE(test_bad_checksum_is_not_called_good),
 		CASE_LARGE(test_large_frame_is_cut_for_a_guest_that_wants_none),
 		CASE_LARGE(test_large_frame_goes_whole_to_a_guest_that_coalesces),
+		CASE_LARGE(test_frame_that_is_not_what_its_header_says_is_dropped),
 		CASE(test_largest_frame_is_cut_too),
 		CASE(test_frame_for_another_is_not_delivered),
 	};

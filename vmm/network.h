@@ -129,8 +129,9 @@ void vmb_vmm_network_close(struct vmb_vmm_network *card);
 void vmb_vmm_network_report(const struct vmb_vmm_network *card);
 
 /*
- * One queue's rings, on the worker's thread; network_queue.c. The channel must be open. _read takes packets, at most a budget of them; _flush lets
- * frames and messages to the guest out and publishes everything, once a round.
+ * One queue's rings, on the worker's thread; network_queue.c. The channel must be open. _read takes
+ * packets, at most a budget of them; _flush lets frames and messages to the guest out and publishes
+ * everything, once a round.
  */
 void vmb_vmm_network_queue_open(struct vmb_vmm_network_queue *queue,
 				struct vmb_vmm_channel *channel);

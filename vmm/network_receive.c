@@ -216,12 +216,23 @@ static void receive_cut(struct incoming *in)
 	}
 }
 
+/* The header that came with the frame is somebody else's word; the frame itself must agree. */
+static bool is_large_tcp(const struct incoming *in)
+{
+	uint8_t type = in->header.gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
+
+	if (!in->layout.transport_offset || in->layout.fragment ||
+	    in->layout.protocol != PROTOCOL_TCP)
+		return false;
+	return type ==
+	       (in->layout.ip_version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6);
+}
+
 static void receive_large(struct incoming *in)
 {
 	struct vmb_vmm_network *c = in->card;
-	uint8_t type = in->header.gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
 
-	if (type != VIRTIO_NET_HDR_GSO_TCPV4 && type != VIRTIO_NET_HDR_GSO_TCPV6)
+	if (!is_large_tcp(in))
 		c->counters.in_dropped++;
 	else if (in->frame.len <= VMB_NET_ETHERNET_LEN + c->host.rndis.mtu)
 		receive_plain(in);

@@ -103,6 +103,8 @@ static int begin_plain(struct vmb_vmm_network_queue *q, uint32_t head_len, uint3
 	if (q->card->net.takes_large && flags & TRANSPORT_FLAGS)
 		error = prepare(s, head_len, flags, false);
 	else if (flags & (TRANSPORT_FLAGS | RNDIS_TX_CHECKSUM_IP_HEADER))
+		error = VMB_EINVAL;
+	if (error == VMB_EINVAL)
 		error = vmb_host_offload_complete(s->head, head_len, s->rest, count, flags);
 	if (!error)
 		make_ready(q, head_len, count);
@@ -140,13 +142,17 @@ static int begin_whole(struct vmb_vmm_network_queue *q, uint32_t head_len)
 static int begin_large(struct vmb_vmm_network_queue *q, uint32_t head_len)
 {
 	struct vmb_vmm_network_send *s = &q->send;
+	uint32_t offset, len;
 	int error = vmb_host_offload_lso_begin(&s->lso, s->head, head_len, s->frame.rndis.len,
 					       s->frame.rndis.lso, q->card->host.rndis.mtu);
 
 	if (error || s->lso.payload_len > VMB_NET_LSO_LEN_MAX)
 		return VMB_EPROTO;
-	if (s->lso.payload_len <= s->lso.mss)
+	if (s->lso.payload_len <= s->lso.mss) {
+		/* The only segment: its lengths are the frame's, not what the guest wrote there. */
+		vmb_host_offload_lso_next(&s->lso, s->head, &offset, &len);
 		return begin_plain(q, head_len, large_flags(&s->lso));
+	}
 	if (q->card->net.takes_large)
 		return begin_whole(q, head_len);
 	s->cutting = true;
