@@ -180,11 +180,14 @@ static uint32_t fill(struct vmb_vmm_net *net, struct pollfd *fds, uint32_t max, 
 	return i;
 }
 
-/* The interface was removed: nothing comes or goes any more. */
+/*
+ * The interface was removed: nothing comes or goes any more. Who waits for room must not: no descriptor
+ * is left that would tell.
+ */
 static void lose(struct vmb_vmm_net *net)
 {
 	close_queues(net->state);
-	net->link_up = false;
+	net->link_up = net->full = false;
 }
 
 /* False: this queue has no more. */
