@@ -35,6 +35,9 @@ static struct vmb_ring_reader rx;
 static char path[] = "/tmp/vmm-storage-XXXXXX";
 static int file;
 static int stopped; /* atomic */
+static int reopens; /* atomic: the guest opened the channel while it closes */
+
+static void start_channel(struct vmb_vmm_channel *ch);
 
 /* The bus's side. */
 int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *b, struct vmb_vmm_channel *channel)
@@ -50,7 +53,10 @@ void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *channel)
 
 void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *channel)
 {
-	(void)channel;
+	if (__atomic_exchange_n(&reopens, 0, __ATOMIC_SEQ_CST)) {
+		close(channel->doorbell);
+		start_channel(channel);
+	}
 	__atomic_store_n(&stopped, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -73,9 +79,8 @@ static uint8_t *at(uint64_t gpa)
 	return vmb_vmm_memory_at(&machine.memory, gpa, 1);
 }
 
-static void open_channel(void)
+static void start_channel(struct vmb_vmm_channel *ch)
 {
-	struct vmb_vmm_channel *ch = &storage.channel;
 	uint8_t *up = at(RING_GPA), *down = up + RING_PAGES * PAGE;
 
 	assert_int_equal(vmb_ring_writer_init(&tx, up, up + PAGE, RING_LEN, true), 0);
@@ -84,6 +89,11 @@ static void open_channel(void)
 	assert_int_equal(vmb_ring_writer_init(&ch->tx, down, down + PAGE, RING_LEN, false), 0);
 	ch->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(ch->ops->start(ch), 0);
+}
+
+static void open_channel(void)
+{
+	start_channel(&storage.channel);
 }
 
 static void close_channel(void)
@@ -460,6 +470,36 @@ static void test_close_waits_for_the_disk(void **state)
 	handshake();
 }
 
+static uint64_t address_space_mib(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	assert_non_null(statm);
+	assert_int_equal(fscanf(statm, "%lu", &pages), 1);
+	fclose(statm);
+	return pages / (MIB / PAGE);
+}
+
+/* Then the old worker itself starts the new one. A thread that nobody waits for keeps its stack. */
+static void test_open_while_it_closes_leaves_no_thread(void **state)
+{
+	uint64_t before = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		reopens = 1;
+		storage.channel.ops->stop(&storage.channel);
+		while (!__atomic_load_n(&stopped, __ATOMIC_SEQ_CST))
+			nap();
+		stopped = 0;
+		handshake();
+		if (i == 20)
+			before = address_space_mib();
+	}
+	assert_true(address_space_mib() < before + 200);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -472,6 +512,7 @@ int main(void)
 		TEST(test_broken_packets_stop_the_channel_only),
 		TEST(test_broken_ring_stops_the_channel_only),
 		TEST(test_close_waits_for_the_disk),
+		TEST(test_open_while_it_closes_leaves_no_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -380,9 +380,16 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/*
+ * A guest that opens the channel again while it closes is heard on the old worker, as it tells the bus
+ * that it stopped: it cannot wait for itself. It touches nothing of ours behind that point, and the bus
+ * lives until its lock is free, so that nobody else has to wait for it either.
+ */
 static void join_worker(struct vmb_vmm_storage *s)
 {
-	if (s->started)
+	if (s->started && pthread_equal(s->thread, pthread_self()))
+		pthread_detach(s->thread);
+	else if (s->started)
 		pthread_join(s->thread, NULL);
 	s->started = false;
 }
