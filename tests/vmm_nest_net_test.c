@@ -19,9 +19,26 @@
 
 #define BASE "user,id=net,net=10.0.3.0/24,ipv6-prefix=fec0:0:0:3::,ipv6-prefixlen=64"
 
+#define RUN  "run", "--kernel", "k" /* so that the rest begins at 3 */
+
+/* Parsed options live as long as the program; here it parses many. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+static struct vmb_vmm_options options;
+
+static const struct vmb_vmm_options *parse(int argc, char **argv)
+{
+	assert_int_equal(vmb_vmm_options_parse(&options, argc, argv), 0);
+	return &options;
+}
+
 static void netdev_is(int argc, char **argv, const char *wanted)
 {
-	char *text = vmb_vmm_nest_net_netdev(argc, argv);
+	char *text = vmb_vmm_nest_net_netdev(parse(argc, argv));
 
 	assert_string_equal(text, wanted);
 	free(text);
@@ -29,7 +46,7 @@ static void netdev_is(int argc, char **argv, const char *wanted)
 
 static void inner_is(int argc, char **argv, int index, const char *wanted)
 {
-	char *text = vmb_vmm_nest_net_inner(argc, argv, index);
+	char *text = vmb_vmm_nest_net_inner(parse(argc, argv), argv[index]);
 
 	if (wanted)
 		assert_string_equal(text, wanted);
@@ -40,37 +57,58 @@ static void inner_is(int argc, char **argv, int index, const char *wanted)
 
 static void test_no_card_adds_no_port(void **state)
 {
-	char *argv[] = { "run", "--append", "hostfwd=tcp::1-:1", "--net", "none" };
+	char *argv[] = { RUN, "--append", "hostfwd=tcp::1-:1", "--net", "none" };
 
 	(void)state;
-	netdev_is(5, argv, BASE);
-	inner_is(5, argv, 2, NULL);
-	inner_is(5, argv, 4, NULL);
-	assert_true(vmb_vmm_nest_net_check(5, argv));
+	netdev_is(7, argv, BASE);
+	inner_is(7, argv, 4, NULL);
+	inner_is(7, argv, 6, NULL);
+	assert_true(vmb_vmm_nest_net_check(parse(7, argv)));
 }
 
 static void test_ports_of_all_cards_are_forwarded(void **state)
 {
-	char *argv[] = { "run", "--net",
-			 "user,hostfwd=tcp:127.0.0.1:40022-:22,mac=02:00:00:00:00:01",
+	char *argv[] = { RUN, "--net", "user,hostfwd=tcp:127.0.0.1:40022-:22,mac=02:00:00:00:00:01",
 			 "--net=user,hostfwd=udp::40053-10.0.2.15:53,hostfwd=tcp::40080-:80" };
 
 	(void)state;
-	netdev_is(4, argv,
+	netdev_is(6, argv,
 		  BASE ",hostfwd=tcp:127.0.0.1:40022-10.0.3.15:40022"
 		       ",hostfwd=udp::40053-10.0.3.15:40053,hostfwd=tcp::40080-10.0.3.15:40080");
-	inner_is(4, argv, 1, NULL);
-	inner_is(4, argv, 2, "user,hostfwd=tcp::40022-:22,mac=02:00:00:00:00:01");
-	inner_is(4, argv, 3, "--net=user,hostfwd=udp::40053-10.0.2.15:53,hostfwd=tcp::40080-:80");
+	inner_is(6, argv, 3, NULL);
+	inner_is(6, argv, 4, "user,hostfwd=tcp::40022-:22,mac=02:00:00:00:00:01");
+	inner_is(6, argv, 5, "--net=user,hostfwd=udp::40053-10.0.2.15:53,hostfwd=tcp::40080-:80");
+}
+
+/* As getopt takes them; and what looks like a card but is another option's value is none. */
+static void test_spelling_of_the_option_does_not_matter(void **state)
+{
+	char *argv[] = { RUN,
+			 "--ne",
+			 "user,hostfwd=tcp:127.0.0.1:40022-:22",
+			 "--ne=user,hostfwd=tcp:127.0.0.1:40023-:23,mac=02:00:00:00:00:01",
+			 "--append",
+			 "--net=user,hostfwd=tcp:127.0.0.1:40024-:24" };
+	char *tap[] = { RUN, "--ne", "tap=vm0" }, *value[] = { RUN, "--append", "--net=tap=vm0" };
+
+	(void)state;
+	netdev_is(8, argv,
+		  BASE ",hostfwd=tcp:127.0.0.1:40022-10.0.3.15:40022"
+		       ",hostfwd=tcp:127.0.0.1:40023-10.0.3.15:40023");
+	inner_is(8, argv, 4, "user,hostfwd=tcp::40022-:22");
+	inner_is(8, argv, 5, "--ne=user,hostfwd=tcp::40023-:23,mac=02:00:00:00:00:01");
+	inner_is(8, argv, 7, NULL);
+	assert_false(vmb_vmm_nest_net_check(parse(5, tap)));
+	assert_true(vmb_vmm_nest_net_check(parse(5, value)));
 }
 
 static void test_tap_and_switch_are_refused(void **state)
 {
-	char *tap[] = { "run", "--net", "tap=vm0" }, *sw[] = { "run", "--net=switch=/tmp/s" };
+	char *tap[] = { RUN, "--net", "tap=vm0" }, *sw[] = { RUN, "--net=switch=/tmp/s" };
 
 	(void)state;
-	assert_false(vmb_vmm_nest_net_check(3, tap));
-	assert_false(vmb_vmm_nest_net_check(2, sw));
+	assert_false(vmb_vmm_nest_net_check(parse(5, tap)));
+	assert_false(vmb_vmm_nest_net_check(parse(4, sw)));
 }
 
 static void test_taken_port_is_refused(void **state)
@@ -78,7 +116,7 @@ static void test_taken_port_is_refused(void **state)
 	struct sockaddr_in at = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(at);
-	char value[64], *argv[] = { "run", "--net", value };
+	char value[64], *argv[] = { RUN, "--net", value };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	(void)state;
@@ -86,9 +124,9 @@ static void test_taken_port_is_refused(void **state)
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
 	snprintf(value, sizeof(value), "user,hostfwd=tcp:127.0.0.1:%u-:22", ntohs(at.sin_port));
-	assert_false(vmb_vmm_nest_net_check(3, argv));
+	assert_false(vmb_vmm_nest_net_check(parse(5, argv)));
 	close(fd);
-	assert_true(vmb_vmm_nest_net_check(3, argv));
+	assert_true(vmb_vmm_nest_net_check(parse(5, argv)));
 }
 
 int main(void)
@@ -96,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_card_adds_no_port),
 		cmocka_unit_test(test_ports_of_all_cards_are_forwarded),
+		cmocka_unit_test(test_spelling_of_the_option_does_not_matter),
 		cmocka_unit_test(test_tap_and_switch_are_refused),
 		cmocka_unit_test(test_taken_port_is_refused),
 	};

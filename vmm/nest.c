@@ -37,6 +37,7 @@ struct nest {
 	uint32_t argument_count;
 	pid_t qemu;
 	int out, err; /* read ends; -1: the terminal serves */
+	sigset_t signals; /* blocked before we came */
 };
 
 /* What is needed */
@@ -133,7 +134,7 @@ static bool write_strings(const struct nest *n, const char *name, char *const *s
 }
 
 /* The last --accel counts: down there it is KVM. */
-static bool write_command(struct nest *n, int argc, char **argv)
+static bool write_command(struct nest *n, const struct vmb_vmm_options *o, int argc, char **argv)
 {
 	static char accel[] = "--accel", kvm[] = "kvm";
 	char **command = calloc(argc + 4, sizeof(*command));
@@ -143,7 +144,7 @@ static bool write_command(struct nest *n, int argc, char **argv)
 	if (command && changed) {
 		command[0] = n->self;
 		for (int i = 0; i < argc; i++) {
-			changed[i] = vmb_vmm_nest_net_inner(argc, argv, i);
+			changed[i] = vmb_vmm_nest_net_inner(o, argv[i]);
 			command[i + 1] = changed[i] ? changed[i] : argv[i];
 		}
 		command[argc + 1] = accel;
@@ -169,7 +170,7 @@ static bool write_terminal(const struct nest *n)
 	return close_file(file);
 }
 
-static bool make_job(struct nest *n, int argc, char **argv)
+static bool make_job(struct nest *n, const struct vmb_vmm_options *o, int argc, char **argv)
 {
 	const char *tmp = getenv("TMPDIR");
 	char cwd[PATH_LEN], *where[] = { cwd, NULL };
@@ -180,7 +181,7 @@ static bool make_job(struct nest *n, int argc, char **argv)
 		n->job[0] = 0;
 		return false;
 	}
-	if (write_command(n, argc, argv) && write_strings(n, "cwd", where) &&
+	if (write_command(n, o, argc, argv) && write_strings(n, "cwd", where) &&
 	    write_strings(n, "env", environ) && (!n->terminal || write_terminal(n)))
 		return true;
 	vmb_vmm_report("%s: %s", n->job, strerror(errno));
@@ -283,9 +284,9 @@ static void add_machine(struct nest *n, const struct vmb_vmm_options *o)
 }
 
 /* Without memory the guest has no way out, but all else works. */
-static void add_network(struct nest *n, int argc, char **argv)
+static void add_network(struct nest *n, const struct vmb_vmm_options *o)
 {
-	char *netdev = vmb_vmm_nest_net_netdev(argc, argv);
+	char *netdev = vmb_vmm_nest_net_netdev(o);
 
 	if (!netdev)
 		return;
@@ -373,15 +374,33 @@ static void pass_on(int number)
 	kill(child, SIGTERM);
 }
 
+static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+/* Until there is somebody to pass them on to: else they would leave the folder and QEMU behind. */
+static void hold_signals(struct nest *n)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(stop_signals); i++)
+		sigaddset(&set, stop_signals[i]);
+	sigprocmask(SIG_BLOCK, &set, &n->signals);
+}
+
+static void release_signals(const struct nest *n)
+{
+	sigprocmask(SIG_SETMASK, &n->signals, NULL);
+}
+
 static void catch_signals(struct nest *n)
 {
-	const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = pass_on };
 
 	child = n->qemu;
-	for (size_t i = 0; i < VMB_ARRAY_COUNT(numbers); i++)
-		sigaction(numbers[i], &action, NULL);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(stop_signals); i++)
+		sigaction(stop_signals[i], &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	release_signals(n);
 }
 
 /* False: there is no more. A reader that went away does not stop the machine. */
@@ -447,16 +466,18 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 	int code;
 
 	n.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	if (!vmb_vmm_nest_net_check(argc, argv) || !everything_is_there(&n))
+	if (!vmb_vmm_nest_net_check(o) || !everything_is_there(&n))
 		return VMB_VMM_EXIT_USAGE;
 	code = VMB_VMM_EXIT_FAILURE;
-	if (make_job(&n, argc, argv)) {
+	hold_signals(&n);
+	if (make_job(&n, o, argc, argv)) {
 		add_machine(&n, o);
-		add_network(&n, argc, argv);
+		add_network(&n, o);
 		add_streams(&n);
 		code = run_qemu(&n);
 	}
 	remove_job(&n);
+	release_signals(&n); /* one that came before QEMU could start ends us now */
 	while (n.argument_count)
 		free(n.arguments[--n.argument_count]);
 	return code;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "vmm/nest_net.h"
 #include "vmm/report.h"
 
@@ -22,13 +23,14 @@ struct forward {
 	const char *protocol, *address, *port, *guest; /* where each begins in the text */
 };
 
-/* The value of the --net option that ends in argv[index], or NULL. */
-static const char *net_value(int argc, char *const *argv, int index)
+/* The value of a card that ends the argument, or NULL: how the option before it is spelt does not matter. */
+static const char *value_in(const struct vmb_vmm_options *o, const char *argument)
 {
-	if (index < argc && strncmp(argv[index], "--net=", 6) == 0)
-		return argv[index] + 6;
-	if (index > 0 && index < argc && strcmp(argv[index - 1], "--net") == 0)
-		return argv[index];
+	const char *end = argument + strlen(argument);
+
+	for (uint32_t i = 0; i < o->net_count; i++)
+		if (o->nets[i].text >= argument && o->nets[i].text <= end)
+			return o->nets[i].text;
 	return NULL;
 }
 
@@ -85,40 +87,36 @@ static bool port_is_free(const struct forward *f)
 	return !error;
 }
 
-static bool card_is_possible(const char *value)
+static bool card_is_possible(const struct vmb_vmm_net_option *net)
 {
-	static const char *const outside[] = { "tap=", "switch=" };
+	static const char *const outside[] = {
+		[VMB_VMM_NET_TAP] = "tap", [VMB_VMM_NET_SWITCH] = "switch"
+	};
+	const char *what = net->kind < VMB_ARRAY_COUNT(outside) ? outside[net->kind] : NULL;
 
-	for (size_t i = 0; i < sizeof(outside) / sizeof(*outside); i++) {
-		if (strncmp(value, outside[i], strlen(outside[i])))
-			continue;
-		vmb_vmm_report("--net %s: a nest has no %.*s of this machine; use --net user, or "
+	if (what)
+		vmb_vmm_report("--net %s: a nest has no %s of this machine; use --net user, or "
 			       "lab/nest exec for all that belongs together",
-			       value, (int)strlen(outside[i]) - 1, outside[i]);
-		return false;
-	}
-	return true;
+			       net->text, what);
+	return !what;
 }
 
-bool vmb_vmm_nest_net_check(int argc, char *const *argv)
+bool vmb_vmm_nest_net_check(const struct vmb_vmm_options *o)
 {
 	const char *value;
 	struct forward f;
 
-	for (int i = 0; i < argc; i++) {
-		value = net_value(argc, argv, i);
-		if (!value)
-			continue;
-		if (!card_is_possible(value))
+	for (uint32_t i = 0; i < o->net_count; i++) {
+		if (!card_is_possible(&o->nets[i]))
 			return false;
-		for (; next_forward(value, &f); value = f.guest)
+		for (value = o->nets[i].text; next_forward(value, &f); value = f.guest)
 			if (!port_is_free(&f))
 				return false;
 	}
 	return true;
 }
 
-char *vmb_vmm_nest_net_netdev(int argc, char *const *argv)
+char *vmb_vmm_nest_net_netdev(const struct vmb_vmm_options *o)
 {
 	const char *value;
 	struct forward f;
@@ -129,18 +127,16 @@ char *vmb_vmm_nest_net_netdev(int argc, char *const *argv)
 	if (!out)
 		return NULL;
 	fputs(NEST_NETWORK, out);
-	for (int i = 0; i < argc; i++) {
-		value = net_value(argc, argv, i);
-		for (; value && next_forward(value, &f); value = f.guest)
+	for (uint32_t i = 0; i < o->net_count; i++)
+		for (value = o->nets[i].text; next_forward(value, &f); value = f.guest)
 			fprintf(out, ",hostfwd=%.*s-" NEST_ADDRESS ":%d",
 				(int)(f.guest - f.protocol), f.protocol, atoi(f.port));
-	}
 	return fclose(out) ? NULL : text;
 }
 
-char *vmb_vmm_nest_net_inner(int argc, char *const *argv, int index)
+char *vmb_vmm_nest_net_inner(const struct vmb_vmm_options *o, const char *argument)
 {
-	const char *value = net_value(argc, argv, index), *from;
+	const char *value = value_in(o, argument), *from;
 	struct forward f;
 	size_t len;
 	char *text;
@@ -151,7 +147,7 @@ char *vmb_vmm_nest_net_inner(int argc, char *const *argv, int index)
 	out = open_memstream(&text, &len);
 	if (!out)
 		return NULL;
-	for (from = argv[index]; next_forward(value, &f); from = value = f.guest)
+	for (from = argument; next_forward(value, &f); from = value = f.guest)
 		fprintf(out, "%.*s%.*s", (int)(f.address - from), from, (int)(f.guest - f.port + 1),
 			f.port - 1);
 	fputs(from, out);

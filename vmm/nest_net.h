@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What of the guest's network concerns the nest, read off the command line's --net options. The guest's user network
+ * What of the guest's network concerns the nest, from its parsed --net options. The guest's user network
  * lives inside of the nest, and the nest's own card is QEMU's user network: outgoing connections pass both by
  * themselves. A forwarded port is forwarded twice, by QEMU from the machine to the same port of the nest and by the
  * program in there from that port to the guest.
@@ -8,22 +8,23 @@
 #ifndef VMM_NEST_NET_H
 #define VMM_NEST_NET_H
 
-#include <stdbool.h>
+#include "vmm/options.h"
 
 /*
  * Before anything is started. False, reported in one line: a card that hangs on something of this machine (a tap, a
  * switch), which a nest of its own cannot reach; or a port of this machine that is taken.
  */
-bool vmb_vmm_nest_net_check(int argc, char *const *argv);
+bool vmb_vmm_nest_net_check(const struct vmb_vmm_options *o);
 
 /* QEMU's -netdev for the nest's card; the caller frees it. NULL: no memory. */
-char *vmb_vmm_nest_net_netdev(int argc, char *const *argv);
+char *vmb_vmm_nest_net_netdev(const struct vmb_vmm_options *o);
 
 /*
- * argv[index] as the program in the nest must get it: ports are forwarded from all addresses of the nest, because QEMU
- * reaches it at the one of its card and not at those of this machine. A new string, which the caller frees, or
- * NULL: as it is. Never fails otherwise: without memory a port stays closed.
+ * An argument of those that o was parsed from, as the program in the nest must get it: ports are
+ * forwarded from all addresses of the nest, because QEMU reaches it at the one of its card and not at
+ * those of this machine. A new string, which the caller frees, or NULL: as it is. Never fails
+ * otherwise: without memory a port stays closed.
  */
-char *vmb_vmm_nest_net_inner(int argc, char *const *argv, int index);
+char *vmb_vmm_nest_net_inner(const struct vmb_vmm_options *o, const char *argument);
 
 #endif

@@ -14,8 +14,9 @@
  *   vmb_vmm_net_close(&net)
  *
  * Frames are Ethernet frames with an 802.1Q tag in place if there is one, in pieces; what is not done yet stands in a
- * virtio-net header (little-endian, 12 bytes with the buffer count): checksum to be completed, large TCP frame to be cut. A backend
- * that says it takes large frames gets them whole; else the card cuts them and completes all checksums first.
+ * virtio-net header (little-endian, 12 bytes with the buffer count): checksum to be completed, large
+ * TCP frame to be cut. A backend that says it takes large frames gets them whole; else the card cuts
+ * them and completes all checksums first.
  * A capture (vmm/capture.h) sees what goes through here, both ways.
  *
  * The pieces of a frame that is sent may be memory that the guest can change: a backend reads them once. Those of a frame
@@ -56,6 +57,7 @@ struct vmb_vmm_net_forward {
 
 /* One --net of the command line. */
 struct vmb_vmm_net_option {
+	const char *text; /* the value as it stands in argv, NULL: it does not come from there */
 	enum vmb_vmm_net_kind kind;
 	const char *target; /* tap: interface; switch: socket's path */
 	const char *capture; /* file, NULL: none */

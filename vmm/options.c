@@ -196,6 +196,7 @@ static int check_net(const struct vmb_vmm_options *o, const struct vmb_vmm_net_o
 /* "none" is said to say that there is no card. */
 static int parse_net(struct vmb_vmm_options *o, char *value)
 {
+	const char *text = value;
 	struct vmb_vmm_net_option net;
 
 	if (strcmp(value, "none") == 0)
@@ -211,6 +212,7 @@ static int parse_net(struct vmb_vmm_options *o, char *value)
 	}
 	if (vmb_vmm_net_parse(&net, value, o->net_count) || check_net(o, &net))
 		return -EINVAL;
+	net.text = text;
 	o->nets[o->net_count++] = net;
 	return 0;
 }
