@@ -253,6 +253,12 @@ done
 expect 'switch with a long path' "switch $long: the path is too long for a socket; give a shorter one" \
 	switch "$long"
 expect 'switch on a file' 'switch disk: it exists and is no socket; give another path' switch disk
+mkdir locked
+exec 9<locked
+flock 9
+expect 'switch in a folder that is locked' \
+	'switch locked/s: its folder is locked by another program; give another path' switch locked/s
+exec 9<&-
 expect 'switch in no folder' 'switch none/s: No such file or directory' switch none/s
 expect 'switch with a capture in no folder' \
 	'capture=none/c: No such file or directory; give a file that can be written' \

@@ -29,6 +29,8 @@
 #define TAKE_MAX       64u /* frames of a port in one go */
 #define HOLD_MS	       200
 #define ACCEPT_REST_MS 1000 /* when there is no descriptor left */
+#define LOCK_MS	       2000 /* another switch that starts in the folder is long done */
+#define LOCK_REST_MS   20
 #define SOURCE_AT      6u
 #define ALL_PORTS      (-1)
 
@@ -416,23 +418,52 @@ static int make_room(const char *path)
 	return unlink(path) ? refuse(path, strerror(errno)) : 0;
 }
 
+static int refuse_place(const char *path, int error)
+{
+	vmb_vmm_report("switch %s: %s; give a path where a socket can be made", path,
+		       strerror(error));
+	return -EINVAL;
+}
+
 static int bind_socket(struct network *n)
 {
 	struct sockaddr_un address;
+	int error;
 
 	if (make_room(n->path))
 		return -EINVAL;
 	n->listener = vmb_vmm_net_switch_socket(&address, n->path);
-	if (n->listener < 0 || bind(n->listener, (struct sockaddr *)&address, sizeof(address)) ||
-	    listen(n->listener, SOMAXCONN) || lstat(n->path, &n->socket_file)) {
-		vmb_vmm_report("switch %s: %s; give a path where a socket can be made", n->path,
-			       strerror(errno));
-		return -EINVAL;
+	if (n->listener < 0)
+		return refuse_place(n->path, -n->listener);
+	if (bind(n->listener, (struct sockaddr *)&address, sizeof(address)))
+		return refuse_place(n->path, errno);
+	if (listen(n->listener, SOMAXCONN) || lstat(n->path, &n->socket_file)) {
+		error = errno;
+		unlink(n->path); /* ours: the folder is locked */
+		return refuse_place(n->path, error);
 	}
 	return 0;
 }
 
-/* Two that start at once must not take each other's socket for a stale one: the folder is locked meanwhile. */
+/* The signals that would end a wait are blocked, so it has a limit. */
+static int lock_folder(int folder)
+{
+	const struct timespec rest = { .tv_nsec = LOCK_REST_MS * 1000000 };
+
+	for (int i = 0; i < LOCK_MS / LOCK_REST_MS; i++) {
+		if (flock(folder, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		nanosleep(&rest, NULL);
+	}
+	return -EWOULDBLOCK;
+}
+
+/*
+ * Two that start at once must not take each other's socket for a stale one: the folder is locked
+ * meanwhile.
+ */
 static int bind_alone(struct network *n)
 {
 	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -442,8 +473,13 @@ static int bind_alone(struct network *n)
 	folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		return refuse(n->path, strerror(errno));
-	flock(folder, LOCK_EX);
-	error = bind_socket(n);
+	error = lock_folder(folder);
+	if (error == -EWOULDBLOCK)
+		refuse(n->path, "its folder is locked by another program; give another path");
+	else if (error)
+		refuse(n->path, strerror(-error));
+	else
+		error = bind_socket(n);
 	close(folder);
 	return error;
 }
