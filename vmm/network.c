@@ -382,10 +382,11 @@ static void report_traffic(const struct vmb_vmm_network *c)
 		(unsigned long long)n->large_out, (unsigned long long)n->cut_out,
 		(unsigned long long)n->out_dropped);
 	vmb_vmm_report("stats: network %u: in %llu frames, %llu bytes, %llu large, %llu cut, "
-		       "%llu dropped, %llu unwanted",
+		       "%llu dropped, %llu unwanted, %llu malformed",
 		       c->number, (unsigned long long)n->in_frames, (unsigned long long)n->in_bytes,
 		       (unsigned long long)n->large_in, (unsigned long long)n->cut_in,
-		       (unsigned long long)n->in_dropped, (unsigned long long)n->in_unwanted);
+		       (unsigned long long)n->in_dropped, (unsigned long long)n->in_unwanted,
+		       (unsigned long long)c->net.malformed);
 }
 
 void vmb_vmm_network_report(const struct vmb_vmm_network *c)
