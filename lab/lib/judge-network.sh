@@ -64,8 +64,9 @@ judge_card() {
 	[ "$host" != openvmbus ] || judge_host_card
 }
 
-# What the host's statistics say at the end: "network 0: BACKEND, NVSP VERSION, N of M queues, ...".
-host_says() { sed -n "s/.*stats: network $1/\1/p" "$cell/host.log" | tail -n1; }
+# host_says PATTERN [LOG]: what the host's statistics say at the end, like "network 0: BACKEND, NVSP
+# VERSION, N of M queues, ...".
+host_says() { sed -n "s/.*stats: network $1/\\1/p" "${2:-$cell/host.log}" | tail -n1; }
 
 judge_host_card() {
 	local version refused
@@ -156,6 +157,7 @@ judge_pair() {
 		[ "$host" != openvmbus ] || judge_pair_host "$cell/host.$number.log" $number
 		echo "# guest $number: $(value link)"
 	done
+	[ "$host" != openvmbus ] || judge_switch
 	[ "$kind" = virtio ] || claim "the two have different drivers" test \
 		"$(value net_driver "$cell/evidence.1")" != "$(value net_driver "$cell/evidence.2")"
 	judge_side
@@ -171,11 +173,21 @@ judge_measured() {
 }
 
 judge_pair_host() {
-	local said
+	local said way
 	said=$(host_says '0: [0-9]* packets, \(.* forged\);.*' "$1")
 	claim "guest $2: its host found nothing wrong in what it sent ($said)" same "$said" "0 refused, 0 broken, 0 forged"
-	said=$(host_says '0: out \(.*\)' "$1")
-	claim "guest $2: its host dropped nothing of it ($said)" matches "$said" ' 0 dropped'
+	for way in out in; do
+		said=$(host_says "0: $way \\(.*\\)" "$1")
+		claim "guest $2: its host dropped nothing, $way: $said" matches "$said" ' 0 dropped'
+	done
+}
+
+# What one port gave to the switch the other one got.
+judge_switch() {
+	local ports
+	mapfile -t ports < <(sed -n 's/.*stats: port [01]: \(.*\)/\1/p' "$cell/side.log")
+	claim "the switch passed every frame (${ports[0]:-}; ${ports[1]:-})" test \
+		"$(grep -c ' 0 dropped' <<<"${ports[0]:-}")$(grep -c ' 0 dropped' <<<"${ports[1]:-}")" = 11
 }
 
 # numbers NAME COLUMN KIND: of each boot with that driver.
@@ -205,6 +217,8 @@ spread() { awk '{ printf "%s (%s to %s)", $1, $2, $3 }' <<<"$1"; }
 # Column 4 of "bench.NAME" is bits per second, 3 bytes, 2 hundredths of a busy second, 7 datagrams.
 judge_netbench() {
 	local name
+	claim "every measurement ended well" test "$(cat "$cell"/evidence.* | grep -cE '^bench\.[^ ]*=0 [0-9]+ [0-9]+ [1-9]')" \
+		-eq $((12 * rounds))
 	for name in tcp-out tcp-in tcp-in-nolro udp1400-out; do
 		bench_line $name 'Mbit/s' 1000000
 	done
