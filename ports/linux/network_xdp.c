@@ -127,7 +127,8 @@ int netvsc_xdp_xmit(struct net_device *dev, int count, struct xdp_frame **frames
 	__netif_tx_lock(q->txq, smp_processor_id());
 	/* Once more: under the lock it stays so. */
 	for (sent = 0; sent < count && READ_ONCE(card->up); sent++) {
-		if (!netvsc_put_xdp(q, frames[sent]->data, frames[sent]->len))
+		if (xdp_frame_has_frags(frames[sent]) ||
+		    !netvsc_put_xdp(q, frames[sent]->data, frames[sent]->len))
 			break;
 		xdp_return_frame_rx_napi(frames[sent]);
 	}

@@ -59,10 +59,11 @@ struct vmb_channel_ops {
 	 */
 	void (*packet)(struct vmb_channel *ch, const struct vmb_ring_received *packet);
 	/*
-	 * Something came, or there is room again: hard interrupt, or anywhere with interrupts off
-	 * and the channel's send lock held. So it only schedules the driver's poll and calls
-	 * nothing that is declared here. Before vmb_channel_open() returns it may ring already;
-	 * after vmb_channel_close() has returned it does not ring any more.
+	 * Something came, or there is room again: hard interrupt, or any context with the channel's
+	 * send lock held (that means interrupts off, but not with PREEMPT_RT). So it only schedules
+	 * the driver's poll and calls nothing that is declared here. Before vmb_channel_open()
+	 * returns it may ring already; after vmb_channel_close() has returned it does not ring any
+	 * more.
 	 */
 	void (*doorbell)(struct vmb_channel *ch);
 	/*

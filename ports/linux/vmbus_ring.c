@@ -25,7 +25,7 @@ static void signal_host(struct vmb_channel *ch)
 
 /* ---- receiving ---- */
 
-/* Hard interrupt, or tx_lock with interrupts off; the channel is open. */
+/* Hard interrupt, or any context under tx_lock; the channel is open. */
 static void ring(struct vmb_channel *ch)
 {
 	if (ch->ops->doorbell)
