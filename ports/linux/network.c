@@ -25,6 +25,10 @@
 #define SEND_LEN_DEFAULT    (256u * VMB_NET_SEND_SECTION_LEN)
 #define BUFFER_LEN_MIN	    (128u << 10)
 
+/* Connections that the host may break in this time before the device is given up. */
+#define BROKEN_COUNT_MAX    3u
+#define BROKEN_INTERVAL	    (60 * HZ)
+
 static unsigned int queues;
 module_param(queues, uint, 0444);
 MODULE_PARM_DESC(queues, "queues of a card at first (default: CPUs, 8 at most)");
@@ -103,6 +107,13 @@ u32 netvsc_offload_of(const struct netvsc *card, netdev_features_t features)
 	return features & NETIF_F_LRO ? offload : offload & ~VMB_GUEST_NETWORK_RSC;
 }
 
+void netvsc_set_large_max(struct netvsc *card)
+{
+	if (card->core.lso_len_max)
+		netif_set_tso_max_size(card->dev,
+				       min_t(u32, card->core.lso_len_max, VMB_NET_LSO_LEN_MAX));
+}
+
 static void set_features(struct netvsc *card)
 {
 	struct net_device *dev = card->dev;
@@ -110,9 +121,7 @@ static void set_features(struct netvsc *card)
 	dev->hw_features = features_of(card) | NETIF_F_HW_VLAN_CTAG_TX;
 	dev->features = dev->hw_features | NETIF_F_HIGHDMA | NETIF_F_HW_VLAN_CTAG_RX;
 	dev->vlan_features = (features_of(card) & ~NETIF_F_LRO) | NETIF_F_HIGHDMA;
-	if (card->core.lso_len_max)
-		netif_set_tso_max_size(dev,
-				       min_t(u32, card->core.lso_len_max, VMB_NET_LSO_LEN_MAX));
+	netvsc_set_large_max(card);
 	xdp_set_features_flag(dev, NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_REDIRECT |
 					   NETDEV_XDP_ACT_NDO_XMIT);
 }
@@ -269,22 +278,61 @@ static const struct net_device_ops device_ops = {
 	.ndo_xdp_xmit = netvsc_xdp_xmit,
 };
 
-/* ---- probe and remove ---- */
+/* ---- all over again ---- */
 
-/* The host took a sub-channel away, or does not answer: all over again. */
+/* Whoever probes sees to a device that is not registered yet. */
+void netvsc_reset(struct netvsc *card)
+{
+	if (!READ_ONCE(card->removing) && card->dev->reg_state == NETREG_REGISTERED)
+		schedule_work(&card->reset_work);
+}
+
+/* Once a connection: nothing more can come of it. */
+void netvsc_break(struct netvsc *card)
+{
+	if (xchg(&card->broken, true))
+		return;
+	wake_up_all(&card->wait);
+	netvsc_reset(card);
+}
+
+/* A host that breaks one connection after the other is not to keep a CPU busy. */
+static bool worth_it(struct netvsc *card)
+{
+	if (!READ_ONCE(card->broken))
+		return true;
+	if (!card->broken_count || time_after(jiffies, card->broken_since + BROKEN_INTERVAL)) {
+		card->broken_since = jiffies;
+		card->broken_count = 0;
+	}
+	return card->broken_count++ < BROKEN_COUNT_MAX;
+}
+
+static void begin_anew(struct netvsc *card)
+{
+	if (worth_it(card)) {
+		netdev_info(card->dev, "connecting anew\n");
+		netvsc_reopen(card, &card->settings);
+	} else {
+		netdev_err(card->dev, "the host broke the ring again, giving up\n");
+		netvsc_lose_connection(card);
+	}
+}
+
+/* The host took a sub-channel away, broke a ring, or does not answer. */
 static void reset_work(struct work_struct *work)
 {
 	struct netvsc *card = container_of(work, struct netvsc, reset_work);
 
 	rtnl_lock();
 	mutex_lock(&card->mutex);
-	if (!READ_ONCE(card->removing) && !READ_ONCE(card->gone)) {
-		netdev_info(card->dev, "connecting anew\n");
-		netvsc_reopen(card, &card->settings);
-	}
+	if (!READ_ONCE(card->removing) && !READ_ONCE(card->gone))
+		begin_anew(card);
 	mutex_unlock(&card->mutex);
 	rtnl_unlock();
 }
+
+/* ---- probe and remove ---- */
 
 static void describe_device(struct netvsc *card)
 {
@@ -365,11 +413,8 @@ static int bring_up(struct netvsc *card)
 	if (rc)
 		return rc;
 	rc = register_netdev(card->dev);
-	if (rc) {
-		mutex_lock(&card->mutex);
-		netvsc_disconnect(card);
-		mutex_unlock(&card->mutex);
-	}
+	if (!rc && READ_ONCE(card->broken))
+		netvsc_reset(card);
 	return rc;
 }
 
@@ -379,6 +424,13 @@ static void cancel_works(struct netvsc *card)
 	cancel_work_sync(&card->reset_work);
 	cancel_work_sync(&card->filter_work);
 	cancel_delayed_work_sync(&card->link_work);
+}
+
+static void disconnect(struct netvsc *card)
+{
+	mutex_lock(&card->mutex);
+	netvsc_disconnect(card);
+	mutex_unlock(&card->mutex);
 }
 
 static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
@@ -391,7 +443,9 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	device->data = card;
 	rc = bring_up(card);
 	if (rc) {
+		/* A sub-channel that went may have made it connect anew meanwhile. */
 		cancel_works(card);
+		disconnect(card);
 		free_card(card);
 		return rc;
 	}
@@ -402,36 +456,37 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	return 0;
 }
 
-static void disconnect(struct netvsc *card)
+/*
+ * After this nobody opens the device, the host says nothing to it and writes to none of its memory,
+ * and no work is queued. Works twice: until the device is detached it may be opened.
+ */
+static void take_down(struct netvsc *card)
 {
-	mutex_lock(&card->mutex);
-	netvsc_disconnect(card);
-	mutex_unlock(&card->mutex);
-}
-
-static void remove(struct vmb_device *device)
-{
-	struct netvsc *card = device->data;
-
 	cancel_works(card);
-	unregister_netdev(card->dev);
-	/* Once more: going down may have come after a link event. */
-	cancel_works(card);
-	disconnect(card);
-	free_card(card);
-}
-
-/* The device is closed, and the host writes to none of our memory any more; nothing is freed. */
-static void shutdown(struct vmb_device *device)
-{
-	struct netvsc *card = device->data;
-
 	rtnl_lock();
 	dev_close(card->dev);
 	netif_device_detach(card->dev);
 	rtnl_unlock();
-	cancel_works(card);
 	disconnect(card);
+	cancel_works(card);
+}
+
+/* Link events reach the device until it is disconnected, so that comes before its end. */
+static void remove(struct vmb_device *device)
+{
+	struct netvsc *card = device->data;
+
+	take_down(card);
+	unregister_netdev(card->dev);
+	free_card(card);
+}
+
+/* Nothing is freed. */
+static void shutdown(struct vmb_device *device)
+{
+	struct netvsc *card = device->data;
+
+	take_down(card);
 	WRITE_ONCE(card->gone, true);
 }
 

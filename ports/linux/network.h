@@ -89,15 +89,20 @@ struct netvsc_packet {
 
 struct netvsc;
 
+/* What the core keeps of a queue's packets. */
+struct netvsc_tables {
+	struct vmb_guest_network_slot *slots;
+	u32 *free_slots;
+	u64 *owed;
+};
+
 struct netvsc_queue {
 	struct vmb_guest_network_queue core;
 	struct netvsc *card;
 	struct vmb_channel *channel; /* NULL: closed */
 	struct netdev_queue *txq;
 	u16 index;
-	struct vmb_guest_network_slot *slots;
-	u32 *free_slots;
-	u64 *owed;
+	struct netvsc_tables tables;
 
 	/* the sender's; under txq's lock */
 	struct netvsc_packet packet;
@@ -143,12 +148,13 @@ struct netvsc {
 	bool connected; /* mutex: all queues are there */
 	bool up; /* frames go in and out; changed under the mutex */
 	bool gone; /* the host took the device away, or it is given up */
+	bool broken; /* the host broke a ring of this connection: no answer comes any more */
 	bool removing; /* no more work is queued */
 
 	spinlock_t control_lock;
 	struct vmb_guest_network core;
 	bool answered; /* control_lock: the request under way has ended */
-	bool output_waits; /* control_lock: the ring had no room */
+	bool output_waits; /* written under control_lock: the ring has no room, or may have none */
 	bool table_known; /* the host sent a send table */
 	wait_queue_head_t wait; /* for the host */
 
@@ -161,13 +167,15 @@ struct netvsc {
 
 	u8 rss_key[NDIS_RSS_KEY_LEN];
 	u16 rss_table[NDIS_RSS_TABLE_COUNT_MAX];
-	bool rss_table_set; /* by the user */
 	struct bpf_prog *xdp_prog; /* RTNL */
 
 	unsigned long link_down_at; /* jiffies; network changes count as a moment without link */
 	bool link_lost;
 	struct delayed_work link_work;
 	struct work_struct filter_work, reset_work;
+	unsigned long broken_since; /* jiffies; reset_work's */
+	u32 broken_count; /* connections that the host broke since then */
+	u16 spread_count; /* queues whose senders' CPUs were chosen */
 };
 
 static inline void netvsc_count_tx(struct netvsc_queue *q, enum netvsc_tx_stat stat, u64 n)
@@ -194,6 +202,9 @@ u32 netvsc_receive_len_max(void);
 u32 netvsc_receive_len(u64 wanted); /* what a buffer can have of it */
 u32 netvsc_send_len(u64 wanted);
 u32 netvsc_offload_of(const struct netvsc *card, netdev_features_t features);
+void netvsc_set_large_max(struct netvsc *card);
+void netvsc_reset(struct netvsc *card); /* any context */
+void netvsc_break(struct netvsc *card); /* any context */
 
 /* network_connect.c; RTNL (but for probe, before the device is registered) and mutex */
 int netvsc_connect(struct netvsc *card);
@@ -203,6 +214,7 @@ void netvsc_free_buffers(struct netvsc *card);
 void netvsc_go_up(struct netvsc *card);
 void netvsc_go_down(struct netvsc *card);
 void netvsc_default_table(struct netvsc *card);
+void netvsc_lose_connection(struct netvsc *card);
 
 /* network_queue.c; mutex */
 int netvsc_queue_make(struct netvsc *card, u16 count);

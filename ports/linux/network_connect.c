@@ -272,7 +272,7 @@ static int configure(struct netvsc *card)
 {
 	int rc = 0;
 
-	if (!card->rss_table_set || !table_fits(card))
+	if (!netif_is_rxfh_configured(card->dev) || !table_fits(card))
 		netvsc_default_table(card);
 	if (card->core.rss_table_count && card->queue_count > 1)
 		rc = netvsc_set_rss(card);
@@ -300,6 +300,7 @@ static int make_connection(struct netvsc *card)
 		return -ENODEV;
 	memset(card->subs, 0, sizeof(card->subs));
 	WRITE_ONCE(card->table_known, false);
+	WRITE_ONCE(card->broken, false);
 	rc = share_buffers(card);
 	if (!rc)
 		rc = init_core(card);
@@ -344,13 +345,14 @@ static bool close_channels(struct netvsc *card)
 		unshare_buffer(card, &card->receive_buffer, closed, "receive buffer");
 		unshare_buffer(card, &card->send_buffer, closed, "send buffer");
 	}
-	if (!closed) {
+	if (!closed && card->control_page) {
 		leak(card, "control page", PAGE_SIZE);
 		card->control_page = NULL;
 	}
 	return closed;
 }
 
+/* Also of a card that has no connection. */
 void netvsc_disconnect(struct netvsc *card)
 {
 	u16 i;
@@ -365,17 +367,23 @@ void netvsc_disconnect(struct netvsc *card)
 			netvsc_queue_stop(card->queues[i]);
 	netvsc_queue_end(card, close_channels(card));
 	card->queue_count = 0;
-	card->output_waits = false;
+	WRITE_ONCE(card->output_waits, false);
 }
 
 /* ---- up, down, anew ---- */
 
-/* Each queue is sent to from the CPU that it interrupts, where the host does not say otherwise. */
+/*
+ * Each queue is sent to from the CPU that it interrupts, where the host does not say otherwise. What
+ * the user has set since is left alone as long as the number of queues is the same.
+ */
 static void spread_queues(struct netvsc *card)
 {
 	struct netvsc_queue *q;
 	u16 i;
 
+	if (card->spread_count == card->queue_count)
+		return;
+	card->spread_count = card->queue_count;
 	for (i = 0; i < card->queue_count && card->queue_count > 1; i++) {
 		q = card->queues[i];
 		netif_set_xps_queue(card->dev, cpumask_of(vmb_channel_cpu(q->channel)), i);
@@ -392,7 +400,7 @@ void netvsc_go_up(struct netvsc *card)
 	if (netvsc_set_filter(card))
 		netdev_warn(card->dev, "the host does not take the packet filter\n");
 	for (i = 0; i < card->queue_count; i++)
-		netif_tx_start_queue(card->queues[i]->txq);
+		netif_tx_wake_queue(card->queues[i]->txq);
 	mod_delayed_work(system_wq, &card->link_work, 0);
 }
 
@@ -403,6 +411,23 @@ void netvsc_go_down(struct netvsc *card)
 	netif_tx_disable(card->dev);
 	if (card->connected)
 		netvsc_set_filter(card);
+}
+
+/* Until somebody opens the device or changes it. */
+void netvsc_lose_connection(struct netvsc *card)
+{
+	lockdep_assert_held(&card->mutex);
+	netvsc_go_down(card);
+	netvsc_disconnect(card);
+	/* Nobody queues it without a connection. */
+	cancel_delayed_work_sync(&card->link_work);
+	netif_carrier_off(card->dev);
+}
+
+static bool same_settings(const struct netvsc_settings *a, const struct netvsc_settings *b)
+{
+	return a->mtu == b->mtu && a->receive_len == b->receive_len && a->send_len == b->send_len &&
+	       a->queue_count == b->queue_count;
 }
 
 static int connect_with(struct netvsc *card, const struct netvsc_settings *settings)
@@ -426,7 +451,7 @@ static int connect_with(struct netvsc *card, const struct netvsc_settings *setti
  */
 int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 {
-	struct netvsc_settings old = card->settings;
+	struct netvsc_settings old = card->settings, wanted = *settings;
 	bool running = netif_running(card->dev);
 	int rc;
 
@@ -434,12 +459,13 @@ int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 	lockdep_assert_held(&card->mutex);
 	netvsc_go_down(card);
 	netvsc_disconnect(card);
-	rc = connect_with(card, settings);
-	if (rc && connect_with(card, &old)) {
+	rc = connect_with(card, &wanted);
+	if (rc && (same_settings(&wanted, &old) || connect_with(card, &old))) {
 		netdev_err(card->dev, "no connection with the host any more\n");
-		netif_carrier_off(card->dev);
+		netvsc_lose_connection(card);
 		return rc;
 	}
+	netvsc_set_large_max(card);
 	netif_set_real_num_tx_queues(card->dev, card->queue_count);
 	netif_set_real_num_rx_queues(card->dev, card->queue_count);
 	if (running)

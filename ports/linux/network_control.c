@@ -40,22 +40,26 @@ static int send_output(struct netvsc *card, const struct vmb_guest_network_outpu
 }
 
 /*
- * What the ring does not take is sent by the poll that the wish for room brings about. What it will
- * never take is forgotten: whoever waits for its answer will tire of it, or hear of the rescind.
+ * What the ring does not take is sent by the poll that the wish for room brings about; it looks at
+ * output_waits, so that is set before there can be a wish. What the ring will never take ends the
+ * connection, and whoever waits for an answer hears of it.
  */
 void netvsc_pump(struct netvsc *card)
 {
 	const struct vmb_guest_network_output *out;
+	int rc;
 
 	lockdep_assert_held(&card->control_lock);
-	card->output_waits = false;
+	WRITE_ONCE(card->output_waits, true);
 	while ((out = vmb_guest_network_output(&card->core))) {
-		if (send_output(card, out) == -EAGAIN) {
-			card->output_waits = true;
+		rc = send_output(card, out);
+		if (rc == -EAGAIN)
 			return;
-		}
 		vmb_guest_network_output_done(&card->core);
+		if (rc)
+			netvsc_break(card);
 	}
+	WRITE_ONCE(card->output_waits, false);
 }
 
 /* ---- what the host says ---- */
@@ -70,10 +74,11 @@ static void lose_link(struct netvsc *card)
 
 static void link_changed(struct netvsc *card, const struct vmb_guest_network_event *event)
 {
+	if (READ_ONCE(card->removing))
+		return;
 	if (!card->core.link_up || event->type == VMB_GUEST_NETWORK_NETWORK_CHANGED)
 		lose_link(card);
-	if (!READ_ONCE(card->removing))
-		mod_delayed_work(system_wq, &card->link_work, 0);
+	mod_delayed_work(system_wq, &card->link_work, 0);
 }
 
 static void answered(struct netvsc *card, const struct vmb_guest_network_event *event)
@@ -101,7 +106,7 @@ static void (*const handlers[])(struct netvsc *, const struct vmb_guest_network_
 	[VMB_GUEST_NETWORK_TABLE_CHANGED] = table_changed,
 };
 
-/* control_lock. Speed and offloads are read from the core when they are asked for. */
+/* control_lock. Speed is read from the core when it is asked for, offloads with each frame. */
 void netvsc_event(struct netvsc *card, const struct vmb_guest_network_event *event)
 {
 	lockdep_assert_held(&card->control_lock);
@@ -133,12 +138,18 @@ void netvsc_link_work(struct work_struct *work)
 
 /* ---- the handshake ---- */
 
+/* No answer will come. */
+static bool is_lost(const struct netvsc *card)
+{
+	return READ_ONCE(card->gone) || READ_ONCE(card->broken);
+}
+
 static bool is_settled(const struct netvsc *card)
 {
 	enum vmb_guest_network_state state = READ_ONCE(card->core.state);
 
 	return state == VMB_GUEST_NETWORK_READY || state == VMB_GUEST_NETWORK_FAILED ||
-	       READ_ONCE(card->gone);
+	       is_lost(card);
 }
 
 int netvsc_shake_hands(struct netvsc *card)
@@ -170,8 +181,8 @@ int netvsc_shake_hands(struct netvsc *card)
 static int give_up(struct netvsc *card)
 {
 	dev_err(&card->device->dev, "the host does not answer a request\n");
-	if (card->connected && !READ_ONCE(card->removing))
-		schedule_work(&card->reset_work);
+	if (card->connected)
+		netvsc_reset(card);
 	card->connected = false;
 	return -ETIMEDOUT;
 }
@@ -190,7 +201,7 @@ static int ask(struct netvsc *card, int (*begin)(struct vmb_guest_network *n, co
 	spin_unlock_bh(&card->control_lock);
 	if (rc)
 		return rc;
-	if (!wait_event_timeout(card->wait, READ_ONCE(card->answered) || READ_ONCE(card->gone),
+	if (!wait_event_timeout(card->wait, READ_ONCE(card->answered) || is_lost(card),
 				REQUEST_WAIT))
 		return give_up(card);
 	if (!READ_ONCE(card->answered))
@@ -295,9 +306,9 @@ static void drain(struct netvsc *card)
 {
 	unsigned long end = jiffies + DRAIN_WAIT;
 
-	while (!idle(card) && !READ_ONCE(card->gone) && time_before(jiffies, end))
+	while (!idle(card) && !is_lost(card) && time_before(jiffies, end))
 		usleep_range(500, 1000);
-	if (!idle(card) && !READ_ONCE(card->gone))
+	if (!idle(card) && !is_lost(card))
 		netdev_warn(card->dev, "the host does not say that it has sent all frames\n");
 }
 
@@ -305,7 +316,7 @@ static void drain(struct netvsc *card)
 void netvsc_take_leave(struct netvsc *card)
 {
 	lockdep_assert_held(&card->mutex);
-	if (READ_ONCE(card->gone))
+	if (is_lost(card))
 		return;
 	drain(card);
 	if (ask(card, begin_halt, NULL) == -ETIMEDOUT)

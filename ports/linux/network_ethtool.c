@@ -192,16 +192,14 @@ static void take_rxfh(struct netvsc *card, const struct ethtool_rxfh_param *rxfh
 		card->rss_table[i] = rxfh->indir[i % count];
 	if (rxfh->key)
 		memcpy(card->rss_key, rxfh->key, NDIS_RSS_KEY_LEN);
-	card->rss_table_set |= rxfh->indir != NULL;
 }
 
-static int set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
-		    struct netlink_ext_ack *extack)
+static int judge_rxfh(const struct netvsc *card, const struct ethtool_rxfh_param *rxfh)
 {
-	struct netvsc *card = netdev_priv(dev);
 	u32 i;
-	int rc = 0;
 
+	if (!card->connected)
+		return -ENODEV;
 	if (!netvsc_rss_table_count(card))
 		return -EOPNOTSUPP;
 	if (rxfh->hfunc != ETH_RSS_HASH_NO_CHANGE && rxfh->hfunc != ETH_RSS_HASH_TOP)
@@ -209,12 +207,38 @@ static int set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
 	for (i = 0; rxfh->indir && i < netvsc_rss_table_count(card); i++)
 		if (rxfh->indir[i] >= card->queue_count)
 			return -EINVAL;
-	mutex_lock(&card->mutex);
+	return 0;
+}
+
+/* What the host does not take is not kept either. */
+static int try_rxfh(struct netvsc *card, const struct ethtool_rxfh_param *rxfh)
+{
+	u16 table[NDIS_RSS_TABLE_COUNT_MAX];
+	u8 key[NDIS_RSS_KEY_LEN];
+	int rc = 0;
+
+	memcpy(table, card->rss_table, sizeof(table));
+	memcpy(key, card->rss_key, sizeof(key));
 	take_rxfh(card, rxfh);
-	if (!card->connected)
-		rc = -ENODEV;
-	else if (card->queue_count > 1)
+	if (card->queue_count > 1)
 		rc = netvsc_set_rss(card);
+	if (rc) {
+		memcpy(card->rss_table, table, sizeof(table));
+		memcpy(card->rss_key, key, sizeof(key));
+	}
+	return rc;
+}
+
+static int set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
+		    struct netlink_ext_ack *extack)
+{
+	struct netvsc *card = netdev_priv(dev);
+	int rc;
+
+	mutex_lock(&card->mutex);
+	rc = judge_rxfh(card, rxfh);
+	if (!rc)
+		rc = try_rxfh(card, rxfh);
 	mutex_unlock(&card->mutex);
 	return rc;
 }
@@ -253,6 +277,9 @@ static int set_ringparam(struct net_device *dev, struct ethtool_ringparam *ring,
 	struct netvsc *card = netdev_priv(dev);
 	struct netvsc_settings settings = card->settings;
 
+	/* Without a connection nobody knows how long a buffer is. */
+	if (!READ_ONCE(card->connected))
+		return -ENODEV;
 	if (!ring->rx_pending || ring->tx_pending < card->queue_count) {
 		NL_SET_ERR_MSG_MOD(extack, "each queue needs a buffer");
 		return -EINVAL;

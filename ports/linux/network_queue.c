@@ -56,38 +56,66 @@ void netvsc_free_queues(struct netvsc *card)
 	}
 }
 
-static void free_tables(struct netvsc_queue *q)
+static void free_tables(const struct netvsc_tables *t)
 {
-	kvfree(q->slots);
-	kvfree(q->free_slots);
-	kvfree(q->owed);
-	q->slots = NULL;
-	q->free_slots = NULL;
-	q->owed = NULL;
+	kvfree(t->slots);
+	kvfree(t->free_slots);
+	kvfree(t->owed);
 }
 
-/* All queues have the same number of slots, so a queue's sections follow from its index. */
+static int new_tables(struct netvsc_tables *t, u32 slot_count, u32 owed_max)
+{
+	memset(t, 0, sizeof(*t));
+	t->owed = kvcalloc(owed_max, sizeof(*t->owed), GFP_KERNEL);
+	if (slot_count) {
+		t->slots = kvcalloc(slot_count, sizeof(*t->slots), GFP_KERNEL);
+		t->free_slots = kvcalloc(slot_count, sizeof(*t->free_slots), GFP_KERNEL);
+	}
+	if (t->owed && (!slot_count || (t->slots && t->free_slots)))
+		return 0;
+	free_tables(t);
+	return -ENOMEM;
+}
+
+/* The core has pointers to them too. */
+static void drop_tables(struct netvsc_queue *q)
+{
+	free_tables(&q->tables);
+	memset(&q->tables, 0, sizeof(q->tables));
+	q->core.slots = NULL;
+	q->core.slot_count = 0;
+	q->core.free_slots = NULL;
+	q->core.owed = NULL;
+	q->core.owed_count = 0;
+}
+
+/*
+ * All queues have the same number of slots, so a queue's sections follow from its index. On failure
+ * the queue is what it was, for it may be polled again.
+ */
 int netvsc_queue_init(struct netvsc_queue *q, u32 slot_count, u32 owed_max)
 {
-	free_tables(q);
-	q->owed = kvcalloc(owed_max, sizeof(*q->owed), GFP_KERNEL);
-	if (!q->owed)
-		return -ENOMEM;
-	if (slot_count) {
-		q->slots = kvcalloc(slot_count, sizeof(*q->slots), GFP_KERNEL);
-		q->free_slots = kvcalloc(slot_count, sizeof(*q->free_slots), GFP_KERNEL);
-		if (!q->slots || !q->free_slots)
-			return -ENOMEM;
+	struct netvsc_tables tables;
+	int rc = new_tables(&tables, slot_count, owed_max);
+
+	if (rc)
+		return rc;
+	rc = vmb_guest_network_queue_init(&q->card->core, &q->core, q->index, tables.slots,
+					  tables.free_slots, slot_count, q->index * slot_count,
+					  tables.owed, owed_max);
+	if (rc) {
+		free_tables(&tables);
+		return rc;
 	}
+	free_tables(&q->tables);
+	q->tables = tables;
 	q->kept = false;
 	q->filling_xdp = false;
 	q->receiving = false;
 	q->broken = false;
 	q->packet.range_count = 0;
 	q->packet.skb = NULL;
-	return vmb_guest_network_queue_init(&q->card->core, &q->core, q->index, q->slots,
-					    q->free_slots, slot_count, q->index * slot_count,
-					    q->owed, owed_max);
+	return 0;
 }
 
 /* ---- the poll ---- */
@@ -164,10 +192,10 @@ void netvsc_queue_end(struct netvsc *card, bool closed)
 		q = card->queues[i];
 		if (!q)
 			continue;
-		if (q->slots)
+		if (q->tables.slots)
 			end_frames(q, closed);
 		netvsc_xdp_end(q);
-		free_tables(q);
+		drop_tables(q);
 		q->channel = NULL;
 	}
 }

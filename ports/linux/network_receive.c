@@ -89,6 +89,7 @@ static struct sk_buff *paged_skb(struct netvsc_queue *q,
  */
 static bool leave_to_complete(struct sk_buff *skb)
 {
+	const struct ethhdr *eth = (const void *)skb->data;
 	u32 offset = ETH_HLEN, len;
 	struct ipv6hdr *ip6;
 	struct iphdr *ip;
@@ -98,14 +99,15 @@ static bool leave_to_complete(struct sk_buff *skb)
 		return false;
 	ip = (struct iphdr *)(skb->data + ETH_HLEN);
 	ip6 = (struct ipv6hdr *)ip;
-	if (ip->version == 4) {
-		if (ip->protocol != IPPROTO_TCP || ip_is_fragment(ip) || ip->ihl < 5)
+	if (eth->h_proto == htons(ETH_P_IP)) {
+		if (ip->version != 4 || ip->protocol != IPPROTO_TCP || ip_is_fragment(ip) ||
+		    ip->ihl < 5)
 			return false;
 		offset += ip->ihl * 4;
 		len = ntohs(ip->tot_len) - ip->ihl * 4;
 		sum = csum_tcpudp_magic(ip->saddr, ip->daddr, len, IPPROTO_TCP, 0);
 	} else {
-		if (ip6->nexthdr != IPPROTO_TCP)
+		if (eth->h_proto != htons(ETH_P_IPV6) || ip6->nexthdr != IPPROTO_TCP)
 			return false;
 		offset += sizeof(*ip6);
 		len = ntohs(ip6->payload_len);
@@ -119,10 +121,11 @@ static bool leave_to_complete(struct sk_buff *skb)
 
 static void write_ip_checksum(struct sk_buff *skb)
 {
+	const struct ethhdr *eth = (const void *)skb->data;
 	struct iphdr *ip = (struct iphdr *)(skb->data + ETH_HLEN);
 
-	if (skb_headlen(skb) < ETH_HLEN + sizeof(*ip) || ip->version != 4 || ip->ihl < 5 ||
-	    skb_headlen(skb) < ETH_HLEN + ip->ihl * 4)
+	if (skb_headlen(skb) < ETH_HLEN + sizeof(*ip) || eth->h_proto != htons(ETH_P_IP) ||
+	    ip->version != 4 || ip->ihl < 5 || skb_headlen(skb) < ETH_HLEN + ip->ihl * 4)
 		return;
 	ip->check = 0;
 	ip->check = ip_fast_csum(ip, ip->ihl);
@@ -399,6 +402,7 @@ static void drain(struct netvsc_queue *q, struct turn *turn)
 	if (rc == -EPROTO && !q->broken) {
 		q->broken = true;
 		netdev_err(q->card->dev, "queue %u: the host broke the ring\n", q->index);
+		netvsc_break(q->card);
 	}
 }
 
@@ -445,6 +449,7 @@ static void finish_xdp(struct netvsc_queue *q, struct turn *turn)
 	turn->xdp_redirect = turn->xdp_tx = false;
 }
 
+/* A pump that is under way has set this before it wished for room, and still has the lock. */
 static void pump_again(struct netvsc *card)
 {
 	if (!READ_ONCE(card->output_waits))
@@ -486,8 +491,12 @@ int netvsc_poll(struct napi_struct *napi, int budget)
 	struct netvsc_queue *q = container_of(napi, struct netvsc_queue, napi);
 	struct turn turn = { .budget = budget };
 
+	/*
+	 * netpoll wants what was sent reaped and no frames, but both come by one ring, so nothing is
+	 * reaped. What finds no slot then, netpoll keeps for later; in a panic it is lost.
+	 */
 	if (!budget)
-		return 0; /* netpoll: what it sends is copied, so nothing has to be reaped */
+		return 0;
 	vmb_channel_mask(q->channel);
 	take_all(q, &turn);
 	if (turn.sent_frames)

@@ -49,11 +49,13 @@ static int write_packet(struct netvsc_queue *q, bool publish)
 	return publish ? vmb_channel_send(q->channel, &out) : vmb_channel_write(q->channel, &out);
 }
 
-/* The channel is gone: the frames are lost. */
-static void lose_packet(struct netvsc_queue *q)
+/* The channel is gone, or its ring broken: the frames are lost. */
+static void lose_packet(struct netvsc_queue *q, int rc)
 {
 	struct netvsc_packet *packet = &q->packet;
 
+	if (rc == -EPROTO)
+		netvsc_break(q->card);
 	netvsc_count_tx(q, NETVSC_TX_DROPPED, packet->core.frame_count);
 	if (packet->skb && vmb_guest_network_unseal(&q->core, packet->core.slot))
 		dev_kfree_skb_any(packet->skb);
@@ -89,7 +91,7 @@ static bool push(struct netvsc_queue *q, bool publish)
 				continue;
 		}
 		if (rc)
-			lose_packet(q);
+			lose_packet(q, rc);
 		else
 			netvsc_count_tx(q, NETVSC_TX_SENDS, 1);
 		q->kept = false;
@@ -205,17 +207,21 @@ static void correct_head(u8 *head, u32 tcp_offset)
 	}
 }
 
+/* What is copied at least: what is corrected. */
+static u32 copy_len_min(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb) ? skb_transport_offset(skb) + TCP_LEN_MIN : 0;
+}
+
 /* The skb itself stays as it is: it may have to be given back to the stack. */
 static void copy_head(const struct sk_buff *skb, void *at, u32 len)
 {
-	u32 tcp_offset = skb_transport_offset(skb);
-	u32 head_len = 0;
+	u32 head_len = copy_len_min(skb);
 	u8 head[HEAD_LEN_MAX];
 
-	if (skb_is_gso(skb)) {
-		head_len = tcp_offset + TCP_LEN_MIN;
+	if (head_len) {
 		skb_copy_bits(skb, 0, head, head_len);
-		correct_head(head, tcp_offset);
+		correct_head(head, skb_transport_offset(skb));
 		memcpy(at, head, head_len);
 	}
 	skb_copy_bits(skb, head_len, at + head_len, len - head_len);
@@ -299,8 +305,11 @@ static bool list_pages(struct netvsc_packet *packet, const struct sk_buff *skb, 
  */
 static u32 divide(struct netvsc_packet *packet, struct sk_buff *skb, u32 inline_max)
 {
-	u32 len = min(skb_headlen(skb), inline_max);
+	u32 least = copy_len_min(skb);
+	u32 len = min(max(skb_headlen(skb), least), inline_max);
 
+	if (inline_max < least)
+		return 0;
 	if (list_pages(packet, skb, len))
 		return len;
 	if (list_pages(packet, skb, inline_max))
@@ -320,11 +329,23 @@ static u32 vlan_of(const struct sk_buff *skb)
 	       (tci & VLAN_VID_MASK) << RNDIS_VLAN_ID_SHIFT;
 }
 
-static int describe_large(const struct sk_buff *skb, struct vmb_guest_rndis_frame *frame)
+/* Whether the host cuts this frame into segments: as it says now, not as it did at first. */
+static bool large_fits(const struct netvsc *card, const struct sk_buff *skb)
+{
+	u32 need = skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6 ? VMB_GUEST_NETWORK_LSO6 :
+							       VMB_GUEST_NETWORK_LSO4;
+
+	return READ_ONCE(card->core.offload) & need &&
+	       skb_transport_offset(skb) + TCP_LEN_MIN <= HEAD_LEN_MAX;
+}
+
+static int describe_large(const struct netvsc *card, const struct sk_buff *skb,
+			  struct vmb_guest_rndis_frame *frame)
 {
 	u32 offset = skb_transport_offset(skb);
 
-	if (offset + TCP_LEN_MIN > HEAD_LEN_MAX)
+	/* features_check() has asked too, but the host may have changed its mind since. */
+	if (!large_fits(card, skb))
 		return -EINVAL;
 	frame->present |= VMB_GUEST_RNDIS_LSO;
 	frame->lso = (skb_shinfo(skb)->gso_size & RNDIS_LSO_MSS_MASK) |
@@ -339,11 +360,15 @@ static u32 checksum_kind(const struct sk_buff *skb, u32 *flags)
 {
 	const struct ethhdr *eth = (const void *)skb->data;
 	const void *ip = eth + 1;
+	u32 ip_len;
 	u8 protocol;
 	bool v4 = eth->h_proto == htons(ETH_P_IP);
 
 	if (!v4 && eth->h_proto != htons(ETH_P_IPV6))
 		return 0;
+	ip_len = v4 ? ((const struct iphdr *)ip)->ihl * 4 : sizeof(struct ipv6hdr);
+	if (skb_checksum_start_offset(skb) != ETH_HLEN + ip_len)
+		return 0; /* behind further headers, or of an inner packet */
 	protocol = v4 ? ((const struct iphdr *)ip)->protocol :
 			((const struct ipv6hdr *)ip)->nexthdr;
 	*flags = v4 ? RNDIS_TX_CHECKSUM_IPV4 : RNDIS_TX_CHECKSUM_IPV6;
@@ -366,7 +391,7 @@ static int describe_checksum(const struct netvsc *card, struct sk_buff *skb,
 	u32 flags;
 
 	if (offset < ETH_HLEN + sizeof(struct iphdr) || offset > RNDIS_TX_CHECKSUM_TCP_OFFSET_MAX ||
-	    !(checksum_kind(skb, &flags) & card->core.offload))
+	    !(checksum_kind(skb, &flags) & READ_ONCE(card->core.offload)))
 		return skb_checksum_help(skb);
 	frame->present |= VMB_GUEST_RNDIS_CHECKSUM;
 	frame->checksum = flags | offset << RNDIS_TX_CHECKSUM_TCP_OFFSET_SHIFT;
@@ -389,7 +414,7 @@ static int describe(const struct netvsc *card, struct sk_buff *skb,
 	}
 	frame->len = skb->len;
 	if (skb_is_gso(skb))
-		return describe_large(skb, frame);
+		return describe_large(card, skb, frame);
 	if (skb->ip_summed == CHECKSUM_PARTIAL)
 		return describe_checksum(card, skb, frame);
 	return 0;
@@ -401,8 +426,9 @@ static int describe(const struct netvsc *card, struct sk_buff *skb,
  * Once a frame is in a packet, and before anyone can publish that: the poll may do so, and gets the
  * completion. True: it is time to kick.
  */
-static bool account(struct netvsc_queue *q, const struct sk_buff *skb, enum netvsc_tx_stat how)
+static bool account(struct netvsc_queue *q, struct sk_buff *skb, enum netvsc_tx_stat how)
 {
+	skb_tx_timestamp(skb);
 	u64_stats_update_begin(&q->tx_sync);
 	q->tx[NETVSC_TX_PACKETS] += max_t(u32, skb_shinfo(skb)->gso_segs, 1);
 	q->tx[NETVSC_TX_BYTES] += skb->len;
@@ -460,7 +486,6 @@ static int send_skb(struct netvsc_queue *q, struct sk_buff *skb, bool *kick)
 	rc = describe(q->card, skb, &frame);
 	if (rc)
 		return rc;
-	skb_tx_timestamp(skb);
 	inline_max = vmb_guest_network_inline_max(&q->card->core, &frame);
 	if (inline_max >= frame.len)
 		return send_whole(q, skb, &frame, kick);
@@ -495,7 +520,11 @@ u16 netvsc_select_queue(struct net_device *dev, struct sk_buff *skb, struct net_
 	return queue < dev->real_num_tx_queues ? queue : queue % dev->real_num_tx_queues;
 }
 
-/* The host takes no tag inside of a frame that it works on, and no large frame of one segment. */
+/*
+ * The host takes no tag inside of a frame that it works on, and no large frame of one segment. The
+ * device's features are those of the first connection; what the host can do less after a new one,
+ * or after it said so, is found out here and by describe_checksum(), frame by frame.
+ */
 netdev_features_t netvsc_features_check(struct sk_buff *skb, struct net_device *dev,
 					netdev_features_t features)
 {
@@ -503,7 +532,7 @@ netdev_features_t netvsc_features_check(struct sk_buff *skb, struct net_device *
 
 	if (eth_type_vlan(eth_hdr(skb)->h_proto))
 		return features & ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
-	if (skb_is_gso(skb) && (skb_transport_offset(skb) + TCP_LEN_MIN > HEAD_LEN_MAX ||
+	if (skb_is_gso(skb) && (!large_fits(card, skb) ||
 				skb_shinfo(skb)->gso_segs < READ_ONCE(card->core.lso_segments_min)))
 		features &= ~NETIF_F_GSO_MASK;
 	return features;
