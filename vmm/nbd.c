@@ -186,24 +186,21 @@ static uint64_t piece_len(const struct vmb_vmm_nbd *nbd, const struct vmb_vmm_nb
 static int64_t command(struct vmb_vmm_nbd *nbd, struct nbd_handle *handle,
 		       struct vmb_vmm_nbd_op *op)
 {
-	nbd_completion_callback callback = { NULL };
+	const nbd_completion_callback done = { .callback = answered, .user_data = op };
 	uint32_t flags = op->fua && nbd->can_fua ? LIBNBD_CMD_FLAG_FUA : 0;
 	uint64_t at = op->offset + op->done_len;
 
-	callback.callback = answered;
-	callback.user_data = op;
 	op->sent_len = piece_len(nbd, op);
 	if (op->kind == VMB_VMM_NBD_FLUSH || op->syncing)
-		return nbd_aio_flush(handle, callback, 0);
+		return nbd_aio_flush(handle, done, 0);
 	if (op->kind == VMB_VMM_NBD_READ)
-		return nbd_aio_pread(handle, op->data + op->done_len, op->sent_len, at, callback,
-				     0);
+		return nbd_aio_pread(handle, op->data + op->done_len, op->sent_len, at, done, 0);
 	if (op->kind == VMB_VMM_NBD_WRITE)
-		return nbd_aio_pwrite(handle, op->data + op->done_len, op->sent_len, at, callback,
+		return nbd_aio_pwrite(handle, op->data + op->done_len, op->sent_len, at, done,
 				      flags);
 	if (!op->may_unmap)
 		flags |= LIBNBD_CMD_FLAG_NO_HOLE;
-	return nbd_aio_zero(handle, op->sent_len, at, callback, flags);
+	return nbd_aio_zero(handle, op->sent_len, at, done, flags);
 }
 
 /* The connection with the least to do; NULL: none is ready. */
