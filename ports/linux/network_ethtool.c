@@ -12,15 +12,22 @@
 
 /* ---- identity and link ---- */
 
+/* The first versions' numbers do not say what they are called. */
+static void name_version(u32 version, char *name, size_t len)
+{
+	if (version == VMB_NET_VERSION_1 || version == VMB_NET_VERSION_2)
+		snprintf(name, len, "NVSP %u", version == VMB_NET_VERSION_1 ? 1 : 2);
+	else
+		snprintf(name, len, "NVSP %u.%u", version >> 16, version & 0xffff);
+}
+
 static void get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info)
 {
 	const struct netvsc *card = netdev_priv(dev);
 
 	strscpy(info->driver, KBUILD_MODNAME, sizeof(info->driver));
 	strscpy(info->bus_info, dev_name(&card->device->dev), sizeof(info->bus_info));
-	snprintf(info->fw_version, sizeof(info->fw_version), "NVSP %u.%u",
-		 card->core.version >> 16 ? card->core.version >> 16 : card->core.version,
-		 card->core.version >> 16 ? card->core.version & 0xffff : 0);
+	name_version(card->core.version, info->fw_version, sizeof(info->fw_version));
 }
 
 static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksettings *settings)

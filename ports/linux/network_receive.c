@@ -210,10 +210,11 @@ static struct sk_buff *new_skb(struct netvsc_queue *q, const struct vmb_guest_ne
 	struct sk_buff *skb;
 
 	skb = frame->rndis.len <= LINEAR_LEN_MAX ? linear_skb(q, frame) : paged_skb(q, frame);
-	if (skb && frame->piece_count > 1) {
+	/* A short one of several segments may be in one piece. */
+	if (skb && frame->rndis.len > READ_ONCE(q->card->dev->mtu) + ETH_HLEN)
 		tell_segments(q, skb);
+	if (skb && frame->piece_count > 1)
 		netvsc_count_rx(q, NETVSC_RX_COALESCED, 1);
-	}
 	return skb;
 }
 
