@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Image files with a format of their own. QEMU knows them all: qemu-nbd serves the file on a private socket for as long as the
- * machine runs, and the disk is an NBD disk. Which format a file has is for the user to say; a file that looks like one of
- * them and is not said to be one is refused, because taken as raw it would be ruined.
+ * Image files with a format of their own. QEMU knows them all: qemu-nbd serves the file on a private
+ * socket for as long as the machine runs, and the disk is an NBD disk. Which format a file has is for
+ * the user to say; a file that looks like one of them and is not said to be one is refused, because
+ * taken as raw it would be ruined.
  */
 #include <errno.h>
 #include <fcntl.h>

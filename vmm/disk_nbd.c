@@ -15,6 +15,7 @@
 #include "vmm/report.h"
 
 #define POST_URING_LEN 8
+#define POST_TRIES     10000u /* a millisecond apart */
 #define ZERO_LEN       (1u << 20) /* bytes of zeroes a write, where the server makes none itself */
 #define WHY_LEN	       256
 
@@ -58,13 +59,17 @@ static bool try_post(struct nbd_disk *d, int ring, void *request, int result)
 }
 
 /*
- * On the NBD thread: result arrives in the worker's ring with the request as its user data. A worker whose ring is full takes
- * from it soon; without its completion the request would never end.
+ * On the NBD thread: result arrives in the worker's ring with the request as its user data. A worker
+ * whose ring is full takes from it soon; one that has failed never does, and is not waited for.
  */
 static void post(struct nbd_disk *d, int ring, void *request, int result)
 {
-	while (!try_post(d, ring, request, result))
+	for (uint32_t tries = 0; tries < POST_TRIES; tries++) {
+		if (try_post(d, ring, request, result))
+			return;
 		poll(NULL, 0, 1);
+	}
+	vmb_vmm_report("--disk: NBD: a command's end cannot be told to the controller");
 }
 
 static void ended(struct vmb_vmm_nbd_op *op, int error)

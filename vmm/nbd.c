@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Operations over connections that come and go. An operation is in one of three lists: waiting (for a connection), sent
- * (with the server) or finished (answered, to be looked at). libnbd's callbacks only move it to the last one, because they may not call
- * libnbd.
+ * Operations over connections that come and go. An operation is in one of three lists: waiting (for
+ * a connection), sent (with the server) or finished (answered, to be looked at). libnbd's callbacks
+ * only move it to the last one, because they may not call libnbd.
  */
 #include <errno.h>
 #include <libnbd.h>
