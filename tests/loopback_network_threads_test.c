@@ -16,6 +16,7 @@ struct load {
 	/* atomic */
 	uint32_t completed, arrived, bad, wire;
 	uint32_t to_give; /* frames that the host makes up */
+	uint32_t slow;	  /* each such frame is read late, 0: none: who writes over it is seen */
 	uint32_t given;
 };
 
@@ -70,6 +71,8 @@ static void on_received(struct vmb_user_network_queue *q,
 	struct load *load = q->guest->config.arg;
 	const uint8_t *buffer = q->guest->network.config.receive_buffer;
 
+	if (load->slow && get(&load->arrived) % load->slow == 0)
+		nap();
 	if (frame->piece_count != 1 ||
 	    !is_whole(buffer + frame->pieces[0].offset, frame->rndis.len))
 		count(&load->bad, 1);
@@ -272,6 +275,7 @@ static void test_reopening_under_traffic_leaves_nothing_behind(void **state)
 	uint32_t round, i;
 
 	(void)state;
+	load->slow = 16;
 	for (round = 0; round < 100; round++) {
 		assert_int_equal(vmb_user_network_guest_open(&load->l.guest), 0);
 		start_giving(load, 1000000);

@@ -694,19 +694,22 @@ static void fail_slots(struct vmb_user_network_queue *q)
 	q->owed = NULL;
 }
 
-/* The host lets go first, then the poll and the senders, then the memory goes. */
+/*
+ * The poll ends first: with the channel closed the host gives this queue's suballocations to others, and writes over a
+ * frame that is still being read. Then the host lets go, then the memory goes.
+ */
 static void close_queue(struct vmb_user_network_queue *q)
 {
 	struct vmb_user_network_guest *g = q->guest;
 
-	if (q->rings)
-		vmb_user_network_host_close(g->host, q->index);
 	pthread_mutex_lock(&q->poll_lock);
 	pthread_mutex_lock(&q->lock);
 	__atomic_store_n(&q->open, false, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&q->lock);
-	fail_slots(q);
 	pthread_mutex_unlock(&q->poll_lock);
+	if (q->rings)
+		vmb_user_network_host_close(g->host, q->index);
+	fail_slots(q);
 	vmb_user_network_bus_free(g->bus, q->rings, 2 * ring_len(g));
 	q->rings = NULL;
 }
