@@ -16,7 +16,7 @@ struct load {
 	/* atomic */
 	uint32_t completed, arrived, bad, wire;
 	uint32_t to_give; /* frames that the host makes up */
-	uint32_t slow;	  /* each such frame is read late, 0: none: who writes over it is seen */
+	uint32_t slow; /* each such frame is read late, 0: none: who writes over it is seen */
 	uint32_t given;
 };
 
