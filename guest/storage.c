@@ -109,6 +109,21 @@ int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage
 	return 0;
 }
 
+/* What stands behind the device number is nothing that a driver has ever looked at. */
+int vmb_guest_storage_ide_address(const struct vmb_guid *instance_id,
+				  struct vmb_guest_storage_address *address)
+{
+	struct vmb_stor_ide_instance instance;
+
+	memcpy(&instance, instance_id, sizeof(instance));
+	if (instance.channel > 0xFFu || instance.device > 0xFFu)
+		return VMB_EPROTO;
+	address->path_id = (uint8_t)instance.channel;
+	address->target_id = (uint8_t)instance.device;
+	address->lun = 0;
+	return 0;
+}
+
 /* ---- the handshake ---- */
 
 static void set_version(struct vmb_guest_storage *s)

@@ -24,7 +24,9 @@
  * Context: submit, cancel and abandon for different slots may run at the same time; input runs on one caller at a time;
  * a slot's own calls never race with each other except abandon against input, which the slot's state
  * word settles: exactly one of them wins. Handshake functions: one caller; until READY or FAILED it is also input's.
- * Source: protocol reference, storage sections 2 to 8 and 16.
+ * A channel of the IDE class (VMB_GUID_IDE) speaks the same protocol; its one unit is addressed as
+ * vmb_guest_storage_ide_address() says, and there are never sub-channels.
+ * Source: protocol reference, storage sections 1 to 8 and 16.
  */
 #ifndef GUEST_STORAGE_H
 #define GUEST_STORAGE_H
@@ -137,6 +139,17 @@ struct vmb_guest_storage_event {
 	uint8_t sense_len; /* 0 unless the sense data is valid */
 	uint8_t sense[VMB_STOR_SENSE_LEN];
 };
+
+struct vmb_guest_storage_address {
+	uint8_t path_id, target_id, lun;
+};
+
+/*
+ * Where the unit of an IDE channel stands, by the instance id of its offer: what to write into its requests. VMB_EPROTO: no
+ * address that a request could carry. Any context. Protocol reference, storage sections 1 and 11.
+ */
+int vmb_guest_storage_ide_address(const struct vmb_guid *instance_id,
+				  struct vmb_guest_storage_address *address);
 
 /* slots: the caller's array, slot_count long, zeroed. VMB_EINVAL: no slots, unknown version bound, no limit. */
 int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage_slot *slots,

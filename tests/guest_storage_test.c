@@ -562,6 +562,48 @@ static void test_reset_answer_may_overtake_done(void **state)
 	assert_null(vmb_guest_storage_output(&b.s));
 }
 
+/* ---- IDE ---- */
+
+static void test_ide_address_comes_from_the_instance_id(void **state)
+{
+	static const struct {
+		struct vmb_guid instance_id;
+		uint8_t path_id, target_id;
+	} rows[] = {
+		{ VMB_GUID(0, 0, 0x8899, 0, 0, 0, 0, 0, 0, 0, 0), 0, 0 },
+		{ VMB_GUID(1, 0, 0x8899, 0, 0, 0, 0, 0, 0, 0, 0), 1, 0 },
+		{ VMB_GUID(0, 1, 0x8899, 0, 0, 0, 0, 0, 0, 0, 0), 0, 1 },
+		{ VMB_GUID(1, 1, 0x8899, 0, 0, 0, 0, 0, 0, 0, 0), 1, 1 },
+		{ VMB_GUID(0xFF, 0xFE, 0x1234, 9, 9, 9, 9, 9, 9, 9, 9), 0xFF, 0xFE },
+	};
+	struct vmb_guest_storage_address address;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < VMB_ARRAY_COUNT(rows); i++) {
+		memset(&address, 0xEE, sizeof(address));
+		assert_int_equal(vmb_guest_storage_ide_address(&rows[i].instance_id, &address), 0);
+		assert_int_equal(address.path_id, rows[i].path_id);
+		assert_int_equal(address.target_id, rows[i].target_id);
+		assert_int_equal(address.lun, 0);
+	}
+}
+
+static void test_ide_address_that_no_request_could_carry_is_refused(void **state)
+{
+	static const struct vmb_guid ids[] = {
+		VMB_GUID(0x100, 0, 0x8899, 0, 0, 0, 0, 0, 0, 0, 0),
+		VMB_GUID(0x80000000, 0, 0x8899, 0, 0, 0, 0, 0, 0, 0, 0),
+		VMB_GUID(0, 0x100, 0x8899, 0, 0, 0, 0, 0, 0, 0, 0),
+	};
+	struct vmb_guest_storage_address address;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < VMB_ARRAY_COUNT(ids); i++)
+		assert_int_equal(vmb_guest_storage_ide_address(&ids[i], &address), VMB_EPROTO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -593,6 +635,8 @@ int main(void)
 		cmocka_unit_test(test_bad_events_are_malformed),
 		cmocka_unit_test(test_reset_is_asked_and_answered),
 		cmocka_unit_test(test_reset_answer_may_overtake_done),
+		cmocka_unit_test(test_ide_address_comes_from_the_instance_id),
+		cmocka_unit_test(test_ide_address_that_no_request_could_carry_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The synthetic storage protocol (VSTOR): what guest and host put into ring packets of a storage channel.
- * Source: protocol reference, storage sections 2, 3 and 7.
+ * Source: protocol reference, storage sections 1, 2, 3 and 7.
  */
 #ifndef WIRE_STORAGE_H
 #define WIRE_STORAGE_H
 
 #include "base/platform.h"
+#include "wire/guid.h"
 
 #define VMB_STOR_VERSION_2_0	0x0200u /* Windows Server 2008 */
 #define VMB_STOR_VERSION_4_2	0x0402u /* 2008 R2 */
@@ -171,6 +172,31 @@ struct vmb_stor_fc_wwn {
 	uint8_t secondary_node[8];
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_stor_fc_wwn, 36);
+
+/* Instance id of an IDE channel's offer: 0000000C-000D-8899-0000-000000000000. It says where the unit stands. */
+struct vmb_stor_ide_instance {
+	uint32_t channel; /* 0 primary, 1 secondary: the path */
+	uint16_t device; /* 0 master, 1 slave: the target; the LUN is 0 */
+	uint16_t mark; /* VMB_STOR_IDE_MARK */
+	uint8_t zero[8];
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_stor_ide_instance, sizeof(struct vmb_guid));
+VMB_ASSERT_OFFSET(struct vmb_stor_ide_instance, device, 4);
+#define VMB_STOR_IDE_MARK	    0x8899u
+
+#define VMB_STOR_OFFER_EMULATED_IDE 0x2u
+
+/* User area of an IDE channel's offer; a SCSI controller's is zeroes. */
+struct vmb_stor_offer {
+	uint16_t reserved1;
+	uint8_t path_id;
+	uint8_t target_id;
+	uint32_t reserved2;
+	uint32_t flags; /* VMB_STOR_OFFER_* */
+	uint32_t reserved3[3];
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_stor_offer, 24);
+VMB_ASSERT_OFFSET(struct vmb_stor_offer, flags, 8);
 
 /* The payload of every ring packet of a storage channel; 48 bytes before 5.1. */
 struct vmb_stor_packet {
