@@ -140,6 +140,13 @@ expect 'memory in odd bytes' '--memory 1073741825: give 64M to 1T, in pages of 4
 expect 'no processors' '--cpus 0: give a number from 1 to 64' run --kernel k --cpus 0
 expect 'too many processors' '--cpus 65: give a number from 1 to 64' run --kernel k --cpus 65
 expect 'processors no number' '--cpus two: give a number from 1 to 64' run --kernel k --cpus two
+expect 'no such generation' '--generation 2003: give 2008, 2008r2, 2012, 2012r2, 2016, 2019, 2022 or 2025' \
+	run --kernel k --generation 2003
+expect 'no such bus version' '--vmbus-version 4.2: give 0.13, 1.1, 2.4, 3.0, 4.0, 4.1, 5.0, 5.1, 5.2, 5.3 or 6.0' \
+	run --kernel k --vmbus-version 4.2
+expect 'no such storage version' '--storage-version 5.0: give 2.0, 4.2, 5.1, 6.0 or 6.2' \
+	run --kernel k --storage-version 5.0
+expect 'no such network version' '--network-version 3: give 1, 2, 4, 5, 6 or 6.1' run --kernel k --network-version 3
 expect 'unknown accelerator' '--accel xen: give auto, kvm or nest' run --kernel k --accel xen
 
 expect 'disk missing' \

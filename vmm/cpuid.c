@@ -19,10 +19,6 @@
 #define LEAF6_EAX_ARAT	   (1u << 2)
 #define AMD1_ECX_SVM	   (1u << 2)
 
-/* The version that leaf 2 tells: that of Windows Server 2022. */
-#define VERSION_BUILD	   20348u
-#define VERSION_10_0	   0x000A0000u
-
 #define WANTED_EAX                                                                              \
 	(VMB_FEATURE_VP_RUNTIME | VMB_FEATURE_TIME_REF_COUNT | VMB_FEATURE_SYNIC |              \
 	 VMB_FEATURE_STIMER | VMB_FEATURE_APIC | VMB_FEATURE_HYPERCALL | VMB_FEATURE_VP_INDEX | \
@@ -101,8 +97,12 @@ static uint32_t supported(const struct vmb_vmm_kvm *k, uint32_t leaf, uint32_t *
 	return 0;
 }
 
-/* Protocol reference, vmbus 1.1, "sound minimum for our host". */
-static void add_hyperv(const struct vmb_vmm_kvm *k, struct kvm_cpuid2 *table)
+/*
+ * Protocol reference, vmbus 1.1, "sound minimum for our host". The features are the same in each generation: guests
+ * of today need them to boot, and the reference does not say which of them an old host lacks.
+ */
+static void add_hyperv(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
+		       struct kvm_cpuid2 *table)
 {
 	const struct kvm_cpuid_entry2 leaves[HYPERV_LEAVES] = {
 		{ .function = VMB_CPUID_VENDOR,
@@ -111,7 +111,9 @@ static void add_hyperv(const struct vmb_vmm_kvm *k, struct kvm_cpuid2 *table)
 		  .ecx = VMB_CPUID_VENDOR_ECX,
 		  .edx = VMB_CPUID_VENDOR_EDX },
 		{ .function = VMB_CPUID_INTERFACE, .eax = VMB_CPUID_INTERFACE_EAX },
-		{ .function = VMB_CPUID_VERSION, .eax = VERSION_BUILD, .ebx = VERSION_10_0 },
+		{ .function = VMB_CPUID_VERSION,
+		  .eax = generation->build,
+		  .ebx = generation->release },
 		{ .function = VMB_CPUID_FEATURES,
 		  .eax = WANTED_EAX,
 		  .ebx = VMB_FEATURE_EBX_POST_MESSAGES | VMB_FEATURE_EBX_SIGNAL_EVENTS,
@@ -147,8 +149,8 @@ static void add_topology(struct kvm_cpuid2 *table, uint32_t leaf)
 		};
 }
 
-static void fill(const struct vmb_vmm_kvm *k, struct kvm_cpuid2 *table, uint32_t index,
-		 uint32_t count)
+static void fill(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
+		 struct kvm_cpuid2 *table, uint32_t index, uint32_t count)
 {
 	uint32_t max = 0;
 
@@ -168,10 +170,11 @@ static void fill(const struct vmb_vmm_kvm *k, struct kvm_cpuid2 *table, uint32_t
 		add_topology(table, 0x1F);
 	for (uint32_t i = 0; i < table->nent; i++)
 		fix(&table->entries[i], index, count);
-	add_hyperv(k, table);
+	add_hyperv(k, generation, table);
 }
 
-int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, int vcpu, uint32_t index, uint32_t count)
+int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
+		      int vcpu, uint32_t index, uint32_t count)
 {
 	size_t room = k->cpuid->nent + 2 * TOPOLOGY_LEVELS + HYPERV_LEAVES;
 	struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + room * sizeof(table->entries[0]));
@@ -179,7 +182,7 @@ int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, int vcpu, uint32_t index, uin
 
 	if (!table)
 		return -ENOMEM;
-	fill(k, table, index, count);
+	fill(k, generation, table, index, count);
 	if (ioctl(vcpu, KVM_SET_CPUID2, table)) {
 		error = -errno;
 		vmb_vmm_report("KVM: CPUID: %s", strerror(errno));

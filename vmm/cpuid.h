@@ -6,9 +6,11 @@
 #ifndef VMM_CPUID_H
 #define VMM_CPUID_H
 
+#include "vmm/generation.h"
 #include "vmm/kvm.h"
 
 /* For processor index of count on the virtual processor's descriptor. 0 or -errno, reported. */
-int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, int vcpu, uint32_t index, uint32_t count);
+int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
+		      int vcpu, uint32_t index, uint32_t count);
 
 #endif

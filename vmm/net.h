@@ -65,6 +65,7 @@ struct vmb_vmm_net_option {
 	bool has_mac; /* said; else mac is made up: net_parse.c says how */
 	uint32_t queue_count; /* 1..64, 1 if not said */
 	uint32_t mtu_max; /* 1500..65521 */
+	uint32_t version_max; /* VMB_NET_VERSION_*, 0 = newest; of the machine's generation */
 	struct vmb_vmm_net_forward forwards[VMB_VMM_NET_FORWARD_MAX];
 	uint32_t forward_count;
 };

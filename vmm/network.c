@@ -252,6 +252,7 @@ static void *work(void *arg)
 static int init_core(struct vmb_vmm_network *c, const struct vmb_vmm_net_option *option)
 {
 	struct vmb_host_network_config config = {
+		.version_max = option->version_max,
 		.rndis = { .mtu_max = option->mtu_max < c->net.mtu_max ? option->mtu_max :
 									 c->net.mtu_max,
 			   .link_speed = LINK_SPEED,

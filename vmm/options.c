@@ -217,6 +217,58 @@ static int parse_net(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_generation(struct vmb_vmm_options *o, char *value)
+{
+	const struct vmb_vmm_generation *found = vmb_vmm_generation_find(value);
+
+	if (found) {
+		o->generation = *found;
+		return 0;
+	}
+	vmb_vmm_report("--generation %s: give " VMB_VMM_GENERATION_NAMES, value);
+	return -EINVAL;
+}
+
+static int parse_bus_version(struct vmb_vmm_options *o, char *value)
+{
+	o->caps.bus = vmb_vmm_generation_bus(value);
+	if (o->caps.bus)
+		return 0;
+	vmb_vmm_report("--vmbus-version %s: give " VMB_VMM_GENERATION_BUS, value);
+	return -EINVAL;
+}
+
+static int parse_storage_version(struct vmb_vmm_options *o, char *value)
+{
+	o->caps.storage = vmb_vmm_generation_storage(value);
+	if (o->caps.storage)
+		return 0;
+	vmb_vmm_report("--storage-version %s: give " VMB_VMM_GENERATION_STORAGE, value);
+	return -EINVAL;
+}
+
+static int parse_network_version(struct vmb_vmm_options *o, char *value)
+{
+	o->caps.network = vmb_vmm_generation_network(value);
+	if (o->caps.network)
+		return 0;
+	vmb_vmm_report("--network-version %s: give " VMB_VMM_GENERATION_NETWORK, value);
+	return -EINVAL;
+}
+
+/* Single caps come after --generation, in whatever order they were given. */
+static void settle_generation(struct vmb_vmm_options *o)
+{
+	if (o->caps.bus)
+		o->generation.bus = o->caps.bus;
+	if (o->caps.storage)
+		o->generation.storage = o->caps.storage;
+	if (o->caps.network)
+		o->generation.network = o->caps.network;
+	for (uint32_t i = 0; i < o->net_count; i++)
+		o->nets[i].version_max = o->generation.network;
+}
+
 static int parse_kernel(struct vmb_vmm_options *o, char *value)
 {
 	o->kernel = value;
@@ -266,6 +318,10 @@ static const struct option names[] = {
 	{ "cpus", required_argument, NULL, 0 },
 	{ "console", required_argument, NULL, 0 },
 	{ "accel", required_argument, NULL, 0 },
+	{ "generation", required_argument, NULL, 0 },
+	{ "vmbus-version", required_argument, NULL, 0 },
+	{ "storage-version", required_argument, NULL, 0 },
+	{ "network-version", required_argument, NULL, 0 },
 	{ "no-reboot", no_argument, NULL, 0 },
 	{ "stats", no_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
@@ -273,8 +329,14 @@ static const struct option names[] = {
 
 /* In the order of names. */
 static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
-	parse_kernel, parse_initrd, parse_append,  parse_disk,	parse_cdrom,	 parse_net,
-	parse_memory, parse_cpus,   parse_console, parse_accel, parse_no_reboot, parse_stats,
+	parse_kernel,	       parse_initrd,
+	parse_append,	       parse_disk,
+	parse_cdrom,	       parse_net,
+	parse_memory,	       parse_cpus,
+	parse_console,	       parse_accel,
+	parse_generation,      parse_bus_version,
+	parse_storage_version, parse_network_version,
+	parse_no_reboot,       parse_stats,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 
@@ -293,7 +355,8 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 
 	*o = (struct vmb_vmm_options){ .append = "console=ttyS0",
 				       .memory_len = MEMORY_DEFAULT,
-				       .cpus = 1 };
+				       .cpus = 1,
+				       .generation = *vmb_vmm_generation_newest() };
 	optind = 0; /* getopt starts anew, at argv[1] */
 	opterr = 0;
 	while ((found = getopt_long(argc, argv, "+:", names, &index)) != -1) {
@@ -308,5 +371,6 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 		vmb_vmm_report("--kernel FILE is missing; see openvmbus --help");
 		return -EINVAL;
 	}
+	settle_generation(o);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #define VMM_OPTIONS_H
 
 #include "host/scsi.h"
+#include "vmm/generation.h"
 #include "vmm/net.h"
 
 enum vmb_vmm_accel {
@@ -32,6 +33,11 @@ struct vmb_vmm_options {
 	uint32_t net_count;
 	uint64_t memory_len; /* bytes, a multiple of a page */
 	uint32_t cpus;
+	struct vmb_vmm_generation generation; /* that of --generation, with the single caps in it */
+	struct {
+		uint32_t bus, network;
+		uint16_t storage;
+	} caps; /* as the options name them; 0: not said */
 	enum vmb_vmm_accel accel;
 	bool no_reboot;
 	bool stats;

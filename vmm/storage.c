@@ -453,8 +453,10 @@ static void fill_unit(struct vmb_host_scsi_lun *unit, struct vmb_vmm_disk *disk,
 
 int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o)
 {
-	const struct vmb_host_storage_config config = { .max_transfer_len =
-								VMB_VMM_DISK_TRANSFER_MAX };
+	const struct vmb_host_storage_config config = {
+		.version_max = o->generation.storage,
+		.max_transfer_len = VMB_VMM_DISK_TRANSFER_MAX,
+	};
 
 	memset(s, 0, sizeof(*s));
 	vmb_host_storage_init(&s->host, &config);

@@ -68,7 +68,8 @@ int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine,
 	v->run = mmap(NULL, machine->kvm->run_len, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
 	if (v->run == MAP_FAILED)
 		return failed(v, "map its page");
-	error = vmb_vmm_cpuid_set(machine->kvm, v->fd, index, machine->vp_count);
+	error = vmb_vmm_cpuid_set(machine->kvm, &machine->generation, v->fd, index,
+				  machine->vp_count);
 	return error ? error : enable_synic(v);
 }
 

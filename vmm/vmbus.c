@@ -318,7 +318,8 @@ int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *bus, struct vmb_vmm_channel *ch)
 struct vmb_vmm_vmbus *vmb_vmm_vmbus_create(struct vmb_vmm_machine *machine)
 {
 	struct vmb_vmm_vmbus *bus = calloc(1, sizeof(*bus));
-	struct vmb_host_server_config config = { .vp_count = machine->vp_count };
+	struct vmb_host_server_config config = { .vp_count = machine->vp_count,
+						 .version_max = machine->generation.bus };
 
 	if (!bus) {
 		vmb_vmm_report("VMBus: %s", strerror(ENOMEM));

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Generations of Hyper-V: which protocol versions a Windows Server speaks at most, and how its build is called.
+ *
+ *   struct vmb_vmm_generation g = VMB_VMM_GENERATION_DEFAULT;
+ *   vmb_vmm_generation_find("2012r2") for a whole row
+ *   vmb_vmm_generation_bus(), _storage(), _network() for single caps
+ *
+ * A cap is the newest version that is accepted; all older ones are too, as on a Windows Server.
+ * Source: protocol reference, vmbus 4.1, storage 2, network 2; docs/generations.md says what of it is assumed.
+ */
+#ifndef VMM_GENERATION_H
+#define VMM_GENERATION_H
+
+#include "base/platform.h"
+
+#define VMB_VMM_GENERATION_NAMES   "2008, 2008r2, 2012, 2012r2, 2016, 2019, 2022 or 2025"
+#define VMB_VMM_GENERATION_BUS	   "0.13, 1.1, 2.4, 3.0, 4.0, 4.1, 5.0, 5.1, 5.2, 5.3 or 6.0"
+#define VMB_VMM_GENERATION_STORAGE "2.0, 4.2, 5.1, 6.0 or 6.2"
+#define VMB_VMM_GENERATION_NETWORK "1, 2, 4, 5, 6 or 6.1"
+
+struct vmb_vmm_generation {
+	const char *name;
+	uint32_t bus; /* VMB_VERSION_* */
+	uint16_t storage; /* VMB_STOR_VERSION_* */
+	uint32_t network; /* VMB_NET_VERSION_* */
+	uint32_t release; /* leaf 0x40000002: EBX, major and minor */
+	uint32_t build; /* and EAX */
+};
+
+/* NULL: there is no such Windows Server. */
+const struct vmb_vmm_generation *vmb_vmm_generation_find(const char *name);
+
+/* All that we know, under the build of Windows Server 2022. */
+const struct vmb_vmm_generation *vmb_vmm_generation_newest(void);
+
+/* "4.1" as VMB_VERSION_4_1 and so on; 0: no such version. */
+uint32_t vmb_vmm_generation_bus(const char *text);
+uint16_t vmb_vmm_generation_storage(const char *text);
+uint32_t vmb_vmm_generation_network(const char *text);
+
+#endif
