@@ -100,6 +100,20 @@ static inline bool vmb_compare_swap_u32(uint32_t *p, uint32_t expected, uint32_t
 					   __ATOMIC_ACQUIRE);
 }
 
+/*
+ * Sets bits, or puts value in the place of what stood there, in one step that no other CPU's can come into the middle
+ * of; both answer what stood there before and are in one order with all others of their kind.
+ */
+static inline uint32_t vmb_set_bits_u32(uint32_t *p, uint32_t bits)
+{
+	return __atomic_fetch_or(p, bits, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t vmb_exchange_u32(uint32_t *p, uint32_t value)
+{
+	return __atomic_exchange_n(p, value, __ATOMIC_SEQ_CST);
+}
+
 /* Orders every access before it against every access after it, a store before a load included. */
 static inline void vmb_full_barrier(void)
 {

@@ -2,10 +2,9 @@
 /* Channels: what is offered, opened, closed, moved to another VP, rescinded and released. */
 #include "guest/engine.h"
 
-#define RING_PAGES_MIN	     2u /* a control page and one of data */
-#define CHANNEL_COUNT_SHARED 256u /* below 2.4 the interrupt page has no room for more */
-#define OFFER_DEDICATED	     1u
-#define OFFER_MONITORED	     1u
+#define RING_PAGES_MIN	2u /* a control page and one of data */
+#define OFFER_DEDICATED 1u
+#define OFFER_MONITORED 1u
 
 /* Whether relid was given back unasked; one RESCIND of it may be on its way, until it is offered again. */
 static bool given_back(const struct vmb_guest_connect *c, uint32_t relid)
@@ -33,6 +32,12 @@ static bool has_own_signal(const struct vmb_guest_connect *c)
 	return c->version >= VMB_VERSION_1_1;
 }
 
+static bool is_monitored(const struct vmb_guest_connect *c, const struct vmb_msg_offer *offer)
+{
+	return offer->monitor_allocated & OFFER_MONITORED && c->config.monitor_gpa[1] &&
+	       offer->monitor_id < VMB_MONITOR_COUNT_MAX;
+}
+
 int vmb_guest_channel_add(struct vmb_guest_connect *c, struct vmb_guest_channel *ch,
 			  const struct vmb_msg_offer *offer)
 {
@@ -47,6 +52,7 @@ int vmb_guest_channel_add(struct vmb_guest_connect *c, struct vmb_guest_channel 
 	ch->relid = relid;
 	ch->dedicated = has_own_signal(c) && offer->is_dedicated & OFFER_DEDICATED;
 	ch->connection_id = has_own_signal(c) ? offer->connection_id : VMB_CONNECTION_EVENT;
+	ch->monitor_id = is_monitored(c, offer) ? offer->monitor_id : VMB_OFFER_MONITOR_NONE;
 	ch->state = VMB_GUEST_CHANNEL_CLOSED;
 	ch->target_vp = VMB_VP_NONE;
 	c->channels[relid] = ch;
@@ -77,7 +83,7 @@ int vmb_guest_channel_open(struct vmb_guest_channel *ch, const struct vmb_guest_
 		return VMB_EBUSY;
 	ch->gpadl_id = gpadl->id;
 	ch->downstream_page = downstream_page;
-	ch->target_vp = target_vp;
+	ch->target_vp = c->version < VMB_VERSION_2_4 ? 0 : target_vp;
 	memset(ch->user, 0, sizeof(ch->user));
 	if (user_len)
 		memcpy(ch->user, user, user_len);
@@ -257,7 +263,7 @@ static const struct vmb_guest_channel *find_primary(const struct vmb_guest_conne
 static bool offer_acceptable(const struct vmb_guest_connect *c, const struct vmb_msg_offer *offer)
 {
 	uint32_t relid_end = c->version >= VMB_VERSION_2_4 ? VMB_CHANNEL_COUNT_MAX :
-							     CHANNEL_COUNT_SHARED;
+							     VMB_CHANNEL_COUNT_SHARED;
 
 	if (!offer->relid || offer->relid >= relid_end || c->channels[offer->relid])
 		return false;

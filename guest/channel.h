@@ -25,6 +25,7 @@ struct vmb_guest_channel {
 	uint32_t relid;
 	uint32_t connection_id; /* for HvCallSignalEvent */
 	bool dedicated; /* false: also set the interrupt page's bit */
+	uint32_t monitor_id; /* 0..127, or VMB_OFFER_MONITOR_NONE */
 	bool rescinded;
 	bool released; /* RELID_RELEASED is queued or left: nothing more is said of it */
 	enum vmb_guest_channel_state state;
@@ -54,7 +55,8 @@ struct vmb_guest_channel *vmb_guest_channel_find(struct vmb_guest_connect *c, ui
 
 /*
  * Queues OPEN. gpadl: the established ring memory, which must belong to ch; downstream_page: pages of the upstream
- * ring, control page included; target_vp: VP to interrupt or VMB_VP_NONE; user: user_len <= 120 bytes for the
+ * ring, control page included; target_vp: VP to interrupt or VMB_VP_NONE (below 2.4 it is VP 0 whatever is asked, and
+ * ch->target_vp says so); user: user_len <= 120 bytes for the
  * device, copied. Both rings have a control page and at least one of data. VMB_EBUSY: not closed, or the GPADL is
  * not READY; VMB_ENODEV: rescinded or released; VMB_EINVAL: not this channel's GPADL, not whole pages, rings too small.
  */

@@ -2,10 +2,11 @@
 /* The connection: negotiation, the queue of what is to be sent, and who handles what the host says. */
 #include "guest/engine.h"
 
-/* Newest first. A port that serves hosts without per-channel event flags may one day append older ones. */
+/* Newest first. */
 static const uint32_t versions[] = {
-	VMB_VERSION_6_0, VMB_VERSION_5_3, VMB_VERSION_5_2, VMB_VERSION_5_1, VMB_VERSION_5_0,
-	VMB_VERSION_4_1, VMB_VERSION_4_0, VMB_VERSION_3_0, VMB_VERSION_2_4, 0,
+	VMB_VERSION_6_0, VMB_VERSION_5_3, VMB_VERSION_5_2,  VMB_VERSION_5_1,
+	VMB_VERSION_5_0, VMB_VERSION_4_1, VMB_VERSION_4_0,  VMB_VERSION_3_0,
+	VMB_VERSION_2_4, VMB_VERSION_1_1, VMB_VERSION_0_13, 0,
 };
 #define VERSION_COUNT (VMB_ARRAY_COUNT(versions) - 1)
 
@@ -38,6 +39,9 @@ int vmb_guest_connect_init(struct vmb_guest_connect *c,
 		return VMB_EINVAL;
 	if (!config->monitor_gpa[0] != !config->monitor_gpa[1])
 		return VMB_EINVAL;
+	if ((config->monitor_gpa[0] | config->monitor_gpa[1] | config->interrupt_page_gpa) %
+	    VMB_PAGE_LEN)
+		return VMB_EINVAL;
 	return 0;
 }
 
@@ -51,7 +55,8 @@ static bool propose(struct vmb_guest_connect *c, uint32_t limit)
 		if (version < limit && version <= c->config.version_max)
 			break;
 	}
-	if (c->version_step == VERSION_COUNT || version < c->config.version_min) {
+	if (c->version_step == VERSION_COUNT || version < c->config.version_min ||
+	    (version < VMB_VERSION_2_4 && !c->config.interrupt_page_gpa)) {
 		c->state = VMB_GUEST_IDLE;
 		return false;
 	}
@@ -132,13 +137,22 @@ static uint32_t build_bare(struct vmb_guest_connect *c, struct vmb_link *link, v
 	return sizeof(struct vmb_msg_header);
 }
 
+/* Below 1.1 the host has no answer to it. */
+static bool unload_left(struct vmb_guest_connect *c, struct vmb_link *link)
+{
+	(void)link;
+	if (c->version < VMB_VERSION_1_1)
+		c->state = VMB_GUEST_IDLE;
+	return false;
+}
+
 static const struct {
 	vmb_guest_connect_build *build;
 	vmb_guest_connect_left *left; /* NULL: nothing to do */
 } outgoing[VMB_MSG_TYPE_COUNT] = {
 	[VMB_MSG_INITIATE_CONTACT] = { build_contact, NULL },
 	[VMB_MSG_REQUEST_OFFERS] = { build_bare, NULL },
-	[VMB_MSG_UNLOAD] = { build_bare, NULL },
+	[VMB_MSG_UNLOAD] = { build_bare, unload_left },
 	[VMB_MSG_OPEN] = { vmb_guest_channel_build_open, NULL },
 	[VMB_MSG_CLOSE] = { vmb_guest_channel_build_close, NULL },
 	[VMB_MSG_MODIFY_CHANNEL] = { vmb_guest_channel_build_modify,
@@ -169,22 +183,23 @@ const struct vmb_guest_connect_output *vmb_guest_connect_output(struct vmb_guest
 	return &c->out;
 }
 
-void vmb_guest_connect_output_done(struct vmb_guest_connect *c)
+bool vmb_guest_connect_output_done(struct vmb_guest_connect *c)
 {
 	struct vmb_link *link = c->sending;
 	vmb_guest_connect_left *left;
 
 	if (!c->out.len)
-		return;
+		return false;
 	c->out.len = 0;
 	c->sending = NULL;
 	c->counters.messages_out++;
 	if (!link)
-		return;
+		return false;
 	left = outgoing[link->tag].left;
 	if (left && left(c, link))
-		return;
+		return false;
 	vmb_queue_remove(&c->posts, link);
+	return link->tag == VMB_MSG_UNLOAD && c->state == VMB_GUEST_IDLE;
 }
 
 static bool transient(uint32_t status)

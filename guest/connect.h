@@ -23,7 +23,12 @@
  *                     -> vmb_guest_channel_open() -> OPEN_RESULT, or RESCIND: then no result follows
  *   close a channel:  vmb_guest_channel_close() (no answer exists), vmb_guest_gpadl_teardown()
  *                     -> GPADL_TORNDOWN: only now the memory may be reused
- *   leave:            vmb_guest_connect_unload() -> UNLOADED
+ *   signal the host:  vmb_guest_doorbell_ring(), see guest/doorbell.h
+ *   leave:            vmb_guest_connect_unload() -> UNLOADED, or what vmb_guest_connect_output_done() says
+ *
+ * Below 2.4 (Windows Server 2008 and 2008 R2) there are no sub-channels, at most 255 channels, and all messages and
+ * interrupts come to VP 0; messages do so below 3.0, too. Hosts below 3.0 may not take a second contact after UNLOAD
+ * (protocol reference, vmbus 1.7).
  *
  * Ownership: channels and GPADLs are the caller's memory. A channel stays linked until
  * vmb_guest_channel_remove() or _release(); a GPADL until GPADL_TORNDOWN, a failed GPADL_CREATED or
@@ -53,10 +58,10 @@ enum vmb_guest_connect_state {
 
 struct vmb_guest_connect_config {
 	uint32_t target_vp; /* VP whose message slot receives all messages */
-	uint64_t interrupt_page_gpa; /* byte address; used by hosts below 2.4 only, 0 = none */
+	uint64_t interrupt_page_gpa; /* byte address of a zeroed page; 0 = propose nothing below 2.4 */
 	uint64_t monitor_gpa[2]; /* parent->child, child->parent; both or neither (0) */
 	uint32_t version_max; /* VMB_VERSION_*; 0 = newest known */
-	uint32_t version_min; /* 0 = oldest known (2.4) */
+	uint32_t version_min; /* 0 = oldest known (0.13) */
 };
 
 enum vmb_guest_event_type {
@@ -120,7 +125,7 @@ struct vmb_guest_connect {
 };
 
 /* Prepares c (its memory is the caller's); config is copied. VMB_EINVAL: one monitor page without the other,
- * an unknown version bound. */
+ * an address that is no page's, an unknown version bound. */
 int vmb_guest_connect_init(struct vmb_guest_connect *c,
 			   const struct vmb_guest_connect_config *config);
 
@@ -135,7 +140,7 @@ int vmb_guest_connect_request_offers(struct vmb_guest_connect *c);
 
 /*
  * Queues UNLOAD and drops everything else that waits. All channels must be closed or given up. VMB_EBUSY when not
- * connected. The host answers UNLOADED.
+ * connected. The host answers UNLOADED; below 1.1 it says nothing, see vmb_guest_connect_output_done().
  */
 int vmb_guest_connect_unload(struct vmb_guest_connect *c);
 
@@ -150,8 +155,11 @@ int vmb_guest_connect_input(struct vmb_guest_connect *c, const void *message, ui
 /* The next message to post, or NULL. Valid until _done or _refused. */
 const struct vmb_guest_connect_output *vmb_guest_connect_output(struct vmb_guest_connect *c);
 
-/* The message left. */
-void vmb_guest_connect_output_done(struct vmb_guest_connect *c);
+/*
+ * The message left. True: that was the UNLOAD of a connection below 1.1, which is never answered (protocol reference,
+ * vmbus 4.2); the connection is IDLE, and the caller does what it does for the event UNLOADED.
+ */
+bool vmb_guest_connect_output_done(struct vmb_guest_connect *c);
 
 /*
  * The hypervisor refused the post with status (enum vmb_hv_status).

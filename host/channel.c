@@ -64,6 +64,33 @@ void vmb_host_channel_forget(struct vmb_host_channel *ch)
 	if (s->last == ch)
 		s->last = before;
 	s->channels[ch->relid] = NULL;
+	if (ch->monitor_id < VMB_MONITOR_COUNT_MAX)
+		s->monitors[ch->monitor_id / VMB_MONITOR_GROUP_BITS] &=
+			~(1u << ch->monitor_id % VMB_MONITOR_GROUP_BITS);
+}
+
+/* Ids are few: a channel that finds none left is signalled as without. */
+static uint32_t take_monitor_id(struct vmb_host_server *s)
+{
+	uint32_t id;
+	uint32_t *group;
+
+	for (id = 0; s->config.monitors && id < VMB_MONITOR_COUNT_MAX; id++) {
+		group = &s->monitors[id / VMB_MONITOR_GROUP_BITS];
+		if (!(*group >> id % VMB_MONITOR_GROUP_BITS & 1)) {
+			*group |= 1u << id % VMB_MONITOR_GROUP_BITS;
+			return id;
+		}
+	}
+	return VMB_OFFER_MONITOR_NONE;
+}
+
+void vmb_host_channel_announce(struct vmb_host_channel *ch)
+{
+	struct vmb_host_server *s = ch->server;
+
+	if (s->version >= VMB_VERSION_2_4 || ch->relid < VMB_CHANNEL_COUNT_SHARED)
+		vmb_host_server_post(s, &ch->offer_link, VMB_HOST_POST_OFFER);
 }
 
 int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *ch)
@@ -78,16 +105,19 @@ int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *c
 		if (!primary || primary->revoked || primary->state != VMB_HOST_CHANNEL_OPEN ||
 		    s->state != VMB_HOST_CONNECTED)
 			return VMB_EINVAL;
+		if (s->version < VMB_VERSION_2_4)
+			return VMB_EOPNOTSUPP;
 	}
 	if (!relid)
 		return VMB_EAGAIN;
 	ch->server = s;
 	ch->relid = relid;
 	ch->connection_id = CONNECTION_BASE | relid;
+	ch->monitor_id = take_monitor_id(s);
 	ch->target_vp = VMB_VP_NONE;
 	link_channel(s, ch);
 	if (s->offers_requested)
-		vmb_host_server_post(s, &ch->offer_link, VMB_HOST_POST_OFFER);
+		vmb_host_channel_announce(ch);
 	return 0;
 }
 
@@ -425,6 +455,10 @@ uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, void *owner, vo
 	m->sub_channel_index = ch->sub_channel_index;
 	m->relid = ch->relid;
 	m->monitor_id = VMB_OFFER_MONITOR_NONE;
+	if (s->monitor_gpa[1] && ch->monitor_id < VMB_MONITOR_COUNT_MAX) {
+		m->monitor_id = (uint8_t)ch->monitor_id;
+		m->monitor_allocated = 1;
+	}
 	if (s->version < VMB_VERSION_1_1)
 		return VMB_MSG_OFFER_LEN_0_13;
 	m->is_dedicated = 1;

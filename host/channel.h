@@ -32,7 +32,8 @@ struct vmb_host_channel {
 	struct vmb_host_server *server;
 	struct vmb_host_channel *next;
 	uint32_t relid;
-	uint32_t connection_id; /* the guest signals with this one */
+	uint32_t connection_id; /* the guest signals with this one; below 1.1 with VMB_CONNECTION_EVENT */
+	uint32_t monitor_id; /* 0..127, or VMB_OFFER_MONITOR_NONE */
 	enum vmb_host_channel_state state;
 	bool visible; /* the guest has been told of it in this connection, and has not let go of it */
 	bool revoked; /* the device is gone: no OPEN any more */
@@ -61,6 +62,7 @@ struct vmb_host_channel {
  * offers. The rest of ch is zeroed by the caller. Offers leave in the order of these calls.
  * VMB_EAGAIN: no relid is free. VMB_EBUSY: a channel with this type, instance and index is still
  * known: wait for its RELEASED. VMB_EINVAL: a sub-channel (index > 0) whose primary is not open.
+ * VMB_EOPNOTSUPP: a sub-channel on a connection below 2.4.
  *
  * A sub-channel lives as long as its primary stays open: when that closes, or goes away, it is
  * rescinded. It never outlives its connection either: at a disconnect it is RELEASED, and so it is

@@ -146,7 +146,7 @@ void vmb_host_gpadl_put(struct vmb_host_gpadl *gpadl)
 
 /* Ranges */
 
-static bool pfn_in_ram(const struct vmb_host_server *s, uint64_t pfn)
+bool vmb_host_gpadl_in_ram(const struct vmb_host_server *s, uint64_t pfn)
 {
 	const struct vmb_host_ram *ram = s->config.ram;
 	uint32_t i;
@@ -207,7 +207,7 @@ static bool ranges_are_sound(const struct vmb_host_gpadl *gpadl)
 		if (!next_range(gpadl, &at, &range))
 			return false;
 		for (p = 0; p < range.pfn_count; p++)
-			if (!pfn_in_ram(gpadl->server, range.pfns[p]))
+			if (!vmb_host_gpadl_in_ram(gpadl->server, range.pfns[p]))
 				return false;
 	}
 	return true;

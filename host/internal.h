@@ -76,6 +76,12 @@ void vmb_host_channel_forget(struct vmb_host_channel *ch);
 /* All GPADLs of ch are released without an answer, as soon as nobody uses them. */
 void vmb_host_gpadl_drop_all(struct vmb_host_channel *ch);
 
+/* Whether this page frame number names guest memory. */
+bool vmb_host_gpadl_in_ram(const struct vmb_host_server *s, uint64_t pfn);
+
+/* Queues OFFER, unless the connection's version has no room for ch. */
+void vmb_host_channel_announce(struct vmb_host_channel *ch);
+
 /* vmb_host_gpadl_put without settling the connection. */
 void vmb_host_gpadl_unuse(struct vmb_host_gpadl *gpadl);
 

@@ -2,8 +2,9 @@
 #include "host/internal.h"
 
 static const uint32_t versions[] = {
-	VMB_VERSION_2_4, VMB_VERSION_3_0, VMB_VERSION_4_0, VMB_VERSION_4_1, VMB_VERSION_5_0,
-	VMB_VERSION_5_1, VMB_VERSION_5_2, VMB_VERSION_5_3, VMB_VERSION_6_0,
+	VMB_VERSION_0_13, VMB_VERSION_1_1, VMB_VERSION_2_4, VMB_VERSION_3_0,
+	VMB_VERSION_4_0,  VMB_VERSION_4_1, VMB_VERSION_5_0, VMB_VERSION_5_1,
+	VMB_VERSION_5_2,  VMB_VERSION_5_3, VMB_VERSION_6_0,
 };
 
 /* connection_state of VERSION_RESPONSE */
@@ -110,20 +111,59 @@ static uint32_t message_vp(const struct vmb_host_server *s,
 	return c->version >= VMB_VERSION_3_0 && vp_exists(s, c) ? c->target_vp : 0;
 }
 
+static bool is_page(const struct vmb_host_server *s, uint64_t gpa)
+{
+	return gpa % VMB_PAGE_LEN == 0 && vmb_host_gpadl_in_ram(s, gpa >> VMB_PAGE_SHIFT);
+}
+
+/* Both monitor pages or none; what they are matters only to a host that looks at them. */
+static bool monitors_usable(const struct vmb_host_server *s,
+			    const struct vmb_msg_initiate_contact *c)
+{
+	if (!c->parent_to_child_monitor_gpa && !c->child_to_parent_monitor_gpa)
+		return true;
+	if (!c->parent_to_child_monitor_gpa || !c->child_to_parent_monitor_gpa)
+		return false;
+	return !s->config.monitors || (is_page(s, c->parent_to_child_monitor_gpa) &&
+				       is_page(s, c->child_to_parent_monitor_gpa));
+}
+
+static void take_pages(struct vmb_host_server *s, const struct vmb_msg_initiate_contact *c)
+{
+	s->interrupt_page_gpa = c->version < VMB_VERSION_2_4 ? c->u.interrupt_page_gpa : 0;
+	s->monitor_gpa[0] = s->config.monitors ? c->parent_to_child_monitor_gpa : 0;
+	s->monitor_gpa[1] = s->config.monitors ? c->child_to_parent_monitor_gpa : 0;
+}
+
+static void forget_pages(struct vmb_host_server *s)
+{
+	s->interrupt_page_gpa = 0;
+	memset(s->monitor_gpa, 0, sizeof(s->monitor_gpa));
+}
+
+/* Before 2.4 there is no other way to interrupt the guest. */
+static bool interrupt_page_usable(const struct vmb_host_server *s,
+				  const struct vmb_msg_initiate_contact *c)
+{
+	return c->version >= VMB_VERSION_2_4 || is_page(s, c->u.interrupt_page_gpa);
+}
+
 /* Everything of the old connection is gone: answer the contact that waited for that. */
 static void negotiate(struct vmb_host_server *s)
 {
 	const struct vmb_msg_initiate_contact *c = &s->contact;
 
 	s->target_vp = message_vp(s, c);
-	if (!version_supported(s, c->version) || !vp_exists(s, c)) {
+	if (!version_supported(s, c->version) || !vp_exists(s, c) || !interrupt_page_usable(s, c)) {
 		respond(s, false, CONNECTION_OK);
 		return;
 	}
-	if (!c->parent_to_child_monitor_gpa != !c->child_to_parent_monitor_gpa) {
-		respond(s, true, CONNECTION_FAILED);
+	if (!monitors_usable(s, c)) {
+		/* Before 2.4 there is no connection state to say so. */
+		respond(s, c->version >= VMB_VERSION_2_4, CONNECTION_FAILED);
 		return;
 	}
+	take_pages(s, c);
 	s->state = VMB_HOST_CONNECTED;
 	s->version = c->version;
 	respond(s, true, CONNECTION_OK);
@@ -145,6 +185,7 @@ void vmb_host_server_settle(struct vmb_host_server *s)
 	s->state = VMB_HOST_DISCONNECTED;
 	s->unload_waiting = false;
 	s->version = 0;
+	forget_pages(s);
 	if (s->contact_waiting) {
 		s->contact_waiting = false;
 		negotiate(s);
@@ -260,7 +301,7 @@ static uint32_t input_request_offers(struct vmb_host_server *s, const void *mess
 	s->offers_requested = true;
 	for (ch = s->first; ch; ch = ch->next)
 		if (!ch->revoked)
-			vmb_host_server_post(s, &ch->offer_link, VMB_HOST_POST_OFFER);
+			vmb_host_channel_announce(ch);
 	vmb_host_server_post(s, &s->delivered_link, VMB_HOST_POST_DELIVERED);
 	return VMB_HV_SUCCESS;
 }

@@ -35,6 +35,10 @@
  * One reply per request, in the order of the requests' completion: a request whose answer has no
  * room yet is not taken (INSUFFICIENT_BUFFERS), so nothing that the guest does makes the server
  * grow or forget.
+ * Versions before 2.4 (Windows Server 2008 and 2008 R2): all interrupts go to VP 0 by the interrupt page, see
+ * host/doorbell.h; only channels with relids below 256 are offered, and no sub-channels; before 1.1
+ * guests signal all of them on VMB_CONNECTION_EVENT, and UNLOAD has no answer. A contact without a usable
+ * interrupt page is refused.
  * Not served, dropped and counted as unknown: reserved channels (18, 19) and what needs a feature
  * flag (25, 27, 29).
  * A guest's mistake never stops the server: it is counted, answered where an answer exists, else
@@ -69,14 +73,16 @@ struct vmb_host_ram {
 
 struct vmb_host_server_config {
 	uint32_t version_max; /* VMB_VERSION_*; 0 = newest known */
-	uint32_t version_min; /* 0 = oldest known (2.4) */
+	uint32_t version_min; /* 0 = oldest known (0.13) */
 	uint32_t vp_count; /* VPs are 0..vp_count-1 */
 	const struct vmb_host_ram *ram; /* the caller's, must outlive the server */
 	uint32_t ram_count;
+	bool monitors; /* offers get monitor ids, and the port scans their pages: see host/doorbell.h */
 };
 
 enum vmb_host_event_type {
-	VMB_HOST_EVENT_CONTACT, /* a connection was established: server->version, server->target_vp */
+	/* A connection was established: server->version, target_vp, interrupt_page_gpa, monitor_gpa */
+	VMB_HOST_EVENT_CONTACT,
 	VMB_HOST_EVENT_OPEN,
 	VMB_HOST_EVENT_CLOSE,
 	VMB_HOST_EVENT_MODIFY,
@@ -123,6 +129,9 @@ struct vmb_host_server {
 	uint32_t version; /* of the connection */
 	uint32_t features; /* of the connection */
 	uint32_t target_vp; /* receives all messages */
+	uint64_t interrupt_page_gpa; /* below 2.4: a page of guest memory; else 0 */
+	uint64_t monitor_gpa[2]; /* parent->child, child->parent: pages of guest memory, or both 0 */
+	uint32_t monitors[VMB_MONITOR_GROUP_COUNT]; /* monitor ids that channels have, a bit each */
 	bool offers_requested;
 	struct vmb_msg_initiate_contact contact; /* to be answered when the disconnect is complete */
 	bool contact_waiting;

@@ -173,7 +173,9 @@ static inline void expect_silence(struct bench *b)
 
 static inline void bench_init(struct bench *b, uint32_t version_max)
 {
-	struct vmb_guest_connect_config config = { .target_vp = 3, .version_max = version_max };
+	struct vmb_guest_connect_config config = { .target_vp = 3,
+						   .interrupt_page_gpa = 0x9000,
+						   .version_max = version_max };
 
 	memset(b, 0, sizeof(*b));
 	assert_int_equal(vmb_guest_connect_init(&b->c, &config), 0);

@@ -2,8 +2,8 @@
 /* Negotiation, the queue of messages, unknown and malformed messages, UNLOAD. */
 #include "tests/guest_bench.h"
 
-static const uint32_t known_versions[] = { 0x60000, 0x50003, 0x50002, 0x50001, 0x50000,
-					   0x40001, 0x40000, 0x30000, 0x20004 };
+static const uint32_t known_versions[] = { 0x60000, 0x50003, 0x50002, 0x50001, 0x50000, 0x40001,
+					   0x40000, 0x30000, 0x20004, 0x10001, 0xD };
 #define KNOWN_COUNT (sizeof(known_versions) / sizeof(known_versions[0]))
 
 static void start(struct bench *b, uint32_t version_max)
@@ -84,6 +84,44 @@ static void test_refusals_walk_down_all_versions(void **state)
 	expect_silence(&b);
 }
 
+/* What is below 2.4 interrupts by that page only. */
+static void test_without_interrupt_page_the_walk_ends_at_2_4(void **state)
+{
+	struct vmb_guest_connect_config config = { .version_max = 0x20004 };
+	struct bench b;
+
+	(void)state;
+	assert_int_equal(vmb_guest_connect_init(&b.c, &config), 0);
+	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
+	expect_sent(&b, 14, 40);
+	assert_int_equal(say_version(&b, 0, 0, 0, 16), 0);
+	assert_event(&b, REFUSED);
+	config.version_max = 0xD;
+	assert_int_equal(vmb_guest_connect_init(&b.c, &config), 0);
+	assert_int_equal(vmb_guest_connect_start(&b.c), VMB_EINVAL);
+}
+
+/* Byte 9 means nothing before 2.4. */
+static void test_old_versions_have_no_connection_state(void **state)
+{
+	static const uint32_t old[] = { 0x10001, 0xD };
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		start(&b, old[i]);
+		expect_sent(&b, 14, 40);
+		assert_int_equal(b.out_connection, 1);
+		assert_int_equal(get(b.out, 16, 8), 0x9000);
+		assert_int_equal(say_version(&b, 1, 0xCC, 0xCCCCCCCC, 16), 0);
+		assert_event(&b, CONNECTED);
+		assert_int_equal(vmb_guest_connect_request_offers(&b.c), 0);
+		expect_sent(&b, 3, 8);
+		assert_int_equal(b.out_connection, 1);
+	}
+}
+
 static void test_every_version_can_be_accepted(void **state)
 {
 	struct bench b;
@@ -159,6 +197,8 @@ static void test_bad_config_is_refused(void **state)
 		{ .version_max = 0x20004, .version_min = 0x30000 },
 		{ .monitor_gpa = { 0x1000, 0 } },
 		{ .monitor_gpa = { 0, 0x1000 } },
+		{ .monitor_gpa = { 0x1000, 0x2008 } },
+		{ .interrupt_page_gpa = 0x1001 },
 	};
 	struct bench b;
 	uint32_t i;
@@ -652,6 +692,8 @@ int main(void)
 		cmocka_unit_test(test_old_contact_goes_to_port_1_with_interrupt_page),
 		cmocka_unit_test(test_new_contact_hides_interrupt_page),
 		cmocka_unit_test(test_refusals_walk_down_all_versions),
+		cmocka_unit_test(test_without_interrupt_page_the_walk_ends_at_2_4),
+		cmocka_unit_test(test_old_versions_have_no_connection_state),
 		cmocka_unit_test(test_every_version_can_be_accepted),
 		cmocka_unit_test(test_failed_state_walks_down),
 		cmocka_unit_test(test_failed_state_may_be_short_and_empty),

@@ -14,6 +14,7 @@
 #define VMB_MSG_LEN_MAX			      VMB_SYNIC_PAYLOAD_MAX
 #define VMB_CHANNEL_COUNT_MAX		      2048u /* relids are 1..2047; flag 0 is never a channel */
 #define VMB_MONITOR_COUNT_MAX		      128u
+#define VMB_CHANNEL_COUNT_SHARED	      256u /* the same before 2.4: relids are 1..255 */
 #define VMB_VP_NONE			      0xFFFFFFFFu /* OPEN_CHANNEL: no interrupts */
 
 #define VMB_VERSION(major, minor)	      ((uint32_t)(major) << 16 | (uint32_t)(minor))
@@ -318,6 +319,51 @@ struct vmb_gpa_range {
 	uint32_t byte_offset; /* 0..4095, into the first page */
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_gpa_range, 8);
+
+/*
+ * The interrupt page of versions before 2.4, which INITIATE_CONTACT names: bit relid of a half says "look at this
+ * channel's rings". All accesses are atomic, words of 32 bits. 6.1, 6.2
+ */
+#define VMB_INTERRUPT_WORD_COUNT (VMB_CHANNEL_COUNT_SHARED / 32) /* words of a half that are used */
+
+struct vmb_interrupt_page {
+	uint32_t to_guest[512]; /* set by the host, then event flag 0 of VP 0; taken by the guest */
+	uint32_t to_host[512]; /* set by the guest, then a signal; taken by the host */
+};
+VMB_ASSERT_LEN(struct vmb_interrupt_page, 4096);
+VMB_ASSERT_OFFSET(struct vmb_interrupt_page, to_host, 2048);
+
+/*
+ * A monitor page, any version: INITIATE_CONTACT names two, and only the second (child->parent) is used. Monitor id m
+ * is bit m % 32 of group m / 32. The guest sets pending bits; the host scans the groups that trigger_state enables at
+ * about the latency hint, and does what a signal on the id's connection would have done. 6.3
+ */
+#define VMB_MONITOR_GROUP_COUNT 4u
+#define VMB_MONITOR_GROUP_BITS	32u
+
+struct vmb_monitor_page {
+	uint32_t trigger_state; /* bit g: group g is enabled */
+	uint32_t reserved1;
+	struct {
+		uint32_t pending;
+		uint32_t armed;
+	} groups[VMB_MONITOR_GROUP_COUNT];
+	uint8_t reserved2[24];
+	uint32_t next_check[VMB_MONITOR_GROUP_COUNT][VMB_MONITOR_GROUP_BITS]; /* the scanner's own */
+	uint16_t latency[VMB_MONITOR_GROUP_COUNT][VMB_MONITOR_GROUP_BITS]; /* in 100 ns */
+	uint8_t reserved3[256];
+	struct {
+		uint32_t connection_id;
+		uint16_t flag;
+		uint16_t reserved;
+	} parameters[VMB_MONITOR_GROUP_COUNT][VMB_MONITOR_GROUP_BITS];
+	uint8_t reserved4[1984];
+};
+VMB_ASSERT_LEN(struct vmb_monitor_page, 4096);
+VMB_ASSERT_OFFSET(struct vmb_monitor_page, groups, 8);
+VMB_ASSERT_OFFSET(struct vmb_monitor_page, next_check, 64);
+VMB_ASSERT_OFFSET(struct vmb_monitor_page, latency, 576);
+VMB_ASSERT_OFFSET(struct vmb_monitor_page, parameters, 1088);
 
 #define VMB_GPADL_RANGES_LEN_MAX 65528u /* the 16-bit length, rounded down to whole qwords */
 
