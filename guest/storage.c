@@ -191,8 +191,8 @@ static enum vmb_guest_storage_state read_properties(struct vmb_guest_storage *s,
 		limit = s->config.max_transfer_len;
 	s->max_transfer_len = limit - limit % VMB_PAGE_LEN;
 	if (s->version < VMB_STOR_VERSION_5_1) {
-		s->path_id = packet->u.bytes[2];
-		s->target_id = packet->u.bytes[3];
+		s->path_id = packet->u.properties_old.path_id;
+		s->target_id = packet->u.properties_old.target_id;
 	} else if (packet->u.properties.flags & VMB_STOR_PROPERTY_MULTI_CHANNEL) {
 		s->max_sub_channel_count = packet->u.properties.max_sub_channel_count;
 	}

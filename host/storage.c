@@ -23,13 +23,36 @@ static bool version_known(uint16_t version)
 	return false;
 }
 
+void vmb_host_storage_ide_offer(uint8_t path_id, uint8_t target_id, struct vmb_guid *instance_id,
+				struct vmb_stor_offer *user)
+{
+	const struct vmb_stor_ide_instance instance = { .channel = path_id,
+							.device = target_id,
+							.mark = VMB_STOR_IDE_MARK };
+
+	memcpy(instance_id, &instance, sizeof(*instance_id));
+	memset(user, 0, sizeof(*user));
+	user->path_id = path_id;
+	user->target_id = target_id;
+	user->flags = VMB_STOR_OFFER_EMULATED_IDE;
+}
+
+static bool address_valid(const struct vmb_host_storage_config *config)
+{
+	if (config->ide)
+		return config->path_id <= 1 && config->target_id <= 1 &&
+		       !config->max_sub_channel_count;
+	return !config->path_id && !config->target_id;
+}
+
 int vmb_host_storage_init(struct vmb_host_storage *s, const struct vmb_host_storage_config *config)
 {
 	uint32_t max_len = config->max_transfer_len ? config->max_transfer_len : TRANSFER_DEFAULT;
 
 	if (config->version_max && !version_known(config->version_max))
 		return VMB_EINVAL;
-	if (max_len < VMB_HOST_STORAGE_TRANSFER_MIN || max_len % VMB_PAGE_LEN)
+	if (max_len < VMB_HOST_STORAGE_TRANSFER_MIN || max_len % VMB_PAGE_LEN ||
+	    !address_valid(config))
 		return VMB_EINVAL;
 	memset(s, 0, sizeof(*s));
 	s->config = *config;
@@ -136,16 +159,33 @@ static bool multi_channel(const struct vmb_host_storage *s)
 	return s->version >= VMB_STOR_VERSION_5_1 && s->config.max_sub_channel_count > 0;
 }
 
-/* Before 5.1 the first field is the version, and bit 0 of the flags would mean a removable device. */
+/* How it was before 5.1: there bit 0 of the flags means a removable device. */
+static void fill_old_properties(const struct vmb_host_storage *s,
+				struct vmb_stor_properties_old *properties)
+{
+	const struct vmb_host_scsi_lun *unit = s->bus.luns[0];
+
+	properties->version = s->version;
+	properties->path_id = s->config.path_id;
+	properties->target_id = s->config.target_id;
+	properties->max_transfer_bytes = s->config.max_transfer_len;
+	if (!s->config.ide)
+		return;
+	properties->flags = VMB_STOR_PROPERTY_OLD_EMULATED_IDE;
+	if (unit && unit->kind == VMB_HOST_SCSI_DVD)
+		properties->flags |= VMB_STOR_PROPERTY_OLD_REMOVABLE;
+}
+
 static int query_properties(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 			    const struct vmb_stor_packet *request)
 {
 	struct vmb_stor_properties *properties = &io->reply.u.properties;
 
 	(void)request;
-	properties->max_transfer_bytes = s->config.max_transfer_len;
 	if (s->version < VMB_STOR_VERSION_5_1)
-		properties->reserved1 = s->version;
+		fill_old_properties(s, &io->reply.u.properties_old);
+	else
+		properties->max_transfer_bytes = s->config.max_transfer_len;
 	if (multi_channel(s)) {
 		properties->flags = VMB_STOR_PROPERTY_MULTI_CHANNEL;
 		properties->max_sub_channel_count = s->config.max_sub_channel_count;
@@ -184,13 +224,18 @@ static int refuse_fibre(struct vmb_host_storage *s, struct vmb_host_storage_io *
 	return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_REQUEST);
 }
 
+/* An IDE channel is one device's: there is no other path or target that could be meant. */
+static bool address_is_ours(const struct vmb_host_storage *s, const struct vmb_stor_srb *srb)
+{
+	return s->config.ide || (srb->path_id == 0 && srb->target_id == 0);
+}
+
 static int reset_unit(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 		      const struct vmb_stor_packet *request)
 {
 	const struct vmb_stor_srb *srb = &request->u.srb;
 
-	if (srb->path_id == 0 && srb->target_id == 0 && srb->lun < VMB_HOST_SCSI_LUN_MAX &&
-	    s->bus.luns[srb->lun])
+	if (address_is_ours(s, srb) && srb->lun < VMB_HOST_SCSI_LUN_MAX && s->bus.luns[srb->lun])
 		vmb_host_scsi_reset(s->bus.luns[srb->lun]);
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
@@ -219,8 +264,8 @@ static void fill_task(const struct vmb_host_storage *s, struct vmb_host_storage_
 {
 	struct vmb_host_scsi_task *task = &io->task;
 
-	task->path_id = srb->path_id;
-	task->target_id = srb->target_id;
+	task->path_id = s->config.ide ? 0 : srb->path_id;
+	task->target_id = s->config.ide ? 0 : srb->target_id;
 	task->lun = srb->lun;
 	task->cdb_len = srb->cdb_len;
 	memcpy(task->cdb, srb->u.cdb, sizeof(task->cdb));
@@ -236,8 +281,8 @@ static void fill_reply(const struct vmb_host_storage *s, struct vmb_host_storage
 	struct vmb_stor_srb *srb = &io->reply.u.srb;
 
 	srb->length = s->version >= VMB_STOR_VERSION_5_1 ? VMB_STOR_SRB_LEN : VMB_STOR_SRB_LEN_OLD;
-	srb->path_id = request->path_id;
-	srb->target_id = request->target_id;
+	srb->path_id = s->config.ide ? s->config.path_id : request->path_id;
+	srb->target_id = s->config.ide ? s->config.target_id : request->target_id;
 	srb->lun = request->lun;
 	srb->cdb_len = VMB_STOR_CDB_LEN_MAX;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The host's side of the storage protocol: one struct vmb_host_storage is one SCSI controller. Packet payloads in, steps
- * and completions out. It does not know the channel: the port reads the ring, checks nothing but the framing, and moves
+ * The host's side of the storage protocol: one struct vmb_host_storage is one SCSI controller, or one unit of an IDE
+ * controller, which has a channel of its own. Packet payloads in, steps and completions out. It does not know the channel: the port reads the ring, checks nothing but the framing, and moves
  * the guest's data.
  *
  * Life story:
@@ -21,7 +21,10 @@
  *   events: while (vmb_host_storage_event(s, &packet, &len)) send it in-band, transaction id 0, no completion
  *
  * Context: one caller at a time for a controller; the backend operation itself runs anywhere.
- * Source: protocol reference, storage sections 2 to 8 and 16.
+ *
+ * Of IDE (config.ide): its one unit is LUN 0; path and target are those of the offer, whatever a request says; there are
+ * never sub-channels. vmb_host_storage_ide_offer() makes the offer's part.
+ * Source: protocol reference, storage sections 1 to 8, 10, 11 and 16.
  */
 #ifndef HOST_STORAGE_H
 #define HOST_STORAGE_H
@@ -51,6 +54,8 @@ struct vmb_host_storage_config {
 	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
 	uint32_t max_transfer_len; /* bytes; 0 = 1 MiB; a multiple of 4096, >= VMB_HOST_STORAGE_TRANSFER_MIN */
 	uint16_t max_sub_channel_count; /* 0 = one channel */
+	bool ide;
+	uint8_t path_id, target_id; /* IDE: channel and device, 0 or 1 each; else 0 */
 };
 
 struct vmb_host_storage_counters {
@@ -91,7 +96,14 @@ struct vmb_host_storage_io {
 	struct vmb_host_scsi_task task;
 };
 
-/* config is copied; bus is emptied. VMB_EINVAL: a bound that is not kept. */
+/*
+ * What an IDE unit's offer says beside its class VMB_GUID_IDE: the instance id, and the beginning of the user area; the
+ * rest of that is zeroes.
+ */
+void vmb_host_storage_ide_offer(uint8_t path_id, uint8_t target_id, struct vmb_guid *instance_id,
+				struct vmb_stor_offer *user);
+
+/* config is copied; bus is emptied. VMB_EINVAL: a bound that is not kept, or sub-channels of IDE. */
 int vmb_host_storage_init(struct vmb_host_storage *s, const struct vmb_host_storage_config *config);
 
 /*

@@ -152,7 +152,7 @@ VMB_ASSERT_LEN(struct vmb_stor_version, 4);
 
 #define VMB_STOR_PROPERTY_MULTI_CHANNEL 0x1u /* only when 5.1 or later was negotiated */
 
-/* Reply to QUERY_PROPERTIES, as from 5.1. Before: version u16@0, path u8@2, target u8@3, port u32@4. */
+/* Reply to QUERY_PROPERTIES, as from 5.1. */
 struct vmb_stor_properties {
 	uint32_t reserved1;
 	uint16_t max_sub_channel_count;
@@ -162,6 +162,23 @@ struct vmb_stor_properties {
 	uint64_t reserved3;
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_stor_properties, 24);
+
+#define VMB_STOR_PROPERTY_OLD_REMOVABLE	   0x1u
+#define VMB_STOR_PROPERTY_OLD_EMULATED_IDE 0x2u
+
+/* The same before 5.1. */
+struct vmb_stor_properties_old {
+	uint16_t version; /* VMB_STOR_VERSION_* */
+	uint8_t path_id;
+	uint8_t target_id;
+	uint32_t port_number;
+	uint32_t flags; /* VMB_STOR_PROPERTY_OLD_* */
+	uint32_t max_transfer_bytes;
+	uint64_t unique_id;
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_stor_properties_old, 24);
+VMB_ASSERT_OFFSET(struct vmb_stor_properties_old, max_transfer_bytes,
+		  offsetof(struct vmb_stor_properties, max_transfer_bytes));
 
 struct vmb_stor_fc_wwn {
 	uint8_t primary_active;
@@ -207,6 +224,7 @@ struct vmb_stor_packet {
 		struct vmb_stor_srb srb;
 		struct vmb_stor_version version;
 		struct vmb_stor_properties properties;
+		struct vmb_stor_properties_old properties_old;
 		struct vmb_stor_fc_wwn wwn;
 		uint16_t sub_channel_count;
 		uint8_t bytes[52];
