@@ -10,6 +10,8 @@
 
 const char *vmb_vmm_disk_option_name(const struct vmb_vmm_disk_option *option)
 {
+	if (option->ide)
+		return option->dvd ? "--ide-cdrom" : "--ide";
 	return option->dvd ? "--cdrom" : "--disk";
 }
 

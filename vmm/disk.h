@@ -98,4 +98,7 @@ void vmb_vmm_disk_server_stop(struct vmb_vmm_disk_server *server);
 /* How messages name an option. */
 const char *vmb_vmm_disk_option_name(const struct vmb_vmm_disk_option *option);
 
+/* The value of --disk, --cdrom, --ide or --ide-cdrom, into a free place of o. -EINVAL: reported. */
+int vmb_vmm_disk_parse(struct vmb_vmm_options *o, char *value, bool ide, bool dvd);
+
 #endif

@@ -9,21 +9,22 @@
 #include "vmm/options.h"
 #include "vmm/report.h"
 
-#define MEMORY_DEFAULT	  (1ull << 30)
-#define MEMORY_MIN	  (64ull << 20)
-#define MEMORY_MAX	  (1ull << 40)
-#define RECONNECT_DEFAULT 25u /* seconds: Linux gives a SCSI command 30 */
-#define RECONNECT_MAX	  3600u
+#define MEMORY_DEFAULT (1ull << 30)
+#define MEMORY_MIN     (64ull << 20)
+#define MEMORY_MAX     (1ull << 40)
 
 bool vmb_vmm_options_number(const char *text, uint64_t max, uint64_t *value, const char **rest)
 {
+	uint64_t digit;
+
 	*value = 0;
 	if (*text < '0' || *text > '9')
 		return false;
 	while (*text >= '0' && *text <= '9') {
-		if (*value > (max - (uint64_t)(*text - '0')) / 10)
+		digit = (uint64_t)(*text++ - '0');
+		if (digit > max || *value > (max - digit) / 10)
 			return false;
-		*value = *value * 10 + (uint64_t)(*text++ - '0');
+		*value = *value * 10 + digit;
 	}
 	*rest = text;
 	return true;
@@ -93,86 +94,24 @@ static int parse_accel(struct vmb_vmm_options *o, char *value)
 	return -EINVAL;
 }
 
-static int first_free(const struct vmb_vmm_options *o)
-{
-	for (uint32_t i = 0; i < VMB_HOST_SCSI_LUN_MAX; i++)
-		if (!o->disks[i].path)
-			return i;
-	return -1;
-}
-
-/* One property of --disk behind a comma. */
-static int parse_property(const char *option, char *property, struct vmb_vmm_disk_option *disk,
-			  int *lun)
-{
-	char *value = strchr(property, '=');
-	const char *rest;
-	uint64_t n = 0;
-	bool is_number;
-
-	if (strcmp(property, "readonly") == 0) {
-		disk->read_only = true;
-		return 0;
-	}
-	value = value ? value + 1 : property;
-	is_number = vmb_vmm_options_number(value, UINT32_MAX, &n, &rest) && !*rest;
-	if (strncmp(property, "lun=", 4) == 0 && is_number && n < VMB_HOST_SCSI_LUN_MAX) {
-		*lun = n;
-		return 0;
-	}
-	if (strncmp(property, "reconnect=", 10) == 0 && is_number && n <= RECONNECT_MAX) {
-		disk->reconnect_s = n;
-		return 0;
-	}
-	if (strncmp(property, "format=", 7) == 0 && vmb_vmm_disk_format_known(value)) {
-		disk->format = value;
-		return 0;
-	}
-	vmb_vmm_report("%s %s: no property '%s'; there are readonly, lun=0 to lun=%u, "
-		       "format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=%u seconds",
-		       option, disk->path, property, VMB_HOST_SCSI_LUN_MAX - 1, RECONNECT_MAX);
-	return -EINVAL;
-}
-
-static int add_disk(struct vmb_vmm_options *o, const char *option, char *value, bool dvd)
-{
-	struct vmb_vmm_disk_option disk = { .dvd = dvd,
-					    .read_only = dvd,
-					    .reconnect_s = RECONNECT_DEFAULT };
-	int lun = -1;
-
-	value = strdup(value); /* argv stays whole: the nest is given it again */
-	if (!value) {
-		vmb_vmm_report("%s: %s", option, strerror(ENOMEM));
-		return -EINVAL;
-	}
-	disk.path = strsep(&value, ",");
-	if (!*disk.path) {
-		vmb_vmm_report("%s: the file's name is missing", option);
-		return -EINVAL;
-	}
-	while (value)
-		if (parse_property(option, strsep(&value, ","), &disk, &lun))
-			return -EINVAL;
-	if (lun < 0)
-		lun = first_free(o);
-	if (lun < 0 || o->disks[lun].path) {
-		vmb_vmm_report("%s %s: LUN %d is taken already; give another lun=N", option,
-			       disk.path, lun < 0 ? 0 : lun);
-		return -EINVAL;
-	}
-	o->disks[lun] = disk;
-	return 0;
-}
-
 static int parse_disk(struct vmb_vmm_options *o, char *value)
 {
-	return add_disk(o, "--disk", value, false);
+	return vmb_vmm_disk_parse(o, value, false, false);
 }
 
 static int parse_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return add_disk(o, "--cdrom", value, true);
+	return vmb_vmm_disk_parse(o, value, false, true);
+}
+
+static int parse_ide(struct vmb_vmm_options *o, char *value)
+{
+	return vmb_vmm_disk_parse(o, value, true, false);
+}
+
+static int parse_ide_cdrom(struct vmb_vmm_options *o, char *value)
+{
+	return vmb_vmm_disk_parse(o, value, true, true);
 }
 
 static int check_net(const struct vmb_vmm_options *o, const struct vmb_vmm_net_option *net)
@@ -300,6 +239,13 @@ static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_monitor(struct vmb_vmm_options *o, char *value)
+{
+	(void)value;
+	o->monitor = true;
+	return 0;
+}
+
 static int parse_stats(struct vmb_vmm_options *o, char *value)
 {
 	(void)value;
@@ -313,6 +259,8 @@ static const struct option names[] = {
 	{ "append", required_argument, NULL, 0 },
 	{ "disk", required_argument, NULL, 0 },
 	{ "cdrom", required_argument, NULL, 0 },
+	{ "ide", required_argument, NULL, 0 },
+	{ "ide-cdrom", required_argument, NULL, 0 },
 	{ "net", required_argument, NULL, 0 },
 	{ "memory", required_argument, NULL, 0 },
 	{ "cpus", required_argument, NULL, 0 },
@@ -322,6 +270,7 @@ static const struct option names[] = {
 	{ "vmbus-version", required_argument, NULL, 0 },
 	{ "storage-version", required_argument, NULL, 0 },
 	{ "network-version", required_argument, NULL, 0 },
+	{ "monitor", no_argument, NULL, 0 },
 	{ "no-reboot", no_argument, NULL, 0 },
 	{ "stats", no_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
@@ -329,14 +278,11 @@ static const struct option names[] = {
 
 /* In the order of names. */
 static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
-	parse_kernel,	       parse_initrd,
-	parse_append,	       parse_disk,
-	parse_cdrom,	       parse_net,
-	parse_memory,	       parse_cpus,
-	parse_console,	       parse_accel,
-	parse_generation,      parse_bus_version,
-	parse_storage_version, parse_network_version,
-	parse_no_reboot,       parse_stats,
+	parse_kernel,	  parse_initrd,	     parse_append,	    parse_disk,
+	parse_cdrom,	  parse_ide,	     parse_ide_cdrom,	    parse_net,
+	parse_memory,	  parse_cpus,	     parse_console,	    parse_accel,
+	parse_generation, parse_bus_version, parse_storage_version, parse_network_version,
+	parse_monitor, parse_no_reboot,  parse_stats,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 

@@ -18,10 +18,17 @@ enum vmb_vmm_accel {
 struct vmb_vmm_disk_option {
 	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes; or an NBD URI */
 	const char *format; /* as format= names it; NULL: not said */
+	const char *serial; /* NULL: one is made up */
 	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
 	bool read_only;
 	bool dvd;
+	bool ide;
 };
+
+/* Two IDE channels with two units each, by place. */
+#define VMB_VMM_IDE_MAX		   4u
+#define VMB_VMM_IDE_CHANNEL(place) ((place) / 2)
+#define VMB_VMM_IDE_UNIT(place)	   ((place) % 2)
 
 struct vmb_vmm_options {
 	const char *kernel;
@@ -29,6 +36,7 @@ struct vmb_vmm_options {
 	const char *append;
 	const char *console; /* NULL: standard input and output */
 	struct vmb_vmm_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
+	struct vmb_vmm_disk_option ides[VMB_VMM_IDE_MAX]; /* by place */
 	struct vmb_vmm_net_option nets[VMB_VMM_NET_MAX];
 	uint32_t net_count;
 	uint64_t memory_len; /* bytes, a multiple of a page */
@@ -39,6 +47,7 @@ struct vmb_vmm_options {
 		uint16_t storage;
 	} caps; /* as the options name them; 0: not said */
 	enum vmb_vmm_accel accel;
+	bool monitor; /* offers have monitor ids */
 	bool no_reboot;
 	bool stats;
 };

@@ -6,12 +6,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "vmm/controllers.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
 #include "vmm/network.h"
 #include "vmm/report.h"
 #include "vmm/run.h"
-#include "vmm/storage.h"
 #include "vmm/vmbus.h"
 
 /* What stays the same over resets. */
@@ -19,7 +19,7 @@ struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
 	struct vmb_vmm_kvm kvm;
-	struct vmb_vmm_storage storage;
+	struct vmb_vmm_controllers storage;
 	struct vmb_vmm_network *networks[VMB_VMM_NET_MAX];
 	struct vmb_vmm_console console;
 	int wake;
@@ -33,7 +33,7 @@ static int check_inputs(struct session *s)
 
 	if (!error)
 		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
-	return error ? error : vmb_vmm_storage_open(&s->storage, &s->options);
+	return error ? error : vmb_vmm_controllers_open(&s->storage, &s->options);
 }
 
 /* Signals that end the program arrive at the main loop; those that kick processors only there. */
@@ -65,11 +65,11 @@ static uint16_t version_part(uint32_t version, bool major)
 static void report_stats(const struct session *s, const struct vmb_vmm_vmbus *bus)
 {
 	const struct vmb_host_server_counters *messages = &bus->server.counters;
-	const struct vmb_vmm_storage *storage = &s->storage;
+	uint16_t storage = vmb_vmm_controllers_version(&s->storage);
 
 	vmb_vmm_report("stats: negotiated VMBus %u.%u, storage %u.%u",
 		       version_part(bus->version, true), version_part(bus->version, false),
-		       storage->version >> 8, storage->version & 0xFF);
+		       storage >> 8, storage & 0xFF);
 	vmb_vmm_report("stats: messages: %llu in, %llu out, %llu unknown, %llu malformed, "
 		       "%llu misplaced",
 		       (unsigned long long)messages->messages_in,
@@ -77,15 +77,7 @@ static void report_stats(const struct session *s, const struct vmb_vmm_vmbus *bu
 		       (unsigned long long)messages->unknown,
 		       (unsigned long long)messages->malformed,
 		       (unsigned long long)messages->misplaced);
-	vmb_vmm_report("stats: storage: %llu requests, %llu refused, %llu broken; %llu bytes read, "
-		       "%llu written; %llu doorbells, %llu signals",
-		       (unsigned long long)storage->host.counters.requests,
-		       (unsigned long long)storage->host.counters.refused,
-		       (unsigned long long)storage->host.counters.broken,
-		       (unsigned long long)storage->read_len,
-		       (unsigned long long)storage->written_len,
-		       (unsigned long long)storage->doorbells,
-		       (unsigned long long)storage->channel.signals);
+	vmb_vmm_controllers_report(&s->storage);
 	for (uint32_t i = 0; i < s->options.net_count; i++)
 		vmb_vmm_network_report(s->networks[i]);
 }
@@ -133,7 +125,7 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 
 	if (!machine)
 		return VMB_VMM_FAILURE;
-	if (vmb_vmm_storage_attach(&s->storage, machine->vmbus) ||
+	if (vmb_vmm_controllers_attach(&s->storage, machine->vmbus) ||
 	    attach_networks(s, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	vmb_vmm_machine_start(machine);
@@ -180,14 +172,14 @@ static int run_here(struct session *s)
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (open_networks(s) == 0 && vmb_vmm_storage_prepare(&s->storage) == 0 &&
+	if (open_networks(s) == 0 && vmb_vmm_controllers_prepare(&s->storage) == 0 &&
 	    vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0) {
 		if (prepare_networks(s) == 0)
 			code = exit_code(run(s));
 		vmb_vmm_console_close(&s->console);
 	}
 	close_networks(s);
-	vmb_vmm_storage_close(&s->storage);
+	vmb_vmm_controllers_close(&s->storage);
 	return code;
 }
 
@@ -213,7 +205,7 @@ int vmb_vmm_run(int argc, char **argv)
 	if (!use_nest(&session.options))
 		return run_here(&session);
 	code = vmb_vmm_nest_run(&session.options, argc, argv);
-	vmb_vmm_storage_close(&session.storage);
+	vmb_vmm_controllers_close(&session.storage);
 	vmb_vmm_boot_close(&session.boot);
 	return code;
 }

@@ -23,9 +23,11 @@
 /* Completions that are not a request's. */
 static char doorbell_rang, stop_rang;
 
-/* Any one GUID names the controller, the same in every life of the machine; the unit's number is added to name a disk. */
-static const struct vmb_guid instance =
+/* Any GUIDs will do, if they are the same in every life of the machine. */
+static const struct vmb_guid scsi_id =
 	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x73, 0x63, 0x73, 0x69, 0x30, 0x00);
+static const struct vmb_guid ide_id =
+	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x69, 0x64, 0x65, 0x00, 0x30, 0x00);
 
 /* Requests */
 
@@ -432,7 +434,22 @@ static void stop(struct vmb_vmm_channel *channel)
 
 static const struct vmb_vmm_channel_ops channel_ops = { .start = start, .stop = stop };
 
-static void fill_unit(struct vmb_host_scsi_lun *unit, struct vmb_vmm_disk *disk, uint32_t lun)
+/* A unit's id and serial number are as they were in the machine's last life, and no other unit's. */
+static void fill_identity(const struct vmb_vmm_storage *s, struct vmb_host_scsi_lun *unit,
+			  const struct vmb_vmm_disk_option *option, uint32_t lun)
+{
+	memcpy(unit->guid, s->unit_id.bytes, sizeof(unit->guid));
+	unit->guid[sizeof(unit->guid) - 1] ^= lun;
+	if (option->serial)
+		snprintf(unit->serial, sizeof(unit->serial), "%s", option->serial);
+	else if (s->host.config.ide)
+		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%s", s->name);
+	else
+		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%02u", lun);
+}
+
+static void fill_unit(const struct vmb_vmm_storage *s, struct vmb_host_scsi_lun *unit,
+		      struct vmb_vmm_disk *disk, uint32_t lun)
 {
 	bool dvd = disk->option->dvd;
 
@@ -445,34 +462,63 @@ static void fill_unit(struct vmb_host_scsi_lun *unit, struct vmb_vmm_disk *disk,
 	if (!dvd && disk->len % PHYSICAL_LEN == 0)
 		unit->physical_block_len = PHYSICAL_LEN;
 	unit->block_count = disk->len / disk->block_len;
-	memcpy(unit->guid, instance.bytes, sizeof(unit->guid));
-	unit->guid[sizeof(unit->guid) - 1] ^= lun;
-	snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%02u", lun);
 	unit->backend = disk;
+	fill_identity(s, unit, disk->option, lun);
 }
 
-int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o)
+static int open_controller(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o,
+			   struct vmb_host_storage_config config)
 {
-	const struct vmb_host_storage_config config = {
-		.version_max = o->generation.storage,
-		.max_transfer_len = VMB_VMM_DISK_TRANSFER_MAX,
-	};
-
+	config.version_max = o->generation.storage;
+	config.max_transfer_len = VMB_VMM_DISK_TRANSFER_MAX;
 	memset(s, 0, sizeof(*s));
 	vmb_host_storage_init(&s->host, &config);
 	s->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->requests = calloc(VMB_VMM_STORAGE_REQUEST_COUNT, sizeof(*s->requests));
-	if (!s->requests || s->stop < 0) {
-		vmb_vmm_report("storage: %s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++) {
-		if (!o->disks[lun].path)
-			continue;
-		if (vmb_vmm_disk_open(&s->disks[lun], &o->disks[lun]))
-			return -EINVAL;
-	}
-	return 0;
+	if (s->requests && s->stop >= 0)
+		return 0;
+	vmb_vmm_report("storage: %s", strerror(ENOMEM));
+	return -ENOMEM;
+}
+
+void vmb_vmm_storage_report(const struct vmb_vmm_storage *s)
+{
+	vmb_vmm_report("stats: %s: %llu requests, %llu refused, %llu broken; %llu bytes read, "
+		       "%llu written; %llu doorbells, %llu signals",
+		       s->name, (unsigned long long)s->host.counters.requests,
+		       (unsigned long long)s->host.counters.refused,
+		       (unsigned long long)s->host.counters.broken, (unsigned long long)s->read_len,
+		       (unsigned long long)s->written_len, (unsigned long long)s->doorbells,
+		       (unsigned long long)s->channel.signals);
+}
+
+int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o)
+{
+	int error = open_controller(s, o, (struct vmb_host_storage_config){ 0 });
+
+	snprintf(s->name, sizeof(s->name), "storage");
+	s->type_id = (struct vmb_guid)VMB_GUID_SCSI;
+	s->instance_id = s->unit_id = scsi_id;
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX && !error; lun++)
+		if (o->disks[lun].path)
+			error = vmb_vmm_disk_open(&s->disks[lun], &o->disks[lun]);
+	return error;
+}
+
+int vmb_vmm_storage_open_ide(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o,
+			     uint32_t place)
+{
+	const struct vmb_host_storage_config config = { .ide = true,
+							.path_id = VMB_VMM_IDE_CHANNEL(place),
+							.target_id = VMB_VMM_IDE_UNIT(place) };
+	int error = open_controller(s, o, config);
+
+	s->type_id = (struct vmb_guid)VMB_GUID_IDE;
+	vmb_host_storage_ide_offer(config.path_id, config.target_id, &s->instance_id, &s->user);
+	s->unit_id = ide_id;
+	s->unit_id.bytes[sizeof(s->unit_id.bytes) - 1] ^= place;
+	snprintf(s->name, sizeof(s->name), "ide%u:%u", config.path_id, config.target_id);
+	return error ? error : vmb_vmm_disk_open(&s->disks[0], &o->ides[place]);
 }
 
 int vmb_vmm_storage_prepare(struct vmb_vmm_storage *s)
@@ -482,7 +528,7 @@ int vmb_vmm_storage_prepare(struct vmb_vmm_storage *s)
 			continue;
 		if (vmb_vmm_disk_prepare(&s->disks[lun]))
 			return -EINVAL;
-		fill_unit(&s->units[lun], &s->disks[lun], lun);
+		fill_unit(s, &s->units[lun], &s->disks[lun], lun);
 		vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
 	}
 	return 0;
@@ -493,8 +539,9 @@ int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus)
 	memset(&s->channel, 0, sizeof(s->channel));
 	s->channel.ops = &channel_ops;
 	s->channel.device = s;
-	s->channel.host.type_id = (struct vmb_guid)VMB_GUID_SCSI;
-	s->channel.host.instance_id = instance;
+	s->channel.host.type_id = s->type_id;
+	s->channel.host.instance_id = s->instance_id;
+	memcpy(s->channel.host.user, &s->user, sizeof(s->user));
 	return vmb_vmm_vmbus_attach(bus, &s->channel);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The SCSI controller on the bus: between the host core's storage protocol and the backends.
+ * A storage channel on the bus, between the host core's storage protocol and the backends: the SCSI controller with all its
+ * disks, or one unit of the IDE controller. vmm/controllers.h has all those of a machine.
  *
- *   vmb_vmm_storage_open(&storage, &options)   the disks; reported when one is no good
+ *   vmb_vmm_storage_open(&storage, &options)   the disks; reported when one is no good. For IDE: _open_ide
  *   vmb_vmm_storage_prepare(&storage)          they will be used
  *   for every start of the machine: vmb_vmm_storage_attach(&storage, bus), after the bus was created
  *   vmb_vmm_storage_close(&storage)
@@ -32,6 +33,10 @@ struct vmb_vmm_storage_request {
 
 struct vmb_vmm_storage {
 	struct vmb_host_storage host;
+	struct vmb_guid type_id, instance_id; /* of the offer */
+	struct vmb_stor_offer user;
+	struct vmb_guid unit_id; /* names LUN 0; the LUN is added to name another */
+	char name[16]; /* in serial numbers and statistics */
 	struct vmb_host_scsi_lun units[VMB_HOST_SCSI_LUN_MAX];
 	struct vmb_vmm_disk disks[VMB_HOST_SCSI_LUN_MAX]; /* without ops: not there */
 	struct vmb_vmm_channel channel;
@@ -54,10 +59,16 @@ struct vmb_vmm_storage {
 	uint64_t packets_in, packets_out, doorbells;
 };
 
+/* -errno: reported. */
 int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o);
+/* The unit at o->ides[place], which is there. */
+int vmb_vmm_storage_open_ide(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o,
+			     uint32_t place);
 /* -EINVAL: reported; close what is open. */
 int vmb_vmm_storage_prepare(struct vmb_vmm_storage *s);
 int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus);
 void vmb_vmm_storage_close(struct vmb_vmm_storage *s);
+/* A line of statistics. When no worker runs. */
+void vmb_vmm_storage_report(const struct vmb_vmm_storage *s);
 
 #endif
