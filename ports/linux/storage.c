@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * storvsc.ko: disks and CD-ROMs on a VMBus storage channel. The protocol is guest/storage.c; here
- * are its ring, its pages and the SCSI layer. Errors are storage_error.c's.
+ * storvsc.ko: disks and CD-ROMs on a VMBus storage channel. The protocol is guest/storage.c, its
+ * ring is storage_link.c's; here are its pages and the SCSI layer. Errors are storage_error.c's.
  */
 #include <linux/blkdev.h>
 #include <linux/slab.h>
@@ -10,15 +10,8 @@
 #include "ports/linux/compat.h"
 #include "ports/linux/storage.h"
 
-#define HANDSHAKE_WAIT	  (60 * HZ) /* a busy host takes its time */
-#define TRANSFER_LEN_MAX  (1u << 20)
-#define RING_LEN_MIN	  (16u << 10)
-#define RING_LEN_MAX	  (4u << 20)
-#define QUEUE_DEPTH_MAX	  1024u
-#define SCAN_TIMEOUT	  (10 * HZ)
-#define SCAN_RETRIES	  3
-/* What a request of 64 KiB takes in the ring; larger ones find it full sooner and wait. */
-#define REQUEST_LEN_USUAL 256u
+#define SCAN_TIMEOUT (10 * HZ)
+#define SCAN_RETRIES 3
 
 static unsigned int ring_size = 128 << 10;
 module_param(ring_size, uint, 0444);
@@ -37,28 +30,6 @@ module_param(max_version, uint, 0444);
 MODULE_PARM_DESC(max_version, "newest storage protocol, like 0x0501 (default: newest known)");
 
 /* ---- packets out ---- */
-
-/* Sends the control packets that wait; control_lock. */
-void storvsc_pump(struct storvsc *s)
-{
-	const struct vmb_guest_storage_output *out;
-	struct vmb_ring_part part;
-	struct vmb_ring_packet packet = {
-		.type = VMB_PKT_INBAND,
-		.flags = VMB_PKT_FLAG_COMPLETION_REQUESTED,
-		.payload = &part,
-		.payload_count = 1,
-	};
-
-	while ((out = vmb_guest_storage_output(&s->core))) {
-		packet.transaction_id = out->transaction_id;
-		part.base = &out->packet;
-		part.len = out->payload_len;
-		if (vmb_channel_send(s->device->channel, &packet))
-			return; /* a full ring: pumped again when the host answers something */
-		vmb_guest_storage_output_done(&s->core);
-	}
-}
 
 /*
  * Page frame numbers of the command's data. The queue's boundary mask makes all segments but the
@@ -103,46 +74,16 @@ static void fill_request(struct scsi_cmnd *cmd, struct vmb_guest_storage_request
 	request->timeout_s = scsi_cmd_to_rq(cmd)->timeout / HZ;
 }
 
-static int send_request(struct storvsc *s, struct scsi_cmnd *cmd, u32 slot,
-			struct vmb_guest_storage_packet *packet)
-{
-	u64 *pfns = s->pfns + (size_t)slot * s->pfn_max;
-	struct vmb_ring_part header[] = {
-		{ &packet->gpa, sizeof(packet->gpa) },
-		{ pfns, packet->pfn_count * sizeof(*pfns) },
-	};
-	struct vmb_ring_part payload = { &packet->payload, packet->payload_len };
-	struct vmb_ring_packet out = {
-		.type = packet->type,
-		.flags = VMB_PKT_FLAG_COMPLETION_REQUESTED,
-		.transaction_id = packet->transaction_id,
-		.header = header,
-		.header_count = packet->pfn_count ? ARRAY_SIZE(header) : 0,
-		.payload = &payload,
-		.payload_count = 1,
-	};
-
-	if (list_pages(cmd, pfns, s->pfn_max) != packet->pfn_count)
-		return -EINVAL;
-	return vmb_channel_write(s->device->channel, &out);
-}
-
 /* 0: the host will have it with the next commit, or has answered it already. */
 static int submit(struct storvsc *s, struct scsi_cmnd *cmd)
 {
 	struct vmb_guest_storage_request request;
-	struct vmb_guest_storage_packet packet;
 	u32 slot = scsi_cmd_to_rq(cmd)->tag;
-	int rc;
+	u32 pfn_count;
 
 	fill_request(cmd, &request);
-	rc = vmb_guest_storage_submit(&s->core, slot, &request, &packet);
-	if (rc)
-		return rc;
-	rc = send_request(s, cmd, slot, &packet);
-	if (rc && !vmb_guest_storage_cancel(&s->core, slot))
-		rc = 0;
-	return rc;
+	pfn_count = list_pages(cmd, storage_link_pfns(&s->link, slot), s->link.pfn_max);
+	return storage_link_submit(&s->link, slot, &request, pfn_count, false);
 }
 
 static void finish(struct scsi_cmnd *cmd, u8 host_byte)
@@ -163,12 +104,12 @@ static int queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 	int rc = -EAGAIN;
 
 	rcu_read_lock();
-	if (s->state == STORVSC_UP)
+	if (s->link.state == STORAGE_LINK_UP)
 		rc = submit(s, cmd);
-	else if (s->state == STORVSC_GONE)
+	else if (s->link.state == STORAGE_LINK_GONE)
 		rc = -ENODEV;
 	if (rc || last)
-		vmb_channel_commit(s->device->channel);
+		vmb_channel_commit(s->link.device->channel);
 	rcu_read_unlock();
 	if (rc == -EAGAIN || rc == -EBUSY)
 		return SCSI_MLQUEUE_HOST_BUSY;
@@ -182,7 +123,7 @@ static void commit_rqs(struct Scsi_Host *host, u16 queue)
 	struct storvsc *s = shost_priv(host);
 
 	rcu_read_lock();
-	vmb_channel_commit(s->device->channel);
+	vmb_channel_commit(s->link.device->channel);
 	rcu_read_unlock();
 }
 
@@ -197,97 +138,29 @@ static void queue_scan(struct storvsc *s)
 /* Softirq, one at a time. */
 static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
-	struct storvsc *s = vmb_channel_context(ch);
-	u8 payload[VMB_STOR_PACKET_LEN];
-	u32 len = min_t(u32, packet->payload_len, sizeof(payload));
+	struct storvsc *s = to_storvsc(vmb_channel_context(ch));
 	struct vmb_guest_storage_event event;
-	int rc;
 
-	if (!vmb_channel_copy(ch, packet, sizeof(struct vmb_pkt_desc) + packet->header_len, payload,
-			      len))
+	if (!storage_link_take(&s->link, packet, &event))
 		return;
-	spin_lock(&s->control_lock);
-	rc = vmb_guest_storage_input(&s->core, packet->type, packet->transaction_id, payload, len,
-				     &event);
-	storvsc_pump(s);
-	if (!rc && event.type == VMB_GUEST_STORAGE_RESET_DONE)
-		s->reset_done = true;
-	spin_unlock(&s->control_lock);
-	if (rc) {
-		dev_warn_ratelimited(&s->device->dev, "refused a packet of type %u, id %#llx\n",
-				     packet->type, packet->transaction_id);
-		return;
-	}
 	if (event.type == VMB_GUEST_STORAGE_COMPLETED)
 		storvsc_complete(s, &event);
 	if (event.type == VMB_GUEST_STORAGE_RESCAN || event.capacity_changed)
 		queue_scan(s);
-	if (waitqueue_active(&s->wait))
-		wake_up_all(&s->wait);
 }
 
-/* All commands fail from here on; those that the host holds are ended by remove(). */
 static void on_rescinded(struct vmb_channel *ch)
 {
-	struct storvsc *s = vmb_channel_context(ch);
-
-	WRITE_ONCE(s->state, STORVSC_GONE);
-	wake_up_all(&s->wait);
+	storage_link_rescinded(vmb_channel_context(ch));
 }
 
-static const struct vmb_channel_ops channel_ops = {
-	.packet = on_packet,
-	.rescinded = on_rescinded,
+static const struct storage_link_ops link_ops = {
+	.channel = {
+		.packet = on_packet,
+		.rescinded = on_rescinded,
+	},
+	.lost = storvsc_lost,
 };
-
-/* ---- the connection ---- */
-
-static bool settled(const struct storvsc *s)
-{
-	enum vmb_guest_storage_state state = READ_ONCE(s->core.state);
-
-	return state == VMB_GUEST_STORAGE_READY || state == VMB_GUEST_STORAGE_FAILED ||
-	       vmb_channel_rescinded(s->device->channel);
-}
-
-static int shake_hands(struct storvsc *s)
-{
-	spin_lock_bh(&s->control_lock);
-	vmb_guest_storage_start(&s->core);
-	storvsc_pump(s);
-	spin_unlock_bh(&s->control_lock);
-	if (!wait_event_timeout(s->wait, settled(s), HANDSHAKE_WAIT)) {
-		dev_err(&s->device->dev, "the host does not answer the storage handshake\n");
-		return -ETIMEDOUT;
-	}
-	if (READ_ONCE(s->core.state) == VMB_GUEST_STORAGE_READY)
-		return 0;
-	if (vmb_channel_rescinded(s->device->channel))
-		return -ENODEV;
-	dev_err(&s->device->dev, "the host refused the storage handshake\n");
-	return -EPROTO;
-}
-
-/* Opens the channel and negotiates. On failure the channel is closed. */
-int storvsc_connect(struct storvsc *s)
-{
-	struct vmb_guest_storage_config config = {
-		.version_max = max_version,
-		.max_transfer_len = TRANSFER_LEN_MAX,
-	};
-	int rc;
-
-	rc = vmb_guest_storage_init(&s->core, s->slots, s->slot_count, &config);
-	if (rc)
-		return rc;
-	rc = vmb_channel_open(s->device->channel, s->ring_len, &channel_ops, s);
-	if (rc)
-		return rc;
-	rc = shake_hands(s);
-	if (rc)
-		vmb_channel_close(s->device->channel);
-	return rc;
-}
 
 /* ---- disks ---- */
 
@@ -338,9 +211,9 @@ static int sdev_configure_hook(SDEV_CONFIGURE_ARGS)
 	struct storvsc *s = shost_priv(sdev->host);
 
 	blk_queue_rq_timeout(sdev->request_queue, timeout * HZ);
-	sdev->no_write_same = s->core.version < VMB_STOR_VERSION_6_2;
+	sdev->no_write_same = s->link.core.version < VMB_STOR_VERSION_6_2;
 	if (!strncmp(sdev->vendor, "Msft", 4) && sdev->scsi_level < SCSI_SPC_3 &&
-	    s->core.version >= VMB_STOR_VERSION_5_1)
+	    s->link.core.version >= VMB_STOR_VERSION_5_1)
 		sdev->scsi_level = SCSI_SPC_3;
 	return 0;
 }
@@ -373,62 +246,51 @@ static void set_limits(struct storvsc *s)
 	host->max_id = STORVSC_TARGET_COUNT;
 	host->max_lun = STORVSC_LUN_COUNT;
 	host->max_cmd_len = VMB_STOR_CDB_LEN_MAX;
-	host->can_queue = s->slot_count;
-	host->cmd_per_lun = s->slot_count;
-	host->max_sectors = s->core.max_transfer_len >> SECTOR_SHIFT;
-	host->sg_tablesize = s->core.max_transfer_len / VMB_PAGE_LEN;
+	host->can_queue = s->link.slot_count;
+	host->cmd_per_lun = s->link.slot_count;
+	host->max_sectors = s->link.core.max_transfer_len >> SECTOR_SHIFT;
+	host->sg_tablesize = s->link.core.max_transfer_len / VMB_PAGE_LEN;
 }
 
 static struct storvsc *new_storvsc(struct vmb_device *device)
 {
+	const struct storage_link_config config = {
+		.ring_size = ring_size,
+		.queue_depth = queue_depth,
+		.max_version = max_version,
+	};
 	struct Scsi_Host *host = scsi_host_alloc(&host_template, sizeof(struct storvsc));
 	struct storvsc *s;
+	int rc;
 
 	if (!host)
 		return NULL;
 	s = shost_priv(host);
 	s->host = host;
-	s->device = device;
-	s->ring_len = round_down(clamp(ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
-	s->slot_count = queue_depth ? queue_depth : s->ring_len / REQUEST_LEN_USUAL;
-	s->slot_count = clamp(s->slot_count, 1u, QUEUE_DEPTH_MAX);
-	spin_lock_init(&s->control_lock);
-	mutex_init(&s->reset_mutex);
-	init_waitqueue_head(&s->wait);
-	INIT_WORK(&s->scan_work, scan_work);
-	INIT_WORK(&s->gone_work, gone_work);
-	s->slots = kvcalloc(s->slot_count, sizeof(*s->slots), GFP_KERNEL);
-	if (!s->slots) {
+	rc = storage_link_init(&s->link, device, &link_ops, &config);
+	if (rc) {
 		scsi_host_put(host);
 		return NULL;
 	}
+	INIT_WORK(&s->scan_work, scan_work);
+	INIT_WORK(&s->gone_work, gone_work);
 	return s;
 }
 
 static void free_storvsc(struct storvsc *s)
 {
-	kvfree(s->pfns);
-	kvfree(s->slots);
+	storage_link_free(&s->link);
 	scsi_host_put(s->host);
 }
 
 static int bring_up(struct storvsc *s)
 {
-	int rc = storvsc_connect(s);
+	int rc = storage_link_start(&s->link);
 
 	if (rc)
 		return rc;
-	s->pfn_max = s->core.max_transfer_len / VMB_PAGE_LEN + 1;
-	s->pfns = kvmalloc_array(s->slot_count, s->pfn_max * sizeof(*s->pfns), GFP_KERNEL);
-	if (!s->pfns)
-		return -ENOMEM;
 	set_limits(s);
-	/* A rescind may have come in between; it stays. */
-	cmpxchg(&s->state, STORVSC_DOWN, STORVSC_UP);
-	dev_info(&s->device->dev, "storage protocol %u.%u, %u KiB a request, %u requests\n",
-		 s->core.version >> 8, s->core.version & 0xff, s->core.max_transfer_len >> 10,
-		 s->slot_count);
-	return scsi_add_host(s->host, &s->device->dev);
+	return scsi_add_host(s->host, &s->link.device->dev);
 }
 
 static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
@@ -441,7 +303,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	device->data = s;
 	rc = bring_up(s);
 	if (rc) {
-		vmb_channel_close(device->channel);
+		storage_link_stop(&s->link);
 		free_storvsc(s);
 		return rc;
 	}
@@ -453,16 +315,12 @@ static void remove(struct vmb_device *device)
 {
 	struct storvsc *s = device->data;
 
-	/* A host that is gone answers nothing any more, so its commands are ended first. */
-	mutex_lock(&s->reset_mutex);
-	if (vmb_channel_rescinded(device->channel))
-		storvsc_give_up(s, vmb_channel_close(device->channel) == 0);
-	mutex_unlock(&s->reset_mutex);
+	storage_link_end_if_rescinded(&s->link);
 	WRITE_ONCE(s->removing, true);
 	cancel_work_sync(&s->scan_work);
 	cancel_work_sync(&s->gone_work);
 	scsi_remove_host(s->host);
-	vmb_channel_close(device->channel);
+	storage_link_stop(&s->link);
 	free_storvsc(s);
 }
 

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A storage channel as storvsc and blkvsc both use it: the handshake, requests into the ring,
+ * what comes out of it, and a host that does not answer. The file is linked into both modules.
+ *
+ * Life story:
+ *
+ *   storage_link_init(link, device, ops, &config)
+ *   storage_link_start()           opens the channel, negotiates; afterwards the link is UP
+ *   storage_link_command()         one short command, waited for: to look at units
+ *   storage_link_submit()          a request, with the page frame numbers of its data in
+ *                                  storage_link_pfns(); the host sees it with the next commit
+ *   storage_link_take()            a packet from the host, as an event
+ *   storage_link_reset()           the host owes answers
+ *   storage_link_give_up()         after a rescind: ends what the host still holds
+ *   storage_link_stop(), storage_link_free()
+ *
+ * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take in the
+ * channel's softirq; the rest in process context.
+ */
+#ifndef PORTS_LINUX_STORAGE_LINK_H
+#define PORTS_LINUX_STORAGE_LINK_H
+
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include "guest/storage.h"
+#include "ports/linux/vmbus.h"
+
+enum storage_link_state {
+	STORAGE_LINK_DOWN, /* no channel, or no handshake yet: requests wait */
+	STORAGE_LINK_UP,
+	STORAGE_LINK_GONE, /* for good: requests fail */
+};
+
+/* Why a request ends that the host did not answer. */
+enum storage_link_loss {
+	STORAGE_LINK_REPLACED, /* the channel was: the host has forgotten it, it may be sent again */
+	STORAGE_LINK_ENDED, /* no channel any more, and the host has let go of the data */
+	STORAGE_LINK_HELD, /* no channel, and the host may still move the data: leak its pages */
+};
+
+struct storage_link;
+
+struct storage_link_ops {
+	struct vmb_channel_ops channel; /* with the link as context */
+	void (*lost)(struct storage_link *link, void *cookie, enum storage_link_loss loss);
+};
+
+struct storage_link_config {
+	u32 ring_size; /* bytes of each ring, as the user said */
+	u32 queue_depth; /* requests, 0: what the ring fits */
+	u16 max_version; /* VMB_STOR_VERSION_*, 0: newest */
+};
+
+struct storage_link {
+	struct vmb_device *device;
+	const struct storage_link_ops *ops;
+	enum storage_link_state state; /* read under rcu_read_lock before a submit */
+	struct vmb_guest_storage core;
+	spinlock_t control_lock; /* the core's handshake and reset against its input */
+	struct vmb_guest_storage_slot *slots;
+	u32 slot_count; /* requests of the driver; one more slot is storage_link_command()'s */
+	u64 *pfns; /* pfn_max of them for each slot */
+	u32 pfn_max;
+	u32 ring_len;
+	u16 max_version;
+	wait_queue_head_t wait; /* handshake, reset, commands, requests that drain */
+	bool reset_done;
+	struct mutex reset_mutex;
+	struct mutex command_mutex;
+	void *command_page; /* the data of the one command, shared with the host */
+	bool command_done;
+	struct vmb_guest_storage_event command_event;
+};
+
+/* What a short command came to. */
+struct storage_link_answer {
+	u32 data_len; /* bytes that came */
+	u8 srb_status, scsi_status;
+	u8 sense_len;
+	u8 sense[VMB_STOR_SENSE_LEN];
+};
+
+int storage_link_init(struct storage_link *link, struct vmb_device *device,
+		      const struct storage_link_ops *ops, const struct storage_link_config *config);
+int storage_link_start(struct storage_link *link);
+
+/* Closes the channel. The driver has no request under way, or storage_link_give_up() ended them. */
+void storage_link_stop(struct storage_link *link);
+void storage_link_free(struct storage_link *link);
+
+/* Room for pfn_max page frame numbers; the owner of the slot writes them. */
+static inline u64 *storage_link_pfns(const struct storage_link *link, u32 slot)
+{
+	return link->pfns + (size_t)slot * link->pfn_max;
+}
+
+/*
+ * Writes the request, which has pfn_count pages, into the ring; with commit, shows the ring to the
+ * host. 0: it is with the host, or was answered already; -EAGAIN: no room; -EBUSY: the slot is
+ * taken, or no handshake; -EINVAL, -EOVERFLOW: no host could take this request.
+ */
+int storage_link_submit(struct storage_link *link, u32 slot,
+			const struct vmb_guest_storage_request *request, u32 pfn_count,
+			bool commit);
+
+/*
+ * Sends the control packets that wait, feeds the packet to the core, wakes who waits. True: event
+ * is the driver's to handle.
+ */
+bool storage_link_take(struct storage_link *link, const struct vmb_ring_received *packet,
+		       struct vmb_guest_storage_event *event);
+
+/*
+ * One command for request's address, its CDB, direction and data_len (a page at most), and waits
+ * request->timeout_s. data: what to send, or where to put what comes; bytes that did not come are
+ * zeroes. 0: done; -EIO: the unit refused, answer says why; -ETIMEDOUT, -ENODEV, -EBUSY (an earlier
+ * one is still with the host). answer may be NULL.
+ */
+int storage_link_command(struct storage_link *link, struct vmb_guest_storage_request *request,
+			 void *data, struct storage_link_answer *answer);
+
+/* True while the host holds the slot. */
+bool storage_link_holds(const struct storage_link *link, u32 slot);
+
+/*
+ * Asks the host for RESET_BUS and waits for the answers that it owes; if some are still missing,
+ * replaces the channel. 0: all slots are free, requests may be sent. Else the link is GONE, and
+ * nothing is with the host any more as far as the driver has to care.
+ */
+int storage_link_reset(struct storage_link *link);
+
+/* The channel was closed for good, forgotten says whether the host has let go. All requests end. */
+void storage_link_give_up(struct storage_link *link, bool forgotten);
+
+/* For ops->channel.rescinded and remove(): see storage_link_give_up(). */
+void storage_link_rescinded(struct storage_link *link);
+void storage_link_end_if_rescinded(struct storage_link *link);
+
+/* So that nobody else gets a page that the host may write to. Slab pages cannot be held. */
+void storage_link_leak(phys_addr_t start, u32 len);
+
+#endif
