@@ -129,6 +129,11 @@ link-test = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(SA
 $(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a \
 		| $(BUILD)/.setup-test
 	$(link-test)
+# It listens where the two ends of ports/user reach each other, and has the generations from the monitor.
+HEARD := vmb_user_host_post vmb_user_host_signal vmb_user_synic_post vmb_user_synic_interrupt
+$(BUILD)/tests/conformance_test: $(BUILD)/asan/tests/conformance_test.o \
+		$(BUILD)/asan/vmm/generation.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
+	$(link-test) $(HEARD:%=-Wl,--wrap=%)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test

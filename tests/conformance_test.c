@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The wire of every version, byte by byte, against tests/transcripts/, which were written from the protocol reference and not
+ * from what we send. Three casts: guest and host of ours; our guest with a transcript for a host; our host with
+ * a transcript for a guest: a mistake that both ends share shows in each of them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/conformance_stage.h"
+#include "vmm/generation.h"
+
+#define MESSAGES (1u << A_MESSAGE)
+#define ALL	 (MESSAGES | 1u << A_PACKET | 1u << A_SIGNAL | 1u << AN_EVENT | 1u << MEMORY)
+
+static const char *const bus_versions[] = { "6.0", "5.3", "5.2", "5.1", "5.0",
+					    "4.1", "4.0", "3.0", "2.4" };
+static const char *const storage_versions[] = { "6.2", "6.0", "5.1", "4.2", "2.0" };
+static const char *const generations[] = { "2012", "2012r2", "2016", "2019", "2022", "2025" };
+static const char *const casts[] = {
+	[BOTH_REAL] = "guest and host", [GUEST_REAL] = "guest alone", [HOST_REAL] = "host alone"
+};
+
+static struct transcript *load(const char *what, const char *version)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "%s-%s.txt", what, version);
+	return transcript_load(file);
+}
+
+/* What makes things happen. With a side that is not there, its transcript does. */
+
+static void act_contact(struct stage *s)
+{
+	if (stage_has_guest(s))
+		assert_int_equal(vmb_guest_connect_start(&s->l.guest.connect), 0);
+}
+
+static void open_with(struct stage *s, uint32_t ring_pages)
+{
+	struct vmb_user_device *d;
+
+	if (!stage_has_guest(s))
+		return;
+	d = vmb_user_guest_device(&s->l.guest);
+	assert_non_null(d);
+	s->l.guest.config.ring_pages = ring_pages;
+	d->want_open = true;
+}
+
+static void act_open(struct stage *s)
+{
+	open_with(s, 2);
+}
+
+static void act_open_large(struct stage *s)
+{
+	open_with(s, 28);
+}
+
+static void act_close(struct stage *s)
+{
+	if (stage_has_guest(s))
+		vmb_user_guest_device(&s->l.guest)->want_open = false;
+}
+
+static void act_modify(struct stage *s)
+{
+	struct vmb_user_device *d = vmb_user_guest_device(&s->l.guest);
+	int err;
+
+	if (!stage_has_guest(s))
+		return;
+	err = vmb_guest_channel_modify(&d->channel, 0);
+	assert_int_equal(err, s->config.bus_version < VMB_VERSION_4_1 ? VMB_EOPNOTSUPP : 0);
+}
+
+static void act_rescind(struct stage *s)
+{
+	if (stage_has_host(s))
+		vmb_user_host_rescind(&s->l.host, vmb_user_host_first(&s->l.host));
+}
+
+static void act_hot_add(struct stage *s)
+{
+	if (stage_has_host(s))
+		assert_non_null(vmb_user_host_offer(&s->l.host, 2));
+}
+
+static void act_unload(struct stage *s)
+{
+	if (stage_has_guest(s))
+		s->l.guest.want_unload = true;
+}
+
+static const struct {
+	const char *section;
+	void (*act)(struct stage *s);
+} acts[] = {
+	{ "contact", act_contact }, { "offers", NULL },		{ "open", act_open },
+	{ "close", act_close },	    { "modify", act_modify },	{ "open-large", act_open_large },
+	{ "rescind", act_rescind }, { "hot-add", act_hot_add }, { "unload", act_unload },
+};
+
+static void play_bus(struct stage *s, const struct transcript *t, const char *section)
+{
+	uint32_t i;
+
+	for (i = 0; i < VMB_ARRAY_COUNT(acts); i++)
+		if (!strcmp(acts[i].section, section))
+			break;
+	assert_true(i < VMB_ARRAY_COUNT(acts));
+	stage_play(s, t, section, acts[i].act);
+}
+
+/* SCSI commands, and what the guest's driver is told of their end. */
+
+struct command {
+	const char *section;
+	uint8_t lun, cdb_len, direction;
+	uint8_t cdb[16];
+	uint32_t len, offset;
+	uint8_t srb_status, scsi_status, sense_key, asc;
+};
+
+static const struct command commands[] = {
+	{ "inquiry", 0, 6, VMB_STOR_READ, { 0x12, 0, 0, 0, 36 }, 36, 0, 1, 0, 0, 0 },
+	{ "capacity", 0, 10, VMB_STOR_READ, { 0x25 }, 8, 0, 1, 0, 0, 0 },
+	{ "write",
+	  0,
+	  10,
+	  VMB_STOR_WRITE,
+	  { 0x2A, 0, 0, 0, 0x12, 0x34, 0, 0, 1 },
+	  512,
+	  0xF00,
+	  1,
+	  0,
+	  0,
+	  0 },
+	{ "read", 0, 10, VMB_STOR_READ, { 0x28, 0, 0, 0, 0x12, 0x34, 0, 0, 1 }, 512, 0, 1, 0, 0, 0 },
+	{ "flush", 0, 10, VMB_STOR_NO_DATA, { 0x35 }, 0, 0, 1, 0, 0, 0 },
+	{ "error", 0, 10, VMB_STOR_READ, { 0x28, 0, 0, 0, 0x80, 0, 0, 0, 1 }, 512, 0, 6, 2, 5, 0x21 },
+	{ "opcode", 0, 10, VMB_STOR_NO_DATA, { 0xC1 }, 0, 0, 6, 2, 5, 0x20 },
+	{ "luns", 0, 12, VMB_STOR_READ, { 0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 64 }, 16, 0, 1, 0, 0, 0 },
+	{ "absent", 5, 6, VMB_STOR_NO_DATA, { 0 }, 0, 0, 0x20, 0, 0, 0 },
+	{ "attention", 0, 6, VMB_STOR_NO_DATA, { 0 }, 0, 0, 4, 2, 6, 0x2A },
+};
+
+static const struct command *command_of(const char *section)
+{
+	uint32_t i;
+
+	for (i = 0; i < VMB_ARRAY_COUNT(commands); i++)
+		if (!strcmp(commands[i].section, section))
+			return &commands[i];
+	return NULL;
+}
+
+static void fill_pages(struct stage *s, const struct command *c)
+{
+	uint32_t i, at;
+
+	s->page_count = (c->offset + c->len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
+	assert_true(s->page_count <= VMB_ARRAY_COUNT(s->pages));
+	assert_true(vmb_user_memory_alloc(&s->l.memory, s->pages, s->page_count));
+	for (i = 0; c->direction == VMB_STOR_WRITE && i < c->len; i++) {
+		at = c->offset + i;
+		vmb_user_memory_page(&s->l.memory, s->pages[at / VMB_PAGE_LEN])[at % VMB_PAGE_LEN] =
+			(uint8_t)(i * 7 + i / 256);
+	}
+}
+
+static void submit(struct stage *s, const struct command *c)
+{
+	struct vmb_user_device *d = vmb_user_guest_device(&s->l.guest);
+
+	fill_pages(s, c);
+	memset(&s->request, 0, sizeof(s->request));
+	s->request.pfns = s->pages;
+	s->request.storage.lun = c->lun;
+	s->request.storage.cdb_len = c->cdb_len;
+	s->request.storage.direction = c->direction;
+	s->request.storage.data_len = c->len;
+	s->request.storage.data_offset = c->offset;
+	s->request.storage.timeout_s = 60;
+	memcpy(s->request.storage.cdb, c->cdb, c->cdb_len);
+	assert_int_equal(vmb_user_guest_submit(d, &s->request, false), 0);
+}
+
+static void expect_end(struct stage *s, const struct command *c)
+{
+	const struct vmb_guest_storage_event *result = &s->request.result;
+
+	while (vmb_user_guest_step(&s->l.guest))
+		;
+	assert_true(s->request.has_ended);
+	assert_int_equal(result->srb_status, c->srb_status);
+	assert_int_equal(result->scsi_status, c->scsi_status);
+	assert_int_equal(result->data_len, c->srb_status == 1 ? c->len : 0);
+	assert_int_equal(result->sense_len, c->sense_key ? 18 : 0);
+	if (c->sense_key) {
+		assert_int_equal(result->sense[2], c->sense_key);
+		assert_int_equal(result->sense[12], c->asc);
+	}
+	vmb_user_memory_free(&s->l.memory, s->pages, s->page_count);
+}
+
+static const struct command *now;
+
+static void act_command(struct stage *s)
+{
+	if (stage_has_guest(s))
+		submit(s, now);
+}
+
+static void act_resize(struct stage *s)
+{
+	if (stage_has_host(s))
+		vmb_host_storage_resized(&vmb_user_host_first(&s->l.host)->storage, 0);
+}
+
+static void act_reset(struct stage *s)
+{
+	if (stage_has_guest(s))
+		assert_int_equal(
+			vmb_guest_storage_reset(&vmb_user_guest_device(&s->l.guest)->storage), 0);
+}
+
+static void play_storage(struct stage *s, const struct transcript *t, const char *section)
+{
+	now = command_of(section);
+	if (now) {
+		stage_play(s, t, section, act_command);
+		if (stage_has_guest(s))
+			expect_end(s, now);
+	} else if (!strcmp(section, "resize")) {
+		stage_play(s, t, section, act_resize);
+	} else if (!strcmp(section, "reset")) {
+		stage_play(s, t, section, act_reset);
+	} else {
+		assert_string_equal(section, "handshake");
+		stage_play(s, t, section, NULL);
+	}
+}
+
+static void play_all(struct stage *s, const struct transcript *t,
+		     void (*play)(struct stage *s, const struct transcript *t, const char *section))
+{
+	uint32_t i;
+
+	for (i = 0; i < t->section_count; i++)
+		play(s, t, t->sections[i].name);
+}
+
+/* The messages of a whole life. */
+static void expect_bus(const char *version, enum stage_cast cast)
+{
+	struct stage_config config = { .bus_version = vmb_vmm_generation_bus(version),
+				       .cast = cast,
+				       .kinds = MESSAGES };
+	struct transcript *t = load("bus", version);
+	struct stage *s = stage_new(&config);
+
+	print_message("# bus %s, %s\n", version, casts[cast]);
+	play_all(s, t, play_bus);
+	stage_end(s);
+	stage_free(s);
+	transcript_free(t);
+}
+
+/* A whole life with the rings: what opens, what is done, what closes. */
+static void expect_storage(const char *kind, const char *bus_version, const char *version,
+			   enum stage_cast cast)
+{
+	struct stage_config config = { .bus_version = vmb_vmm_generation_bus(bus_version),
+				       .storage_version = vmb_vmm_generation_storage(version),
+				       .cast = cast,
+				       .kinds = ALL };
+	struct transcript *bus = load("bus", bus_version), *t = load(kind, version);
+	struct stage *s = stage_new(&config);
+
+	print_message("# %s %s on bus %s, %s\n", kind, version, bus_version, casts[cast]);
+	play_bus(s, bus, "contact");
+	play_bus(s, bus, "offers");
+	play_bus(s, bus, "open");
+	play_all(s, t, play_storage);
+	play_bus(s, bus, "close");
+	play_bus(s, bus, "unload");
+	stage_end(s);
+	stage_free(s);
+	transcript_free(bus);
+	transcript_free(t);
+}
+
+static void test_bus_of_every_version_speaks_as_written(void **state)
+{
+	uint32_t i, cast;
+
+	(void)state;
+	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
+		for (i = 0; i < VMB_ARRAY_COUNT(bus_versions); i++)
+			expect_bus(bus_versions[i], cast);
+}
+
+static void test_scsi_of_every_version_speaks_as_written(void **state)
+{
+	uint32_t i, cast;
+
+	(void)state;
+	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
+		for (i = 0; i < VMB_ARRAY_COUNT(storage_versions); i++)
+			expect_storage("scsi", "6.0", storage_versions[i], cast);
+}
+
+static void test_every_generation_speaks_as_written(void **state)
+{
+	const struct vmb_vmm_generation *g;
+	char bus[16], storage[16];
+	uint32_t i, cast;
+
+	(void)state;
+	for (i = 0; i < VMB_ARRAY_COUNT(generations); i++) {
+		g = vmb_vmm_generation_find(generations[i]);
+		assert_non_null(g);
+		snprintf(bus, sizeof(bus), "%u.%u", g->bus >> 16, g->bus & 0xFFFF);
+		snprintf(storage, sizeof(storage), "%u.%u", g->storage >> 8, g->storage & 0xFF);
+		print_message("# Windows Server %s\n", g->name);
+		for (cast = BOTH_REAL; cast <= HOST_REAL; cast++) {
+			expect_bus(bus, cast);
+			expect_storage("scsi", bus, storage, cast);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bus_of_every_version_speaks_as_written),
+		cmocka_unit_test(test_scsi_of_every_version_speaks_as_written),
+		cmocka_unit_test(test_every_generation_speaks_as_written),
+	};
+
+	return cmocka_run_group_tests_name("conformance", tests, NULL, NULL);
+}
