@@ -90,6 +90,7 @@ struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 	machine->kvm = kvm;
 	machine->console = console;
 	machine->generation = o->generation;
+	machine->monitor = o->monitor;
 	machine->wake = wake;
 	machine->ack = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	error = machine->ack < 0 ? -errno : create_parts(machine, o);

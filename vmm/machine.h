@@ -24,6 +24,7 @@ struct vmb_vmm_machine {
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
 	struct vmb_vmm_generation generation; /* zero: the newest of everything */
+	bool monitor; /* channels may be signalled through the monitor page */
 	struct vmb_vmm_vmbus *vmbus;
 	uint32_t vp_count;
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];

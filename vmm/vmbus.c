@@ -57,6 +57,12 @@ static void unmap_rings(struct vmb_vmm_channel *ch)
 	ch->doorbell = -1;
 }
 
+static void stop_doorbells(struct vmb_vmm_channel *ch)
+{
+	vmb_vmm_doorbell_closed(&ch->bus->doorbell, ch);
+	vmb_vmm_kvm_doorbell(ch->bus->machine->kvm, ch->host.connection_id, ch->doorbell, false);
+}
+
 /* The doorbell must ring before the guest hears that the channel is open. */
 static int start(struct vmb_vmm_channel *ch)
 {
@@ -72,9 +78,10 @@ static int start(struct vmb_vmm_channel *ch)
 	if (error)
 		return error;
 	__atomic_store_n(&ch->target_vp, ch->host.target_vp, __ATOMIC_RELEASE);
+	vmb_vmm_doorbell_opening(&ch->bus->doorbell, ch);
 	error = ch->ops->start(ch);
 	if (error)
-		vmb_vmm_kvm_doorbell(kvm, ch->host.connection_id, ch->doorbell, false);
+		stop_doorbells(ch);
 	return error;
 }
 
@@ -126,6 +133,8 @@ static void event_contact(struct vmb_vmm_vmbus *bus, const struct vmb_host_event
 {
 	(void)event;
 	bus->version = bus->server.version;
+	if (vmb_vmm_doorbell_connect(&bus->doorbell))
+		vmb_vmm_power_end(bus->machine, VMB_VMM_FAILURE);
 }
 
 static void event_released(struct vmb_vmm_vmbus *bus, const struct vmb_host_event *event)
@@ -137,10 +146,10 @@ static void event_released(struct vmb_vmm_vmbus *bus, const struct vmb_host_even
 		ch->ops->released(ch);
 }
 
-static void event_nothing(struct vmb_vmm_vmbus *bus, const struct vmb_host_event *event)
+static void event_unloaded(struct vmb_vmm_vmbus *bus, const struct vmb_host_event *event)
 {
-	(void)bus;
 	(void)event;
+	vmb_vmm_doorbell_disconnect(&bus->doorbell);
 }
 
 static void take_events(struct vmb_vmm_vmbus *bus)
@@ -153,7 +162,7 @@ static void take_events(struct vmb_vmm_vmbus *bus)
 		[VMB_HOST_EVENT_GPADL_WANTED] = event_gpadl_wanted,
 		[VMB_HOST_EVENT_GPADL_RELEASED] = event_gpadl_released,
 		[VMB_HOST_EVENT_RELEASED] = event_released,
-		[VMB_HOST_EVENT_UNLOADED] = event_nothing,
+		[VMB_HOST_EVENT_UNLOADED] = event_unloaded,
 	};
 	struct vmb_host_event event;
 
@@ -235,7 +244,7 @@ void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *ch)
 	if (vp == VMB_VP_NONE)
 		return;
 	__atomic_fetch_add(&ch->signals, 1, __ATOMIC_RELAXED);
-	vmb_vmm_synic_signal(&ch->bus->machine->vcpus[vp].synic, ch->host.relid);
+	vmb_vmm_doorbell_interrupt(&ch->bus->doorbell, ch, vp);
 }
 
 void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *ch)
@@ -243,7 +252,7 @@ void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *ch)
 	struct vmb_vmm_vmbus *bus = ch->bus;
 
 	pthread_mutex_lock(&bus->lock);
-	vmb_vmm_kvm_doorbell(bus->machine->kvm, ch->host.connection_id, ch->doorbell, false);
+	stop_doorbells(ch);
 	unmap_rings(ch);
 	bus->open_count--;
 	vmb_host_channel_closed(&ch->host);
@@ -319,10 +328,16 @@ struct vmb_vmm_vmbus *vmb_vmm_vmbus_create(struct vmb_vmm_machine *machine)
 {
 	struct vmb_vmm_vmbus *bus = calloc(1, sizeof(*bus));
 	struct vmb_host_server_config config = { .vp_count = machine->vp_count,
-						 .version_max = machine->generation.bus };
+						 .version_max = machine->generation.bus,
+						 .monitors = machine->monitor };
 
 	if (!bus) {
 		vmb_vmm_report("VMBus: %s", strerror(ENOMEM));
+		return NULL;
+	}
+	if (vmb_vmm_doorbell_init(&bus->doorbell, bus)) {
+		vmb_vmm_doorbell_destroy(&bus->doorbell);
+		free(bus);
 		return NULL;
 	}
 	bus->machine = machine;
@@ -343,10 +358,13 @@ void vmb_vmm_vmbus_stop(struct vmb_vmm_vmbus *bus)
 		pthread_cond_wait(&bus->changed, &bus->lock);
 	take_events(bus);
 	pthread_mutex_unlock(&bus->lock);
+	vmb_vmm_doorbell_stop(&bus->doorbell);
 }
 
 void vmb_vmm_vmbus_destroy(struct vmb_vmm_vmbus *bus)
 {
+	vmb_vmm_doorbell_stop(&bus->doorbell);
+	vmb_vmm_doorbell_destroy(&bus->doorbell);
 	pthread_cond_destroy(&bus->changed);
 	pthread_mutex_destroy(&bus->lock);
 	free(bus);

@@ -22,6 +22,7 @@
 
 #include "host/server.h"
 #include "ring/ring.h"
+#include "vmm/doorbell.h"
 #include "vmm/vcpu.h"
 
 struct vmb_vmm_channel;
@@ -70,6 +71,7 @@ struct vmb_vmm_vmbus {
 	uint32_t waiting_vp; /* atomic */
 	uint32_t version; /* newest that a guest negotiated, for the summary */
 	struct vmb_host_ram ram[2];
+	struct vmb_vmm_doorbell doorbell; /* where channels have none of their own */
 	struct vmb_host_server server;
 };
 
