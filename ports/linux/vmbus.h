@@ -80,6 +80,11 @@ struct vmb_channel_ops {
 	 * nothing that opens, closes or shares. May be NULL.
 	 */
 	void (*rescinded)(struct vmb_channel *ch);
+	/*
+	 * The host may see what was sent 100 us late. Then the monitor page may be used instead of
+	 * a hypercall, if the host offers that and the user wants it (parameter monitor of vmbus).
+	 */
+	bool tolerates_delay;
 };
 
 struct vmb_device {

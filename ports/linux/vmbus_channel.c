@@ -85,6 +85,7 @@ static int open_locked(struct vmb_channel *ch, u32 ring_len, const struct vmb_ch
 	mutex_lock(&vmbus.lock);
 	ch->ops = ops;
 	ch->context = context;
+	ch->tolerates_delay = ops->tolerates_delay;
 	mutex_unlock(&vmbus.lock);
 	vmbus_ring_start(ch);
 	rc = ask_open(ch, ring_len);
@@ -184,6 +185,8 @@ static u32 pick_cpu(const struct vmb_channel *primary)
 	u32 cpu, best = vmbus.connect_cpu;
 	u64 load, least = U64_MAX;
 
+	if (vmbus.connect.version < VMB_VERSION_2_4)
+		return best; /* such a host interrupts VP 0 only */
 	for_each_cpu(cpu, &vmbus.cpus) {
 		load = (u64)count_siblings(primary, cpu) << 32 | vmbus.cpu_load[cpu];
 		if (load < least) {
@@ -231,6 +234,8 @@ int vmbus_channel_move(struct vmb_channel *ch, u32 cpu)
 {
 	int rc = 0;
 
+	if (vmbus.connect.version < VMB_VERSION_2_4 && cpu != vmbus.connect_cpu)
+		return -EOPNOTSUPP;
 	mutex_lock(&ch->mutex);
 	if (cpu != ch->cpu && ch->rings)
 		rc = ask_move(ch, cpu);

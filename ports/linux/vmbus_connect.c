@@ -192,6 +192,21 @@ u32 vmb_bus_version(void)
 }
 EXPORT_SYMBOL_GPL(vmb_bus_version);
 
+/*
+ * Messages come to VP 0 whatever is asked for below 3.0, and so do interrupts below 2.4. Where its
+ * CPU is not there, such versions are not proposed.
+ */
+static u32 pick_connect_cpu(u32 *version_min)
+{
+	u32 cpu;
+
+	for_each_cpu(cpu, &vmbus.cpus)
+		if (!hv_vp_index[cpu])
+			return cpu;
+	*version_min = VMB_VERSION_3_0;
+	return cpumask_first(&vmbus.cpus);
+}
+
 static int negotiate(u32 version_max)
 {
 	struct vmb_guest_connect_config config = {
@@ -202,7 +217,7 @@ static int negotiate(u32 version_max)
 	};
 	int rc;
 
-	vmbus.connect_cpu = cpumask_first(&vmbus.cpus);
+	vmbus.connect_cpu = pick_connect_cpu(&config.version_min);
 	config.target_vp = hv_vp_index[vmbus.connect_cpu];
 	mutex_lock(&vmbus.lock);
 	vmbus.stopping = false;
@@ -279,6 +294,8 @@ void vmbus_connect_stop(void)
 		if (!wait_event_timeout(vmbus.wait, state() == VMB_GUEST_IDLE, VMBUS_WAIT)) {
 			pr_warn("the host did not confirm the unload\n");
 			lose_pages();
+		} else if (vmbus.connect.version < VMB_VERSION_1_1) {
+			lose_pages(); /* it never does */
 		}
 	}
 	stop_sender();

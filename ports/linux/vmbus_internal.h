@@ -51,6 +51,7 @@ struct vmb_channel {
 	struct vmb_device *device;
 	const struct vmb_channel_ops *ops;
 	void *context;
+	bool tolerates_delay; /* ops' */
 
 	struct mutex mutex; /* open and close against each other and against sysfs */
 	struct vmb_share *rings; /* NULL: closed */
@@ -107,7 +108,7 @@ struct vmbus {
 	bool stopping; /* offers are ignored */
 	wait_queue_head_t wait; /* woken after every message that the engine took */
 	struct device *parent; /* the ACPI device */
-	u32 connect_cpu; /* whose message slot the host uses */
+	u32 connect_cpu; /* whose message slot the host uses; below 2.4 also for interrupts */
 	bool connected; /* connect_cpu must stay */
 	struct cpumask cpus; /* those with a SynIC */
 	u32 *cpu_load; /* channels that target a CPU */

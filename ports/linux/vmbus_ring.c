@@ -6,6 +6,7 @@
  * so it has a lock: the driver's queues and its poll, which answers packets, share one ring.
  */
 #include <asm/mshyperv.h>
+#include "guest/doorbell.h"
 #include "ports/linux/vmbus_internal.h"
 
 #define PACKET_BUDGET 64 /* packets from one channel before others get the CPU */
@@ -15,12 +16,19 @@
 EXPORT_SYMBOL_GPL(vmb_ring_packet_len);
 EXPORT_SYMBOL_GPL(vmb_ring_packet_len_max);
 
+static bool monitor;
+module_param(monitor, bool, 0644);
+MODULE_PARM_DESC(monitor, "signal hosts that offer it through the monitor page, where a driver can "
+			  "wait 100 us (default: no)");
+
 static void signal_host(struct vmb_channel *ch)
 {
+	bool tolerant = ch->tolerates_delay && READ_ONCE(monitor);
+
 	ch->signals++;
-	if (!ch->core.dedicated)
-		set_bit(ch->core.relid, (unsigned long *)(vmbus.interrupt_page + VMB_PAGE_LEN / 2));
-	vmbus_synic_signal(ch->core.connection_id);
+	if (vmb_guest_doorbell_ring(&ch->core, vmbus.interrupt_page, vmbus.monitor_pages[1],
+				    tolerant))
+		vmbus_synic_signal(ch->core.connection_id);
 }
 
 /* ---- receiving ---- */

@@ -9,6 +9,7 @@
 #include <asm/irq_vectors.h>
 #include <asm/mshyperv.h>
 #include <asm/msr.h>
+#include "guest/doorbell.h"
 #include "ports/linux/compat.h"
 #include "ports/linux/vmbus_internal.h"
 
@@ -28,23 +29,42 @@ void vmbus_synic_publish(u32 relid, struct vmb_channel *ch)
 		synchronize_rcu();
 }
 
+static void ring_word(u32 first, unsigned long bits)
+{
+	struct vmb_channel *ch;
+	u32 bit;
+
+	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
+		ch = rcu_dereference(by_relid[first + bit]);
+		if (ch)
+			vmbus_ring_doorbell(ch);
+	}
+}
+
+/* Flag 0 is never a channel: a host before 2.4 sets it after it has marked channels in a page. */
+static void take_interrupt_page(void)
+{
+	void *page = READ_ONCE(vmbus.interrupt_page);
+	u32 word;
+
+	for (word = 0; page && word < VMB_INTERRUPT_WORD_COUNT; word++)
+		ring_word(word * 32, vmb_guest_doorbell_take(page, word));
+}
+
 static void take_flags(struct vmb_synic_event_page *page)
 {
 	unsigned long *words = (unsigned long *)page->sint[VMB_SYNIC_SINT_VMBUS];
 	unsigned long bits;
-	struct vmb_channel *ch;
-	u32 word, bit;
+	u32 word;
 
 	rcu_read_lock();
 	for (word = 0; word < VMB_SYNIC_FLAG_COUNT / BITS_PER_LONG; word++) {
 		if (!READ_ONCE(words[word]))
 			continue;
 		bits = xchg(&words[word], 0);
-		for_each_set_bit(bit, &bits, BITS_PER_LONG) {
-			ch = rcu_dereference(by_relid[word * BITS_PER_LONG + bit]);
-			if (ch)
-				vmbus_ring_doorbell(ch);
-		}
+		ring_word(word * BITS_PER_LONG, bits);
+		if (!word && bits & 1)
+			take_interrupt_page();
 	}
 	rcu_read_unlock();
 }

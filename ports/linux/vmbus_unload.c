@@ -85,6 +85,8 @@ static void unload_polling(void)
 		poll_all(); /* the host may have no room because nobody listens */
 		mdelay(1);
 	}
+	if (vmbus.connect.version < VMB_VERSION_1_1)
+		return; /* no answer exists */
 	for (i = 0; i < UNLOAD_POLLS && !poll_all(); i++) {
 		mdelay(UNLOAD_POLL_MS);
 		touch_nmi_watchdog();
