@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "guest/doorbell.h"
 #include "ports/user/guest.h"
 
 #define RING_PAGES_DEFAULT 16u
@@ -134,12 +135,21 @@ static void event_refused(struct vmb_user_guest *g, const struct vmb_guest_event
 	g->refused = true;
 }
 
+static const struct vmb_guid scsi = VMB_GUID_SCSI, ide = VMB_GUID_IDE;
+
+/* False: not storage, or nowhere. */
+static bool find_address(struct vmb_user_device *d, const struct vmb_msg_offer *offer)
+{
+	if (vmb_guid_equal(&offer->type_id, &ide))
+		return !vmb_guest_storage_ide_address(&offer->instance_id, &d->address);
+	return vmb_guid_equal(&offer->type_id, &scsi);
+}
+
 static void event_offer(struct vmb_user_guest *g, const struct vmb_guest_event *event)
 {
-	static const struct vmb_guid scsi = VMB_GUID_SCSI;
 	struct vmb_user_device *d = calloc(1, sizeof(*d));
 
-	if (!d || !vmb_guid_equal(&event->offer.type_id, &scsi) ||
+	if (!d || !find_address(d, &event->offer) ||
 	    vmb_guest_channel_add(&g->connect, &d->channel, &event->offer)) {
 		free(d);
 		return;
@@ -217,9 +227,10 @@ static bool post_messages(struct vmb_user_guest *g)
 
 	while ((out = vmb_guest_connect_output(&g->connect))) {
 		status = vmb_user_host_post(g->host, out->connection_id, out->payload, out->len);
-		if (!status)
-			vmb_guest_connect_output_done(&g->connect);
-		else if (vmb_guest_connect_output_refused(&g->connect, status) == VMB_EAGAIN)
+		if (!status && vmb_guest_connect_output_done(&g->connect))
+			event_unloaded(g, NULL);
+		else if (status &&
+			 vmb_guest_connect_output_refused(&g->connect, status) == VMB_EAGAIN)
 			return any;
 		any = true;
 	}
@@ -240,7 +251,11 @@ static bool all_closed(const struct vmb_user_guest *g)
 
 static void signal_host(struct vmb_user_device *d)
 {
-	vmb_user_host_signal(d->guest->host, d->channel.connection_id);
+	struct vmb_user_guest *g = d->guest;
+
+	if (vmb_guest_doorbell_ring(&d->channel, g->interrupt_page, g->monitor_page,
+				    g->config.tolerant))
+		vmb_user_host_signal(g->host, d->channel.connection_id);
 }
 
 static void end_request(struct vmb_user_device *d, const struct vmb_guest_storage_event *event)
@@ -364,6 +379,7 @@ static bool switch_data(struct vmb_user_device *d)
 	pthread_mutex_unlock(&d->tx_lock);
 	if (should)
 		vmb_guest_storage_start(&d->storage);
+	d->interrupted = true;
 	return true;
 }
 
@@ -388,9 +404,11 @@ static bool step_data(struct vmb_user_device *d)
 	pthread_mutex_lock(&d->rx_lock);
 	any = switch_data(d);
 	if (d->open && vmb_user_synic_take_flag(d->guest->synic, d->channel.relid))
-		any = true;
-	if (d->open)
-		any |= look(d);
+		any = d->interrupted = true;
+	if (d->open && d->interrupted) {
+		d->interrupted = look(d);
+		any |= d->interrupted;
+	}
 	pthread_mutex_lock(&d->guest->lock);
 	closed = !d->open && !d->pfns;
 	pthread_mutex_unlock(&d->guest->lock);
@@ -410,11 +428,34 @@ static bool advance(struct vmb_user_device *d)
 	return !d->open && advance_close(d);
 }
 
+/* The connection is below 2.4, so flag 0 says that bits are set in the interrupt page. */
+static bool take_shared_flag(struct vmb_user_guest *g)
+{
+	struct vmb_user_device *d;
+	uint32_t word, bits, relid;
+
+	if (g->connect.version >= VMB_VERSION_2_4 || !vmb_user_synic_take_flag(g->synic, 0))
+		return false;
+	for (word = 0; word < VMB_INTERRUPT_WORD_COUNT; word++)
+		for (bits = vmb_guest_doorbell_take(g->interrupt_page, word); bits;
+		     bits &= bits - 1) {
+			relid = word * 32 + (uint32_t)__builtin_ctz(bits);
+			for (d = g->devices; d && (d->has_gone || d->channel.relid != relid);)
+				d = d->next;
+			if (d)
+				d->interrupted = true;
+			else
+				g->stray_count++;
+		}
+	return true;
+}
+
 static bool step_control(struct vmb_user_guest *g)
 {
 	struct vmb_user_device *d;
 	bool any = take_message(g);
 
+	any |= take_shared_flag(g);
 	for (d = g->devices; d; d = d->next)
 		any |= advance(d);
 	if (g->want_unload && all_closed(g) && !vmb_guest_connect_unload(&g->connect))
@@ -634,6 +675,21 @@ struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g)
 	return d;
 }
 
+struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t path_id,
+					   uint8_t target_id)
+{
+	struct vmb_user_device *d;
+
+	pthread_mutex_lock(&g->lock);
+	for (d = g->devices; d; d = d->next)
+		if (!d->has_gone && !d->channel.rescinded &&
+		    vmb_guid_equal(&d->channel.offer.type_id, &ide) &&
+		    d->address.path_id == path_id && d->address.target_id == target_id)
+			break;
+	pthread_mutex_unlock(&g->lock);
+	return d;
+}
+
 static bool has_ended(void *arg)
 {
 	return ((struct vmb_user_request *)arg)->has_ended;
@@ -649,6 +705,22 @@ int vmb_user_guest_execute(struct vmb_user_device *d, struct vmb_user_request *r
 	if (err && !vmb_guest_storage_abandon(&d->storage, request->slot))
 		err = vmb_user_guest_wait(d->guest, has_ended, request); /* ended just now */
 	return err;
+}
+
+static void init_pages(struct vmb_user_guest *g, struct vmb_guest_connect_config *connect)
+{
+	uint64_t pfns[VMB_USER_FIXED_COUNT];
+	uint32_t i;
+
+	for (i = 0; i < VMB_USER_FIXED_COUNT; i++) {
+		pfns[i] = vmb_user_memory_fixed(g->memory, i);
+		memset(vmb_user_memory_page(g->memory, pfns[i]), 0, VMB_PAGE_LEN);
+	}
+	connect->interrupt_page_gpa = pfns[0] << VMB_PAGE_SHIFT;
+	connect->monitor_gpa[0] = pfns[1] << VMB_PAGE_SHIFT;
+	connect->monitor_gpa[1] = pfns[2] << VMB_PAGE_SHIFT;
+	g->interrupt_page = vmb_user_memory_page(g->memory, pfns[0]);
+	g->monitor_page = vmb_user_memory_page(g->memory, pfns[2]);
 }
 
 int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_memory *memory,
@@ -667,6 +739,7 @@ int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_memory *memory
 		g->config.ring_pages = RING_PAGES_DEFAULT;
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->changed, NULL);
+	init_pages(g, &connect);
 	return vmb_guest_connect_init(&g->connect, &connect);
 }
 

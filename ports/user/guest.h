@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guest's end without a machine: a bus that opens SCSI controllers and sends commands to them.
+ * The guest's end without a machine: a bus that opens storage channels and sends commands to them.
  *
  *   vmb_user_guest_init(g, ...); _start(g): connects and asks for offers
  *   device = _device(g); _open(g, device); _submit() or _execute(); _close(g, device); _unload(g)
@@ -31,6 +31,7 @@
 struct vmb_user_guest_config {
 	uint32_t version_min, version_max; /* VMB_VERSION_*, 0 = the engine's */
 	uint16_t storage_version_min, storage_version_max; /* 0 = the engine's */
+	bool tolerant; /* signals may wait for the host's monitor, where it has one */
 	uint32_t ring_pages; /* of each ring, control page included; 0 = 16 */
 };
 
@@ -52,6 +53,7 @@ struct vmb_user_device {
 	struct vmb_guest_gpadl gpadl;
 	struct vmb_user_guest *guest;
 	struct vmb_user_device *next;
+	struct vmb_guest_storage_address address; /* of LUN 0 */
 	/* control, under guest->lock */
 	bool want_open;
 	bool refused; /* the host answered an open, a GPADL or the handshake with an error */
@@ -63,6 +65,7 @@ struct vmb_user_device {
 	/* data, under rx_lock and tx_lock */
 	pthread_mutex_t rx_lock, tx_lock;
 	bool open; /* the rings may be used; changes under all locks */
+	bool interrupted; /* look at the rings; only the thread that steps has it */
 	bool ready; /* the handshake is done */
 	struct vmb_ring_reader rx;
 	struct vmb_ring_writer tx;
@@ -86,6 +89,8 @@ struct vmb_user_guest {
 	struct vmb_user_guest_config config;
 	struct vmb_guest_connect connect;
 	struct vmb_user_device *devices; /* all there ever were, newest first */
+	void *interrupt_page, *monitor_page;
+	uint64_t stray_count; /* bits of the interrupt page that are of no channel */
 	bool want_unload;
 	bool refused; /* no version is left */
 	bool unloaded;
@@ -111,6 +116,9 @@ int vmb_user_guest_wait(struct vmb_user_guest *g, bool (*done)(void *arg), void 
 
 /* The newest device that is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g);
+/* The IDE unit at that address that is still there, or NULL. */
+struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t path_id,
+					   uint8_t target_id);
 
 /*
  * Sends a request; it ends by request->ended (or has_ended, if NULL). more: others follow, don't

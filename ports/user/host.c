@@ -1,15 +1,115 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <stdlib.h>
 
+#include "host/doorbell.h"
 #include "ports/user/host.h"
 
 #define PACKETS_PER_STEP 64u
+#define MONITOR_LATENCY	 1000u /* 100 us */
 #define RING_PAGES_MIN	 2u
 #define HEADER_PFN_MAX	 VMB_USER_SPAN_MAX
 
 static struct vmb_user_channel *channel_of(struct vmb_host_channel *host)
 {
 	return VMB_CONTAINER_OF(host, struct vmb_user_channel, host);
+}
+
+/* Interrupts and signals */
+
+static void interrupt_guest(struct vmb_user_host *h, const struct vmb_user_channel *ch)
+{
+	if (h->server.version >= VMB_VERSION_2_4) {
+		vmb_user_synic_interrupt(h->synic, ch->host.relid);
+	} else if (h->interrupt_page) {
+		vmb_host_doorbell_set(h->interrupt_page, ch->host.relid);
+		vmb_user_synic_interrupt(h->synic, 0);
+	}
+}
+
+static void ring_doorbells(struct vmb_user_host *h, uint32_t word, uint32_t bits)
+{
+	__atomic_fetch_or(&h->doorbells[word], bits, __ATOMIC_SEQ_CST);
+}
+
+/* All channels whose bits the guest has set in the interrupt page. */
+static void scan_interrupt_page(struct vmb_user_host *h)
+{
+	void *page = __atomic_load_n(&h->interrupt_page, __ATOMIC_ACQUIRE);
+	uint32_t word, bits;
+
+	for (word = 0; page && word < VMB_INTERRUPT_WORD_COUNT; word++) {
+		bits = vmb_host_doorbell_take(page, word);
+		ring_doorbells(h, word, bits);
+		__atomic_fetch_add(&h->shared_count, (uint64_t)__builtin_popcount(bits),
+				   __ATOMIC_RELAXED);
+	}
+}
+
+uint32_t vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id)
+{
+	uint32_t relid = connection_id - __atomic_load_n(&h->connection_base, __ATOMIC_RELAXED);
+
+	if (connection_id == VMB_CONNECTION_EVENT)
+		scan_interrupt_page(h);
+	else if (relid < VMB_CHANNEL_COUNT_MAX)
+		ring_doorbells(h, relid / 32, 1u << relid % 32);
+	else
+		return VMB_HV_INVALID_CONNECTION_ID;
+	vmb_user_synic_signal(h->synic);
+	return VMB_HV_SUCCESS;
+}
+
+static bool take_doorbell(struct vmb_user_host *h, uint32_t relid)
+{
+	uint32_t bit = 1u << relid % 32;
+
+	if (!(__atomic_load_n(&h->doorbells[relid / 32], __ATOMIC_SEQ_CST) & bit))
+		return false;
+	return __atomic_fetch_and(&h->doorbells[relid / 32], ~bit, __ATOMIC_SEQ_CST) & bit;
+}
+
+/* What the hypervisor does every 100 us. */
+static bool scan_monitors(struct vmb_user_host *h)
+{
+	struct vmb_host_channel *ch;
+	uint32_t group, bit, bits;
+	bool any = false;
+
+	for (group = 0; h->monitor_page && group < VMB_MONITOR_GROUP_COUNT; group++)
+		for (bits = vmb_host_doorbell_monitor_take(h->monitor_page, group); bits;
+		     bits &= bits - 1) {
+			bit = (uint32_t)__builtin_ctz(bits);
+			ch = vmb_host_doorbell_monitored(&h->server,
+							 group * VMB_MONITOR_GROUP_BITS + bit);
+			h->monitored_count++;
+			if (ch)
+				ring_doorbells(h, ch->relid / 32, 1u << ch->relid % 32);
+			else
+				h->stray_count++;
+			any = true;
+		}
+	return any;
+}
+
+/* Signals of channels that are not there, or not open. */
+static void drop_strays(struct vmb_user_host *h)
+{
+	uint32_t word, bits;
+	struct vmb_host_channel *ch;
+
+	for (word = 0; word < VMB_ARRAY_COUNT(h->doorbells); word++) {
+		if (!__atomic_load_n(&h->doorbells[word], __ATOMIC_RELAXED))
+			continue;
+		bits = __atomic_exchange_n(&h->doorbells[word], 0, __ATOMIC_SEQ_CST);
+		for (; bits; bits &= bits - 1) {
+			ch = vmb_host_channel_find(&h->server,
+						   word * 32 + (uint32_t)__builtin_ctz(bits));
+			if (ch && channel_of(ch)->pages)
+				channel_of(ch)->again = true;
+			else
+				h->stray_count++;
+		}
+	}
 }
 
 /* Messages */
@@ -71,13 +171,16 @@ static void event_open(struct vmb_user_host *h, const struct vmb_host_event *eve
 
 	ch->broken = false;
 	ch->closing = false;
+	ch->again = true; /* the ring may have been filled before */
 	ch->reply_count = 0;
 	ch->held_count = 0;
 	vmb_host_storage_reset(&ch->storage);
 	if (err)
 		unmap_rings(ch);
+	if (h->monitor_page)
+		vmb_host_doorbell_monitor_enable(h->monitor_page, &ch->host, MONITOR_LATENCY);
 	vmb_host_channel_opened(&ch->host, err ? VMB_STATUS_FAILURE : VMB_STATUS_SUCCESS);
-	vmb_user_synic_kick(h->synic->host_fd); /* the ring may have been filled before */
+	vmb_user_synic_kick(h->synic->host_fd);
 }
 
 /* The device thread is asked to let go; it answers from its own step. */
@@ -127,15 +230,31 @@ static void event_released(struct vmb_user_host *h, const struct vmb_host_event 
 	free(ch);
 }
 
+static void *page_at(const struct vmb_user_host *h, uint64_t gpa)
+{
+	return gpa ? vmb_user_memory_page(h->memory, gpa >> VMB_PAGE_SHIFT) : NULL;
+}
+
+static void set_pages(struct vmb_user_host *h)
+{
+	h->monitor_page = page_at(h, h->server.monitor_gpa[1]);
+	if (h->monitor_page)
+		vmb_host_doorbell_monitor_reset(h->monitor_page);
+	__atomic_store_n(&h->interrupt_page, page_at(h, h->server.interrupt_page_gpa),
+			 __ATOMIC_RELEASE);
+}
+
 static void event_contact(struct vmb_user_host *h, const struct vmb_host_event *event)
 {
 	(void)event;
+	set_pages(h);
 	h->contact_count++;
 }
 
 static void event_unloaded(struct vmb_user_host *h, const struct vmb_host_event *event)
 {
 	(void)event;
+	set_pages(h);
 	h->unload_count++;
 }
 
@@ -174,7 +293,7 @@ static int write_reply(struct vmb_user_channel *ch, const struct vmb_user_reply 
 static void commit(struct vmb_user_host *h, struct vmb_user_channel *ch)
 {
 	if (vmb_ring_commit(&ch->tx))
-		vmb_user_synic_interrupt(h->synic, ch->host.relid);
+		interrupt_guest(h, ch);
 }
 
 /* Sends what waits. False: there is no room for it, and the guest has been asked to tell. */
@@ -349,6 +468,14 @@ static void queue_event(struct vmb_user_channel *ch)
 	ch->reply_count = 1;
 }
 
+/* Sends what the device has to say by itself. */
+static void serve_events(struct vmb_user_host *h, struct vmb_user_channel *ch)
+{
+	queue_event(ch);
+	send_replies(h, ch);
+	commit(h, ch);
+}
+
 /* One round over a channel's rings. True: it ended with work left. */
 static bool serve(struct vmb_user_host *h, struct vmb_user_channel *ch)
 {
@@ -362,7 +489,7 @@ static bool serve(struct vmb_user_host *h, struct vmb_user_channel *ch)
 	} while (room && budget-- && !ch->broken && serve_next(h, ch));
 	commit(h, ch);
 	if (vmb_ring_release(&ch->rx))
-		vmb_user_synic_interrupt(h->synic, ch->host.relid);
+		interrupt_guest(h, ch);
 	if (!room || ch->broken)
 		return false;
 	return vmb_ring_unmask(&ch->rx);
@@ -378,18 +505,24 @@ static void finish_close(struct vmb_user_channel *ch)
 bool vmb_user_host_step(struct vmb_user_host *h)
 {
 	struct vmb_user_channel *ch, *next;
-	bool again = false;
+	bool again;
 
 	pthread_mutex_lock(&h->lock);
+	again = scan_monitors(h);
 	for (ch = h->channels; ch; ch = next) {
 		next = ch->next;
 		if (ch->closing) {
 			finish_close(ch);
 			again = true;
 		} else if (ch->pages && !ch->broken) {
-			again |= serve(h, ch);
+			if (take_doorbell(h, ch->host.relid) || ch->again)
+				ch->again = serve(h, ch);
+			else
+				serve_events(h, ch);
+			again |= ch->again;
 		}
 	}
+	drop_strays(h);
 	settle(h);
 	pthread_mutex_unlock(&h->lock);
 	return again;
@@ -406,13 +539,6 @@ uint32_t vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_id, con
 	settle(h);
 	pthread_mutex_unlock(&h->lock);
 	return status;
-}
-
-uint32_t vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id)
-{
-	(void)connection_id; /* one doorbell for all: a doorbell only means "look" */
-	vmb_user_synic_signal(h->synic);
-	return VMB_HV_SUCCESS;
 }
 
 void vmb_user_host_reset(struct vmb_user_host *h)
@@ -432,32 +558,22 @@ void vmb_user_host_eom(struct vmb_user_host *h)
 
 /* Devices */
 
-static struct vmb_user_channel *new_channel(struct vmb_user_host *h, uint8_t number)
+static struct vmb_user_channel *new_channel(struct vmb_user_host *h,
+					    struct vmb_host_storage_config config)
 {
-	static const struct vmb_guid scsi = VMB_GUID_SCSI;
-	struct vmb_host_storage_config config = { .version_max = h->config.storage_version_max,
-						  .max_transfer_len = VMB_USER_TRANSFER_MAX };
 	struct vmb_user_channel *ch = calloc(1, sizeof(*ch));
-	uint32_t lun;
 
 	if (!ch)
 		return NULL;
-	ch->host.type_id = scsi;
+	config.version_max = h->config.storage_version_max;
+	config.max_transfer_len = VMB_USER_TRANSFER_MAX;
 	ch->host.flags = VMB_OFFER_FLAG_ENUMERATE;
-	memset(ch->host.instance_id.bytes, number, sizeof(ch->host.instance_id.bytes));
 	vmb_host_storage_init(&ch->storage, &config);
-	for (lun = 0; lun < VMB_USER_DISK_MAX; lun++)
-		if (h->disks[lun])
-			ch->storage.bus.luns[lun] = &h->disks[lun]->unit;
 	return ch;
 }
 
-struct vmb_user_channel *vmb_user_host_offer(struct vmb_user_host *h, uint8_t number)
+static struct vmb_user_channel *offer(struct vmb_user_host *h, struct vmb_user_channel *ch)
 {
-	struct vmb_user_channel *ch = new_channel(h, number);
-
-	if (!ch)
-		return NULL;
 	pthread_mutex_lock(&h->lock);
 	if (vmb_host_channel_offer(&h->server, &ch->host)) {
 		free(ch);
@@ -465,10 +581,45 @@ struct vmb_user_channel *vmb_user_host_offer(struct vmb_user_host *h, uint8_t nu
 	} else {
 		ch->next = h->channels;
 		h->channels = ch;
+		__atomic_store_n(&h->connection_base, ch->host.connection_id - ch->host.relid,
+				 __ATOMIC_RELAXED);
 		settle(h);
 	}
 	pthread_mutex_unlock(&h->lock);
 	return ch;
+}
+
+struct vmb_user_channel *vmb_user_host_offer(struct vmb_user_host *h, uint8_t number)
+{
+	struct vmb_user_channel *ch = new_channel(h, (struct vmb_host_storage_config){ 0 });
+	uint32_t lun;
+
+	if (!ch)
+		return NULL;
+	ch->host.type_id = (struct vmb_guid)VMB_GUID_SCSI;
+	memset(ch->host.instance_id.bytes, number, sizeof(ch->host.instance_id.bytes));
+	for (lun = 0; lun < VMB_USER_DISK_MAX; lun++)
+		if (h->disks[lun])
+			ch->storage.bus.luns[lun] = &h->disks[lun]->unit;
+	return offer(h, ch);
+}
+
+struct vmb_user_channel *vmb_user_host_offer_ide(struct vmb_user_host *h, uint8_t channel,
+						 uint8_t unit, struct vmb_user_disk *disk)
+{
+	const struct vmb_host_storage_config config = { .ide = true,
+							.path_id = channel,
+							.target_id = unit };
+	struct vmb_user_channel *ch = new_channel(h, config);
+	struct vmb_stor_offer user;
+
+	if (!ch)
+		return NULL;
+	ch->host.type_id = (struct vmb_guid)VMB_GUID_IDE;
+	vmb_host_storage_ide_offer(channel, unit, &ch->host.instance_id, &user);
+	memcpy(ch->host.user, &user, sizeof(user));
+	ch->storage.bus.luns[0] = &disk->unit;
+	return offer(h, ch);
 }
 
 void vmb_user_host_rescind(struct vmb_user_host *h, struct vmb_user_channel *ch)
@@ -523,14 +674,16 @@ int vmb_user_host_init(struct vmb_user_host *h, struct vmb_user_memory *memory,
 {
 	struct vmb_host_server_config server = { .version_max = config->version_max,
 						 .version_min = config->version_min,
-						 .vp_count = 1 };
+						 .vp_count = 1,
+						 .monitors = config->monitors };
 
 	memset(h, 0, sizeof(*h));
 	pthread_mutex_init(&h->lock, NULL);
 	h->memory = memory;
 	h->synic = synic;
 	h->config = *config;
-	h->ram = (struct vmb_host_ram){ VMB_USER_FIRST_PFN, memory->page_count };
+	h->ram = (struct vmb_host_ram){ VMB_USER_FIRST_PFN,
+					memory->page_count + VMB_USER_FIXED_COUNT };
 	server.ram = &h->ram;
 	server.ram_count = 1;
 	return vmb_host_server_init(&h->server, &server);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The host's end without a machine: the message engine, SCSI controllers and their disks.
+ * The host's end without a machine: the message engine, SCSI controllers, IDE units and their disks.
  *
  *   vmb_user_host_init(h, memory, synic, &config); h->disks[n] = ...
  *   vmb_user_host_offer(h, number)
  *   _post, _signal, _eom are the guest's hypercalls, on the guest's threads
  *   _step does what a device thread does, once: call it whenever synic->host_fd rings, until it
  *   answers false
+ *
+ * A channel's rings are looked at when the guest has signalled it, and only then.
  *
  * One lock serialises all of it. Nothing here calls the guest; the lock may be taken with the
  * guest's locks held.
@@ -31,6 +33,7 @@
 struct vmb_user_host_config {
 	uint32_t version_min, version_max; /* VMB_VERSION_*, 0 = the server's */
 	uint16_t storage_version_max; /* VMB_STOR_VERSION_*, 0 = newest */
+	bool monitors; /* offers have monitor ids: call _step every 100 us, too */
 };
 
 /* What becomes of a completion that is about to be sent. */
@@ -66,6 +69,7 @@ struct vmb_user_channel {
 	struct vmb_ring_reader rx;
 	struct vmb_ring_writer tx;
 	bool closing;
+	bool again; /* the last look ended with work left, or the rings are new */
 	bool broken; /* the guest broke the protocol: not served any more */
 	struct vmb_host_storage storage;
 	struct vmb_user_reply replies[2]; /* that wait for room */
@@ -82,6 +86,11 @@ struct vmb_user_host {
 	struct vmb_user_host_hooks hooks;
 	struct vmb_host_server server;
 	struct vmb_host_ram ram;
+	uint32_t connection_base; /* a channel's connection id less its relid */
+	uint32_t doorbells[VMB_CHANNEL_COUNT_MAX / 32]; /* atomic; a bit a relid: signalled */
+	void *interrupt_page, *monitor_page; /* of the connection, or NULL; atomic */
+	uint64_t shared_count, monitored_count,
+		stray_count; /* bits taken; of them, of no channel */
 	struct vmb_user_disk *disks[VMB_USER_DISK_MAX]; /* by LUN; the caller's */
 	struct vmb_user_channel *channels;
 	uint32_t gpadl_count; /* lent by the guest now */
@@ -103,12 +112,15 @@ void vmb_user_host_destroy(struct vmb_user_host *h);
  * it. NULL: full.
  */
 struct vmb_user_channel *vmb_user_host_offer(struct vmb_user_host *h, uint8_t number);
+/* The same with one disk on IDE; channel and unit are 0 or 1. */
+struct vmb_user_channel *vmb_user_host_offer_ide(struct vmb_user_host *h, uint8_t channel,
+						 uint8_t unit, struct vmb_user_disk *disk);
 /* Takes it away; ch may be gone when this returns. */
 void vmb_user_host_rescind(struct vmb_user_host *h, struct vmb_user_channel *ch);
 /* The first channel that the guest may open, or NULL. */
 struct vmb_user_channel *vmb_user_host_first(struct vmb_user_host *h);
 
-/* Hypercalls: enum vmb_hv_status. */
+/* Hypercalls: enum vmb_hv_status; INVALID_CONNECTION_ID: no channel can have that. */
 uint32_t vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_id, const void *payload,
 			    uint32_t len);
 uint32_t vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id);

@@ -20,7 +20,10 @@ static void *run_host(void *arg)
 	struct vmb_user_loopback *l = arg;
 
 	while (!__atomic_load_n(&l->host_stop, __ATOMIC_ACQUIRE)) {
-		vmb_user_synic_wait(l->synic.host_fd);
+		if (l->config.host.monitors)
+			vmb_user_synic_wait_monitor(l->synic.host_fd);
+		else
+			vmb_user_synic_wait(l->synic.host_fd);
 		while (vmb_user_host_step(&l->host))
 			;
 	}
@@ -47,6 +50,25 @@ static int start_guest(struct vmb_user_loopback *l)
 	return err;
 }
 
+static int offer_controllers(struct vmb_user_loopback *l)
+{
+	bool scsi = false, ide = false;
+	uint8_t i;
+
+	for (i = 0; i < VMB_ARRAY_COUNT(l->config.disks); i++)
+		scsi |= l->config.disks[i] != NULL;
+	for (i = 0; i < VMB_ARRAY_COUNT(l->config.ides); i++) {
+		if (!l->config.ides[i])
+			continue;
+		ide = true;
+		if (!vmb_user_host_offer_ide(&l->host, i / 2, i % 2, l->config.ides[i]))
+			return VMB_ENOMEM;
+	}
+	if ((scsi || !ide) && !vmb_user_host_offer(&l->host, 1))
+		return VMB_ENOMEM;
+	return 0;
+}
+
 int vmb_user_loopback_init(struct vmb_user_loopback *l,
 			   const struct vmb_user_loopback_config *config)
 {
@@ -60,8 +82,9 @@ int vmb_user_loopback_init(struct vmb_user_loopback *l,
 	if (err)
 		return err;
 	memcpy(l->host.disks, config->disks, sizeof(l->host.disks));
-	if (!vmb_user_host_offer(&l->host, 1))
-		return VMB_ENOMEM;
+	err = offer_controllers(l);
+	if (err)
+		return err;
 	if (config->threads && pthread_create(&l->host_thread, NULL, run_host, l))
 		return VMB_ENOMEM;
 	return start_guest(l);
@@ -127,7 +150,9 @@ int vmb_user_loopback_scsi(struct vmb_user_loopback *l, struct vmb_user_device *
 			   const void *cdb, uint8_t cdb_len, enum vmb_stor_direction direction,
 			   void *data, uint32_t len, struct vmb_guest_storage_event *event)
 {
-	struct vmb_user_request request = { .storage = { .lun = lun,
+	struct vmb_user_request request = { .storage = { .path_id = d->address.path_id,
+							 .target_id = d->address.target_id,
+							 .lun = lun,
 							 .cdb_len = cdb_len,
 							 .direction = direction,
 							 .data_len = len,

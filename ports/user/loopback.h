@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Both ends of VMBus in one process: a guest with a SCSI bus and a host with a controller, over
+ * Both ends of VMBus in one process: a guest with storage drivers and a host with controllers, over
  * shared memory.
  *
- *   vmb_user_loopback_init(l, &config)         offers one controller with config.disks
+ *   vmb_user_loopback_init(l, &config)         offers one SCSI controller with config.disks, and
+ *                                              each of config.ides
  *   vmb_user_guest_start(&l->guest)            connect, versions, offers
  *   d = vmb_user_guest_device(&l->guest)
  *   vmb_user_guest_open(&l->guest, d)          GPADL, OPEN, the storage handshake
@@ -25,6 +26,8 @@ struct vmb_user_loopback_config {
 	struct vmb_user_guest_config guest;
 	struct vmb_user_host_config host;
 	struct vmb_user_disk *disks[VMB_USER_DISK_MAX]; /* by LUN; the caller's */
+	struct vmb_user_disk *ides[4]; /* by 2 * channel + unit; with one, there is no SCSI controller
+					* unless it has disks */
 	bool threads;
 };
 
@@ -50,7 +53,7 @@ int vmb_user_loopback_reboot(struct vmb_user_loopback *l);
 void vmb_user_loopback_settle(struct vmb_user_loopback *l);
 
 /*
- * One SCSI command over bounce pages: data (len bytes, may be NULL) is copied there and, for reads,
+ * One SCSI command over bounce pages, for LUN lun where d stands: data (len bytes, may be NULL) is copied there and, for reads,
  * back. 0 when it ended, *event says how; else what submitting or waiting said.
  */
 int vmb_user_loopback_scsi(struct vmb_user_loopback *l, struct vmb_user_device *d, uint8_t lun,
