@@ -10,7 +10,7 @@
 
 int vmb_user_memory_init(struct vmb_user_memory *m, uint32_t page_count)
 {
-	size_t len = (size_t)page_count * VMB_PAGE_LEN;
+	size_t len = ((size_t)page_count + VMB_USER_FIXED_COUNT) * VMB_PAGE_LEN;
 
 	memset(m, 0, sizeof(*m));
 	m->page_count = page_count;
@@ -27,7 +27,7 @@ int vmb_user_memory_init(struct vmb_user_memory *m, uint32_t page_count)
 
 void vmb_user_memory_destroy(struct vmb_user_memory *m)
 {
-	munmap(m->base, (size_t)m->page_count * VMB_PAGE_LEN);
+	munmap(m->base, ((size_t)m->page_count + VMB_USER_FIXED_COUNT) * VMB_PAGE_LEN);
 	close(m->fd);
 	free(m->used);
 	pthread_mutex_destroy(&m->lock);
@@ -69,9 +69,15 @@ void vmb_user_memory_free(struct vmb_user_memory *m, const uint64_t *pfns, uint3
 	pthread_mutex_unlock(&m->lock);
 }
 
+uint64_t vmb_user_memory_fixed(const struct vmb_user_memory *m, uint32_t n)
+{
+	return VMB_USER_FIRST_PFN + m->page_count + n;
+}
+
 uint8_t *vmb_user_memory_page(const struct vmb_user_memory *m, uint64_t pfn)
 {
-	if (pfn < VMB_USER_FIRST_PFN || pfn - VMB_USER_FIRST_PFN >= m->page_count)
+	if (pfn < VMB_USER_FIRST_PFN ||
+	    pfn - VMB_USER_FIRST_PFN >= m->page_count + VMB_USER_FIXED_COUNT)
 		return NULL;
 	return m->base + (pfn - VMB_USER_FIRST_PFN) * VMB_PAGE_LEN;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <poll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ports/user/synic.h"
@@ -83,6 +85,15 @@ void vmb_user_synic_signal(struct vmb_user_synic *s)
 void vmb_user_synic_kick(int fd)
 {
 	eventfd_write(fd, 1);
+}
+
+void vmb_user_synic_wait_monitor(int fd)
+{
+	struct timespec latency = { .tv_nsec = 100000 };
+	struct pollfd wanted = { .fd = fd, .events = POLLIN };
+
+	if (ppoll(&wanted, 1, &latency, NULL) > 0)
+		vmb_user_synic_wait(fd);
 }
 
 void vmb_user_synic_wait(int fd)

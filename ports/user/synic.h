@@ -33,6 +33,8 @@ bool vmb_user_synic_take_flag(struct vmb_user_synic *s, uint32_t flag);
 /* Guest: HvCallSignalEvent. */
 void vmb_user_synic_signal(struct vmb_user_synic *s);
 
+/* Sleeps until the eventfd rings, or the hypervisor's monitor is due (100 us). */
+void vmb_user_synic_wait_monitor(int fd);
 /* Rings an eventfd without a reason of the protocol's, and sleeps until one rings. */
 void vmb_user_synic_kick(int fd);
 void vmb_user_synic_wait(int fd);
