@@ -239,6 +239,15 @@ void vmb_vmm_doorbell_stop(struct vmb_vmm_doorbell *d)
 	d->started = false;
 }
 
+void vmb_vmm_doorbell_report(const struct vmb_vmm_doorbell *d)
+{
+	if (d->by_interrupt_page || d->by_monitor)
+		vmb_vmm_report("stats: doorbells: %llu by the interrupt page, %llu by the monitor "
+			       "page",
+			       (unsigned long long)d->by_interrupt_page,
+			       (unsigned long long)d->by_monitor);
+}
+
 void vmb_vmm_doorbell_destroy(struct vmb_vmm_doorbell *d)
 {
 	if (d->shared >= 0)

@@ -46,6 +46,9 @@ int vmb_vmm_doorbell_init(struct vmb_vmm_doorbell *d, struct vmb_vmm_vmbus *bus)
 void vmb_vmm_doorbell_stop(struct vmb_vmm_doorbell *d);
 void vmb_vmm_doorbell_destroy(struct vmb_vmm_doorbell *d);
 
+/* For the summary, after stop: nothing when nothing came this way. */
+void vmb_vmm_doorbell_report(const struct vmb_vmm_doorbell *d);
+
 /* The bus's lock is held. 0 or -errno: reported. */
 int vmb_vmm_doorbell_connect(struct vmb_vmm_doorbell *d);
 void vmb_vmm_doorbell_disconnect(struct vmb_vmm_doorbell *d);

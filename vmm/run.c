@@ -77,6 +77,7 @@ static void report_stats(const struct session *s, const struct vmb_vmm_vmbus *bu
 		       (unsigned long long)messages->unknown,
 		       (unsigned long long)messages->malformed,
 		       (unsigned long long)messages->misplaced);
+	vmb_vmm_doorbell_report(&bus->doorbell);
 	vmb_vmm_controllers_report(&s->storage);
 	for (uint32_t i = 0; i < s->options.net_count; i++)
 		vmb_vmm_network_report(s->networks[i]);
