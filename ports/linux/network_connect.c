@@ -153,6 +153,7 @@ static const struct vmb_channel_ops channel_ops = {
 	.doorbell = on_doorbell,
 	.sub_channel = on_sub_channel,
 	.rescinded = on_rescinded,
+	.tolerates_delay = true,
 };
 
 /* The poll comes first: the doorbell may ring before the channel is open. */
