@@ -103,6 +103,15 @@ static void test_every_card_has_the_cap_of_the_network(void **state)
 	assert_int_equal(options.nets[1].version_max, 0x00030002);
 }
 
+static void test_a_bus_without_sub_channels_has_cards_of_one_queue(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--net null,queues=4 --vmbus-version 1.1"), 0);
+	assert_int_equal(options.nets[0].queue_count, 1);
+	assert_int_equal(parse("--net null,queues=4 --vmbus-version 2.4"), 0);
+	assert_int_equal(options.nets[0].queue_count, 4);
+}
+
 static void test_the_last_of_one_option_counts(void **state)
 {
 	(void)state;
@@ -142,6 +151,7 @@ int main(void)
 		cmocka_unit_test(test_each_windows_server_has_its_versions),
 		cmocka_unit_test(test_a_single_cap_wins_before_and_behind_the_generation),
 		cmocka_unit_test(test_every_card_has_the_cap_of_the_network),
+		cmocka_unit_test(test_a_bus_without_sub_channels_has_cards_of_one_queue),
 		cmocka_unit_test(test_the_last_of_one_option_counts),
 		cmocka_unit_test(test_every_version_has_one_name),
 	};

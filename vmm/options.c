@@ -8,6 +8,7 @@
 #include "vmm/kvm.h"
 #include "vmm/options.h"
 #include "vmm/report.h"
+#include "wire/vmbus.h"
 
 #define MEMORY_DEFAULT (1ull << 30)
 #define MEMORY_MIN     (64ull << 20)
@@ -204,8 +205,11 @@ static void settle_generation(struct vmb_vmm_options *o)
 		o->generation.storage = o->caps.storage;
 	if (o->caps.network)
 		o->generation.network = o->caps.network;
-	for (uint32_t i = 0; i < o->net_count; i++)
+	for (uint32_t i = 0; i < o->net_count; i++) {
 		o->nets[i].version_max = o->generation.network;
+		if (o->generation.bus < VMB_VERSION_2_4)
+			o->nets[i].queue_count = 1; /* no sub-channels */
+	}
 }
 
 static int parse_kernel(struct vmb_vmm_options *o, char *value)
@@ -282,7 +286,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_cdrom,	  parse_ide,	     parse_ide_cdrom,	    parse_net,
 	parse_memory,	  parse_cpus,	     parse_console,	    parse_accel,
 	parse_generation, parse_bus_version, parse_storage_version, parse_network_version,
-	parse_monitor, parse_no_reboot,  parse_stats,
+	parse_monitor,	  parse_no_reboot,   parse_stats,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 
