@@ -55,6 +55,81 @@ static void refuse_offer(struct bench *b, uint32_t relid, uint8_t device, uint16
 	assert_int_equal(b->c.counters.offers_refused, before + 1);
 }
 
+/* 0.13: what stands behind byte 190 is not part of the offer. 1.1: it has to be there. */
+static void test_offers_length_goes_by_version(void **state)
+{
+	struct vmb_guest_channel ch;
+	uint32_t len, version;
+	struct bench b;
+	int old;
+
+	(void)state;
+	for (old = 0; old < 2; old++) {
+		version = old ? 0xD : 0x10001;
+		bench_ready(&b, version);
+		for (len = 8; len < (old ? 190u : 196u); len++) {
+			make_offer(&b, 5, 5, 0);
+			assert_int_equal(deliver(&b, len), VMB_EPROTO);
+			assert_event(&b, NOTHING);
+		}
+		for (len = old ? 190 : 196; len <= 240; len++) {
+			memset(&ch, 0, sizeof(ch));
+			make_offer(&b, 5, 5, 0);
+			assert_int_equal(deliver(&b, len), 0);
+			assert_event(&b, OFFER);
+			assert_int_equal(vmb_guest_channel_add(&b.c, &ch, &b.event.offer), 0);
+			assert_int_equal(ch.dedicated, !old);
+			assert_int_equal(ch.connection_id, old ? 2 : 0x2005);
+			vmb_guest_channel_remove(&ch);
+		}
+	}
+}
+
+/* Before 2.4 relids end at 255 and index bytes mean nothing; from 2.4 on, 2047. */
+static void test_before_2_4_channels_are_few_and_primary(void **state)
+{
+	static const uint32_t versions[] = { 0xD, 0x10001, 0x20004 };
+	struct vmb_guest_channel ch, second;
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		bench_ready(&b, versions[i]);
+		assert_int_equal(say_offer(&b, 256, 9, 0), i < 2 ? VMB_EPROTO : 0);
+		memset(&ch, 0, sizeof(ch));
+		assert_int_equal(say_offer(&b, 255, 1, 0), 0);
+		assert_int_equal(vmb_guest_channel_add(&b.c, &ch, &b.event.offer), 0);
+		assert_int_equal(say_offer(&b, 254, 1, 1), i < 2 ? VMB_EPROTO : 0);
+		assert_int_equal(say_offer(&b, 253, 2, 0xCCCC), i < 2 ? 0 : VMB_EPROTO);
+		if (i == 2)
+			continue;
+		assert_int_equal(b.event.offer.sub_channel_index, 0);
+		memset(&second, 0, sizeof(second));
+		assert_int_equal(vmb_guest_channel_add(&b.c, &second, &b.event.offer), 0);
+	}
+}
+
+/* Interrupts of hosts before 2.4 all come to VP 0. */
+static void test_before_2_4_the_target_is_vp_0(void **state)
+{
+	static const uint32_t versions[] = { 0xD, 0x10001, 0x20004 };
+	struct device d;
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		memset(&d, 0, sizeof(d));
+		bench_ready(&b, versions[i]);
+		bench_device(&b, &d);
+		assert_int_equal(device_open(&d), 0);
+		expect_sent(&b, 5, 148);
+		assert_int_equal(get(b.out, 20, 4), i < 2 ? 0 : 5);
+		assert_int_equal(d.ch.target_vp, i < 2 ? 0 : 5);
+	}
+}
+
 static void test_impossible_relid_is_refused(void **state)
 {
 	struct bench b;
@@ -625,6 +700,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offer_is_copied),
 		cmocka_unit_test(test_offer_without_dedicated_interrupt),
+		cmocka_unit_test(test_offers_length_goes_by_version),
+		cmocka_unit_test(test_before_2_4_channels_are_few_and_primary),
+		cmocka_unit_test(test_before_2_4_the_target_is_vp_0),
 		cmocka_unit_test(test_impossible_relid_is_refused),
 		cmocka_unit_test(test_relid_in_use_is_refused),
 		cmocka_unit_test(test_second_primary_is_refused),

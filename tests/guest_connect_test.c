@@ -661,6 +661,51 @@ static void test_what_crosses_unload_is_no_error(void **state)
 	assert_int_equal(b.c.state, VMB_GUEST_UNLOADING);
 }
 
+/* Before 1.1 UNLOAD has no answer: it is over when it has left, and all that still comes is nobody's. */
+static void test_unload_before_1_1_ends_when_it_has_left(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_ready(&b, 0xD);
+	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
+	assert_int_equal(b.c.state, VMB_GUEST_UNLOADING);
+	assert_true(peek(&b));
+	assert_int_equal(get(b.out, 0, 4), 16);
+	assert_int_equal(vmb_guest_connect_output_refused(&b.c, 0x13), VMB_EAGAIN);
+	assert_int_equal(b.c.state, VMB_GUEST_UNLOADING);
+	assert_int_equal(vmb_guest_connect_start(&b.c), VMB_EBUSY);
+	assert_true(vmb_guest_connect_output_done(&b.c));
+	assert_int_equal(b.c.state, VMB_GUEST_IDLE);
+	assert_false(vmb_guest_connect_output_done(&b.c));
+	assert_int_equal(say_bare(&b, 17), VMB_EPROTO);
+	assert_event(&b, NOTHING);
+	expect_silence(&b);
+	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
+	assert_int_equal(say_bare(&b, 17), VMB_EPROTO);
+	expect_sent(&b, 14, 40);
+	assert_int_equal(say_version(&b, 1, 0, 0xD, 16), 0);
+	assert_event(&b, CONNECTED);
+	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
+	assert_true(peek(&b));
+	assert_int_equal(say_bare(&b, 17), VMB_EPROTO); /* 0.13 has no such message */
+	assert_int_equal(b.c.state, VMB_GUEST_UNLOADING);
+}
+
+static void test_unload_from_1_1_waits_for_its_answer(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_ready(&b, 0x10001);
+	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
+	assert_true(peek(&b));
+	assert_false(vmb_guest_connect_output_done(&b.c));
+	assert_int_equal(b.c.state, VMB_GUEST_UNLOADING);
+	assert_int_equal(say_bare(&b, 17), 0);
+	assert_event(&b, UNLOADED);
+}
+
 static void test_reconnect_after_unloaded(void **state)
 {
 	struct vmb_guest_channel ch;
@@ -729,6 +774,8 @@ int main(void)
 		cmocka_unit_test(test_unload_needs_connection),
 		cmocka_unit_test(test_unload_complete_unasked_is_unsolicited),
 		cmocka_unit_test(test_what_crosses_unload_is_no_error),
+		cmocka_unit_test(test_unload_before_1_1_ends_when_it_has_left),
+		cmocka_unit_test(test_unload_from_1_1_waits_for_its_answer),
 		cmocka_unit_test(test_reconnect_after_unloaded),
 	};
 

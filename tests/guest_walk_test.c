@@ -399,11 +399,11 @@ static void sender_step(struct walk *w)
 
 static void walk(struct walk *w, uint32_t seed)
 {
-	static const uint32_t tops[] = { 0x60000, 0x50003, 0x40001, 0x50003 };
+	static const uint32_t tops[] = { 0x60000, 0x50003, 0x40001, 0x50003, 0x10001, 0xD };
 	uint32_t i;
 
 	memset(w, 0, sizeof(*w));
-	bench_init(&w->b, tops[seed % 4]);
+	bench_init(&w->b, tops[seed % 6]);
 	w->seed = seed;
 	w->random = seed;
 	for (i = 0; i < STEPS; i++) {

@@ -231,6 +231,8 @@ uint32_t post_contact(struct bed *bed, uint32_t version, uint32_t vp)
 	put32(m, 12, vp);
 	if (version >= 0x50000)
 		m[16] = 2;
+	else
+		put64(m, 16, (uint64_t)BED_FIRST_PFN << 12);
 	return bed_post(bed, m, sizeof(m));
 }
 

@@ -81,6 +81,8 @@ static const struct {
 	uint32_t vp; /* when the guest asks for VP 3 */
 	uint8_t response[20];
 } accepted[] = {
+	{ 0xD, 16, 0, { 15, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 13, 0, 0, 0 } },
+	{ 0x10001, 16, 0, { 15, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0 } },
 	{ 0x20004, 16, 0, { 15, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4, 0, 2, 0 } },
 	{ 0x30000, 16, 3, { 15, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 3, 0 } },
 	{ 0x40000, 16, 3, { 15, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 4, 0 } },
@@ -141,7 +143,7 @@ static void test_refused_contact_leaves_disconnected(void **state)
 	(void)state;
 	bed_device(bed, 1, 0);
 	bed_connect(bed, 0x50003);
-	assert_int_equal(post_contact(bed, 0xD, 0), 0);
+	assert_int_equal(post_contact(bed, 0xC, 0), 0);
 	expect_response(bed, refusal, 16, 0);
 	assert_int_equal(post_simple(bed, 3), 0);
 	bed_expect_nothing(bed);
@@ -161,10 +163,10 @@ static void test_features_are_not_granted(void **state)
 	put32(m, 20, 0xFF);
 	memset(m + 40, 0xC1, 16);
 	assert_int_equal(bed_post(bed, m, 56), 0);
-	expect_response(bed, accepted[8].response, 20, 0);
+	expect_response(bed, accepted[10].response, 20, 0);
 	put32(m, 20, 0);
 	assert_int_equal(bed_post(bed, m, 40), 0);
-	expect_response(bed, accepted[8].response, 20, 0);
+	expect_response(bed, accepted[10].response, 20, 0);
 	bed_free(bed);
 }
 
@@ -191,6 +193,26 @@ static void test_lone_monitor_page_is_answered_with_state_2(void **state)
 	bed_free(bed);
 }
 
+/* The host of a Windows Server says no to all that is younger. */
+static void test_version_max_caps_every_version(void **state)
+{
+	struct bed *bed;
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < VMB_ARRAY_COUNT(accepted); i++) {
+		bed = bed_new(0, accepted[i].version);
+		for (j = 0; j < VMB_ARRAY_COUNT(accepted); j++) {
+			assert_int_equal(post_contact(bed, accepted[j].version, 0), 0);
+			if (j > i)
+				expect_response(bed, refusal, 16, 0);
+			else
+				expect_response(bed, accepted[j].response, accepted[j].len, 0);
+		}
+		bed_free(bed);
+	}
+}
+
 static void test_impossible_vp_is_refused_on_vp_0(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
@@ -201,7 +223,7 @@ static void test_impossible_vp_is_refused_on_vp_0(void **state)
 	assert_int_equal(post_contact(bed, 0x50003, ~0u), 0);
 	expect_response(bed, refusal, 16, 0);
 	assert_int_equal(post_contact(bed, 0x20004, ~0u), 0);
-	expect_response(bed, accepted[0].response, 16, 0);
+	expect_response(bed, accepted[2].response, 16, 0);
 	bed_free(bed);
 }
 
@@ -235,7 +257,7 @@ static void test_contact_for_another_sint_is_refused_there(void **state)
 	put32(m, 8, 0x50000); /* which has no such byte */
 	put32(m, 12, 0);
 	assert_int_equal(bed_post(bed, m, 40), 0);
-	assert_memory_equal(bed_expect(bed, 15, 16), accepted[4].response, 16);
+	assert_memory_equal(bed_expect(bed, 15, 16), accepted[6].response, 16);
 	bed_free(bed);
 }
 
@@ -452,7 +474,7 @@ static void test_contact_while_connected_disconnects_silently(void **state)
 	bed_expect_event(bed, VMB_HOST_EVENT_CLOSE);
 	expect_torn_down(bed);
 	bed_expect_event(bed, VMB_HOST_EVENT_CONTACT);
-	expect_response(bed, accepted[2].response, 16, 2);
+	expect_response(bed, accepted[4].response, 16, 2);
 	assert_int_equal(post_relid(bed, 7, 1), 0); /* not visible in this connection */
 	assert_int_equal(bed->s.counters.misplaced, 2);
 	assert_int_equal(bed->s.counters.malformed, 1);
@@ -469,7 +491,7 @@ static void test_contact_while_disconnecting_replaces_the_first(void **state)
 	post_contact(bed, 0x30000, 1);
 	vmb_host_channel_closed(bed->s.channels[1]);
 	bed_pump(bed);
-	expect_response(bed, accepted[1].response, 16, 1);
+	expect_response(bed, accepted[3].response, 16, 1);
 	bed_free(bed);
 }
 
@@ -501,7 +523,7 @@ static void test_contact_after_unload_gets_only_its_answer(void **state)
 	post_contact(bed, 0x30000, 1);
 	vmb_host_channel_closed(bed->s.channels[1]);
 	bed_pump(bed);
-	expect_response(bed, accepted[1].response, 16, 1);
+	expect_response(bed, accepted[3].response, 16, 1);
 	bed_free(bed);
 }
 
@@ -519,7 +541,7 @@ static void test_disconnect_drops_what_waits(void **state)
 	vmb_host_server_output_done(&bed->s); /* of the one that the disconnect took away */
 	bed->slot_busy = false;
 	bed_pump(bed);
-	expect_response(bed, accepted[2].response, 16, 0);
+	expect_response(bed, accepted[4].response, 16, 0);
 	assert_int_equal(bed->s.answer_count, 0);
 	bed_free(bed);
 }
@@ -679,6 +701,7 @@ int main(void)
 		cmocka_unit_test(test_refused_contact_leaves_disconnected),
 		cmocka_unit_test(test_features_are_not_granted),
 		cmocka_unit_test(test_lone_monitor_page_is_answered_with_state_2),
+		cmocka_unit_test(test_version_max_caps_every_version),
 		cmocka_unit_test(test_impossible_vp_is_refused_on_vp_0),
 		cmocka_unit_test(test_contact_for_another_sint_is_refused_there),
 		cmocka_unit_test(test_bad_config_is_refused),

@@ -36,7 +36,8 @@ static void got_offer(const uint8_t *m)
 
 	assert_true(relid < RELID_MAX);
 	assert_false(w->views[relid].offered);
-	assert_int_equal(get32(m, 192), 0x2000 | relid);
+	if (w->version >= 0x10001)
+		assert_int_equal(get32(m, 192), 0x2000 | relid);
 	w->views[relid].offered = true;
 	w->views[relid].rescinded = false;
 	w->must_offer[relid] = false;
@@ -200,13 +201,16 @@ static void forget_connection(void)
 static void send_contact(void)
 {
 	static const uint32_t versions[] = { 0x60000, 0x50003, 0x50003, 0x50002,
-					     0x40000, 0x20004, 0xD };
+					     0x40000, 0x20004, 0x10001, 0xD };
 	uint8_t m[40] = { 14 };
 	uint32_t version = versions[roll(VMB_ARRAY_COUNT(versions))];
 
 	put32(m, 8, version);
 	put32(m, 12, roll(BED_VP_COUNT));
-	m[16] = version < 0x50000 ? 0 : roll(6) ? 2 : 5;
+	if (version < 0x50000)
+		put64(m, 16, roll(20) ? (uint64_t)BED_FIRST_PFN << 12 : 0);
+	else
+		m[16] = roll(6) ? 2 : 5;
 	if (post(m, sizeof(m)))
 		return;
 	if (m[16] == 5) {
@@ -215,7 +219,7 @@ static void send_contact(void)
 	}
 	forget_connection();
 	w->version_due = true;
-	w->version = version;
+	w->version = version < 0x20004 && !get32(m, 16) ? 0 : version;
 }
 
 static void send_unload(void)
