@@ -7,6 +7,7 @@
 #define PAGE_LEN     4096u
 #define PACKET_MAX   1024u
 #define MSG_OPEN     5u
+#define MSG_CONTACT  14u
 #define MSG_HEADER   8u
 #define MSG_BODY     9u
 #define GPA_DIRECT   9u
@@ -14,16 +15,6 @@
 
 /* The one that listens. */
 static struct stage *current;
-
-bool stage_has_guest(const struct stage *s)
-{
-	return s->config.cast != HOST_REAL;
-}
-
-bool stage_has_host(const struct stage *s)
-{
-	return s->config.cast != GUEST_REAL;
-}
 
 static uint32_t get16(const uint8_t *at)
 {
@@ -55,35 +46,6 @@ static uint8_t *page(struct stage *s, uint64_t pfn)
 	if (!at)
 		fail_msg("page %llx is no memory", (unsigned long long)pfn);
 	return at;
-}
-
-/* What was said. */
-
-static void say(struct stage *s, enum transcript_way way, enum transcript_kind kind, uint64_t arg0,
-		uint64_t arg1, const void *bytes, uint32_t len)
-{
-	struct transcript_said *said;
-
-	if (!(s->config.kinds & 1u << kind))
-		return;
-	s->said = realloc(s->said, (s->said_count + 1) * sizeof(*s->said));
-	assert_non_null(s->said);
-	said = &s->said[s->said_count++];
-	*said = (struct transcript_said){ .way = way,
-					  .kind = kind,
-					  .arg_count = 2,
-					  .args = { arg0, arg1 },
-					  .len = len,
-					  .bytes = malloc(len ? len : 1) };
-	assert_non_null(said->bytes);
-	if (len)
-		memcpy(said->bytes, bytes, len);
-}
-
-/* Takes the last one back: it was refused, and will be said again. */
-static void unsay(struct stage *s)
-{
-	free(s->said[--s->said_count].bytes);
 }
 
 /* The listener: messages. */
@@ -140,9 +102,17 @@ static void hear_open(struct stage *s, const uint8_t *message)
 		s->rings[i >= down].pfns[i >= down ? i - down : i] = g->pfns[i];
 }
 
+/* The interrupt page's place means something else from 5.0 on. */
+static void hear_contact(struct stage *s, const uint8_t *message)
+{
+	s->interrupt_page = get32(message + 8) < VMB_VERSION_5_0 ? get64(message + 16) / PAGE_LEN :
+								   0;
+}
+
 static void hear_message(struct stage *s, const uint8_t *message, uint32_t len)
 {
 	switch (get32(message)) {
+	case MSG_CONTACT: hear_contact(s, message); break;
 	case MSG_OPEN: hear_open(s, message); break;
 	case MSG_HEADER: hear_gpadl(s, message, len); break;
 	case MSG_BODY: hear_body(s, message, len); break;
@@ -163,21 +133,16 @@ static uint8_t *ring_byte(struct stage *s, struct stage_ring *r, uint32_t at)
 	return page(s, r->pfns[1 + at / PAGE_LEN]) + at % PAGE_LEN;
 }
 
-static bool is_scripted(const struct stage *s, enum transcript_way way)
-{
-	return way == GUEST_TO_HOST ? !stage_has_guest(s) : !stage_has_host(s);
-}
-
 static void hear_memory(struct stage *s, enum transcript_way way, const uint64_t *pfns,
 			uint32_t offset, uint32_t len)
 {
 	uint32_t piece;
 
-	if (is_scripted(s, way))
+	if (play_is_scripted(&s->play, way))
 		return;
 	for (; len; len -= piece, offset = 0, pfns++) {
 		piece = len < PAGE_LEN - offset ? len : PAGE_LEN - offset;
-		say(s, way, MEMORY, *pfns, offset, page(s, *pfns) + offset, piece);
+		play_say(&s->play, way, MEMORY, *pfns, offset, page(s, *pfns) + offset, piece);
 	}
 }
 
@@ -225,7 +190,7 @@ static void listen_to(struct stage *s, enum transcript_way way)
 	uint8_t packet[PACKET_MAX];
 	uint32_t len, i;
 
-	if (!r->page_count || is_scripted(s, way))
+	if (!r->page_count || play_is_scripted(&s->play, way))
 		return;
 	while (r->heard != get32(page(s, r->pfns[0]))) {
 		for (i = 0; i < 16; i++)
@@ -239,10 +204,10 @@ static void listen_to(struct stage *s, enum transcript_way way)
 			hear_request(s, packet);
 		if (get16(packet) == A_COMPLETION)
 			hear_completion(s, packet);
-		say(s, way, A_PACKET, s->relid, 0, packet, len);
+		play_say(&s->play, way, A_PACKET, s->relid, 0, packet, len);
 	}
 	/* Who reads by script has read it. */
-	if (is_scripted(s, way == GUEST_TO_HOST ? HOST_TO_GUEST : GUEST_TO_HOST))
+	if (play_is_scripted(&s->play, way == GUEST_TO_HOST ? HOST_TO_GUEST : GUEST_TO_HOST))
 		put32(page(s, r->pfns[0]) + 4, r->heard);
 }
 
@@ -250,6 +215,41 @@ static void listen(struct stage *s)
 {
 	listen_to(s, GUEST_TO_HOST);
 	listen_to(s, HOST_TO_GUEST);
+}
+
+/* The listener: interrupts. Below 2.4 the guest's are bits in the first half of a page, below 1.1 the host's in the second. */
+
+static uint8_t *interrupt_bits(struct stage *s, enum transcript_way way)
+{
+	assert_true(s->interrupt_page);
+	return page(s, s->interrupt_page) + (way == GUEST_TO_HOST ? PAGE_LEN / 2 : 0) +
+	       s->relid / 8;
+}
+
+static uint8_t interrupt_bit(const struct stage *s)
+{
+	return (uint8_t)(1u << s->relid % 8);
+}
+
+static void hear_signal(struct stage *s, uint32_t connection_id)
+{
+	listen(s);
+	if (s->bus_version < VMB_VERSION_1_1) {
+		assert_int_equal(connection_id, 2);
+		assert_true(*interrupt_bits(s, GUEST_TO_HOST) & interrupt_bit(s));
+	}
+	play_say(&s->play, GUEST_TO_HOST, A_SIGNAL, connection_id, 0, NULL, 0);
+}
+
+static void hear_event(struct stage *s, uint32_t flag)
+{
+	listen(s);
+	if (s->bus_version < VMB_VERSION_2_4) {
+		assert_int_equal(flag, 0);
+		assert_true(*interrupt_bits(s, HOST_TO_GUEST) & interrupt_bit(s));
+		flag = s->relid;
+	}
+	play_say(&s->play, HOST_TO_GUEST, AN_EVENT, flag, 0, NULL, 0);
 }
 
 /* Where the linker lets us listen. */
@@ -272,80 +272,94 @@ uint32_t __wrap_vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_
 	uint32_t status = VMB_HV_SUCCESS, before;
 
 	listen(current);
-	before = current->said_count;
-	say(current, GUEST_TO_HOST, A_MESSAGE, connection_id, 0, payload, len);
-	if (stage_has_host(current))
+	before = current->play.said_count;
+	play_say(&current->play, GUEST_TO_HOST, A_MESSAGE, connection_id, 0, payload, len);
+	if (play_has_host(&current->play))
 		status = __real_vmb_user_host_post(h, connection_id, payload, len);
 	if (!status)
 		hear_message(current, payload, len);
-	else if (current->said_count > before)
-		unsay(current);
+	else if (current->play.said_count > before)
+		play_unsay(&current->play);
 	return status;
 }
 
 uint32_t __wrap_vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id)
 {
-	listen(current);
-	say(current, GUEST_TO_HOST, A_SIGNAL, connection_id, 0, NULL, 0);
-	return stage_has_host(current) ? __real_vmb_user_host_signal(h, connection_id) :
-					 VMB_HV_SUCCESS;
+	hear_signal(current, connection_id);
+	return play_has_host(&current->play) ? __real_vmb_user_host_signal(h, connection_id) :
+					       VMB_HV_SUCCESS;
 }
 
 bool __wrap_vmb_user_synic_post(struct vmb_user_synic *synic, const void *payload, uint32_t len)
 {
 	listen(current);
-	if (stage_has_guest(current) && !__real_vmb_user_synic_post(synic, payload, len))
+	if (play_has_guest(&current->play) && !__real_vmb_user_synic_post(synic, payload, len))
 		return false;
-	say(current, HOST_TO_GUEST, A_MESSAGE, 0, 0, payload, len);
+	play_say(&current->play, HOST_TO_GUEST, A_MESSAGE, 0, 0, payload, len);
 	return true;
 }
 
 void __wrap_vmb_user_synic_interrupt(struct vmb_user_synic *synic, uint32_t flag)
 {
-	listen(current);
-	say(current, HOST_TO_GUEST, AN_EVENT, flag, 0, NULL, 0);
-	if (stage_has_guest(current))
+	hear_event(current, flag);
+	if (play_has_guest(&current->play))
 		__real_vmb_user_synic_interrupt(synic, flag);
 }
 
 /* The player. */
 
-static bool step(struct stage *s)
+static bool step(void *arg)
 {
+	struct stage *s = arg;
 	bool any = false;
 
-	if (stage_has_host(s))
+	if (play_has_host(&s->play))
 		any = vmb_user_host_step(&s->l.host);
 	listen(s);
-	if (stage_has_guest(s))
+	if (play_has_guest(&s->play))
 		any |= vmb_user_guest_step(&s->l.guest);
 	listen(s);
 	return any;
 }
 
-static uint64_t random64(struct stage *s)
+static uint64_t new_page(struct stage *s)
 {
-	s->random = s->random * 6364136223846793005ull + 1442695040888963407ull;
-	return s->random >> 16 ^ s->random << 24;
+	uint64_t pfn;
+
+	assert_true(vmb_user_memory_alloc(&s->l.memory, &pfn, 1));
+	return pfn;
 }
 
-/* What the transcript's side takes for a name: pages are real, everything else is any number that fits. */
-static uint64_t choose(void *arg, const char *name, uint32_t width)
+/* Pages are real, what stands for a channel is small, and the oldest hosts have one connection for all signals. */
+static uint64_t choose(void *arg, const char *name)
 {
 	struct stage *s = arg;
-	uint64_t pfn, limit = 1ull << (8 * width - 1);
 
-	if (!strncmp(name, "pfn", 3) || !strncmp(name, "page", 4)) {
-		assert_true(vmb_user_memory_alloc(&s->l.memory, &pfn, 1));
-		return pfn;
-	}
-	if (name[strlen(name) - 1] == '?')
-		return 0;
+	if (!strncmp(name, "pfn", 3) || !strncmp(name, "page", 4))
+		return new_page(s);
+	if (!strcmp(name, "interrupt_page?"))
+		return new_page(s) * PAGE_LEN;
 	if (!strncmp(name, "relid", 5))
-		limit = 256;
-	if (!strncmp(name, "connection", 10) || !strncmp(name, "signal", 6))
-		limit = 1u << 24;
-	return 1 + random64(s) % (limit - 1);
+		return 77;
+	if (!strncmp(name, "signal", 6))
+		return s->bus_version < VMB_VERSION_1_1 ? 2 : 0xABCDEF;
+	return !strncmp(name, "connection", 10) ? 0x123456 : 0;
+}
+
+static void put_signal(struct stage *s, uint32_t connection_id)
+{
+	if (s->bus_version < VMB_VERSION_1_1)
+		*interrupt_bits(s, GUEST_TO_HOST) |= interrupt_bit(s);
+	assert_int_equal(__real_vmb_user_host_signal(&s->l.host, connection_id), VMB_HV_SUCCESS);
+}
+
+static void put_event(struct stage *s, uint32_t flag)
+{
+	if (s->bus_version < VMB_VERSION_2_4) {
+		*interrupt_bits(s, HOST_TO_GUEST) |= interrupt_bit(s);
+		flag = 0;
+	}
+	__real_vmb_user_synic_interrupt(&s->l.synic, flag);
 }
 
 static void put_packet(struct stage *s, const struct transcript_said *said)
@@ -376,87 +390,31 @@ static void put_message(struct stage *s, const struct transcript_said *said)
 			 VMB_HV_SUCCESS);
 }
 
-static void put(struct stage *s, const struct transcript_said *said)
+static void put(void *arg, const struct transcript_said *said)
 {
+	struct stage *s = arg;
+
 	switch (said->kind) {
 	case A_MESSAGE: put_message(s, said); break;
 	case A_PACKET: put_packet(s, said); break;
-	case A_SIGNAL: __real_vmb_user_host_signal(&s->l.host, (uint32_t)said->args[0]); break;
-	case AN_EVENT: __real_vmb_user_synic_interrupt(&s->l.synic, (uint32_t)said->args[0]); break;
+	case A_SIGNAL: put_signal(s, (uint32_t)said->args[0]); break;
+	case AN_EVENT: put_event(s, (uint32_t)said->args[0]); break;
 	default: memcpy(page(s, said->args[0]) + said->args[1], said->bytes, said->len); break;
 	}
-}
-
-static void perform(struct stage *s, const struct transcript_record *r)
-{
-	struct transcript_said said;
-
-	transcript_render(&s->names, r, choose, s, &said);
-	put(s, &said);
-	free(said.bytes);
-}
-
-static void compare(struct stage *s, const struct transcript *t, const struct transcript_record *r)
-{
-	struct transcript_said *said = &s->said[s->said_first++];
-	char why[TRANSCRIPT_WHY_MAX];
-	bool good = transcript_match(t, &s->names, r, said, why);
-
-	free(said->bytes);
-	if (!good)
-		fail_msg("%s", why);
-}
-
-static bool is_heard(const struct stage *s)
-{
-	return s->said_first < s->said_count;
-}
-
-static void wait_for(struct stage *s, const struct transcript *t, const struct transcript_record *r)
-{
-	char where[256];
-
-	while (!is_heard(s))
-		if (!step(s) && !is_heard(s)) {
-			transcript_describe(t, r, where, sizeof(where));
-			fail_msg("%s: it is never said", where);
-		}
 }
 
 void stage_play(struct stage *s, const struct transcript *t, const char *section,
 		void (*act)(struct stage *s))
 {
-	const struct transcript_section *at = transcript_section(t, section);
-	const struct transcript_record *r;
-	uint32_t i;
-
-	if (!at)
-		fail_msg("tests/transcripts/%s has no section %s", t->file, section);
 	if (act) {
 		/* What was said last is still to be taken in. */
 		while (step(s))
 			;
+	}
+	play_begin(&s->play, t, section);
+	if (act)
 		act(s);
-	}
-	for (i = 0; i < at->count; i++) {
-		r = &t->records[at->first + i];
-		if (is_scripted(s, r->way)) {
-			perform(s, r);
-			continue;
-		}
-		wait_for(s, t, r);
-		compare(s, t, r);
-	}
-}
-
-void stage_end(struct stage *s)
-{
-	while (step(s))
-		;
-	if (is_heard(s))
-		fail_msg("a message, packet or signal more: kind %u, %u bytes, direction %u",
-			 s->said[s->said_first].kind, s->said[s->said_first].len,
-			 s->said[s->said_first].way);
+	play_finish(&s->play);
 }
 
 struct stage *stage_new(const struct stage_config *config)
@@ -471,21 +429,26 @@ struct stage *stage_new(const struct stage_config *config)
 
 	assert_non_null(s);
 	current = s;
-	s->config = *config;
-	s->random = 0x2545F4914F6CDD1Dull;
+	s->bus_version = config->bus_version;
+	s->play = (struct play){ .cast = config->cast,
+				 .kinds = config->kinds,
+				 .step = step,
+				 .put = put,
+				 .choose = choose,
+				 .arg = s };
 	assert_int_equal(vmb_user_disk_init_ram(&s->disk, 512, 32768, 1), 0);
-	loopback.disks[0] = &s->disk;
+	if (config->ide)
+		loopback.ides[3] = &s->disk;
+	else
+		loopback.disks[0] = &s->disk;
 	assert_int_equal(vmb_user_loopback_init(&s->l, &loopback), 0);
 	return s;
 }
 
 void stage_free(struct stage *s)
 {
-	for (; s->said_first < s->said_count; s->said_first++)
-		free(s->said[s->said_first].bytes);
-	free(s->said);
-	s->config.kinds = 0;
-	s->config.cast = BOTH_REAL;
+	play_free(&s->play);
+	s->play.cast = BOTH_REAL;
 	memset(s->rings, 0, sizeof(s->rings));
 	vmb_user_loopback_destroy(&s->l);
 	vmb_user_disk_destroy(&s->disk);

@@ -4,7 +4,7 @@
  *
  *   stage = stage_new(&config)           both ends are real; or the transcript speaks for one of them
  *   stage_play(stage, t, "contact")      makes that section's thing happen, and compares what is said
- *   stage_end(stage)                     nothing more is said
+ *   play_end(&stage->play)               nothing more is said
  *   stage_free(stage)
  *
  * The listener knows the messages' and rings' layout by itself: it takes pages from the GPADL messages, rings from OPEN, and
@@ -22,22 +22,17 @@
 #include <cmocka.h>
 
 #include "ports/user/loopback.h"
-#include "tests/conformance_transcript.h"
+#include "tests/conformance_play.h"
 
 #define STAGE_RING_PAGES_MAX 64u
 #define STAGE_GPADLS_MAX     8u
 #define STAGE_REQUESTS_MAX   16u
 
-enum stage_cast {
-	BOTH_REAL,
-	GUEST_REAL, /* the transcript is the host */
-	HOST_REAL, /* the transcript is the guest */
-};
-
 struct stage_config {
 	uint32_t bus_version; /* of the host */
 	uint16_t storage_version;
-	enum stage_cast cast;
+	bool ide; /* a unit on the secondary channel, slave; else a SCSI controller */
+	enum play_cast cast;
 	uint32_t kinds; /* bits 1 << enum transcript_kind: what is listened to */
 };
 
@@ -63,13 +58,11 @@ struct stage_request {
 struct stage {
 	struct vmb_user_loopback l;
 	struct vmb_user_disk disk;
-	struct stage_config config;
-	struct transcript_names names;
-	/* heard and not yet compared */
-	struct transcript_said *said;
-	uint32_t said_first, said_count;
+	struct play play;
+	uint32_t bus_version;
 	/* the listener's */
 	uint32_t relid;
+	uint64_t interrupt_page; /* its page frame number; 0: none */
 	struct stage_ring rings[2]; /* by enum transcript_way */
 	struct stage_gpadl gpadls[STAGE_GPADLS_MAX];
 	struct stage_request requests[STAGE_REQUESTS_MAX];
@@ -77,19 +70,13 @@ struct stage {
 	struct vmb_user_request request;
 	uint64_t pages[4];
 	uint32_t page_count;
-	uint64_t random;
 };
 
 struct stage *stage_new(const struct stage_config *config);
 void stage_free(struct stage *s);
 
-/* play_now: what makes it happen, or NULL. */
+/* act: what makes it happen, or NULL. */
 void stage_play(struct stage *s, const struct transcript *t, const char *section,
 		void (*act)(struct stage *s));
-/* Lets both ends do what they still have to do: it must be nothing that is heard. */
-void stage_end(struct stage *s);
-
-bool stage_has_guest(const struct stage *s);
-bool stage_has_host(const struct stage *s);
 
 #endif
