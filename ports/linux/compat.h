@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What older kernels than the newest spell differently. The drivers are written for the newest;
- * this is the only file that asks for a version.
+ * this and block_compat.h are the only files that ask for a version.
  */
 #ifndef PORTS_LINUX_COMPAT_H
 #define PORTS_LINUX_COMPAT_H

@@ -59,6 +59,11 @@ struct vmb_channel_ops {
 	 */
 	void (*packet)(struct vmb_channel *ch, const struct vmb_ring_received *packet);
 	/*
+	 * The packets that were there have been given to packet(), or as many as there is time for: do
+	 * now what is cheaper done for many at once. Softirq, as packet(). May be NULL.
+	 */
+	void (*drained)(struct vmb_channel *ch);
+	/*
 	 * Something came, or there is room again: hard interrupt, or any context with the channel's
 	 * send lock held (that means interrupts off, but not with PREEMPT_RT). So it only schedules
 	 * the driver's poll and calls nothing that is declared here. Before vmb_channel_open()

@@ -128,6 +128,8 @@ static void bottom_half(struct tasklet_struct *t)
 		vmb_channel_mask(ch);
 		rc = drain(ch, &budget);
 		vmb_channel_release(ch);
+		if (ch->ops->drained)
+			ch->ops->drained(ch);
 	} while (rc == VMB_EAGAIN && vmb_ring_unmask(&ch->rx));
 	if (!rc && !READ_ONCE(ch->closing))
 		tasklet_schedule(t);
