@@ -179,6 +179,20 @@ static int wait_until_ready(struct vmb_vmm_disk_server *server,
 	return -EINVAL;
 }
 
+/*
+ * In shared memory where there is some: /tmp of the emulated machine that stands in for /dev/kvm is another machine's
+ * file system, on which no socket can be bound.
+ */
+static bool make_folder(char *folder)
+{
+	strcpy(folder, access("/dev/shm", W_OK | X_OK) ? "/tmp/openvmbus-disk-XXXXXX" :
+							 "/dev/shm/openvmbus-disk-XXXXXX");
+	if (mkdtemp(folder))
+		return true;
+	vmb_vmm_report("%s: %s", folder, strerror(errno));
+	return false;
+}
+
 struct vmb_vmm_disk_server *vmb_vmm_disk_server_start(const struct vmb_vmm_disk_option *option)
 {
 	struct vmb_vmm_disk_server *server = calloc(1, sizeof(*server));
@@ -186,9 +200,7 @@ struct vmb_vmm_disk_server *vmb_vmm_disk_server_start(const struct vmb_vmm_disk_
 	if (!server)
 		return NULL;
 	server->messages = -1;
-	strcpy(server->folder, "/tmp/openvmbus-disk-XXXXXX");
-	if (!mkdtemp(server->folder)) {
-		vmb_vmm_report("%s: %s", server->folder, strerror(errno));
+	if (!make_folder(server->folder)) {
 		free(server);
 		return NULL;
 	}

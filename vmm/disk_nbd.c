@@ -282,7 +282,7 @@ static int prepare(struct vmb_vmm_disk *disk)
 	disk->len = vmb_vmm_nbd_facts(d->nbd)->len;
 	disk->len -= disk->len % disk->block_len;
 	disk->can_unmap = !disk->read_only && vmb_vmm_nbd_facts(d->nbd)->can_zero;
-	error = vmb_vmm_nbd_start(d->nbd);
+	error = vmb_vmm_nbd_start(d->nbd, d->server != NULL);
 	return error ? refuse(disk->option, strerror(-error)) : 0;
 }
 

@@ -50,6 +50,7 @@ enum server {
 struct vmb_vmm_nbd {
 	char *uri;
 	uint64_t window_ms;
+	bool patient;
 	struct vmb_vmm_nbd_facts facts;
 	uint64_t len_max;
 	bool can_fua;
@@ -481,6 +482,8 @@ static void watch_silence(struct vmb_vmm_nbd *nbd, bool stopping)
 
 	if (stopping)
 		limit = SILENCE_STOP_MS;
+	else if (nbd->patient)
+		return;
 	if (nbd->server != SERVER_DOWN && list_first(&nbd->sent) &&
 	    now_ms() - nbd->heard_ms >= limit)
 		lose_server(nbd);
@@ -673,10 +676,11 @@ const struct vmb_vmm_nbd_facts *vmb_vmm_nbd_facts(const struct vmb_vmm_nbd *nbd)
 	return &nbd->facts;
 }
 
-int vmb_vmm_nbd_start(struct vmb_vmm_nbd *nbd)
+int vmb_vmm_nbd_start(struct vmb_vmm_nbd *nbd, bool patient)
 {
 	int error;
 
+	nbd->patient = patient;
 	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
 		begin_connection(nbd, &nbd->connections[i]);
 	error = pthread_create(&nbd->thread, NULL, work, nbd);

@@ -68,8 +68,11 @@ struct vmb_vmm_nbd_facts {
 struct vmb_vmm_nbd *vmb_vmm_nbd_connect(const char *uri, unsigned int window_s, char *why,
 					uint32_t why_len);
 const struct vmb_vmm_nbd_facts *vmb_vmm_nbd_facts(const struct vmb_vmm_nbd *nbd);
-/* 0 or -errno. More connections are made where the server allows them. */
-int vmb_vmm_nbd_start(struct vmb_vmm_nbd *nbd);
+/*
+ * 0 or -errno. More connections are made where the server allows them. A server that answers nothing for as long as the
+ * window is taken for gone, unless patient: one whose end would be seen is slow, no matter how long.
+ */
+int vmb_vmm_nbd_start(struct vmb_vmm_nbd *nbd, bool patient);
 void vmb_vmm_nbd_submit(struct vmb_vmm_nbd *nbd, struct vmb_vmm_nbd_op *op);
 /* Operations under way fail or end first. nbd may be NULL. */
 void vmb_vmm_nbd_close(struct vmb_vmm_nbd *nbd);
