@@ -58,13 +58,19 @@ static u8 direction_of(struct scsi_cmnd *cmd)
 	return cmd->sc_data_direction == DMA_TO_DEVICE ? VMB_STOR_WRITE : VMB_STOR_READ;
 }
 
+static void fill_address(const struct storvsc *s, const struct scsi_device *sdev,
+			 struct vmb_guest_storage_request *request)
+{
+	request->path_id = s->ide ? s->address.path_id : sdev->channel;
+	request->target_id = s->ide ? s->address.target_id : sdev->id;
+	request->lun = sdev->lun;
+}
+
 static void fill_request(struct scsi_cmnd *cmd, struct vmb_guest_storage_request *request)
 {
 	memset(request, 0, sizeof(*request));
 	request->cookie = cmd;
-	request->path_id = cmd->device->channel;
-	request->target_id = cmd->device->id;
-	request->lun = cmd->device->lun;
+	fill_address(shost_priv(cmd->device->host), cmd->device, request);
 	request->cdb_len = cmd->cmd_len;
 	memcpy(request->cdb, cmd->cmnd, min_t(u32, cmd->cmd_len, VMB_STOR_CDB_LEN_MAX));
 	request->direction = direction_of(cmd);
@@ -243,8 +249,8 @@ static void set_limits(struct storvsc *s)
 	struct Scsi_Host *host = s->host;
 
 	host->max_channel = 0;
-	host->max_id = STORVSC_TARGET_COUNT;
-	host->max_lun = STORVSC_LUN_COUNT;
+	host->max_id = s->ide ? 1 : STORVSC_TARGET_COUNT;
+	host->max_lun = s->ide ? 1 : STORVSC_LUN_COUNT;
 	host->max_cmd_len = VMB_STOR_CDB_LEN_MAX;
 	host->can_queue = s->link.slot_count;
 	host->cmd_per_lun = s->link.slot_count;
@@ -267,6 +273,7 @@ static struct storvsc *new_storvsc(struct vmb_device *device)
 		return NULL;
 	s = shost_priv(host);
 	s->host = host;
+	s->ide = storvsc_is_ide(device);
 	rc = storage_link_init(&s->link, device, &link_ops, &config);
 	if (rc) {
 		scsi_host_put(host);
@@ -283,10 +290,14 @@ static void free_storvsc(struct storvsc *s)
 	scsi_host_put(s->host);
 }
 
-static int bring_up(struct storvsc *s)
+static int bring_up(struct storvsc *s, bool chosen)
 {
-	int rc = storage_link_start(&s->link);
+	int rc = s->ide ? storvsc_ide_check_offer(s, chosen) : 0;
 
+	if (!rc)
+		rc = storage_link_start(&s->link);
+	if (!rc && s->ide)
+		rc = storvsc_ide_check_unit(s, chosen);
 	if (rc)
 		return rc;
 	set_limits(s);
@@ -301,7 +312,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	if (!s)
 		return -ENOMEM;
 	device->data = s;
-	rc = bring_up(s);
+	rc = bring_up(s, !id);
 	if (rc) {
 		storage_link_stop(&s->link);
 		free_storvsc(s);
@@ -327,6 +338,8 @@ static void remove(struct vmb_device *device)
 static const struct hv_vmbus_device_id ids[] = {
 	{ .guid = GUID_INIT(0xba6163d9, 0x04a1, 0x4d29, 0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc,
 			    0x7f) },
+	{ .guid = GUID_INIT(0x32412632, 0x86cb, 0x44a2, 0x9b, 0x5c, 0x50, 0xd1, 0x41, 0x73, 0x54,
+			    0xf5) },
 	{},
 };
 MODULE_DEVICE_TABLE(vmbus, ids);
@@ -343,7 +356,9 @@ static struct vmb_driver storvsc_driver = {
 
 static int __init storvsc_init(void)
 {
-	return vmb_driver_register(&storvsc_driver);
+	int rc = storvsc_ide_init();
+
+	return rc ? rc : vmb_driver_register(&storvsc_driver);
 }
 
 static void __exit storvsc_exit(void)
@@ -355,4 +370,4 @@ module_init(storvsc_init);
 module_exit(storvsc_exit);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("OpenVMBus: Hyper-V synthetic SCSI storage");
+MODULE_DESCRIPTION("OpenVMBus: Hyper-V synthetic SCSI storage, and DVD drives on IDE");

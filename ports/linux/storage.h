@@ -25,11 +25,23 @@
 struct storvsc {
 	struct storage_link link;
 	struct Scsi_Host *host;
+	bool ide; /* one unit, at address; host:0:0:0 to the SCSI layer */
+	struct vmb_guest_storage_address address;
 	bool removing; /* no more work is queued */
 	struct work_struct scan_work, gone_work;
 	DECLARE_BITMAP(gone, STORVSC_TARGET_COUNT *STORVSC_LUN_COUNT); /* disks to remove */
 };
 #define to_storvsc(l) container_of(l, struct storvsc, link)
+
+/*
+ * storage_ide.c. chosen: the user named this driver for the device, which counts more than ide=.
+ * The checks: -ENODEV: not ours; other errors are said. check_offer before the link is started,
+ * check_unit after.
+ */
+int storvsc_ide_init(void);
+bool storvsc_is_ide(const struct vmb_device *device);
+int storvsc_ide_check_offer(struct storvsc *s, bool chosen);
+int storvsc_ide_check_unit(struct storvsc *s, bool chosen);
 
 /* storage_error.c */
 void storvsc_complete(struct storvsc *s, const struct vmb_guest_storage_event *event);
