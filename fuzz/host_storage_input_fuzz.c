@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A host's storage controller against any packet in any order. Each request is answered at most
- * once.
+ * A host's storage controller, or its IDE unit, against any packet in any order. Each request is
+ * answered at most once.
  */
 #include "fuzz/disk.h"
 #include "host/storage.h"
@@ -48,6 +48,7 @@ static void run_packet(struct bed *b, struct fuzz *f, const struct vmb_host_stor
 	if (step == VMB_HOST_STORAGE_REPLY)
 		FUZZ_CHECK(b->io.task.data_len <= memory_len);
 	finish(b, f, step);
+	FUZZ_CHECK(!b->s.config.ide || !b->s.sub_channel_wanted);
 }
 
 static void op_packet(struct bed *b, struct fuzz *f)
@@ -105,6 +106,8 @@ static void op_command(struct bed *b, struct fuzz *f)
 	packet.range.byte_count = memory_len;
 	packet.pfn_count = (memory_len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
 	run_packet(b, f, &packet, memory_len);
+	if (b->s.config.ide && b->s.state == VMB_HOST_STORAGE_READY)
+		FUZZ_CHECK(b->io.reply.u.srb.path_id == 1 && b->io.reply.u.srb.target_id == 1);
 }
 
 static void op_handshake(struct bed *b, struct fuzz *f)
@@ -136,7 +139,7 @@ static void op_handshake(struct bed *b, struct fuzz *f)
 static void op_device(struct bed *b, struct fuzz *f)
 {
 	struct vmb_stor_packet event;
-	uint32_t lun = fuzz_u8(f) % 4, len;
+	uint32_t lun = fuzz_u8(f) % (b->s.config.ide ? 1 : 4), len;
 
 	switch (fuzz_u8(f) % 4) {
 	case 0: vmb_host_storage_detach(&b->s, lun); break;
@@ -152,6 +155,16 @@ static void op_device(struct bed *b, struct fuzz *f)
 	}
 }
 
+/* The length says which, so that all bytes mean what they always did. */
+static void be_ide(struct bed *b, bool dvd)
+{
+	const struct vmb_host_storage_config config = { .ide = true, .path_id = 1, .target_id = 1 };
+	struct vmb_host_scsi_lun *unit = &b->disks.units[dvd ? 2 : 0];
+
+	FUZZ_CHECK(!vmb_host_storage_init(&b->s, &config));
+	b->s.bus.luns[0] = unit;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const ops[])(struct bed *, struct fuzz *) = {
@@ -164,6 +177,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	memset(&b, 0, sizeof(b));
 	FUZZ_CHECK(!vmb_host_storage_init(&b.s, &config));
 	fuzz_disks_init(&b.disks, &b.s.bus);
+	if (len % 4 >= 2)
+		be_ide(&b, len % 2);
 	while (f.len && !b.broken)
 		ops[fuzz_u8(&f) % (sizeof(ops) / sizeof(*ops))](&b, &f);
 	return 0;
