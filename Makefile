@@ -129,11 +129,14 @@ link-test = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(SA
 $(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a \
 		| $(BUILD)/.setup-test
 	$(link-test)
-# It listens where the two ends of ports/user reach each other, and has the generations from the monitor.
-HEARD := vmb_user_host_post vmb_user_host_signal vmb_user_synic_post vmb_user_synic_interrupt
-$(BUILD)/tests/conformance_test: $(BUILD)/asan/tests/conformance_test.o \
-		$(BUILD)/asan/vmm/generation.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
-	$(link-test) $(HEARD:%=-Wl,--wrap=%)
+# They listen where the two ends of ports/user reach each other, and have the generations from the monitor.
+HEARD := host_post host_signal synic_post synic_interrupt
+HEARD_NETWORK := network_host_open network_host_close
+$(BUILD)/tests/conformance_network_test: HEARD := $(HEARD_NETWORK)
+$(BUILD)/tests/conformance_test $(BUILD)/tests/conformance_network_test: $(BUILD)/tests/%: \
+		$(BUILD)/asan/tests/%.o $(BUILD)/asan/vmm/generation.o $(BUILD)/asan/libtest.a \
+		| $(BUILD)/.setup-test
+	$(link-test) $(HEARD:%=-Wl,--wrap=vmb_user_%)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test

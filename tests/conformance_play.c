@@ -89,6 +89,11 @@ static bool is_heard(const struct play *p)
 	return p->said_first < p->said_count;
 }
 
+static bool is_next(const struct play *p, const struct transcript_record *r)
+{
+	return p->said[p->said_first].kind == r->kind && p->said[p->said_first].way == r->way;
+}
+
 void play_begin(struct play *p, const struct transcript *t, const char *section)
 {
 	const struct transcript_section *at = transcript_section(t, section);
@@ -110,22 +115,28 @@ bool play_go_on(struct play *p)
 		r = &p->t->records[p->next];
 		if (play_is_scripted(p, r->way))
 			perform(p, r);
-		else if (is_heard(p))
-			compare(p, r);
-		else
+		else if (!is_heard(p))
 			break;
+		else if (!r->optional || is_next(p, r))
+			compare(p, r);
 	}
 	return any;
 }
 
 void play_finish(struct play *p)
 {
+	const struct transcript_record *r;
 	char where[256];
 
 	while (play_go_on(p), p->next < p->end) {
+		r = &p->t->records[p->next];
 		if (p->step(p->arg) || is_heard(p))
 			continue;
-		transcript_describe(p->t, &p->t->records[p->next], where, sizeof(where));
+		if (r->optional) {
+			p->next++;
+			continue;
+		}
+		transcript_describe(p->t, r, where, sizeof(where));
 		fail_msg("%s: it is never said", where);
 	}
 }

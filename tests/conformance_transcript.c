@@ -10,8 +10,13 @@
 #include "tests/conformance_transcript.h"
 
 static const char *const kinds[KIND_COUNT] = {
-	[A_MESSAGE] = "message", [A_PACKET] = "ring", [A_SIGNAL] = "signal",
-	[AN_EVENT] = "event",	 [MEMORY] = "memory",
+	[A_MESSAGE] = "message",
+	[A_PACKET] = "ring",
+	[A_SIGNAL] = "signal",
+	[AN_EVENT] = "event",
+	[MEMORY] = "memory",
+	[A_SECTION] = "section",
+	[A_SUBALLOCATION] = "suballocation",
 };
 static const char *const ways[] = { [GUEST_TO_HOST] = "g>h", [HOST_TO_GUEST] = "h>g" };
 
@@ -102,6 +107,9 @@ static void read_head(struct transcript *t, char *word, uint32_t line, const cha
 	r = &t->records[t->record_count++];
 	memset(r, 0, sizeof(*r));
 	r->way = (enum transcript_way)find(ways, 2, word);
+	r->optional = kind && kind[strlen(kind) - 1] == '?';
+	if (r->optional)
+		kind[strlen(kind) - 1] = 0;
 	r->kind = (enum transcript_kind)(kind ? find(kinds, KIND_COUNT, kind) : -1);
 	if ((int)r->way < 0 || (int)r->kind < 0 || !t->section_count)
 		fail_msg("%s:%u: what is this?", t->file, line);

@@ -31,6 +31,8 @@ enum transcript_kind {
 	A_SIGNAL, /* the connection id */
 	AN_EVENT, /* the channel */
 	MEMORY, /* the page frame number, the offset */
+	A_SECTION, /* its number */
+	A_SUBALLOCATION, /* its number */
 	KIND_COUNT,
 };
 
@@ -60,6 +62,7 @@ struct transcript_record {
 	enum transcript_way way;
 	enum transcript_kind kind;
 	uint32_t line; /* of the file */
+	bool optional;
 	uint32_t arg_count;
 	struct transcript_arg args[2];
 	uint32_t len; /* bytes */
