@@ -164,6 +164,7 @@ static const struct storage_link_ops link_ops = {
 	.channel = {
 		.packet = on_packet,
 		.rescinded = on_rescinded,
+		.tolerates_delay = true,
 	},
 	.lost = storvsc_lost,
 };

@@ -226,8 +226,10 @@ static int negotiate(u32 version_max)
 	if (!rc)
 		rc = vmb_guest_connect_start(&vmbus.connect);
 	mutex_unlock(&vmbus.lock);
-	if (rc)
+	if (rc) {
+		pr_err("max_version: versions below 3.0 need the CPU with VP 0 online\n");
 		return rc;
+	}
 	vmbus_connect_send();
 	if (!wait_event_timeout(vmbus.wait, state() != VMB_GUEST_CONTACTING, VMBUS_WAIT)) {
 		pr_err("the host does not answer\n");
