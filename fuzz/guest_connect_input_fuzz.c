@@ -5,6 +5,7 @@
  */
 #include "fuzz/fuzz.h"
 #include "guest/connect.h"
+#include "guest/doorbell.h"
 
 #define DEVICE_COUNT 24u
 #define RING_PAGES   40u
@@ -21,6 +22,8 @@ struct bed {
 	uint64_t pfns[RING_PAGES];
 	uint8_t said[VMB_MSG_LEN_MAX]; /* what the guest posted last */
 	uint32_t said_len;
+	struct vmb_interrupt_page interrupt;
+	struct vmb_monitor_page monitor;
 };
 
 static void take_event(struct bed *b, const struct vmb_guest_event *event)
@@ -142,7 +145,8 @@ static void op_offer(struct bed *b, struct fuzz *f)
 	offer.sub_channel_index = fuzz_u8(f) < 200 ? 0 : fuzz_u8(f);
 	offer.monitor_allocated = fuzz_u8(f) & 1;
 	offer.monitor_id = fuzz_u8(f);
-	deliver(b, &offer, sizeof(offer));
+	offer.is_dedicated = fuzz_u8(f);
+	deliver(b, &offer, fuzz_u8(f) < 200 ? sizeof(offer) : VMB_MSG_OFFER_LEN_0_13);
 }
 
 static void op_rescind(struct bed *b, struct fuzz *f)
@@ -197,10 +201,29 @@ static void op_post(struct bed *b, struct fuzz *f)
 	memcpy(b->said, out->payload, out->len);
 	b->said_len = out->len;
 	if (how < 230)
-		vmb_guest_connect_output_done(&b->c);
+		FUZZ_CHECK(!vmb_guest_connect_output_done(&b->c) ||
+			   (b->c.state == VMB_GUEST_IDLE && b->c.version < VMB_VERSION_1_1));
 	else
 		vmb_guest_connect_output_refused(&b->c, how & 1 ? VMB_HV_INVALID_CONNECTION_ID :
 								  fuzz_u8(f));
+}
+
+/* The host writes the pages at will. */
+static void op_doorbell(struct bed *b, struct fuzz *f)
+{
+	struct device *d = &b->devices[fuzz_u8(f) % DEVICE_COUNT];
+	uint8_t how = fuzz_u8(f);
+
+	b->monitor.trigger_state = fuzz_u8(f);
+	b->interrupt.to_guest[how % 16] = fuzz_u32(f);
+	vmb_guest_doorbell_take(&b->interrupt, how);
+	FUZZ_CHECK(how >= VMB_INTERRUPT_WORD_COUNT || !b->interrupt.to_guest[how]);
+	if (!d->used)
+		return;
+	FUZZ_CHECK(d->channel.monitor_id < VMB_MONITOR_COUNT_MAX ||
+		   d->channel.monitor_id == VMB_OFFER_MONITOR_NONE);
+	vmb_guest_doorbell_ring(&d->channel, how & 1 ? &b->interrupt : NULL,
+				how & 2 ? &b->monitor : NULL, how & 4);
 }
 
 static void check(const struct bed *b)
@@ -220,8 +243,8 @@ static void check(const struct bed *b)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const ops[])(struct bed *, struct fuzz *) = {
-		op_raw,	   op_answer, op_answer,     op_offer, op_rescind,
-		op_device, op_device, op_connection, op_post,  op_post,
+		op_raw,	   op_answer,	  op_answer, op_offer, op_rescind,  op_device,
+		op_device, op_connection, op_post,   op_post,  op_doorbell,
 	};
 	static struct bed b;
 	struct vmb_guest_connect_config config = { 0 };
@@ -231,6 +254,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	memset(&b, 0, sizeof(b));
 	config.version_max = versions[fuzz_u8(&f) % 5];
+	config.interrupt_page_gpa = 0x5000;
+	config.monitor_gpa[0] = 0x6000;
+	config.monitor_gpa[1] = 0x7000;
 	if (vmb_guest_connect_init(&b.c, &config))
 		return 0;
 	vmb_guest_connect_start(&b.c);

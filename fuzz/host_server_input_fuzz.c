@@ -4,7 +4,7 @@
  * late. After a reset everything that the guest lent is released.
  */
 #include "fuzz/fuzz.h"
-#include "host/server.h"
+#include "host/doorbell.h"
 
 #define DEVICE_COUNT 12u
 #define FIRST_PFN    0x100u
@@ -24,6 +24,8 @@ struct bed {
 	struct vmb_host_ram ram;
 	struct device devices[DEVICE_COUNT];
 	uint32_t gpadl_count;
+	struct vmb_interrupt_page interrupt;
+	struct vmb_monitor_page monitor;
 };
 
 static struct device *device_of(struct bed *b, struct vmb_host_channel *channel)
@@ -104,19 +106,6 @@ static void op_raw(struct bed *b, struct fuzz *f)
 	post(b, how & 0x80 ? 4 : 1, message, len);
 }
 
-static void op_contact(struct bed *b, struct fuzz *f)
-{
-	static const uint32_t versions[] = { VMB_VERSION_2_4, VMB_VERSION_3_0, VMB_VERSION_4_1,
-					     VMB_VERSION_5_0, VMB_VERSION_5_3, VMB_VERSION_6_0 };
-	struct vmb_msg_initiate_contact contact = { .header.type = VMB_MSG_INITIATE_CONTACT };
-
-	contact.version = versions[fuzz_u8(f) % 6];
-	contact.target_vp = fuzz_u8(f) % 8;
-	if (contact.version >= VMB_VERSION_5_0)
-		contact.u.v5.target_sint = 2;
-	post(b, contact.version >= VMB_VERSION_5_0 ? 4 : 1, &contact, 40);
-}
-
 /* Mostly a page of RAM; now and then the one before, the one behind, or anything. */
 static uint64_t any_pfn(struct fuzz *f)
 {
@@ -128,6 +117,26 @@ static uint64_t any_pfn(struct fuzz *f)
 	case 253: return fuzz_u64(f);
 	default: return FIRST_PFN + choice;
 	}
+}
+
+static void op_contact(struct bed *b, struct fuzz *f)
+{
+	static const uint32_t versions[] = { VMB_VERSION_2_4, VMB_VERSION_3_0, VMB_VERSION_4_1,
+					     VMB_VERSION_5_0, VMB_VERSION_5_3, VMB_VERSION_6_0,
+					     VMB_VERSION_1_1, VMB_VERSION_0_13 };
+	struct vmb_msg_initiate_contact contact = { .header.type = VMB_MSG_INITIATE_CONTACT };
+
+	contact.version = versions[fuzz_u8(f) % 8];
+	contact.target_vp = fuzz_u8(f) % 8;
+	if (contact.version >= VMB_VERSION_5_0)
+		contact.u.v5.target_sint = 2;
+	else
+		contact.u.interrupt_page_gpa = any_pfn(f) << VMB_PAGE_SHIFT;
+	if (b->s.config.monitors) {
+		contact.parent_to_child_monitor_gpa = any_pfn(f) << VMB_PAGE_SHIFT;
+		contact.child_to_parent_monitor_gpa = any_pfn(f) << VMB_PAGE_SHIFT;
+	}
+	post(b, contact.version >= VMB_VERSION_5_0 ? 4 : 1, &contact, 40);
 }
 
 /* A GPADL header with one range of up to 26 pages, all or some of them. */
@@ -240,6 +249,34 @@ static void op_send(struct bed *b, struct fuzz *f)
 	}
 }
 
+static bool in_ram(uint64_t gpa)
+{
+	return gpa % VMB_PAGE_LEN == 0 && gpa / VMB_PAGE_LEN >= FIRST_PFN &&
+	       gpa / VMB_PAGE_LEN < FIRST_PFN + RAM_PAGES;
+}
+
+/* The pages that the port may touch are the guest's, and the guest writes them at will. */
+static void op_doorbell(struct bed *b, struct fuzz *f)
+{
+	const struct vmb_host_channel *ch;
+	uint8_t how = fuzz_u8(f);
+
+	FUZZ_CHECK(!b->s.interrupt_page_gpa || in_ram(b->s.interrupt_page_gpa));
+	FUZZ_CHECK(!b->s.monitor_gpa[0] == !b->s.monitor_gpa[1]);
+	FUZZ_CHECK(!b->s.monitor_gpa[1] || in_ram(b->s.monitor_gpa[1]));
+	FUZZ_CHECK(b->s.state != VMB_HOST_CONNECTED || b->s.version >= VMB_VERSION_2_4 ||
+		   b->s.interrupt_page_gpa);
+	b->interrupt.to_host[how % 16] = fuzz_u32(f);
+	vmb_host_doorbell_take(&b->interrupt, how);
+	vmb_host_doorbell_set(&b->interrupt, how * 2u);
+	b->monitor.groups[how % 4].pending = fuzz_u32(f);
+	vmb_host_doorbell_monitor_take(&b->monitor, how);
+	ch = vmb_host_doorbell_monitored(&b->s, how);
+	FUZZ_CHECK(!ch || (ch->state == VMB_HOST_CHANNEL_OPEN && ch->monitor_id == how));
+	if (ch)
+		vmb_host_doorbell_monitor_enable(&b->monitor, ch, how);
+}
+
 static void op_reset(struct bed *b, struct fuzz *f)
 {
 	if (fuzz_u8(f) < 32)
@@ -271,7 +308,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const ops[])(struct bed *, struct fuzz *) = {
 		op_raw,	  op_contact, op_gpadl,	 op_gpadl,  op_body, op_open,  op_open,
-		op_short, op_short,   op_answer, op_device, op_send, op_reset,
+		op_short, op_short,   op_answer, op_device, op_send, op_reset, op_doorbell,
 	};
 	static struct bed b;
 	struct vmb_host_server_config config = { .vp_count = 4, .ram_count = 1 };
@@ -280,6 +317,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	memset(&b, 0, sizeof(b));
 	b.ram = (struct vmb_host_ram){ FIRST_PFN, RAM_PAGES };
 	config.ram = &b.ram;
+	config.monitors = len & 1;
 	FUZZ_CHECK(!vmb_host_server_init(&b.s, &config));
 	while (f.len)
 		ops[fuzz_u8(&f) % (sizeof(ops) / sizeof(*ops))](&b, &f);
