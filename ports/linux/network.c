@@ -204,18 +204,19 @@ static int change_mtu(struct net_device *dev, int mtu)
 {
 	struct netvsc *card = netdev_priv(dev);
 	struct netvsc_settings settings = card->settings;
-	int rc;
+	int old = dev->mtu, rc;
 
 	if (card->xdp_prog && mtu > netvsc_xdp_mtu_max()) {
 		netdev_warn(dev, "with XDP the MTU is %u at most\n", netvsc_xdp_mtu_max());
 		return -EINVAL;
 	}
 	settings.mtu = mtu;
+	/* Never above what the host was told: the stack sends as soon as the card is open again. */
+	WRITE_ONCE(dev->mtu, min(mtu, old));
 	mutex_lock(&card->mutex);
 	rc = netvsc_reopen(card, &settings);
 	mutex_unlock(&card->mutex);
-	if (!rc)
-		WRITE_ONCE(dev->mtu, mtu);
+	WRITE_ONCE(dev->mtu, rc ? old : mtu);
 	return rc;
 }
 
@@ -228,7 +229,7 @@ static void add_queue_stats(const struct netvsc_queue *q, struct rtnl_link_stats
 		start = u64_stats_fetch_begin(&q->tx_sync);
 		packets = q->tx[NETVSC_TX_PACKETS];
 		bytes = q->tx[NETVSC_TX_BYTES];
-		dropped = q->tx[NETVSC_TX_DROPPED];
+		dropped = q->tx[NETVSC_TX_DROPPED] + q->tx[NETVSC_TX_TOO_LONG];
 	} while (u64_stats_fetch_retry(&q->tx_sync, start));
 	stats->tx_packets += packets;
 	stats->tx_bytes += bytes;

@@ -41,6 +41,7 @@ enum netvsc_tx_stat {
 	NETVSC_TX_PACKETS,
 	NETVSC_TX_BYTES,
 	NETVSC_TX_DROPPED,
+	NETVSC_TX_TOO_LONG, /* dropped too: made for the MTU before this one */
 	NETVSC_TX_COPIED, /* frames that went through the send buffer as a whole */
 	NETVSC_TX_RANGES, /* frames whose pages the host reads */
 	NETVSC_TX_LARGE, /* TCP segmentation is the host's */

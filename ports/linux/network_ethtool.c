@@ -47,12 +47,19 @@ static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksetti
 /* ---- statistics ---- */
 
 static const char tx_names[NETVSC_TX_STAT_COUNT][20] = {
-	[NETVSC_TX_PACKETS] = "packets", [NETVSC_TX_BYTES] = "bytes",
-	[NETVSC_TX_DROPPED] = "dropped", [NETVSC_TX_COPIED] = "copied",
-	[NETVSC_TX_RANGES] = "by_pages", [NETVSC_TX_LARGE] = "large",
-	[NETVSC_TX_SENDS] = "sends",	 [NETVSC_TX_STOPPED] = "stopped",
-	[NETVSC_TX_WOKEN] = "woken",	 [NETVSC_TX_RING_FULL] = "ring_full",
-	[NETVSC_TX_XDP] = "xdp",	 [NETVSC_TX_XDP_DROPPED] = "xdp_dropped",
+	[NETVSC_TX_PACKETS] = "packets",
+	[NETVSC_TX_BYTES] = "bytes",
+	[NETVSC_TX_DROPPED] = "dropped",
+	[NETVSC_TX_COPIED] = "copied",
+	[NETVSC_TX_TOO_LONG] = "too_long",
+	[NETVSC_TX_RANGES] = "by_pages",
+	[NETVSC_TX_LARGE] = "large",
+	[NETVSC_TX_SENDS] = "sends",
+	[NETVSC_TX_STOPPED] = "stopped",
+	[NETVSC_TX_WOKEN] = "woken",
+	[NETVSC_TX_RING_FULL] = "ring_full",
+	[NETVSC_TX_XDP] = "xdp",
+	[NETVSC_TX_XDP_DROPPED] = "xdp_dropped",
 };
 
 static const char rx_names[NETVSC_RX_STAT_COUNT][20] = {

@@ -398,12 +398,29 @@ static int describe_checksum(const struct netvsc *card, struct sk_buff *skb,
 	return 0;
 }
 
+/*
+ * Longer than the host was told: frames that were queued before the MTU became less. It would refuse them. A tag inside of
+ * a frame does not count.
+ */
+static bool too_long(const struct netvsc *card, const struct sk_buff *skb)
+{
+	u32 len = skb->len;
+
+	if (skb_is_gso(skb))
+		len = skb_transport_offset(skb) + tcp_hdrlen(skb) + skb_shinfo(skb)->gso_size;
+	if (eth_type_vlan(((const struct ethhdr *)skb->data)->h_proto))
+		len -= VLAN_HLEN;
+	return len > card->core.config.mtu + ETH_HLEN;
+}
+
 static int describe(const struct netvsc *card, struct sk_buff *skb,
 		    struct vmb_guest_rndis_frame *frame)
 {
 	memset(frame, 0, sizeof(*frame));
 	if (skb->len < ETH_HLEN)
 		return -EINVAL;
+	if (unlikely(too_long(card, skb)))
+		return -EMSGSIZE;
 	if (skb_vlan_tag_present(skb)) {
 		frame->present |= VMB_GUEST_RNDIS_VLAN;
 		frame->vlan = vlan_of(skb);
@@ -500,7 +517,7 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	int rc = send_skb(q, skb, &kick);
 
 	if (rc && rc != -EAGAIN) {
-		netvsc_count_tx(q, NETVSC_TX_DROPPED, 1);
+		netvsc_count_tx(q, rc == -EMSGSIZE ? NETVSC_TX_TOO_LONG : NETVSC_TX_DROPPED, 1);
 		dev_kfree_skb_any(skb);
 	}
 	if (kick || rc == -EAGAIN || q->kept)
