@@ -359,11 +359,15 @@ static void on_received(struct vmb_user_network_queue *q,
 {
 	struct card *c = q->guest->config.arg;
 	struct card_frame *f = &c->at_guest[c->guest_count++];
+	uint32_t i;
 
-	assert_true(c->guest_count <= CARD_FRAMES_MAX && frame->piece_count == 1);
-	f->len = frame->pieces[0].len;
-	assert_true(f->len <= sizeof(f->bytes));
-	memcpy(f->bytes, q->guest->network.config.receive_buffer + frame->pieces[0].offset, f->len);
+	assert_true(c->guest_count <= CARD_FRAMES_MAX);
+	for (i = 0; i < frame->piece_count; f->len += frame->pieces[i++].len) {
+		assert_true(f->len + frame->pieces[i].len <= sizeof(f->bytes));
+		memcpy(f->bytes + f->len,
+		       q->guest->network.config.receive_buffer + frame->pieces[i].offset,
+		       frame->pieces[i].len);
+	}
 }
 
 static void on_sent(struct vmb_user_network_queue *q, const struct vmb_guest_network_event *event)

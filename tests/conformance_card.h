@@ -37,7 +37,7 @@ struct card_ring {
 
 struct card_frame {
 	uint32_t len;
-	uint8_t bytes[1600];
+	uint8_t bytes[2000];
 };
 
 struct card {

@@ -125,6 +125,28 @@ static void act_receive_two(struct card *c)
 	deliver(c, 61, true);
 }
 
+/* As tools/transcripts makes it: coalesced TCP of 1946 bytes. */
+static void act_receive_large(struct card *c)
+{
+	static const uint8_t head[54] = {
+		0x00, 0x15, 0x5D, 0x01, 0x02, 0x03, 0x02, 0,	0,  0, 0, 0x99, 0x08, 0,
+		0x45, 0,    0x07, 0xC2, 0,    0,    0x40, 0,	64, 6, 0, 0,	10,   0,
+		0,    2,    10,	  0,	0,    1,    0,	  80,	4,  0, 0, 0,	0,    0,
+		0,    0,    0,	  0,	0x50, 0x10, 0xFF, 0xFF, 0,  0, 0, 0,
+	};
+	uint8_t bytes[2000];
+	uint32_t i;
+
+	if (!play_has_host(&c->play))
+		return;
+	memcpy(bytes, head, sizeof(head));
+	for (i = 0; i < sizeof(bytes) - sizeof(head); i++)
+		bytes[sizeof(head) + i] = (uint8_t)(i * 7 + i / 256);
+	pthread_mutex_lock(c->l.host.lock);
+	assert_int_equal(vmb_user_network_host_deliver(&c->l.host, bytes, sizeof(bytes), 1460), 0);
+	pthread_mutex_unlock(c->l.host.lock);
+}
+
 static void act_close(struct card *c)
 {
 	if (play_has_guest(&c->play))
@@ -140,6 +162,7 @@ static const struct {
 	{ "send-pages", act_send_pages },
 	{ "receive", act_receive },
 	{ "receive-two", act_receive_two },
+	{ "receive-large", act_receive_large },
 	{ "send-sub", act_send_sub },
 	{ "close", act_close },
 };
@@ -156,7 +179,7 @@ static void play(struct card *c, const struct transcript *t, const char *section
 }
 
 /* The frames themselves, at whichever ends are real. */
-static void expect_frames(const struct card *c, bool sub)
+static void expect_frames(const struct card *c, bool sub, bool rsc)
 {
 	uint8_t bytes[1600];
 
@@ -170,12 +193,14 @@ static void expect_frames(const struct card *c, bool sub)
 	}
 	if (play_has_guest(&c->play)) {
 		assert_int_equal(c->sent_count, sub ? 4 : 3);
-		assert_int_equal(c->guest_count, 3);
+		assert_int_equal(c->guest_count, rsc ? 4 : 3);
 		make_frame(bytes, 60, near, far);
 		expect_frame(&c->at_guest[0], bytes, 60);
 		expect_frame(&c->at_guest[1], bytes, 60);
 		make_frame(bytes, 61, near, far);
 		expect_frame(&c->at_guest[2], bytes, 61);
+		if (rsc)
+			assert_int_equal(c->at_guest[3].len, 2000);
 	}
 }
 
@@ -193,7 +218,7 @@ static void expect_network(const char *version, enum play_cast cast)
 	for (i = 0; i < t->section_count; i++)
 		play(c, t, t->sections[i].name);
 	play_end(&c->play);
-	expect_frames(c, number >= VMB_NET_VERSION_5);
+	expect_frames(c, number >= VMB_NET_VERSION_5, number >= VMB_NET_VERSION_6_1);
 	card_free(c);
 	transcript_free(t);
 }

@@ -419,12 +419,14 @@ void stage_play(struct stage *s, const struct transcript *t, const char *section
 
 struct stage *stage_new(const struct stage_config *config)
 {
-	struct vmb_user_loopback_config loopback = { .host.version_max = config->bus_version,
-						     .host.storage_version_max =
-							     config->storage_version,
-						     .host.version_min = VMB_VERSION_0_13,
-						     .guest.version_min = VMB_VERSION_0_13,
-						     .guest.ring_pages = 2 };
+	struct vmb_user_loopback_config loopback = {
+		.host = { .version_min = VMB_VERSION_0_13,
+			  .version_max = config->bus_version,
+			  .storage_version_max = config->storage_version },
+		.guest = { .version_min = VMB_VERSION_0_13,
+			   .storage_version_max = config->guest_storage_version,
+			   .ring_pages = 2 },
+	};
 	struct stage *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);

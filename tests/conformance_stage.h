@@ -31,6 +31,7 @@
 struct stage_config {
 	uint32_t bus_version; /* of the host */
 	uint16_t storage_version;
+	uint16_t guest_storage_version; /* 0: it knows all of them */
 	bool ide; /* a unit on the secondary channel, slave; else a SCSI controller */
 	enum play_cast cast;
 	uint32_t kinds; /* bits 1 << enum transcript_kind: what is listened to */

@@ -287,7 +287,13 @@ static void expect_storage(const char *kind, const char *bus_version, const char
 				       .cast = cast,
 				       .kinds = ALL };
 	struct transcript *bus = load("bus", bus_version), *t = load(kind, version);
-	struct stage *s = stage_new(&config);
+	struct stage *s;
+
+	if (!strcmp(kind, "old")) {
+		config.guest_storage_version = config.storage_version;
+		config.storage_version = VMB_STOR_VERSION_6_2;
+	}
+	s = stage_new(&config);
 
 	print_message("# %s %s on bus %s, %s\n", kind, version, bus_version, casts[cast]);
 	play_bus(s, bus, "contact");
@@ -332,6 +338,17 @@ static void test_ide_of_every_version_speaks_as_written(void **state)
 			expect_storage("ide", "6.0", storage_versions[i], cast);
 }
 
+/* Whose first packets are as short as its last ones. */
+static void test_guest_of_every_storage_version_speaks_as_written(void **state)
+{
+	uint32_t i, cast;
+
+	(void)state;
+	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
+		for (i = 0; i < VMB_ARRAY_COUNT(storage_versions); i++)
+			expect_storage("old", "6.0", storage_versions[i], cast);
+}
+
 static void test_every_generation_speaks_as_written(void **state)
 {
 	const struct vmb_vmm_generation *g;
@@ -359,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_bus_of_every_version_speaks_as_written),
 		cmocka_unit_test(test_scsi_of_every_version_speaks_as_written),
 		cmocka_unit_test(test_ide_of_every_version_speaks_as_written),
+		cmocka_unit_test(test_guest_of_every_storage_version_speaks_as_written),
 		cmocka_unit_test(test_every_generation_speaks_as_written),
 	};
 
