@@ -240,6 +240,26 @@ static void test_flush_reads_nothing(void **state)
 	expect_good(f, 0);
 }
 
+/* Path and target are the offer's, in the answer too; a LUN is not. */
+static void test_any_path_and_target_mean_the_unit(void **state)
+{
+	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
+
+	(void)state;
+	handshake(f);
+	srb(f, 2, 0, CDB(0x00), 6);
+	f->bytes[12 + 5] = STALE;
+	f->bytes[12 + 6] = 0;
+	send(f, 0);
+	expect_good(f, 0);
+	f->bytes[12 + 7] = 1;
+	send(f, 0);
+	assert_int_equal(f->reply[14], 0x20); /* no such LUN */
+	assert_int_equal(f->reply[17], 1);
+	assert_int_equal(f->reply[18], 1);
+	assert_int_equal(f->reply[19], 1);
+}
+
 static void test_old_properties_say_what_the_device_is(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
@@ -320,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_cd_is_probed),
 		cmocka_unit_test(test_data_moves),
 		cmocka_unit_test(test_flush_reads_nothing),
+		cmocka_unit_test(test_any_path_and_target_mean_the_unit),
 		cmocka_unit_test(test_old_properties_say_what_the_device_is),
 		cmocka_unit_test(test_unit_is_reset_at_any_address),
 		cmocka_unit_test(test_configuration_of_no_ide_unit_is_refused),
