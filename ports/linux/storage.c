@@ -313,7 +313,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	if (!s)
 		return -ENOMEM;
 	device->data = s;
-	rc = bring_up(s, !id);
+	rc = bring_up(s, device->driver_override);
 	if (rc) {
 		storage_link_stop(&s->link);
 		free_storvsc(s);
