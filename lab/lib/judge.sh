@@ -3,7 +3,8 @@
 #
 # The verdicts of lab/run. Each judge_SCENARIO looks at what the guest printed between its markers
 # ($evidence, NAME=VALUE lines) and at the host's files; it prints ok or not ok for each claim.
-# From lab/run: cell (folder), release, kind, host, cpus, rounds, token and evidence (last boot's).
+# From lab/run: cell (folder), release, kind, host, cpus, rounds, root, generation, FORMATS, token and
+# evidence (last boot's).
 # shellcheck disable=SC2154
 
 failures=0
@@ -31,7 +32,7 @@ matches() { [[ $1 =~ $2 ]]; }
 # expected DRIVER-ROLE: the name of the storage or network driver that this kind must be using.
 expected() {
 	case $kind-$1 in
-	ours-storage) echo storvsc ;;
+	ours-storage) [ "$root" = ide ] && echo blkvsc || echo storvsc ;;
 	intree-storage) echo hv_storvsc ;;
 	virtio-storage) echo virtio_scsi ;;
 	ours-network) echo netvsc ;;
@@ -152,4 +153,61 @@ judge_reload() {
 	claim "every round found the bytes that the first one left" same "$(value hashes)" 1
 	claim "no leak: free pages went down by $lost, slab pages up by $slab, in $((last[0] - first[0])) rounds" \
 		test $lost -le $most -a $slab -le $most
+}
+
+# What guest and host must agree on, and the build that the CPU reports: by Windows Server.
+declare -A GENERATION_BUS=([2008]=0.13 [2008r2]=1.1 [2012]=2.4 [2012r2]=3.0 [2016]=4.0 [2019]=5.2 [2022]=5.3 [2025]=6.0)
+declare -A GENERATION_BUILD=([2008]=6001 [2008r2]=7600 [2012]=9200 [2012r2]=9600 [2016]=14393 [2019]=17763
+	[2022]=20348 [2025]=26100)
+
+judge_generation() {
+	local guest server
+	judge_root
+	judge_card
+	[ "$kind" != ours ] || [ -z "$generation" ] || claim "VMBus ${GENERATION_BUS[$generation]}" \
+		same "$(value bus_version)" "${GENERATION_BUS[$generation]}"
+	[ -z "$generation" ] || claim "the CPU reports build $(value host_build)" \
+		matches "$(value host_build)" "(^|[.])${GENERATION_BUILD[$generation]}[.]"
+	claim "an address by DHCP: $(value net_lease)" matches "$(value net_lease)" '^10[.]'
+	guest=$(value down.generation)
+	server=$(awk '$1 == "down" && $2 == "/data?generation"' "$cell/server.log" 2>/dev/null | tail -n1)
+	claim "$mib MiB came through the card to the root disk and back ($(rate "$(word 2 "$guest")"))" \
+		same "$(word 1 "$guest") $(word 3 "$guest")" "$((mib << 20)) $(word 4 "$server")"
+	claim "the host's root file has those bytes" same "$(word 3 "$guest")" \
+		"$(debugfs -R 'cat /generation.bin' "$cell/root.ext4" 2>/dev/null | b2sum | cut -d' ' -f1)"
+	claim "no error counter of the card moved ($(value net_errors))" same "$(value net_errors)" 0
+	echo "# VMBus $(value bus_version), storage $(value storage_version), network $(value nvsp_version)"
+}
+
+judge_formats() {
+	local format lun=2 raw
+	judge_root
+	raw=$(value disk.1)
+	claim "the raw disk was written" matches "$raw" "^$DATA_LEN [0-9a-f]{64}$"
+	claim "the guest saw $(value disks) disks" same "$(value disks)" $((${#FORMATS[@]} + 1))
+	for format in "${FORMATS[@]}"; do
+		claim "$format: the guest reads from it what it reads from the raw disk" same "$(value disk.$lun)" "$raw"
+		claim "$format: qemu-img compare: $(compare_images "$format")" same \
+			"$(compare_images "$format")" "Images are identical."
+		lun=$((lun + 1))
+	done
+	printf x | dd of="$cell/data.raw" bs=1 seek=$((21 << 20)) conv=notrunc 2>/dev/null
+	claim "control: one byte changed in the raw file is found" \
+		matches "$(compare_images "${FORMATS[0]}")" '^Content mismatch at offset'
+}
+
+compare_images() {
+	qemu-img compare -f raw -F "${QEMU_FORMAT[$1]}" "$cell/data.raw" "$cell/data.$1" 2>&1 | head -n1
+}
+
+judge_nbd() {
+	local kills
+	judge_root
+	kills=$(cat "$cell/nbd-kills" 2>/dev/null || echo 0)
+	claim "the server was killed $kills times" test "$kills" -ge 3
+	claim "fio wrote and verified 64 MiB meanwhile" same "$(value fio_data)" 0
+	claim "the image has the bytes that the guest read at last" same "$(value data_hash)" \
+		"$(qemu-img dd -f qcow2 -O raw bs=1M count=64 if="$cell/data.qcow2" of="$cell/data.out" &&
+			sha256sum "$cell/data.out" | cut -d' ' -f1)"
+	echo "# $(grep -E 'READ|WRITE' "$evidence" | sed 's/^ *//; s/ (.*//' | xargs)"
 }

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # How lab/run starts a machine: commands for each host, their network card and what is at its other
-# end. From lab/run: host, cpus, memory, release, files (disks), cell, net, mib, port, socket.
+# end. From lab/run: host, cpus, memory, release, files (disks), attach (--disk or --ide), vmm (more
+# of the monitor's options), cell, net, mib, port, socket.
 # shellcheck disable=SC2154,SC2034
 
 # Of the guest's card, and of the second guest's in a pair.
@@ -29,9 +30,9 @@ where() {
 command_openvmbus() {
 	local disk
 	command=(timeout -k 5 "$limit" "$OPENVMBUS" run --accel kvm --no-reboot --cpus "$cpus" --memory "$memory"
-		--kernel "$BUILD/kernels/$release/vmlinux" --initrd "$1" --append "$2" "${card[@]}")
+		--kernel "$BUILD/kernels/$release/vmlinux" --initrd "$1" --append "$2" "${card[@]}" "${vmm[@]}")
 	for disk in "${files[@]}"; do
-		command+=(--disk "$disk")
+		command+=("$attach" "$disk")
 	done
 }
 

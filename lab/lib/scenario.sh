@@ -77,7 +77,7 @@ root_evidence() {
 data_disk() {
 	tries=200
 	while [ $tries -gt 0 ]; do
-		for block in /sys/block/sd*; do
+		for block in /sys/block/[sh]*d*; do
 			[ "$(cat "$block/size" 2>/dev/null)" != "$(option openvmbus.sectors)" ] || {
 				echo "${block##*/}"
 				return
