@@ -6,7 +6,9 @@
 
 #define PAGE_LEN     4096u
 #define PACKET_MAX   1024u
+#define MSG_OFFER    1u
 #define MSG_OPEN     5u
+#define MSG_RESULT   6u
 #define MSG_CONTACT  14u
 #define MSG_HEADER   8u
 #define MSG_BODY     9u
@@ -107,12 +109,20 @@ static void hear_contact(struct stage *s, const uint8_t *message)
 {
 	s->interrupt_page = get32(message + 8) < VMB_VERSION_5_0 ? get64(message + 16) / PAGE_LEN :
 								   0;
+	s->monitor_page = get64(message + 32) / PAGE_LEN;
+}
+
+static void hear_offer(struct stage *s, const uint8_t *message)
+{
+	s->has_monitor = s->monitors && message[189] & 1;
+	s->monitor_id = message[188];
 }
 
 static void hear_message(struct stage *s, const uint8_t *message, uint32_t len)
 {
 	switch (get32(message)) {
 	case MSG_CONTACT: hear_contact(s, message); break;
+	case MSG_OFFER: hear_offer(s, message); break;
 	case MSG_OPEN: hear_open(s, message); break;
 	case MSG_HEADER: hear_gpadl(s, message, len); break;
 	case MSG_BODY: hear_body(s, message, len); break;
@@ -252,6 +262,49 @@ static void hear_event(struct stage *s, uint32_t flag)
 	play_say(&s->play, HOST_TO_GUEST, AN_EVENT, flag, 0, NULL, 0);
 }
 
+/*
+ * The listener: monitors. Of the page: group enable bits at 0, pending bits of group g at 8 + 8g, parameters from 1088 on, 8 bytes
+ * an id.
+ */
+
+static uint8_t *pending_byte(struct stage *s)
+{
+	return page(s, s->monitor_page) + 8 + s->monitor_id / 32 * 8 + s->monitor_id % 32 / 8;
+}
+
+static uint8_t pending_bit(const struct stage *s)
+{
+	return (uint8_t)(1u << s->monitor_id % 8);
+}
+
+static uint8_t *monitor_parameters(struct stage *s)
+{
+	return page(s, s->monitor_page) + 1088 + 8 * s->monitor_id;
+}
+
+static void hear_monitor(struct stage *s)
+{
+	assert_true(page(s, s->monitor_page)[0] >> s->monitor_id / 32 & 1);
+	play_say(&s->play, HOST_TO_GUEST, A_MONITOR, s->monitor_id, 0, monitor_parameters(s), 8);
+}
+
+static void listen_for_pending(struct stage *s)
+{
+	bool pending;
+
+	if (!s->has_monitor || play_is_scripted(&s->play, GUEST_TO_HOST))
+		return;
+	pending = *pending_byte(s) & pending_bit(s);
+	if (pending && !s->pending)
+		play_say(&s->play, GUEST_TO_HOST, PENDING, s->monitor_id, 0, NULL, 0);
+	/* Who monitors by script has taken it. */
+	if (pending && play_is_scripted(&s->play, HOST_TO_GUEST)) {
+		*pending_byte(s) &= (uint8_t)~pending_bit(s);
+		pending = false;
+	}
+	s->pending = pending;
+}
+
 /* Where the linker lets us listen. */
 
 uint32_t __real_vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_id,
@@ -293,6 +346,9 @@ uint32_t __wrap_vmb_user_host_signal(struct vmb_user_host *h, uint32_t connectio
 bool __wrap_vmb_user_synic_post(struct vmb_user_synic *synic, const void *payload, uint32_t len)
 {
 	listen(current);
+	hear_message(current, payload, len);
+	if (current->has_monitor && get32(payload) == MSG_RESULT)
+		hear_monitor(current);
 	if (play_has_guest(&current->play) && !__real_vmb_user_synic_post(synic, payload, len))
 		return false;
 	play_say(&current->play, HOST_TO_GUEST, A_MESSAGE, 0, 0, payload, len);
@@ -313,12 +369,16 @@ static bool step(void *arg)
 	struct stage *s = arg;
 	bool any = false;
 
+	listen(s);
+	listen_for_pending(s);
 	if (play_has_host(&s->play))
 		any = vmb_user_host_step(&s->l.host);
 	listen(s);
+	listen_for_pending(s);
 	if (play_has_guest(&s->play))
 		any |= vmb_user_guest_step(&s->l.guest);
 	listen(s);
+	listen_for_pending(s);
 	return any;
 }
 
@@ -337,10 +397,13 @@ static uint64_t choose(void *arg, const char *name)
 
 	if (!strncmp(name, "pfn", 3) || !strncmp(name, "page", 4))
 		return new_page(s);
-	if (!strcmp(name, "interrupt_page?"))
+	if (!strcmp(name, "interrupt_page?") ||
+	    (s->monitors && (!strcmp(name, "monitor1?") || !strcmp(name, "monitor2?"))))
 		return new_page(s) * PAGE_LEN;
 	if (!strncmp(name, "relid", 5))
 		return 77;
+	if (!strcmp(name, "monitor0?"))
+		return 70; /* of the third group */
 	if (!strncmp(name, "signal", 6))
 		return s->bus_version < VMB_VERSION_1_1 ? 2 : 0xABCDEF;
 	return !strncmp(name, "connection", 10) ? 0x123456 : 0;
@@ -379,6 +442,7 @@ static void put_packet(struct stage *s, const struct transcript_said *said)
 static void put_message(struct stage *s, const struct transcript_said *said)
 {
 	if (said->way == HOST_TO_GUEST) {
+		hear_message(s, said->bytes, said->len);
 		while (!vmb_user_synic_is_free(&s->l.synic))
 			step(s);
 		assert_true(__real_vmb_user_synic_post(&s->l.synic, said->bytes, said->len));
@@ -398,6 +462,11 @@ static void put(void *arg, const struct transcript_said *said)
 	case A_MESSAGE: put_message(s, said); break;
 	case A_PACKET: put_packet(s, said); break;
 	case A_SIGNAL: put_signal(s, (uint32_t)said->args[0]); break;
+	case PENDING: *pending_byte(s) |= pending_bit(s); break;
+	case A_MONITOR:
+		memcpy(monitor_parameters(s), said->bytes, said->len);
+		page(s, s->monitor_page)[0] |= (uint8_t)(1u << s->monitor_id / 32);
+		break;
 	case AN_EVENT: put_event(s, (uint32_t)said->args[0]); break;
 	default: memcpy(page(s, said->args[0]) + said->args[1], said->bytes, said->len); break;
 	}
@@ -422,9 +491,11 @@ struct stage *stage_new(const struct stage_config *config)
 	struct vmb_user_loopback_config loopback = {
 		.host = { .version_min = VMB_VERSION_0_13,
 			  .version_max = config->bus_version,
-			  .storage_version_max = config->storage_version },
+			  .storage_version_max = config->storage_version,
+			  .monitors = config->monitors },
 		.guest = { .version_min = VMB_VERSION_0_13,
 			   .storage_version_max = config->guest_storage_version,
+			   .tolerant = config->monitors,
 			   .ring_pages = 2 },
 	};
 	struct stage *s = calloc(1, sizeof(*s));
@@ -432,6 +503,7 @@ struct stage *stage_new(const struct stage_config *config)
 	assert_non_null(s);
 	current = s;
 	s->bus_version = config->bus_version;
+	s->monitors = config->monitors;
 	s->play = (struct play){ .cast = config->cast,
 				 .kinds = config->kinds,
 				 .step = step,

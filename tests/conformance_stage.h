@@ -33,6 +33,7 @@ struct stage_config {
 	uint16_t storage_version;
 	uint16_t guest_storage_version; /* 0: it knows all of them */
 	bool ide; /* a unit on the secondary channel, slave; else a SCSI controller */
+	bool monitors; /* the host has them, and the guest's signals may wait */
 	enum play_cast cast;
 	uint32_t kinds; /* bits 1 << enum transcript_kind: what is listened to */
 };
@@ -61,9 +62,13 @@ struct stage {
 	struct vmb_user_disk disk;
 	struct play play;
 	uint32_t bus_version;
+	bool monitors;
 	/* the listener's */
 	uint32_t relid;
-	uint64_t interrupt_page; /* its page frame number; 0: none */
+	uint64_t interrupt_page, monitor_page; /* page frame numbers; 0: none */
+	bool has_monitor;
+	uint32_t monitor_id;
+	bool pending; /* heard, and not yet taken */
 	struct stage_ring rings[2]; /* by enum transcript_way */
 	struct stage_gpadl gpadls[STAGE_GPADLS_MAX];
 	struct stage_request requests[STAGE_REQUESTS_MAX];

@@ -10,13 +10,9 @@
 #include "tests/conformance_transcript.h"
 
 static const char *const kinds[KIND_COUNT] = {
-	[A_MESSAGE] = "message",
-	[A_PACKET] = "ring",
-	[A_SIGNAL] = "signal",
-	[AN_EVENT] = "event",
-	[MEMORY] = "memory",
-	[A_SECTION] = "section",
-	[A_SUBALLOCATION] = "suballocation",
+	[A_MESSAGE] = "message", [A_PACKET] = "ring",	  [A_SIGNAL] = "signal",
+	[AN_EVENT] = "event",	 [MEMORY] = "memory",	  [A_MONITOR] = "monitor",
+	[PENDING] = "pending",	 [A_SECTION] = "section", [A_SUBALLOCATION] = "suballocation",
 };
 static const char *const ways[] = { [GUEST_TO_HOST] = "g>h", [HOST_TO_GUEST] = "h>g" };
 

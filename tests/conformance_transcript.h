@@ -31,6 +31,8 @@ enum transcript_kind {
 	A_SIGNAL, /* the connection id */
 	AN_EVENT, /* the channel */
 	MEMORY, /* the page frame number, the offset */
+	A_MONITOR, /* its id */
+	PENDING, /* the monitor's id */
 	A_SECTION, /* its number */
 	A_SUBALLOCATION, /* its number */
 	KIND_COUNT,
