@@ -95,14 +95,26 @@ static void act_unload(struct stage *s)
 		s->l.guest.want_unload = true;
 }
 
+static void act_again(struct stage *s)
+{
+	if (play_has_guest(&s->play)) {
+		assert_true(s->l.guest.unloaded);
+		s->l.guest.want_unload = s->l.guest.unloaded = false;
+	}
+	act_contact(s);
+}
+
 static const struct {
 	const char *section;
 	void (*act)(struct stage *s);
 } acts[] = {
-	{ "contact", act_contact }, { "offers", NULL },		  { "offers-ide", NULL },
-	{ "offers-monitor", NULL }, { "open-monitor", act_open }, { "open", act_open },
-	{ "close", act_close },	    { "modify", act_modify },	  { "open-large", act_open_large },
-	{ "rescind", act_rescind }, { "hot-add", act_hot_add },	  { "unload", act_unload },
+	{ "contact", act_contact },	  { "again", act_again },
+	{ "unload-again", act_unload },	  { "offers", NULL },
+	{ "offers-ide", NULL },		  { "offers-monitor", NULL },
+	{ "open-monitor", act_open },	  { "open", act_open },
+	{ "close", act_close },		  { "modify", act_modify },
+	{ "open-large", act_open_large }, { "rescind", act_rescind },
+	{ "hot-add", act_hot_add },	  { "unload", act_unload },
 };
 
 static void play_bus(struct stage *s, const struct transcript *t, const char *section)
