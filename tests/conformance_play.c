@@ -73,12 +73,45 @@ static void perform(struct play *p, const struct transcript_record *r)
 	free(said.bytes);
 }
 
+static bool still_good(struct play *p, const struct transcript_record *r,
+		       const struct transcript_said *said)
+{
+	char why[TRANSCRIPT_WHY_MAX];
+
+	p->doubted++;
+	return transcript_match(p->t, &p->names, r, said, why);
+}
+
+/* All names of r are bound now, so no change of any byte is as good. */
+static void doubt(struct play *p, const struct transcript_record *r, struct transcript_said *said)
+{
+	uint32_t i, bit;
+
+	for (i = 0; i < said->len; i++) {
+		bit = 1u << i % 8;
+		said->bytes[i] ^= (uint8_t)bit;
+		if (still_good(p, r, said))
+			fail_msg("%s:%u passes with byte %u changed", p->t->file, r->line, i);
+		said->bytes[i] ^= (uint8_t)bit;
+	}
+	for (i = 0; i < r->arg_count; i++) {
+		said->args[i] ^= 1;
+		assert_false(still_good(p, r, said));
+		said->args[i] ^= 1;
+	}
+	said->len++;
+	assert_false(still_good(p, r, said));
+	said->len--;
+}
+
 static void compare(struct play *p, const struct transcript_record *r)
 {
 	struct transcript_said *said = &p->said[p->said_first++];
 	char why[TRANSCRIPT_WHY_MAX];
 	bool good = transcript_match(p->t, &p->names, r, said, why);
 
+	if (good && p->doubt)
+		doubt(p, r, said);
 	free(said->bytes);
 	if (!good)
 		fail_msg("%s", why);

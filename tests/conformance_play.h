@@ -30,7 +30,9 @@ struct play {
 	/* A value for a name that it may choose; 0: any number will do. */
 	uint64_t (*choose)(void *arg, const char *name);
 	void *arg;
+	bool doubt; /* each record is compared again with each byte and argument of it changed: none may pass */
 	/* the player's */
+	uint64_t doubted; /* bytes and arguments */
 	struct transcript_names names;
 	const struct transcript *t;
 	uint32_t next, end; /* records of t */

@@ -506,6 +506,7 @@ struct stage *stage_new(const struct stage_config *config)
 	s->monitors = config->monitors;
 	s->play = (struct play){ .cast = config->cast,
 				 .kinds = config->kinds,
+				 .doubt = config->doubt,
 				 .step = step,
 				 .put = put,
 				 .choose = choose,

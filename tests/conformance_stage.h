@@ -35,6 +35,7 @@ struct stage_config {
 	bool ide; /* a unit on the secondary channel, slave; else a SCSI controller */
 	bool monitors; /* the host has them, and the guest's signals may wait */
 	enum play_cast cast;
+	bool doubt; /* see tests/conformance_play.h */
 	uint32_t kinds; /* bits 1 << enum transcript_kind: what is listened to */
 };
 

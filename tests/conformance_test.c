@@ -377,6 +377,30 @@ static void test_monitor_on_every_bus_is_used_as_written(void **state)
 			expect_storage("monitor", bus_versions[i], "6.2", cast);
 }
 
+static void test_no_changed_byte_passes(void **state)
+{
+	struct stage_config config = { .bus_version = VMB_VERSION_6_0,
+				       .storage_version = VMB_STOR_VERSION_6_2,
+				       .doubt = true,
+				       .kinds = ALL };
+	struct transcript *bus = load("bus", "6.0"), *t = load("scsi", "6.2");
+	struct stage *s = stage_new(&config);
+
+	(void)state;
+	play_bus(s, bus, "contact");
+	play_bus(s, bus, "offers");
+	play_bus(s, bus, "open");
+	play_all(s, t, play_storage, false);
+	play_bus(s, bus, "close");
+	play_bus(s, bus, "unload");
+	print_message("# %llu bytes and arguments changed, all found\n",
+		      (unsigned long long)s->play.doubted);
+	assert_true(s->play.doubted > 4000);
+	stage_free(s);
+	transcript_free(bus);
+	transcript_free(t);
+}
+
 static void test_every_generation_speaks_as_written(void **state)
 {
 	const struct vmb_vmm_generation *g;
@@ -406,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_ide_of_every_version_speaks_as_written),
 		cmocka_unit_test(test_guest_of_every_storage_version_speaks_as_written),
 		cmocka_unit_test(test_monitor_on_every_bus_is_used_as_written),
+		cmocka_unit_test(test_no_changed_byte_passes),
 		cmocka_unit_test(test_every_generation_speaks_as_written),
 	};
 
