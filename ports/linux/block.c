@@ -156,6 +156,14 @@ static void look_work(struct work_struct *work)
 	set_capacity_and_notify(b->disk, sectors_of(&now));
 }
 
+/* For good; before the disk goes, which they use. */
+static void stop_work(struct blkvsc *b)
+{
+	WRITE_ONCE(b->removing, true);
+	cancel_work_sync(&b->look_work);
+	cancel_work_sync(&b->reset_work);
+}
+
 static int open_disk(OPEN_TARGET *target, blk_mode_t mode)
 {
 	struct blkvsc *b = target_disk(target)->private_data;
@@ -252,6 +260,7 @@ static int add_disk_of(struct blkvsc *b)
 	rc = device_add_disk(&b->link.device->dev, disk, blkvsc_disk_groups);
 	if (!rc)
 		return 0;
+	stop_work(b);
 	ida_free(&indices, b->index);
 put:
 	put_disk(disk);
@@ -294,9 +303,7 @@ static int start(struct blkvsc *b, const struct hv_vmbus_device_id *id)
 		return rc;
 	rc = bring_up(b);
 	if (rc) {
-		WRITE_ONCE(b->removing, true);
-		cancel_work_sync(&b->look_work);
-		cancel_work_sync(&b->reset_work);
+		stop_work(b);
 		storage_link_stop(&b->link);
 	}
 	return rc;
@@ -340,9 +347,7 @@ static void remove(struct vmb_device *device)
 
 	storage_link_end_if_rescinded(&b->link);
 	del_gendisk(disk);
-	WRITE_ONCE(b->removing, true);
-	cancel_work_sync(&b->look_work);
-	cancel_work_sync(&b->reset_work);
+	stop_work(b);
 	blkvsc_flush(b);
 	storage_link_stop(&b->link);
 	blk_mq_free_tag_set(&b->tags);
