@@ -147,9 +147,9 @@ static int (*const builders[REQ_OP_LAST])(struct blkvsc *b, struct request *rq,
 int blkvsc_build(struct blkvsc *b, struct request *rq, struct vmb_guest_storage_request *request)
 {
 	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
-	enum req_op op = req_op(rq);
+	unsigned int op = (__force unsigned int)req_op(rq);
 
-	if (unlikely(op >= REQ_OP_LAST || !builders[op]))
+	if (unlikely(op >= ARRAY_SIZE(builders) || !builders[op]))
 		return -EOPNOTSUPP;
 	memset(request, 0, sizeof(*request));
 	request->cookie = rq;
