@@ -180,7 +180,8 @@ static void test_monitor_replaces_signals_in_every_version(void **state)
 		d = loop_open(b);
 		for (j = 0; j < 20; j++)
 			loop_verify(b, d, loop_random(b, 1000), 16384);
-		assert_true(b->l.host.monitored_count >= 20);
+		/* A host that is awake already needs to be told nothing: with threads, any number of times. */
+		assert_true(b->l.host.monitored_count >= (threads ? 1 : 20));
 		assert_int_equal(b->l.synic.host_signals, 0);
 		assert_int_equal(b->l.host.stray_count, 0);
 		assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
