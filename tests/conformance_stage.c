@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/conformance_bytes.h"
 #include "tests/conformance_stage.h"
 
 #define PAGE_LEN     4096u
@@ -17,29 +18,6 @@
 
 /* The one that listens. */
 static struct stage *current;
-
-static uint32_t get16(const uint8_t *at)
-{
-	return (uint32_t)at[0] | (uint32_t)at[1] << 8;
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return get16(at) | get16(at + 2) << 16;
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-	return get32(at) | (uint64_t)get32(at + 4) << 32;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	uint32_t i;
-
-	for (i = 0; i < 4; i++)
-		at[i] = (uint8_t)(value >> 8 * i);
-}
 
 static uint8_t *page(struct stage *s, uint64_t pfn)
 {
