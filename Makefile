@@ -78,19 +78,19 @@ $(BUILD)/.setup-%: tools/setup tools/packages $(wildcard lab/packages)
 
 # A variant of the build is a folder of objects with its own compiler and flags. When these change
 # the objects are stale, so each variant records them.
-# $(1) folder, $(2) compiler, $(3) flags, $(4) package group
+# $(1) folder, $(2) compiler, $(3) flags, $(4) package groups
 define variant
 $(1)/.flags: FORCE
 	@mkdir -p $(1)
 	@echo '$(subst ','\'',$(2) $(3) $(CPPFLAGS) $(WARN))' | cmp -s - $$@ || \
 		echo '$(subst ','\'',$(2) $(3) $(CPPFLAGS) $(WARN))' >$$@
-$(1)/%.o: %.c $(1)/.flags | $(BUILD)/.setup-$(4)
+$(1)/%.o: %.c $(1)/.flags | $(4:%=$(BUILD)/.setup-%)
 	$$(call say,CC,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$(2) $(CPPFLAGS) $(WARN) $(3) -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call variant,$(BUILD)/obj,$(CC),$(CFLAGS),build))
-$(eval $(call variant,$(BUILD)/asan,$(CC),$(SANITIZE),build))
+$(eval $(call variant,$(BUILD)/asan,$(CC),$(SANITIZE),build test))
 # The kernel's own interface wants structs with a flexible end inside of others; the ring's model
 # check compiles a file that its rule below names.
 CLANG := -O0 -Wno-gnu-variable-sized-type-not-at-end -DVARIANT=lint -DRING_SOURCE='"ring/ring.c"'
