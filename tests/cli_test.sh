@@ -86,6 +86,16 @@ dd if=k of=short bs=520 count=1 conv=notrunc status=none
 
 expect 'no command' 'a command is missing; see openvmbus --help'
 expect 'unknown command' 'walk: no such command; see openvmbus --help' walk
+expect 'check with an argument' 'check takes no argument; see openvmbus --help' check kvm
+# What it says is this machine's; that it agrees with its own exit code is not.
+rc=0 agrees=0
+"$program" check >"$out" 2>"$err" || rc=$?
+case $rc in
+0) grep -qx '/dev/kvm can run guests' "$out" && [ ! -s "$err" ] ;;
+1) [ ! -s "$out" ] && grep -qE '^openvmbus: /dev/kvm(:| lacks) .*; guests run in an emulated machine$' "$err" ;;
+*) false ;;
+esac || agrees=1
+result $agrees 'check'
 expect 'no kernel' '--kernel FILE is missing; see openvmbus --help' run
 expect 'unknown option' '--kernle: no such option; see openvmbus --help' run --kernle k
 expect 'value missing' '--kernel: its value is missing; see openvmbus --help' run --kernel

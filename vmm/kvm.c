@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -21,7 +22,8 @@ static int failed(const char *what)
 	return error;
 }
 
-static int check_capabilities(int dev)
+/* The first thing that we need and this KVM does not have; NULL: it has all. */
+static const char *missing_capability(int dev)
 {
 	static const struct {
 		int number;
@@ -36,15 +38,28 @@ static int check_capabilities(int dev)
 		{ KVM_CAP_SYS_HYPERV_CPUID, "the list of its Hyper-V features" },
 	};
 
-	for (size_t i = 0; i < VMB_ARRAY_COUNT(needed); i++) {
-		if (ioctl(dev, KVM_CHECK_EXTENSION, needed[i].number) > 0)
-			continue;
-		vmb_vmm_report("/dev/kvm lacks %s; a kernel from 5.11 on with CONFIG_KVM_HYPERV "
-			       "has it, or use --accel nest",
-			       needed[i].name);
-		return -EOPNOTSUPP;
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(needed); i++)
+		if (ioctl(dev, KVM_CHECK_EXTENSION, needed[i].number) <= 0)
+			return needed[i].name;
+	return NULL;
+}
+
+int vmb_vmm_kvm_check(char *why, size_t size)
+{
+	int dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int error = -errno;
+	const char *missing;
+
+	if (dev < 0) {
+		snprintf(why, size, "/dev/kvm: %s", strerror(-error));
+		return error;
 	}
-	return 0;
+	missing = missing_capability(dev);
+	close(dev);
+	if (!missing)
+		return 0;
+	snprintf(why, size, "/dev/kvm lacks %s", missing);
+	return -EOPNOTSUPP;
 }
 
 /* A CPUID table by request, grown until it fits; NULL: errno. */
@@ -64,14 +79,20 @@ static struct kvm_cpuid2 *cpuid_table(int fd, unsigned long request)
 
 int vmb_vmm_kvm_open(struct vmb_vmm_kvm *k)
 {
+	const char *missing;
 	int len;
 
 	k->vm = -1;
 	k->dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (k->dev < 0)
 		return failed("/dev/kvm");
-	if (check_capabilities(k->dev))
+	missing = missing_capability(k->dev);
+	if (missing) {
+		vmb_vmm_report("/dev/kvm lacks %s; a kernel from 5.11 on with CONFIG_KVM_HYPERV "
+			       "has it, or use --accel nest",
+			       missing);
 		return -EOPNOTSUPP;
+	}
 	len = ioctl(k->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (len < (int)sizeof(struct kvm_run))
 		return failed("size of a virtual processor's page");

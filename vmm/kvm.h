@@ -32,6 +32,12 @@ struct vmb_vmm_kvm {
 	struct kvm_cpuid2 *hv_cpuid; /* and of Hyper-V */
 };
 
+/*
+ * Whether the /dev/kvm of this machine can run our guests: 0, or -errno with the reason in words in why, of
+ * size bytes. Some KVMs cannot, for example those that need no help of the processor.
+ */
+int vmb_vmm_kvm_check(char *why, size_t size);
+
 int vmb_vmm_kvm_open(struct vmb_vmm_kvm *k);
 int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_vmm_memory *m);
 int vmb_vmm_kvm_route(struct vmb_vmm_kvm *k, uint32_t vp_count);

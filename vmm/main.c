@@ -15,6 +15,7 @@ static const char help_text[] =
 	"\n"
 	"usage: openvmbus run --kernel FILE [OPTION...]\n"
 	"       openvmbus switch SOCKET [--ports N] [--capture FILE]\n"
+	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
 	"\n"
 	"  --kernel FILE      a Linux bzImage (vmlinuz), or an ELF file with a PVH note (vmlinux)\n"
@@ -73,9 +74,19 @@ static const char help_text[] =
 	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM ends it,\n"
 	"with exit code 0 and its statistics on standard error\n"
 	"\n"
+	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
+	"\n"
 	"exit codes: 0 the guest powered off; 1 the host failed; 2 a bad option or input file, nothing\n"
 	"was started; 3 the guest reported a crash; 4 it reset itself (--no-reboot); 5 triple fault;\n"
 	"6 stopped by the escape key or a signal\n";
+
+static int check(int argc)
+{
+	if (argc == 2)
+		return vmb_vmm_check();
+	vmb_vmm_report("check takes no argument; see openvmbus --help");
+	return VMB_VMM_EXIT_USAGE;
+}
 
 int main(int argc, char **argv)
 {
@@ -85,6 +96,8 @@ int main(int argc, char **argv)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)
 		return vmb_vmm_switch_run(argc - 1, argv + 1);
+	if (strcmp(verb, "check") == 0)
+		return check(argc);
 	if (strcmp(verb, "--version") == 0) {
 		puts("openvmbus " OPENVMBUS_VERSION);
 		return VMB_VMM_EXIT_OFF;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -13,6 +14,8 @@
 #include "vmm/report.h"
 #include "vmm/run.h"
 #include "vmm/vmbus.h"
+
+#define WHY_LEN 128u /* bytes, of why there is no KVM for us */
 
 /* What stays the same over resets. */
 struct session {
@@ -186,13 +189,26 @@ static int run_here(struct session *s)
 
 static bool use_nest(const struct vmb_vmm_options *o)
 {
+	char why[WHY_LEN];
+
 	if (o->accel != VMB_VMM_ACCEL_AUTO)
 		return o->accel == VMB_VMM_ACCEL_NEST;
-	if (access("/dev/kvm", R_OK | W_OK) == 0)
+	if (vmb_vmm_kvm_check(why, sizeof(why)) == 0)
 		return false;
-	vmb_vmm_report("/dev/kvm: %s; running in an emulated machine that has one",
-		       strerror(errno));
+	vmb_vmm_report("%s; running in an emulated machine that has one", why);
 	return true;
+}
+
+int vmb_vmm_check(void)
+{
+	char why[WHY_LEN];
+
+	if (vmb_vmm_kvm_check(why, sizeof(why)) == 0) {
+		puts("/dev/kvm can run guests");
+		return 0;
+	}
+	vmb_vmm_report("%s; guests run in an emulated machine", why);
+	return VMB_VMM_EXIT_FAILURE;
 }
 
 /* The disks stay open and locked here while the nest works on them. */

@@ -10,4 +10,7 @@
 /* argv: the command line from "run" on, as the nest must repeat it. Answers the exit code (enum vmb_vmm_exit). */
 int vmb_vmm_run(int argc, char **argv);
 
+/* Says whether guests run on /dev/kvm here. 0: they do; else VMB_VMM_EXIT_FAILURE, and why on standard error. */
+int vmb_vmm_check(void);
+
 #endif

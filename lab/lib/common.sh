@@ -43,3 +43,8 @@ newer() {
 	done
 	return 0
 }
+
+# has_kvm: whether guests run on this machine's own /dev/kvm; without, or with one that cannot, in a nest.
+has_kvm() {
+	[ -w /dev/kvm ] && "${OPENVMBUS:-$BUILD/openvmbus}" check >/dev/null 2>&1
+}

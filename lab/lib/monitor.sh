@@ -16,10 +16,10 @@ OFFERED=6f70656e-766d-6275-7300-000000000001
 around=() # what the monitor runs in: lab/lib/net-side and its arguments
 card=() # the monitor's options for the card
 
-# where COMMAND...: on this machine if it has /dev/kvm, else in the nest. The command has its own
+# where COMMAND...: on this machine if its /dev/kvm can, else in the nest. The command has its own
 # limit; the one here ends the wait for a nest that does not run it.
 where() {
-	if [ -w /dev/kvm ]; then
+	if has_kvm; then
 		"$@"
 	else
 		timeout -k 5 $((limit + 120)) "$LAB/nest" -n "$nest" exec "$@"
@@ -62,7 +62,7 @@ virtio_card() {
 # plug_in WAY: the card on user, tap (or bench, which is a tap too), and for a pair of guests on
 # pair-1 and pair-2; around it what serves the other end.
 plug_in() {
-	[ -w /dev/kvm ] && [ $EUID -ne 0 ] && skip "network cells make namespaces: run it as root"
+	has_kvm && [ $EUID -ne 0 ] && skip "network cells make namespaces: run it as root"
 	around=("$LAB/lib/net-side" "${1%-[12]}" "$cell" "$mib" "$port" "$cpus")
 	case $host-$1 in
 	openvmbus-user) card=(--stats --net "user,queues=$cpus,mac=$MAC,capture=$cell/sink.pcapng") ;;
