@@ -72,10 +72,10 @@ initrd_on_need() {
 
 # initrd_program DIR PROGRAM...: copies programs of this machine with their libraries.
 initrd_program() {
-	local dir=$1 program file
+	local dir=$1 name program file
 	shift
-	for program; do
-		program=$(command -v "$program") || die "initrd: no program ${program:-given}"
+	for name; do
+		program=$(command -v "$name") || die "initrd: no program $name; lab/packages names what brings it"
 		for file in "$program" $(ldd "$program" | grep -o '/[^ ]*'); do
 			[ -e "$dir$file" ] || install -D "$file" "$dir$file"
 		done
