@@ -280,39 +280,41 @@ static uint32_t srb_flags(uint8_t direction)
 static void fill_srb(const struct vmb_guest_storage *s, struct vmb_stor_srb *srb,
 		     const struct vmb_guest_storage_request *request)
 {
-	srb->length = s->srb_len;
-	srb->path_id = request->path_id;
-	srb->target_id = request->target_id;
-	srb->lun = request->lun;
-	srb->cdb_len = request->cdb_len;
-	srb->sense_len = s->sense_len;
-	srb->data_in = request->direction;
-	srb->data_transfer_len = request->data_len;
-	memcpy(srb->u.cdb, request->cdb, request->cdb_len);
-	srb->queue_tag = VMB_SRB_QUEUE_TAG_UNTAGGED;
-	srb->queue_action = VMB_SRB_QUEUE_ACTION_SIMPLE;
-	srb->srb_flags = srb_flags(request->direction);
-	srb->timeout_s = request->timeout_s;
+	*srb = (struct vmb_stor_srb){
+		.length = s->srb_len,
+		.path_id = request->path_id,
+		.target_id = request->target_id,
+		.lun = request->lun,
+		.cdb_len = request->cdb_len,
+		.sense_len = s->sense_len,
+		.data_in = request->direction,
+		.data_transfer_len = request->data_len,
+		.queue_tag = VMB_SRB_QUEUE_TAG_UNTAGGED,
+		.queue_action = VMB_SRB_QUEUE_ACTION_SIMPLE,
+		.srb_flags = srb_flags(request->direction),
+		.timeout_s = request->timeout_s,
+	};
+	/* All of it: a copy of a fixed length is a few moves, and the rest of a CDB is zeroes. */
+	memcpy(srb->u.cdb, request->cdb, sizeof(srb->u.cdb));
 }
 
 static void fill_packet(const struct vmb_guest_storage *s,
 			const struct vmb_guest_storage_request *request,
 			struct vmb_guest_storage_packet *packet)
 {
-	memset(packet, 0, sizeof(*packet));
-	packet->type = VMB_PKT_INBAND;
+	packet->type = request->data_len ? VMB_PKT_GPA_DIRECT : VMB_PKT_INBAND;
+	packet->gpa.direct = (struct vmb_pkt_gpa_direct){ .range_count = !!request->data_len };
+	packet->gpa.range.byte_count = request->data_len;
+	packet->gpa.range.byte_offset = request->data_offset;
+	packet->pfn_count = 0;
+	if (request->data_len)
+		packet->pfn_count = (request->data_offset + request->data_len + VMB_PAGE_LEN - 1) /
+				    VMB_PAGE_LEN;
 	packet->payload_len = s->packet_len;
 	packet->payload.operation = VMB_STOR_EXECUTE_SRB;
 	packet->payload.flags = VMB_STOR_FLAG_REQUEST_COMPLETION;
+	packet->payload.status = 0;
 	fill_srb(s, &packet->payload.u.srb, request);
-	if (!request->data_len)
-		return;
-	packet->type = VMB_PKT_GPA_DIRECT;
-	packet->gpa.direct.range_count = 1;
-	packet->gpa.range.byte_count = request->data_len;
-	packet->gpa.range.byte_offset = request->data_offset;
-	packet->pfn_count =
-		(request->data_offset + request->data_len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
 }
 
 int vmb_guest_storage_submit(struct vmb_guest_storage *s, uint32_t slot,
@@ -500,11 +502,9 @@ static const struct {
 	[VMB_STOR_EVENT_NOTIFICATION] = { true, VMB_GUEST_STORAGE_NOTHING },
 };
 
-static int said_unasked(struct vmb_guest_storage *s, uint64_t id,
-			const struct vmb_stor_packet *packet, uint32_t len,
-			struct vmb_guest_storage_event *event)
+static int said_unasked(struct vmb_guest_storage *s, const struct vmb_stor_packet *packet,
+			uint32_t len, struct vmb_guest_storage_event *event)
 {
-	(void)id;
 	if (len < offsetof(struct vmb_stor_packet, u) ||
 	    packet->operation >= VMB_STOR_OPERATION_COUNT || !unasked[packet->operation].legal)
 		return malformed(s);
@@ -515,29 +515,33 @@ static int said_unasked(struct vmb_guest_storage *s, uint64_t id,
 	return 0;
 }
 
-static const struct {
-	uint16_t type;
-	int (*handle)(struct vmb_guest_storage *s, uint64_t id,
-		      const struct vmb_stor_packet *packet, uint32_t len,
-		      struct vmb_guest_storage_event *event);
-} incoming[] = {
-	{ VMB_PKT_COMPLETION, completed },
-	{ VMB_PKT_INBAND, said_unasked },
-};
+bool vmb_guest_storage_ends_request(const struct vmb_guest_storage *s, uint16_t type,
+				    uint64_t transaction_id)
+{
+	return type == VMB_PKT_COMPLETION && (uint32_t)transaction_id - 1 < s->slot_count;
+}
+
+/* Nothing that is read of a packet lies behind its old length. */
+VMB_ASSERT_OFFSET(struct vmb_stor_packet, u.srb.u.sense[VMB_STOR_SENSE_LEN],
+		  VMB_STOR_PACKET_LEN_OLD);
 
 int vmb_guest_storage_input(struct vmb_guest_storage *s, uint16_t type, uint64_t transaction_id,
 			    const void *payload, uint32_t len,
 			    struct vmb_guest_storage_event *event)
 {
-	struct vmb_stor_packet packet;
-	uint32_t i;
+	const struct vmb_stor_packet *packet = payload;
+	struct vmb_stor_packet filled_up;
 
 	memset(event, 0, sizeof(*event));
-	memset(&packet, 0, sizeof(packet));
-	memcpy(&packet, payload, len < sizeof(packet) ? len : sizeof(packet));
-	for (i = 0; i < VMB_ARRAY_COUNT(incoming); i++)
-		if (incoming[i].type == type)
-			return incoming[i].handle(s, transaction_id, &packet, len, event);
+	if (len < VMB_STOR_PACKET_LEN_OLD) {
+		memset(&filled_up, 0, sizeof(filled_up));
+		memcpy(&filled_up, payload, len);
+		packet = &filled_up;
+	}
+	if (type == VMB_PKT_COMPLETION)
+		return completed(s, transaction_id, packet, len, event);
+	if (type == VMB_PKT_INBAND)
+		return said_unasked(s, packet, len, event);
 	return malformed(s);
 }
 

@@ -99,7 +99,7 @@ struct vmb_guest_storage_request {
 	void *cookie; /* returned with the completion */
 	uint8_t path_id, target_id, lun;
 	uint8_t cdb_len; /* 1..16 */
-	uint8_t cdb[VMB_STOR_CDB_LEN_MAX];
+	uint8_t cdb[VMB_STOR_CDB_LEN_MAX]; /* zeroes behind cdb_len */
 	uint8_t direction; /* enum vmb_stor_direction */
 	uint32_t data_len; /* bytes; <= max_transfer_len */
 	uint32_t data_offset; /* 0..4095, into the first page */
@@ -190,6 +190,13 @@ bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot);
 int vmb_guest_storage_input(struct vmb_guest_storage *s, uint16_t type, uint64_t transaction_id,
 			    const void *payload, uint32_t len,
 			    struct vmb_guest_storage_event *event);
+
+/*
+ * Whether a packet with this descriptor ends a request. Of such a packet input touches the request's slot and nothing
+ * that the handshake functions and reset use, so it may run beside those. Any context.
+ */
+bool vmb_guest_storage_ends_request(const struct vmb_guest_storage *s, uint16_t type,
+				    uint64_t transaction_id);
 
 /*
  * After the channel is closed and torn down: the next slot that was still taken, as a COMPLETED event with srb_status

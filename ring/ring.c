@@ -61,32 +61,41 @@ static bool load_write_index(struct vmb_ring_reader *r)
 	return true;
 }
 
-/*
- * Copies len bytes into the ring at index, round its end if need be; answers the index behind them.
- */
-static uint32_t put(struct vmb_ring_writer *w, uint32_t index, const void *src, uint32_t len)
+static void put_round_end(struct vmb_ring_writer *w, uint32_t index, const void *src, uint32_t len)
 {
 	uint32_t first = w->data_len - index;
 
-	if (len <= first) {
+	vmb_shared_write(w->data + index, src, first);
+	vmb_shared_write(w->data, (const uint8_t *)src + first, len - first);
+}
+
+/*
+ * Copies len bytes into the ring at index, round its end if need be; answers the index behind them.
+ * Inline, so that copies of a fixed length are a few moves.
+ */
+static inline uint32_t put(struct vmb_ring_writer *w, uint32_t index, const void *src, uint32_t len)
+{
+	if (len <= w->data_len - index)
 		vmb_shared_write(w->data + index, src, len);
-	} else {
-		vmb_shared_write(w->data + index, src, first);
-		vmb_shared_write(w->data, (const uint8_t *)src + first, len - first);
-	}
+	else
+		put_round_end(w, index, src, len);
 	return advance(index, len, w->data_len);
 }
 
-static void get(const struct vmb_ring_reader *r, uint32_t index, void *dst, uint32_t len)
+static void get_round_end(const struct vmb_ring_reader *r, uint32_t index, void *dst, uint32_t len)
 {
 	uint32_t first = r->data_len - index;
 
-	if (len <= first) {
+	vmb_shared_read(dst, r->data + index, first);
+	vmb_shared_read((uint8_t *)dst + first, r->data, len - first);
+}
+
+static inline void get(const struct vmb_ring_reader *r, uint32_t index, void *dst, uint32_t len)
+{
+	if (len <= r->data_len - index)
 		vmb_shared_read(dst, r->data + index, len);
-	} else {
-		vmb_shared_read(dst, r->data + index, first);
-		vmb_shared_read((uint8_t *)dst + first, r->data, len - first);
-	}
+	else
+		get_round_end(r, index, dst, len);
 }
 
 static uint64_t parts_len(const struct vmb_ring_part *parts, uint32_t count)

@@ -75,6 +75,26 @@ static void test_forged_ids_are_refused(void **state)
 	assert_int_equal(complete(&b), 0);
 }
 
+/* Also with a wrong generation: such a packet is refused at the slot, and needs the handshake's lock no more. */
+static void test_what_ends_a_request_is_known_by_its_descriptor(void **state)
+{
+	struct bench b;
+	uint64_t id;
+
+	(void)state;
+	bench_ready(&b, 0x602);
+	submit_read(&b, SLOTS - 1);
+	id = b.packet.transaction_id;
+	assert_true(vmb_guest_storage_ends_request(&b.s, COMPLETION, id));
+	assert_true(vmb_guest_storage_ends_request(&b.s, COMPLETION, id ^ 1ull << 40));
+	assert_true(vmb_guest_storage_ends_request(&b.s, COMPLETION, id - SLOTS + 1));
+	assert_false(vmb_guest_storage_ends_request(&b.s, COMPLETION, id - SLOTS));
+	assert_false(vmb_guest_storage_ends_request(&b.s, COMPLETION, id + 1));
+	assert_false(vmb_guest_storage_ends_request(&b.s, COMPLETION, b.out_id));
+	assert_false(vmb_guest_storage_ends_request(&b.s, INBAND, id));
+	assert_false(vmb_guest_storage_ends_request(&b.s, 9, id));
+}
+
 static void test_short_completion_is_malformed(void **state)
 {
 	struct bench b;
@@ -376,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_completion_ends_its_request),
 		cmocka_unit_test(test_duplicate_completion_is_refused),
 		cmocka_unit_test(test_forged_ids_are_refused),
+		cmocka_unit_test(test_what_ends_a_request_is_known_by_its_descriptor),
 		cmocka_unit_test(test_short_completion_is_malformed),
 		cmocka_unit_test(test_long_completion_is_cut),
 		cmocka_unit_test(test_wrong_operation_ends_nothing),

@@ -98,7 +98,7 @@ static void reset_work(struct work_struct *work)
 	blk_mq_unquiesce_queue(b->disk->queue);
 }
 
-/* ---- packets in; softirq, one at a time ---- */
+/* ---- packets in; softirq or interrupt, one at a time ---- */
 
 static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
@@ -128,6 +128,7 @@ static const struct storage_link_ops link_ops = {
 	.channel = {
 		.packet = on_packet,
 		.drained = on_drained,
+		.in_interrupt = true, /* ending a request is short, and half of what a softirq costs */
 		.rescinded = on_rescinded,
 	},
 	.lost = blkvsc_lost,

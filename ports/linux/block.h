@@ -3,7 +3,7 @@
  * What the files of blkvsc.ko share: one disk per IDE channel.
  *
  * Who runs where: queue_rq submits, on any CPU, under blk-mq's rcu_read_lock; the channel's
- * softirq feeds the protocol core and ends requests there and then, a batch at a time; one work
+ * interrupt feeds the protocol core and ends requests there and then, a batch at a time; one work
  * item looks at the unit again, another asks a silent host for its answers.
  *
  * A slot of the core is a request's tag. blk-mq gives a tag out again only after the request
@@ -46,7 +46,7 @@ struct blkvsc {
 	struct blk_mq_tag_set tags;
 	struct gendisk *disk; /* NULL until the unit is known */
 	int index; /* of the disk's name */
-	struct io_comp_batch batch; /* what ended well since the softirq began */
+	struct io_comp_batch batch; /* what ended well since the interrupt began */
 	bool removing; /* no more work is queued */
 	struct work_struct look_work, reset_work;
 };
@@ -67,7 +67,7 @@ struct blkvsc_request {
  */
 int blkvsc_build(struct blkvsc *b, struct request *rq, struct vmb_guest_storage_request *request);
 
-/* The host has answered rq; softirq. Good ones are gathered until blkvsc_end_batch(). */
+/* The host has answered rq; in on_packet(). Good ones are gathered until blkvsc_end_batch(). */
 void blkvsc_complete(struct blkvsc *b, struct request *rq,
 		     const struct vmb_guest_storage_event *event);
 void blkvsc_end_batch(struct blkvsc *b);

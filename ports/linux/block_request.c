@@ -24,25 +24,34 @@ static u32 count_blocks(const struct blkvsc *b, const struct request *rq)
 	return blk_rq_bytes(rq) >> b->unit.block_shift;
 }
 
+/* Appends the pages that len bytes at `at` lie in; answers how many there are now. */
+static u32 append_pages(u64 *pfns, u32 count, u32 pfn_max, phys_addr_t at, u32 len)
+{
+	phys_addr_t end = at + len;
+
+	for (at &= PAGE_MASK; at < end && count < pfn_max; at += PAGE_SIZE)
+		pfns[count++] = at >> PAGE_SHIFT;
+	return count;
+}
+
 /*
  * The queue's boundary mask makes all segments but the first start, and all but the last end, at
- * a page's edge: so they form one range.
+ * a page's edge: so they form one range. Most requests have one segment, and no need of a walk.
  */
 static int list_pages(struct request *rq, u64 *pfns, u32 pfn_max, u32 *offset)
 {
+	struct bio_vec bv = req_bvec(rq);
+	phys_addr_t at = page_to_phys(bv.bv_page) + bv.bv_offset;
 	struct req_iterator iter;
-	struct bio_vec bv;
-	phys_addr_t at, end;
 	u32 count = 0;
 
+	*offset = offset_in_page(at);
+	if (blk_rq_nr_phys_segments(rq) == 1)
+		return append_pages(pfns, 0, pfn_max, at, blk_rq_bytes(rq));
 	rq_for_each_bvec(bv, rq, iter)
 	{
 		at = page_to_phys(bv.bv_page) + bv.bv_offset;
-		end = at + bv.bv_len;
-		if (!count)
-			*offset = offset_in_page(at);
-		for (at &= PAGE_MASK; at < end && count < pfn_max; at += PAGE_SIZE)
-			pfns[count++] = at >> PAGE_SHIFT;
+		count = append_pages(pfns, count, pfn_max, at, bv.bv_len);
 	}
 	return count;
 }

@@ -30,7 +30,10 @@
 
 /* ---- packets out ---- */
 
-/* Sends the control packets that wait; control_lock. */
+/*
+ * Sends the control packets that wait; control_lock. When the ring is full, an answer of the host makes room, and
+ * whoever takes that sees `pumping`: the barrier puts it before the look at the ring.
+ */
 static void pump(struct storage_link *link)
 {
 	const struct vmb_guest_storage_output *out;
@@ -42,14 +45,17 @@ static void pump(struct storage_link *link)
 		.payload_count = 1,
 	};
 
+	WRITE_ONCE(link->pumping, true);
+	smp_mb();
 	while ((out = vmb_guest_storage_output(&link->core))) {
 		packet.transaction_id = out->transaction_id;
 		part.base = &out->packet;
 		part.len = out->payload_len;
 		if (vmb_channel_send(link->device->channel, &packet))
-			return; /* a full ring: pumped again when the host answers something */
+			return;
 		vmb_guest_storage_output_done(&link->core);
 	}
+	WRITE_ONCE(link->pumping, false);
 }
 
 static int write_request(struct storage_link *link, const u64 *pfns,
@@ -102,6 +108,28 @@ static void command_ended(struct storage_link *link, const struct vmb_guest_stor
 	smp_store_release(&link->command_done, true);
 }
 
+/* What ends a request needs no lock: see vmb_guest_storage_ends_request(). */
+static int feed(struct storage_link *link, const struct vmb_ring_received *packet,
+		const u8 *payload, u32 len, struct vmb_guest_storage_event *event)
+{
+	bool lockless =
+		vmb_guest_storage_ends_request(&link->core, packet->type, packet->transaction_id);
+	unsigned long flags;
+	int rc;
+
+	if (likely(lockless && !READ_ONCE(link->pumping)))
+		return vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id,
+					       payload, len, event);
+	spin_lock_irqsave(&link->control_lock, flags);
+	rc = vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id, payload,
+				     len, event);
+	pump(link);
+	if (!rc && event->type == VMB_GUEST_STORAGE_RESET_DONE)
+		link->reset_done = true;
+	spin_unlock_irqrestore(&link->control_lock, flags);
+	return rc;
+}
+
 bool storage_link_take(struct storage_link *link, const struct vmb_ring_received *packet,
 		       struct vmb_guest_storage_event *event)
 {
@@ -114,13 +142,7 @@ bool storage_link_take(struct storage_link *link, const struct vmb_ring_received
 	if (!vmb_channel_copy(ch, packet, sizeof(struct vmb_pkt_desc) + packet->header_len, payload,
 			      len))
 		return false;
-	spin_lock(&link->control_lock);
-	rc = vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id, payload,
-				     len, event);
-	pump(link);
-	if (!rc && event->type == VMB_GUEST_STORAGE_RESET_DONE)
-		link->reset_done = true;
-	spin_unlock(&link->control_lock);
+	rc = feed(link, packet, payload, len, event);
 	if (rc) {
 		dev_warn_ratelimited(&link->device->dev, "refused a packet of type %u, id %#llx\n",
 				     packet->type, packet->transaction_id);
@@ -228,10 +250,10 @@ static bool settled(const struct storage_link *link)
 
 static int shake_hands(struct storage_link *link)
 {
-	spin_lock_bh(&link->control_lock);
+	spin_lock_irq(&link->control_lock);
 	vmb_guest_storage_start(&link->core);
 	pump(link);
-	spin_unlock_bh(&link->control_lock);
+	spin_unlock_irq(&link->control_lock);
 	if (!wait_event_timeout(link->wait, settled(link), HANDSHAKE_WAIT)) {
 		dev_err(&link->device->dev, "the host does not answer the storage handshake\n");
 		return -ETIMEDOUT;
@@ -403,11 +425,11 @@ void storage_link_end_if_rescinded(struct storage_link *link)
 /* True when the host has answered all. */
 static bool reset_politely(struct storage_link *link)
 {
-	spin_lock_bh(&link->control_lock);
+	spin_lock_irq(&link->control_lock);
 	link->reset_done = false;
 	vmb_guest_storage_reset(&link->core);
 	pump(link);
-	spin_unlock_bh(&link->control_lock);
+	spin_unlock_irq(&link->control_lock);
 	wait_event_timeout(link->wait,
 			   READ_ONCE(link->reset_done) ||
 				   READ_ONCE(link->state) == STORAGE_LINK_GONE,

@@ -15,8 +15,8 @@
  *   storage_link_give_up()         after a rescind: ends what the host still holds
  *   storage_link_stop(), storage_link_free()
  *
- * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take in the
- * channel's softirq; the rest in process context.
+ * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take when the
+ * channel has a packet; the rest in process context.
  */
 #ifndef PORTS_LINUX_STORAGE_LINK_H
 #define PORTS_LINUX_STORAGE_LINK_H
@@ -59,6 +59,7 @@ struct storage_link {
 	enum storage_link_state state; /* read under rcu_read_lock before a submit */
 	struct vmb_guest_storage core;
 	spinlock_t control_lock; /* the core's handshake and reset against its input */
+	bool pumping; /* control packets wait for room; written under control_lock */
 	struct vmb_guest_storage_slot *slots;
 	u32 slot_count; /* requests of the driver; one more slot is storage_link_command()'s */
 	u64 *pfns; /* pfn_max of them for each slot */

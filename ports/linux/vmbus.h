@@ -64,6 +64,11 @@ struct vmb_channel_ops {
 	 */
 	void (*drained)(struct vmb_channel *ch);
 	/*
+	 * packet() and drained() may be called in hard interrupt too, which saves a softirq; still
+	 * one at a time. They must be short.
+	 */
+	bool in_interrupt;
+	/*
 	 * Something came, or there is room again: hard interrupt, or any context with the channel's
 	 * send lock held (that means interrupts off, but not with PREEMPT_RT). So it only schedules
 	 * the driver's poll and calls nothing that is declared here. Before vmb_channel_open()

@@ -64,6 +64,7 @@ struct vmb_channel {
 	struct delayed_work room_work; /* looks for it where the host does not signal */
 	bool closing; /* the tasklet must not reschedule itself */
 	struct tasklet_struct tasklet;
+	spinlock_t rx_lock; /* ops->in_interrupt: the interrupt against the tasklet */
 
 	u32 cpu; /* whose VP the host interrupts; vmbus.lock */
 	bool opened; /* OPEN_RESULT came, with open_status */

@@ -33,6 +33,12 @@ static void signal_host(struct vmb_channel *ch)
 
 /* ---- receiving ---- */
 
+/* With PREEMPT_RT what drivers do with a packet takes locks that sleep. */
+static bool takes_in_interrupt(const struct vmb_channel *ch)
+{
+	return ch->ops->in_interrupt && !IS_ENABLED(CONFIG_PREEMPT_RT);
+}
+
 /* Hard interrupt, or any context under tx_lock; the channel is open. */
 static void ring(struct vmb_channel *ch)
 {
@@ -40,12 +46,6 @@ static void ring(struct vmb_channel *ch)
 		ch->ops->doorbell(ch);
 	else
 		tasklet_schedule(&ch->tasklet);
-}
-
-void vmbus_ring_doorbell(struct vmb_channel *ch)
-{
-	ch->interrupts++;
-	ring(ch);
 }
 
 void vmb_channel_poke(struct vmb_channel *ch)
@@ -118,9 +118,9 @@ static int drain(struct vmb_channel *ch, u32 *budget)
 	return 0;
 }
 
-static void bottom_half(struct tasklet_struct *t)
+/* True: there may be more than the budget allowed. */
+static bool take_packets(struct vmb_channel *ch)
 {
-	struct vmb_channel *ch = from_tasklet(ch, t, tasklet);
 	u32 budget = PACKET_BUDGET;
 	int rc;
 
@@ -131,8 +131,42 @@ static void bottom_half(struct tasklet_struct *t)
 		if (ch->ops->drained)
 			ch->ops->drained(ch);
 	} while (rc == VMB_EAGAIN && vmb_ring_unmask(&ch->rx));
-	if (!rc && !READ_ONCE(ch->closing))
+	return !rc;
+}
+
+static void bottom_half(struct tasklet_struct *t)
+{
+	struct vmb_channel *ch = from_tasklet(ch, t, tasklet);
+	unsigned long flags;
+	bool more;
+
+	if (takes_in_interrupt(ch)) {
+		spin_lock_irqsave(&ch->rx_lock, flags);
+		more = take_packets(ch);
+		spin_unlock_irqrestore(&ch->rx_lock, flags);
+	} else {
+		more = take_packets(ch);
+	}
+	if (more && !READ_ONCE(ch->closing))
 		tasklet_schedule(t);
+}
+
+/* The lock is another CPU's: the tasklet looks when that has done. */
+void vmbus_ring_doorbell(struct vmb_channel *ch)
+{
+	bool more = true;
+
+	ch->interrupts++;
+	if (!takes_in_interrupt(ch)) {
+		ring(ch);
+		return;
+	}
+	if (spin_trylock(&ch->rx_lock)) {
+		more = take_packets(ch);
+		spin_unlock(&ch->rx_lock);
+	}
+	if (more)
+		tasklet_schedule(&ch->tasklet);
 }
 
 /* ---- sending; tx_lock ---- */
@@ -314,6 +348,7 @@ static void look_for_room(struct work_struct *work)
 void vmbus_ring_init(struct vmb_channel *ch)
 {
 	spin_lock_init(&ch->tx_lock);
+	spin_lock_init(&ch->rx_lock);
 	tasklet_setup(&ch->tasklet, bottom_half);
 	INIT_DELAYED_WORK(&ch->room_work, look_for_room);
 }

@@ -15,7 +15,9 @@
 
 DEFINE_PER_CPU(struct vmbus_cpu, vmbus_cpus);
 
+/* Readers have interrupts off, which is all that RCU asks of them. */
 static struct vmb_channel __rcu *by_relid[VMB_CHANNEL_COUNT_MAX];
+static u32 word_count = 1; /* words of flags that a channel was ever published in, and flag 0's */
 static int hotplug_state;
 
 /*
@@ -24,6 +26,11 @@ static int hotplug_state;
  */
 void vmbus_synic_publish(u32 relid, struct vmb_channel *ch)
 {
+	u32 words = relid / BITS_PER_LONG + 1;
+	u32 before = READ_ONCE(word_count);
+
+	while (before < words && !try_cmpxchg(&word_count, &before, words))
+		;
 	rcu_assign_pointer(by_relid[relid], ch);
 	if (!ch)
 		synchronize_rcu();
@@ -35,7 +42,7 @@ static void ring_word(u32 first, unsigned long bits)
 	u32 bit;
 
 	for_each_set_bit(bit, &bits, BITS_PER_LONG) {
-		ch = rcu_dereference(by_relid[first + bit]);
+		ch = rcu_dereference_sched(by_relid[first + bit]);
 		if (ch)
 			vmbus_ring_doorbell(ch);
 	}
@@ -57,8 +64,7 @@ static void take_flags(struct vmb_synic_event_page *page)
 	unsigned long bits;
 	u32 word;
 
-	rcu_read_lock();
-	for (word = 0; word < VMB_SYNIC_FLAG_COUNT / BITS_PER_LONG; word++) {
+	for (word = 0; word < READ_ONCE(word_count); word++) {
 		if (!READ_ONCE(words[word]))
 			continue;
 		bits = xchg(&words[word], 0);
@@ -66,7 +72,6 @@ static void take_flags(struct vmb_synic_event_page *page)
 		if (!word && bits & 1)
 			take_interrupt_page();
 	}
-	rcu_read_unlock();
 }
 
 /* Hard interrupt. Flags first: a message may be long under way, a doorbell never is. */
