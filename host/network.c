@@ -64,8 +64,10 @@ void vmb_host_network_reset(struct vmb_host_network *n)
 	n->suballoc_count = 0;
 	n->sub_channel_count = 0;
 	n->table_waiting = false;
-	for (i = 0; i < n->config.rndis.queue_count_max; i++)
+	for (i = 0; i < n->config.rndis.queue_count_max; i++) {
 		n->queues[i].open = i == 0;
+		n->queues[i].late_count = 0;
+	}
 }
 
 void vmb_host_network_reply(const struct vmb_host_network *n, struct vmb_host_network_io *io,

@@ -121,6 +121,7 @@ struct vmb_host_network_queue {
 	bool ready; /* out is to be written before anything more is put in */
 	uint32_t frame_count;
 	uint32_t last; /* suballocation of out */
+	uint32_t late_count; /* packets that the guest had when it revoked the receive buffer */
 	struct vmb_host_network_output out;
 };
 

@@ -31,7 +31,10 @@ void vmb_host_network_receive_stop(struct vmb_host_network *n)
 		n->queues[i].ready = false;
 		n->queues[i].frame_count = 0;
 	}
-	memset(n->held_count, 0, sizeof(n->held_count));
+	for (i = 0; i < n->suballoc_count; i++) {
+		n->queues[n->held_queue[i]].late_count += n->held_count[i] > 0;
+		n->held_count[i] = 0;
+	}
 	n->free_count = 0;
 	n->reply_first = 0;
 	n->reply_count = 0;
@@ -65,6 +68,18 @@ void vmb_host_network_receive_flush(struct vmb_host_network *n)
 			release_out(n, &n->queues[i]);
 }
 
+/*
+ * The guest revokes the buffer on the primary channel; what another queue acknowledged meanwhile, or just before, may
+ * be read after that.
+ */
+static void acknowledge_nothing(struct vmb_host_network *n, struct vmb_host_network_queue *q)
+{
+	if (q->late_count)
+		q->late_count--;
+	else
+		n->counters.forged++;
+}
+
 void vmb_host_network_receive_ack(struct vmb_host_network *n, uint16_t queue,
 				  uint64_t transaction_id)
 {
@@ -72,7 +87,7 @@ void vmb_host_network_receive_ack(struct vmb_host_network *n, uint16_t queue,
 
 	if (transaction_id >= n->suballoc_count || !n->held_count[first] ||
 	    n->held_queue[first] != queue) {
-		n->counters.forged++;
+		acknowledge_nothing(n, &n->queues[queue]);
 		return;
 	}
 	release(n, first, n->held_count[first]);
@@ -91,6 +106,7 @@ void vmb_host_network_queue_closed(struct vmb_host_network *n, uint16_t queue)
 		n->held_count[i] = 0;
 	}
 	n->queues[queue].open = false;
+	n->queues[queue].late_count = 0;
 	vmb_host_network_queues_count(n);
 }
 

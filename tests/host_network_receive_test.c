@@ -445,12 +445,32 @@ static void test_late_acknowledgement_after_revoke_is_ignored(void **state)
 	vmb_host_network_output_done(&nic->n, 1);
 	nic_message(nic, false, 2, 103, 0xCAFE);
 	nic_ack(nic, 1, id);
-	assert_int_equal(nic->n.counters.forged, 1);
+	assert_int_equal(nic->n.counters.forged, 0);
+	nic_ack(nic, 1, id); /* once, and on its queue */
+	nic_ack(nic, 2, id);
+	assert_int_equal(nic->n.counters.forged, 2);
 	assert_int_equal(nic->n.free_count, 0);
 	nic_message(nic, true, 3, 101, 7, 0xCAFE);
 	assert_int_equal(nic->n.free_count, nic->n.suballoc_count);
 	nic_ack(nic, 1, id);
+	assert_int_equal(nic->n.counters.forged, 3);
 	assert_int_equal(nic->n.free_count, nic->n.suballoc_count);
+}
+
+static void test_closed_queue_acknowledges_nothing_late(void **state)
+{
+	const struct vmb_host_network_output *out;
+	struct nic *nic = *state;
+	uint64_t id;
+
+	assert_int_equal(receive(nic, 1, 60), 0);
+	out = vmb_host_network_output(&nic->n, 1);
+	id = out->transaction_id;
+	vmb_host_network_output_done(&nic->n, 1);
+	nic_message(nic, false, 2, 103, 0xCAFE);
+	vmb_host_network_queue_closed(&nic->n, 1);
+	nic_ack(nic, 1, id);
+	assert_int_equal(nic->n.counters.forged, 1);
 }
 
 /*
@@ -671,6 +691,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_closed_queue_gives_all_back, start, end),
 		cmocka_unit_test_setup_teardown(test_late_acknowledgement_after_revoke_is_ignored,
 						start, end),
+		cmocka_unit_test_setup_teardown(test_closed_queue_acknowledges_nothing_late, start,
+						end),
 		cmocka_unit_test_setup_teardown(
 			test_random_walk_lends_nothing_twice_and_loses_nothing, start, end),
 		cmocka_unit_test_setup_teardown(test_queue_is_the_tables_and_always_open, start,
