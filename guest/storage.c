@@ -530,14 +530,8 @@ int vmb_guest_storage_input(struct vmb_guest_storage *s, uint16_t type, uint64_t
 			    struct vmb_guest_storage_event *event)
 {
 	const struct vmb_stor_packet *packet = payload;
-	struct vmb_stor_packet filled_up;
 
 	memset(event, 0, sizeof(*event));
-	if (len < VMB_STOR_PACKET_LEN_OLD) {
-		memset(&filled_up, 0, sizeof(filled_up));
-		memcpy(&filled_up, payload, len);
-		packet = &filled_up;
-	}
 	if (type == VMB_PKT_COMPLETION)
 		return completed(s, transaction_id, packet, len, event);
 	if (type == VMB_PKT_INBAND)

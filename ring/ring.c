@@ -194,7 +194,7 @@ int vmb_ring_reader_init(struct vmb_ring_reader *r, void *control, const void *d
 	return 0;
 }
 
-uint32_t vmb_ring_room(struct vmb_ring_writer *w)
+static inline uint32_t room_of(struct vmb_ring_writer *w)
 {
 	uint32_t read_index;
 
@@ -203,10 +203,15 @@ uint32_t vmb_ring_room(struct vmb_ring_writer *w)
 	return w->data_len - distance(read_index, w->write_index, w->data_len);
 }
 
+uint32_t vmb_ring_room(struct vmb_ring_writer *w)
+{
+	return room_of(w);
+}
+
 /* P2. A packet may not fill the ring to the last byte: equal indices always mean empty. */
 static int check_room(struct vmb_ring_writer *w, uint32_t len)
 {
-	uint32_t room = vmb_ring_room(w);
+	uint32_t room = room_of(w);
 
 	if (w->broken)
 		return VMB_EPROTO;
@@ -334,18 +339,11 @@ static bool desc_is_valid(const struct vmb_pkt_desc *desc, uint32_t available)
 	       desc->len8 * 8u + FOOTER_LEN <= available;
 }
 
-int vmb_ring_read(struct vmb_ring_reader *r, struct vmb_ring_received *packet)
+static int read_desc(struct vmb_ring_reader *r, struct vmb_ring_received *packet)
 {
+	uint32_t available = distance(r->read_index, r->write_index, r->data_len);
 	struct vmb_pkt_desc desc;
-	uint32_t available;
 
-	if (r->broken)
-		return VMB_EPROTO;
-	if (r->read_index == r->write_index && !load_write_index(r))
-		return VMB_EPROTO;
-	available = distance(r->read_index, r->write_index, r->data_len);
-	if (!available)
-		return VMB_EAGAIN;
 	if (available >= DESC_LEN + FOOTER_LEN)
 		get(r, r->read_index, &desc, DESC_LEN); /* C2: copied, then judged */
 	if (available < DESC_LEN + FOOTER_LEN || !desc_is_valid(&desc, available)) {
@@ -359,6 +357,19 @@ int vmb_ring_read(struct vmb_ring_reader *r, struct vmb_ring_received *packet)
 	packet->payload_len = (uint32_t)(desc.len8 - desc.offset8) * 8u;
 	packet->start = r->read_index;
 	return 0;
+}
+
+int vmb_ring_read(struct vmb_ring_reader *r, struct vmb_ring_received *packet)
+{
+	if (r->broken)
+		return VMB_EPROTO;
+	if (r->read_index == r->write_index) {
+		if (!load_write_index(r))
+			return VMB_EPROTO;
+		if (r->read_index == r->write_index)
+			return VMB_EAGAIN;
+	}
+	return read_desc(r, packet);
 }
 
 static uint32_t received_len(const struct vmb_ring_received *packet)

@@ -47,19 +47,19 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_que
 {
 	struct blkvsc *b = hctx->queue->queuedata;
 	enum storage_link_state state = READ_ONCE(b->link.state);
-	struct vmb_guest_storage_request request;
 	struct request *rq = bd->rq;
+	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
 	int pfn_count, rc;
 
 	if (unlikely(state != STORAGE_LINK_UP))
 		return state == STORAGE_LINK_GONE ? BLK_STS_OFFLINE : BLK_STS_RESOURCE;
-	pfn_count = blkvsc_build(b, rq, &request);
+	pfn_count = blkvsc_build(b, rq, &mine->request);
 	if (unlikely(pfn_count < 0)) {
 		vmb_channel_commit(b->link.device->channel);
 		return BLK_STS_NOTSUPP;
 	}
 	blk_mq_start_request(rq);
-	rc = storage_link_submit(&b->link, rq->tag, &request, pfn_count, bd->last);
+	rc = storage_link_submit(&b->link, rq->tag, &mine->request, pfn_count, bd->last);
 	return likely(!rc) ? BLK_STS_OK : later(b, rc);
 }
 
@@ -103,13 +103,13 @@ static void reset_work(struct work_struct *work)
 static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
 	struct blkvsc *b = to_blkvsc(vmb_channel_context(ch));
-	struct vmb_guest_storage_event event;
+	const struct vmb_guest_storage_event *event = storage_link_take(&b->link, packet);
 
-	if (!storage_link_take(&b->link, packet, &event))
+	if (!event)
 		return;
-	if (event.type == VMB_GUEST_STORAGE_COMPLETED && event.cookie)
-		blkvsc_complete(b, event.cookie, &event);
-	if ((event.type == VMB_GUEST_STORAGE_RESCAN || event.capacity_changed) &&
+	if (event->type == VMB_GUEST_STORAGE_COMPLETED && event->cookie)
+		blkvsc_complete(b, event->cookie, event);
+	if ((event->type == VMB_GUEST_STORAGE_RESCAN || event->capacity_changed) &&
 	    !READ_ONCE(b->removing))
 		schedule_work(&b->look_work);
 }

@@ -54,6 +54,7 @@ struct blkvsc {
 
 /* Behind each struct request. */
 struct blkvsc_request {
+	struct vmb_guest_storage_request request; /* while it is being sent */
 	u8 retries; /* 0 unless the request is under way */
 	bool timed_out;
 	u8 unmap[BLKVSC_UNMAP_LEN];

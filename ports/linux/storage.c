@@ -145,13 +145,13 @@ static void queue_scan(struct storvsc *s)
 static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
 	struct storvsc *s = to_storvsc(vmb_channel_context(ch));
-	struct vmb_guest_storage_event event;
+	const struct vmb_guest_storage_event *event = storage_link_take(&s->link, packet);
 
-	if (!storage_link_take(&s->link, packet, &event))
+	if (!event)
 		return;
-	if (event.type == VMB_GUEST_STORAGE_COMPLETED)
-		storvsc_complete(s, &event);
-	if (event.type == VMB_GUEST_STORAGE_RESCAN || event.capacity_changed)
+	if (event->type == VMB_GUEST_STORAGE_COMPLETED)
+		storvsc_complete(s, event);
+	if (event->type == VMB_GUEST_STORAGE_RESCAN || event->capacity_changed)
 		queue_scan(s);
 }
 

@@ -58,24 +58,26 @@ static void pump(struct storage_link *link)
 	WRITE_ONCE(link->pumping, false);
 }
 
-static int write_request(struct storage_link *link, const u64 *pfns,
+static int write_request(struct storage_link *link, u64 *pfns,
 			 const struct vmb_guest_storage_packet *packet, bool commit)
 {
-	struct vmb_ring_part header[] = {
-		{ &packet->gpa, sizeof(packet->gpa) },
-		{ pfns, packet->pfn_count * sizeof(*pfns) },
+	u64 *list = pfns - STORAGE_LINK_HEADER_WORDS;
+	struct vmb_ring_part header = {
+		list,
+		sizeof(packet->gpa) + packet->pfn_count * sizeof(*pfns),
 	};
 	struct vmb_ring_part payload = { &packet->payload, packet->payload_len };
 	struct vmb_ring_packet out = {
 		.type = packet->type,
 		.flags = VMB_PKT_FLAG_COMPLETION_REQUESTED,
 		.transaction_id = packet->transaction_id,
-		.header = header,
-		.header_count = packet->pfn_count ? ARRAY_SIZE(header) : 0,
+		.header = &header,
+		.header_count = packet->pfn_count ? 1 : 0,
 		.payload = &payload,
 		.payload_count = 1,
 	};
 
+	memcpy(list, &packet->gpa, sizeof(packet->gpa));
 	if (commit)
 		return vmb_channel_send(link->device->channel, &out);
 	return vmb_channel_write(link->device->channel, &out);
@@ -84,15 +86,15 @@ static int write_request(struct storage_link *link, const u64 *pfns,
 int storage_link_submit(struct storage_link *link, u32 slot,
 			const struct vmb_guest_storage_request *request, u32 pfn_count, bool commit)
 {
-	struct vmb_guest_storage_packet packet;
+	struct vmb_guest_storage_packet *packet = &link->packets[slot];
 	int rc;
 
-	rc = vmb_guest_storage_submit(&link->core, slot, request, &packet);
+	rc = vmb_guest_storage_submit(&link->core, slot, request, packet);
 	if (rc)
 		return rc;
 	rc = -EINVAL;
-	if (pfn_count == packet.pfn_count)
-		rc = write_request(link, storage_link_pfns(link, slot), &packet, commit);
+	if (pfn_count == packet->pfn_count)
+		rc = write_request(link, storage_link_pfns(link, slot), packet, commit);
 	if (rc && !vmb_guest_storage_cancel(&link->core, slot))
 		rc = 0;
 	return rc;
@@ -109,9 +111,9 @@ static void command_ended(struct storage_link *link, const struct vmb_guest_stor
 }
 
 /* What ends a request needs no lock: see vmb_guest_storage_ends_request(). */
-static int feed(struct storage_link *link, const struct vmb_ring_received *packet,
-		const u8 *payload, u32 len, struct vmb_guest_storage_event *event)
+static int feed(struct storage_link *link, const struct vmb_ring_received *packet, u32 len)
 {
+	struct vmb_guest_storage_event *event = &link->event;
 	bool lockless =
 		vmb_guest_storage_ends_request(&link->core, packet->type, packet->transaction_id);
 	unsigned long flags;
@@ -119,10 +121,10 @@ static int feed(struct storage_link *link, const struct vmb_ring_received *packe
 
 	if (likely(lockless && !READ_ONCE(link->pumping)))
 		return vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id,
-					       payload, len, event);
+					       link->payload, len, event);
 	spin_lock_irqsave(&link->control_lock, flags);
-	rc = vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id, payload,
-				     len, event);
+	rc = vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id,
+				     link->payload, len, event);
 	pump(link);
 	if (!rc && event->type == VMB_GUEST_STORAGE_RESET_DONE)
 		link->reset_done = true;
@@ -130,30 +132,27 @@ static int feed(struct storage_link *link, const struct vmb_ring_received *packe
 	return rc;
 }
 
-bool storage_link_take(struct storage_link *link, const struct vmb_ring_received *packet,
-		       struct vmb_guest_storage_event *event)
+const struct vmb_guest_storage_event *storage_link_take(struct storage_link *link,
+							const struct vmb_ring_received *packet)
 {
-	struct vmb_channel *ch = link->device->channel;
-	u8 payload[VMB_STOR_PACKET_LEN];
-	u32 len = min_t(u32, packet->payload_len, sizeof(payload));
+	const struct vmb_guest_storage_event *event = &link->event;
+	u32 len = min_t(u32, packet->payload_len, sizeof(link->payload));
 	bool theirs;
-	int rc;
 
-	if (!vmb_channel_copy(ch, packet, sizeof(struct vmb_pkt_desc) + packet->header_len, payload,
-			      len))
-		return false;
-	rc = feed(link, packet, payload, len, event);
-	if (rc) {
+	if (!vmb_channel_copy(link->device->channel, packet,
+			      sizeof(struct vmb_pkt_desc) + packet->header_len, link->payload, len))
+		return NULL;
+	if (feed(link, packet, len)) {
 		dev_warn_ratelimited(&link->device->dev, "refused a packet of type %u, id %#llx\n",
 				     packet->type, packet->transaction_id);
-		return false;
+		return NULL;
 	}
 	theirs = event->type != VMB_GUEST_STORAGE_COMPLETED || event->slot < link->slot_count;
 	if (!theirs)
 		command_ended(link, event);
 	if (waitqueue_active(&link->wait))
 		wake_up_all(&link->wait);
-	return theirs;
+	return theirs ? event : NULL;
 }
 
 /* ---- one command, waited for ---- */
@@ -296,13 +295,15 @@ static void set_up(struct storage_link *link)
 int storage_link_start(struct storage_link *link)
 {
 	int rc = connect(link);
+	size_t words;
 
 	if (rc)
 		return rc;
 	link->pfn_max = link->core.max_transfer_len / VMB_PAGE_LEN + 1;
-	link->pfns = kvmalloc_array(link->slot_count + 1, link->pfn_max * sizeof(*link->pfns),
-				    GFP_KERNEL);
-	if (!link->pfns) {
+	words = STORAGE_LINK_HEADER_WORDS + link->pfn_max;
+	link->lists =
+		kvmalloc_array(link->slot_count + 1, words * sizeof(*link->lists), GFP_KERNEL);
+	if (!link->lists) {
 		vmb_channel_close(link->device->channel);
 		return -ENOMEM;
 	}
@@ -329,8 +330,9 @@ int storage_link_init(struct storage_link *link, struct vmb_device *device,
 	mutex_init(&link->command_mutex);
 	init_waitqueue_head(&link->wait);
 	link->slots = kvcalloc(link->slot_count + 1, sizeof(*link->slots), GFP_KERNEL);
+	link->packets = kvcalloc(link->slot_count + 1, sizeof(*link->packets), GFP_KERNEL);
 	link->command_page = (void *)get_zeroed_page(GFP_KERNEL);
-	if (link->slots && link->command_page)
+	if (link->slots && link->packets && link->command_page)
 		return 0;
 	storage_link_free(link);
 	return -ENOMEM;
@@ -345,10 +347,12 @@ void storage_link_stop(struct storage_link *link)
 
 void storage_link_free(struct storage_link *link)
 {
-	kvfree(link->pfns);
+	kvfree(link->lists);
+	kvfree(link->packets);
 	kvfree(link->slots);
 	free_page((unsigned long)link->command_page);
-	link->pfns = NULL;
+	link->lists = NULL;
+	link->packets = NULL;
 	link->slots = NULL;
 	link->command_page = NULL;
 }

@@ -40,6 +40,15 @@ enum storage_link_loss {
 	STORAGE_LINK_HELD, /* no channel, and the host may still move the data: leak its pages */
 };
 
+/*
+ * What a request or an answer needs for a moment has its place in here, not on the stack: many
+ * kernels fill a function's arrays and structures with zeroes each time that it is called.
+ */
+
+/* Before the page frame numbers, so that the two lie as the ring wants them: in one piece. */
+#define STORAGE_LINK_HEADER_WORDS \
+	(sizeof(((struct vmb_guest_storage_packet *)0)->gpa) / sizeof(u64))
+
 struct storage_link;
 
 struct storage_link_ops {
@@ -60,9 +69,12 @@ struct storage_link {
 	struct vmb_guest_storage core;
 	spinlock_t control_lock; /* the core's handshake and reset against its input */
 	bool pumping; /* control packets wait for room; written under control_lock */
+	u8 payload[VMB_STOR_PACKET_LEN]; /* the packet in storage_link_take() */
+	struct vmb_guest_storage_event event; /* and what it was */
 	struct vmb_guest_storage_slot *slots;
 	u32 slot_count; /* requests of the driver; one more slot is storage_link_command()'s */
-	u64 *pfns; /* pfn_max of them for each slot */
+	u64 *lists; /* for each slot a GPA range's header and pfn_max page frame numbers */
+	struct vmb_guest_storage_packet *packets; /* for each slot what is being sent */
 	u32 pfn_max;
 	u32 ring_len;
 	u16 max_version;
@@ -94,7 +106,8 @@ void storage_link_free(struct storage_link *link);
 /* Room for pfn_max page frame numbers; the owner of the slot writes them. */
 static inline u64 *storage_link_pfns(const struct storage_link *link, u32 slot)
 {
-	return link->pfns + (size_t)slot * link->pfn_max;
+	return link->lists + (size_t)slot * (STORAGE_LINK_HEADER_WORDS + link->pfn_max) +
+	       STORAGE_LINK_HEADER_WORDS;
 }
 
 /*
@@ -107,11 +120,11 @@ int storage_link_submit(struct storage_link *link, u32 slot,
 			bool commit);
 
 /*
- * Sends the control packets that wait, feeds the packet to the core, wakes who waits. True: event
- * is the driver's to handle.
+ * Sends the control packets that wait, feeds the packet to the core, wakes who waits. Answers an
+ * event that is the driver's to handle, good until the next call, or NULL.
  */
-bool storage_link_take(struct storage_link *link, const struct vmb_ring_received *packet,
-		       struct vmb_guest_storage_event *event);
+const struct vmb_guest_storage_event *storage_link_take(struct storage_link *link,
+							const struct vmb_ring_received *packet);
 
 /*
  * One command for request's address, its CDB, direction and data_len (a page at most), and waits
