@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -318,6 +320,46 @@ static void add_streams(struct nest *n)
 
 /* Running it */
 
+/* Whether no other nest of this machine has that CPU. The lock lasts as long as this process and what it becomes. */
+static bool claim(int cpu)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/openvmbus-cpu-%d", cpu);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CREAT, 0644);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
+/*
+ * QEMU's SVM emulation changes the word of pending interrupts at each exit of the guest without a lock, while another
+ * thread sets a bit in it when a timer has fired. On one CPU that cannot lose the bit; on two it does now and then, and
+ * then the emulated machine has no timer until something else interrupts it. One that no other nest has, if there is
+ * one: QEMU inherits its lock. lab/nest does the same.
+ */
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t allowed, one;
+	int cpu = -1;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+		while (++cpu < CPU_SETSIZE && !(CPU_ISSET(cpu, &allowed) && claim(cpu)))
+			;
+	if (cpu < 0 || cpu == CPU_SETSIZE)
+		cpu = sched_getcpu();
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
 /* In the child. The descriptors 8 and 9 are what QEMU is told to write to. */
 static void become_qemu(struct nest *n, int out, int err)
 {
@@ -325,6 +367,7 @@ static void become_qemu(struct nest *n, int out, int err)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	stay_on_one_cpu();
 	if (!n->terminal && (dup2(out, OUT_FD) < 0 || dup2(err, ERR_FD) < 0))
 		_exit(127);
 	execvp(QEMU, n->arguments);
