@@ -285,6 +285,8 @@ struct vmb_guest_network_receive {
 	uint32_t next;
 	uint32_t piece_count;
 	uint32_t fragment_len;
+	uint8_t envelope[VMB_GUEST_RNDIS_ENVELOPE_IN_LEN_MAX]; /* private copy of a frame's */
+	struct vmb_guest_rndis_frame part; /* what it says */
 	struct vmb_guest_rndis_frame first; /* of the frame being assembled */
 	struct vmb_guest_network_piece pieces[VMB_NET_RANGE_COUNT_MAX_RSC];
 };

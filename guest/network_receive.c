@@ -72,11 +72,10 @@ int vmb_guest_network_receive(struct vmb_guest_network *n, struct vmb_guest_netw
 	return kind < 0 ? vmb_guest_network_malformed(&q->counters) : kind;
 }
 
-/* The frame of one range. */
-static int read_range(const struct vmb_guest_network *n, const struct vmb_gpa_range *range,
-		      struct vmb_guest_rndis_frame *frame)
+/* The frame of one range, into r->part. */
+static int read_range(const struct vmb_guest_network *n, struct vmb_guest_network_receive *r,
+		      const struct vmb_gpa_range *range)
 {
-	uint8_t envelope[VMB_GUEST_RNDIS_ENVELOPE_IN_LEN_MAX];
 	const uint32_t head_len = sizeof(struct rndis_packet);
 	const uint8_t *shared;
 	uint32_t len;
@@ -85,10 +84,10 @@ static int read_range(const struct vmb_guest_network *n, const struct vmb_gpa_ra
 	    range->byte_offset > n->config.receive_len - range->byte_count)
 		return VMB_EPROTO;
 	shared = n->config.receive_buffer + range->byte_offset;
-	vmb_shared_read(envelope, shared, head_len);
-	len = vmb_guest_rndis_envelope_in_len(envelope, range->byte_count);
-	vmb_shared_read(envelope + head_len, shared + head_len, len - head_len);
-	return vmb_guest_rndis_unwrap(envelope, len, range->byte_count, frame);
+	vmb_shared_read(r->envelope, shared, head_len);
+	len = vmb_guest_rndis_envelope_in_len(r->envelope, range->byte_count);
+	vmb_shared_read(r->envelope + head_len, shared + head_len, len - head_len);
+	return vmb_guest_rndis_unwrap(r->envelope, len, range->byte_count, &r->part);
 }
 
 /* What was being put together is no frame. */
@@ -140,22 +139,22 @@ static bool is_fragment(const struct vmb_guest_rndis_frame *part)
 static bool take_range(const struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
 		       struct vmb_guest_network_receive *r, const struct vmb_gpa_range *range)
 {
-	struct vmb_guest_rndis_frame part;
+	const struct vmb_guest_rndis_frame *part = &r->part;
 
-	if (read_range(n, range, &part)) {
+	if (read_range(n, r, range)) {
 		give_up(q, r);
 		q->counters.malformed++;
 		return false;
 	}
-	if (is_fragment(&part))
-		return assemble(n, q, r, range->byte_offset, &part);
+	if (is_fragment(part))
+		return assemble(n, q, r, range->byte_offset, part);
 	give_up(q, r);
-	if (part.len > FRAME_LEN_MAX) {
+	if (part->len > FRAME_LEN_MAX) {
 		q->counters.malformed++;
 		return false;
 	}
-	r->first = part;
-	append(r, range->byte_offset, &part);
+	r->first = *part;
+	append(r, range->byte_offset, part);
 	return true;
 }
 

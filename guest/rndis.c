@@ -286,20 +286,19 @@ uint32_t vmb_guest_rndis_wrap(void *dst, const struct vmb_guest_rndis_frame *fra
 
 uint32_t vmb_guest_rndis_envelope_in_len(const void *head, uint32_t room)
 {
-	struct rndis_packet packet;
+	const struct rndis_packet *packet = head;
 	uint32_t limit = room < VMB_GUEST_RNDIS_ENVELOPE_IN_LEN_MAX ?
 				 room :
 				 VMB_GUEST_RNDIS_ENVELOPE_IN_LEN_MAX;
 	uint32_t rest;
 
-	memcpy(&packet, head, sizeof(packet));
-	if (!packet.info_len || limit <= sizeof(packet))
-		return limit < sizeof(packet) ? limit : (uint32_t)sizeof(packet);
+	if (!packet->info_len || limit <= sizeof(*packet))
+		return limit < sizeof(*packet) ? limit : (uint32_t)sizeof(*packet);
 	rest = limit - RNDIS_OFFSET_BASE;
-	if (packet.info_offset < PACKET_OFFSET_MIN || packet.info_offset > rest ||
-	    packet.info_len > rest - packet.info_offset)
+	if (packet->info_offset < PACKET_OFFSET_MIN || packet->info_offset > rest ||
+	    packet->info_len > rest - packet->info_offset)
 		return limit;
-	return RNDIS_OFFSET_BASE + packet.info_offset + packet.info_len;
+	return RNDIS_OFFSET_BASE + packet->info_offset + packet->info_len;
 }
 
 static void take_packet_id(struct vmb_guest_rndis_frame *frame, uint32_t value)
@@ -366,29 +365,28 @@ static int read_infos(const uint8_t *at, uint32_t len, struct vmb_guest_rndis_fr
 int vmb_guest_rndis_unwrap(const void *envelope, uint32_t copied_len, uint32_t room,
 			   struct vmb_guest_rndis_frame *frame)
 {
+	const struct rndis_packet *packet = envelope;
 	const uint8_t *bytes = envelope;
-	struct rndis_packet packet;
 	uint32_t body_len;
 
 	frame->present = 0;
-	if (copied_len < sizeof(packet) || copied_len > room)
+	if (copied_len < sizeof(*packet) || copied_len > room)
 		return VMB_EPROTO;
-	memcpy(&packet, bytes, sizeof(packet));
-	if (packet.header.type != RNDIS_PACKET || packet.header.len < sizeof(packet) ||
-	    packet.header.len > room)
+	if (packet->header.type != RNDIS_PACKET || packet->header.len < sizeof(*packet) ||
+	    packet->header.len > room)
 		return VMB_EPROTO;
-	body_len = packet.header.len - RNDIS_OFFSET_BASE;
-	if (!packet.data_len || packet.data_offset < PACKET_OFFSET_MIN ||
-	    packet.data_offset > body_len || packet.data_len > body_len - packet.data_offset)
+	body_len = packet->header.len - RNDIS_OFFSET_BASE;
+	if (!packet->data_len || packet->data_offset < PACKET_OFFSET_MIN ||
+	    packet->data_offset > body_len || packet->data_len > body_len - packet->data_offset)
 		return VMB_EPROTO;
-	frame->len = packet.data_len;
-	frame->data_offset = RNDIS_OFFSET_BASE + packet.data_offset;
-	if (!packet.info_len)
+	frame->len = packet->data_len;
+	frame->data_offset = RNDIS_OFFSET_BASE + packet->data_offset;
+	if (!packet->info_len)
 		return 0;
-	if (copied_len < packet.header.len)
+	if (copied_len < packet->header.len)
 		body_len = copied_len - RNDIS_OFFSET_BASE;
-	if (packet.info_offset < PACKET_OFFSET_MIN || packet.info_offset > body_len ||
-	    packet.info_len > body_len - packet.info_offset)
+	if (packet->info_offset < PACKET_OFFSET_MIN || packet->info_offset > body_len ||
+	    packet->info_len > body_len - packet->info_offset)
 		return VMB_EPROTO;
-	return read_infos(bytes + RNDIS_OFFSET_BASE + packet.info_offset, packet.info_len, frame);
+	return read_infos(bytes + RNDIS_OFFSET_BASE + packet->info_offset, packet->info_len, frame);
 }

@@ -124,6 +124,7 @@ struct netvsc_queue {
 	struct u64_stats_sync rx_sync;
 	u64 rx[NETVSC_RX_STAT_COUNT];
 	struct vmb_guest_network_receive receive;
+	struct vmb_guest_network_frame frame; /* one of it; not on the stack, see storage_link.h */
 };
 
 /* Memory that the host writes to or reads from. */

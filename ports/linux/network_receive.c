@@ -274,15 +274,14 @@ static void take_frame(struct netvsc_queue *q, const struct vmb_guest_network_fr
 static void take_frames(struct netvsc_queue *q, struct turn *turn)
 {
 	struct vmb_guest_network *core = &q->card->core;
-	struct vmb_guest_network_frame frame;
 
 	while (turn->work < turn->budget) {
-		if (!vmb_guest_network_receive_next(core, &q->core, &q->receive, &frame)) {
+		if (!vmb_guest_network_receive_next(core, &q->core, &q->receive, &q->frame)) {
 			vmb_guest_network_owe(&q->core, q->receive_id);
 			q->receiving = false;
 			return;
 		}
-		take_frame(q, &frame, turn);
+		take_frame(q, &q->frame, turn);
 		turn->work++;
 	}
 }

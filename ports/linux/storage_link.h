@@ -42,7 +42,8 @@ enum storage_link_loss {
 
 /*
  * What a request or an answer needs for a moment has its place in here, not on the stack: many
- * kernels fill a function's arrays and structures with zeroes each time that it is called.
+ * kernels fill a function's arrays and structures with zeroes each time that it is called
+ * (CONFIG_INIT_STACK_ALL_ZERO).
  */
 
 /* Before the page frame numbers, so that the two lie as the ring wants them: in one piece. */
