@@ -235,7 +235,7 @@ static void acknowledge(struct bed *b, struct fuzz *f, uint64_t id)
 		b->owed_count++;
 	while (fuzz_u8(f) & 1) {
 		FUZZ_CHECK(vmb_guest_network_owed(&b->q, &due) == !!b->owed_count);
-		vmb_guest_network_owed_done(&b->q);
+		vmb_guest_network_owed_done(&b->q, 1);
 		if (b->owed_count)
 			b->owed_count--;
 	}

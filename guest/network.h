@@ -35,7 +35,7 @@
  *       FRAMES: while (vmb_guest_network_receive_next(n, q, r, &frame)) the frame's pieces lie in the receive buffer
  *       CONTROL: vmb_guest_network_control(n, r, &event) on the primary
  *     in every case one acknowledgement is owed, after the last look at the frames: vmb_guest_network_owe(q, id); then
- *     while (vmb_guest_network_owed(q, &id)) write a completion (vmb_guest_network_ack_message) and _owed_done(q),
+ *     while (vmb_guest_network_owed(q, &id)) write a completion (vmb_guest_network_ack_message) and _owed_done(q, 1),
  *     or stop when the ring is full.
  *
  *   leaving: set_filter(0); vmb_guest_network_halt(n); wait until no slot is in flight (vmb_guest_network_idle(q));
@@ -412,7 +412,10 @@ int vmb_guest_network_control(struct vmb_guest_network *n, struct vmb_guest_netw
 int vmb_guest_network_owe(struct vmb_guest_network_queue *q, uint64_t transaction_id);
 /* The oldest that is due. False: none. */
 bool vmb_guest_network_owed(const struct vmb_guest_network_queue *q, uint64_t *transaction_id);
-void vmb_guest_network_owed_done(struct vmb_guest_network_queue *q);
+/* The oldest ones that lie in a row, at *ids until the next call for q; answers how many, 0: none is due. */
+uint32_t vmb_guest_network_owed_run(const struct vmb_guest_network_queue *q, const uint64_t **ids);
+/* The oldest count of them were written. */
+void vmb_guest_network_owed_done(struct vmb_guest_network_queue *q, uint32_t count);
 
 /* The payload of every acknowledgement. */
 extern const struct vmb_net_rndis_packet_complete vmb_guest_network_ack_message;

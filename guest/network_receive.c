@@ -197,10 +197,19 @@ bool vmb_guest_network_owed(const struct vmb_guest_network_queue *q, uint64_t *t
 	return true;
 }
 
-void vmb_guest_network_owed_done(struct vmb_guest_network_queue *q)
+uint32_t vmb_guest_network_owed_run(const struct vmb_guest_network_queue *q, const uint64_t **ids)
 {
-	if (!q->owed_count)
-		return;
-	q->owed_first++;
-	q->owed_count--;
+	uint32_t first = q->owed_first & (q->owed_max - 1);
+	uint32_t to_end = q->owed_max - first;
+
+	*ids = q->owed + first;
+	return q->owed_count < to_end ? q->owed_count : to_end;
+}
+
+void vmb_guest_network_owed_done(struct vmb_guest_network_queue *q, uint32_t count)
+{
+	if (count > q->owed_count)
+		count = q->owed_count;
+	q->owed_first += count;
+	q->owed_count -= count;
 }

@@ -161,6 +161,7 @@ int vmb_ring_writer_init(struct vmb_ring_writer *w, void *control, void *data, u
 	w->control = control;
 	w->data = data;
 	w->data_len = data_len;
+	w->packet_len_max = vmb_ring_packet_len_max(data_len);
 	if (fresh)
 		reset_control(w->control);
 	w->write_index = vmb_load_u32(&w->control->write_index);
@@ -252,7 +253,7 @@ int vmb_ring_write(struct vmb_ring_writer *w, const struct vmb_ring_packet *pack
 		return VMB_EPROTO;
 	if (header_len % 8)
 		return VMB_EINVAL;
-	if (!len || len > vmb_ring_packet_len_max(w->data_len))
+	if (!len || len > w->packet_len_max)
 		return VMB_EOVERFLOW;
 	err = check_room(w, len);
 	if (err) {
@@ -307,7 +308,7 @@ int vmb_ring_wait_room(struct vmb_ring_writer *w, uint32_t len)
 		return VMB_EPROTO;
 	if (w->write_index != w->commit_index)
 		return VMB_EINVAL;
-	if (!len || len > vmb_ring_packet_len_max(w->data_len))
+	if (!len || len > w->packet_len_max)
 		return VMB_EOVERFLOW;
 	w->pending_len = (len + 7) & ~7u;
 	vmb_store_u32(&w->control->pending_send_size, w->pending_len); /* B1 */

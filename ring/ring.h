@@ -43,6 +43,7 @@ struct vmb_ring_writer {
 	struct vmb_ring_control *control; /* shared */
 	uint8_t *data; /* shared */
 	uint32_t data_len;
+	uint32_t packet_len_max; /* vmb_ring_packet_len_max(data_len) */
 	uint32_t write_index; /* next byte to write; the truth, the shared one is a copy */
 	uint32_t commit_index; /* what was last published */
 	uint32_t pending_len; /* what stands in pending_send_size, 0 = nothing */

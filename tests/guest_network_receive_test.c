@@ -571,7 +571,7 @@ static void test_acknowledgements_are_owed_once_in_order(void **state)
 	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_false(vmb_guest_network_owed(&b.q, &id));
-	vmb_guest_network_owed_done(&b.q);
+	vmb_guest_network_owed_done(&b.q, 1);
 	for (round = 0; round < 20; round++) {
 		for (i = 0; i < 7; i++)
 			assert_int_equal(vmb_guest_network_owe(&b.q, next_id++), 0);
@@ -579,14 +579,45 @@ static void test_acknowledgements_are_owed_once_in_order(void **state)
 			assert_true(vmb_guest_network_owed(&b.q, &id));
 			assert_true(vmb_guest_network_owed(&b.q, &id)); /* the ring was full */
 			assert_int_equal(id, owed_id++);
-			vmb_guest_network_owed_done(&b.q);
+			vmb_guest_network_owed_done(&b.q, 1);
 		}
 	}
 	while (vmb_guest_network_owed(&b.q, &id)) {
 		assert_int_equal(id, owed_id++);
-		vmb_guest_network_owed_done(&b.q);
+		vmb_guest_network_owed_done(&b.q, 1);
 	}
 	assert_int_equal(owed_id, next_id);
+}
+
+/* A run ends where the array does, and what was not written stays due. */
+static void test_acknowledgements_come_in_runs(void **state)
+{
+	uint64_t next_id = 0, owed_id = 0;
+	uint32_t round, count, i;
+	const uint64_t *ids;
+	struct bench b;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	assert_int_equal(vmb_guest_network_owed_run(&b.q, &ids), 0);
+	for (round = 0; round < 40; round++) {
+		for (i = 0; i < 5; i++)
+			assert_int_equal(vmb_guest_network_owe(&b.q, next_id++), 0);
+		count = vmb_guest_network_owed_run(&b.q, &ids);
+		assert_true(count && count <= b.q.owed_count);
+		assert_true(count == b.q.owed_count || ids + count == b.q.owed + b.q.owed_max);
+		for (i = 0; i < count && i < 6; i++)
+			assert_int_equal(ids[i], owed_id++);
+		vmb_guest_network_owed_done(&b.q, i);
+	}
+	while ((count = vmb_guest_network_owed_run(&b.q, &ids))) {
+		assert_int_equal(ids[0], owed_id);
+		owed_id += count;
+		vmb_guest_network_owed_done(&b.q, count);
+	}
+	assert_int_equal(owed_id, next_id);
+	vmb_guest_network_owed_done(&b.q, 3);
+	assert_int_equal(b.q.owed_count, 0);
 }
 
 static void test_more_than_the_hosts_suballocations_is_refused(void **state)
@@ -602,7 +633,7 @@ static void test_more_than_the_hosts_suballocations_is_refused(void **state)
 	assert_int_equal(vmb_guest_network_owe(&b.q, 1), VMB_EPROTO);
 	assert_int_equal(b.q.counters.malformed, 1);
 	assert_true(vmb_guest_network_owed(&b.q, &id));
-	vmb_guest_network_owed_done(&b.q);
+	vmb_guest_network_owed_done(&b.q, 1);
 	assert_int_equal(vmb_guest_network_owe(&b.q, 2), 0);
 }
 
@@ -639,6 +670,7 @@ int main(void)
 		cmocka_unit_test(test_fragments_that_nobody_agreed_on_are_dropped),
 		cmocka_unit_test(test_lengths_are_read_once),
 		cmocka_unit_test(test_acknowledgements_are_owed_once_in_order),
+		cmocka_unit_test(test_acknowledgements_come_in_runs),
 		cmocka_unit_test(test_more_than_the_hosts_suballocations_is_refused),
 		cmocka_unit_test(test_acknowledgement_says_success),
 	};

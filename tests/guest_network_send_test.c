@@ -322,7 +322,7 @@ static void test_queue_stays_in_its_arrays(void **state)
 			assert_int_equal(vmb_guest_network_owe(&b.q, i), VMB_EPROTO);
 			assert_true(vmb_guest_network_owed(&b.q, &id));
 			assert_int_equal(id, i - 3);
-			vmb_guest_network_owed_done(&b.q);
+			vmb_guest_network_owed_done(&b.q, 1);
 		}
 	}
 	assert_int_equal(sent(&b, 3), VMB_EPROTO);

@@ -409,19 +409,16 @@ static void drain(struct netvsc_queue *q, struct turn *turn)
 /* Written, not published. False: the ring is full; the poll runs again when it is not. */
 bool netvsc_acknowledge(struct netvsc_queue *q)
 {
-	struct vmb_ring_part payload = {
+	static const struct vmb_ring_part payload = {
 		&vmb_guest_network_ack_message,
 		sizeof(vmb_guest_network_ack_message),
 	};
-	struct vmb_ring_packet packet = {
-		.type = VMB_PKT_COMPLETION,
-		.payload = &payload,
-		.payload_count = 1,
-	};
+	const u64 *ids;
+	u32 count;
 	int rc;
 
-	while (vmb_guest_network_owed(&q->core, &packet.transaction_id)) {
-		rc = vmb_channel_write(q->channel, &packet);
+	while ((count = vmb_guest_network_owed_run(&q->core, &ids))) {
+		rc = vmb_channel_complete(q->channel, ids, count, &payload);
 		if (rc == -EAGAIN) {
 			netvsc_count_rx(q, NETVSC_RX_ACK_WAITS, 1);
 			rc = vmb_channel_wait_room(q->channel, vmb_ring_packet_len(0, payload.len));
@@ -430,7 +427,7 @@ bool netvsc_acknowledge(struct netvsc_queue *q)
 			if (!rc)
 				continue;
 		}
-		vmb_guest_network_owed_done(&q->core);
+		vmb_guest_network_owed_done(&q->core, max(rc, 1));
 	}
 	return true;
 }

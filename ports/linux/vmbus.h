@@ -157,6 +157,13 @@ int vmb_channel_send(struct vmb_channel *ch, const struct vmb_ring_packet *packe
 /* The same, but the host sees nothing before vmb_channel_commit(). */
 int vmb_channel_write(struct vmb_channel *ch, const struct vmb_ring_packet *packet);
 
+/*
+ * vmb_channel_write() for many completions at once: one with this payload for each of count
+ * transaction ids. Answers how many there was room for, at least 1, or an error as above.
+ */
+int vmb_channel_complete(struct vmb_channel *ch, const u64 *transaction_ids, u32 count,
+			 const struct vmb_ring_part *payload);
+
 /* Publishes all that was written, and signals the host if it sleeps. Cheap if there is nothing. */
 void vmb_channel_commit(struct vmb_channel *ch);
 

@@ -270,6 +270,28 @@ int vmb_channel_write(struct vmb_channel *ch, const struct vmb_ring_packet *pack
 }
 EXPORT_SYMBOL_GPL(vmb_channel_write);
 
+int vmb_channel_complete(struct vmb_channel *ch, const u64 *transaction_ids, u32 count,
+			 const struct vmb_ring_part *payload)
+{
+	struct vmb_ring_packet packet = {
+		.type = VMB_PKT_COMPLETION,
+		.payload = payload,
+		.payload_count = 1,
+	};
+	unsigned long flags;
+	u32 done;
+	int rc = 0;
+
+	spin_lock_irqsave(&ch->tx_lock, flags);
+	for (done = 0; done < count && !rc; done += !rc) {
+		packet.transaction_id = transaction_ids[done];
+		rc = write_packet(ch, &packet);
+	}
+	spin_unlock_irqrestore(&ch->tx_lock, flags);
+	return done ? done : rc;
+}
+EXPORT_SYMBOL_GPL(vmb_channel_complete);
+
 void vmb_channel_commit(struct vmb_channel *ch)
 {
 	unsigned long flags;

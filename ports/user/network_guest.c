@@ -115,7 +115,7 @@ static bool write_acks(struct vmb_user_network_queue *q)
 	while (!q->mute && vmb_guest_network_owed(&q->core, &packet.transaction_id)) {
 		if (write_or_wait(q, &packet))
 			return false;
-		vmb_guest_network_owed_done(&q->core);
+		vmb_guest_network_owed_done(&q->core, 1);
 		q->ack_count++;
 	}
 	return true;
