@@ -337,5 +337,8 @@ void blkvsc_lost(struct storage_link *link, void *cookie, enum storage_link_loss
 
 	if (loss == STORAGE_LINK_HELD)
 		leak_pages(rq);
-	retry_or_end(rq, (struct verdict){ BLK_STS_IOERR, loss == STORAGE_LINK_REPLACED });
+	if (loss == STORAGE_LINK_REPLACED)
+		retry_or_end(rq, (struct verdict){ BLK_STS_IOERR, true });
+	else
+		retry_or_end(rq, (struct verdict){ BLK_STS_OFFLINE, false });
 }
