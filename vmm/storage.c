@@ -250,6 +250,8 @@ static void finish(struct vmb_vmm_storage *s, struct vmb_vmm_storage_request *re
 		s->read_len += task->len;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_WRITE)
 		s->written_len += task->len;
+	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_FLUSH)
+		s->flushes++;
 	vmb_host_storage_done(&s->host, &request->io, request->disk.error);
 	queue_answer(s, request);
 }
@@ -591,12 +593,12 @@ static int open_controller(struct vmb_vmm_storage *s, const struct vmb_vmm_optio
 void vmb_vmm_storage_report(const struct vmb_vmm_storage *s)
 {
 	vmb_vmm_report("stats: %s: %llu requests, %llu refused, %llu broken; %llu bytes read, "
-		       "%llu written; %llu doorbells, %llu signals",
+		       "%llu written, %llu flushes; %llu doorbells, %llu signals",
 		       s->name, (unsigned long long)s->host.counters.requests,
 		       (unsigned long long)s->host.counters.refused,
 		       (unsigned long long)s->host.counters.broken, (unsigned long long)s->read_len,
-		       (unsigned long long)s->written_len, (unsigned long long)s->doorbells,
-		       (unsigned long long)s->channel.signals);
+		       (unsigned long long)s->written_len, (unsigned long long)s->flushes,
+		       (unsigned long long)s->doorbells, (unsigned long long)s->channel.signals);
 }
 
 int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o)

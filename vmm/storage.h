@@ -62,6 +62,7 @@ struct vmb_vmm_storage {
 	/* for the summary; read when no worker runs */
 	uint16_t version; /* the last negotiated */
 	uint64_t read_len, written_len; /* bytes */
+	uint64_t flushes;
 	uint64_t packets_in, packets_out, doorbells;
 };
 
