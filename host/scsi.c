@@ -361,6 +361,7 @@ enum vmb_host_scsi_step vmb_host_scsi_execute(struct vmb_host_scsi_bus *bus,
 
 void vmb_host_scsi_reset(struct vmb_host_scsi_lun *unit)
 {
+	unit->reset_count++;
 	unit->attention |= VMB_HOST_SCSI_BUS_RESET;
 	unit->kept_sense = VMB_SENSE_NONE;
 	unit->removal_prevented = false;

@@ -175,17 +175,18 @@ expect 'DVD of odd size' \
 	run --kernel k --cdrom oddcd
 expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
 expect 'disk with unknown property' \
-	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters and reconnect=0 to reconnect=3600 seconds" \
+	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,fast
 expect 'disk with impossible LUN' \
-	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters and reconnect=0 to reconnect=3600 seconds" \
+	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,lun=64
 expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give another lun=N' \
 	run --kernel k --disk disk,lun=3 --disk odd,lun=3
 expect 'one file twice' \
 	'--disk disk: in use by another machine, or given twice; stop that one, or give a copy' \
 	run --kernel k --disk disk --disk disk
-ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters and reconnect=0 to reconnect=3600 seconds'
+ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
+dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=3600 seconds'
 expect 'IDE disk without name' "--ide: the file's name is missing" run --kernel k --ide ,readonly
 expect 'IDE disk with a LUN' "--ide disk: no property 'lun=1'; $ide" run --kernel k --ide disk,lun=1
 expect 'no such IDE channel' "--ide disk: no property 'channel=2'; $ide" run --kernel k --ide disk,channel=2
@@ -194,8 +195,12 @@ expect 'serial number too long' \
 	"--ide disk: no property 'serial=12345678901234567890123456789012'; $ide" \
 	run --kernel k --ide disk,serial=12345678901234567890123456789012
 expect 'IDE DVD with a serial number' \
-	"--ide-cdrom disk: no property 'serial=1'; ${ide/, serial=1 to 31 characters/}" \
-	run --kernel k --ide-cdrom disk,serial=1
+	"--ide-cdrom disk: no property 'serial=1'; $dvd" run --kernel k --ide-cdrom disk,serial=1
+expect 'DVD that shall go away' "--ide-cdrom disk: no property 'gone=1'; $dvd" \
+	run --kernel k --ide-cdrom disk,gone=1
+for value in hold= hold=x stuck=-1 gone=1K gone=18446744073709551616; do
+	expect "no such block: $value" "--ide disk: no property '$value'; $ide" run --kernel k --ide "disk,$value"
+done
 expect 'IDE unit taken' \
 	'--ide-cdrom disk: channel 1, unit 0 is taken already; give another unit= or channel=' \
 	run --kernel k --ide disk,channel=1 --ide-cdrom disk,channel=1,unit=0
@@ -219,7 +224,7 @@ expect 'image without a format' \
 	'--disk image: looks like a qcow2 image; add format=qcow2, or format=raw to take its bytes as they are' \
 	run --kernel k --disk image
 expect 'unknown format' \
-	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters and reconnect=0 to reconnect=3600 seconds" \
+	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,format=iso
 expect 'image missing' '--disk none: No such file or directory' run --kernel k --disk none,format=vhdx
 expect 'format of an NBD export' \

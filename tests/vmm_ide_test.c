@@ -43,6 +43,12 @@ void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *channel)
 	abort();
 }
 
+void vmb_vmm_vmbus_rescind(struct vmb_vmm_channel *channel)
+{
+	(void)channel;
+	abort();
+}
+
 void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *channel)
 {
 	(void)channel;
@@ -100,8 +106,8 @@ static void test_units_take_the_first_free_place_that_fits(void **state)
 static void test_properties_are_those_of_a_disk(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("--ide a,readonly,format=vhdx,serial=S,reconnect=3 --ide b "
-			       "--ide-cdrom c"),
+	assert_int_equal(parse("--ide a,readonly,format=vhdx,serial=S,reconnect=3 --ide "
+			       "b,hold=0,gone=18446744073709551615 --ide-cdrom c"),
 			 0);
 	assert_true(options.ides[0].read_only && !options.ides[0].dvd);
 	assert_string_equal(options.ides[0].format, "vhdx");
@@ -109,6 +115,9 @@ static void test_properties_are_those_of_a_disk(void **state)
 	assert_int_equal(options.ides[0].reconnect_s, 3);
 	assert_false(options.ides[1].read_only);
 	assert_null(options.ides[1].serial);
+	assert_true(options.ides[1].hold.planned && options.ides[1].hold.block == 0);
+	assert_false(options.ides[1].stuck.planned);
+	assert_true(options.ides[1].gone.planned && options.ides[1].gone.block == UINT64_MAX);
 	assert_true(options.ides[2].read_only && options.ides[2].dvd);
 }
 

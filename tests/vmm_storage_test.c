@@ -18,13 +18,17 @@
 #include "vmm/machine.h"
 #include "vmm/storage.h"
 
-#define MIB	   (1ull << 20)
-#define PAGE	   4096u
-#define RING_PAGES 17u /* each way: 64 KiB of data */
-#define RING_GPA   0x100000ull
-#define DATA_GPA   0x200000ull
-#define RING_LEN   ((RING_PAGES - 1) * PAGE)
-#define DISK_LEN   (4 * MIB)
+#define MIB	    (1ull << 20)
+#define PAGE	    4096u
+#define RING_PAGES  17u /* each way: 64 KiB of data */
+#define RING_GPA    0x100000ull
+#define DATA_GPA    0x200000ull
+#define RING_LEN    ((RING_PAGES - 1) * PAGE)
+#define DISK_LEN    (4 * MIB)
+/* In the first disk, in the second, behind what other tests read of them. */
+#define HELD_BLOCK  5000u
+#define STUCK_BLOCK 5100u
+#define GONE_BLOCK  5200u
 
 static struct vmb_vmm_machine machine;
 static struct vmb_vmm_vmbus bus;
@@ -36,6 +40,7 @@ static char path[] = "/tmp/vmm-storage-XXXXXX";
 static int file;
 static int stopped; /* atomic */
 static int reopens; /* atomic: the guest opened the channel while it closes */
+static int rescinds; /* atomic */
 
 static void start_channel(struct vmb_vmm_channel *ch);
 
@@ -49,6 +54,13 @@ int vmb_vmm_vmbus_attach(struct vmb_vmm_vmbus *b, struct vmb_vmm_channel *channe
 void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *channel)
 {
 	__atomic_fetch_add(&channel->signals, 1, __ATOMIC_RELAXED);
+}
+
+/* As the bus does: the device is told to stop. */
+void vmb_vmm_vmbus_rescind(struct vmb_vmm_channel *channel)
+{
+	__atomic_fetch_add(&rescinds, 1, __ATOMIC_SEQ_CST);
+	channel->ops->stop(channel);
 }
 
 void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *channel)
@@ -109,7 +121,6 @@ static int set_up(void **state)
 {
 	static uint8_t pattern[DISK_LEN];
 
-	(void)state;
 	strcpy(path + sizeof(path) - 7, "XXXXXX");
 	file = mkstemp(path);
 	for (size_t i = 0; i < sizeof(pattern); i++)
@@ -120,8 +131,14 @@ static int set_up(void **state)
 	bus.machine = &machine;
 	memset(&options, 0, sizeof(options));
 	options.disks[0].path = path;
+	options.disks[0].hold = (struct vmb_vmm_disk_fault){ true, HELD_BLOCK };
+	options.disks[0].stuck = (struct vmb_vmm_disk_fault){ true, STUCK_BLOCK };
 	options.disks[1].path = "null:1G";
-	if (vmb_vmm_storage_open(&storage, &options))
+	options.disks[1].gone = (struct vmb_vmm_disk_fault){ true, GONE_BLOCK };
+	options.ides[0] = options.disks[1];
+	options.ides[0].ide = true;
+	if (*state ? vmb_vmm_storage_open_ide(&storage, &options, 0) :
+		     vmb_vmm_storage_open(&storage, &options))
 		return -1;
 	assert_int_equal(vmb_vmm_storage_prepare(&storage), 0);
 	if (vmb_vmm_storage_attach(&storage, &bus))
@@ -470,6 +487,168 @@ static void test_close_waits_for_the_disk(void **state)
 	handshake();
 }
 
+static void post_read(uint8_t lun, uint32_t block, uint32_t count, uint64_t id)
+{
+	struct vmb_stor_packet packet = move(lun, true, block, count);
+	uint32_t header_len;
+	struct range range = scattered(0, count * 512, &header_len);
+
+	post(VMB_PKT_GPA_DIRECT, &range, header_len, &packet, sizeof(packet), id);
+}
+
+static void post_reset(uint64_t id)
+{
+	const struct vmb_stor_packet packet = { .operation = VMB_STOR_RESET_BUS };
+
+	post(VMB_PKT_INBAND, NULL, 0, &packet, sizeof(packet), id);
+	publish();
+}
+
+static void expect_answer(uint64_t id, uint8_t srb_status)
+{
+	struct vmb_stor_packet reply;
+	uint64_t found;
+
+	assert_true(receive(&reply, &found, 5000));
+	assert_int_equal(found, id);
+	assert_int_equal(reply.u.srb.srb_status & VMB_SRB_STATUS_MASK, srb_status);
+}
+
+/* A news packet from the host, which nobody asked for. */
+static void expect_enumerate(void)
+{
+	struct vmb_ring_received received;
+	struct vmb_stor_packet packet;
+
+	for (int ms = 0; ms < 10000 && vmb_ring_read(&rx, &received) == VMB_EAGAIN; ms++)
+		nap();
+	assert_int_equal(received.type, VMB_PKT_INBAND);
+	assert_true(vmb_ring_copy(&rx, &received, 16, &packet, sizeof(packet)));
+	assert_int_equal(packet.operation, VMB_STOR_ENUMERATE_BUS);
+	vmb_ring_next(&rx, &received);
+}
+
+/* A command that asks for nothing takes the news about its unit with it. */
+static void hear_attention(uint8_t lun)
+{
+	post_read(lun, 0, 1, 70);
+	publish();
+	expect_answer(70, VMB_SRB_ERROR);
+}
+
+/* The held ones are answered in no order, but before the reset is. */
+static void test_held_reads_end_at_the_reset(void **state)
+{
+	struct vmb_stor_packet reply;
+	uint64_t id, seen = 0;
+
+	(void)state;
+	handshake();
+	post_read(0, HELD_BLOCK, 1, 1);
+	post_read(0, HELD_BLOCK - 7, 8, 2); /* its last block */
+	post_read(0, HELD_BLOCK - 8, 8, 3);
+	post_read(0, HELD_BLOCK + 1, 8, 4);
+	post_read(1, HELD_BLOCK, 8, 5); /* the other disk has no such block */
+	publish();
+	for (int i = 0; i < 3; i++) {
+		assert_true(receive(&reply, &id, 5000));
+		assert_int_equal(reply.u.srb.srb_status & VMB_SRB_STATUS_MASK, VMB_SRB_SUCCESS);
+		seen |= 1u << id;
+	}
+	assert_int_equal(seen, 1 << 3 | 1 << 4 | 1 << 5);
+	post_reset(6);
+	for (int i = 0; i < 2; i++) {
+		assert_true(receive(&reply, &id, 5000));
+		assert_int_equal(reply.u.srb.srb_status & VMB_SRB_STATUS_MASK, VMB_SRB_ABORTED);
+		seen |= 1u << id;
+	}
+	assert_int_equal(seen, 0x3e);
+	expect_answer(6, 0);
+	hear_attention(0);
+	hear_attention(1);
+	flood();
+}
+
+static void test_stuck_and_held_reads_do_not_keep_the_channel(void **state)
+{
+	(void)state;
+	handshake();
+	post_read(0, STUCK_BLOCK, 8, 1);
+	post_reset(2);
+	expect_answer(2, 0);
+	hear_attention(0);
+	post_read(0, HELD_BLOCK, 8, 3);
+	post_read(1, 0, 8, 4);
+	publish();
+	expect_answer(4, VMB_SRB_ERROR); /* it hears of the reset */
+	close_channel();
+	open_channel();
+	handshake();
+	flood();
+	post_read(0, HELD_BLOCK, 8, 5); /* for tear_down() to leave behind */
+	publish();
+}
+
+static void test_a_unit_that_goes_is_back_in_the_next_life(void **state)
+{
+	(void)state;
+	handshake();
+	post_read(1, GONE_BLOCK, 1, 1);
+	publish();
+	expect_answer(1, VMB_SRB_ERROR);
+	expect_enumerate();
+	post_read(1, 0, 1, 2);
+	publish();
+	expect_answer(2, VMB_SRB_INVALID_LUN);
+	hear_attention(0);
+	close_channel();
+	assert_int_equal(vmb_vmm_storage_attach(&storage, &bus), 0);
+	open_channel();
+	handshake();
+	flood();
+}
+
+static void test_an_ide_unit_goes_with_its_channel(void **state)
+{
+	struct vmb_stor_packet reply;
+	uint64_t id;
+
+	(void)state;
+	handshake();
+	post_read(0, 0, 1, 1);
+	publish();
+	expect_answer(1, VMB_SRB_SUCCESS);
+	post_read(0, GONE_BLOCK, 1, 2);
+	post_read(0, 0, 1, 3);
+	publish();
+	while (!__atomic_load_n(&stopped, __ATOMIC_SEQ_CST))
+		nap();
+	stopped = 0;
+	assert_int_equal(__atomic_load_n(&rescinds, __ATOMIC_SEQ_CST), 1);
+	assert_false(receive(&reply, &id, 0));
+	close(storage.channel.doorbell);
+	open_channel(); /* of the machine's next life */
+	handshake();
+}
+
+static void test_a_file_of_another_length_is_news(void **state)
+{
+	(void)state;
+	handshake();
+	assert_int_equal(ftruncate(file, DISK_LEN + 8 * 512 + 100), 0);
+	expect_enumerate();
+	hear_attention(0);
+	post_read(0, DISK_LEN / 512 + 7, 1, 1);
+	post_read(0, DISK_LEN / 512 + 8, 1, 2);
+	publish();
+	expect_answer(2, VMB_SRB_INVALID_REQUEST);
+	expect_answer(1, VMB_SRB_SUCCESS);
+	assert_int_equal(ftruncate(file, DISK_LEN / 2), 0);
+	expect_enumerate();
+	hear_attention(0);
+	assert_int_equal(storage.units[0].block_count, DISK_LEN / 2 / 512);
+}
+
 static uint64_t address_space_mib(void)
 {
 	FILE *statm = fopen("/proc/self/statm", "re");
@@ -513,6 +692,12 @@ int main(void)
 		TEST(test_broken_ring_stops_the_channel_only),
 		TEST(test_close_waits_for_the_disk),
 		TEST(test_open_while_it_closes_leaves_no_thread),
+		TEST(test_held_reads_end_at_the_reset),
+		TEST(test_stuck_and_held_reads_do_not_keep_the_channel),
+		TEST(test_a_unit_that_goes_is_back_in_the_next_life),
+		cmocka_unit_test_prestate_setup_teardown(test_an_ide_unit_goes_with_its_channel,
+							 set_up, tear_down, "ide"),
+		TEST(test_a_file_of_another_length_is_news),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,18 @@ int vmb_vmm_disk_prepare(struct vmb_vmm_disk *disk)
 	return error ? error : check_len(disk);
 }
 
+/* What is no whole block is not there yet; what is empty is being replaced. */
+bool vmb_vmm_disk_resized(struct vmb_vmm_disk *disk)
+{
+	uint64_t len = disk->ops->measure ? disk->ops->measure(disk) : 0;
+
+	len -= len % disk->block_len;
+	if (!len || len == disk->len)
+		return false;
+	disk->len = len;
+	return true;
+}
+
 void vmb_vmm_disk_close(struct vmb_vmm_disk *disk)
 {
 	if (disk->ops)

@@ -8,6 +8,7 @@
  *     VMB_VMM_DISK_WAIT: one operation is in uring with request as its user data;
  *     when it is complete: step = disk.ops->resume(&disk, request, uring, result)
  *   until VMB_VMM_DISK_DONE: request->error says what became of it
+ *   vmb_vmm_disk_resized(&disk)            now and then: whether its length has changed
  *   vmb_vmm_disk_close(&disk)
  *
  * Context: one thread a uring. The request, its iov and the task are the caller's until DONE.
@@ -55,12 +56,14 @@ struct vmb_vmm_disk_ops {
 					 struct vmb_vmm_disk_request *request,
 					 struct io_uring *uring, int result);
 	void (*close)(struct vmb_vmm_disk *disk);
+	/* Bytes that the medium has now, 0: not known. NULL: it stays as it was. Must not wait. */
+	uint64_t (*measure)(const struct vmb_vmm_disk *disk);
 };
 
 struct vmb_vmm_disk {
 	const struct vmb_vmm_disk_ops *ops;
 	const struct vmb_vmm_disk_option *option; /* the caller's, outlives the disk */
-	uint64_t len; /* bytes, a multiple of block_len; known after prepare */
+	uint64_t len; /* bytes, a multiple of block_len; known after prepare, new after resized */
 	uint32_t block_len;
 	bool read_only;
 	bool can_unmap;
@@ -71,6 +74,8 @@ struct vmb_vmm_disk {
 /* What is wrong is reported in one line: -EINVAL. */
 int vmb_vmm_disk_open(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option);
 int vmb_vmm_disk_prepare(struct vmb_vmm_disk *disk);
+/* Measures a medium that somebody may have made longer or shorter; true: len is another now. Else nothing changed. */
+bool vmb_vmm_disk_resized(struct vmb_vmm_disk *disk);
 void vmb_vmm_disk_close(struct vmb_vmm_disk *disk);
 
 /* The kinds. -EINVAL: reported. */

@@ -298,7 +298,7 @@ static void close_disk(struct vmb_vmm_disk *disk)
 	free(d);
 }
 
-static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk };
+static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk, NULL };
 
 bool vmb_vmm_disk_is_nbd(const char *path)
 {

@@ -40,7 +40,7 @@ static void close_disk(struct vmb_vmm_disk *disk)
 	(void)disk;
 }
 
-static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk };
+static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk, NULL };
 
 int vmb_vmm_disk_open_null(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
 {

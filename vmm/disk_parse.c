@@ -13,7 +13,7 @@
 #define RECONNECT_DEFAULT 25u /* seconds: Linux gives a SCSI command 30 */
 #define RECONNECT_MAX	  3600u
 #define NOT_SAID	  (-1)
-#define USAGE_LEN	  256u
+#define USAGE_LEN	  320u
 
 enum kinds { /* of units, those that have a property */
 	     SCSI_UNIT = 1,
@@ -77,6 +77,30 @@ static bool set_reconnect(struct parsing *p, const char *value)
 	return true;
 }
 
+/* Behind the disk's end is no mistake: it may grow. */
+static bool set_fault(struct vmb_vmm_disk_fault *fault, const char *value)
+{
+	const char *rest;
+
+	fault->planned = true;
+	return vmb_vmm_options_number(value, UINT64_MAX, &fault->block, &rest) && !*rest;
+}
+
+static bool set_hold(struct parsing *p, const char *value)
+{
+	return set_fault(&p->option.hold, value);
+}
+
+static bool set_stuck(struct parsing *p, const char *value)
+{
+	return set_fault(&p->option.stuck, value);
+}
+
+static bool set_gone(struct parsing *p, const char *value)
+{
+	return set_fault(&p->option.gone, value);
+}
+
 /* Graphic ASCII: it goes into VPD page 80, which has nothing else. */
 static bool set_serial(struct parsing *p, const char *value)
 {
@@ -102,6 +126,9 @@ static const struct property {
 	{ "format=", set_format, ALL, "format=raw|qcow2|vhd|vhdx|vmdk" },
 	{ "serial=", set_serial, SCSI_UNIT | IDE_UNIT | DISK, "serial=1 to 31 characters" },
 	{ "reconnect=", set_reconnect, ALL, "reconnect=0 to reconnect=3600 seconds" },
+	{ "hold=", set_hold, SCSI_UNIT | IDE_UNIT | DISK, "hold=BLOCK" },
+	{ "stuck=", set_stuck, SCSI_UNIT | IDE_UNIT | DISK, "stuck=BLOCK" },
+	{ "gone=", set_gone, SCSI_UNIT | IDE_UNIT | DISK, "gone=BLOCK" },
 };
 _Static_assert(VMB_HOST_SCSI_LUN_MAX == 64 && VMB_HOST_SCSI_SERIAL_LEN == 32 &&
 		       RECONNECT_MAX == 3600,

@@ -236,7 +236,23 @@ static void close_disk(struct vmb_vmm_disk *disk)
 	close(disk->fd);
 }
 
-static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk };
+static uint64_t len_of(int fd, const struct stat *st)
+{
+	uint64_t len = 0;
+
+	if (S_ISREG(st->st_mode))
+		return st->st_size;
+	return ioctl(fd, BLKGETSIZE64, &len) ? 0 : len;
+}
+
+static uint64_t measure(const struct vmb_vmm_disk *disk)
+{
+	struct stat st;
+
+	return fstat(disk->fd, &st) ? 0 : len_of(disk->fd, &st);
+}
+
+static const struct vmb_vmm_disk_ops ops = { prepare, begin, resume, close_disk, measure };
 
 static int refuse(const struct vmb_vmm_disk_option *option, const char *why)
 {
@@ -257,19 +273,16 @@ static int lock_file(const struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_
 	return 0; /* a file system without locks */
 }
 
-static int measure(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
+static int check_kind(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_option *option)
 {
 	struct stat st;
 
 	if (fstat(disk->fd, &st))
 		return refuse(option, strerror(errno));
-	if (S_ISREG(st.st_mode)) {
-		disk->len = st.st_size;
-		return 0;
-	}
-	if (!S_ISBLK(st.st_mode))
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return refuse(option, "neither a file nor a block device; give one of these");
-	return ioctl(disk->fd, BLKGETSIZE64, &disk->len) ? refuse(option, strerror(errno)) : 0;
+	disk->len = len_of(disk->fd, &st);
+	return 0;
 }
 
 /* An image taken as raw shows the guest nonsense, and is ruined by the first write. */
@@ -298,7 +311,7 @@ int vmb_vmm_disk_open_raw(struct vmb_vmm_disk *disk, const struct vmb_vmm_disk_o
 		return -EINVAL;
 	}
 	disk->ops = &ops;
-	error = measure(disk, option);
+	error = check_kind(disk, option);
 	if (!error)
 		error = refuse_images(disk, option);
 	return error ? error : lock_file(disk, option);

@@ -15,6 +15,12 @@ enum vmb_vmm_accel {
 	VMB_VMM_ACCEL_NEST,
 };
 
+/* Something that goes wrong when the guest reads this block. */
+struct vmb_vmm_disk_fault {
+	bool planned;
+	uint64_t block; /* logical */
+};
+
 struct vmb_vmm_disk_option {
 	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes; or an NBD URI */
 	const char *format; /* as format= names it; NULL: not said */
@@ -23,6 +29,10 @@ struct vmb_vmm_disk_option {
 	bool read_only;
 	bool dvd;
 	bool ide;
+	struct vmb_vmm_disk_fault
+		hold; /* not answered until the guest resets the unit or closes the channel */
+	struct vmb_vmm_disk_fault stuck; /* not answered until the guest closes the channel */
+	struct vmb_vmm_disk_fault gone; /* the disk is taken away */
 };
 
 /* Two IDE channels with two units each, by place. */

@@ -15,13 +15,14 @@
 #define URING_LEN	(2 * VMB_VMM_STORAGE_REQUEST_COUNT)
 #define PHYSICAL_LEN	4096u
 #define ROOM_POLL_NS	1000000
+#define MEASURE_S	1
 #define PAYLOAD_LEN_MAX 128u /* longer than any packet of the protocol */
 #define HEADER_AT	sizeof(struct vmb_pkt_desc)
 #define RANGE_AT	(HEADER_AT + sizeof(struct vmb_pkt_gpa_direct))
 #define PFNS_AT		(RANGE_AT + sizeof(struct vmb_gpa_range))
 
 /* Completions that are not a request's. */
-static char doorbell_rang, stop_rang;
+static char doorbell_rang, stop_rang, second_passed;
 
 /* Any GUIDs will do, if they are the same in every life of the machine. */
 static const struct vmb_guid scsi_id =
@@ -133,6 +134,71 @@ static void cut_iov(struct vmb_vmm_disk_request *disk, uint64_t len)
 
 static void finish(struct vmb_vmm_storage *s, struct vmb_vmm_storage_request *request);
 
+/* Faults */
+
+static bool meets(const struct vmb_vmm_disk_fault *fault, const struct vmb_host_scsi_task *task)
+{
+	const struct vmb_vmm_disk *disk = task->unit->backend;
+	uint64_t first = task->offset / disk->block_len;
+
+	return fault->planned && task->op == VMB_HOST_SCSI_READ && fault->block >= first &&
+	       fault->block - first < task->len / disk->block_len;
+}
+
+static void hold(struct vmb_vmm_storage *s, struct vmb_vmm_storage_request *request)
+{
+	request->reset_count = request->io.task.unit->reset_count;
+	request->next = s->held;
+	s->held = request;
+}
+
+/* Ends what a reset was about, before that is answered. */
+static void end_held(struct vmb_vmm_storage *s)
+{
+	struct vmb_vmm_storage_request **at = &s->held, *request;
+
+	while ((request = *at)) {
+		if (request->io.task.unit->reset_count == request->reset_count) {
+			at = &request->next;
+			continue;
+		}
+		*at = request->next;
+		vmb_host_storage_done(&s->host, &request->io, VMB_HOST_SCSI_ABORTED);
+		queue_answer(s, request);
+	}
+}
+
+/* An IDE unit goes with its channel, on which nothing is answered any more; a SCSI one goes alone. */
+static void take_away(struct vmb_vmm_storage *s, struct vmb_vmm_storage_request *request)
+{
+	if (s->host.config.ide) {
+		s->broken = s->stopping = true;
+		vmb_vmm_vmbus_rescind(&s->channel);
+		return;
+	}
+	vmb_host_storage_detach(&s->host, request->io.task.lun);
+	vmb_host_storage_done(&s->host, &request->io, VMB_HOST_SCSI_GONE);
+	queue_answer(s, request);
+}
+
+/* True: the request goes wrong as planned, and is dealt with. */
+static bool goes_wrong(struct vmb_vmm_storage *s, struct vmb_vmm_storage_request *request)
+{
+	const struct vmb_host_scsi_task *task = &request->io.task;
+	const struct vmb_vmm_disk *disk = task->unit->backend;
+
+	if (meets(&disk->option->stuck, task))
+		return true;
+	if (meets(&disk->option->hold, task)) {
+		hold(s, request);
+		return true;
+	}
+	if (!meets(&disk->option->gone, task))
+		return false;
+	take_away(s, request);
+	return true;
+}
+
 static void begin_operation(struct vmb_vmm_storage *s, struct vmb_vmm_storage_request *request)
 {
 	struct vmb_host_scsi_task *task = &request->io.task;
@@ -140,6 +206,8 @@ static void begin_operation(struct vmb_vmm_storage *s, struct vmb_vmm_storage_re
 	bool moves = task->op == VMB_HOST_SCSI_READ || task->op == VMB_HOST_SCSI_WRITE;
 
 	request->disk.task = task;
+	if (goes_wrong(s, request))
+		return;
 	s->busy_count++;
 	if (moves && task->len > request->transfer_len) {
 		request->disk.error = VMB_HOST_SCSI_IO_ERROR;
@@ -182,6 +250,8 @@ static void finish(struct vmb_vmm_storage *s, struct vmb_vmm_storage_request *re
 		s->read_len += task->len;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_WRITE)
 		s->written_len += task->len;
+	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_FLUSH)
+		s->flushes++;
 	vmb_host_storage_done(&s->host, &request->io, request->disk.error);
 	queue_answer(s, request);
 }
@@ -198,6 +268,7 @@ static void take_packet(struct vmb_vmm_storage *s, const struct vmb_ring_receive
 		.payload_len = received->payload_len,
 	};
 	uint8_t payload[PAYLOAD_LEN_MAX] = { 0 };
+	int step;
 
 	s->packets_in++;
 	packet.payload = payload;
@@ -211,7 +282,9 @@ static void take_packet(struct vmb_vmm_storage *s, const struct vmb_ring_receive
 		return;
 	}
 	s->free = request->next;
-	advance(s, request, vmb_host_storage_input(&s->host, &request->io, &packet));
+	step = vmb_host_storage_input(&s->host, &request->io, &packet);
+	end_held(s);
+	advance(s, request, step);
 	if (s->host.version)
 		s->version = s->host.version;
 }
@@ -289,6 +362,35 @@ static void watch(struct vmb_vmm_storage *s, int fd, void *what)
 	io_uring_sqe_set_data(sqe, what);
 }
 
+static bool any_grows(const struct vmb_vmm_storage *s)
+{
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (s->disks[lun].ops && s->disks[lun].ops->measure)
+			return true;
+	return false;
+}
+
+static void watch_time(struct vmb_vmm_storage *s)
+{
+	static struct __kernel_timespec second = { .tv_sec = MEASURE_S };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->uring);
+
+	io_uring_prep_timeout(sqe, &second, 0, 0);
+	io_uring_sqe_set_data(sqe, &second_passed);
+}
+
+static void measure(struct vmb_vmm_storage *s)
+{
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++) {
+		struct vmb_vmm_disk *disk = &s->disks[lun];
+
+		if (!disk->ops || !vmb_vmm_disk_resized(disk))
+			continue;
+		s->units[lun].block_count = disk->len / disk->block_len;
+		vmb_host_storage_resized(&s->host, lun);
+	}
+}
+
 static void clear(int fd)
 {
 	uint64_t count;
@@ -310,6 +412,11 @@ static void take_completion(struct vmb_vmm_storage *s, void *what, int result)
 	}
 	if (what == &stop_rang) {
 		s->stopping = true;
+		return;
+	}
+	if (what == &second_passed) {
+		measure(s);
+		watch_time(s);
 		return;
 	}
 	request = VMB_CONTAINER_OF((struct vmb_vmm_disk_request *)what,
@@ -365,6 +472,8 @@ static void *work(void *arg)
 
 	watch(s, s->channel.doorbell, &doorbell_rang);
 	watch(s, s->stop, &stop_rang);
+	if (any_grows(s))
+		watch_time(s);
 	while (!s->stopping || s->busy_count) {
 		if (!s->stopping)
 			serve_rings(s);
@@ -405,7 +514,7 @@ static int start(struct vmb_vmm_channel *channel)
 	clear(s->stop);
 	s->stopping = s->broken = false;
 	s->busy_count = 0;
-	s->free = s->answers = NULL;
+	s->free = s->held = s->answers = NULL;
 	s->answers_end = &s->answers;
 	for (uint32_t i = 0; i < VMB_VMM_STORAGE_REQUEST_COUNT; i++)
 		release_request(s, &s->requests[i]);
@@ -484,12 +593,12 @@ static int open_controller(struct vmb_vmm_storage *s, const struct vmb_vmm_optio
 void vmb_vmm_storage_report(const struct vmb_vmm_storage *s)
 {
 	vmb_vmm_report("stats: %s: %llu requests, %llu refused, %llu broken; %llu bytes read, "
-		       "%llu written; %llu doorbells, %llu signals",
+		       "%llu written, %llu flushes; %llu doorbells, %llu signals",
 		       s->name, (unsigned long long)s->host.counters.requests,
 		       (unsigned long long)s->host.counters.refused,
 		       (unsigned long long)s->host.counters.broken, (unsigned long long)s->read_len,
-		       (unsigned long long)s->written_len, (unsigned long long)s->doorbells,
-		       (unsigned long long)s->channel.signals);
+		       (unsigned long long)s->written_len, (unsigned long long)s->flushes,
+		       (unsigned long long)s->doorbells, (unsigned long long)s->channel.signals);
 }
 
 int vmb_vmm_storage_open(struct vmb_vmm_storage *s, const struct vmb_vmm_options *o)
@@ -529,13 +638,15 @@ int vmb_vmm_storage_prepare(struct vmb_vmm_storage *s)
 		if (vmb_vmm_disk_prepare(&s->disks[lun]))
 			return -EINVAL;
 		fill_unit(s, &s->units[lun], &s->disks[lun], lun);
-		vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
 	}
 	return 0;
 }
 
 int vmb_vmm_storage_attach(struct vmb_vmm_storage *s, struct vmb_vmm_vmbus *bus)
 {
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (s->disks[lun].ops)
+			vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
 	memset(&s->channel, 0, sizeof(s->channel));
 	s->channel.ops = &channel_ops;
 	s->channel.device = s;

@@ -12,6 +12,10 @@
  * in one place, for doorbell, stop and completed disk operations alike. The number of requests is bounded; when all are
  * under way the ring is left alone until one ends.
  *
+ * Faults that the options plan are played here: a request that is held is nobody's until a reset of its unit, one that is
+ * stuck until the channel opens again; closing waits for neither. A unit that was taken away is back in the machine's next
+ * life. Once a second the worker looks whether a medium has another length, and tells the guest.
+ *
  * What a request says is copied out of the ring once and judged in the copy. The guest's pages may change at any time:
  * nothing in them is interpreted, except parameter lists, which are copied first.
  */
@@ -28,7 +32,8 @@ struct vmb_vmm_storage_request {
 	struct vmb_host_storage_io io;
 	struct vmb_vmm_disk_request disk;
 	uint32_t transfer_len; /* bytes of guest memory in disk.iov */
-	struct vmb_vmm_storage_request *next; /* free, or waits to be answered */
+	uint32_t reset_count; /* of the unit, when it was held */
+	struct vmb_vmm_storage_request *next; /* free, held, or waits to be answered */
 };
 
 struct vmb_vmm_storage {
@@ -46,16 +51,18 @@ struct vmb_vmm_storage {
 	bool started; /* there is a thread to join */
 	int stop; /* eventfd */
 	bool stopping;
-	bool broken; /* the guest broke the protocol: nothing is read any more */
+	bool broken; /* the guest broke the protocol, or the unit is gone: nothing is read any more */
 	struct io_uring uring;
 	struct vmb_vmm_storage_request *requests;
 	struct vmb_vmm_storage_request *free;
+	struct vmb_vmm_storage_request *held; /* until a reset */
 	struct vmb_vmm_storage_request *answers, **answers_end;
 	uint32_t busy_count; /* requests at the backends */
 
 	/* for the summary; read when no worker runs */
 	uint16_t version; /* the last negotiated */
 	uint64_t read_len, written_len; /* bytes */
+	uint64_t flushes;
 	uint64_t packets_in, packets_out, doorbells;
 };
 

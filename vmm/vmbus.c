@@ -247,6 +247,17 @@ void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *ch)
 	vmb_vmm_doorbell_interrupt(&ch->bus->doorbell, ch, vp);
 }
 
+void vmb_vmm_vmbus_rescind(struct vmb_vmm_channel *ch)
+{
+	struct vmb_vmm_vmbus *bus = ch->bus;
+
+	pthread_mutex_lock(&bus->lock);
+	vmb_host_channel_rescind(&ch->host);
+	take_events(bus);
+	send_messages(bus, NULL);
+	pthread_mutex_unlock(&bus->lock);
+}
+
 void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *ch)
 {
 	struct vmb_vmm_vmbus *bus = ch->bus;

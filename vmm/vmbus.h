@@ -95,6 +95,8 @@ void vmb_vmm_vmbus_retry(struct vmb_vmm_vmbus *bus);
 
 /* Device threads, of an open channel. */
 void vmb_vmm_vmbus_signal(struct vmb_vmm_channel *channel);
+/* Takes the channel away from the guest for good: ops->stop is called, and the guest hears of it after _stopped. */
+void vmb_vmm_vmbus_rescind(struct vmb_vmm_channel *channel);
 /* The channel may be gone when this returns: released. */
 void vmb_vmm_vmbus_stopped(struct vmb_vmm_channel *channel);
 

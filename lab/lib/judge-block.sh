@@ -28,6 +28,44 @@ judge_block() {
 	claim "both modules were unloaded" same "$(value unloaded)" 0
 }
 
+# overdue DISK LIMIT WHAT: its silent block, and what another process did with the same disk.
+judge_overdue() {
+	claim "$1: $3: the read ended after $(value "overdue_seconds.$1") s ($(value "overdue_error.$1"))" \
+		matches "$(value "overdue.$1") $(value "overdue_error.$1")" '^1 .*timed out'
+	claim "$1: not before its time-out of 3 s, and within $2 s" test "$(value "overdue_seconds.$1")" -ge 2 -a \
+		"$(value "overdue_seconds.$1")" -le "$2"
+	claim "$1: another process wrote and verified 8 MiB meanwhile, and again afterwards" \
+		same "$(value "verified.$1") $(value "verified.$1.after")" '0 0'
+}
+
+# Of pages fewer than the requests that were under way when hvdb went: 32 of 64 KiB are 512.
+judge_blockfaults() {
+	local first last seen flushed
+	claim "timeout=0 is the default, 180 s" same "$(value timeout_zero)" 180000
+	claim "timeout=3 is 3 s" same "$(value timeout)" 3000
+	claim "three disks under blkvsc" same "$(value disks)" 'hvda blkvsc blkvsc blkvsc'
+	judge_overdue hvda 20 'held until a reset'
+	judge_overdue hvdc 40 'never answered'
+	claim "hvda grew without being loaded again: $(value grown)" same "$(value grown)" \
+		"$((DATA_LEN / 512)) $(((DATA_LEN + GROWTH) / 512))"
+	claim "the kernel said so: $(value uevent)" same "$(value uevent)" 'change hvda 1'
+	claim "its new last block was written and read" same "$(value last_written) $(value last_read)" '0 0'
+	claim "the host's file ends with it" same "$(value last_hash)" "$(tail -c 512 "$cell/data.raw" | sha256sum | cut -d' ' -f1)"
+	claim "hvdb went away under fio, which ended (exit code $(value gone_fio), after $(value gone_seconds) s)" \
+		matches "$(value gone) $(value gone_dd) $(value gone_fio)" '^yes [1-9][0-9]* [1-9]'
+	claim "and is not there when the drivers are loaded again" same "$(value still_gone)" yes
+	claim "hvda works as before" same "$(value verified.hvda.last)" 0
+	seen=$(sed -n 's/^flushes=//p' "$evidence" | awk '{ n += $1 } END { print n + 0 }')
+	flushed=$(sed -n 's/.* ide0:0: .* \([0-9]*\) flushes.*/\1/p' "$cell/host.log")
+	claim "the driver flushed hvda at both unloads and at the shutdown: $flushed flushes, the block layer made $seen" \
+		same "$flushed" $((seen + 3))
+	claim "both modules were unloaded, twice" same "$(value first_unload) $(value unloaded)" '0 0'
+	read -ra first <<<"$(sed -n 's/^memory=1 //p' "$evidence")"
+	read -ra last <<<"$(sed -n 's/^memory=2 //p' "$evidence")"
+	claim "no leak: free pages went down by $((first[0] - last[0])), slab pages up by $((last[1] - first[1]))" \
+		test $((first[0] - last[0])) -le 128 -a $((last[1] - first[1])) -le 64
+}
+
 # bench_row FILE: driver; for depth 1, then 32: the kernel's instructions a read, the same without those of the
 # ticks, and entries into the guest a read; at last instructions a tick; of one boot.
 bench_row() {

@@ -20,9 +20,13 @@ static unsigned int queue_depth;
 module_param(queue_depth, uint, 0444);
 MODULE_PARM_DESC(queue_depth, "requests that a disk may hold (default: what the ring fits)");
 
-static unsigned int timeout = 180;
+#define TIMEOUT_DEFAULT 180u
+#define TIMEOUT_MAX	86400u
+static unsigned int timeout = TIMEOUT_DEFAULT;
 module_param(timeout, uint, 0444);
-MODULE_PARM_DESC(timeout, "seconds after which a request is given up (default 180)");
+MODULE_PARM_DESC(
+	timeout,
+	"seconds after which a request is given up, 86400 at most (default, and for 0: 180)");
 
 static unsigned int max_version;
 module_param(max_version, uint, 0444);
@@ -70,14 +74,17 @@ static void commit_rqs(struct blk_mq_hw_ctx *hctx)
 	vmb_channel_commit(b->link.device->channel);
 }
 
-/* It stays the host's until storage_link_reset() has it back; then it ends with an error. */
+/*
+ * It stays the host's until storage_link_reset() has it back; then it ends with an error. A reset that goes on has it back
+ * too, since no request is sent meanwhile; another one behind it would hit those that are sent afterwards.
+ */
 static enum blk_eh_timer_return timed_out(struct request *rq)
 {
 	struct blkvsc *b = rq->q->queuedata;
 	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
 
 	mine->timed_out = true;
-	if (!READ_ONCE(b->removing))
+	if (!READ_ONCE(b->removing) && !READ_ONCE(b->resetting))
 		schedule_work(&b->reset_work);
 	return BLK_EH_RESET_TIMER;
 }
@@ -94,7 +101,9 @@ static void reset_work(struct work_struct *work)
 
 	dev_warn(&b->link.device->dev, "a request is overdue, asking the host for a reset\n");
 	blk_mq_quiesce_queue(b->disk->queue);
+	WRITE_ONCE(b->resetting, true);
 	storage_link_reset(&b->link);
+	WRITE_ONCE(b->resetting, false);
 	blk_mq_unquiesce_queue(b->disk->queue);
 }
 
@@ -221,7 +230,7 @@ static int make_tags(struct blkvsc *b)
 	b->tags.nr_hw_queues = 1;
 	b->tags.queue_depth = b->link.slot_count;
 	b->tags.numa_node = NUMA_NO_NODE;
-	b->tags.timeout = timeout * HZ;
+	b->tags.timeout = min(timeout ? timeout : TIMEOUT_DEFAULT, TIMEOUT_MAX) * HZ;
 	b->tags.cmd_size = sizeof(struct blkvsc_request);
 	b->tags.flags = BLK_MQ_F_SHOULD_MERGE | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
 	return blk_mq_alloc_tag_set(&b->tags);

@@ -167,8 +167,8 @@ int blkvsc_build(struct blkvsc *b, struct request *rq, struct vmb_guest_storage_
 	request->lun = b->address.lun;
 	request->timeout_s = rq->timeout / HZ;
 	mine->timed_out = false;
-	if (likely(op == REQ_OP_READ ||
-		   op == REQ_OP_WRITE)) /* a direct call is cheaper, and these are nearly all */
+	/* A direct call is cheaper, and these are nearly all. */
+	if (likely(req_op(rq) == REQ_OP_READ || req_op(rq) == REQ_OP_WRITE))
 		return build_rw(b, rq, request);
 	return builders[op](b, rq, request);
 }
@@ -337,5 +337,8 @@ void blkvsc_lost(struct storage_link *link, void *cookie, enum storage_link_loss
 
 	if (loss == STORAGE_LINK_HELD)
 		leak_pages(rq);
-	retry_or_end(rq, (struct verdict){ BLK_STS_IOERR, loss == STORAGE_LINK_REPLACED });
+	if (loss == STORAGE_LINK_REPLACED)
+		retry_or_end(rq, (struct verdict){ BLK_STS_IOERR, true });
+	else
+		retry_or_end(rq, (struct verdict){ BLK_STS_OFFLINE, false });
 }
