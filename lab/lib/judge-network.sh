@@ -247,3 +247,30 @@ bench_cost() {
 cost() {
 	paste <(numbers "$1" 2 "$2") <(numbers "$1" 3 "$2") | awk '$2 > 0 { print $1 * 10 / ($2 / 1048576) }'
 }
+
+# count_row FILE: driver, kernel instructions a datagram that came, and one that went; of one boot.
+count_row() {
+	awk -F '[= ]' '
+		$1 == "net_driver" { printf "%s", $2 }
+		$1 ~ /^count\./ { passed[$1] = $7 - $6 }
+		$1 == "mark" { kernel[++n] = $6 }
+		function pair(i) { return kernel[2 * i] - kernel[2 * i - 1] }
+		function cost(way, i) { return (pair(i + 1) - pair(i)) / (passed["count." way ".many"] - passed["count." way ".few"]) }
+		END { printf " %.0f %.0f\n", cost("in", 1), cost("out", 3) }' "$1"
+}
+
+judge_netcount() {
+	local file way=in field
+	for file in "$cell"/evidence.*; do
+		count_row "$file"
+	done >"$cell/rows"
+	claim "every boot made its 8 marks" same "$(grep -c '^mark' "$cell"/evidence.* | sed 's/.*://' | sort -u)" 8
+	for field in 2 3; do
+		echo "# $way: kernel instructions a datagram: netvsc $(bench_cell netvsc $field), hv_netvsc $(bench_cell hv_netvsc $field)"
+		claim "netvsc needs no more than hv_netvsc, and 2% of noise ($way)" \
+			test "$(bench_cell netvsc $field | sed 's/ .*//')" -le \
+			$(($(bench_cell hv_netvsc $field | sed 's/ .*//') * 102 / 100))
+		way=out
+	done
+	judge_side
+}
