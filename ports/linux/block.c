@@ -137,7 +137,7 @@ static const struct storage_link_ops link_ops = {
 	.channel = {
 		.packet = on_packet,
 		.drained = on_drained,
-		.in_interrupt = true, /* ending a request is short, and half of what a softirq costs */
+		.in_interrupt = true, /* ending a request is short, and a softirq for it is not */
 		.rescinded = on_rescinded,
 	},
 	.lost = blkvsc_lost,
