@@ -172,10 +172,17 @@ static int control_completed(struct vmb_guest_network *n, uint64_t id, const voi
 	return 0;
 }
 
+/* The primary's channel carries the dialogue too. */
+bool vmb_guest_network_is_sent(const struct vmb_guest_network_queue *q, uint16_t type, uint64_t id)
+{
+	return type == VMB_PKT_COMPLETION &&
+	       ((uint32_t)id != VMB_GUEST_NETWORK_ID_CONTROL || q->index);
+}
+
 static int completed(struct vmb_guest_network *n, struct vmb_guest_network_queue *q, uint64_t id,
 		     const void *payload, uint32_t len, struct vmb_guest_network_event *event)
 {
-	if ((uint32_t)id == VMB_GUEST_NETWORK_ID_CONTROL && !q->index)
+	if (!vmb_guest_network_is_sent(q, VMB_PKT_COMPLETION, id))
 		return control_completed(n, id, payload, len, event);
 	return vmb_guest_network_sent(q, id, payload, len, event);
 }

@@ -311,6 +311,13 @@ int vmb_guest_network_input(struct vmb_guest_network *n, struct vmb_guest_networ
 			    uint32_t len, struct vmb_guest_network_event *event);
 
 /*
+ * Whether a packet claims to be a data packet's completion. Then _input answers SENT or refuses it, and touches nothing
+ * of the card but q, so the dialogue's lock, if the port has one, need not be held.
+ */
+bool vmb_guest_network_is_sent(const struct vmb_guest_network_queue *q, uint16_t type,
+			       uint64_t transaction_id);
+
+/*
  * Requests; RNDIS ones end when both the host's NVSP completion and its RNDIS reply are there. VMB_EBUSY: one is under
  * way, or not READY; VMB_EOVERFLOW: data does not fit the page. n->answer has status and data afterwards. A request
  * that the host never answers leaves the core busy: close the channel and begin anew.

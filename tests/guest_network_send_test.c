@@ -525,6 +525,40 @@ static void test_completions_of_another_kind_are_refused(void **state)
 	assert_int_equal(sent(&b, packet.transaction_id), 0);
 }
 
+/* What needs no lock of the dialogue leaves the card alone, whatever the host says with it. */
+static void test_sent_leaves_the_card_alone(void **state)
+{
+	const uint64_t control = 0xFFFFFFFF;
+	struct vmb_guest_network_packet packet;
+	struct vmb_guest_network before;
+	struct bench b;
+	uint64_t ids[5];
+	uint32_t i, len;
+
+	(void)state;
+	bench_ready_with(&b, 0x60001);
+	assert_int_equal(put_frame(&b, 0, 60, 60), 0);
+	packet = seal(&b);
+	ids[0] = 0;
+	ids[1] = packet.transaction_id + 1;
+	ids[2] = packet.transaction_id | 1ull << 63;
+	ids[3] = control - 1;
+	ids[4] = packet.transaction_id;
+	before = b.n;
+	for (i = 0; i < VMB_ARRAY_COUNT(ids); i++) {
+		assert_true(vmb_guest_network_is_sent(&b.q, VMB_PKT_COMPLETION, ids[i]));
+		for (len = 0; len <= 40; len++) {
+			put(say(&b, 108), 4, 1, 4);
+			deliver(&b, VMB_PKT_COMPLETION, ids[i], len);
+		}
+		assert_memory_equal(&b.n, &before, sizeof(before));
+	}
+	assert_true(vmb_guest_network_idle(&b.q));
+	assert_false(vmb_guest_network_is_sent(&b.q, VMB_PKT_COMPLETION, b.n.output_id));
+	assert_false(vmb_guest_network_is_sent(&b.q, VMB_PKT_COMPLETION, control));
+	assert_false(vmb_guest_network_is_sent(&b.q, VMB_PKT_INBAND, packet.transaction_id));
+}
+
 /* ---- the end ---- */
 
 static void test_what_is_in_flight_at_the_end_is_given_back(void **state)
@@ -579,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_unseal_after_a_guessed_completion_says_no),
 		cmocka_unit_test(test_forged_completions_are_refused),
 		cmocka_unit_test(test_completions_of_another_kind_are_refused),
+		cmocka_unit_test(test_sent_leaves_the_card_alone),
 		cmocka_unit_test(test_what_is_in_flight_at_the_end_is_given_back),
 	};
 

@@ -32,10 +32,13 @@
 #include "guest/network.h"
 #include "ports/linux/vmbus.h"
 
-#define NETVSC_RANGE_MAX  VMB_NET_PAGE_COUNT_MAX
+#define NETVSC_RANGE_MAX    VMB_NET_PAGE_COUNT_MAX
+
+/* Bytes of head that are corrected for a large send: Ethernet, IP, the fixed part of TCP. */
+#define NETVSC_HEAD_LEN_MAX 128u
 
 /* Of a slot whose frames are XDP's: they do not count for the byte queue limit. */
-#define NETVSC_COOKIE_XDP ((void *)1)
+#define NETVSC_COOKIE_XDP   ((void *)1)
 
 enum netvsc_tx_stat {
 	NETVSC_TX_PACKETS,
@@ -109,6 +112,7 @@ struct netvsc_queue {
 	struct netvsc_packet packet;
 	bool kept; /* packet is sealed, but not in the ring yet */
 	bool filling_xdp; /* what is being filled holds XDP's frames */
+	u8 head[NETVSC_HEAD_LEN_MAX]; /* being corrected; not on the stack, see storage_link.h */
 	struct u64_stats_sync tx_sync;
 	u64 tx[NETVSC_TX_STAT_COUNT];
 
@@ -124,7 +128,9 @@ struct netvsc_queue {
 	struct u64_stats_sync rx_sync;
 	u64 rx[NETVSC_RX_STAT_COUNT];
 	struct vmb_guest_network_receive receive;
-	struct vmb_guest_network_frame frame; /* one of it; not on the stack, see storage_link.h */
+	struct vmb_guest_network_frame frame; /* one of it; not on the stack, as head */
+	u8 message[VMB_NET_MESSAGE_LEN_MAX]; /* the packet being taken, and what it means; as head */
+	struct vmb_guest_network_event event;
 };
 
 /* Memory that the host writes to or reads from. */

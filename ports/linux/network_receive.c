@@ -322,9 +322,10 @@ static void take_pages(struct netvsc_queue *q, const struct vmb_ring_received *p
 	vmb_guest_network_owe(&q->core, packet->transaction_id);
 }
 
-static void take_sent(struct netvsc_queue *q, const struct vmb_guest_network_event *event,
-		      struct turn *turn)
+static void take_sent(struct netvsc_queue *q, struct turn *turn)
 {
+	const struct vmb_guest_network_event *event = &q->event;
+
 	if (event->status != VMB_NET_STATUS_SUCCESS)
 		netvsc_count_rx(q, NETVSC_RX_TX_ERRORS, event->frame_count);
 	if (event->cookie == NETVSC_COOKIE_XDP)
@@ -335,47 +336,34 @@ static void take_sent(struct netvsc_queue *q, const struct vmb_guest_network_eve
 		napi_consume_skb(event->cookie, turn->budget);
 }
 
-static int input(struct netvsc_queue *q, const struct vmb_ring_received *packet, const u8 *message,
-		 u32 len, struct vmb_guest_network_event *event)
+static int input(struct netvsc_queue *q, const struct vmb_ring_received *packet, u32 len)
 {
-	int rc = vmb_guest_network_input(&q->card->core, &q->core, packet->type,
-					 packet->transaction_id, message, len, event);
-
-	if (!rc && event->type != VMB_GUEST_NETWORK_SENT && !q->index)
-		netvsc_event(q->card, event);
-	return rc;
+	return vmb_guest_network_input(&q->card->core, &q->core, packet->type,
+				       packet->transaction_id, q->message, len, &q->event);
 }
 
 /* Requests wait for what comes here, so their lock is held. */
-static int input_primary(struct netvsc_queue *q, const struct vmb_ring_received *packet,
-			 const u8 *message, u32 len, struct vmb_guest_network_event *event)
+static void take_dialogue(struct netvsc_queue *q, const struct vmb_ring_received *packet, u32 len)
 {
-	int rc;
-
 	spin_lock(&q->card->control_lock);
-	rc = input(q, packet, message, len, event);
+	if (!input(q, packet, len))
+		netvsc_event(q->card, &q->event);
 	netvsc_pump(q->card);
 	spin_unlock(&q->card->control_lock);
-	return rc;
 }
 
 static void take_message(struct netvsc_queue *q, const struct vmb_ring_received *packet,
 			 struct turn *turn)
 {
-	u32 len = min_t(u32, packet->payload_len, VMB_NET_MESSAGE_LEN_MAX);
-	struct vmb_guest_network_event event;
-	u8 message[VMB_NET_MESSAGE_LEN_MAX];
-	int rc;
+	u32 len = min_t(u32, packet->payload_len, sizeof(q->message));
 
 	if (!vmb_channel_copy(q->channel, packet, sizeof(struct vmb_pkt_desc) + packet->header_len,
-			      message, len))
+			      q->message, len))
 		return;
-	if (q->index)
-		rc = input(q, packet, message, len, &event);
-	else
-		rc = input_primary(q, packet, message, len, &event);
-	if (!rc && event.type == VMB_GUEST_NETWORK_SENT)
-		take_sent(q, &event, turn);
+	if (!vmb_guest_network_is_sent(&q->core, packet->type, packet->transaction_id))
+		take_dialogue(q, packet, len);
+	else if (!input(q, packet, len))
+		take_sent(q, turn);
 }
 
 /* All that is there, as far as the budget goes. */

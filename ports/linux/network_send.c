@@ -20,9 +20,7 @@
 #include <net/tcp.h>
 #include "ports/linux/network.h"
 
-/* Bytes of head that are corrected for a large send: Ethernet, IP, the fixed part of TCP. */
-#define HEAD_LEN_MAX 128u
-#define TCP_LEN_MIN  sizeof(struct tcphdr)
+#define TCP_LEN_MIN sizeof(struct tcphdr)
 
 /* ---- into the ring ---- */
 
@@ -213,18 +211,25 @@ static u32 copy_len_min(const struct sk_buff *skb)
 	return skb_is_gso(skb) ? skb_transport_offset(skb) + TCP_LEN_MIN : 0;
 }
 
+static void copy_bytes(const struct sk_buff *skb, u32 from, void *at, u32 len)
+{
+	if (from + len <= skb_headlen(skb))
+		memcpy(at, skb->data + from, len);
+	else
+		skb_copy_bits(skb, from, at, len);
+}
+
 /* The skb itself stays as it is: it may have to be given back to the stack. */
-static void copy_head(const struct sk_buff *skb, void *at, u32 len)
+static void copy_head(struct netvsc_queue *q, const struct sk_buff *skb, void *at, u32 len)
 {
 	u32 head_len = copy_len_min(skb);
-	u8 head[HEAD_LEN_MAX];
 
 	if (head_len) {
-		skb_copy_bits(skb, 0, head, head_len);
-		correct_head(head, skb_transport_offset(skb));
-		memcpy(at, head, head_len);
+		copy_bytes(skb, 0, q->head, head_len);
+		correct_head(q->head, skb_transport_offset(skb));
+		memcpy(at, q->head, head_len);
 	}
-	skb_copy_bits(skb, head_len, at + head_len, len - head_len);
+	copy_bytes(skb, head_len, at + head_len, len - head_len);
 }
 
 bool netvsc_put_xdp(struct netvsc_queue *q, const void *data, u32 len)
@@ -243,32 +248,31 @@ bool netvsc_put_xdp(struct netvsc_queue *q, const void *data, u32 len)
 
 /* ---- pages ---- */
 
-static bool list_page(struct netvsc_packet *packet, u64 pfn, u32 offset, u32 len)
+static void list_page(struct netvsc_range *range, u64 pfn, u32 offset, u32 len)
 {
-	struct netvsc_range *range = &packet->header.ranges[packet->range_count];
-
-	if (packet->range_count == NETVSC_RANGE_MAX)
-		return false;
 	range->range.byte_count = len;
 	range->range.byte_offset = offset;
 	range->pfn = pfn;
-	packet->range_count++;
-	return true;
 }
 
-/* One range a page, which every host takes. */
+/* One range a page, which every host takes; len is not 0. False: too many pages. */
 static bool list_piece(struct netvsc_packet *packet, u64 pfn, u32 offset, u32 len)
 {
-	u32 part;
+	struct netvsc_range *range = &packet->header.ranges[packet->range_count];
+	u32 count, first;
 
-	for (; len; len -= part) {
-		pfn += offset >> PAGE_SHIFT;
-		offset &= ~PAGE_MASK;
-		part = min_t(u32, len, PAGE_SIZE - offset);
-		if (!list_page(packet, pfn, offset, part))
-			return false;
-		offset += part;
-	}
+	pfn += offset >> PAGE_SHIFT;
+	offset &= ~PAGE_MASK;
+	count = DIV_ROUND_UP(offset + len, PAGE_SIZE);
+	if (count > NETVSC_RANGE_MAX - packet->range_count)
+		return false;
+	packet->range_count += count;
+	first = min_t(u32, len, PAGE_SIZE - offset);
+	list_page(range, pfn, offset, first);
+	for (len -= first; len > PAGE_SIZE; len -= PAGE_SIZE)
+		list_page(++range, ++pfn, 0, PAGE_SIZE);
+	if (len)
+		list_page(++range, ++pfn, 0, len);
 	return true;
 }
 
@@ -336,7 +340,7 @@ static bool large_fits(const struct netvsc *card, const struct sk_buff *skb)
 							       VMB_GUEST_NETWORK_LSO4;
 
 	return READ_ONCE(card->core.offload) & need &&
-	       skb_transport_offset(skb) + TCP_LEN_MIN <= HEAD_LEN_MAX;
+	       skb_transport_offset(skb) + TCP_LEN_MIN <= NETVSC_HEAD_LEN_MAX;
 }
 
 static int describe_large(const struct netvsc *card, const struct sk_buff *skb,
@@ -463,7 +467,7 @@ static int send_whole(struct netvsc_queue *q, struct sk_buff *skb,
 
 	if (rc)
 		return rc;
-	copy_head(skb, at, frame->len);
+	copy_head(q, skb, at, frame->len);
 	*kick = account(q, skb, NETVSC_TX_COPIED);
 	dev_consume_skb_any(skb);
 	return 0;
@@ -485,7 +489,7 @@ static int send_pages(struct netvsc_queue *q, struct sk_buff *skb,
 		q->packet.range_count = 0;
 		return rc;
 	}
-	copy_head(skb, at, inline_len);
+	copy_head(q, skb, at, inline_len);
 	*kick = account(q, skb, NETVSC_TX_RANGES);
 	q->packet.skb = skb;
 	seal(q, *kick);
