@@ -248,8 +248,10 @@ cost() {
 	paste <(numbers "$1" 2 "$2") <(numbers "$1" 3 "$2") | awk '$2 > 0 { print $1 * 10 / ($2 / 1048576) }'
 }
 
-# What netcount counts, in the order of its marks; its unit is a datagram, or 1024 bytes of TCP.
+# What netcount counts, in the order of its marks; its unit is a datagram, or 1024 bytes of TCP. Then the hundredths of
+# hv_netvsc's instructions that netvsc may have, 2 of them noise: docs/performance.md says why TCP to the host has more.
 COUNTED=(udp-in udp-out tcp-in tcp-out)
+COUNTED_MAX=(102 102 80 108)
 
 # count_row FILE: driver; for each of COUNTED the kernel's instructions and the entries into the guest, a unit; of
 # one boot.
@@ -279,17 +281,17 @@ judge_netcount() {
 	done >"$cell/rows"
 	claim "every boot made its 16 marks" same "$(grep -c '^mark' "$cell"/evidence.* | sed 's/.*://' | sort -u)" 16
 	for i in "${!COUNTED[@]}"; do
-		judge_counted "${COUNTED[i]}" $((2 + 2 * i))
+		judge_counted "${COUNTED[i]}" $((2 + 2 * i)) "${COUNTED_MAX[i]}"
 	done
 	judge_side
 }
 
-# judge_counted WAY FIELD
+# judge_counted WAY FIELD HUNDREDTHS
 judge_counted() {
 	local ours theirs
 	ours=$(bench_cell netvsc "$2") theirs=$(bench_cell hv_netvsc "$2")
 	echo "# $1: kernel instructions a $([[ $1 = udp* ]] && echo datagram || echo KiB): netvsc $ours, hv_netvsc $theirs"
 	echo "# $1: entries into the guest: netvsc $(bench_cell netvsc $(($2 + 1))), hv_netvsc $(bench_cell hv_netvsc $(($2 + 1)))"
-	claim "netvsc needs no more instructions than hv_netvsc, and 2% of noise ($1)" \
-		test "${ours%% *}" -le $((${theirs%% *} * 102 / 100))
+	claim "netvsc needs at most $3% of hv_netvsc's instructions ($1)" \
+		test "${ours%% *}" -le $((${theirs%% *} * $3 / 100))
 }
