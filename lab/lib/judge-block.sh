@@ -89,6 +89,15 @@ bench_row() {
 		}' "$1"
 }
 
+# bench_rows FUNCTION MARKS: what it says of each boot; each made that many marks.
+bench_rows() {
+	local file
+	for file in "$cell"/evidence.*; do
+		"$1" "$file"
+	done >"$cell/rows"
+	claim "every boot made its $2 marks" same "$(grep -c '^mark' "$cell"/evidence.* | sed 's/.*://' | sort -u)" "$2"
+}
+
 # bench_cell DRIVER FIELD: "median (least..most)" over the boots.
 bench_cell() {
 	awk -v driver="$1" -v field="$2" '$1 == driver { print $field }' "$cell/rows" | sort -n |
@@ -96,11 +105,8 @@ bench_cell() {
 }
 
 judge_blockbench() {
-	local file driver
-	for file in "$cell"/evidence.*; do
-		bench_row "$file"
-	done >"$cell/rows"
-	claim "every boot made its 12 marks" same "$(grep -c '^mark' "$cell"/evidence.* | sed 's/.*://' | sort -u)" 12
+	local driver field
+	bench_rows bench_row 12
 	for driver in blkvsc storvsc hv_storvsc; do
 		echo "# $driver, one read at a time: $(bench_cell $driver 2) kernel instructions a read," \
 			"without ticks $(bench_cell $driver 3), entries $(bench_cell $driver 4)"

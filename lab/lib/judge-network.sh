@@ -285,11 +285,8 @@ count_row() {
 }
 
 judge_netcount() {
-	local file i
-	for file in "$cell"/evidence.*; do
-		count_row "$file"
-	done >"$cell/rows"
-	claim "every boot made its 16 marks" same "$(grep -c '^mark' "$cell"/evidence.* | sed 's/.*://' | sort -u)" 16
+	local i
+	bench_rows count_row 16
 	for i in "${!COUNTED[@]}"; do
 		judge_counted "${COUNTED[i]}" $((2 + 2 * i)) "${COUNTED_MAX[i]}"
 	done
