@@ -240,7 +240,7 @@ static void wait_for_something(struct vmb_vmm_network *c)
 /*
  * Where processors are scarce, whoever woke this thread, the guest by a doorbell or a sender by a frame, goes on
  * until its slice ends or it sleeps, so this finds many packets and not one each time. Where one is idle, this
- * runs there at once as before. What a kernel that refuses costs is throughput.
+ * runs there at once as before. If the kernel refuses, only throughput is lost.
  */
 static void let_packets_gather(void)
 {

@@ -75,8 +75,8 @@ static void commit_rqs(struct blk_mq_hw_ctx *hctx)
 }
 
 /*
- * It stays the host's until storage_link_reset() has it back; then it ends with an error. A reset that goes on has it back
- * too, since no request is sent meanwhile; another one behind it would hit those that are sent afterwards.
+ * It stays the host's until storage_link_reset() has it back; then it ends with an error. A reset that is asked for or goes
+ * on has it back too, whoever asked; another one behind it would hit those that are sent afterwards.
  */
 static enum blk_eh_timer_return timed_out(struct request *rq)
 {
@@ -84,7 +84,7 @@ static enum blk_eh_timer_return timed_out(struct request *rq)
 	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
 
 	mine->timed_out = true;
-	if (!READ_ONCE(b->removing) && !READ_ONCE(b->resetting))
+	if (!READ_ONCE(b->removing) && !xchg(&b->resetting, true))
 		schedule_work(&b->reset_work);
 	return BLK_EH_RESET_TIMER;
 }
@@ -101,7 +101,6 @@ static void reset_work(struct work_struct *work)
 
 	dev_warn(&b->link.device->dev, "a request is overdue, asking the host for a reset\n");
 	blk_mq_quiesce_queue(b->disk->queue);
-	WRITE_ONCE(b->resetting, true);
 	storage_link_reset(&b->link);
 	WRITE_ONCE(b->resetting, false);
 	blk_mq_unquiesce_queue(b->disk->queue);

@@ -48,7 +48,7 @@ struct blkvsc {
 	int index; /* of the disk's name */
 	struct io_comp_batch batch; /* what ended well since the interrupt began */
 	bool removing; /* no more work is queued */
-	bool resetting; /* all requests that the host has will end */
+	bool resetting; /* from the first overdue request until all that the host has are back */
 	struct work_struct look_work, reset_work;
 };
 #define to_blkvsc(l) container_of(l, struct blkvsc, link)
