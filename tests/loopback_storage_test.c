@@ -255,7 +255,7 @@ static void run_load(struct loop *b, uint32_t total)
 	free(load);
 }
 
-/* Known-bugs 23: both rings full all the time. */
+/* Known-bugs 23: both rings full all the time; how often so, and for how many signals, is with threads the scheduler's. */
 static void test_full_rings_leak_nothing(void **state)
 {
 	struct vmb_user_loopback_config config = { .guest.ring_pages = 2 };
@@ -269,8 +269,8 @@ static void test_full_rings_leak_nothing(void **state)
 		b = loop_new(config);
 		run_load(b, 100000);
 		d = b->l.guest.devices;
-		assert_true(d->tx.counters.full > 1000);
-		assert_true(vmb_user_host_first(&b->l.host)->rx.counters.signals > 100);
+		assert_true(threads || d->tx.counters.full > 1000);
+		assert_true(threads || vmb_user_host_first(&b->l.host)->rx.counters.signals > 100);
 		print_message("# %llu packets, %llu found the ring full, %llu + %llu signals\n",
 			      (unsigned long long)d->tx.counters.packets,
 			      (unsigned long long)d->tx.counters.full,
