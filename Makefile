@@ -36,6 +36,7 @@ FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link
 
 CORE     := $(CORE_RING) $(CORE_GUEST) $(CORE_HOST)
 PUBLIC   := $(filter-out %internal.h guest/engine.h,$(wildcard $(addsuffix /*.h,base wire ring guest host)))
+DEVICES  := $(wildcard devices/*.c devices/*/*.c)
 VMM      := $(wildcard vmm/*.c)
 VMM_LIBS := -luring -lslirp -lnbd
 USER     := $(wildcard ports/user/*.c)
@@ -106,18 +107,18 @@ endef
 $(BUILD)/libvmbus-core.a: $(CORE:%.c=$(BUILD)/obj/%.o)
 	$(archive)
 
-# The VMM links the host core and the ring, never the guest.
-$(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) \
+# The VMM links devices, the host core and the ring, never the guest.
+$(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) $(DEVICES:%.c=$(BUILD)/obj/%.o) \
 		$(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_RING) $(CORE_HOST))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
 
 # What tests, fuzz targets and benchmarks link against: the linker takes from the archive what is
-# used. Tests called vmm_* also get the monitor.
+# used. Tests called vmm_* and devices_* also get the devices and the monitor.
 LINKED := $(CORE) $(USER) $(HELPERS)
 $(BUILD)/asan/libtest.a: $(LINKED:%.c=$(BUILD)/asan/%.o)
 	$(archive)
-$(BUILD)/asan/libvmm.a: $(patsubst %.c,$(BUILD)/asan/%.o,$(filter-out vmm/main.c,$(VMM)))
+$(BUILD)/asan/libvmm.a: $(patsubst %.c,$(BUILD)/asan/%.o,$(DEVICES) $(filter-out vmm/main.c,$(VMM)))
 	$(archive)
 $(BUILD)/fuzz/libfuzz.a: $(LINKED:%.c=$(BUILD)/fuzz/%.o)
 	$(archive)
@@ -128,6 +129,9 @@ link-test = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(SA
 	-o $@ $^ -lcmocka $(VMM_LIBS)
 $(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a \
 		| $(BUILD)/.setup-test
+	$(link-test)
+$(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/libvmm.a \
+		$(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
 # They listen where the two ends of ports/user reach each other, and have the generations from the monitor.
 HEARD := host_post host_signal synic_post synic_interrupt

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Offers, open, close, modify and remove; guest_rescind_test.c has the rest of a channel's life. */
-#include "tests/guest_bench.h"
+#include "tests/guest_bed.h"
 
 #define STATUS_FAILURE 0x8000FFFFu
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Negotiation, the queue of messages, unknown and malformed messages, UNLOAD. */
-#include "tests/guest_bench.h"
+#include "tests/guest_bed.h"
 
 static const uint32_t known_versions[] = { 0x60000, 0x50003, 0x50002, 0x50001, 0x50000, 0x40001,
 					   0x40000, 0x30000, 0x20004, 0x10001, 0xD };

@@ -4,7 +4,7 @@
  * 6.3), not by the structures of wire/.
  */
 #include "guest/doorbell.h"
-#include "tests/guest_bench.h"
+#include "tests/guest_bed.h"
 
 #define MONITOR_PENDING(group) (8u + 8u * (group))
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* GPADLs: their messages of any size, and the answers in every order. */
-#include "tests/guest_bench.h"
+#include "tests/guest_bed.h"
 
 #define PAGES_MAX      8190u
 #define STATUS_FAILURE 0x8000FFFFu

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Network: requests of the port, what they change, and how a card is left. */
-#include "tests/guest_network_bench.h"
+#include "tests/guest_network_bed.h"
 
 /* Ends the request that is out with success and data_len bytes at b->in + 24. */
 static void succeed(struct bench *b, uint32_t data_len)

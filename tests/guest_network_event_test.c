@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Network: what the host says unasked, in-band and as indications; and what offload it has. */
-#include "tests/guest_network_bench.h"
+#include "tests/guest_network_bed.h"
 
 /* An indication with data_len bytes at b->in + 20. */
 static int status(struct bench *b, uint32_t code, uint32_t data_len)

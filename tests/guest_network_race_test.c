@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "tests/guest_network_bench.h"
+#include "tests/guest_network_bed.h"
 
 #define PACKETS 20000u
 #define LINE	8u /* packets between the two, a power of two */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Network: transfer-page packets, the frames in them, coalesced ones, and what is owed for them. */
-#include "tests/guest_network_bench.h"
+#include "tests/guest_network_bed.h"
 
 #define SUBALLOC 1u
 #define FIRST	 2u

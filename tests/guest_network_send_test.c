@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Network: frames that leave, in sections and with page ranges, and their completions. */
-#include "tests/guest_network_bench.h"
+#include "tests/guest_network_bed.h"
 
 /* A frame of len bytes with these facts, put into queue 0; answers what put says. */
 static int put_frame(struct bench *b, uint32_t present, uint32_t len, uint32_t inline_len)

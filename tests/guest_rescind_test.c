@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* RESCIND at every boundary of a channel's life, and the release of its relid. */
-#include "tests/guest_bench.h"
+#include "tests/guest_bed.h"
 
 #define STATUS_FAILURE 0x8000FFFFu
 

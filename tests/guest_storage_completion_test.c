@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Storage: completions, forged and honest, sense data, time-outs and the end of a channel. */
-#include "tests/guest_storage_bench.h"
+#include "tests/guest_storage_bed.h"
 
 /* ---- completions ---- */
 

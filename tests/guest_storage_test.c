@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Storage: the handshake, requests as they leave, what the host says unasked, and reset. */
-#include "tests/guest_storage_bench.h"
+#include "tests/guest_storage_bed.h"
 
 /* ---- handshake ---- */
 

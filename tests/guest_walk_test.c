@@ -4,7 +4,7 @@
  * moment, and a port that calls anything. After each step the engine's books must agree with themselves, and each
  * event and message with a model that is kept from the outside. A failure names its seed.
  */
-#include "tests/guest_bench.h"
+#include "tests/guest_bed.h"
 
 #include <stdio.h>
 

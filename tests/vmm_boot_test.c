@@ -111,10 +111,10 @@ static void elf_kernel(void)
 	memcpy(file + 1024, &notes, sizeof(notes));
 }
 
-static void load(struct vmb_vmm_memory *m, uint64_t len, struct vmb_vmm_boot_state *state)
+static void load(struct vmb_dev_memory *m, uint64_t len, struct vmb_vmm_boot_state *state)
 {
 	assert_int_equal(vmb_vmm_boot_check(&boot, len), 0);
-	assert_int_equal(vmb_vmm_memory_create(m, len), 0);
+	assert_int_equal(vmb_dev_memory_create(m, len), 0);
 	assert_int_equal(vmb_vmm_boot_load(&boot, m, state), 0);
 	vmb_vmm_boot_close(&boot);
 }
@@ -123,7 +123,7 @@ static void test_linux_kernel_is_loaded_with_its_parameters(void **unused)
 {
 	static uint8_t initrd[10000];
 	struct vmb_vmm_boot_state state;
-	struct vmb_vmm_memory m;
+	struct vmb_dev_memory m;
 	uint8_t *params;
 	uint64_t gpa;
 
@@ -149,17 +149,17 @@ static void test_linux_kernel_is_loaded_with_its_parameters(void **unused)
 	assert_int_equal(params[0x1E8], 3); /* memory map: up to 640 KiB, up to 3 GiB, from 4 GiB */
 	assert_int_equal(get(params, 0x2D0 + 8, 8), 640 * 1024);
 	assert_int_equal(get(params, 0x2D0 + 20, 8), MIB);
-	assert_int_equal(get(params, 0x2D0 + 28, 8), VMB_VMM_LOW_MAX - MIB);
-	assert_int_equal(get(params, 0x2D0 + 40, 8), VMB_VMM_HIGH_BASE);
+	assert_int_equal(get(params, 0x2D0 + 28, 8), VMB_DEV_LOW_MAX - MIB);
+	assert_int_equal(get(params, 0x2D0 + 40, 8), VMB_DEV_HIGH_BASE);
 	assert_int_equal(get(params, 0x2D0 + 48, 8), 1024 * MIB);
-	vmb_vmm_memory_destroy(&m);
+	vmb_dev_memory_destroy(&m);
 }
 
 /* Walks the tables as the processor does. */
 static void test_page_tables_map_4_gib_to_themselves(void **unused)
 {
 	struct vmb_vmm_boot_state state;
-	struct vmb_vmm_memory m;
+	struct vmb_dev_memory m;
 
 	(void)unused;
 	linux_kernel();
@@ -175,13 +175,13 @@ static void test_page_tables_map_4_gib_to_themselves(void **unused)
 		assert_int_equal(entry & 0x83, 0x83);
 		assert_int_equal(entry & ~0xFFFull, gpa);
 	}
-	vmb_vmm_memory_destroy(&m);
+	vmb_dev_memory_destroy(&m);
 }
 
 static void test_elf_kernel_is_loaded_through_its_note(void **unused)
 {
 	struct vmb_vmm_boot_state state;
-	struct vmb_vmm_memory m;
+	struct vmb_dev_memory m;
 	static uint8_t zero[8192];
 	uint8_t *start;
 
@@ -200,7 +200,7 @@ static void test_elf_kernel_is_loaded_through_its_note(void **unused)
 	assert_int_equal(get(start, 32, 8), VMB_VMM_ACPI_GPA);
 	assert_int_equal(get(start, 48, 4), 2);
 	assert_int_equal(get(m.base, get(start, 40, 8) + 24, 8), MIB);
-	vmb_vmm_memory_destroy(&m);
+	vmb_dev_memory_destroy(&m);
 }
 
 static void test_bad_linux_headers_are_refused(void **unused)
@@ -250,10 +250,10 @@ static void test_hostile_elf_headers_touch_nothing(void **unused)
 	static const uint64_t values[] = { 0,	       1,	   0x7FFFFFFF, 0xFFFFFFFF,
 					   1ull << 63, UINT64_MAX, 0xC0000000, UINT64_MAX - 4095 };
 	struct vmb_vmm_boot_state state;
-	struct vmb_vmm_memory m;
+	struct vmb_dev_memory m;
 
 	(void)unused;
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
 	for (size_t at = 32; at < 1024 + 48; at = at == 176 ? 1024 : at + 4) {
 		for (size_t i = 0; i < 2 * VMB_ARRAY_COUNT(values); i++) {
 			elf_kernel();
@@ -264,7 +264,7 @@ static void test_hostile_elf_headers_touch_nothing(void **unused)
 			vmb_vmm_boot_close(&boot);
 		}
 	}
-	vmb_vmm_memory_destroy(&m);
+	vmb_dev_memory_destroy(&m);
 }
 
 static void test_sizes_are_understood(void **unused)
@@ -304,9 +304,9 @@ static uint8_t sum(const uint8_t *bytes, size_t len)
 	return total;
 }
 
-static void check_table(const struct vmb_vmm_memory *m, uint64_t gpa, const char *signature)
+static void check_table(const struct vmb_dev_memory *m, uint64_t gpa, const char *signature)
 {
-	const uint8_t *table = vmb_vmm_memory_at(m, gpa, 36);
+	const uint8_t *table = vmb_dev_memory_at(m, gpa, 36);
 
 	assert_non_null(table);
 	assert_memory_equal(table, signature, 4);
@@ -319,10 +319,10 @@ static void test_acpi_tables_hang_together(void **unused)
 {
 	const uint32_t counts[] = { 1, 4, 64 };
 	const uint8_t *rsdp, *xsdt, *fadt, *madt;
-	struct vmb_vmm_memory m;
+	struct vmb_dev_memory m;
 
 	(void)unused;
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(counts); i++) {
 		assert_true(vmb_vmm_acpi_write(&m, counts[i]));
 		rsdp = m.base + VMB_VMM_ACPI_GPA;
@@ -339,7 +339,7 @@ static void test_acpi_tables_hang_together(void **unused)
 		madt = m.base + get(xsdt, 44, 8);
 		assert_int_equal(get(madt, 4, 4), 44 + 12 + 6 + 8 * counts[i]);
 	}
-	vmb_vmm_memory_destroy(&m);
+	vmb_dev_memory_destroy(&m);
 }
 
 int main(void)

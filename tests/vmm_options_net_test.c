@@ -41,7 +41,7 @@ static int parse(const char *a, const char *b, const char *c)
 	return vmb_vmm_options_parse(&options, argc, argv);
 }
 
-static const struct vmb_vmm_net_option *one(const char *text)
+static const struct vmb_dev_net_option *one(const char *text)
 {
 	assert_int_equal(parse(text, NULL, NULL), 0);
 	assert_int_equal(options.net_count, 1);
@@ -59,10 +59,10 @@ static void test_no_card_unless_asked_for(void **state)
 
 static void test_defaults_are_one_queue_and_1500_bytes(void **state)
 {
-	const struct vmb_vmm_net_option *o = one("user");
+	const struct vmb_dev_net_option *o = one("user");
 
 	(void)state;
-	assert_int_equal(o->kind, VMB_VMM_NET_USER);
+	assert_int_equal(o->kind, VMB_DEV_NET_USER);
 	assert_int_equal(o->queue_count, 1);
 	assert_int_equal(o->mtu_max, 1500);
 	assert_null(o->capture);
@@ -73,18 +73,18 @@ static void test_defaults_are_one_queue_and_1500_bytes(void **state)
 static void test_kinds_keep_their_targets(void **state)
 {
 	(void)state;
-	assert_int_equal(one("tap=tap0")->kind, VMB_VMM_NET_TAP);
+	assert_int_equal(one("tap=tap0")->kind, VMB_DEV_NET_TAP);
 	assert_string_equal(options.nets[0].target, "tap0");
-	assert_int_equal(one("switch=/run/a=b.sock")->kind, VMB_VMM_NET_SWITCH);
+	assert_int_equal(one("switch=/run/a=b.sock")->kind, VMB_DEV_NET_SWITCH);
 	assert_string_equal(options.nets[0].target, "/run/a=b.sock");
-	assert_int_equal(one("null")->kind, VMB_VMM_NET_NULL);
+	assert_int_equal(one("null")->kind, VMB_DEV_NET_NULL);
 	assert_null(options.nets[0].target);
 }
 
 static void test_properties_are_taken(void **state)
 {
 	static const uint8_t mac[6] = { 0x02, 0xAB, 0xCD, 0xEF, 0x00, 0x01 };
-	const struct vmb_vmm_net_option *o =
+	const struct vmb_dev_net_option *o =
 		one("tap=t,queues=64,mtu=65521,mac=02:ab:CD:ef:00:01,capture=x=y.pcapng");
 
 	(void)state;
@@ -97,12 +97,12 @@ static void test_properties_are_taken(void **state)
 
 static void test_forwards_may_leave_addresses_out(void **state)
 {
-	static const struct vmb_vmm_net_forward wanted[] = {
+	static const struct vmb_dev_net_forward wanted[] = {
 		{ false, 0, 2222, 0, 22 },
 		{ false, 0x0100007F, 1, 0x1502000A, 65535 },
 		{ true, 0, 53, 0, 5353 },
 	};
-	const struct vmb_vmm_net_option *o =
+	const struct vmb_dev_net_option *o =
 		one("user,hostfwd=tcp::2222-:22,hostfwd=tcp:127.0.0.1:1-10.0.2.21:65535,"
 		    "hostfwd=udp::53-:5353");
 
@@ -151,10 +151,10 @@ static void test_arguments_stay_whole_for_the_nest(void **state)
 static void quietly(char *text)
 {
 	int err = dup(STDERR_FILENO), nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), result;
-	struct vmb_vmm_net_option o;
+	struct vmb_dev_net_option o;
 
 	dup2(nowhere, STDERR_FILENO);
-	result = vmb_vmm_net_parse(&o, text, 0);
+	result = vmb_dev_net_parse(&o, text, 0);
 	dup2(err, STDERR_FILENO);
 	close(err);
 	close(nowhere);

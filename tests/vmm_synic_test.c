@@ -18,7 +18,7 @@
 #define EVENT_GPA   0x20000ull
 #define SINT	    VMB_SYNIC_SINT_VMBUS
 
-static struct vmb_vmm_memory memory;
+static struct vmb_dev_memory memory;
 static struct vmb_vmm_synic synic;
 
 /* In KVM's place: the interrupt's eventfd is read here. */
@@ -50,19 +50,19 @@ static void registers(uint64_t control, uint64_t event, uint64_t message)
 
 static struct vmb_synic_message *slot(void)
 {
-	return vmb_vmm_memory_at(&memory, MESSAGE_GPA + SINT * sizeof(struct vmb_synic_message),
+	return vmb_dev_memory_at(&memory, MESSAGE_GPA + SINT * sizeof(struct vmb_synic_message),
 				 sizeof(struct vmb_synic_message));
 }
 
 static uint8_t *flag_byte(uint32_t flag)
 {
-	return vmb_vmm_memory_at(&memory, EVENT_GPA + SINT * 256 + flag / 8, 1);
+	return vmb_dev_memory_at(&memory, EVENT_GPA + SINT * 256 + flag / 8, 1);
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	if (vmb_vmm_memory_create(&memory, 64 * MIB))
+	if (vmb_dev_memory_create(&memory, 64 * MIB))
 		return -1;
 	if (vmb_vmm_synic_create(&synic, NULL, &memory, 3, -1))
 		return -1;
@@ -74,7 +74,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	vmb_vmm_synic_destroy(&synic);
-	vmb_vmm_memory_destroy(&memory);
+	vmb_dev_memory_destroy(&memory);
 	return 0;
 }
 
@@ -171,10 +171,10 @@ static void test_flag_that_does_not_exist_touches_nothing(void **state)
 	static uint8_t before[4096];
 
 	(void)state;
-	memcpy(before, vmb_vmm_memory_at(&memory, EVENT_GPA, 4096), sizeof(before));
+	memcpy(before, vmb_dev_memory_at(&memory, EVENT_GPA, 4096), sizeof(before));
 	vmb_vmm_synic_signal(&synic, 2048);
 	vmb_vmm_synic_signal(&synic, UINT32_MAX);
-	assert_memory_equal(vmb_vmm_memory_at(&memory, EVENT_GPA, 4096), before, sizeof(before));
+	assert_memory_equal(vmb_dev_memory_at(&memory, EVENT_GPA, 4096), before, sizeof(before));
 	registers(1, ~0ull, MESSAGE_GPA | 1);
 	vmb_vmm_synic_signal(&synic, 1);
 	registers(0, EVENT_GPA | 1, MESSAGE_GPA | 1);

@@ -158,9 +158,9 @@ struct long_irq {
 #define IRQ_EDGE_HIGH_SHORT    0x01u
 #define IRQ_EDGE_HIGH_LONG     0x03u /* and: consumer */
 
-static void window_resources(struct vmb_vmm_aml *aml, const struct vmb_vmm_memory *m)
+static void window_resources(struct vmb_vmm_aml *aml, const struct vmb_dev_memory *m)
 {
-	uint64_t ram_end = VMB_VMM_HIGH_BASE + m->high_len;
+	uint64_t ram_end = VMB_DEV_HIGH_BASE + m->high_len;
 	uint64_t high = WINDOW_HIGH_GPA_MIN > ram_end ? WINDOW_HIGH_GPA_MIN : ram_end;
 	struct {
 		struct dword_memory low;
@@ -212,7 +212,7 @@ static void vmbus_device(struct vmb_vmm_aml *aml)
 	vmb_vmm_aml_end(aml, device);
 }
 
-static void module_device(struct vmb_vmm_aml *aml, const struct vmb_vmm_memory *m)
+static void module_device(struct vmb_vmm_aml *aml, const struct vmb_dev_memory *m)
 {
 	size_t device = vmb_vmm_aml_begin(aml, VMB_VMM_AML_DEVICE, "VMOD");
 
@@ -254,7 +254,7 @@ static void clock_device(struct vmb_vmm_aml *aml)
 	vmb_vmm_aml_end(aml, device);
 }
 
-static void definition_block(struct vmb_vmm_aml *aml, const struct vmb_vmm_memory *m)
+static void definition_block(struct vmb_vmm_aml *aml, const struct vmb_dev_memory *m)
 {
 	size_t scope = vmb_vmm_aml_begin(aml, VMB_VMM_AML_SCOPE, "_SB_");
 
@@ -277,7 +277,7 @@ static uint8_t checksum(const void *bytes, size_t len)
 
 /* Where the next table goes. */
 struct cursor {
-	const struct vmb_vmm_memory *memory;
+	const struct vmb_dev_memory *memory;
 	uint64_t gpa;
 	bool full;
 };
@@ -298,7 +298,7 @@ static uint64_t add_table(struct cursor *c, void *table, uint32_t len, const cha
 	memcpy(header->creator_id, CREATOR_ID, sizeof(header->creator_id));
 	header->checksum = 0;
 	header->checksum = checksum(table, len);
-	c->full |= len > end - gpa || !vmb_vmm_memory_write(c->memory, gpa, table, len);
+	c->full |= len > end - gpa || !vmb_dev_memory_write(c->memory, gpa, table, len);
 	c->gpa = (gpa + len + 15) & ~15ull;
 	return gpa;
 }
@@ -355,7 +355,7 @@ static uint64_t add_madt(struct cursor *c, uint32_t vp_count)
 			 5);
 }
 
-bool vmb_vmm_acpi_write(const struct vmb_vmm_memory *m, uint32_t vp_count)
+bool vmb_vmm_acpi_write(const struct vmb_dev_memory *m, uint32_t vp_count)
 {
 	struct cursor c = { .memory = m, .gpa = VMB_VMM_ACPI_GPA + 64 };
 	struct {
@@ -371,5 +371,5 @@ bool vmb_vmm_acpi_write(const struct vmb_vmm_memory *m, uint32_t vp_count)
 	rsdp.xsdt_gpa = add_table(&c, &xsdt, sizeof(xsdt), "XSDT", 1);
 	rsdp.checksum = checksum(&rsdp, 20);
 	rsdp.checksum_all = checksum(&rsdp, sizeof(rsdp));
-	return !c.full && vmb_vmm_memory_write(m, VMB_VMM_ACPI_GPA, &rsdp, sizeof(rsdp));
+	return !c.full && vmb_dev_memory_write(m, VMB_VMM_ACPI_GPA, &rsdp, sizeof(rsdp));
 }

@@ -6,9 +6,9 @@
 #ifndef VMM_ACPI_H
 #define VMM_ACPI_H
 
-#include "vmm/memory.h"
+#include "devices/memory.h"
 
 /* Writes all tables; the RSDP is at VMB_VMM_ACPI_GPA. False: they do not fit. */
-bool vmb_vmm_acpi_write(const struct vmb_vmm_memory *m, uint32_t vp_count);
+bool vmb_vmm_acpi_write(const struct vmb_dev_memory *m, uint32_t vp_count);
 
 #endif

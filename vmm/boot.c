@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/boot.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 #define MIB		(1ull << 20)
 #define LOADED_FROM_GPA MIB /* nothing of a kernel may lie below */
@@ -17,17 +17,17 @@ static int open_file(const char *option, const char *path, int *fd, uint64_t *le
 
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (*fd < 0) {
-		vmb_vmm_report("%s %s: %s; give a file that can be read", option, path,
+		vmb_dev_report("%s %s: %s; give a file that can be read", option, path,
 			       strerror(errno));
 		return -EINVAL;
 	}
 	if (fstat(*fd, &st) || !S_ISREG(st.st_mode)) {
-		vmb_vmm_report("%s %s: not a regular file; give a file that can be read", option,
+		vmb_dev_report("%s %s: not a regular file; give a file that can be read", option,
 			       path);
 		return -EINVAL;
 	}
 	if (!st.st_size) {
-		vmb_vmm_report("%s %s: the file is empty", option, path);
+		vmb_dev_report("%s %s: the file is empty", option, path);
 		return -EINVAL;
 	}
 	*len = st.st_size;
@@ -56,7 +56,7 @@ static int find_format(struct vmb_vmm_boot *boot)
 			return 0;
 		}
 	}
-	vmb_vmm_report("--kernel %s: not a kernel that can be started; give a Linux bzImage "
+	vmb_dev_report("--kernel %s: not a kernel that can be started; give a Linux bzImage "
 		       "(vmlinuz) or an ELF file with a PVH note",
 		       boot->kernel_path);
 	return -EINVAL;
@@ -78,7 +78,7 @@ int vmb_vmm_boot_open(struct vmb_vmm_boot *boot, const char *kernel, const char 
 	if (!error && initrd)
 		error = open_file("--initrd", initrd, &boot->initrd_fd, &boot->initrd_len);
 	if (!error && strlen(append) > boot->cmdline_len_max) {
-		vmb_vmm_report("--append: %zu characters; this kernel takes at most %u",
+		vmb_dev_report("--append: %zu characters; this kernel takes at most %u",
 			       strlen(append), boot->cmdline_len_max);
 		error = -EINVAL;
 	}
@@ -107,20 +107,20 @@ static uint64_t place_initrd(const struct vmb_vmm_boot *boot, uint64_t low_len)
 
 int vmb_vmm_boot_check(const struct vmb_vmm_boot *boot, uint64_t memory_len)
 {
-	uint64_t low_len = memory_len < VMB_VMM_LOW_MAX ? memory_len : VMB_VMM_LOW_MAX;
+	uint64_t low_len = memory_len < VMB_DEV_LOW_MAX ? memory_len : VMB_DEV_LOW_MAX;
 
 	if (boot->first_gpa < LOADED_FROM_GPA) {
-		vmb_vmm_report("--kernel %s: wants to lie below 1 MiB, where the loader is",
+		vmb_dev_report("--kernel %s: wants to lie below 1 MiB, where the loader is",
 			       boot->kernel_path);
 		return -EINVAL;
 	}
 	if (boot->end_gpa > low_len) {
-		vmb_vmm_report("--kernel %s: needs memory up to %llu MiB; give more --memory",
+		vmb_dev_report("--kernel %s: needs memory up to %llu MiB; give more --memory",
 			       boot->kernel_path, (unsigned long long)(boot->end_gpa / MIB + 1));
 		return -EINVAL;
 	}
 	if (boot->initrd_fd >= 0 && !place_initrd(boot, low_len)) {
-		vmb_vmm_report("--initrd %s: %llu MiB do not fit beside the kernel; give more "
+		vmb_dev_report("--initrd %s: %llu MiB do not fit beside the kernel; give more "
 			       "--memory",
 			       boot->initrd_path, (unsigned long long)(boot->initrd_len / MIB + 1));
 		return -EINVAL;
@@ -136,7 +136,7 @@ static int load_file(int fd, uint64_t offset, void *dst, uint64_t len, const cha
 	while (len) {
 		got = pread(fd, to, len, (off_t)offset);
 		if (got <= 0) {
-			vmb_vmm_report("%s: %s", path,
+			vmb_dev_report("%s: %s", path,
 				       got ? strerror(errno) : "shorter than before");
 			return -EIO;
 		}
@@ -147,13 +147,13 @@ static int load_file(int fd, uint64_t offset, void *dst, uint64_t len, const cha
 	return 0;
 }
 
-static int load_segments(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m)
+static int load_segments(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m)
 {
 	void *dst;
 	int error;
 
 	for (uint32_t i = 0; i < boot->segment_count; i++) {
-		dst = vmb_vmm_memory_at(m, boot->segments[i].gpa, boot->segments[i].memory_len);
+		dst = vmb_dev_memory_at(m, boot->segments[i].gpa, boot->segments[i].memory_len);
 		if (!dst || boot->segments[i].file_len > boot->segments[i].memory_len)
 			return -EINVAL;
 		error = load_file(boot->kernel_fd, boot->segments[i].file_offset, dst,
@@ -164,7 +164,7 @@ static int load_segments(const struct vmb_vmm_boot *boot, const struct vmb_vmm_m
 	return 0;
 }
 
-int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		       uint64_t *initrd_gpa)
 {
 	int error = load_segments(boot, m);
@@ -173,28 +173,28 @@ int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_vmm_mem
 	*initrd_gpa = 0;
 	if (error)
 		return error;
-	if (!vmb_vmm_memory_write(m, VMB_VMM_BOOT_CMDLINE_GPA, boot->append,
+	if (!vmb_dev_memory_write(m, VMB_VMM_BOOT_CMDLINE_GPA, boot->append,
 				  strlen(boot->append) + 1))
 		return -EINVAL;
 	if (boot->initrd_fd < 0)
 		return 0;
 	*initrd_gpa = place_initrd(boot, m->low_len);
-	dst = vmb_vmm_memory_at(m, *initrd_gpa, boot->initrd_len);
+	dst = vmb_dev_memory_at(m, *initrd_gpa, boot->initrd_len);
 	if (!*initrd_gpa || !dst)
 		return -EINVAL;
 	return load_file(boot->initrd_fd, 0, dst, boot->initrd_len, boot->initrd_path);
 }
 
 /* From 640 KiB to 1 MiB lies no RAM for the guest: the ACPI tables are there. */
-uint32_t vmb_vmm_boot_ram(const struct vmb_vmm_memory *m, struct vmb_vmm_boot_range range[3])
+uint32_t vmb_vmm_boot_ram(const struct vmb_dev_memory *m, struct vmb_vmm_boot_range range[3])
 {
 	range[0] = (struct vmb_vmm_boot_range){ 0, VMB_VMM_BOOT_LOW_RAM_END };
 	range[1] = (struct vmb_vmm_boot_range){ MIB, m->low_len - MIB };
-	range[2] = (struct vmb_vmm_boot_range){ VMB_VMM_HIGH_BASE, m->high_len };
+	range[2] = (struct vmb_vmm_boot_range){ VMB_DEV_HIGH_BASE, m->high_len };
 	return m->high_len ? 3 : 2;
 }
 
-int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		      struct vmb_vmm_boot_state *state)
 {
 	memset(state, 0, sizeof(*state));

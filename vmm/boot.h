@@ -13,7 +13,7 @@
 #ifndef VMM_BOOT_H
 #define VMM_BOOT_H
 
-#include "vmm/memory.h"
+#include "devices/memory.h"
 
 #define VMB_VMM_ACPI_GPA	 0xE0000u /* RSDP and tables, up to 1 MiB */
 #define VMB_VMM_ACPI_LEN_MAX	 0x20000u
@@ -38,7 +38,7 @@ struct vmb_vmm_boot_format {
 	/* 1: it is this kind and boot is filled; 0: not this kind; -errno: this kind and no good, reported. */
 	int (*probe)(struct vmb_vmm_boot *boot);
 	/* Writes the kernel and its parameters to memory. */
-	int (*load)(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+	int (*load)(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		    struct vmb_vmm_boot_state *state);
 };
 
@@ -72,7 +72,7 @@ extern const struct vmb_vmm_boot_format vmb_vmm_boot_pvh;
 int vmb_vmm_boot_open(struct vmb_vmm_boot *boot, const char *kernel, const char *initrd,
 		      const char *append);
 int vmb_vmm_boot_check(const struct vmb_vmm_boot *boot, uint64_t memory_len);
-int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		      struct vmb_vmm_boot_state *state);
 void vmb_vmm_boot_close(struct vmb_vmm_boot *boot);
 
@@ -81,13 +81,13 @@ void vmb_vmm_boot_close(struct vmb_vmm_boot *boot);
 /* Exactly len bytes at offset of the kernel file. False: it has no such bytes. */
 bool vmb_vmm_boot_read(const struct vmb_vmm_boot *boot, uint64_t offset, void *dst, uint64_t len);
 /* The segments, the initrd and the command line. */
-int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		       uint64_t *initrd_gpa);
 
 struct vmb_vmm_boot_range {
 	uint64_t gpa, len;
 };
 /* RAM as the guest is told of it. Answers how many. */
-uint32_t vmb_vmm_boot_ram(const struct vmb_vmm_memory *m, struct vmb_vmm_boot_range range[3]);
+uint32_t vmb_vmm_boot_ram(const struct vmb_dev_memory *m, struct vmb_vmm_boot_range range[3]);
 
 #endif

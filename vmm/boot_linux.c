@@ -10,7 +10,7 @@
 #include <asm/bootparam.h>
 
 #include "vmm/boot.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 #define HEADER_AT	 0x1F1u /* in the file and in the zero page alike */
 #define JUMP_AT		 0x201u /* its operand says how long the header is */
@@ -28,7 +28,7 @@ _Static_assert(offsetof(struct boot_params, hdr) == HEADER_AT, "zero page");
 
 static int refuse(const struct vmb_vmm_boot *boot, const char *why)
 {
-	vmb_vmm_report("--kernel %s: a Linux kernel, but %s", boot->kernel_path, why);
+	vmb_dev_report("--kernel %s: a Linux kernel, but %s", boot->kernel_path, why);
 	return -EINVAL;
 }
 
@@ -63,7 +63,7 @@ static int probe(struct vmb_vmm_boot *boot)
 	if (setup_len + ENTRY_64BIT >= boot->kernel_len)
 		return refuse(boot, "the file is cut short");
 	len = boot->kernel_len - setup_len;
-	if (!(header.loadflags & LOADED_HIGH) || header.pref_address > VMB_VMM_LOW_MAX)
+	if (!(header.loadflags & LOADED_HIGH) || header.pref_address > VMB_DEV_LOW_MAX)
 		return refuse(boot, "not one that can be loaded where memory is");
 	boot->first_gpa = header.pref_address;
 	boot->end_gpa = header.pref_address + (header.init_size > len ? header.init_size : len);
@@ -81,10 +81,10 @@ static int probe(struct vmb_vmm_boot *boot)
 }
 
 /* Identity for the first 4 GiB in 2 MiB pages: one page of level 4, one of level 3, four of level 2. */
-static bool write_page_tables(const struct vmb_vmm_memory *m)
+static bool write_page_tables(const struct vmb_dev_memory *m)
 {
 	uint64_t *table =
-		vmb_vmm_memory_at(m, VMB_VMM_BOOT_TABLES_GPA, (2 + MAPPED_GIB) * VMB_PAGE_LEN);
+		vmb_dev_memory_at(m, VMB_VMM_BOOT_TABLES_GPA, (2 + MAPPED_GIB) * VMB_PAGE_LEN);
 	uint64_t *level3, *level2;
 
 	if (!table)
@@ -99,7 +99,7 @@ static bool write_page_tables(const struct vmb_vmm_memory *m)
 	return true;
 }
 
-static void fill_memory_map(struct boot_params *params, const struct vmb_vmm_memory *m)
+static void fill_memory_map(struct boot_params *params, const struct vmb_dev_memory *m)
 {
 	struct vmb_vmm_boot_range ram[3];
 
@@ -111,7 +111,7 @@ static void fill_memory_map(struct boot_params *params, const struct vmb_vmm_mem
 	}
 }
 
-static int load(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+static int load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		struct vmb_vmm_boot_state *state)
 {
 	struct boot_params params = { 0 };
@@ -128,7 +128,7 @@ static int load(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
 	params.hdr.ramdisk_size = boot->initrd_len;
 	params.acpi_rsdp_addr = VMB_VMM_ACPI_GPA;
 	fill_memory_map(&params, m);
-	if (!vmb_vmm_memory_write(m, VMB_VMM_BOOT_PARAMS_GPA, &params, sizeof(params)) ||
+	if (!vmb_dev_memory_write(m, VMB_VMM_BOOT_PARAMS_GPA, &params, sizeof(params)) ||
 	    !write_page_tables(m))
 		return -EINVAL;
 	state->long_mode = true;

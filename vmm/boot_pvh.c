@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "vmm/boot.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 #define NOTE_PHYS32_ENTRY 18u /* of owner "Xen" */
 #define NOTE_LEN_MAX	  (1u << 20)
@@ -41,7 +41,7 @@ VMB_ASSERT_OFFSET(struct start, map, 88);
 
 static int refuse(const struct vmb_vmm_boot *boot, const char *why)
 {
-	vmb_vmm_report("--kernel %s: an ELF file, but %s", boot->kernel_path, why);
+	vmb_dev_report("--kernel %s: an ELF file, but %s", boot->kernel_path, why);
 	return -EINVAL;
 }
 
@@ -88,8 +88,8 @@ static int add_segment(struct vmb_vmm_boot *boot, const Elf64_Phdr *segment)
 		return 0;
 	if (n == VMB_VMM_BOOT_SEGMENT_MAX)
 		return refuse(boot, "with too many segments");
-	if (segment->p_filesz > segment->p_memsz || segment->p_paddr > VMB_VMM_LOW_MAX ||
-	    segment->p_memsz > VMB_VMM_LOW_MAX || segment->p_offset > boot->kernel_len ||
+	if (segment->p_filesz > segment->p_memsz || segment->p_paddr > VMB_DEV_LOW_MAX ||
+	    segment->p_memsz > VMB_DEV_LOW_MAX || segment->p_offset > boot->kernel_len ||
 	    segment->p_filesz > boot->kernel_len - segment->p_offset)
 		return refuse(boot, "with a segment that is not in the file or not below 3 GiB");
 	boot->segments[n].file_offset = segment->p_offset;
@@ -131,12 +131,12 @@ static int probe(struct vmb_vmm_boot *boot)
 		return error;
 	if (!found || !boot->segment_count)
 		return refuse(boot, "without a PVH note, so nothing says how to start it");
-	boot->initrd_end_max = VMB_VMM_LOW_MAX;
+	boot->initrd_end_max = VMB_DEV_LOW_MAX;
 	boot->cmdline_len_max = VMB_VMM_BOOT_CMDLINE_MAX - 1;
 	return 1;
 }
 
-static void fill_memory_map(struct start *start, const struct vmb_vmm_memory *m)
+static void fill_memory_map(struct start *start, const struct vmb_dev_memory *m)
 {
 	struct vmb_vmm_boot_range ram[3];
 
@@ -149,7 +149,7 @@ static void fill_memory_map(struct start *start, const struct vmb_vmm_memory *m)
 	}
 }
 
-static int load(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
+static int load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		struct vmb_vmm_boot_state *state)
 {
 	struct start start = {
@@ -168,7 +168,7 @@ static int load(const struct vmb_vmm_boot *boot, const struct vmb_vmm_memory *m,
 		start.modules_gpa = VMB_VMM_BOOT_PARAMS_GPA + offsetof(struct start, module);
 	}
 	fill_memory_map(&start, m);
-	if (!vmb_vmm_memory_write(m, VMB_VMM_BOOT_PARAMS_GPA, &start, sizeof(start)))
+	if (!vmb_dev_memory_write(m, VMB_VMM_BOOT_PARAMS_GPA, &start, sizeof(start)))
 		return -EINVAL;
 	state->rip = boot->entry_gpa;
 	state->rbx = VMB_VMM_BOOT_PARAMS_GPA;

@@ -9,7 +9,7 @@
 
 #include "vmm/console.h"
 #include "vmm/machine.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 #define INPUT_LEN 256u
 
@@ -22,7 +22,7 @@ void vmb_vmm_console_restore(void)
 		return;
 	is_raw = 0;
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
-	vmb_vmm_report_raw(0);
+	vmb_dev_report_raw(0);
 }
 
 static void die(int number)
@@ -47,7 +47,7 @@ static void make_raw(void)
 		signal(fatal[i], die);
 	is_raw = 1;
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-	vmb_vmm_report_raw(1);
+	vmb_dev_report_raw(1);
 }
 
 int vmb_vmm_console_open(struct vmb_vmm_console *c, const char *path, int wake)
@@ -65,7 +65,7 @@ int vmb_vmm_console_open(struct vmb_vmm_console *c, const char *path, int wake)
 	c->out_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (c->out_fd >= 0)
 		return 0;
-	vmb_vmm_report("--console %s: %s; give stdio or a file that can be written", path,
+	vmb_dev_report("--console %s: %s; give stdio or a file that can be written", path,
 		       strerror(errno));
 	return -errno;
 }
@@ -129,7 +129,7 @@ static void choose(struct vmb_vmm_machine *machine, uint8_t key)
 	case 'r': vmb_vmm_power_end(machine, VMB_VMM_RESET); break;
 	case VMB_VMM_CONSOLE_ESCAPE: vmb_vmm_serial_type(&machine->serial, &key, 1); break;
 	default:
-		vmb_vmm_report("Ctrl-] then q: stop the machine; r: reset it; Ctrl-]: send Ctrl-]");
+		vmb_dev_report("Ctrl-] then q: stop the machine; r: reset it; Ctrl-]: send Ctrl-]");
 		break;
 	}
 }

@@ -5,7 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "vmm/cpuid.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 #define HYPERVISOR_FIRST   0x40000000u
 #define HYPERVISOR_LAST	   0x400000FFu
@@ -185,7 +185,7 @@ int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generati
 	fill(k, generation, table, index, count);
 	if (ioctl(vcpu, KVM_SET_CPUID2, table)) {
 		error = -errno;
-		vmb_vmm_report("KVM: CPUID: %s", strerror(errno));
+		vmb_dev_report("KVM: CPUID: %s", strerror(errno));
 	}
 	free(table);
 	return error;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "vmm/hypercall.h"
 #include "vmm/machine.h"
-#include "vmm/vmbus.h"
+#include "devices/bus.h"
 
 #define CODE(input)	((uint32_t)((input)&0xFFFF))
 #define CONNECTION_MASK 0x00FFFFFFu
@@ -14,12 +14,11 @@ static uint32_t post_message(struct vmb_vmm_vcpu *v, uint64_t input, uint64_t gp
 	if (input & VMB_HYPERCALL_FAST)
 		return VMB_HV_INVALID_HYPERCALL_INPUT;
 	if (gpa % 8 || gpa % VMB_PAGE_LEN > VMB_PAGE_LEN - sizeof(post) ||
-	    !vmb_vmm_memory_read(&v->machine->memory, gpa, &post, sizeof(post)))
+	    !vmb_dev_memory_read(&v->machine->memory, gpa, &post, sizeof(post)))
 		return VMB_HV_INVALID_ALIGNMENT;
 	if (post.payload_len > sizeof(post.payload) || !post.type || post.type >> 31)
 		return VMB_HV_INVALID_PARAMETER;
-	return vmb_vmm_vmbus_post(v->machine->vmbus, v, post.connection_id & CONNECTION_MASK,
-				  &post);
+	return vmb_dev_bus_post(v->machine->vmbus, v, post.connection_id & CONNECTION_MASK, &post);
 }
 
 /*

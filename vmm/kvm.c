@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "vmm/kvm.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 #define TSS_GPA		 0xFFFBD000u /* three pages that Intel processors need below 4 GiB */
 #define IDENTITY_MAP_GPA 0xFFFBC000u
@@ -18,7 +18,7 @@ static int failed(const char *what)
 {
 	int error = -errno;
 
-	vmb_vmm_report("KVM: %s: %s", what, strerror(errno));
+	vmb_dev_report("KVM: %s: %s", what, strerror(errno));
 	return error;
 }
 
@@ -88,7 +88,7 @@ int vmb_vmm_kvm_open(struct vmb_vmm_kvm *k)
 		return failed("/dev/kvm");
 	missing = missing_capability(k->dev);
 	if (missing) {
-		vmb_vmm_report("/dev/kvm lacks %s; a kernel from 5.11 on with CONFIG_KVM_HYPERV "
+		vmb_dev_report("/dev/kvm lacks %s; a kernel from 5.11 on with CONFIG_KVM_HYPERV "
 			       "has it, or use --accel nest",
 			       missing);
 		return -EOPNOTSUPP;
@@ -116,7 +116,7 @@ static int add_slot(int vm, uint32_t slot, uint64_t gpa, uint64_t len, const voi
 	return len ? ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) : 0;
 }
 
-int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_vmm_memory *m)
+int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 {
 	uint64_t identity_map = IDENTITY_MAP_GPA;
 
@@ -129,7 +129,7 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_vmm_memory *m)
 	if (ioctl(k->vm, KVM_CREATE_IRQCHIP, 0))
 		return failed("create interrupt controller");
 	if (add_slot(k->vm, 0, 0, m->low_len, m->base) ||
-	    add_slot(k->vm, 1, VMB_VMM_HIGH_BASE, m->high_len, m->base + m->low_len))
+	    add_slot(k->vm, 1, VMB_DEV_HIGH_BASE, m->high_len, m->base + m->low_len))
 		return failed("map memory");
 	return 0;
 }

@@ -16,7 +16,7 @@
 
 #include <linux/kvm.h>
 
-#include "vmm/memory.h"
+#include "devices/memory.h"
 
 #define VMB_VMM_VP_MAX	     64u
 #define VMB_VMM_IOAPIC_GPA   0xFEC00000u
@@ -39,7 +39,7 @@ struct vmb_vmm_kvm {
 int vmb_vmm_kvm_check(char *why, size_t size);
 
 int vmb_vmm_kvm_open(struct vmb_vmm_kvm *k);
-int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_vmm_memory *m);
+int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m);
 int vmb_vmm_kvm_route(struct vmb_vmm_kvm *k, uint32_t vp_count);
 void vmb_vmm_kvm_destroy(struct vmb_vmm_kvm *k); /* the VM; the device stays open */
 

@@ -8,8 +8,8 @@
 
 #include "vmm/acpi.h"
 #include "vmm/machine.h"
-#include "vmm/report.h"
-#include "vmm/vmbus.h"
+#include "devices/report.h"
+#include "devices/bus.h"
 
 /* A message waits for an occupied slot: how long until we look without having been told, milliseconds. */
 #define RETRY_MS 10
@@ -52,7 +52,7 @@ static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot
 		return error;
 	if (!vmb_vmm_acpi_write(&machine->memory, machine->vp_count) ||
 	    !vmb_vmm_power_write_vector(&machine->memory)) {
-		vmb_vmm_report("the ACPI tables do not fit");
+		vmb_dev_report("the ACPI tables do not fit");
 		return -EOVERFLOW;
 	}
 	return vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
@@ -60,10 +60,10 @@ static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot
 
 static int create_parts(struct vmb_vmm_machine *machine, const struct vmb_vmm_options *o)
 {
-	int error = vmb_vmm_memory_create(&machine->memory, o->memory_len);
+	int error = vmb_dev_memory_create(&machine->memory, o->memory_len);
 
 	if (error) {
-		vmb_vmm_report("--memory: %s; give less", strerror(-error));
+		vmb_dev_report("--memory: %s; give less", strerror(-error));
 		return error;
 	}
 	error = vmb_vmm_kvm_create(machine->kvm, &machine->memory);
@@ -73,7 +73,7 @@ static int create_parts(struct vmb_vmm_machine *machine, const struct vmb_vmm_op
 	error = create_vcpus(machine, o->cpus);
 	if (error)
 		return error;
-	machine->vmbus = vmb_vmm_vmbus_create(machine);
+	machine->vmbus = vmb_dev_bus_create(machine);
 	return machine->vmbus ? 0 : -ENOMEM;
 }
 
@@ -146,7 +146,7 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine, int stop_fd)
 		if (fds[2].revents)
 			drain(machine->ack);
 		if (waiting)
-			vmb_vmm_vmbus_retry(machine->vmbus);
+			vmb_dev_bus_retry(machine->vmbus);
 		if (fds[3].revents)
 			vmb_vmm_console_input(machine->console, machine);
 		vmb_vmm_console_flush(machine->console);
@@ -157,20 +157,20 @@ void vmb_vmm_machine_stop(struct vmb_vmm_machine *machine)
 {
 	for (uint32_t i = 0; i < machine->vp_count; i++)
 		vmb_vmm_vcpu_join(&machine->vcpus[i]);
-	vmb_vmm_vmbus_stop(machine->vmbus);
+	vmb_dev_bus_stop(machine->vmbus);
 }
 
 void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine)
 {
 	if (machine->vmbus)
-		vmb_vmm_vmbus_destroy(machine->vmbus);
+		vmb_dev_bus_destroy(machine->vmbus);
 	for (uint32_t i = 0; i < machine->vp_count; i++)
 		vmb_vmm_vcpu_destroy(&machine->vcpus[i]);
 	vmb_vmm_kvm_destroy(machine->kvm);
 	if (machine->serial.machine)
 		vmb_vmm_serial_destroy(&machine->serial);
 	if (machine->memory.base)
-		vmb_vmm_memory_destroy(&machine->memory);
+		vmb_dev_memory_destroy(&machine->memory);
 	if (machine->ack >= 0)
 		close(machine->ack);
 	free(machine);

@@ -8,24 +8,24 @@
 
 #include "vmm/console.h"
 #include "vmm/kvm.h"
-#include "vmm/memory.h"
+#include "devices/memory.h"
 #include "vmm/options.h"
 #include "vmm/power.h"
 #include "vmm/rtc.h"
 #include "vmm/serial.h"
 #include "vmm/vcpu.h"
 
-struct vmb_vmm_vmbus;
+struct vmb_dev_bus;
 
 struct vmb_vmm_machine {
 	struct vmb_vmm_kvm *kvm;
-	struct vmb_vmm_memory memory;
+	struct vmb_dev_memory memory;
 	struct vmb_vmm_console *console; /* outlives the machine */
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
 	struct vmb_vmm_generation generation; /* zero: the newest of everything */
 	bool monitor; /* channels may be signalled through the monitor page */
-	struct vmb_vmm_vmbus *vmbus;
+	struct vmb_dev_bus *vmbus;
 	uint32_t vp_count;
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
 	int outcome; /* enum vmb_vmm_outcome, atomic */

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/report.h"
+#include "devices/report.h"
 #include "vmm/run.h"
-#include "vmm/switch.h"
+#include "devices/switch/switch.h"
 
 #ifndef OPENVMBUS_VERSION
 #define OPENVMBUS_VERSION "unknown"
@@ -87,7 +87,7 @@ static int check(int argc)
 {
 	if (argc == 2)
 		return vmb_vmm_check();
-	vmb_vmm_report("check takes no argument; see openvmbus --help");
+	vmb_dev_report("check takes no argument; see openvmbus --help");
 	return VMB_VMM_EXIT_USAGE;
 }
 
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)
-		return vmb_vmm_switch_run(argc - 1, argv + 1);
+		return vmb_dev_switch_run(argc - 1, argv + 1);
 	if (strcmp(verb, "check") == 0)
 		return check(argc);
 	if (strcmp(verb, "--version") == 0) {
@@ -110,8 +110,8 @@ int main(int argc, char **argv)
 		return VMB_VMM_EXIT_OFF;
 	}
 	if (*verb)
-		vmb_vmm_report("%s: no such command; see openvmbus --help", verb);
+		vmb_dev_report("%s: no such command; see openvmbus --help", verb);
 	else
-		vmb_vmm_report("a command is missing; see openvmbus --help");
+		vmb_dev_report("a command is missing; see openvmbus --help");
 	return VMB_VMM_EXIT_USAGE;
 }

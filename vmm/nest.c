@@ -16,7 +16,7 @@
 
 #include "vmm/nest.h"
 #include "vmm/nest_net.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 #define QEMU		"qemu-system-x86_64"
 #define NEST_MEMORY_MIB 1024u /* what the nest needs beside the guest */
@@ -95,14 +95,14 @@ static bool in_path(const char *program)
 static bool everything_is_there(struct nest *n)
 {
 	if (!find_folder(n)) {
-		vmb_vmm_report("the nest is missing: no vmlinux and initrd in %s; run "
+		vmb_dev_report("the nest is missing: no vmlinux and initrd in %s; run "
 			       "lab/nest-image, or use a machine with /dev/kvm",
 			       n->folder);
 		return false;
 	}
 	if (in_path(QEMU))
 		return true;
-	vmb_vmm_report("the nest needs " QEMU "; run apt-get install qemu-system-x86, or use a "
+	vmb_dev_report("the nest needs " QEMU "; run apt-get install qemu-system-x86, or use a "
 		       "machine with /dev/kvm");
 	return false;
 }
@@ -179,14 +179,14 @@ static bool make_job(struct nest *n, const struct vmb_vmm_options *o, int argc, 
 
 	snprintf(n->job, sizeof(n->job), "%s/openvmbus-XXXXXX", tmp ? tmp : "/tmp");
 	if (!getcwd(cwd, sizeof(cwd)) || !mkdtemp(n->job)) {
-		vmb_vmm_report("%s: %s; set TMPDIR", n->job, strerror(errno));
+		vmb_dev_report("%s: %s; set TMPDIR", n->job, strerror(errno));
 		n->job[0] = 0;
 		return false;
 	}
 	if (write_command(n, o, argc, argv) && write_strings(n, "cwd", where) &&
 	    write_strings(n, "env", environ) && (!n->terminal || write_terminal(n)))
 		return true;
-	vmb_vmm_report("%s: %s", n->job, strerror(errno));
+	vmb_dev_report("%s: %s", n->job, strerror(errno));
 	return false;
 }
 
@@ -485,7 +485,7 @@ static int run_qemu(struct nest *n)
 	int status, code;
 
 	if (!start_qemu(n)) {
-		vmb_vmm_report("the nest: %s", strerror(errno));
+		vmb_dev_report("the nest: %s", strerror(errno));
 		return VMB_VMM_EXIT_FAILURE;
 	}
 	catch_signals(n);
@@ -499,7 +499,7 @@ static int run_qemu(struct nest *n)
 		return code;
 	if (stopped)
 		return VMB_VMM_EXIT_STOPPED;
-	vmb_vmm_report("the nest ended without an exit code; QEMU's own messages are above");
+	vmb_dev_report("the nest ended without an exit code; QEMU's own messages are above");
 	return VMB_VMM_EXIT_FAILURE;
 }
 

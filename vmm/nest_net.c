@@ -10,7 +10,7 @@
 
 #include "base/platform.h"
 #include "vmm/nest_net.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 
 /* Not the guest's 10.0.2.0/24 and fec0::/64, so that no address means two machines. */
 #define NEST_NETWORK "user,id=net,net=10.0.3.0/24,ipv6-prefix=fec0:0:0:3::,ipv6-prefixlen=64"
@@ -82,20 +82,20 @@ static bool port_is_free(const struct forward *f)
 		error = errno;
 	close(fd);
 	if (error)
-		vmb_vmm_report("--net hostfwd=%.*s: %s; give another port",
+		vmb_dev_report("--net hostfwd=%.*s: %s; give another port",
 			       (int)(f->guest - f->protocol), f->protocol, strerror(error));
 	return !error;
 }
 
-static bool card_is_possible(const struct vmb_vmm_net_option *net)
+static bool card_is_possible(const struct vmb_dev_net_option *net)
 {
 	static const char *const outside[] = {
-		[VMB_VMM_NET_TAP] = "tap", [VMB_VMM_NET_SWITCH] = "switch"
+		[VMB_DEV_NET_TAP] = "tap", [VMB_DEV_NET_SWITCH] = "switch"
 	};
 	const char *what = net->kind < VMB_ARRAY_COUNT(outside) ? outside[net->kind] : NULL;
 
 	if (what)
-		vmb_vmm_report("--net %s: a nest has no %s of this machine; use --net user, or "
+		vmb_dev_report("--net %s: a nest has no %s of this machine; use --net user, or "
 			       "lab/nest exec for all that belongs together",
 			       net->text, what);
 	return !what;

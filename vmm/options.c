@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/disk.h"
+#include "devices/disk/disk.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 #include "wire/vmbus.h"
 
 #define MEMORY_DEFAULT (1ull << 30)
@@ -54,14 +54,14 @@ bool vmb_vmm_options_size(const char *text, uint64_t *len)
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
 	if (!vmb_vmm_options_size(value, &o->memory_len)) {
-		vmb_vmm_report("--memory %s: not a size; give a number with K, M or G, for "
+		vmb_dev_report("--memory %s: not a size; give a number with K, M or G, for "
 			       "example 1G",
 			       value);
 		return -EINVAL;
 	}
 	if (o->memory_len < MEMORY_MIN || o->memory_len > MEMORY_MAX ||
 	    o->memory_len % VMB_PAGE_LEN) {
-		vmb_vmm_report("--memory %s: give 64M to 1T, in pages of 4K", value);
+		vmb_dev_report("--memory %s: give 64M to 1T, in pages of 4K", value);
 		return -EINVAL;
 	}
 	return 0;
@@ -74,7 +74,7 @@ static int parse_cpus(struct vmb_vmm_options *o, char *value)
 
 	if (!vmb_vmm_options_number(value, UINT32_MAX, &n, &rest) || *rest || !n ||
 	    n > VMB_VMM_VP_MAX) {
-		vmb_vmm_report("--cpus %s: give a number from 1 to %u", value, VMB_VMM_VP_MAX);
+		vmb_dev_report("--cpus %s: give a number from 1 to %u", value, VMB_VMM_VP_MAX);
 		return -EINVAL;
 	}
 	o->cpus = n;
@@ -91,41 +91,41 @@ static int parse_accel(struct vmb_vmm_options *o, char *value)
 			return 0;
 		}
 	}
-	vmb_vmm_report("--accel %s: give auto, kvm or nest", value);
+	vmb_dev_report("--accel %s: give auto, kvm or nest", value);
 	return -EINVAL;
 }
 
 static int parse_disk(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_vmm_disk_parse(o, value, false, false);
+	return vmb_dev_disk_parse(o, value, false, false);
 }
 
 static int parse_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_vmm_disk_parse(o, value, false, true);
+	return vmb_dev_disk_parse(o, value, false, true);
 }
 
 static int parse_ide(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_vmm_disk_parse(o, value, true, false);
+	return vmb_dev_disk_parse(o, value, true, false);
 }
 
 static int parse_ide_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_vmm_disk_parse(o, value, true, true);
+	return vmb_dev_disk_parse(o, value, true, true);
 }
 
-static int check_net(const struct vmb_vmm_options *o, const struct vmb_vmm_net_option *net)
+static int check_net(const struct vmb_vmm_options *o, const struct vmb_dev_net_option *net)
 {
 	for (uint32_t i = 0; i < o->net_count; i++) {
-		const struct vmb_vmm_net_option *other = &o->nets[i];
+		const struct vmb_dev_net_option *other = &o->nets[i];
 
 		if (memcmp(other->mac, net->mac, sizeof(net->mac)) == 0) {
-			vmb_vmm_report("--net: two cards have one address; give another mac=");
+			vmb_dev_report("--net: two cards have one address; give another mac=");
 			return -EINVAL;
 		}
 		if (net->capture && other->capture && strcmp(net->capture, other->capture) == 0) {
-			vmb_vmm_report("--net: two cards write to capture=%s; give another file",
+			vmb_dev_report("--net: two cards write to capture=%s; give another file",
 				       net->capture);
 			return -EINVAL;
 		}
@@ -137,20 +137,20 @@ static int check_net(const struct vmb_vmm_options *o, const struct vmb_vmm_net_o
 static int parse_net(struct vmb_vmm_options *o, char *value)
 {
 	const char *text = value;
-	struct vmb_vmm_net_option net;
+	struct vmb_dev_net_option net;
 
 	if (strcmp(value, "none") == 0)
 		return 0;
-	if (o->net_count == VMB_VMM_NET_MAX) {
-		vmb_vmm_report("--net %s: a machine has at most %u cards", value, VMB_VMM_NET_MAX);
+	if (o->net_count == VMB_DEV_NET_MAX) {
+		vmb_dev_report("--net %s: a machine has at most %u cards", value, VMB_DEV_NET_MAX);
 		return -EINVAL;
 	}
 	value = strdup(value); /* argv stays whole: the nest is given it again */
 	if (!value) {
-		vmb_vmm_report("--net: %s", strerror(ENOMEM));
+		vmb_dev_report("--net: %s", strerror(ENOMEM));
 		return -EINVAL;
 	}
-	if (vmb_vmm_net_parse(&net, value, o->net_count) || check_net(o, &net))
+	if (vmb_dev_net_parse(&net, value, o->net_count) || check_net(o, &net))
 		return -EINVAL;
 	net.text = text;
 	o->nets[o->net_count++] = net;
@@ -165,7 +165,7 @@ static int parse_generation(struct vmb_vmm_options *o, char *value)
 		o->generation = *found;
 		return 0;
 	}
-	vmb_vmm_report("--generation %s: give " VMB_VMM_GENERATION_NAMES, value);
+	vmb_dev_report("--generation %s: give " VMB_VMM_GENERATION_NAMES, value);
 	return -EINVAL;
 }
 
@@ -174,7 +174,7 @@ static int parse_bus_version(struct vmb_vmm_options *o, char *value)
 	o->caps.bus = vmb_vmm_generation_bus(value);
 	if (o->caps.bus)
 		return 0;
-	vmb_vmm_report("--vmbus-version %s: give " VMB_VMM_GENERATION_BUS, value);
+	vmb_dev_report("--vmbus-version %s: give " VMB_VMM_GENERATION_BUS, value);
 	return -EINVAL;
 }
 
@@ -183,7 +183,7 @@ static int parse_storage_version(struct vmb_vmm_options *o, char *value)
 	o->caps.storage = vmb_vmm_generation_storage(value);
 	if (o->caps.storage)
 		return 0;
-	vmb_vmm_report("--storage-version %s: give " VMB_VMM_GENERATION_STORAGE, value);
+	vmb_dev_report("--storage-version %s: give " VMB_VMM_GENERATION_STORAGE, value);
 	return -EINVAL;
 }
 
@@ -192,7 +192,7 @@ static int parse_network_version(struct vmb_vmm_options *o, char *value)
 	o->caps.network = vmb_vmm_generation_network(value);
 	if (o->caps.network)
 		return 0;
-	vmb_vmm_report("--network-version %s: give " VMB_VMM_GENERATION_NETWORK, value);
+	vmb_dev_report("--network-version %s: give " VMB_VMM_GENERATION_NETWORK, value);
 	return -EINVAL;
 }
 
@@ -293,9 +293,9 @@ _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser
 static int refuse(int found, const char *argument)
 {
 	if (found == ':')
-		vmb_vmm_report("%s: its value is missing; see openvmbus --help", argument);
+		vmb_dev_report("%s: its value is missing; see openvmbus --help", argument);
 	else
-		vmb_vmm_report("%s: no such option; see openvmbus --help", argument);
+		vmb_dev_report("%s: no such option; see openvmbus --help", argument);
 	return -EINVAL;
 }
 
@@ -318,7 +318,7 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 	if (optind < argc)
 		return refuse(0, argv[optind]);
 	if (!o->kernel) {
-		vmb_vmm_report("--kernel FILE is missing; see openvmbus --help");
+		vmb_dev_report("--kernel FILE is missing; see openvmbus --help");
 		return -EINVAL;
 	}
 	settle_generation(o);

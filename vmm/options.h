@@ -7,7 +7,7 @@
 
 #include "host/scsi.h"
 #include "vmm/generation.h"
-#include "vmm/net.h"
+#include "devices/net/net.h"
 
 enum vmb_vmm_accel {
 	VMB_VMM_ACCEL_AUTO, /* KVM, or the nest where there is no /dev/kvm */
@@ -16,12 +16,12 @@ enum vmb_vmm_accel {
 };
 
 /* Something that goes wrong when the guest reads this block. */
-struct vmb_vmm_disk_fault {
+struct vmb_dev_disk_fault {
 	bool planned;
 	uint64_t block; /* logical */
 };
 
-struct vmb_vmm_disk_option {
+struct vmb_dev_disk_option {
 	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes; or an NBD URI */
 	const char *format; /* as format= names it; NULL: not said */
 	const char *serial; /* NULL: one is made up */
@@ -29,25 +29,25 @@ struct vmb_vmm_disk_option {
 	bool read_only;
 	bool dvd;
 	bool ide;
-	struct vmb_vmm_disk_fault
+	struct vmb_dev_disk_fault
 		hold; /* not answered until the guest resets the unit or closes the channel */
-	struct vmb_vmm_disk_fault stuck; /* not answered until the guest closes the channel */
-	struct vmb_vmm_disk_fault gone; /* the disk is taken away */
+	struct vmb_dev_disk_fault stuck; /* not answered until the guest closes the channel */
+	struct vmb_dev_disk_fault gone; /* the disk is taken away */
 };
 
 /* Two IDE channels with two units each, by place. */
-#define VMB_VMM_IDE_MAX		   4u
-#define VMB_VMM_IDE_CHANNEL(place) ((place) / 2)
-#define VMB_VMM_IDE_UNIT(place)	   ((place) % 2)
+#define VMB_DEV_IDE_MAX		   4u
+#define VMB_DEV_IDE_CHANNEL(place) ((place) / 2)
+#define VMB_DEV_IDE_UNIT(place)	   ((place) % 2)
 
 struct vmb_vmm_options {
 	const char *kernel;
 	const char *initrd; /* NULL: none */
 	const char *append;
 	const char *console; /* NULL: standard input and output */
-	struct vmb_vmm_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
-	struct vmb_vmm_disk_option ides[VMB_VMM_IDE_MAX]; /* by place */
-	struct vmb_vmm_net_option nets[VMB_VMM_NET_MAX];
+	struct vmb_dev_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
+	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place */
+	struct vmb_dev_net_option nets[VMB_DEV_NET_MAX];
 	uint32_t net_count;
 	uint64_t memory_len; /* bytes, a multiple of a page */
 	uint32_t cpus;

@@ -23,7 +23,7 @@ enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine)
 	return __atomic_load_n(&machine->outcome, __ATOMIC_SEQ_CST);
 }
 
-bool vmb_vmm_power_write_vector(const struct vmb_vmm_memory *m)
+bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m)
 {
 	const uint16_t port = VMB_VMM_POWER_PORT + VMB_VMM_POWER_RESET;
 	const uint8_t code[] = {
@@ -35,7 +35,7 @@ bool vmb_vmm_power_write_vector(const struct vmb_vmm_memory *m)
 		0xFD, /* hlt, again */
 	};
 
-	return vmb_vmm_memory_write(m, VMB_VMM_POWER_VECTOR_GPA, code, sizeof(code));
+	return vmb_dev_memory_write(m, VMB_VMM_POWER_VECTOR_GPA, code, sizeof(code));
 }
 
 uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset)

@@ -9,7 +9,7 @@
 #include "base/platform.h"
 
 struct vmb_vmm_machine;
-struct vmb_vmm_memory;
+struct vmb_dev_memory;
 
 /* Ports of the power device, as the ACPI tables announce them. */
 #define VMB_VMM_POWER_PORT	    0x600u
@@ -40,7 +40,7 @@ void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome out
 enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine);
 
 /* Code for guests that reset by jumping to where firmware would begin, as Linux does without EFI. */
-bool vmb_vmm_power_write_vector(const struct vmb_vmm_memory *m);
+bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m);
 
 uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);

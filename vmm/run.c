@@ -7,13 +7,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "vmm/controllers.h"
+#include "devices/controllers.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
-#include "vmm/network.h"
-#include "vmm/report.h"
+#include "devices/network.h"
+#include "devices/report.h"
 #include "vmm/run.h"
-#include "vmm/vmbus.h"
+#include "devices/bus.h"
 
 #define WHY_LEN 128u /* bytes, of why there is no KVM for us */
 
@@ -22,8 +22,8 @@ struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
 	struct vmb_vmm_kvm kvm;
-	struct vmb_vmm_controllers storage;
-	struct vmb_vmm_network *networks[VMB_VMM_NET_MAX];
+	struct vmb_dev_controllers storage;
+	struct vmb_dev_network *networks[VMB_DEV_NET_MAX];
 	struct vmb_vmm_console console;
 	int wake;
 	int stop; /* signalfd */
@@ -36,7 +36,7 @@ static int check_inputs(struct session *s)
 
 	if (!error)
 		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
-	return error ? error : vmb_vmm_controllers_open(&s->storage, &s->options);
+	return error ? error : vmb_dev_controllers_open(&s->storage, &s->options);
 }
 
 /* Signals that end the program arrive at the main loop; those that kick processors only there. */
@@ -55,7 +55,7 @@ static int set_up_signals(struct session *s)
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->stop >= 0 && s->wake >= 0)
 		return 0;
-	vmb_vmm_report("signals: %s", strerror(errno));
+	vmb_dev_report("signals: %s", strerror(errno));
 	return -errno;
 }
 
@@ -65,25 +65,25 @@ static uint16_t version_part(uint32_t version, bool major)
 }
 
 /* What a summary or a test can rest on: what both ends agreed on, and how much went over the bus. */
-static void report_stats(const struct session *s, const struct vmb_vmm_vmbus *bus)
+static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 {
 	const struct vmb_host_server_counters *messages = &bus->server.counters;
-	uint16_t storage = vmb_vmm_controllers_version(&s->storage);
+	uint16_t storage = vmb_dev_controllers_version(&s->storage);
 
-	vmb_vmm_report("stats: negotiated VMBus %u.%u, storage %u.%u",
+	vmb_dev_report("stats: negotiated VMBus %u.%u, storage %u.%u",
 		       version_part(bus->version, true), version_part(bus->version, false),
 		       storage >> 8, storage & 0xFF);
-	vmb_vmm_report("stats: messages: %llu in, %llu out, %llu unknown, %llu malformed, "
+	vmb_dev_report("stats: messages: %llu in, %llu out, %llu unknown, %llu malformed, "
 		       "%llu misplaced",
 		       (unsigned long long)messages->messages_in,
 		       (unsigned long long)messages->messages_out,
 		       (unsigned long long)messages->unknown,
 		       (unsigned long long)messages->malformed,
 		       (unsigned long long)messages->misplaced);
-	vmb_vmm_doorbell_report(&bus->doorbell);
-	vmb_vmm_controllers_report(&s->storage);
+	vmb_dev_doorbell_report(&bus->doorbell);
+	vmb_dev_controllers_report(&s->storage);
 	for (uint32_t i = 0; i < s->options.net_count; i++)
-		vmb_vmm_network_report(s->networks[i]);
+		vmb_dev_network_report(s->networks[i]);
 }
 
 /* What is no good about a backend is found before the machine starts, and before anything is created. */
@@ -92,7 +92,7 @@ static int open_networks(struct session *s)
 	int error = 0;
 
 	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_vmm_network_open(&s->networks[i], &s->options.nets[i], i);
+		error = vmb_dev_network_open(&s->networks[i], &s->options.nets[i], i);
 	return error;
 }
 
@@ -101,16 +101,16 @@ static int prepare_networks(struct session *s)
 	int error = 0;
 
 	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_vmm_network_prepare(s->networks[i]);
+		error = vmb_dev_network_prepare(s->networks[i]);
 	return error;
 }
 
-static int attach_networks(struct session *s, struct vmb_vmm_vmbus *bus)
+static int attach_networks(struct session *s, struct vmb_dev_bus *bus)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_vmm_network_attach(s->networks[i], bus);
+		error = vmb_dev_network_attach(s->networks[i], bus);
 	return error;
 }
 
@@ -118,7 +118,7 @@ static void close_networks(struct session *s)
 {
 	for (uint32_t i = 0; i < s->options.net_count; i++)
 		if (s->networks[i])
-			vmb_vmm_network_close(s->networks[i]);
+			vmb_dev_network_close(s->networks[i]);
 }
 
 static enum vmb_vmm_outcome run_once(struct session *s)
@@ -129,7 +129,7 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 
 	if (!machine)
 		return VMB_VMM_FAILURE;
-	if (vmb_vmm_controllers_attach(&s->storage, machine->vmbus) ||
+	if (vmb_dev_controllers_attach(&s->storage, machine->vmbus) ||
 	    attach_networks(s, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	vmb_vmm_machine_start(machine);
@@ -137,7 +137,7 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 	outcome = vmb_vmm_power_outcome(machine);
 	vmb_vmm_machine_stop(machine);
 	for (uint32_t i = 0; i < s->options.net_count; i++)
-		vmb_vmm_network_detach(s->networks[i]);
+		vmb_dev_network_detach(s->networks[i]);
 	vmb_vmm_console_flush(&s->console);
 	if (s->options.stats)
 		report_stats(s, machine->vmbus);
@@ -176,14 +176,14 @@ static int run_here(struct session *s)
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (open_networks(s) == 0 && vmb_vmm_controllers_prepare(&s->storage) == 0 &&
+	if (open_networks(s) == 0 && vmb_dev_controllers_prepare(&s->storage) == 0 &&
 	    vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0) {
 		if (prepare_networks(s) == 0)
 			code = exit_code(run(s));
 		vmb_vmm_console_close(&s->console);
 	}
 	close_networks(s);
-	vmb_vmm_controllers_close(&s->storage);
+	vmb_dev_controllers_close(&s->storage);
 	return code;
 }
 
@@ -195,7 +195,7 @@ static bool use_nest(const struct vmb_vmm_options *o)
 		return o->accel == VMB_VMM_ACCEL_NEST;
 	if (vmb_vmm_kvm_check(why, sizeof(why)) == 0)
 		return false;
-	vmb_vmm_report("%s; running in an emulated machine that has one", why);
+	vmb_dev_report("%s; running in an emulated machine that has one", why);
 	return true;
 }
 
@@ -207,7 +207,7 @@ int vmb_vmm_check(void)
 		puts("/dev/kvm can run guests");
 		return 0;
 	}
-	vmb_vmm_report("%s; guests run in an emulated machine", why);
+	vmb_dev_report("%s; guests run in an emulated machine", why);
 	return VMB_VMM_EXIT_FAILURE;
 }
 
@@ -222,7 +222,7 @@ int vmb_vmm_run(int argc, char **argv)
 	if (!use_nest(&session.options))
 		return run_here(&session);
 	code = vmb_vmm_nest_run(&session.options, argc, argv);
-	vmb_vmm_controllers_close(&session.storage);
+	vmb_dev_controllers_close(&session.storage);
 	vmb_vmm_boot_close(&session.boot);
 	return code;
 }

@@ -4,20 +4,20 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "vmm/report.h"
+#include "devices/report.h"
 #include "vmm/synic.h"
 
 #define PAGE_GPA(reg) ((reg) & ~(uint64_t)(VMB_PAGE_LEN - 1))
 
 int vmb_vmm_synic_create(struct vmb_vmm_synic *s, struct vmb_vmm_kvm *k,
-			 const struct vmb_vmm_memory *m, uint32_t vp, int ack)
+			 const struct vmb_dev_memory *m, uint32_t vp, int ack)
 {
 	s->memory = m;
 	s->control = VMB_MSR_ENABLE;
 	s->event_page = s->message_page = 0;
 	s->irq = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->irq < 0) {
-		vmb_vmm_report("eventfd: %s", strerror(errno));
+		vmb_dev_report("eventfd: %s", strerror(errno));
 		return -errno;
 	}
 	return vmb_vmm_kvm_irqfd(k, s->irq, VMB_VMM_GSI_SINT(vp), ack);
@@ -40,11 +40,11 @@ static void raise_irq(struct vmb_vmm_synic *s)
 }
 
 /* KVM leaves the pages as they are, and stale memory would look like an occupied slot. */
-static void move_page(const struct vmb_vmm_memory *m, uint64_t *reg, uint64_t value)
+static void move_page(const struct vmb_dev_memory *m, uint64_t *reg, uint64_t value)
 {
 	bool moved = (value & VMB_MSR_ENABLE) &&
 		     (!(*reg & VMB_MSR_ENABLE) || PAGE_GPA(*reg) != PAGE_GPA(value));
-	void *page = vmb_vmm_memory_at(m, PAGE_GPA(value), VMB_PAGE_LEN);
+	void *page = vmb_dev_memory_at(m, PAGE_GPA(value), VMB_PAGE_LEN);
 
 	if (moved && page)
 		memset(page, 0, VMB_PAGE_LEN);
@@ -67,7 +67,7 @@ static void *page_at(const struct vmb_vmm_synic *s, const uint64_t *reg, uint32_
 
 	if (!(control & VMB_MSR_ENABLE) || !(value & VMB_MSR_ENABLE))
 		return NULL;
-	return vmb_vmm_memory_at(s->memory, PAGE_GPA(value) + offset, len);
+	return vmb_dev_memory_at(s->memory, PAGE_GPA(value) + offset, len);
 }
 
 /*

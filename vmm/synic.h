@@ -13,14 +13,14 @@
 #include "vmm/kvm.h"
 
 struct vmb_vmm_synic {
-	const struct vmb_vmm_memory *memory;
+	const struct vmb_dev_memory *memory;
 	int irq; /* eventfd: raises SINT 2 */
 	uint64_t control, event_page, message_page; /* SCONTROL, SIEFP, SIMP; atomic */
 };
 
 /* The interrupt of this processor; ack is written when the guest acknowledges it. */
 int vmb_vmm_synic_create(struct vmb_vmm_synic *s, struct vmb_vmm_kvm *k,
-			 const struct vmb_vmm_memory *m, uint32_t vp, int ack);
+			 const struct vmb_dev_memory *m, uint32_t vp, int ack);
 void vmb_vmm_synic_destroy(struct vmb_vmm_synic *s);
 
 /* The guest wrote SCONTROL, SIEFP or SIMP. */

@@ -10,9 +10,9 @@
 #include "vmm/hypercall.h"
 #include "vmm/machine.h"
 #include "vmm/pio.h"
-#include "vmm/report.h"
+#include "devices/report.h"
 #include "vmm/vcpu.h"
-#include "vmm/vmbus.h"
+#include "devices/bus.h"
 
 #define KICK_SIGNAL SIGUSR1
 #define CRASH_WORDS 5u
@@ -21,7 +21,7 @@ static int failed(const struct vmb_vmm_vcpu *v, const char *what)
 {
 	int error = -errno;
 
-	vmb_vmm_report("KVM: processor %u: %s: %s", v->index, what, strerror(errno));
+	vmb_dev_report("KVM: processor %u: %s: %s", v->index, what, strerror(errno));
 	return error;
 }
 
@@ -114,7 +114,7 @@ static void fill_gdt(struct vmb_vmm_machine *machine, struct kvm_sregs *sregs, b
 		0x00008B0000000067ull,
 	};
 
-	vmb_vmm_memory_write(&machine->memory, VMB_VMM_BOOT_GDT_GPA, gdt, sizeof(gdt));
+	vmb_dev_memory_write(&machine->memory, VMB_VMM_BOOT_GDT_GPA, gdt, sizeof(gdt));
 	sregs->gdt.base = VMB_VMM_BOOT_GDT_GPA;
 	sregs->gdt.limit = sizeof(gdt) - 1;
 }
@@ -169,7 +169,7 @@ static void exit_hyperv(struct vmb_vmm_vcpu *v)
 {
 	if (v->run->hyperv.type == KVM_EXIT_HYPERV_SYNIC) {
 		vmb_vmm_synic_exit(&v->synic, &v->run->hyperv);
-		vmb_vmm_vmbus_deliver(v->machine->vmbus, v);
+		vmb_dev_bus_deliver(v->machine->vmbus, v);
 	} else if (v->run->hyperv.type == KVM_EXIT_HYPERV_HCALL) {
 		vmb_vmm_hypercall_exit(v, &v->run->hyperv);
 	}
@@ -188,7 +188,7 @@ static void report_crash(struct vmb_vmm_vcpu *v)
 	if (ioctl(v->fd, KVM_GET_MSRS, msrs) == CRASH_WORDS)
 		for (uint32_t i = 0; i < CRASH_WORDS; i++)
 			word[i] = msrs->entries[i].data;
-	vmb_vmm_report("the guest crashed: %#llx %#llx %#llx %#llx %#llx; its console says why",
+	vmb_dev_report("the guest crashed: %#llx %#llx %#llx %#llx %#llx; its console says why",
 		       word[0], word[1], word[2], word[3], word[4]);
 }
 
@@ -209,14 +209,14 @@ static void report_place(struct vmb_vmm_vcpu *v, const char *what, uint32_t deta
 	struct kvm_regs regs = { 0 };
 
 	ioctl(v->fd, KVM_GET_REGS, &regs);
-	vmb_vmm_report("processor %u: %s (%u), instruction at %#llx", v->index, what, detail,
+	vmb_dev_report("processor %u: %s (%u), instruction at %#llx", v->index, what, detail,
 		       (unsigned long long)regs.rip);
 }
 
 /* Where it happened is not known: KVM may have reset the processor already. */
 static void exit_shutdown(struct vmb_vmm_vcpu *v)
 {
-	vmb_vmm_report("processor %u: triple fault: the guest has lost its exception handlers",
+	vmb_dev_report("processor %u: triple fault: the guest has lost its exception handlers",
 		       v->index);
 	vmb_vmm_power_end(v->machine, VMB_VMM_TRIPLE_FAULT);
 }
@@ -257,7 +257,7 @@ static void *run_thread(void *arg)
 		if (vmb_vmm_power_outcome(v->machine) != VMB_VMM_RUNNING)
 			return NULL;
 		if (__atomic_exchange_n(&v->deliver, 0, __ATOMIC_SEQ_CST))
-			vmb_vmm_vmbus_deliver(v->machine->vmbus, v);
+			vmb_dev_bus_deliver(v->machine->vmbus, v);
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
 			handle_exit(v);
 		} else if (errno != EINTR && errno != EAGAIN) {
@@ -288,7 +288,7 @@ int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v)
 	int error = pthread_create(&v->thread, NULL, run_thread, v);
 
 	if (error) {
-		vmb_vmm_report("processor %u: no thread: %s", v->index, strerror(error));
+		vmb_dev_report("processor %u: no thread: %s", v->index, strerror(error));
 		return -error;
 	}
 	__atomic_store_n(&v->started, true, __ATOMIC_SEQ_CST);

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "devices/gpadl.h"
+#include "vmm/machine.h"
+#include "devices/report.h"
+#include "devices/bus.h"
+
+/* A ring has a control page and at least one page of data. */
+#define RING_PAGES_MIN 2u
+
+static struct vmb_dev_channel *channel_of(struct vmb_host_channel *host)
+{
+	return VMB_CONTAINER_OF(host, struct vmb_dev_channel, host);
+}
+
+/* Opening and closing */
+
+static int map_rings(struct vmb_dev_channel *ch)
+{
+	uint32_t upstream = ch->host.downstream_page, downstream;
+	struct vmb_host_gpadl_range range;
+	uint8_t *at;
+
+	if (!vmb_host_gpadl_range(ch->host.ring, 0, &range) || range.byte_offset)
+		return -EINVAL;
+	ch->page_count = range.pfn_count;
+	if (upstream < RING_PAGES_MIN || upstream > ch->page_count ||
+	    ch->page_count - upstream < RING_PAGES_MIN)
+		return -EINVAL;
+	downstream = ch->page_count - upstream;
+	at = vmb_dev_gpadl_map(&ch->bus->machine->memory, range.pfns, range.pfn_count);
+	if (!at)
+		return -errno;
+	ch->pages = at;
+	if (vmb_ring_reader_init(&ch->rx, at, at + VMB_PAGE_LEN, (upstream - 1) * VMB_PAGE_LEN,
+				 false))
+		return -EPROTO;
+	at += upstream * VMB_PAGE_LEN;
+	if (vmb_ring_writer_init(&ch->tx, at, at + VMB_PAGE_LEN, (downstream - 1) * VMB_PAGE_LEN,
+				 false))
+		return -EPROTO;
+	return 0;
+}
+
+static void unmap_rings(struct vmb_dev_channel *ch)
+{
+	if (ch->pages)
+		vmb_dev_gpadl_unmap(ch->pages, ch->page_count);
+	ch->pages = NULL;
+	if (ch->doorbell >= 0)
+		close(ch->doorbell);
+	ch->doorbell = -1;
+}
+
+static void stop_doorbells(struct vmb_dev_channel *ch)
+{
+	vmb_dev_doorbell_closed(&ch->bus->doorbell, ch);
+	vmb_vmm_kvm_doorbell(ch->bus->machine->kvm, ch->host.connection_id, ch->doorbell, false);
+}
+
+/* The doorbell must ring before the guest hears that the channel is open. */
+static int start(struct vmb_dev_channel *ch)
+{
+	struct vmb_vmm_kvm *kvm = ch->bus->machine->kvm;
+	int error = map_rings(ch);
+
+	if (error)
+		return error;
+	ch->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ch->doorbell < 0)
+		return -errno;
+	error = vmb_vmm_kvm_doorbell(kvm, ch->host.connection_id, ch->doorbell, true);
+	if (error)
+		return error;
+	__atomic_store_n(&ch->target_vp, ch->host.target_vp, __ATOMIC_RELEASE);
+	vmb_dev_doorbell_opening(&ch->bus->doorbell, ch);
+	error = ch->ops->start(ch);
+	if (error)
+		stop_doorbells(ch);
+	return error;
+}
+
+static void event_open(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	struct vmb_dev_channel *ch = channel_of(event->channel);
+	int error = start(ch);
+
+	if (error)
+		unmap_rings(ch);
+	else
+		bus->open_count++;
+	vmb_host_channel_opened(&ch->host, error ? VMB_STATUS_FAILURE : VMB_STATUS_SUCCESS);
+}
+
+static void event_close(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	struct vmb_dev_channel *ch = channel_of(event->channel);
+
+	(void)bus;
+	ch->ops->stop(ch);
+}
+
+/* Interrupts are edges that are sent or not: when the number is exchanged the old processor gets no new one. */
+static void event_modify(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	struct vmb_dev_channel *ch = channel_of(event->channel);
+
+	(void)bus;
+	__atomic_store_n(&ch->target_vp, ch->host.wanted_vp, __ATOMIC_SEQ_CST);
+	vmb_host_channel_modified(&ch->host, VMB_STATUS_SUCCESS);
+}
+
+static void event_gpadl_wanted(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	struct vmb_host_gpadl *gpadl = calloc(1, sizeof(*gpadl) + event->ranges_len);
+
+	vmb_host_gpadl_supply(&bus->server, gpadl, gpadl ? (uint64_t *)(gpadl + 1) : NULL);
+}
+_Static_assert(sizeof(struct vmb_host_gpadl) % sizeof(uint64_t) == 0, "the range list follows");
+
+static void event_gpadl_released(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	(void)bus;
+	free(event->gpadl);
+}
+
+static void event_contact(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	(void)event;
+	bus->version = bus->server.version;
+	if (vmb_dev_doorbell_connect(&bus->doorbell))
+		vmb_vmm_power_end(bus->machine, VMB_VMM_FAILURE);
+}
+
+static void event_released(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	struct vmb_dev_channel *ch = channel_of(event->channel);
+
+	(void)bus;
+	if (ch->ops->released)
+		ch->ops->released(ch);
+}
+
+static void event_unloaded(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	(void)event;
+	vmb_dev_doorbell_disconnect(&bus->doorbell);
+}
+
+static void take_events(struct vmb_dev_bus *bus)
+{
+	static void (*const handlers[])(struct vmb_dev_bus *, const struct vmb_host_event *) = {
+		[VMB_HOST_EVENT_CONTACT] = event_contact,
+		[VMB_HOST_EVENT_OPEN] = event_open,
+		[VMB_HOST_EVENT_CLOSE] = event_close,
+		[VMB_HOST_EVENT_MODIFY] = event_modify,
+		[VMB_HOST_EVENT_GPADL_WANTED] = event_gpadl_wanted,
+		[VMB_HOST_EVENT_GPADL_RELEASED] = event_gpadl_released,
+		[VMB_HOST_EVENT_RELEASED] = event_released,
+		[VMB_HOST_EVENT_UNLOADED] = event_unloaded,
+	};
+	struct vmb_host_event event;
+
+	while (vmb_host_server_event(&bus->server, &event))
+		handlers[event.type](bus, &event);
+}
+
+/* Messages to the guest */
+
+static void set_waiting(struct vmb_dev_bus *bus, uint32_t vp)
+{
+	__atomic_store_n(&bus->waiting_vp, vp, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&bus->waiting, true, __ATOMIC_SEQ_CST);
+	vmb_vmm_machine_wake(bus->machine);
+}
+
+static void hand_over(struct vmb_vmm_vcpu *v)
+{
+	__atomic_store_n(&v->deliver, 1, __ATOMIC_SEQ_CST);
+	vmb_vmm_vcpu_kick(v);
+}
+
+/* Messages leave in order, so the first that cannot leave stops those behind it. self: the calling processor or NULL. */
+static void send_messages(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *self)
+{
+	const struct vmb_host_server_output *out;
+	struct vmb_vmm_vcpu *v;
+	int error;
+
+	while ((out = vmb_host_server_output(&bus->server))) {
+		v = &bus->machine->vcpus[out->target_vp];
+		if (v != self) {
+			hand_over(v);
+			return;
+		}
+		error = vmb_vmm_synic_post(&v->synic, out->target_sint, out->payload, out->len);
+		if (error == VMB_EAGAIN)
+			set_waiting(bus, v->index);
+		if (error)
+			return; /* VMB_ENODEV: tried again when the guest enables its page */
+		vmb_host_server_output_done(&bus->server);
+	}
+}
+
+uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *v, uint32_t connection_id,
+			  const struct vmb_synic_post *post)
+{
+	uint32_t status;
+
+	pthread_mutex_lock(&bus->lock);
+	status = vmb_host_server_input(&bus->server, connection_id, post->type, post->payload,
+				       post->payload_len);
+	take_events(bus);
+	send_messages(bus, v);
+	pthread_mutex_unlock(&bus->lock);
+	return status;
+}
+
+void vmb_dev_bus_deliver(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *v)
+{
+	pthread_mutex_lock(&bus->lock);
+	send_messages(bus, v);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+void vmb_dev_bus_retry(struct vmb_dev_bus *bus)
+{
+	if (__atomic_exchange_n(&bus->waiting, false, __ATOMIC_SEQ_CST))
+		hand_over(
+			&bus->machine->vcpus[__atomic_load_n(&bus->waiting_vp, __ATOMIC_SEQ_CST)]);
+}
+
+/* Devices */
+
+void vmb_dev_bus_signal(struct vmb_dev_channel *ch)
+{
+	uint32_t vp = __atomic_load_n(&ch->target_vp, __ATOMIC_ACQUIRE);
+
+	if (vp == VMB_VP_NONE)
+		return;
+	__atomic_fetch_add(&ch->signals, 1, __ATOMIC_RELAXED);
+	vmb_dev_doorbell_interrupt(&ch->bus->doorbell, ch, vp);
+}
+
+void vmb_dev_bus_rescind(struct vmb_dev_channel *ch)
+{
+	struct vmb_dev_bus *bus = ch->bus;
+
+	pthread_mutex_lock(&bus->lock);
+	vmb_host_channel_rescind(&ch->host);
+	take_events(bus);
+	send_messages(bus, NULL);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+void vmb_dev_bus_stopped(struct vmb_dev_channel *ch)
+{
+	struct vmb_dev_bus *bus = ch->bus;
+
+	pthread_mutex_lock(&bus->lock);
+	stop_doorbells(ch);
+	unmap_rings(ch);
+	bus->open_count--;
+	vmb_host_channel_closed(&ch->host);
+	take_events(bus);
+	send_messages(bus, NULL);
+	pthread_cond_broadcast(&bus->changed);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+static int map_gpadl(struct vmb_dev_channel *ch, struct vmb_host_gpadl *gpadl,
+		     struct vmb_dev_shared *shared)
+{
+	struct vmb_host_gpadl_range range;
+
+	if (gpadl->range_count != 1 || !vmb_host_gpadl_range(gpadl, 0, &range) ||
+	    range.byte_offset || range.byte_count % VMB_PAGE_LEN)
+		return -EINVAL;
+	shared->memory = vmb_dev_gpadl_map(&ch->bus->machine->memory, range.pfns, range.pfn_count);
+	if (!shared->memory)
+		return -errno;
+	shared->len = range.byte_count;
+	shared->gpadl = gpadl;
+	vmb_host_gpadl_get(gpadl);
+	return 0;
+}
+
+int vmb_dev_bus_share(struct vmb_dev_channel *ch, uint32_t gpadl_id, struct vmb_dev_shared *shared)
+{
+	struct vmb_host_gpadl *gpadl;
+	int error;
+
+	memset(shared, 0, sizeof(*shared));
+	pthread_mutex_lock(&ch->bus->lock);
+	gpadl = vmb_host_gpadl_find(&ch->host, gpadl_id);
+	error = gpadl ? map_gpadl(ch, gpadl, shared) : -ENOENT;
+	pthread_mutex_unlock(&ch->bus->lock);
+	return error;
+}
+
+void vmb_dev_bus_unshare(struct vmb_dev_channel *ch, struct vmb_dev_shared *shared)
+{
+	struct vmb_dev_bus *bus = ch->bus;
+
+	if (!shared->memory)
+		return;
+	vmb_dev_gpadl_unmap(shared->memory, shared->len / VMB_PAGE_LEN);
+	pthread_mutex_lock(&bus->lock);
+	vmb_host_gpadl_put(shared->gpadl);
+	take_events(bus);
+	send_messages(bus, NULL);
+	pthread_mutex_unlock(&bus->lock);
+	memset(shared, 0, sizeof(*shared));
+}
+
+int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch)
+{
+	int error;
+
+	ch->bus = bus;
+	ch->doorbell = -1;
+	pthread_mutex_lock(&bus->lock);
+	error = vmb_host_channel_offer(&bus->server, &ch->host);
+	send_messages(bus, NULL);
+	pthread_mutex_unlock(&bus->lock);
+	/* How many sub-channels there are is the guest's doing. */
+	if (error && !ch->host.sub_channel_index)
+		vmb_dev_report("VMBus: a device cannot be offered: %s", strerror(-error));
+	return error;
+}
+
+struct vmb_dev_bus *vmb_dev_bus_create(struct vmb_vmm_machine *machine)
+{
+	struct vmb_dev_bus *bus = calloc(1, sizeof(*bus));
+	struct vmb_host_server_config config = { .vp_count = machine->vp_count,
+						 .version_max = machine->generation.bus,
+						 .monitors = machine->monitor };
+
+	if (!bus) {
+		vmb_dev_report("VMBus: %s", strerror(ENOMEM));
+		return NULL;
+	}
+	if (vmb_dev_doorbell_init(&bus->doorbell, bus)) {
+		vmb_dev_doorbell_destroy(&bus->doorbell);
+		free(bus);
+		return NULL;
+	}
+	bus->machine = machine;
+	pthread_mutex_init(&bus->lock, NULL);
+	pthread_cond_init(&bus->changed, NULL);
+	config.ram = bus->ram;
+	config.ram_count = vmb_dev_memory_ram(&machine->memory, bus->ram);
+	vmb_host_server_init(&bus->server, &config);
+	return bus;
+}
+
+void vmb_dev_bus_stop(struct vmb_dev_bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	vmb_host_server_reset(&bus->server);
+	take_events(bus);
+	while (bus->open_count)
+		pthread_cond_wait(&bus->changed, &bus->lock);
+	take_events(bus);
+	pthread_mutex_unlock(&bus->lock);
+	vmb_dev_doorbell_stop(&bus->doorbell);
+}
+
+void vmb_dev_bus_destroy(struct vmb_dev_bus *bus)
+{
+	vmb_dev_doorbell_stop(&bus->doorbell);
+	vmb_dev_doorbell_destroy(&bus->doorbell);
+	pthread_cond_destroy(&bus->changed);
+	pthread_mutex_destroy(&bus->lock);
+	free(bus);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "devices/channel.h"
+
+int vmb_dev_channel_write(struct vmb_dev_channel *ch, const struct vmb_ring_packet *packet,
+			  uint32_t len)
+{
+	int error;
+
+	while ((error = vmb_ring_write(&ch->tx, packet)) == VMB_EAGAIN) {
+		/* A wish for room while something is unseen would be for room that never comes. */
+		if (vmb_ring_commit(&ch->tx))
+			vmb_dev_bus_signal(ch);
+		if (vmb_ring_wait_room(&ch->tx, len))
+			break;
+	}
+	return error;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <string.h>
+
+#include "devices/disk/disk.h"
+#include "devices/report.h"
+
+#define DISK_BLOCK_LEN 512u
+#define DVD_BLOCK_LEN  2048u
+
+const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option)
+{
+	if (option->ide)
+		return option->dvd ? "--ide-cdrom" : "--ide";
+	return option->dvd ? "--cdrom" : "--disk";
+}
+
+static int check_len(const struct vmb_dev_disk *disk)
+{
+	const struct vmb_dev_disk_option *option = disk->option;
+	const char *name = vmb_dev_disk_option_name(option);
+
+	if (!disk->len) {
+		vmb_dev_report("%s %s: it is empty; give it a size with truncate -s", name,
+			       option->path);
+		return -EINVAL;
+	}
+	if (disk->len % disk->block_len) {
+		vmb_dev_report("%s %s: %llu bytes are not whole blocks of %u; grow it with "
+			       "truncate -s %%%u",
+			       name, option->path, (unsigned long long)disk->len, disk->block_len,
+			       disk->block_len);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static bool is_image(const struct vmb_dev_disk_option *option)
+{
+	return option->format && strcmp(option->format, "raw") != 0;
+}
+
+int vmb_dev_disk_open(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
+{
+	size_t prefix_len = strlen(VMB_DEV_DISK_NULL_PREFIX);
+	int error;
+
+	memset(disk, 0, sizeof(*disk));
+	disk->fd = -1;
+	disk->option = option;
+	disk->read_only = option->read_only;
+	disk->block_len = option->dvd ? DVD_BLOCK_LEN : DISK_BLOCK_LEN;
+	if (strncmp(option->path, VMB_DEV_DISK_NULL_PREFIX, prefix_len) == 0)
+		error = vmb_dev_disk_open_null(disk, option);
+	else if (vmb_dev_disk_is_nbd(option->path) || is_image(option))
+		return vmb_dev_disk_open_nbd(disk, option);
+	else
+		error = vmb_dev_disk_open_raw(disk, option);
+	if (!error)
+		error = check_len(disk);
+	if (error)
+		vmb_dev_disk_close(disk);
+	return error;
+}
+
+int vmb_dev_disk_prepare(struct vmb_dev_disk *disk)
+{
+	int error = disk->ops->prepare(disk);
+
+	return error ? error : check_len(disk);
+}
+
+/* What is no whole block is not there yet; what is empty is being replaced. */
+bool vmb_dev_disk_resized(struct vmb_dev_disk *disk)
+{
+	uint64_t len = disk->ops->measure ? disk->ops->measure(disk) : 0;
+
+	len -= len % disk->block_len;
+	if (!len || len == disk->len)
+		return false;
+	disk->len = len;
+	return true;
+}
+
+void vmb_dev_disk_close(struct vmb_dev_disk *disk)
+{
+	if (disk->ops)
+		disk->ops->close(disk);
+	disk->ops = NULL;
+}

@@ -1,0 +1,714 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Operations over connections that come and go. An operation is in one of three lists: waiting (for
+ * a connection), sent (with the server) or finished (answered, to be looked at). libnbd's callbacks
+ * only move it to the last one, because they may not call libnbd.
+ */
+#include <errno.h>
+#include <libnbd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "devices/disk/nbd_connection.h"
+#include "devices/disk/nbd_journal.h"
+#include "devices/report.h"
+
+#define CONNECT_MS	 10000u
+#define RETRY_MIN_MS	 100
+#define RETRY_MAX_MS	 5000
+#define LEN_MAX		 (32u << 20) /* bytes of one command where the server says nothing */
+#define ZERO_LEN_MAX	 (1u << 30)
+#define JOURNAL_SOFT	 (32u << 20) /* bytes: from here on we flush ourselves */
+#define JOURNAL_HARD	 (64u << 20) /* ... and from here on writes wait */
+#define OWN_FLUSH_GAP_MS 1000 /* after one that failed */
+#define SILENCE_MIN_MS	 5000 /* a server that says nothing for so long is gone */
+#define SILENCE_STOP_MS	 3000 /* ... when the machine wants to end */
+#define LOOK_MS		 1000
+
+struct list {
+	struct vmb_dev_nbd_op head;
+};
+
+struct connection {
+	struct nbd_handle *handle; /* NULL: none */
+	bool ready;
+	uint32_t sent_count;
+};
+
+enum server {
+	SERVER_UP,
+	SERVER_REPLAY, /* connected, the journal is written again */
+	SERVER_DOWN,
+};
+
+struct vmb_dev_nbd {
+	char *uri;
+	uint64_t window_ms;
+	bool patient;
+	struct vmb_dev_nbd_facts facts;
+	uint64_t len_max;
+	bool can_fua;
+
+	pthread_t thread;
+	bool started;
+	int wake;
+	pthread_mutex_t lock; /* incoming and stopping */
+	struct list incoming;
+	bool stopping;
+
+	/* the thread's */
+	enum server server;
+	struct connection connections[VMB_DEV_NBD_CONNECTION_MAX];
+	struct list waiting, sent, finished;
+	uint64_t lost_ms, try_ms,
+		gap_ms; /* when it went away, when to try, how long between tries */
+	uint64_t heard_ms; /* when it last answered, or was asked something after a pause */
+	bool expired; /* the window is over: operations fail at once */
+	bool shrunk; /* reported */
+	bool flushing, flush_failed; /* own */
+	uint64_t flush_ms;
+	struct vmb_dev_nbd_journal journal;
+	struct vmb_dev_nbd_entry *replaying;
+	struct vmb_dev_nbd_op replay, flush;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Lists */
+
+static void list_init(struct list *l)
+{
+	l->head.prev = l->head.next = &l->head;
+}
+
+static struct vmb_dev_nbd_op *list_first(struct list *l)
+{
+	return l->head.next == &l->head ? NULL : l->head.next;
+}
+
+static void list_remove(struct vmb_dev_nbd_op *op)
+{
+	op->prev->next = op->next;
+	op->next->prev = op->prev;
+}
+
+/* Before at: at the end of a list if that is its head. */
+static void list_insert(struct vmb_dev_nbd_op *at, struct vmb_dev_nbd_op *op)
+{
+	op->next = at;
+	op->prev = at->prev;
+	op->prev->next = op;
+	at->prev = op;
+}
+
+static void move_to(struct list *l, struct vmb_dev_nbd_op *op)
+{
+	list_remove(op);
+	list_insert(&l->head, op);
+}
+
+/* How an operation ends */
+
+static bool journalled(const struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_op *op)
+{
+	return nbd->facts.can_flush && !op->replay &&
+	       (op->kind == VMB_DEV_NBD_WRITE || op->kind == VMB_DEV_NBD_ZERO);
+}
+
+/* A FUA write is kept like any other: an older write to the same place may be replayed. */
+static void end(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op, int error)
+{
+	bool kept = false;
+
+	list_remove(op);
+	if (!error && journalled(nbd, op)) {
+		kept = vmb_dev_nbd_journal_add(&nbd->journal, op->offset, op->len, op->data,
+					       op->may_unmap);
+		error = kept ? 0 : ENOMEM;
+	}
+	if (!error && op->kind == VMB_DEV_NBD_FLUSH)
+		vmb_dev_nbd_journal_drop(&nbd->journal, op->mark);
+	if (op->kind == VMB_DEV_NBD_WRITE && !op->replay) {
+		if (!kept)
+			free(op->data);
+		op->data = NULL;
+	}
+	op->ended(op, error);
+}
+
+static void fail_all(struct vmb_dev_nbd *nbd, struct list *l, int error)
+{
+	struct vmb_dev_nbd_op *op;
+
+	while ((op = list_first(l)))
+		end(nbd, op, error);
+}
+
+/* Sending */
+
+/* A server that closes: its answers say so, or it just does. */
+static bool says_goodbye(int error)
+{
+	return error == ENOTCONN || error == ESHUTDOWN || error == EPIPE || error == ECONNRESET;
+}
+
+/* In libnbd: the operation stays among those sent when the connection died; see lose_server. */
+static int answered(void *arg, int *error)
+{
+	struct vmb_dev_nbd_op *op = arg;
+
+	if (says_goodbye(*error))
+		return 1;
+	op->error = *error;
+	move_to(&op->nbd->finished, op);
+	return 1;
+}
+
+static uint64_t piece_len(const struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_op *op)
+{
+	uint64_t left = op->len - op->done_len;
+	uint64_t max = op->kind == VMB_DEV_NBD_ZERO ? ZERO_LEN_MAX : nbd->len_max;
+
+	return left < max ? left : max;
+}
+
+static int64_t command(struct vmb_dev_nbd *nbd, struct nbd_handle *handle,
+		       struct vmb_dev_nbd_op *op)
+{
+	const nbd_completion_callback done = { .callback = answered, .user_data = op };
+	uint32_t flags = op->fua && nbd->can_fua ? LIBNBD_CMD_FLAG_FUA : 0;
+	uint64_t at = op->offset + op->done_len;
+
+	op->sent_len = piece_len(nbd, op);
+	if (op->kind == VMB_DEV_NBD_FLUSH || op->syncing)
+		return nbd_aio_flush(handle, done, 0);
+	if (op->kind == VMB_DEV_NBD_READ)
+		return nbd_aio_pread(handle, op->data + op->done_len, op->sent_len, at, done, 0);
+	if (op->kind == VMB_DEV_NBD_WRITE)
+		return nbd_aio_pwrite(handle, op->data + op->done_len, op->sent_len, at, done,
+				      flags);
+	if (!op->may_unmap)
+		flags |= LIBNBD_CMD_FLAG_NO_HOLE;
+	return nbd_aio_zero(handle, op->sent_len, at, done, flags);
+}
+
+/* The connection with the least to do; NULL: none is ready. */
+static struct connection *pick(struct vmb_dev_nbd *nbd)
+{
+	struct connection *best = NULL, *c;
+
+	for (uint32_t i = 0; i < nbd->facts.connection_count; i++) {
+		c = &nbd->connections[i];
+		if (c->ready && nbd_aio_is_dead(c->handle) == 0 &&
+		    (!best || nbd_aio_in_flight(c->handle) < nbd_aio_in_flight(best->handle)))
+			best = c;
+	}
+	return best;
+}
+
+/* op is in a list, to which it goes back when no connection takes it. */
+static bool send_op(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
+{
+	struct connection *c = nbd->server == SERVER_REPLAY ? &nbd->connections[0] : pick(nbd);
+
+	if (!c)
+		return false;
+	if (op->kind == VMB_DEV_NBD_FLUSH)
+		op->mark = nbd->journal.last_number;
+	if (!list_first(&nbd->sent))
+		nbd->heard_ms = now_ms();
+	move_to(&nbd->sent, op);
+	if (command(nbd, c->handle, op) >= 0)
+		return true;
+	if (nbd_aio_is_ready(c->handle) > 0 || nbd_aio_is_processing(c->handle) > 0) {
+		op->error = EIO; /* libnbd knows that the server cannot do this */
+		move_to(&nbd->finished, op);
+	}
+	return true;
+}
+
+static void replayed(struct vmb_dev_nbd_op *op, int error);
+
+static void replay_next(struct vmb_dev_nbd *nbd)
+{
+	struct vmb_dev_nbd_entry *entry = nbd->replaying;
+
+	if (!entry) {
+		nbd->server = SERVER_UP;
+		nbd->expired = false;
+		vmb_dev_report("%s: the server is back", nbd->uri);
+		return;
+	}
+	nbd->replay = (struct vmb_dev_nbd_op){
+		.kind = entry->data ? VMB_DEV_NBD_WRITE : VMB_DEV_NBD_ZERO,
+		.may_unmap = entry->may_unmap,
+		.offset = entry->offset,
+		.len = entry->len,
+		.data = entry->data,
+		.ended = replayed,
+		.nbd = nbd,
+		.replay = true,
+	};
+	list_insert(&nbd->finished.head, &nbd->replay);
+	send_op(nbd, &nbd->replay);
+}
+
+static void disconnect(struct vmb_dev_nbd *nbd);
+
+/* A server that refuses what it took before: it is asked again later, and nobody else meanwhile. */
+static void replayed(struct vmb_dev_nbd_op *op, int error)
+{
+	struct vmb_dev_nbd *nbd = op->nbd;
+
+	if (error) {
+		vmb_dev_report("%s: the server refuses a write that it took before: %s", nbd->uri,
+			       strerror(error));
+		disconnect(nbd);
+		return;
+	}
+	nbd->replaying = nbd->replaying->next;
+	replay_next(nbd);
+}
+
+static void flushed(struct vmb_dev_nbd_op *op, int error)
+{
+	op->nbd->flushing = false;
+	op->nbd->flush_failed = error;
+	op->nbd->flush_ms = now_ms();
+}
+
+/* The journal is full: what is in it is made durable. */
+static void flush_journal(struct vmb_dev_nbd *nbd)
+{
+	if (nbd->flushing || nbd->journal.held_len < JOURNAL_SOFT ||
+	    (nbd->flush_failed && now_ms() - nbd->flush_ms < OWN_FLUSH_GAP_MS))
+		return;
+	nbd->flush =
+		(struct vmb_dev_nbd_op){ .kind = VMB_DEV_NBD_FLUSH, .ended = flushed, .nbd = nbd };
+	nbd->flushing = true;
+	list_insert(&nbd->waiting.head, &nbd->flush);
+}
+
+static bool may_send(const struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_op *op)
+{
+	return !journalled(nbd, op) || nbd->journal.held_len < JOURNAL_HARD;
+}
+
+static void send_waiting(struct vmb_dev_nbd *nbd)
+{
+	struct vmb_dev_nbd_op *op, *next;
+
+	if (nbd->server != SERVER_UP)
+		return;
+	flush_journal(nbd);
+	for (op = nbd->waiting.head.next; op != &nbd->waiting.head; op = next) {
+		next = op->next;
+		if (may_send(nbd, op) && !send_op(nbd, op))
+			return;
+	}
+}
+
+/* Answers */
+
+static void look_at(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
+{
+	bool data_done;
+
+	if (op->error) {
+		end(nbd, op, op->error);
+		return;
+	}
+	data_done = op->syncing || op->kind == VMB_DEV_NBD_FLUSH;
+	if (!data_done) {
+		op->done_len += op->sent_len;
+		data_done = op->done_len == op->len;
+		op->syncing = data_done && op->fua && !nbd->can_fua && nbd->facts.can_flush &&
+			      op->kind != VMB_DEV_NBD_READ;
+		data_done = data_done && !op->syncing;
+	}
+	if (data_done)
+		end(nbd, op, 0);
+	else if (op->replay)
+		send_op(nbd, op);
+	else
+		move_to(&nbd->waiting, op);
+}
+
+static void look_at_finished(struct vmb_dev_nbd *nbd)
+{
+	struct vmb_dev_nbd_op *op;
+
+	if (list_first(&nbd->finished))
+		nbd->heard_ms = now_ms();
+	while ((op = list_first(&nbd->finished)))
+		look_at(nbd, op);
+}
+
+/* Connections */
+
+static void disconnect(struct vmb_dev_nbd *nbd)
+{
+	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
+		nbd_close(nbd->connections[i].handle);
+		nbd->connections[i] = (struct connection){ .handle = NULL };
+	}
+	if (nbd->server == SERVER_UP)
+		nbd->lost_ms = now_ms();
+	nbd->server = SERVER_DOWN;
+	nbd->try_ms = now_ms() + nbd->gap_ms;
+}
+
+/*
+ * What was with the server goes to the front of what waits, in its order. It begins anew: whether the server did it
+ * or not, doing it again makes no difference.
+ */
+static void lose_server(struct vmb_dev_nbd *nbd)
+{
+	struct vmb_dev_nbd_op *op, *front;
+
+	if (nbd->server == SERVER_UP)
+		vmb_dev_report("%s: the server went away; trying to reach it again", nbd->uri);
+	disconnect(nbd);
+	look_at_finished(nbd);
+	front = nbd->waiting.head.next;
+	while ((op = list_first(&nbd->sent))) {
+		list_remove(op);
+		op->done_len = 0;
+		op->syncing = false;
+		if (!op->replay)
+			list_insert(front, op);
+	}
+}
+
+static struct nbd_handle *new_handle(void)
+{
+	struct nbd_handle *handle = nbd_create();
+
+	if (handle)
+		nbd_set_request_structured_replies(handle, true);
+	return handle;
+}
+
+static bool begin_connection(struct vmb_dev_nbd *nbd, struct connection *c)
+{
+	c->handle = new_handle();
+	c->ready = false;
+	if (c->handle && nbd_aio_connect_uri(c->handle, nbd->uri) == 0)
+		return true;
+	nbd_close(c->handle);
+	c->handle = NULL;
+	return false;
+}
+
+static bool is_over(struct nbd_handle *handle)
+{
+	return nbd_aio_is_dead(handle) > 0 || nbd_aio_is_closed(handle) > 0;
+}
+
+/* The server of before: the same export, no smaller. */
+static bool same_export(struct vmb_dev_nbd *nbd, struct nbd_handle *handle)
+{
+	bool same = nbd_get_size(handle) >= (int64_t)nbd->facts.len &&
+		    (nbd->facts.read_only || nbd_is_read_only(handle) == 0);
+
+	if (!same && !nbd->shrunk)
+		vmb_dev_report("%s: the export is smaller now, or read-only; it is not used as it "
+			       "is",
+			       nbd->uri);
+	nbd->shrunk = !same;
+	return same;
+}
+
+/* The first connection stands: what was answered before comes first. */
+static void first_ready(struct vmb_dev_nbd *nbd)
+{
+	if (!same_export(nbd, nbd->connections[0].handle)) {
+		disconnect(nbd);
+		return;
+	}
+	nbd->gap_ms = RETRY_MIN_MS;
+	nbd->server = SERVER_REPLAY;
+	nbd->replaying = nbd->journal.first;
+	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
+		begin_connection(nbd, &nbd->connections[i]);
+	replay_next(nbd);
+}
+
+static void watch_connection(struct vmb_dev_nbd *nbd, uint32_t index)
+{
+	struct connection *c = &nbd->connections[index];
+
+	if (!c->handle)
+		return;
+	if (is_over(c->handle)) {
+		if (c->ready || index == 0) {
+			lose_server(nbd);
+		} else { /* one more would have been nice */
+			nbd_close(c->handle);
+			c->handle = NULL;
+		}
+	} else if (!c->ready && nbd_aio_is_ready(c->handle) > 0) {
+		c->ready = true;
+		if (index == 0)
+			first_ready(nbd);
+	}
+}
+
+static void try_again(struct vmb_dev_nbd *nbd)
+{
+	if (nbd->server != SERVER_DOWN || nbd->connections[0].handle || now_ms() < nbd->try_ms)
+		return;
+	nbd->gap_ms = 2 * nbd->gap_ms < RETRY_MAX_MS ? 2 * nbd->gap_ms : RETRY_MAX_MS;
+	if (!begin_connection(nbd, &nbd->connections[0]))
+		nbd->try_ms = now_ms() + nbd->gap_ms;
+}
+
+/* A connection may stand and nobody be there any more. */
+static void watch_silence(struct vmb_dev_nbd *nbd, bool stopping)
+{
+	uint64_t limit = nbd->window_ms > SILENCE_MIN_MS ? nbd->window_ms : SILENCE_MIN_MS;
+
+	if (stopping)
+		limit = SILENCE_STOP_MS;
+	else if (nbd->patient)
+		return;
+	if (nbd->server != SERVER_DOWN && list_first(&nbd->sent) &&
+	    now_ms() - nbd->heard_ms >= limit)
+		lose_server(nbd);
+}
+
+static void watch_window(struct vmb_dev_nbd *nbd)
+{
+	if (nbd->server == SERVER_UP || (!nbd->expired && now_ms() - nbd->lost_ms < nbd->window_ms))
+		return;
+	if (!nbd->expired)
+		vmb_dev_report("%s: the server stays away; the disk answers with errors until it "
+			       "is back",
+			       nbd->uri);
+	nbd->expired = true;
+	fail_all(nbd, &nbd->waiting, ENOTCONN);
+}
+
+/* The thread */
+
+static bool take_incoming(struct vmb_dev_nbd *nbd)
+{
+	struct vmb_dev_nbd_op *op;
+	bool stopping;
+
+	pthread_mutex_lock(&nbd->lock);
+	while ((op = list_first(&nbd->incoming)))
+		move_to(&nbd->waiting, op);
+	stopping = nbd->stopping;
+	pthread_mutex_unlock(&nbd->lock);
+	return !stopping;
+}
+
+/* Until something is due without an event, in ms; -1: nothing is. */
+static int timeout(struct vmb_dev_nbd *nbd)
+{
+	if (nbd->server != SERVER_UP)
+		return RETRY_MIN_MS;
+	return nbd->flush_failed || list_first(&nbd->sent) ? LOOK_MS : -1;
+}
+
+static void wait_for_events(struct vmb_dev_nbd *nbd)
+{
+	struct pollfd fds[1 + VMB_DEV_NBD_CONNECTION_MAX] = { { nbd->wake, POLLIN, 0 } };
+	struct nbd_handle *handle;
+	unsigned int direction;
+	uint64_t count;
+
+	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
+		handle = nbd->connections[i].handle;
+		fds[1 + i].fd = handle ? nbd_aio_get_fd(handle) : -1;
+		direction = handle ? nbd_aio_get_direction(handle) : 0;
+		fds[1 + i].events = (direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
+				    (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0);
+	}
+	poll(fds, 1 + VMB_DEV_NBD_CONNECTION_MAX, timeout(nbd));
+	if (fds[0].revents && read(nbd->wake, &count, sizeof(count)) < 0)
+		return;
+	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
+		handle = nbd->connections[i].handle;
+		if (!handle || !fds[1 + i].revents)
+			continue;
+		direction = nbd_aio_get_direction(handle);
+		if (fds[1 + i].revents & (POLLIN | POLLHUP | POLLERR) &&
+		    direction & LIBNBD_AIO_DIRECTION_READ)
+			nbd_aio_notify_read(handle);
+		else if (direction & LIBNBD_AIO_DIRECTION_WRITE)
+			nbd_aio_notify_write(handle);
+	}
+}
+
+static void *work(void *arg)
+{
+	struct vmb_dev_nbd *nbd = arg;
+	bool going_on;
+
+	while ((going_on = take_incoming(nbd)) || list_first(&nbd->sent)) {
+		for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++)
+			watch_connection(nbd, i);
+		look_at_finished(nbd);
+		watch_silence(nbd, !going_on);
+		try_again(nbd);
+		watch_window(nbd);
+		send_waiting(nbd);
+		if (!list_first(&nbd->finished))
+			wait_for_events(nbd);
+	}
+	fail_all(nbd, &nbd->waiting, ECANCELED);
+	return NULL;
+}
+
+static void wake(struct vmb_dev_nbd *nbd)
+{
+	uint64_t one = 1;
+
+	if (write(nbd->wake, &one, sizeof(one)) < 0)
+		return;
+}
+
+void vmb_dev_nbd_submit(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
+{
+	op->nbd = nbd;
+	op->done_len = 0;
+	op->error = 0;
+	op->syncing = op->replay = false;
+	pthread_mutex_lock(&nbd->lock);
+	list_insert(&nbd->incoming.head, op);
+	pthread_mutex_unlock(&nbd->lock);
+	wake(nbd);
+}
+
+/* Coming and going */
+
+static void explain(char *why, uint32_t why_len)
+{
+	const char *text = nbd_get_error();
+
+	/* libnbd puts the function's name before what it says */
+	if (text && strchr(text, ':'))
+		text = strchr(text, ':') + 2;
+	snprintf(why, why_len, "%s", text ? text : "no answer");
+}
+
+static bool connect_first(struct vmb_dev_nbd *nbd, char *why, uint32_t why_len)
+{
+	struct connection *c = &nbd->connections[0];
+	uint64_t until = now_ms() + CONNECT_MS;
+
+	c->handle = new_handle();
+	if (!c->handle || nbd_aio_connect_uri(c->handle, nbd->uri) < 0) {
+		explain(why, why_len);
+		return false;
+	}
+	while (!is_over(c->handle) && nbd_aio_is_ready(c->handle) <= 0) {
+		if (now_ms() >= until) {
+			snprintf(why, why_len, "no answer in %u s", CONNECT_MS / 1000);
+			return false;
+		}
+		if (nbd_poll(c->handle, RETRY_MIN_MS) < 0)
+			break;
+	}
+	c->ready = nbd_aio_is_ready(c->handle) > 0;
+	if (!c->ready)
+		explain(why, why_len);
+	return c->ready;
+}
+
+static void learn(struct vmb_dev_nbd *nbd)
+{
+	struct nbd_handle *handle = nbd->connections[0].handle;
+	int64_t max = nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM);
+
+	nbd->facts.len = nbd_get_size(handle);
+	nbd->facts.read_only = nbd_is_read_only(handle) != 0;
+	nbd->facts.can_zero = nbd_can_zero(handle) > 0;
+	nbd->facts.can_flush = nbd_can_flush(handle) > 0;
+	nbd->facts.connection_count = nbd_can_multi_conn(handle) > 0 ? VMB_DEV_NBD_CONNECTION_MAX :
+								       1;
+	nbd->can_fua = nbd_can_fua(handle) > 0;
+	nbd->len_max = max > 0 && max < LEN_MAX ? (uint64_t)max : LEN_MAX;
+}
+
+struct vmb_dev_nbd *vmb_dev_nbd_connect(const char *uri, unsigned int window_s, char *why,
+					uint32_t why_len)
+{
+	struct vmb_dev_nbd *nbd = calloc(1, sizeof(*nbd));
+
+	snprintf(why, why_len, "%s", strerror(ENOMEM));
+	if (!nbd)
+		return NULL;
+	list_init(&nbd->incoming);
+	list_init(&nbd->waiting);
+	list_init(&nbd->sent);
+	list_init(&nbd->finished);
+	vmb_dev_nbd_journal_init(&nbd->journal);
+	pthread_mutex_init(&nbd->lock, NULL);
+	nbd->window_ms = window_s * 1000ull;
+	nbd->gap_ms = RETRY_MIN_MS;
+	nbd->uri = strdup(uri);
+	nbd->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (nbd->uri && nbd->wake >= 0 && connect_first(nbd, why, why_len)) {
+		learn(nbd);
+		return nbd;
+	}
+	vmb_dev_nbd_close(nbd);
+	return NULL;
+}
+
+const struct vmb_dev_nbd_facts *vmb_dev_nbd_facts(const struct vmb_dev_nbd *nbd)
+{
+	return &nbd->facts;
+}
+
+int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, bool patient)
+{
+	int error;
+
+	nbd->patient = patient;
+	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
+		begin_connection(nbd, &nbd->connections[i]);
+	error = pthread_create(&nbd->thread, NULL, work, nbd);
+	nbd->started = !error;
+	return -error;
+}
+
+void vmb_dev_nbd_close(struct vmb_dev_nbd *nbd)
+{
+	if (!nbd)
+		return;
+	pthread_mutex_lock(&nbd->lock);
+	nbd->stopping = true;
+	pthread_mutex_unlock(&nbd->lock);
+	if (nbd->started) {
+		wake(nbd);
+		pthread_join(nbd->thread, NULL);
+	}
+	/* A server that is told goodbye keeps what it answered; one that just loses us may be slow to. */
+	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
+		if (nbd->connections[i].ready)
+			nbd_aio_disconnect(nbd->connections[i].handle, 0);
+		nbd_close(nbd->connections[i].handle);
+	}
+	vmb_dev_nbd_journal_drop(&nbd->journal, UINT64_MAX);
+	if (nbd->wake >= 0)
+		close(nbd->wake);
+	pthread_mutex_destroy(&nbd->lock);
+	free(nbd->uri);
+	free(nbd);
+}

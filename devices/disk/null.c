@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A disk of zeroes that forgets what is written: for measuring everything but the disk.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "devices/disk/disk.h"
+#include "devices/report.h"
+
+static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
+				    struct io_uring *uring)
+{
+	(void)disk;
+	(void)uring;
+	if (request->task->op == VMB_HOST_SCSI_READ)
+		for (uint32_t i = 0; i < request->iov_count; i++)
+			memset(request->iov[i].iov_base, 0, request->iov[i].iov_len);
+	request->error = VMB_HOST_SCSI_OK;
+	return VMB_DEV_DISK_DONE;
+}
+
+/* Never reached: begin does not wait. */
+static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
+				     struct vmb_dev_disk_request *request, struct io_uring *uring,
+				     int result)
+{
+	(void)result;
+	return begin(disk, request, uring);
+}
+
+static int prepare(struct vmb_dev_disk *disk)
+{
+	disk->can_unmap = true;
+	return 0;
+}
+
+static void close_disk(struct vmb_dev_disk *disk)
+{
+	(void)disk;
+}
+
+static const struct vmb_dev_disk_ops ops = { prepare, begin, resume, close_disk, NULL };
+
+int vmb_dev_disk_open_null(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
+{
+	const char *size = option->path + strlen(VMB_DEV_DISK_NULL_PREFIX);
+
+	disk->ops = &ops;
+	if (vmb_vmm_options_size(size, &disk->len))
+		return 0;
+	vmb_dev_report("%s %s: '%s' is no size; give for example null:1G",
+		       vmb_dev_disk_option_name(option), option->path, size);
+	return -EINVAL;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The values of --disk, --cdrom, --ide and --ide-cdrom: what is the medium, its properties, and where it goes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/disk/disk.h"
+#include "devices/report.h"
+
+#define RECONNECT_DEFAULT 25u /* seconds: Linux gives a SCSI command 30 */
+#define RECONNECT_MAX	  3600u
+#define NOT_SAID	  (-1)
+#define USAGE_LEN	  320u
+
+enum kinds { /* of units, those that have a property */
+	     SCSI_UNIT = 1,
+	     IDE_UNIT = 2,
+	     DISK = 4,
+	     DVD = 8,
+};
+#define ALL (SCSI_UNIT | IDE_UNIT | DISK | DVD)
+
+struct parsing {
+	struct vmb_dev_disk_option option;
+	int lun, channel, unit;
+};
+
+static bool set_number(const char *value, uint32_t max, int *number)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (!vmb_vmm_options_number(value, max, &n, &rest) || *rest)
+		return false;
+	*number = (int)n;
+	return true;
+}
+
+static bool set_read_only(struct parsing *p, const char *value)
+{
+	(void)value;
+	p->option.read_only = true;
+	return true;
+}
+
+static bool set_lun(struct parsing *p, const char *value)
+{
+	return set_number(value, VMB_HOST_SCSI_LUN_MAX - 1, &p->lun);
+}
+
+static bool set_channel(struct parsing *p, const char *value)
+{
+	return set_number(value, 1, &p->channel);
+}
+
+static bool set_unit(struct parsing *p, const char *value)
+{
+	return set_number(value, 1, &p->unit);
+}
+
+static bool set_format(struct parsing *p, const char *value)
+{
+	p->option.format = value;
+	return vmb_dev_disk_format_known(value);
+}
+
+static bool set_reconnect(struct parsing *p, const char *value)
+{
+	int seconds;
+
+	if (!set_number(value, RECONNECT_MAX, &seconds))
+		return false;
+	p->option.reconnect_s = (uint32_t)seconds;
+	return true;
+}
+
+/* Behind the disk's end is no mistake: it may grow. */
+static bool set_fault(struct vmb_dev_disk_fault *fault, const char *value)
+{
+	const char *rest;
+
+	fault->planned = true;
+	return vmb_vmm_options_number(value, UINT64_MAX, &fault->block, &rest) && !*rest;
+}
+
+static bool set_hold(struct parsing *p, const char *value)
+{
+	return set_fault(&p->option.hold, value);
+}
+
+static bool set_stuck(struct parsing *p, const char *value)
+{
+	return set_fault(&p->option.stuck, value);
+}
+
+static bool set_gone(struct parsing *p, const char *value)
+{
+	return set_fault(&p->option.gone, value);
+}
+
+/* Graphic ASCII: it goes into VPD page 80, which has nothing else. */
+static bool set_serial(struct parsing *p, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (size_t i = 0; i < len; i++)
+		if (value[i] <= ' ' || value[i] > '~')
+			return false;
+	p->option.serial = value;
+	return len > 0 && len < VMB_HOST_SCSI_SERIAL_LEN;
+}
+
+static const struct property {
+	const char *name; /* with its "=" if it has a value */
+	bool (*set)(struct parsing *p, const char *value);
+	uint8_t kinds;
+	const char *usage;
+} properties[] = {
+	{ "readonly", set_read_only, ALL, "readonly" },
+	{ "lun=", set_lun, SCSI_UNIT | DISK | DVD, "lun=0 to lun=63" },
+	{ "channel=", set_channel, IDE_UNIT | DISK | DVD, "channel=0|1" },
+	{ "unit=", set_unit, IDE_UNIT | DISK | DVD, "unit=0|1" },
+	{ "format=", set_format, ALL, "format=raw|qcow2|vhd|vhdx|vmdk" },
+	{ "serial=", set_serial, SCSI_UNIT | IDE_UNIT | DISK, "serial=1 to 31 characters" },
+	{ "reconnect=", set_reconnect, ALL, "reconnect=0 to reconnect=3600 seconds" },
+	{ "hold=", set_hold, SCSI_UNIT | IDE_UNIT | DISK, "hold=BLOCK" },
+	{ "stuck=", set_stuck, SCSI_UNIT | IDE_UNIT | DISK, "stuck=BLOCK" },
+	{ "gone=", set_gone, SCSI_UNIT | IDE_UNIT | DISK, "gone=BLOCK" },
+};
+_Static_assert(VMB_HOST_SCSI_LUN_MAX == 64 && VMB_HOST_SCSI_SERIAL_LEN == 32 &&
+		       RECONNECT_MAX == 3600,
+	       "what the usage of properties says");
+
+static bool has(const struct vmb_dev_disk_option *option, const struct property *property)
+{
+	uint8_t kinds = (option->ide ? IDE_UNIT : SCSI_UNIT) | (option->dvd ? DVD : DISK);
+
+	return (property->kinds & kinds) == kinds;
+}
+
+static void report_properties(const struct vmb_dev_disk_option *option, const char *found)
+{
+	const char *usage[VMB_ARRAY_COUNT(properties)];
+	char text[USAGE_LEN] = "";
+	size_t count = 0, len = 0;
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(properties); i++)
+		if (has(option, &properties[i]))
+			usage[count++] = properties[i].usage;
+	for (size_t i = 0; i < count && len < sizeof(text); i++)
+		len += snprintf(text + len, sizeof(text) - len, "%s%s",
+				!i	       ? "" :
+				i == count - 1 ? " and " :
+						 ", ",
+				usage[i]);
+	vmb_dev_report("%s %s: no property '%s'; there are %s", vmb_dev_disk_option_name(option),
+		       option->path, found, text);
+}
+
+static int parse_property(struct parsing *p, char *found)
+{
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(properties); i++) {
+		const struct property *property = &properties[i];
+		size_t len = strlen(property->name);
+		bool valued = property->name[len - 1] == '=';
+
+		if (!has(&p->option, property) || strncmp(found, property->name, len) ||
+		    (!valued && found[len]))
+			continue;
+		if (property->set(p, found + len))
+			return 0;
+	}
+	report_properties(&p->option, found);
+	return -EINVAL;
+}
+
+/* The first place that is free and is what was said; count if there is none. */
+static uint32_t find_lun(const struct vmb_vmm_options *o, const struct parsing *p)
+{
+	uint32_t lun;
+
+	for (lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (!o->disks[lun].path && (p->lun == NOT_SAID || p->lun == (int)lun))
+			break;
+	return lun;
+}
+
+static uint32_t find_ide(const struct vmb_vmm_options *o, const struct parsing *p)
+{
+	uint32_t place;
+
+	for (place = 0; place < VMB_DEV_IDE_MAX; place++)
+		if (!o->ides[place].path &&
+		    (p->channel == NOT_SAID || p->channel == (int)VMB_DEV_IDE_CHANNEL(place)) &&
+		    (p->unit == NOT_SAID || p->unit == (int)VMB_DEV_IDE_UNIT(place)))
+			break;
+	return place;
+}
+
+static int place_scsi(struct vmb_vmm_options *o, const struct parsing *p)
+{
+	uint32_t lun = find_lun(o, p);
+
+	if (lun == VMB_HOST_SCSI_LUN_MAX) {
+		vmb_dev_report("%s %s: LUN %d is taken already; give another lun=N",
+			       vmb_dev_disk_option_name(&p->option), p->option.path,
+			       p->lun == NOT_SAID ? 0 : p->lun);
+		return -EINVAL;
+	}
+	o->disks[lun] = p->option;
+	return 0;
+}
+
+static int place_ide(struct vmb_vmm_options *o, const struct parsing *p)
+{
+	const char *name = vmb_dev_disk_option_name(&p->option), *path = p->option.path;
+	uint32_t place = find_ide(o, p);
+
+	if (place < VMB_DEV_IDE_MAX) {
+		o->ides[place] = p->option;
+		return 0;
+	}
+	if (p->channel != NOT_SAID && p->unit != NOT_SAID)
+		vmb_dev_report("%s %s: channel %d, unit %d is taken already; give another unit= "
+			       "or channel=",
+			       name, path, p->channel, p->unit);
+	else if (p->channel != NOT_SAID)
+		vmb_dev_report("%s %s: both units of channel %d are taken already; give another "
+			       "channel=",
+			       name, path, p->channel);
+	else if (p->unit != NOT_SAID)
+		vmb_dev_report("%s %s: unit %d of both channels is taken already; give another "
+			       "unit=",
+			       name, path, p->unit);
+	else
+		vmb_dev_report("%s %s: a machine has at most %u IDE units; use %s", name, path,
+			       VMB_DEV_IDE_MAX, p->option.dvd ? "--cdrom" : "--disk");
+	return -EINVAL;
+}
+
+int vmb_dev_disk_parse(struct vmb_vmm_options *o, char *value, bool ide, bool dvd)
+{
+	struct parsing p = { .option = { .ide = ide,
+					 .dvd = dvd,
+					 .read_only = dvd,
+					 .reconnect_s = RECONNECT_DEFAULT },
+			     .lun = NOT_SAID,
+			     .channel = NOT_SAID,
+			     .unit = NOT_SAID };
+	const char *name = vmb_dev_disk_option_name(&p.option);
+
+	value = strdup(value); /* argv stays whole: the nest is given it again */
+	if (!value) {
+		vmb_dev_report("%s: %s", name, strerror(ENOMEM));
+		return -EINVAL;
+	}
+	p.option.path = strsep(&value, ",");
+	if (!*p.option.path) {
+		vmb_dev_report("%s: the file's name is missing", name);
+		return -EINVAL;
+	}
+	while (value)
+		if (parse_property(&p, strsep(&value, ",")))
+			return -EINVAL;
+	return ide ? place_ide(o, &p) : place_scsi(o, &p);
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "host/doorbell.h"
+#include "devices/doorbell.h"
+#include "vmm/machine.h"
+#include "devices/report.h"
+#include "devices/bus.h"
+
+#define BUSY_NS	       100000
+#define IDLE_NS	       1000000
+#define BUSY_SCANS     100u /* without a find until the page counts as idle: 10 ms */
+#define LATENCY_100NS  (BUSY_NS / 100)
+#define TIMER_SLACK_NS 1000 /* Linux's usual half of BUSY_NS would be lost on top of it */
+
+struct found {
+	uint32_t interrupts[VMB_INTERRUPT_WORD_COUNT];
+	uint32_t monitors[VMB_MONITOR_GROUP_COUNT];
+	bool any_interrupt, any_monitor;
+};
+
+static void ring(int fd)
+{
+	uint64_t one = 1;
+
+	/* A full counter rings as well. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void clear(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+/* Under d->lock. */
+static void take(struct vmb_dev_doorbell *d, struct found *found)
+{
+	memset(found, 0, sizeof(*found));
+	for (uint32_t i = 0; d->interrupt_page && i < VMB_INTERRUPT_WORD_COUNT; i++) {
+		found->interrupts[i] = vmb_host_doorbell_take(d->interrupt_page, i);
+		found->any_interrupt |= found->interrupts[i] != 0;
+	}
+	for (uint32_t i = 0; d->monitor_page && i < VMB_MONITOR_GROUP_COUNT; i++) {
+		found->monitors[i] = vmb_host_doorbell_monitor_take(d->monitor_page, i);
+		found->any_monitor |= found->monitors[i] != 0;
+	}
+}
+
+/* A channel that is closed meanwhile, or never was, has no doorbell. */
+static uint64_t ring_channel(struct vmb_host_channel *host)
+{
+	struct vmb_dev_channel *ch;
+
+	if (!host)
+		return 0;
+	ch = VMB_CONTAINER_OF(host, struct vmb_dev_channel, host);
+	if (ch->doorbell < 0)
+		return 0;
+	ring(ch->doorbell);
+	return 1;
+}
+
+static void ring_found(struct vmb_dev_doorbell *d, const struct found *found)
+{
+	struct vmb_host_server *server = &d->bus->server;
+
+	if (!found->any_interrupt && !found->any_monitor)
+		return;
+	pthread_mutex_lock(&d->bus->lock);
+	for (uint32_t id = 0; id < VMB_CHANNEL_COUNT_SHARED; id++)
+		if (found->interrupts[id / 32] >> id % 32 & 1)
+			d->by_interrupt_page += ring_channel(vmb_host_channel_find(server, id));
+	for (uint32_t id = 0; id < VMB_MONITOR_COUNT_MAX; id++)
+		if (found->monitors[id / 32] >> id % 32 & 1)
+			d->by_monitor += ring_channel(vmb_host_doorbell_monitored(server, id));
+	pthread_mutex_unlock(&d->bus->lock);
+}
+
+/* The eventfds are cleared before the pages are looked at, so what is set after the look rings again. */
+static void wait_for_something(struct vmb_dev_doorbell *d, const struct timespec *limit)
+{
+	struct pollfd fds[] = { { .fd = d->shared, .events = POLLIN },
+				{ .fd = d->wake, .events = POLLIN } };
+
+	if (ppoll(fds, VMB_ARRAY_COUNT(fds), limit, NULL) <= 0)
+		return;
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(fds); i++)
+		if (fds[i].revents)
+			clear(fds[i].fd);
+}
+
+static void *work(void *arg)
+{
+	const struct timespec busy = { .tv_nsec = BUSY_NS }, idle = { .tv_nsec = IDLE_NS };
+	struct vmb_dev_doorbell *d = arg;
+	uint32_t in_vain = 0;
+	struct found found;
+	bool monitoring, stopping;
+
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
+	do {
+		pthread_mutex_lock(&d->lock);
+		take(d, &found);
+		monitoring = d->monitor_page && d->monitored_count;
+		stopping = d->stopping;
+		pthread_mutex_unlock(&d->lock);
+		ring_found(d, &found);
+		in_vain = found.any_monitor ? 0 : in_vain + 1;
+		if (!stopping)
+			wait_for_something(d, !monitoring	   ? NULL :
+					      in_vain < BUSY_SCANS ? &busy :
+								     &idle);
+	} while (!stopping);
+	return NULL;
+}
+
+static int start(struct vmb_dev_doorbell *d)
+{
+	int error;
+
+	if (d->started)
+		return 0;
+	error = pthread_create(&d->thread, NULL, work, d);
+	d->started = !error;
+	if (error)
+		vmb_dev_report("VMBus: doorbells: %s", strerror(error));
+	return -error;
+}
+
+static void set_pages(struct vmb_dev_doorbell *d, void *interrupt_page, void *monitor_page)
+{
+	pthread_mutex_lock(&d->lock);
+	__atomic_store_n(&d->interrupt_page, interrupt_page, __ATOMIC_RELEASE);
+	d->monitor_page = monitor_page;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void *page_at(const struct vmb_dev_doorbell *d, uint64_t gpa)
+{
+	return gpa ? vmb_dev_memory_at(&d->bus->machine->memory, gpa, VMB_PAGE_LEN) : NULL;
+}
+
+int vmb_dev_doorbell_connect(struct vmb_dev_doorbell *d)
+{
+	const struct vmb_host_server *server = &d->bus->server;
+	void *interrupt_page = page_at(d, server->interrupt_page_gpa), *monitor_page = NULL;
+	int error;
+
+	vmb_dev_doorbell_disconnect(d);
+	if (server->config.monitors)
+		monitor_page = page_at(d, server->monitor_gpa[1]);
+	if (!interrupt_page && !monitor_page)
+		return 0;
+	if (monitor_page)
+		vmb_host_doorbell_monitor_reset(monitor_page);
+	error = start(d);
+	if (!error && interrupt_page)
+		error = vmb_vmm_kvm_doorbell(d->bus->machine->kvm, VMB_CONNECTION_EVENT, d->shared,
+					     true);
+	if (!error)
+		set_pages(d, interrupt_page, monitor_page);
+	return error;
+}
+
+void vmb_dev_doorbell_disconnect(struct vmb_dev_doorbell *d)
+{
+	if (d->interrupt_page)
+		vmb_vmm_kvm_doorbell(d->bus->machine->kvm, VMB_CONNECTION_EVENT, d->shared, false);
+	set_pages(d, NULL, NULL);
+}
+
+static void count_monitored(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch, int by)
+{
+	if (ch->host.monitor_id >= VMB_MONITOR_COUNT_MAX)
+		return;
+	pthread_mutex_lock(&d->lock);
+	d->monitored_count += by;
+	if (by > 0 && d->monitor_page)
+		vmb_host_doorbell_monitor_enable(d->monitor_page, &ch->host, LATENCY_100NS);
+	pthread_mutex_unlock(&d->lock);
+	ring(d->wake);
+}
+
+void vmb_dev_doorbell_opening(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch)
+{
+	count_monitored(d, ch, 1);
+}
+
+void vmb_dev_doorbell_closed(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch)
+{
+	count_monitored(d, ch, -1);
+}
+
+void vmb_dev_doorbell_interrupt(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch,
+				uint32_t vp)
+{
+	void *page = __atomic_load_n(&d->interrupt_page, __ATOMIC_ACQUIRE);
+	struct vmb_vmm_vcpu *vcpus = d->bus->machine->vcpus;
+
+	if (!page) {
+		vmb_vmm_synic_signal(&vcpus[vp].synic, ch->host.relid);
+		return;
+	}
+	vmb_host_doorbell_set(page, ch->host.relid);
+	vmb_vmm_synic_signal(&vcpus[0].synic, 0);
+}
+
+int vmb_dev_doorbell_init(struct vmb_dev_doorbell *d, struct vmb_dev_bus *bus)
+{
+	memset(d, 0, sizeof(*d));
+	d->bus = bus;
+	pthread_mutex_init(&d->lock, NULL);
+	d->shared = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	d->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->shared >= 0 && d->wake >= 0)
+		return 0;
+	vmb_dev_report("VMBus: eventfd: %s", strerror(errno));
+	return -errno;
+}
+
+void vmb_dev_doorbell_stop(struct vmb_dev_doorbell *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->stopping = true;
+	pthread_mutex_unlock(&d->lock);
+	if (!d->started)
+		return;
+	ring(d->wake);
+	pthread_join(d->thread, NULL);
+	d->started = false;
+}
+
+void vmb_dev_doorbell_report(const struct vmb_dev_doorbell *d)
+{
+	if (d->by_interrupt_page || d->by_monitor)
+		vmb_dev_report("stats: doorbells: %llu by the interrupt page, %llu by the monitor "
+			       "page",
+			       (unsigned long long)d->by_interrupt_page,
+			       (unsigned long long)d->by_monitor);
+}
+
+void vmb_dev_doorbell_destroy(struct vmb_dev_doorbell *d)
+{
+	if (d->shared >= 0)
+		close(d->shared);
+	if (d->wake >= 0)
+		close(d->wake);
+	pthread_mutex_destroy(&d->lock);
+}

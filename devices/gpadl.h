@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Pages that a guest lent, mapped side by side in this process.
+ */
+#ifndef DEVICES_GPADL_H
+#define DEVICES_GPADL_H
+
+#include "devices/memory.h"
+
+/* count pages; every number has been validated by the host core or is refused here. NULL: errno says why. */
+void *vmb_dev_gpadl_map(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count);
+void vmb_dev_gpadl_unmap(void *at, uint32_t count);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What goes over the socket between a card and `openvmbus switch`: SOCK_SEQPACKET, each message one frame behind its
+ * virtio-net header (little-endian, 12 bytes). Nothing else: no greeting, no credits. A message of no bytes is the end.
+ */
+#ifndef DEVICES_NET_CABLE_H
+#define DEVICES_NET_CABLE_H
+
+#include <stddef.h>
+
+#include "devices/net/net.h"
+
+struct vmb_dev_net_cable_message {
+	struct virtio_net_hdr_v1 header;
+	uint8_t frame[VMB_DEV_NET_FRAME_MAX];
+};
+_Static_assert(sizeof(struct virtio_net_hdr_v1) == 12, "the header has a buffer count");
+_Static_assert(offsetof(struct vmb_dev_net_cable_message, frame) == 12, "no gap");
+
+/* Bytes under way in one direction of a socket; the kernel may give less. */
+#define VMB_DEV_NET_CABLE_QUEUE_LEN (1 << 20)
+
+/* Answers a socket, not yet connected, -errno on failure; fills its address. path fits, see net_parse.c. */
+struct sockaddr_un;
+int vmb_dev_net_cable_socket(struct sockaddr_un *address, const char *path);
+
+/* Sends a frame, waits for nothing. */
+enum vmb_dev_net_cable_sent {
+	VMB_DEV_NET_CABLE_SENT,
+	VMB_DEV_NET_CABLE_FULL,
+	VMB_DEV_NET_CABLE_REFUSED, /* this frame only */
+	VMB_DEV_NET_CABLE_CLOSED,
+};
+enum vmb_dev_net_cable_sent vmb_dev_net_cable_send(int fd, const struct vmb_dev_net_frame *frame);
+
+/* Answers the frame's bytes; 0: the peer closed, or broke the rules; -EAGAIN: nothing there. */
+int vmb_dev_net_cable_receive(int fd, struct vmb_dev_net_cable_message *message);
+
+#endif

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * --net KIND[=TARGET][,PROPERTY]...
+ *
+ * A card without mac= gets a locally administered address, the same in every run: of the card's number on a network of
+ * its own, of the interface's name on a tap. Guests on one switch must not have the same, and nothing is known of the
+ * others: there it is random.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/un.h>
+
+#include "base/platform.h"
+#include "vmm/options.h"
+#include "devices/report.h"
+
+#define QUEUE_MAX   64u
+#define MTU_DEFAULT 1500u
+#define MTU_MIN	    1500u
+#define MTU_MAX	    65521u
+#define PORT_MAX    65535u
+#define HASH_START  2166136261u
+#define HASH_FACTOR 16777619u
+
+static const struct kind {
+	const char *name;
+	const char *target; /* what it needs, NULL: nothing */
+	uint32_t target_len_max;
+} kinds[] = {
+	[VMB_DEV_NET_NULL] = { "null", NULL, 0 },
+	[VMB_DEV_NET_USER] = { "user", NULL, 0 },
+	[VMB_DEV_NET_TAP] = { "tap", "the interface's name", IFNAMSIZ - 1 },
+	[VMB_DEV_NET_SWITCH] = { "switch", "the socket's path",
+				 sizeof(((struct sockaddr_un *)0)->sun_path) - 1 },
+};
+
+static int refuse(const struct vmb_dev_net_option *option, const char *name, const char *value,
+		  const char *why)
+{
+	vmb_dev_report("--net %s: %s=%s: %s", kinds[option->kind].name, name, value, why);
+	return -EINVAL;
+}
+
+/* "PORT" up to the end or to end. */
+static bool parse_port(const char *text, char end, uint16_t *port, const char **rest)
+{
+	uint64_t n;
+
+	if (!vmb_vmm_options_number(text, PORT_MAX, &n, rest) || !n || **rest != end)
+		return false;
+	*port = n;
+	return true;
+}
+
+/* "[ADDRESS]:PORT" */
+static bool parse_end(const char *text, char end, uint32_t *address, uint16_t *port,
+		      const char **rest)
+{
+	char copy[INET_ADDRSTRLEN] = "";
+	const char *colon = strchr(text, ':');
+
+	if (!colon || colon - text >= (int)sizeof(copy))
+		return false;
+	memcpy(copy, text, colon - text);
+	*address = 0;
+	return (!*copy || inet_pton(AF_INET, copy, address) == 1) &&
+	       parse_port(colon + 1, end, port, rest);
+}
+
+static int parse_forward(struct vmb_dev_net_option *option, char *value)
+{
+	struct vmb_dev_net_forward f = { .udp = strncmp(value, "udp:", 4) == 0 };
+	const char *rest;
+
+	if (option->kind != VMB_DEV_NET_USER)
+		return refuse(option, "hostfwd", value, "only --net user forwards ports");
+	if ((!f.udp && strncmp(value, "tcp:", 4) != 0) ||
+	    !parse_end(value + 4, '-', &f.host_address, &f.host_port, &rest) ||
+	    !parse_end(rest + 1, 0, &f.guest_address, &f.guest_port, &rest))
+		return refuse(option, "hostfwd", value,
+			      "give tcp or udp:[ADDRESS]:PORT-[ADDRESS]:PORT, for example "
+			      "tcp:127.0.0.1:2222-:22");
+	if (option->forward_count == VMB_DEV_NET_FORWARD_MAX)
+		return refuse(option, "hostfwd", value, "at most 16 ports are forwarded");
+	option->forwards[option->forward_count++] = f;
+	return 0;
+}
+
+static int hex(char c)
+{
+	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+static int parse_mac(struct vmb_dev_net_option *option, char *value)
+{
+	static const uint8_t zero[6];
+	uint8_t mac[6] = { 0 };
+	bool good = strlen(value) == 17;
+
+	for (int i = 0; good && i < 6; i++) {
+		int high = hex(value[3 * i]), low = hex(value[3 * i + 1]);
+
+		good = high >= 0 && low >= 0 && value[3 * i + 2] == (i < 5 ? ':' : 0);
+		mac[i] = high << 4 | low;
+	}
+	if (!good || mac[0] & 1 || memcmp(mac, zero, sizeof(mac)) == 0)
+		return refuse(option, "mac", value,
+			      "give one card's address, for example 02:00:00:00:00:01");
+	memcpy(option->mac, mac, sizeof(mac));
+	option->has_mac = true;
+	return 0;
+}
+
+static int parse_queues(struct vmb_dev_net_option *option, char *value)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (!vmb_vmm_options_number(value, QUEUE_MAX, &n, &rest) || *rest || !n)
+		return refuse(option, "queues", value, "give a number from 1 to 64");
+	option->queue_count = n;
+	return 0;
+}
+
+static int parse_mtu(struct vmb_dev_net_option *option, char *value)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (!vmb_vmm_options_number(value, MTU_MAX, &n, &rest) || *rest || n < MTU_MIN)
+		return refuse(option, "mtu", value, "give a number from 1500 to 65521");
+	option->mtu_max = n;
+	return 0;
+}
+
+static int parse_capture(struct vmb_dev_net_option *option, char *value)
+{
+	if (!*value)
+		return refuse(option, "capture", value, "the file's name is missing");
+	option->capture = value;
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*parse)(struct vmb_dev_net_option *option, char *value);
+} properties[] = {
+	{ "hostfwd", parse_forward }, { "mac", parse_mac },	    { "queues", parse_queues },
+	{ "mtu", parse_mtu },	      { "capture", parse_capture },
+};
+
+static int parse_property(struct vmb_dev_net_option *option, char *text)
+{
+	char *name = strsep(&text, "=");
+
+	for (size_t i = 0; text && i < VMB_ARRAY_COUNT(properties); i++)
+		if (strcmp(name, properties[i].name) == 0)
+			return properties[i].parse(option, text);
+	vmb_dev_report("--net %s: no property '%s'; there are hostfwd=, mac=, queues=, mtu= and "
+		       "capture=",
+		       kinds[option->kind].name, name);
+	return -EINVAL;
+}
+
+static int parse_kind(struct vmb_dev_net_option *option, char *text)
+{
+	char *name = strsep(&text, "=");
+	const struct kind *kind = kinds;
+
+	while (kind < kinds + VMB_ARRAY_COUNT(kinds) && strcmp(name, kind->name))
+		kind++;
+	if (kind == kinds + VMB_ARRAY_COUNT(kinds) || (!kind->target && text)) {
+		vmb_dev_report("--net %s: give user, tap=NAME, switch=SOCKET, null or none", name);
+		return -EINVAL;
+	}
+	option->kind = kind - kinds;
+	option->target = text;
+	if (!kind->target)
+		return 0;
+	if (!text || !*text) {
+		vmb_dev_report("--net %s: %s is missing", name, kind->target);
+		return -EINVAL;
+	}
+	if (strlen(text) <= kind->target_len_max)
+		return 0;
+	vmb_dev_report("--net %s=%s: %s has at most %u characters", name, text, kind->target,
+		       kind->target_len_max);
+	return -EINVAL;
+}
+
+static void make_mac(struct vmb_dev_net_option *option, uint32_t number)
+{
+	uint32_t tail = number;
+
+	if (option->kind == VMB_DEV_NET_TAP) {
+		tail = HASH_START;
+		for (const char *c = option->target; *c; c++)
+			tail = (tail ^ (uint8_t)*c) * HASH_FACTOR;
+	}
+	if (option->kind == VMB_DEV_NET_SWITCH && getrandom(&tail, sizeof(tail), 0) != sizeof(tail))
+		tail = number;
+	option->mac[0] = 0x02;
+	option->mac[1] = option->kind;
+	for (int i = 0; i < 4; i++)
+		option->mac[2 + i] = tail >> (24 - 8 * i);
+}
+
+int vmb_dev_net_parse(struct vmb_dev_net_option *option, char *value, uint32_t number)
+{
+	*option = (struct vmb_dev_net_option){ .queue_count = 1, .mtu_max = MTU_DEFAULT };
+	if (parse_kind(option, strsep(&value, ",")))
+		return -EINVAL;
+	while (value)
+		if (parse_property(option, strsep(&value, ",")))
+			return -EINVAL;
+	if (!option->has_mac)
+		make_mac(option, number);
+	return 0;
+}

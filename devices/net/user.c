@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A network in user space by libslirp: needs no privilege, and nothing on the machine knows of it. What the guest
+ * sends ends in sockets of this process. libslirp parses what the guest sends; it gets private copies.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <slirp/libslirp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/platform.h"
+#include "devices/net/net.h"
+#include "devices/report.h"
+
+#define TIMER_MAX    4u
+#define ETHERNET_LEN 14u
+#define NS_IN_MS     1000000
+#define NO_TIME	     INT64_MAX
+#define IPV4(a, b, c, d)                                      \
+	{                                                     \
+		htonl((a) << 24 | (b) << 16 | (c) << 8 | (d)) \
+	}
+#define IPV6_SITE(last)                                   \
+	{                                                 \
+		{                                         \
+			{                                 \
+				0xFE, 0xC0, [15] = (last) \
+			}                                 \
+		}                                         \
+	}
+#define IPV6_PREFIX_LEN	 64
+#define FORWARD_TEXT_LEN 64u
+
+/* libslirp's networks share its clock and what it knows of the machine's name servers. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct timer {
+	bool used;
+	SlirpTimerId id;
+	void *opaque;
+	int64_t expires; /* ms; NO_TIME: not set */
+};
+
+struct user {
+	struct vmb_dev_net *net;
+	Slirp *slirp;
+	struct timer timers[TIMER_MAX];
+	/* while fill or take run: */
+	struct pollfd *fds;
+	const struct pollfd *taken;
+	uint32_t count, max;
+	uint8_t frame[VMB_DEV_NET_FRAME_MAX];
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+/* What libslirp asks for */
+
+static ssize_t on_packet(const void *bytes, size_t len, void *opaque)
+{
+	struct user *u = opaque;
+	struct iovec iov = { (void *)bytes, len };
+	struct vmb_dev_net_frame frame = { .iov = &iov, .iov_count = 1, .len = len };
+
+	vmb_dev_net_deliver(u->net, &frame);
+	return len;
+}
+
+static void on_guest_error(const char *text, void *opaque)
+{
+	(void)text;
+	(void)opaque;
+}
+
+static int64_t on_clock(void *opaque)
+{
+	(void)opaque;
+	return now_ns();
+}
+
+static void *on_timer_new(SlirpTimerId id, void *timer_opaque, void *opaque)
+{
+	struct user *u = opaque;
+
+	for (uint32_t i = 0; i < TIMER_MAX; i++) {
+		if (u->timers[i].used)
+			continue;
+		u->timers[i] = (struct timer){ true, id, timer_opaque, NO_TIME };
+		return &u->timers[i];
+	}
+	return NULL;
+}
+
+static void on_timer_free(void *timer, void *opaque)
+{
+	(void)opaque;
+	if (timer)
+		((struct timer *)timer)->used = false;
+}
+
+static void on_timer_mod(void *timer, int64_t expires, void *opaque)
+{
+	(void)opaque;
+	if (timer)
+		((struct timer *)timer)->expires = expires;
+}
+
+/* All descriptors are asked for anew before each poll. */
+static void on_descriptor(int fd, void *opaque)
+{
+	(void)fd;
+	(void)opaque;
+}
+
+static void on_notify(void *opaque)
+{
+	(void)opaque;
+}
+
+static const SlirpCb callbacks = {
+	.send_packet = on_packet,
+	.guest_error = on_guest_error,
+	.clock_get_ns = on_clock,
+	.timer_new_opaque = on_timer_new,
+	.timer_free = on_timer_free,
+	.timer_mod = on_timer_mod,
+	.register_poll_fd = on_descriptor,
+	.unregister_poll_fd = on_descriptor,
+	.notify = on_notify,
+};
+
+/* Polling */
+
+static const struct {
+	int slirp;
+	short events;
+} event_names[] = {
+	{ SLIRP_POLL_IN, POLLIN },   { SLIRP_POLL_OUT, POLLOUT }, { SLIRP_POLL_PRI, POLLPRI },
+	{ SLIRP_POLL_ERR, POLLERR }, { SLIRP_POLL_HUP, POLLHUP },
+};
+
+/* -1: no room; then this connection waits for a later round. */
+static int on_fill(int fd, int wanted, void *opaque)
+{
+	struct user *u = opaque;
+	short events = 0;
+
+	if (u->count == u->max)
+		return -1;
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(event_names); i++)
+		if (wanted & event_names[i].slirp)
+			events |= event_names[i].events;
+	u->fds[u->count] = (struct pollfd){ .fd = fd, .events = events };
+	return u->count++;
+}
+
+static int on_take(int index, void *opaque)
+{
+	struct user *u = opaque;
+	int found = 0;
+
+	if (index < 0 || (uint32_t)index >= u->count)
+		return 0;
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(event_names); i++)
+		if (u->taken[index].revents & event_names[i].events)
+			found |= event_names[i].slirp;
+	return found;
+}
+
+static void lower_to_timers(const struct user *u, uint32_t *timeout)
+{
+	int64_t now = now_ns() / NS_IN_MS, left;
+
+	for (uint32_t i = 0; i < TIMER_MAX; i++) {
+		if (!u->timers[i].used || u->timers[i].expires == NO_TIME)
+			continue;
+		left = u->timers[i].expires > now ? u->timers[i].expires - now : 0;
+		if (left < *timeout)
+			*timeout = left;
+	}
+}
+
+static uint32_t fill(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, int *timeout)
+{
+	struct user *u = net->state;
+	uint32_t left = *timeout < 0 ? UINT32_MAX : (uint32_t)*timeout;
+
+	u->fds = fds;
+	u->count = 0;
+	u->max = max;
+	pthread_mutex_lock(&lock);
+	slirp_pollfds_fill(u->slirp, &left, on_fill, u);
+	pthread_mutex_unlock(&lock);
+	lower_to_timers(u, &left);
+	*timeout = left > INT32_MAX ? -1 : (int)left;
+	return u->count;
+}
+
+/* A timer may be set again while it runs. */
+static void run_timers(struct user *u)
+{
+	int64_t now = now_ns() / NS_IN_MS;
+
+	for (uint32_t i = 0; i < TIMER_MAX; i++) {
+		if (!u->timers[i].used || u->timers[i].expires > now)
+			continue;
+		u->timers[i].expires = NO_TIME;
+		slirp_handle_timer(u->slirp, u->timers[i].id, u->timers[i].opaque);
+	}
+}
+
+static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t count)
+{
+	struct user *u = net->state;
+
+	u->taken = fds;
+	u->count = count;
+	pthread_mutex_lock(&lock);
+	slirp_pollfds_poll(u->slirp, 0, on_take, u);
+	run_timers(u);
+	pthread_mutex_unlock(&lock);
+}
+
+/* A tagged frame has nowhere to go: libslirp knows no VLANs. */
+static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
+					const struct vmb_dev_net_frame *frame)
+{
+	struct user *u = net->state;
+
+	if (frame->header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM || frame->header.gso_type ||
+	    frame->len < ETHERNET_LEN || frame->len > net->mtu_max + ETHERNET_LEN ||
+	    !vmb_dev_net_gather(frame, u->frame, sizeof(u->frame)))
+		return VMB_DEV_NET_DROPPED;
+	pthread_mutex_lock(&lock);
+	slirp_input(u->slirp, u->frame, frame->len);
+	pthread_mutex_unlock(&lock);
+	return VMB_DEV_NET_SENT;
+}
+
+/* Opening */
+
+static int add_forward(struct user *u, const struct vmb_dev_net_forward *f)
+{
+	struct in_addr from = { f->host_address }, to = { f->guest_address };
+	char from_text[INET_ADDRSTRLEN] = "", to_text[INET_ADDRSTRLEN] = "";
+
+	if (!slirp_add_hostfwd(u->slirp, f->udp, from, f->host_port, to, f->guest_port))
+		return 0;
+	if (f->host_address)
+		inet_ntop(AF_INET, &from, from_text, sizeof(from_text));
+	if (f->guest_address)
+		inet_ntop(AF_INET, &to, to_text, sizeof(to_text));
+	vmb_dev_report("--net user: hostfwd=%s:%s:%u-%s:%u: %s; give another port",
+		       f->udp ? "udp" : "tcp", from_text, f->host_port, to_text, f->guest_port,
+		       strerror(errno));
+	return -EINVAL;
+}
+
+static Slirp *create(struct user *u, uint32_t mtu_max)
+{
+	const SlirpConfig config = {
+		.version = 4,
+		.in_enabled = true,
+		.vnetwork = IPV4(10u, 0, 2, 0),
+		.vnetmask = IPV4(255u, 255, 255, 0),
+		.vhost = IPV4(10u, 0, 2, 2),
+		.vnameserver = IPV4(10u, 0, 2, 3),
+		.vdhcp_start = IPV4(10u, 0, 2, 15),
+		.in6_enabled = true,
+		.vprefix_addr6 = IPV6_SITE(0),
+		.vprefix_len = IPV6_PREFIX_LEN,
+		.vhost6 = IPV6_SITE(2),
+		.vnameserver6 = IPV6_SITE(3),
+		.if_mtu = mtu_max,
+		.if_mru = mtu_max,
+	};
+
+	return slirp_new(&config, &callbacks, u);
+}
+
+/* libslirp knows the time only from its last poll, and would give up at once what was begun before the first. */
+static void set_clock(struct user *u)
+{
+	slirp_pollfds_poll(u->slirp, 0, on_take, u);
+}
+
+static int open_user(struct vmb_dev_net *net, const struct vmb_dev_net_option *option)
+{
+	struct user *u = calloc(1, sizeof(*u));
+
+	net->state = u;
+	if (u) {
+		u->net = net;
+		u->slirp = create(u, option->mtu_max);
+	}
+	if (!u || !u->slirp) {
+		vmb_dev_report("--net user: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	set_clock(u);
+	for (uint32_t i = 0; i < option->forward_count; i++)
+		if (add_forward(u, &option->forwards[i]))
+			return -EINVAL;
+	return 0;
+}
+
+static void close_user(struct vmb_dev_net *net)
+{
+	struct user *u = net->state;
+
+	pthread_mutex_lock(&lock);
+	if (u && u->slirp)
+		slirp_cleanup(u->slirp);
+	pthread_mutex_unlock(&lock);
+	free(u);
+	net->state = NULL;
+}
+
+const struct vmb_dev_net_ops vmb_dev_net_user = {
+	.name = "user",
+	.open = open_user,
+	.close = close_user,
+	.fill = fill,
+	.take = take,
+	.send = send_frame,
+};

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The card: its channels, its worker, its summary. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "devices/network.h"
+#include "devices/report.h"
+
+#define LINK_SPEED   100000000u /* 10 Gbit/s in units of 100 bit/s */
+#define ROOM_POLL_MS 1
+#define POLL_MAX     (1 + VMB_NET_QUEUE_COUNT_MAX + VMB_DEV_NET_POLL_MAX)
+
+/* Any one GUID names a card, the same in every life of the machine; the card's number is added. */
+static const struct vmb_guid instance =
+	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x6e, 0x65, 0x74, 0x30, 0x30, 0x00);
+
+static void wake(struct vmb_dev_network *c)
+{
+	const uint64_t one = 1;
+
+	/* A full counter wakes as well. */
+	if (write(c->wake, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void clear(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+/* The bus's requests; its lock is held. */
+
+static struct vmb_dev_network_queue *queue_of(const struct vmb_dev_channel *channel)
+{
+	const struct vmb_dev_network *c = channel->device;
+
+	return &c->queues[channel->host.sub_channel_index];
+}
+
+static int start(struct vmb_dev_channel *channel)
+{
+	struct vmb_dev_network *c = channel->device;
+
+	pthread_mutex_lock(&c->lock);
+	queue_of(channel)->opening = channel;
+	pthread_mutex_unlock(&c->lock);
+	wake(c);
+	return 0;
+}
+
+static void stop(struct vmb_dev_channel *channel)
+{
+	struct vmb_dev_network *c = channel->device;
+
+	pthread_mutex_lock(&c->lock);
+	queue_of(channel)->closing = channel;
+	pthread_mutex_unlock(&c->lock);
+	wake(c);
+}
+
+static void released(struct vmb_dev_channel *channel)
+{
+	if (channel->host.sub_channel_index)
+		free(channel);
+}
+
+static const struct vmb_dev_channel_ops channel_ops = { start, stop, released };
+
+static void fill_channel(struct vmb_dev_network *c, struct vmb_dev_channel *channel, uint16_t index)
+{
+	memset(channel, 0, sizeof(*channel));
+	channel->ops = &channel_ops;
+	channel->device = c;
+	channel->host.type_id = (struct vmb_guid)VMB_GUID_NETWORK;
+	channel->host.instance_id = instance;
+	channel->host.instance_id.bytes[sizeof(instance.bytes) - 1] ^= c->number;
+	channel->host.flags = VMB_OFFER_FLAG_ENUMERATE;
+	channel->host.sub_channel_index = index;
+}
+
+/* A guest that has closed the primary meanwhile gets none. */
+void vmb_dev_network_offer(struct vmb_dev_network *c)
+{
+	struct vmb_dev_channel *channel;
+
+	for (uint16_t i = 1; i <= c->host.sub_channel_count && i < c->queue_count; i++) {
+		channel = malloc(sizeof(*channel));
+		if (!channel)
+			return;
+		fill_channel(c, channel, i);
+		if (vmb_dev_bus_attach(c->channel.bus, channel)) {
+			free(channel);
+			return;
+		}
+	}
+}
+
+/* The worker */
+
+static void open_queue(struct vmb_dev_network *c, struct vmb_dev_network_queue *q,
+		       struct vmb_dev_channel *channel)
+{
+	uint32_t open = 0;
+
+	vmb_dev_network_queue_open(q, channel);
+	if (!q->index)
+		vmb_host_network_reset(&c->host);
+	vmb_host_network_queue_opened(&c->host, q->index);
+	c->counters.opened++;
+	for (uint32_t i = 0; i < c->queue_count; i++)
+		open += c->queues[i].channel ? 1 : 0;
+	if (open > c->open_max)
+		c->open_max = open;
+}
+
+/* channel may be one that was closed before the worker heard that it was open. */
+static void close_queue(struct vmb_dev_network *c, struct vmb_dev_network_queue *q,
+			struct vmb_dev_channel *channel)
+{
+	if (q->channel) {
+		vmb_dev_network_queue_close(q);
+		if (q->index)
+			vmb_host_network_queue_closed(&c->host, q->index);
+		else
+			vmb_host_network_reset(&c->host);
+	}
+	if (!q->index) {
+		/* Sub-channels are about to close as well; what they have under way may lie in the buffers. */
+		for (uint32_t i = 1; i < c->queue_count; i++)
+			c->queues[i].broken = true;
+		vmb_dev_bus_unshare(channel, &c->shared[0]);
+		vmb_dev_bus_unshare(channel, &c->shared[1]);
+	}
+	c->counters.signals += __atomic_load_n(&channel->signals, __ATOMIC_RELAXED);
+	__atomic_store_n(&channel->signals, 0, __ATOMIC_RELAXED);
+	vmb_dev_bus_stopped(channel); /* a sub-channel may be gone now */
+}
+
+/*
+ * Sub-channels close before their primary and open after it. When a primary closes, the bus asks for its sub-channels
+ * to be closed in the same breath, so no old one is open when new ones are offered. False: the end.
+ */
+static bool take_requests(struct vmb_dev_network *c)
+{
+	struct vmb_dev_channel *opening[VMB_NET_QUEUE_COUNT_MAX], *closing[VMB_NET_QUEUE_COUNT_MAX];
+	bool ending;
+
+	pthread_mutex_lock(&c->lock);
+	for (uint32_t i = 0; i < c->queue_count; i++) {
+		opening[i] = c->queues[i].opening;
+		closing[i] = c->queues[i].closing;
+		c->queues[i].opening = c->queues[i].closing = NULL;
+	}
+	ending = c->ending;
+	pthread_mutex_unlock(&c->lock);
+	for (uint32_t i = c->queue_count; i-- > 0;)
+		if (closing[i])
+			close_queue(c, &c->queues[i], closing[i]);
+	for (uint32_t i = 0; i < c->queue_count; i++)
+		if (opening[i] && !closing[i])
+			open_queue(c, &c->queues[i], opening[i]);
+	return !ending;
+}
+
+static void serve(struct vmb_dev_network *c)
+{
+	if (c->host.rndis.link_up != c->net.link_up)
+		vmb_host_network_set_link(&c->host, c->net.link_up);
+	for (uint32_t i = 0; i < c->queue_count; i++)
+		if (c->queues[i].channel)
+			vmb_dev_network_queue_read(&c->queues[i]);
+	/* Only now: what one queue sends may be answered at once to another. */
+	for (uint32_t i = 0; i < c->queue_count; i++)
+		if (c->queues[i].channel)
+			vmb_dev_network_queue_flush(&c->queues[i]);
+}
+
+/*
+ * A guest that never promised to signal when its ring has room again is looked at now and then. A frame that was refused
+ * waits for the backend to be writable only as long as the backend knows of it: another queue's may have passed since.
+ */
+static int timeout_of(const struct vmb_dev_network_queue *q)
+{
+	if (q->broken)
+		return -1;
+	if (q->sending && !q->card->net.full)
+		return 0;
+	if (q->more && !q->sending && !q->replying)
+		return 0;
+	return q->blocked && !vmb_ring_peer_signals_room(&q->channel->rx) ? ROOM_POLL_MS : -1;
+}
+
+static void take_doorbells(struct vmb_dev_network *c)
+{
+	const struct pollfd *fd = c->fds;
+
+	if (fd->revents)
+		clear(c->wake);
+	for (uint32_t i = 0; i < c->queue_count; i++) {
+		if (!c->queues[i].channel || !(++fd)->revents)
+			continue;
+		clear(fd->fd);
+		c->counters.doorbells++;
+		c->queues[i].look = true;
+	}
+}
+
+static void wait_for_something(struct vmb_dev_network *c)
+{
+	int timeout = -1, soonest;
+	uint32_t count = 0, own;
+
+	c->fds[count++] = (struct pollfd){ .fd = c->wake, .events = POLLIN };
+	for (uint32_t i = 0; i < c->queue_count; i++) {
+		if (!c->queues[i].channel)
+			continue;
+		c->fds[count++] =
+			(struct pollfd){ .fd = c->queues[i].channel->doorbell, .events = POLLIN };
+		soonest = timeout_of(&c->queues[i]);
+		if (soonest >= 0 && (timeout < 0 || soonest < timeout))
+			timeout = soonest;
+	}
+	own = count;
+	count += c->net.ops->fill(&c->net, c->fds + own, VMB_DEV_NET_POLL_MAX, &timeout);
+	if (poll(c->fds, count, timeout) < 0)
+		for (uint32_t i = 0; i < count; i++)
+			c->fds[i].revents = 0;
+	take_doorbells(c);
+	c->net.ops->take(&c->net, c->fds + own, count - own);
+}
+
+/*
+ * Where processors are scarce, whoever woke this thread, the guest by a doorbell or a sender by a frame, goes on
+ * until its slice ends or it sleeps, so this finds many packets and not one each time. Where one is idle, this
+ * runs there at once as before. If the kernel refuses, only throughput is lost.
+ */
+static void let_packets_gather(void)
+{
+	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
+}
+
+static void *work(void *arg)
+{
+	struct vmb_dev_network *c = arg;
+
+	let_packets_gather();
+	while (take_requests(c)) {
+		serve(c);
+		wait_for_something(c);
+	}
+	return NULL;
+}
+
+/* Life */
+
+static int init_core(struct vmb_dev_network *c, const struct vmb_dev_net_option *option)
+{
+	struct vmb_host_network_config config = {
+		.version_max = option->version_max,
+		.rndis = { .mtu_max = option->mtu_max < c->net.mtu_max ? option->mtu_max :
+									 c->net.mtu_max,
+			   .link_speed = LINK_SPEED,
+			   .offload = VMB_HOST_RNDIS_TX_CHECKSUM | VMB_HOST_RNDIS_RX_CHECKSUM |
+				      VMB_HOST_RNDIS_LSO,
+			   .queue_count_max = c->queue_count,
+			   .name = c->name },
+	};
+
+	if (c->net.takes_large)
+		config.rndis.offload |= VMB_HOST_RNDIS_RSC;
+	memcpy(config.rndis.mac, option->mac, sizeof(config.rndis.mac));
+	return vmb_host_network_init(&c->host, &config, c->host_queues);
+}
+
+static int allocate(struct vmb_dev_network *c, const struct vmb_dev_net_option *option,
+		    uint32_t number)
+{
+	c->number = number;
+	c->queue_count = option->queue_count;
+	snprintf(c->name, sizeof(c->name), "OpenVMBus network %u", number);
+	pthread_mutex_init(&c->lock, NULL);
+	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	c->queues = calloc(c->queue_count, sizeof(*c->queues));
+	c->host_queues = calloc(c->queue_count, sizeof(*c->host_queues));
+	c->fds = calloc(POLL_MAX, sizeof(*c->fds));
+	if (c->wake < 0 || !c->queues || !c->host_queues || !c->fds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->queue_count; i++) {
+		c->queues[i].card = c;
+		c->queues[i].index = i;
+		c->queues[i].pending_end = &c->queues[i].pending;
+	}
+	return 0;
+}
+
+int vmb_dev_network_open(struct vmb_dev_network **card, const struct vmb_dev_net_option *option,
+			 uint32_t number)
+{
+	struct vmb_dev_network *c = calloc(1, sizeof(*c));
+	int error = c ? allocate(c, option, number) : -ENOMEM;
+
+	if (error)
+		vmb_dev_report("network: %s", strerror(-error));
+	if (!error)
+		error = vmb_dev_net_open(&c->net, option, vmb_dev_network_receive, c);
+	if (!error) {
+		error = init_core(c, option);
+		if (error)
+			vmb_dev_report("network %u: %s", number, strerror(-error));
+	}
+	if (!error)
+		*card = c;
+	else if (c)
+		vmb_dev_network_close(c);
+	return error;
+}
+
+int vmb_dev_network_prepare(struct vmb_dev_network *c)
+{
+	return vmb_dev_net_prepare(&c->net);
+}
+
+int vmb_dev_network_attach(struct vmb_dev_network *c, struct vmb_dev_bus *bus)
+{
+	int error;
+
+	fill_channel(c, &c->channel, 0);
+	c->ending = false;
+	error = -pthread_create(&c->thread, NULL, work, c);
+	c->started = !error;
+	if (error)
+		vmb_dev_report("network %u: no thread: %s", c->number, strerror(-error));
+	return error ? error : vmb_dev_bus_attach(bus, &c->channel);
+}
+
+void vmb_dev_network_detach(struct vmb_dev_network *c)
+{
+	if (!c->started)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->ending = true;
+	pthread_mutex_unlock(&c->lock);
+	wake(c);
+	pthread_join(c->thread, NULL);
+	c->started = false;
+}
+
+void vmb_dev_network_close(struct vmb_dev_network *c)
+{
+	vmb_dev_network_detach(c);
+	vmb_dev_net_close(&c->net);
+	if (c->wake >= 0)
+		close(c->wake);
+	pthread_mutex_destroy(&c->lock);
+	free(c->queues);
+	free(c->host_queues);
+	free(c->fds);
+	free(c);
+}
+
+/* The summary */
+
+static const char *version_name(uint32_t version)
+{
+	static const struct {
+		uint32_t version;
+		const char *name;
+	} names[] = {
+		{ VMB_NET_VERSION_1, "1" },   { VMB_NET_VERSION_2, "2" },
+		{ VMB_NET_VERSION_4, "4" },   { VMB_NET_VERSION_5, "5" },
+		{ VMB_NET_VERSION_6, "6.0" }, { VMB_NET_VERSION_6_1, "6.1" },
+	};
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(names); i++)
+		if (names[i].version == version)
+			return names[i].name;
+	return "none";
+}
+
+static void report_traffic(const struct vmb_dev_network *c)
+{
+	const struct vmb_dev_network_counters *n = &c->counters;
+
+	vmb_dev_report(
+		"stats: network %u: out %llu frames, %llu bytes, %llu large, %llu cut, %llu dropped",
+		c->number, (unsigned long long)n->out_frames, (unsigned long long)n->out_bytes,
+		(unsigned long long)n->large_out, (unsigned long long)n->cut_out,
+		(unsigned long long)n->out_dropped);
+	vmb_dev_report("stats: network %u: in %llu frames, %llu bytes, %llu large, %llu cut, "
+		       "%llu dropped, %llu unwanted, %llu malformed",
+		       c->number, (unsigned long long)n->in_frames, (unsigned long long)n->in_bytes,
+		       (unsigned long long)n->large_in, (unsigned long long)n->cut_in,
+		       (unsigned long long)n->in_dropped, (unsigned long long)n->in_unwanted,
+		       (unsigned long long)c->net.malformed);
+}
+
+void vmb_dev_network_report(const struct vmb_dev_network *c)
+{
+	const struct vmb_dev_network_counters *n = &c->counters;
+	const struct vmb_host_network_counters *host = &c->host.counters;
+
+	vmb_dev_report("stats: network %u: %s, NVSP %s, %u of %u queues, %llu channels opened; "
+		       "%llu doorbells, %llu signals",
+		       c->number, c->net.ops->name, version_name(c->version), c->open_max,
+		       c->queue_count, (unsigned long long)n->opened,
+		       (unsigned long long)n->doorbells, (unsigned long long)n->signals);
+	report_traffic(c);
+	vmb_dev_report("stats: network %u: %llu packets, %llu refused, %llu broken, %llu forged; "
+		       "%llu bytes copied, %llu frames waited, receive buffer full %llu times",
+		       c->number, (unsigned long long)host->packets,
+		       (unsigned long long)host->refused, (unsigned long long)host->broken,
+		       (unsigned long long)host->forged, (unsigned long long)n->copied_bytes,
+		       (unsigned long long)n->pending, (unsigned long long)host->no_suballoc);
+}

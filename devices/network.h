@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A network card on the bus: between the host core's network protocol and a backend.
+ *
+ *   vmb_dev_network_open(&card, &option, number)   the backend; reported when it is no good
+ *   vmb_dev_network_prepare(card)                  it will be used
+ *   for every start of the machine:
+ *     vmb_dev_network_attach(card, bus)            after the bus was created; the worker begins
+ *     vmb_dev_network_detach(card)                 after the machine was stopped; the worker ends
+ *   vmb_dev_network_close(card)
+ *
+ * A card has one worker thread, for all of its queues: it owns the rings of every open channel, the core's state and the
+ * backend, and waits in one place, for doorbells, the bus and the backend's descriptors alike. What belongs to one queue is
+ * in struct vmb_dev_network_queue and handled by network_queue.c, so that queues can be spread over threads once the core's
+ * state is; today they share a processor of the host.
+ *
+ * The bus tells of opened and closed channels by leaving a request behind (under card->lock) and waking the worker.
+ *
+ * What a packet says is copied out of the ring once and judged in the copy. A frame's headers are copied before they are
+ * looked at; the rest of it goes to the backend from where the guest put it. Nothing waits for a guest or a backend: a
+ * ring whose backend is full, or whose answers find no room, is left alone until that changes; frames that find no room
+ * in the receive buffer wait in a bounded queue, then are dropped and counted.
+ */
+#ifndef DEVICES_NETWORK_H
+#define DEVICES_NETWORK_H
+
+#include "host/network.h"
+#include "devices/net/net.h"
+#include "devices/bus.h"
+
+#define VMB_DEV_NETWORK_PENDING_LEN_MAX	  (512u << 10) /* bytes of frames that wait, a queue */
+#define VMB_DEV_NETWORK_PENDING_COUNT_MAX 256u
+#define VMB_DEV_NETWORK_TAG_LEN		  4u /* of an 802.1Q tag */
+
+/* The guest's frame that is on its way to the backend. */
+struct vmb_dev_network_send {
+	bool ready; /* out waits for the backend */
+	bool cutting; /* lso has more segments */
+	struct vmb_host_network_frame frame;
+	struct vmb_host_offload_lso lso;
+	uint8_t head[VMB_HOST_OFFLOAD_HEAD_LEN_MAX + VMB_DEV_NETWORK_TAG_LEN];
+	struct vmb_host_offload_piece rest[VMB_HOST_NETWORK_PIECE_COUNT_MAX];
+	struct iovec iov[VMB_HOST_NETWORK_PIECE_COUNT_MAX + 1];
+	struct vmb_dev_net_frame out;
+};
+
+/* A frame that found the receive buffer full. */
+struct vmb_dev_network_pending {
+	struct vmb_dev_network_pending *next;
+	struct vmb_host_network_received frame;
+	uint8_t bytes[];
+};
+
+struct vmb_dev_network;
+
+struct vmb_dev_network_queue {
+	struct vmb_dev_network *card;
+	uint16_t index;
+
+	/* the bus's requests, under card->lock */
+	struct vmb_dev_channel *opening, *closing;
+
+	/* the worker's */
+	struct vmb_dev_channel *channel; /* NULL: not open */
+	bool look; /* the doorbell rang */
+	bool more; /* the budget ended before the ring */
+	bool blocked; /* something waits for room in the ring to the guest */
+	bool broken; /* the guest broke the protocol: the queue is dead until it is opened anew */
+	bool sending, replying, offering; /* what the packet under way waits for */
+	struct vmb_host_network_io io;
+	struct vmb_host_offload_piece pieces[VMB_HOST_NETWORK_PIECE_COUNT_MAX];
+	uint32_t piece_count;
+	bool pieces_good; /* all ranges are RAM */
+	struct vmb_dev_network_send send;
+	struct vmb_dev_network_pending *pending, **pending_end;
+	uint32_t pending_len, pending_count;
+};
+
+/* For the summary; frames and bytes as they pass the backend. */
+struct vmb_dev_network_counters {
+	uint64_t out_frames, out_bytes;
+	uint64_t in_frames, in_bytes;
+	uint64_t out_dropped; /* asked for what they are not, or the backend dropped them */
+	uint64_t in_dropped; /* no room, or longer than agreed */
+	uint64_t in_unwanted; /* nobody listens, or not to this address */
+	uint64_t large_out, large_in; /* of them, large ones that went through whole */
+	uint64_t cut_out, cut_in; /* large ones that were cut */
+	uint64_t copied_bytes; /* to private memory on the way out, to the pending queue on the way in */
+	uint64_t pending; /* frames that had to wait */
+	uint64_t doorbells, signals;
+	uint64_t opened; /* channels, sub-channels too */
+};
+
+struct vmb_dev_network {
+	struct vmb_host_network host;
+	struct vmb_host_network_queue *host_queues;
+	struct vmb_dev_net net;
+	struct vmb_dev_network_queue *queues; /* queue 0 is the primary channel's */
+	uint32_t queue_count;
+	struct vmb_dev_channel channel; /* the primary */
+	uint32_t number;
+	char name[32];
+
+	pthread_mutex_t lock; /* for the requests; the bus's lock comes first */
+	bool ending;
+	int wake; /* eventfd */
+	pthread_t thread;
+	bool started; /* there is a thread to join */
+
+	/* the worker's */
+	struct vmb_dev_shared shared[2]; /* receive buffer, send buffer */
+	struct pollfd *fds;
+
+	/* read when no worker runs */
+	uint32_t version; /* the last negotiated, VMB_NET_VERSION_* */
+	uint32_t open_max; /* queues that were open at one time */
+	struct vmb_dev_network_counters counters;
+};
+
+/* number: of the card in its machine, 0..VMB_DEV_NET_MAX - 1. 0, or -errno with nothing left behind. */
+int vmb_dev_network_open(struct vmb_dev_network **card, const struct vmb_dev_net_option *option,
+			 uint32_t number);
+int vmb_dev_network_prepare(struct vmb_dev_network *card);
+int vmb_dev_network_attach(struct vmb_dev_network *card, struct vmb_dev_bus *bus);
+void vmb_dev_network_detach(struct vmb_dev_network *card);
+void vmb_dev_network_close(struct vmb_dev_network *card);
+
+/* Its lines of --stats. When no worker runs. */
+void vmb_dev_network_report(const struct vmb_dev_network *card);
+
+/*
+ * One queue's rings, on the worker's thread; network_queue.c. The channel must be open. _read takes
+ * packets, at most a budget of them; _flush lets frames and messages to the guest out and publishes
+ * everything, once a round.
+ */
+void vmb_dev_network_queue_open(struct vmb_dev_network_queue *queue,
+				struct vmb_dev_channel *channel);
+void vmb_dev_network_queue_close(struct vmb_dev_network_queue *queue);
+void vmb_dev_network_queue_read(struct vmb_dev_network_queue *queue);
+void vmb_dev_network_queue_flush(struct vmb_dev_network_queue *queue);
+
+/* A frame for the guest; goes into the receive buffer, waits or is dropped. pieces: as many bytes as frame->len. */
+void vmb_dev_network_queue_deliver(struct vmb_dev_network_queue *queue,
+				   const struct vmb_host_network_received *frame,
+				   const struct vmb_host_offload_piece *pieces, uint32_t count);
+
+/* Offers the sub-channels that the core granted; network.c. */
+void vmb_dev_network_offer(struct vmb_dev_network *card);
+
+/* Moves the frames of the packet under way. False: the backend is full, call again; network_send.c. */
+bool vmb_dev_network_send(struct vmb_dev_network_queue *queue);
+
+/* A backend's frame; arg is the card; network_receive.c. */
+void vmb_dev_network_receive(void *arg, const struct vmb_dev_net_frame *frame);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the program says about itself: one line on standard error, "openvmbus: what and what to do".
+ */
+#ifndef DEVICES_REPORT_H
+#define DEVICES_REPORT_H
+
+/*
+ * The program's exit codes; --help and README name them.
+ */
+enum vmb_vmm_exit {
+	VMB_VMM_EXIT_OFF = 0, /* the guest powered itself off */
+	VMB_VMM_EXIT_FAILURE = 1, /* the host failed while it ran */
+	VMB_VMM_EXIT_USAGE = 2, /* an option or an input file is no good; nothing was started */
+	VMB_VMM_EXIT_CRASH = 3, /* the guest reported a crash through the crash registers */
+	VMB_VMM_EXIT_RESET = 4, /* the guest reset itself under --no-reboot */
+	VMB_VMM_EXIT_TRIPLE_FAULT = 5, /* a virtual processor shut down without a word */
+	VMB_VMM_EXIT_STOPPED = 6, /* the escape key or a signal stopped it */
+};
+
+/* One line, prefixed and ended here. Any thread. */
+void vmb_dev_report(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As long as the terminal is raw, lines need a carriage return. */
+void vmb_dev_report_raw(int raw);
+
+#endif

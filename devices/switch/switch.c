@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/platform.h"
+#include "devices/net/capture.h"
+#include "devices/net/cable.h"
+#include "vmm/options.h"
+#include "devices/report.h"
+#include "devices/switch/switch.h"
+#include "devices/switch/table.h"
+
+#define PORTS_DEFAULT  16u
+#define TAKE_MAX       64u /* frames of a port in one go */
+#define HOLD_MS	       200
+#define ACCEPT_REST_MS 1000 /* when there is no descriptor left */
+#define LOCK_MS	       2000 /* another switch that starts in the folder is long done */
+#define LOCK_REST_MS   20
+#define SOURCE_AT      6u
+#define ALL_PORTS      (-1)
+
+/* The first two entries of what is polled; then the ports. */
+enum {
+	POLL_STOP,
+	POLL_LISTEN,
+	POLL_PORTS,
+};
+
+struct port {
+	struct vmb_dev_net_cable_message *in; /* NULL: nobody is plugged in */
+	int fd;
+	int held_len; /* of the frame in "in" that waits for held_for; 0: none */
+	uint32_t held_for;
+	int64_t held_until;
+	bool stalled; /* made others wait in vain */
+	bool gone; /* to be closed, when nobody looks at it any more */
+};
+
+struct counters {
+	uint64_t in, out, dropped, held;
+};
+
+struct network {
+	const char *path;
+	const char *capture_path;
+	uint32_t port_max;
+	struct vmb_dev_capture *capture;
+	int listener, stop;
+	struct stat socket_file;
+	int64_t now, accept_at;
+	struct port ports[VMB_DEV_SWITCH_PORT_MAX];
+	/* of all who were plugged in there: */
+	struct counters counters[VMB_DEV_SWITCH_PORT_MAX];
+	uint32_t interfaces[VMB_DEV_SWITCH_PORT_MAX]; /* in the capture, and 1; 0: none yet */
+	uint64_t connects, refused;
+	struct vmb_dev_switch_table table;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* Forwarding */
+
+static enum vmb_dev_net_cable_sent put(struct network *n, uint32_t to,
+				       const struct vmb_dev_net_frame *frame)
+{
+	enum vmb_dev_net_cable_sent sent = vmb_dev_net_cable_send(n->ports[to].fd, frame);
+
+	if (sent == VMB_DEV_NET_CABLE_SENT) {
+		n->counters[to].out++;
+		n->ports[to].stalled = false;
+	}
+	if (sent == VMB_DEV_NET_CABLE_CLOSED)
+		n->ports[to].gone = true;
+	return sent;
+}
+
+static void flood(struct network *n, uint32_t from, const struct vmb_dev_net_frame *frame)
+{
+	for (uint32_t to = 0; to < n->port_max; to++)
+		if (to != from && n->ports[to].in && !n->ports[to].gone &&
+		    put(n, to, frame) != VMB_DEV_NET_CABLE_SENT)
+			n->counters[to].dropped++;
+}
+
+/* False: the frame stays in the port's buffer. */
+static bool forward(struct network *n, uint32_t from, uint32_t to,
+		    const struct vmb_dev_net_frame *frame)
+{
+	struct port *port = &n->ports[from], *target = &n->ports[to];
+	bool waits = port->held_len;
+	enum vmb_dev_net_cable_sent sent;
+
+	port->held_len = 0;
+	if (!target->in || target->gone)
+		return true;
+	sent = put(n, to, frame);
+	if (sent == VMB_DEV_NET_CABLE_FULL && !target->stalled &&
+	    (!waits || n->now < port->held_until)) {
+		port->held_len = frame->len;
+		port->held_for = to;
+		if (!waits) {
+			port->held_until = n->now + HOLD_MS;
+			n->counters[to].held++;
+		}
+		return false;
+	}
+	if (sent != VMB_DEV_NET_CABLE_SENT) {
+		target->stalled = sent == VMB_DEV_NET_CABLE_FULL;
+		n->counters[to].dropped++;
+	}
+	return true;
+}
+
+static struct vmb_dev_net_frame frame_of(const struct port *port, struct iovec *iov, int len)
+{
+	*iov = (struct iovec){ port->in->frame, len };
+	return (struct vmb_dev_net_frame){
+		.header = port->in->header, .iov = iov, .iov_count = 1, .len = len
+	};
+}
+
+/* The switch sees each frame once: where it comes in. */
+static void capture(struct network *n, uint32_t from, const struct vmb_dev_net_frame *frame)
+{
+	char name[32];
+
+	if (!n->capture)
+		return;
+	if (!n->interfaces[from]) {
+		snprintf(name, sizeof(name), "port%u", from);
+		n->interfaces[from] = vmb_dev_capture_interface(n->capture, name, NULL) + 1;
+	}
+	vmb_dev_capture_frame(n->capture, n->interfaces[from] - 1, frame, VMB_DEV_CAPTURE_INBOUND);
+}
+
+/* False: the port must wait. */
+static bool switch_frame(struct network *n, uint32_t from, int len)
+{
+	struct port *port = &n->ports[from];
+	const uint8_t *bytes = port->in->frame;
+	struct iovec iov;
+	const struct vmb_dev_net_frame frame = frame_of(port, &iov, len);
+	int to = ALL_PORTS;
+
+	n->counters[from].in++;
+	capture(n, from, &frame);
+	if (!(bytes[SOURCE_AT] & 1))
+		vmb_dev_switch_table_learn(&n->table, bytes + SOURCE_AT, from, n->now);
+	if (!(bytes[0] & 1))
+		to = vmb_dev_switch_table_find(&n->table, bytes, n->now);
+	if (to == ALL_PORTS)
+		flood(n, from, &frame);
+	else if (to != (int)from)
+		return forward(n, from, to, &frame);
+	return true;
+}
+
+/* False: it still waits. */
+static bool retry_held(struct network *n, uint32_t from)
+{
+	struct port *port = &n->ports[from];
+	struct iovec iov;
+	const struct vmb_dev_net_frame frame = frame_of(port, &iov, port->held_len);
+
+	return forward(n, from, port->held_for, &frame);
+}
+
+static void read_port(struct network *n, uint32_t from)
+{
+	struct port *port = &n->ports[from];
+	int len;
+
+	for (uint32_t i = 0; i < TAKE_MAX && !port->gone; i++) {
+		len = vmb_dev_net_cable_receive(port->fd, port->in);
+		if (len == -EAGAIN)
+			return;
+		port->gone = !len;
+		if (len && !switch_frame(n, from, len))
+			return;
+	}
+}
+
+/* Ports */
+
+static void unplug(struct network *n, uint32_t number)
+{
+	struct port *port = &n->ports[number];
+
+	close(port->fd);
+	free(port->in);
+	memset(port, 0, sizeof(*port));
+	vmb_dev_switch_table_forget(&n->table, number);
+	for (uint32_t i = 0; i < n->port_max; i++)
+		if (n->ports[i].held_for == number)
+			n->ports[i].held_len = 0;
+}
+
+static int free_port(const struct network *n)
+{
+	for (uint32_t i = 0; i < n->port_max; i++)
+		if (!n->ports[i].in)
+			return i;
+	return -1;
+}
+
+static void plug_in(struct network *n, int fd)
+{
+	int number = free_port(n), len = VMB_DEV_NET_CABLE_QUEUE_LEN;
+	struct vmb_dev_net_cable_message *in = number < 0 ? NULL : malloc(sizeof(*in));
+
+	if (!in) {
+		n->refused++;
+		close(fd);
+		return;
+	}
+	n->connects++;
+	n->ports[number].in = in;
+	n->ports[number].fd = fd;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
+}
+
+static void accept_all(struct network *n)
+{
+	int fd;
+
+	while ((fd = accept4(n->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		plug_in(n, fd);
+	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+		n->accept_at = n->now + ACCEPT_REST_MS;
+}
+
+/* The loop */
+
+static void lower(int *timeout, int64_t left)
+{
+	if (left < 0)
+		left = 0;
+	if (*timeout < 0 || left < *timeout)
+		*timeout = left;
+}
+
+/* A port that waits is not read: its sender's socket fills, and so the sender waits too. */
+static int fill(const struct network *n, struct pollfd *fds)
+{
+	int timeout = -1;
+
+	fds[POLL_STOP] = (struct pollfd){ .fd = n->stop, .events = POLLIN };
+	fds[POLL_LISTEN] = (struct pollfd){ .fd = n->listener, .events = POLLIN };
+	if (n->now < n->accept_at) {
+		fds[POLL_LISTEN].fd = -1;
+		lower(&timeout, n->accept_at - n->now);
+	}
+	for (uint32_t i = 0; i < n->port_max; i++)
+		fds[POLL_PORTS + i] = (struct pollfd){ .fd = n->ports[i].in ? n->ports[i].fd : -1,
+						       .events = POLLIN };
+	for (uint32_t i = 0; i < n->port_max; i++) {
+		if (!n->ports[i].held_len)
+			continue;
+		fds[POLL_PORTS + i].events &= ~POLLIN;
+		fds[POLL_PORTS + n->ports[i].held_for].events |= POLLOUT;
+		lower(&timeout, n->ports[i].held_until - n->now);
+	}
+	return timeout;
+}
+
+static void serve_ports(struct network *n, const struct pollfd *fds)
+{
+	for (uint32_t i = 0; i < n->port_max; i++) {
+		struct port *port = &n->ports[i];
+		short events = fds[POLL_PORTS + i].revents;
+
+		if (!port->in || port->gone)
+			continue;
+		if (port->held_len && !retry_held(n, i)) {
+			port->gone = events & (POLLHUP | POLLERR);
+			continue;
+		}
+		if (events & ~POLLOUT)
+			read_port(n, i);
+	}
+	for (uint32_t i = 0; i < n->port_max; i++)
+		if (n->ports[i].gone)
+			unplug(n, i);
+}
+
+/* Who plugged in before a frame was sent gets it: so the listener comes first. */
+static int loop(struct network *n)
+{
+	static struct pollfd fds[POLL_PORTS + VMB_DEV_SWITCH_PORT_MAX];
+	int timeout;
+
+	for (;;) {
+		n->now = now_ms();
+		timeout = fill(n, fds);
+		if (poll(fds, POLL_PORTS + n->port_max, timeout) < 0 && errno != EINTR) {
+			vmb_dev_report("switch %s: poll: %s", n->path, strerror(errno));
+			return VMB_VMM_EXIT_FAILURE;
+		}
+		if (fds[POLL_STOP].revents)
+			return VMB_VMM_EXIT_OFF;
+		n->now = now_ms();
+		if (fds[POLL_LISTEN].revents)
+			accept_all(n);
+		serve_ports(n, fds);
+	}
+}
+
+static void report_stats(const struct network *n)
+{
+	vmb_dev_report("stats: switch: %llu connections, %llu refused",
+		       (unsigned long long)n->connects, (unsigned long long)n->refused);
+	for (uint32_t i = 0; i < n->port_max; i++) {
+		const struct counters *c = &n->counters[i];
+
+		if (c->in || c->out || c->dropped)
+			vmb_dev_report("stats: port %u: %llu frames in, %llu out, %llu dropped, "
+				       "%llu made to wait",
+				       i, (unsigned long long)c->in, (unsigned long long)c->out,
+				       (unsigned long long)c->dropped, (unsigned long long)c->held);
+	}
+}
+
+/* Starting */
+
+static int refuse(const char *path, const char *why)
+{
+	vmb_dev_report("switch %s: %s", path, why);
+	return -EINVAL;
+}
+
+static int parse_ports(struct network *n, const char *value)
+{
+	const char *rest;
+	uint64_t ports;
+
+	if (!vmb_vmm_options_number(value, VMB_DEV_SWITCH_PORT_MAX, &ports, &rest) || *rest ||
+	    ports < 2) {
+		vmb_dev_report("--ports %s: give a number from 2 to %u", value,
+			       VMB_DEV_SWITCH_PORT_MAX);
+		return -EINVAL;
+	}
+	n->port_max = ports;
+	return 0;
+}
+
+static int parse(struct network *n, int argc, char **argv)
+{
+	static const struct option names[] = {
+		{ "capture", required_argument, NULL, 'c' },
+		{ "ports", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int found;
+
+	n->port_max = PORTS_DEFAULT;
+	optind = 0;
+	opterr = 0;
+	while ((found = getopt_long(argc, argv, ":", names, NULL)) != -1) {
+		if (found == 'c') {
+			n->capture_path = optarg;
+		} else if (found != 'p') {
+			vmb_dev_report("%s: %s; see openvmbus --help", argv[optind - 1],
+				       found == ':' ? "its value is missing" : "no such option");
+			return -EINVAL;
+		} else if (parse_ports(n, optarg)) {
+			return -EINVAL;
+		}
+	}
+	if (optind + 1 != argc || !*argv[optind]) {
+		vmb_dev_report("switch: give one socket's path; see openvmbus --help");
+		return -EINVAL;
+	}
+	n->path = argv[optind];
+	if (strlen(n->path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return refuse(n->path, "the path is too long for a socket; give a shorter one");
+	return 0;
+}
+
+/* What a switch left that was killed is removed; what is in use, or something else, stays. */
+static int make_room(const char *path)
+{
+	struct sockaddr_un address;
+	struct stat about;
+	int fd, error;
+
+	if (lstat(path, &about))
+		return errno == ENOENT ? 0 : refuse(path, strerror(errno));
+	if (!S_ISSOCK(about.st_mode))
+		return refuse(path, "it exists and is no socket; give another path");
+	fd = vmb_dev_net_cable_socket(&address, path);
+	if (fd < 0)
+		return refuse(path, strerror(-fd));
+	error = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
+	close(fd);
+	if (error != ECONNREFUSED)
+		return refuse(path, "a socket that somebody serves; give another path, or stop it");
+	return unlink(path) ? refuse(path, strerror(errno)) : 0;
+}
+
+static int refuse_place(const char *path, int error)
+{
+	vmb_dev_report("switch %s: %s; give a path where a socket can be made", path,
+		       strerror(error));
+	return -EINVAL;
+}
+
+static int bind_socket(struct network *n)
+{
+	struct sockaddr_un address;
+	int error;
+
+	if (make_room(n->path))
+		return -EINVAL;
+	n->listener = vmb_dev_net_cable_socket(&address, n->path);
+	if (n->listener < 0)
+		return refuse_place(n->path, -n->listener);
+	if (bind(n->listener, (struct sockaddr *)&address, sizeof(address)))
+		return refuse_place(n->path, errno);
+	if (listen(n->listener, SOMAXCONN) || lstat(n->path, &n->socket_file)) {
+		error = errno;
+		unlink(n->path); /* ours: the folder is locked */
+		return refuse_place(n->path, error);
+	}
+	return 0;
+}
+
+/* The signals that would end a wait are blocked, so it has a limit. */
+static int lock_folder(int folder)
+{
+	const struct timespec rest = { .tv_nsec = LOCK_REST_MS * 1000000 };
+
+	for (int i = 0; i < LOCK_MS / LOCK_REST_MS; i++) {
+		if (flock(folder, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		nanosleep(&rest, NULL);
+	}
+	return -EWOULDBLOCK;
+}
+
+/*
+ * Two that start at once must not take each other's socket for a stale one: the folder is locked
+ * meanwhile.
+ */
+static int bind_alone(struct network *n)
+{
+	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int folder, error;
+
+	strcpy(copy, n->path);
+	folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return refuse(n->path, strerror(errno));
+	error = lock_folder(folder);
+	if (error == -EWOULDBLOCK)
+		refuse(n->path, "its folder is locked by another program; give another path");
+	else if (error)
+		refuse(n->path, strerror(-error));
+	else
+		error = bind_socket(n);
+	close(folder);
+	return error;
+}
+
+static int set_up_signals(struct network *n)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	n->stop = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return n->stop < 0 ? refuse(n->path, strerror(errno)) : 0;
+}
+
+/* Signals first: from the moment the socket is there, SIGTERM removes it again. */
+static int start(struct network *n, int argc, char **argv)
+{
+	uint64_t key;
+
+	if (parse(n, argc, argv))
+		return -EINVAL;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return refuse(n->path, strerror(errno));
+	vmb_dev_switch_table_init(&n->table, key);
+	if ((n->capture_path && vmb_dev_capture_open(&n->capture, n->capture_path)) ||
+	    set_up_signals(n) || bind_alone(n))
+		return -EINVAL;
+	return n->capture ? vmb_dev_capture_start(n->capture) : 0;
+}
+
+static void end(struct network *n)
+{
+	struct stat about;
+
+	for (uint32_t i = 0; i < n->port_max; i++)
+		if (n->ports[i].in)
+			unplug(n, i);
+	if (n->socket_file.st_ino && lstat(n->path, &about) == 0 &&
+	    about.st_ino == n->socket_file.st_ino && about.st_dev == n->socket_file.st_dev)
+		unlink(n->path);
+	if (n->listener >= 0)
+		close(n->listener);
+	if (n->stop >= 0)
+		close(n->stop);
+	vmb_dev_capture_close(n->capture);
+}
+
+int vmb_dev_switch_run(int argc, char **argv)
+{
+	static struct network network;
+	int code = VMB_VMM_EXIT_USAGE;
+
+	network.listener = network.stop = -1;
+	if (start(&network, argc, argv) == 0) {
+		code = loop(&network);
+		report_stats(&network);
+	}
+	end(&network);
+	return code;
+}

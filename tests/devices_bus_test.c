@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The bus between a guest's messages and a device's thread, without KVM: channels that are offered while the guest runs,
+ * memory that it lends, and who gets what back when. The test is the guest and the device.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "devices/channel.h"
+#include "vmm/machine.h"
+#include "devices/bus.h"
+
+#define MIB	   (1ull << 20)
+#define PAGE	   4096u
+#define KEPT_MAX   256u
+#define RING_PAGES 4u /* each way */
+
+struct message {
+	uint32_t len;
+	uint8_t bytes[240];
+};
+
+static struct vmb_vmm_machine machine;
+static struct vmb_dev_bus *bus;
+static struct message kept[KEPT_MAX];
+static uint32_t kept_count, seen;
+static uint32_t kicks, started, stopping, released;
+static struct vmb_dev_channel *last_released;
+static struct vmb_dev_channel primary;
+
+/* What stands around the bus. */
+int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *payload, uint32_t len)
+{
+	(void)s;
+	(void)sint;
+	assert_true(kept_count < KEPT_MAX);
+	kept[kept_count].len = len;
+	memcpy(kept[kept_count++].bytes, payload, len);
+	return 0;
+}
+
+void vmb_vmm_synic_signal(struct vmb_vmm_synic *s, uint32_t flag)
+{
+	(void)s;
+	(void)flag;
+}
+
+void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
+{
+	assert_int_equal(v->deliver, 1);
+	kicks++;
+}
+
+void vmb_vmm_machine_wake(struct vmb_vmm_machine *m)
+{
+	(void)m;
+}
+
+int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on)
+{
+	(void)k;
+	(void)connection_id;
+	(void)on;
+	assert_true(fd >= 0);
+	return 0;
+}
+
+/* The device. */
+static int start(struct vmb_dev_channel *channel)
+{
+	(void)channel;
+	started++;
+	return 0;
+}
+
+static void stop(struct vmb_dev_channel *channel)
+{
+	(void)channel;
+	stopping++;
+}
+
+static void let_go(struct vmb_dev_channel *channel)
+{
+	released++;
+	last_released = channel;
+	if (channel->host.sub_channel_index)
+		free(channel);
+}
+
+static const struct vmb_dev_channel_ops ops = { start, stop, let_go };
+
+static struct vmb_dev_channel *new_sub_channel(uint16_t index)
+{
+	struct vmb_dev_channel *channel = calloc(1, sizeof(*channel));
+
+	assert_non_null(channel);
+	channel->ops = &ops;
+	channel->host.instance_id.bytes[0] = 1;
+	channel->host.sub_channel_index = index;
+	return channel;
+}
+
+/* The guest. */
+static void post(const void *message, uint32_t len)
+{
+	struct vmb_synic_post block = { .type = VMB_SYNIC_MESSAGE_VMBUS, .payload_len = len };
+
+	memcpy(block.payload, message, len);
+	assert_int_equal(vmb_dev_bus_post(bus, &machine.vcpus[0], 1, &block), 0);
+}
+
+/* What a kicked processor does. */
+static void deliver(void)
+{
+	machine.vcpus[0].deliver = 0;
+	vmb_dev_bus_deliver(bus, &machine.vcpus[0]);
+}
+
+static const void *expect(uint32_t type)
+{
+	uint32_t found;
+
+	assert_true(seen < kept_count);
+	memcpy(&found, kept[seen].bytes, sizeof(found));
+	assert_int_equal(found, type);
+	return kept[seen++].bytes;
+}
+
+static void expect_nothing(void)
+{
+	assert_int_equal(seen, kept_count);
+}
+
+static void post_relid(uint32_t type, uint32_t relid)
+{
+	const struct vmb_msg_relid m = { { type, 0 }, relid };
+
+	post(&m, sizeof(m));
+}
+
+static void lend(uint32_t relid, uint32_t gpadl_id, uint32_t byte_offset, const uint64_t *pfns,
+		 uint32_t count)
+{
+	struct {
+		struct vmb_msg_gpadl_header m;
+		struct vmb_gpa_range range;
+		uint64_t pfns[16];
+	} VMB_PACKED lent = {
+		.m = { { VMB_MSG_GPADL_HEADER, 0 }, relid, gpadl_id, 8 + 8 * count, 1 },
+		.range = { count * PAGE - byte_offset, byte_offset }
+	};
+
+	memcpy(lent.pfns, pfns, count * sizeof(*pfns));
+	post(&lent, sizeof(lent.m) + 8 + 8 * count);
+	expect(VMB_MSG_GPADL_CREATED);
+}
+
+static void open_channel(uint32_t relid, uint64_t first_pfn)
+{
+	struct vmb_msg_open m = { .header = { VMB_MSG_OPEN, 0 },
+				  .relid = relid,
+				  .gpadl_id = 0x100 + relid,
+				  .downstream_page = RING_PAGES };
+	uint64_t pfns[2 * RING_PAGES];
+	const struct vmb_msg_open_result *result;
+
+	for (uint32_t i = 0; i < 2 * RING_PAGES; i++)
+		pfns[i] = first_pfn + i;
+	lend(relid, m.gpadl_id, 0, pfns, 2 * RING_PAGES);
+	post(&m, VMB_MSG_OPEN_LEN);
+	result = expect(VMB_MSG_OPEN_RESULT);
+	assert_int_equal(result->status, 0);
+}
+
+static void tear_gpadl_down(uint32_t relid, uint32_t gpadl_id)
+{
+	const struct vmb_msg_gpadl_teardown m = { { VMB_MSG_GPADL_TEARDOWN, 0 }, relid, gpadl_id };
+
+	post(&m, sizeof(m));
+}
+
+static int set_up(void **state)
+{
+	const struct vmb_msg_initiate_contact contact = {
+		.header = { VMB_MSG_INITIATE_CONTACT, 0 },
+		.version = VMB_VERSION_5_3,
+		.u.v5.target_sint = VMB_SYNIC_SINT_VMBUS,
+	};
+	const struct vmb_msg_header offers = { VMB_MSG_REQUEST_OFFERS, 0 };
+
+	(void)state;
+	kept_count = seen = kicks = started = stopping = released = 0;
+	machine.vp_count = 1;
+	machine.vcpus[0].machine = &machine;
+	if (vmb_dev_memory_create(&machine.memory, 16 * MIB))
+		return -1;
+	bus = machine.vmbus = vmb_dev_bus_create(&machine);
+	memset(&primary, 0, sizeof(primary));
+	primary.ops = &ops;
+	primary.host.instance_id.bytes[0] = 1;
+	if (!bus || vmb_dev_bus_attach(bus, &primary))
+		return -1;
+	post(&contact, VMB_MSG_INITIATE_CONTACT_LEN);
+	post(&offers, sizeof(offers));
+	expect(VMB_MSG_VERSION_RESPONSE);
+	expect(VMB_MSG_OFFER);
+	expect(VMB_MSG_OFFERS_DELIVERED);
+	open_channel(1, 0x100);
+	assert_int_equal(started, 1);
+	return 0;
+}
+
+static void close_primary(void)
+{
+	post_relid(VMB_MSG_CLOSE, 1);
+	vmb_dev_bus_stopped(&primary);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	if (primary.pages)
+		close_primary();
+	vmb_dev_bus_stop(bus);
+	vmb_dev_bus_destroy(bus);
+	vmb_dev_memory_destroy(&machine.memory);
+	return 0;
+}
+
+/* Answers its relid. */
+static uint32_t offer_sub_channel(uint16_t index, struct vmb_dev_channel **channel)
+{
+	const struct vmb_msg_offer *offer;
+	uint32_t before = kicks;
+
+	*channel = new_sub_channel(index);
+	assert_int_equal(vmb_dev_bus_attach(bus, *channel), 0);
+	assert_int_equal(kicks, before + 1);
+	expect_nothing(); /* a message is written by its processor's thread */
+	deliver();
+	offer = expect(VMB_MSG_OFFER);
+	assert_int_equal(offer->sub_channel_index, index);
+	return offer->relid;
+}
+
+static void test_late_offer_reaches_the_guest(void **state)
+{
+	struct vmb_dev_channel *channel, *refused = new_sub_channel(1);
+	uint32_t relid;
+
+	(void)state;
+	relid = offer_sub_channel(1, &channel);
+	open_channel(relid, 0x200);
+	assert_int_equal(started, 2);
+	assert_int_equal(vmb_dev_bus_attach(bus, refused), VMB_EBUSY);
+	free(refused);
+	post_relid(VMB_MSG_CLOSE, relid);
+	vmb_dev_bus_stopped(channel);
+}
+
+static void test_sub_channels_go_with_their_primary(void **state)
+{
+	struct vmb_dev_channel *open, *closed;
+	uint32_t open_relid, closed_relid;
+
+	(void)state;
+	open_relid = offer_sub_channel(1, &open);
+	closed_relid = offer_sub_channel(2, &closed);
+	open_channel(open_relid, 0x200);
+	post_relid(VMB_MSG_CLOSE, 1);
+	assert_int_equal(stopping, 2);
+	assert_int_equal(((const struct vmb_msg_relid *)expect(VMB_MSG_RESCIND))->relid,
+			 closed_relid);
+	expect_nothing();
+	vmb_dev_bus_stopped(open);
+	deliver();
+	assert_int_equal(((const struct vmb_msg_relid *)expect(VMB_MSG_RESCIND))->relid,
+			 open_relid);
+	vmb_dev_bus_stopped(&primary);
+	assert_int_equal(released, 0);
+	post_relid(VMB_MSG_RELID_RELEASED, closed_relid);
+	assert_int_equal(released, 1);
+	assert_ptr_equal(last_released, closed);
+	tear_gpadl_down(open_relid, 0x100 + open_relid);
+	expect(VMB_MSG_GPADL_TORNDOWN);
+	post_relid(VMB_MSG_RELID_RELEASED, open_relid);
+	assert_int_equal(released, 2);
+	closed = new_sub_channel(1);
+	assert_int_equal(vmb_dev_bus_attach(bus, closed), VMB_EINVAL);
+	free(closed);
+}
+
+static void test_machine_that_stops_gives_sub_channels_back(void **state)
+{
+	struct vmb_dev_channel *channel;
+
+	(void)state;
+	offer_sub_channel(1, &channel);
+	offer_sub_channel(2, &channel);
+	close_primary(); /* both are rescinded, and the guest never answers */
+	vmb_dev_bus_stop(bus);
+	assert_int_equal(released, 2);
+}
+
+static void test_lent_pages_are_mapped_side_by_side(void **state)
+{
+	const uint64_t pfns[] = { 0x305, 0x301, 0x304, 0x302 };
+	struct vmb_dev_shared shared;
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++)
+		memset(vmb_dev_memory_at(&machine.memory, pfns[i] * PAGE, PAGE), i + 1, PAGE);
+	lend(1, 9, 0, pfns, 4);
+	assert_int_equal(vmb_dev_bus_share(&primary, 9, &shared), 0);
+	assert_int_equal(shared.len, 4 * PAGE);
+	for (uint32_t i = 0; i < 4 * PAGE; i++)
+		assert_int_equal(((uint8_t *)shared.memory)[i], i / PAGE + 1);
+	/* The guest wants them back: not before the device has let go. */
+	tear_gpadl_down(1, 9);
+	expect_nothing();
+	kicks = 0;
+	vmb_dev_bus_unshare(&primary, &shared);
+	assert_null(shared.memory);
+	assert_int_equal(kicks, 1);
+	deliver();
+	expect(VMB_MSG_GPADL_TORNDOWN);
+	vmb_dev_bus_unshare(&primary, &shared); /* nothing to do */
+}
+
+static void test_what_is_no_buffer_is_not_mapped(void **state)
+{
+	const uint64_t pfns[] = { 0x305, 0x301 };
+	struct vmb_dev_shared shared;
+
+	(void)state;
+	assert_int_equal(vmb_dev_bus_share(&primary, 9, &shared), -ENOENT);
+	lend(1, 9, 16, pfns, 2);
+	assert_int_equal(vmb_dev_bus_share(&primary, 9, &shared), -EINVAL);
+	assert_null(shared.memory);
+}
+
+/* A wish for room while packets are unseen would never be granted: the guest has nothing to read and is not told. */
+static void test_full_ring_is_published_before_the_wish(void **state)
+{
+	const uint8_t payload[1000] = { 0 };
+	const struct vmb_ring_part part = { payload, sizeof(payload) };
+	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+						.payload = &part,
+						.payload_count = 1 };
+	uint32_t len = vmb_ring_packet_len(0, sizeof(payload)), written = 0;
+	int error;
+
+	(void)state;
+	while (!(error = vmb_dev_channel_write(&primary, &packet, len)))
+		written++;
+	assert_int_equal(error, VMB_EAGAIN);
+	assert_int_equal(written, ((RING_PAGES - 1) * PAGE - 1) / len); /* never quite full */
+	assert_int_equal(primary.tx.control->write_index, written * len);
+	assert_int_equal(primary.tx.control->pending_send_size, len);
+	assert_int_equal(primary.signals, 1);
+	/* Room comes back: it is seen without a signal. */
+	primary.tx.control->read_index = len * 2;
+	assert_int_equal(vmb_dev_channel_write(&primary, &packet, len), 0);
+	assert_int_equal(primary.tx.control->pending_send_size, 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_late_offer_reaches_the_guest),
+		CASE(test_sub_channels_go_with_their_primary),
+		CASE(test_machine_that_stops_gives_sub_channels_back),
+		CASE(test_lent_pages_are_mapped_side_by_side),
+		CASE(test_what_is_no_buffer_is_not_mapped),
+		CASE(test_full_ring_is_published_before_the_wish),
+	};
+
+	return cmocka_run_group_tests_name("devices_bus", tests, NULL, NULL);
+}

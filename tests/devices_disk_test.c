@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The raw backend on a real file: every operation that the SCSI target asks for, judged by the file's bytes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "devices/disk/disk.h"
+
+#define DISK_LEN (16u << 20)
+#define PAGE	 4096u
+
+static char path[] = "/tmp/vmm-disk-XXXXXX";
+static uint8_t model[DISK_LEN], bytes[DISK_LEN];
+static struct vmb_dev_disk disk;
+static struct vmb_dev_disk_option option;
+static struct vmb_host_scsi_task task;
+static struct vmb_dev_disk_request request;
+static struct io_uring uring;
+
+static int set_up(void **state)
+{
+	int fd;
+
+	(void)state;
+	strcpy(path + sizeof(path) - 7, "XXXXXX");
+	fd = mkstemp(path);
+	for (size_t i = 0; i < sizeof(model); i++)
+		model[i] = 1 + i % 251;
+	if (fd < 0 || write(fd, model, sizeof(model)) != (ssize_t)sizeof(model))
+		return -1;
+	close(fd);
+	option = (struct vmb_dev_disk_option){ .path = path };
+	memset(&task, 0, sizeof(task));
+	memset(&request, 0, sizeof(request));
+	request.task = &task;
+	if (vmb_dev_disk_open(&disk, &option) || io_uring_queue_init(8, &uring, 0))
+		return -1;
+	assert_int_equal(vmb_dev_disk_prepare(&disk), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	io_uring_queue_exit(&uring);
+	vmb_dev_disk_close(&disk);
+	unlink(path);
+	return 0;
+}
+
+static enum vmb_host_scsi_error run(void)
+{
+	struct io_uring_cqe *cqe;
+	enum vmb_dev_disk_step step = disk.ops->begin(&disk, &request, &uring);
+	int result;
+
+	while (step == VMB_DEV_DISK_WAIT) {
+		assert_true(io_uring_submit_and_wait(&uring, 1) >= 0);
+		assert_int_equal(io_uring_peek_cqe(&uring, &cqe), 0);
+		assert_ptr_equal(io_uring_cqe_get_data(cqe), &request);
+		result = cqe->res;
+		io_uring_cqe_seen(&uring, cqe);
+		step = disk.ops->resume(&disk, &request, &uring, result);
+	}
+	return request.error;
+}
+
+static void set(enum vmb_host_scsi_op op, uint64_t offset, uint64_t len)
+{
+	task.op = op;
+	task.offset = offset;
+	task.len = len;
+}
+
+/* iov over buf, in pieces that do not fit each other. */
+static void cut(uint8_t *buf, uint64_t len, uint64_t piece)
+{
+	request.iov_count = 0;
+	while (len) {
+		uint64_t n = piece < len ? piece : len;
+
+		request.iov[request.iov_count++] = (struct iovec){ buf, n };
+		buf += n;
+		len -= n;
+	}
+}
+
+static void assert_file_is_model(void)
+{
+	int fd = open(path, O_RDONLY);
+
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	assert_int_equal(read(fd, bytes, 1), 0);
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	close(fd);
+	assert_memory_equal(bytes, model, sizeof(model));
+}
+
+static void test_read_returns_the_files_bytes(void **state)
+{
+	static uint8_t buf[1 << 20];
+
+	(void)state;
+	set(VMB_HOST_SCSI_READ, 3 * 512, sizeof(buf));
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_memory_equal(buf, model + 3 * 512, sizeof(buf));
+}
+
+static void test_write_changes_exactly_its_bytes(void **state)
+{
+	static uint8_t buf[100 * 512];
+
+	(void)state;
+	memset(buf, 0xEE, sizeof(buf));
+	for (int fua = 0; fua < 2; fua++) {
+		set(VMB_HOST_SCSI_WRITE, 5 * 512 + fua * sizeof(buf), sizeof(buf));
+		task.fua = fua;
+		cut(buf, sizeof(buf), 700);
+		assert_int_equal(run(), VMB_HOST_SCSI_OK);
+		assert_int_equal(request.syncing, fua);
+		memset(model + task.offset, 0xEE, task.len);
+	}
+	assert_file_is_model();
+}
+
+static void test_flush_succeeds(void **state)
+{
+	(void)state;
+	set(VMB_HOST_SCSI_FLUSH, 0, 0);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_file_is_model();
+}
+
+/* Also where the file system has no holes: then by writing. */
+static void test_zeroes_are_zeroes(void **state)
+{
+	(void)state;
+	for (int may_unmap = 0; may_unmap < 2; may_unmap++) {
+		set(VMB_HOST_SCSI_WRITE_ZEROES, 512 + may_unmap * (4u << 20), 3u << 20);
+		task.may_unmap = may_unmap;
+		assert_int_equal(run(), VMB_HOST_SCSI_OK);
+		memset(model + task.offset, 0, task.len);
+	}
+	assert_file_is_model();
+}
+
+static void test_zeroes_by_hand_are_zeroes(void **state)
+{
+	(void)state;
+	set(VMB_HOST_SCSI_WRITE_ZEROES, 1024, (5u << 20) + 512);
+	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	io_uring_queue_exit(&uring); /* the file system is asked nothing: its answer is played */
+	assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -EOPNOTSUPP), VMB_DEV_DISK_WAIT);
+	for (enum vmb_dev_disk_step step = VMB_DEV_DISK_WAIT; step == VMB_DEV_DISK_WAIT;) {
+		struct io_uring_cqe *cqe;
+		int result;
+
+		assert_true(io_uring_submit_and_wait(&uring, 1) >= 0);
+		assert_int_equal(io_uring_peek_cqe(&uring, &cqe), 0);
+		result = cqe->res;
+		io_uring_cqe_seen(&uring, cqe);
+		step = disk.ops->resume(&disk, &request, &uring, result);
+	}
+	assert_int_equal(request.error, VMB_HOST_SCSI_OK);
+	memset(model + task.offset, 0, task.len);
+	assert_file_is_model();
+}
+
+static void test_write_same_repeats_the_block(void **state)
+{
+	(void)state;
+	set(VMB_HOST_SCSI_WRITE_SAME, 7 * 512, 2000 * 512);
+	for (int i = 0; i < 512; i++)
+		task.data[i] = i ^ 0x5A;
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	for (uint32_t i = 0; i < task.len; i++)
+		model[task.offset + i] = task.data[i % 512];
+	assert_file_is_model();
+}
+
+static void test_unmapped_extents_read_as_zero(void **state)
+{
+	(void)state;
+	if (!disk.can_unmap)
+		skip();
+	set(VMB_HOST_SCSI_UNMAP, 0, 0);
+	task.extent_count = 3;
+	for (uint32_t i = 0; i < 3; i++) {
+		task.extents[i].offset = (i * 2 + 1) << 20;
+		task.extents[i].len = 512 << i;
+		memset(model + task.extents[i].offset, 0, task.extents[i].len);
+	}
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_file_is_model();
+}
+
+static void test_unmap_without_extents_does_nothing(void **state)
+{
+	(void)state;
+	set(VMB_HOST_SCSI_UNMAP, 0, 0);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_file_is_model();
+}
+
+/* Answers of a file system, played: what each becomes for the guest. */
+static void test_errors_become_sense_the_guest_understands(void **state)
+{
+	static const struct {
+		enum vmb_host_scsi_op op;
+		int result;
+		enum vmb_host_scsi_error error;
+	} cases[] = {
+		{ VMB_HOST_SCSI_READ, -EIO, VMB_HOST_SCSI_IO_ERROR },
+		{ VMB_HOST_SCSI_READ, 0, VMB_HOST_SCSI_IO_ERROR },
+		{ VMB_HOST_SCSI_WRITE, -ENOSPC, VMB_HOST_SCSI_NO_SPACE },
+		{ VMB_HOST_SCSI_WRITE, -EDQUOT, VMB_HOST_SCSI_NO_SPACE },
+		{ VMB_HOST_SCSI_WRITE, 0, VMB_HOST_SCSI_IO_ERROR },
+		{ VMB_HOST_SCSI_FLUSH, -EIO, VMB_HOST_SCSI_IO_ERROR },
+		{ VMB_HOST_SCSI_FLUSH, -ENOSPC, VMB_HOST_SCSI_NO_SPACE },
+		{ VMB_HOST_SCSI_WRITE_ZEROES, -EIO, VMB_HOST_SCSI_IO_ERROR },
+	};
+	static uint8_t buf[PAGE];
+
+	(void)state;
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		set(cases[i].op, 0, sizeof(buf));
+		cut(buf, sizeof(buf), 512);
+		assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+		assert_int_equal(disk.ops->resume(&disk, &request, &uring, cases[i].result),
+				 VMB_DEV_DISK_DONE);
+		assert_int_equal(request.error, cases[i].error);
+		io_uring_queue_exit(&uring);
+		assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
+	}
+}
+
+/* A file that was cut while the guest runs: an error, not a hang. */
+static void test_shrunk_file_is_an_error(void **state)
+{
+	static uint8_t buf[PAGE];
+
+	(void)state;
+	assert_int_equal(truncate(path, 8192), 0);
+	set(VMB_HOST_SCSI_READ, 1 << 20, sizeof(buf));
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+	set(VMB_HOST_SCSI_READ, 8192 - 512, sizeof(buf));
+	cut(buf, sizeof(buf), 1000);
+	assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+}
+
+static void test_short_transfers_go_on_where_they_stopped(void **state)
+{
+	static uint8_t buf[3 * PAGE];
+
+	(void)state;
+	set(VMB_HOST_SCSI_READ, 0, sizeof(buf));
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE + 10), VMB_DEV_DISK_WAIT);
+	assert_int_equal(request.iov_first, 1);
+	assert_ptr_equal(request.iov[1].iov_base, buf + PAGE + 10);
+	assert_int_equal(request.iov[1].iov_len, PAGE - 10);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, 2 * PAGE - 10),
+			 VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_OK);
+}
+
+/* A second machine must not have the file; two readers may share it. */
+static void test_file_is_locked_while_open(void **state)
+{
+	struct vmb_dev_disk second;
+	struct vmb_dev_disk_option reader = { .path = path, .read_only = true };
+
+	(void)state;
+	assert_int_equal(vmb_dev_disk_open(&second, &option), -EINVAL);
+	assert_int_equal(vmb_dev_disk_open(&second, &reader), -EINVAL);
+	vmb_dev_disk_close(&disk);
+	assert_int_equal(vmb_dev_disk_open(&disk, &reader), 0);
+	assert_int_equal(vmb_dev_disk_prepare(&disk), 0);
+	assert_false(disk.can_unmap);
+	assert_int_equal(vmb_dev_disk_open(&second, &reader), 0);
+	vmb_dev_disk_close(&second);
+	assert_int_equal(vmb_dev_disk_open(&second, &option), -EINVAL);
+}
+
+static void test_null_disk_reads_zeroes(void **state)
+{
+	const struct vmb_dev_disk_option null = { .path = "null:1T" };
+	uint8_t buf[PAGE], zero[PAGE] = { 0 };
+
+	(void)state;
+	vmb_dev_disk_close(&disk);
+	assert_int_equal(vmb_dev_disk_open(&disk, &null), 0);
+	assert_int_equal(disk.len, 1ull << 40);
+	memset(buf, 1, sizeof(buf));
+	set(VMB_HOST_SCSI_WRITE, 0, sizeof(buf));
+	cut(buf, sizeof(buf), 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	set(VMB_HOST_SCSI_READ, 0, sizeof(buf));
+	cut(buf, sizeof(buf), 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_memory_equal(buf, zero, sizeof(buf));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_read_returns_the_files_bytes),
+		TEST(test_write_changes_exactly_its_bytes),
+		TEST(test_flush_succeeds),
+		TEST(test_zeroes_are_zeroes),
+		TEST(test_zeroes_by_hand_are_zeroes),
+		TEST(test_write_same_repeats_the_block),
+		TEST(test_unmapped_extents_read_as_zero),
+		TEST(test_unmap_without_extents_does_nothing),
+		TEST(test_errors_become_sense_the_guest_understands),
+		TEST(test_shrunk_file_is_an_error),
+		TEST(test_short_transfers_go_on_where_they_stopped),
+		TEST(test_file_is_locked_while_open),
+		TEST(test_null_disk_reads_zeroes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The VMM's one accessor for guest memory, and the mapping of lent pages side by side.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "devices/gpadl.h"
+#include "devices/memory.h"
+
+#define MIB  (1ull << 20)
+#define PAGE 4096ull
+
+static void test_range_inside_ram_is_found(void **state)
+{
+	struct vmb_dev_memory m;
+	uint64_t offset;
+
+	(void)state;
+	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
+	assert_ptr_equal(vmb_dev_memory_at(&m, 0, 64 * MIB), m.base);
+	assert_ptr_equal(vmb_dev_memory_at(&m, 64 * MIB - 1, 1), m.base + 64 * MIB - 1);
+	assert_true(vmb_dev_memory_offset(&m, 5 * PAGE, PAGE, &offset));
+	assert_int_equal(offset, 5 * PAGE);
+	vmb_dev_memory_destroy(&m);
+}
+
+static void test_range_outside_ram_is_refused(void **state)
+{
+	static const struct {
+		uint64_t gpa, len;
+	} bad[] = {
+		{ 64 * MIB, 1 },	  { 64 * MIB - 1, 2 },	  { 0, 64 * MIB + 1 },
+		{ PAGE, UINT64_MAX },	  { UINT64_MAX, 1 },	  { UINT64_MAX - 4095, PAGE },
+		{ VMB_DEV_HIGH_BASE, 1 }, { VMB_DEV_LOW_MAX, 1 },
+	};
+	uint8_t byte = 1;
+	struct vmb_dev_memory m;
+
+	(void)state;
+	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
+		assert_null(vmb_dev_memory_at(&m, bad[i].gpa, bad[i].len));
+		assert_false(vmb_dev_memory_write(&m, bad[i].gpa, &byte, bad[i].len));
+		assert_false(vmb_dev_memory_read(&m, bad[i].gpa, &byte, bad[i].len));
+	}
+	vmb_dev_memory_destroy(&m);
+}
+
+/* Memory is not touched, so 4 GiB cost nothing. */
+static void test_ram_above_3_gib_continues_at_4_gib(void **state)
+{
+	uint64_t len = 4096 * MIB, high = VMB_DEV_HIGH_BASE;
+	struct vmb_host_ram ram[2];
+	struct vmb_dev_memory m;
+	uint32_t word = 0x12345678, back = 0;
+
+	(void)state;
+	assert_int_equal(vmb_dev_memory_create(&m, len), 0);
+	assert_null(vmb_dev_memory_at(&m, VMB_DEV_LOW_MAX, 1));
+	assert_null(vmb_dev_memory_at(&m, VMB_DEV_LOW_MAX - 1, 2));
+	assert_null(vmb_dev_memory_at(&m, high - 1, 1));
+	assert_null(vmb_dev_memory_at(&m, high, 1024 * MIB + 1));
+	assert_non_null(vmb_dev_memory_at(&m, high, 1024 * MIB));
+	assert_true(vmb_dev_memory_write(&m, high, &word, sizeof(word)));
+	memcpy(&back, m.base + VMB_DEV_LOW_MAX, sizeof(back));
+	assert_int_equal(back, word);
+	assert_int_equal(vmb_dev_memory_ram(&m, ram), 2);
+	assert_int_equal(ram[0].pfn_count, VMB_DEV_LOW_MAX / PAGE);
+	assert_int_equal(ram[1].first_pfn, high / PAGE);
+	assert_int_equal(ram[1].pfn_count, 1024 * MIB / PAGE);
+	vmb_dev_memory_destroy(&m);
+}
+
+/* Scattered, repeated and adjacent pages, and a run that crosses from low to high memory in the file. */
+static void test_lent_pages_lie_side_by_side(void **state)
+{
+	uint64_t low_last = VMB_DEV_LOW_MAX / PAGE - 1, high_first = VMB_DEV_HIGH_BASE / PAGE;
+	const uint64_t pfns[] = { 7, 3, 4, 5, 3, low_last, high_first, 9 };
+	uint32_t count = VMB_ARRAY_COUNT(pfns), word;
+	struct vmb_dev_memory m;
+	uint8_t *at;
+
+	(void)state;
+	assert_int_equal(vmb_dev_memory_create(&m, 4096 * MIB), 0);
+	for (uint32_t i = 0; i < count; i++) {
+		word = pfns[i];
+		assert_true(vmb_dev_memory_write(&m, pfns[i] * PAGE, &word, sizeof(word)));
+	}
+	at = vmb_dev_gpadl_map(&m, pfns, count);
+	assert_non_null(at);
+	for (uint32_t i = 0; i < count; i++) {
+		memcpy(&word, at + i * PAGE, sizeof(word));
+		assert_int_equal(word, (uint32_t)pfns[i]);
+	}
+	word = 0xABCD;
+	memcpy(at + PAGE, &word, sizeof(word));
+	assert_memory_equal(at + 4 * PAGE, &word, sizeof(word));
+	assert_memory_equal(m.base + 3 * PAGE, &word, sizeof(word));
+	vmb_dev_gpadl_unmap(at, count);
+	vmb_dev_memory_destroy(&m);
+}
+
+static void test_pages_that_are_no_ram_are_not_mapped(void **state)
+{
+	const uint64_t bad[] = { 64 * MIB / PAGE, UINT64_MAX, 1ull << 52, UINT64_MAX >> 12 };
+	struct vmb_dev_memory m;
+
+	(void)state;
+	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
+		const uint64_t pfns[] = { 1, 2, bad[i] };
+
+		assert_null(vmb_dev_gpadl_map(&m, pfns, 3));
+		assert_null(vmb_dev_gpadl_map(&m, pfns + 2, 1));
+	}
+	vmb_dev_memory_destroy(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_range_inside_ram_is_found),
+		cmocka_unit_test(test_range_outside_ram_is_refused),
+		cmocka_unit_test(test_ram_above_3_gib_continues_at_4_gib),
+		cmocka_unit_test(test_lent_pages_lie_side_by_side),
+		cmocka_unit_test(test_pages_that_are_no_ram_are_not_mapped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

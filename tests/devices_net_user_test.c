@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The user network seen by a guest that is a few frames made by hand: it gets an address, talks to a server of this
+ * machine over UDP, is called through a forwarded port, and hears of an IPv6 router.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "devices/net/net.h"
+
+#define WAIT_MS	  5000
+#define FRAME_MAX 2048u
+
+static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 9 };
+static const uint8_t gateway[4] = { 10, 0, 2, 2 }, guest[4] = { 10, 0, 2, 15 };
+
+static struct vmb_dev_net net;
+static struct vmb_dev_net_option option;
+static bool (*wanted)(const uint8_t *bytes, uint32_t len); /* NULL: none */
+static uint8_t found[FRAME_MAX];
+static uint32_t found_len;
+
+/* The first frame that is wanted is kept. */
+static void receive(void *arg, const struct vmb_dev_net_frame *frame)
+{
+	uint8_t bytes[FRAME_MAX] = { 0 };
+
+	assert_ptr_equal(arg, &net);
+	assert_int_equal(frame->header.flags, 0);
+	assert_int_equal(frame->header.gso_type, 0);
+	assert_int_equal(vmb_dev_net_gather(frame, bytes, sizeof(bytes)), frame->len);
+	if (found_len || !wanted || !wanted(bytes, frame->len))
+		return;
+	memcpy(found, bytes, frame->len);
+	found_len = frame->len;
+}
+
+/* Before the frame that is answered: libslirp may answer at once. */
+static void want(bool (*function)(const uint8_t *bytes, uint32_t len))
+{
+	wanted = function;
+	found_len = 0;
+}
+
+static int open_net(const char *text)
+{
+	static char value[256];
+
+	want(NULL);
+	strcpy(value, text);
+	assert_int_equal(vmb_dev_net_parse(&option, value, 0), 0);
+	return vmb_dev_net_open(&net, &option, receive, &net);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	vmb_dev_net_close(&net);
+	return 0;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ull + t.tv_nsec / 1000000;
+}
+
+static void turn(int timeout)
+{
+	struct pollfd fds[VMB_DEV_NET_POLL_MAX];
+	uint32_t count = net.ops->fill(&net, fds, VMB_DEV_NET_POLL_MAX, &timeout);
+
+	assert_true(timeout >= 0);
+	poll(fds, count, timeout);
+	net.ops->take(&net, fds, count);
+}
+
+/* Goes on with the network until a frame came that is wanted. */
+static void wait_for_it(void)
+{
+	uint64_t end = now_ms() + WAIT_MS;
+
+	while (!found_len && now_ms() < end)
+		turn(20);
+	assert_int_not_equal(found_len, 0);
+}
+
+static enum vmb_dev_net_sent put(uint8_t *bytes, uint32_t len)
+{
+	struct iovec iov[3] = { { bytes, 5 }, { bytes + 5, 20 }, { bytes + 25, len - 25 } };
+	struct vmb_dev_net_frame frame = { .iov = iov, .iov_count = 3, .len = len };
+
+	return vmb_dev_net_send(&net, &frame);
+}
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = value >> 8;
+	at[1] = value;
+}
+
+static uint32_t get16(const uint8_t *at)
+{
+	return at[0] << 8 | at[1];
+}
+
+static uint32_t sum(const uint8_t *at, uint32_t len, uint32_t start)
+{
+	for (uint32_t i = 0; i < len; i++)
+		start += i & 1 ? at[i] : at[i] << 8;
+	while (start >> 16)
+		start = (start & 0xFFFF) + (start >> 16);
+	return start;
+}
+
+static void start_frame(uint8_t *bytes, uint32_t type)
+{
+	memset(bytes, 0, FRAME_MAX);
+	memset(bytes, 0xFF, 6);
+	memcpy(bytes + 6, mac, 6);
+	put16(bytes + 12, type);
+}
+
+static uint32_t udp_frame(uint8_t *bytes, const uint8_t *from, const uint8_t *to,
+			  uint32_t from_port, uint32_t to_port, uint32_t len)
+{
+	uint8_t *ip = bytes + 14;
+
+	ip[0] = 0x45;
+	put16(ip + 2, 28 + len);
+	ip[8] = 64;
+	ip[9] = IPPROTO_UDP;
+	memcpy(ip + 12, from, 4);
+	memcpy(ip + 16, to, 4);
+	put16(ip + 10, 0xFFFF ^ sum(ip, 20, 0));
+	put16(ip + 20, from_port);
+	put16(ip + 22, to_port);
+	put16(ip + 24, 8 + len);
+	return 42 + len;
+}
+
+/* A complete TCP or UDP checksum, judged without any flag. */
+static bool checksum_is_good(const uint8_t *ip)
+{
+	uint32_t len = get16(ip + 2) - 20;
+
+	return sum(ip, 20, 0) == 0xFFFF &&
+	       sum(ip + 20, len, sum(ip + 12, 8, ip[9] + len)) == 0xFFFF;
+}
+
+static bool is_udp(const uint8_t *bytes, uint32_t port)
+{
+	return get16(bytes + 12) == 0x0800 && bytes[23] == IPPROTO_UDP && get16(bytes + 36) == port;
+}
+
+static bool is_dhcp(const uint8_t *bytes, uint32_t len)
+{
+	return len > 282 && is_udp(bytes, 68);
+}
+
+static void test_dhcp_offers_the_first_address(void **state)
+{
+	static const uint8_t none[4], all[4] = { 255, 255, 255, 255 };
+	static const uint8_t cookie[] = { 0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255 };
+	uint8_t bytes[FRAME_MAX];
+	uint32_t len;
+
+	(void)state;
+	assert_int_equal(open_net("user"), 0);
+	start_frame(bytes, 0x0800);
+	len = udp_frame(bytes, none, all, 68, 67, 300);
+	bytes[42] = bytes[43] = 1;
+	bytes[44] = 6;
+	memcpy(bytes + 70, mac, 6);
+	memcpy(bytes + 278, cookie, sizeof(cookie));
+	want(is_dhcp);
+	assert_int_equal(put(bytes, len), VMB_DEV_NET_SENT);
+	wait_for_it();
+	assert_memory_equal(found + 58, guest, 4);
+	assert_true(checksum_is_good(found + 14));
+	assert_int_equal(net.sent, 1);
+	assert_true(net.received >= 1);
+}
+
+/* Makes guest and gateway know each other. */
+static void introduce(void)
+{
+	static const uint8_t request[8] = { 0, 1, 8, 0, 6, 4, 0, 1 };
+	uint8_t bytes[FRAME_MAX];
+
+	start_frame(bytes, 0x0806);
+	memcpy(bytes + 14, request, sizeof(request));
+	memcpy(bytes + 22, mac, 6);
+	memcpy(bytes + 28, guest, 4);
+	memcpy(bytes + 38, gateway, 4);
+	assert_int_equal(put(bytes, 60), VMB_DEV_NET_SENT);
+}
+
+static int server(int type, struct sockaddr_in *at)
+{
+	socklen_t len = sizeof(*at);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	*at = (struct sockaddr_in){ .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(bind(fd, (struct sockaddr *)at, sizeof(*at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)at, &len), 0);
+	return fd;
+}
+
+static bool is_answer(const uint8_t *bytes, uint32_t len)
+{
+	return len >= 47 && is_udp(bytes, 4000);
+}
+
+static void test_udp_reaches_a_server_and_its_answer_comes_back(void **state)
+{
+	struct sockaddr_in at, from;
+	socklen_t from_len = sizeof(from);
+	uint8_t bytes[FRAME_MAX], text[16];
+	int fd = server(SOCK_DGRAM, &at);
+	uint32_t len;
+
+	(void)state;
+	assert_int_equal(open_net("user"), 0);
+	introduce();
+	start_frame(bytes, 0x0800);
+	len = udp_frame(bytes, guest, gateway, 4000, ntohs(at.sin_port), 5);
+	memcpy(bytes + 42, "hello", 5);
+	assert_int_equal(put(bytes, len), VMB_DEV_NET_SENT);
+	turn(0);
+	assert_int_equal(recvfrom(fd, text, sizeof(text), 0, (struct sockaddr *)&from, &from_len),
+			 5);
+	assert_memory_equal(text, "hello", 5);
+	assert_int_equal(sendto(fd, "world", 5, 0, (struct sockaddr *)&from, from_len), 5);
+	want(is_answer);
+	wait_for_it();
+	assert_memory_equal(found + 42, "world", 5);
+	assert_true(checksum_is_good(found + 14));
+	close(fd);
+}
+
+static bool is_syn(const uint8_t *bytes, uint32_t len)
+{
+	return len >= 54 && get16(bytes + 12) == 0x0800 && bytes[23] == IPPROTO_TCP &&
+	       get16(bytes + 36) == 22 && bytes[47] == 2;
+}
+
+static uint16_t free_port(int type)
+{
+	struct sockaddr_in at;
+
+	close(server(type, &at));
+	return ntohs(at.sin_port);
+}
+
+static void test_forwarded_port_calls_the_guest(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	uint16_t port = free_port(SOCK_STREAM);
+	char text[64];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	snprintf(text, sizeof(text), "user,hostfwd=tcp:127.0.0.1:%u-:22,mtu=9000", port);
+	assert_int_equal(open_net(text), 0);
+	introduce();
+	at.sin_port = htons(port);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	want(is_syn);
+	connect(fd, (struct sockaddr *)&at, sizeof(at));
+	wait_for_it();
+	assert_memory_equal(found + 30, guest, 4);
+	assert_true(checksum_is_good(found + 14));
+	assert_int_equal(get16(found + 54), 0x0204); /* the segment size follows mtu= */
+	assert_int_equal(get16(found + 56), 8960);
+	close(fd);
+}
+
+static void test_taken_ports_are_refused(void **state)
+{
+	static const char *const names[] = { "tcp", "udp" };
+	struct sockaddr_in at;
+	char text[64];
+
+	(void)state;
+	for (int udp = 0; udp < 2; udp++) {
+		int fd = server(udp ? SOCK_DGRAM : SOCK_STREAM, &at);
+
+		if (!udp)
+			listen(fd, 1);
+		snprintf(text, sizeof(text), "user,hostfwd=%s:127.0.0.1:%u-:22", names[udp],
+			 ntohs(at.sin_port));
+		assert_int_equal(open_net(text), -EINVAL);
+		assert_null(net.ops);
+		close(fd);
+	}
+}
+
+static bool is_advertisement(const uint8_t *bytes, uint32_t len)
+{
+	return len >= 54 && get16(bytes + 12) == 0x86DD && bytes[20] == IPPROTO_ICMPV6 &&
+	       bytes[54] == 134;
+}
+
+static void test_ipv6_router_announces_the_prefix(void **state)
+{
+	static const uint8_t prefix[8] = { 0xFE, 0xC0 }, routers[16] = { 0xFF, 2, [15] = 2 };
+	static const uint8_t link_local[16] = { 0xFE, 0x80, [15] = 9 };
+	uint8_t bytes[FRAME_MAX], *ip = bytes + 14;
+	bool announced = false;
+
+	(void)state;
+	assert_int_equal(open_net("user"), 0);
+	start_frame(bytes, 0x86DD);
+	ip[0] = 0x60;
+	put16(ip + 4, 8);
+	ip[6] = IPPROTO_ICMPV6;
+	ip[7] = 255;
+	memcpy(ip + 8, link_local, 16);
+	memcpy(ip + 24, routers, 16);
+	ip[40] = 133;
+	put16(ip + 42, 0xFFFF ^ sum(ip + 40, 8, sum(ip + 8, 32, 8 + IPPROTO_ICMPV6)));
+	want(is_advertisement);
+	assert_int_equal(put(bytes, 62), VMB_DEV_NET_SENT);
+	wait_for_it();
+	for (uint32_t at = 54 + 16; at + 8 <= found_len && found[at + 1]; at += 8 * found[at + 1])
+		if (found[at] == 3 && found[at + 2] == 64)
+			announced = memcmp(found + at + 16, prefix, sizeof(prefix)) == 0;
+	assert_true(announced);
+}
+
+/* What the card must not hand over, and what a hostile guest may make of it. */
+static void test_frames_of_impossible_lengths_are_dropped(void **state)
+{
+	static uint8_t bytes[VMB_DEV_NET_FRAME_MAX + 100];
+	static const struct {
+		uint32_t len;
+		enum vmb_dev_net_sent sent;
+	} cases[] = {
+		{ 26, VMB_DEV_NET_SENT },
+		{ 1514, VMB_DEV_NET_SENT },
+		{ 1515, VMB_DEV_NET_DROPPED },
+		{ 65536, VMB_DEV_NET_DROPPED },
+		{ sizeof(bytes), VMB_DEV_NET_DROPPED },
+	};
+	struct iovec iov = { bytes, 13 };
+	struct vmb_dev_net_frame frame = { .iov = &iov, .iov_count = 1, .len = 13 };
+
+	(void)state;
+	assert_int_equal(open_net("user"), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(put(bytes, cases[i].len), cases[i].sent);
+	assert_int_equal(vmb_dev_net_send(&net, &frame), VMB_DEV_NET_DROPPED);
+	frame.len = iov.iov_len = 60;
+	frame.header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	assert_int_equal(vmb_dev_net_send(&net, &frame), VMB_DEV_NET_DROPPED);
+	frame.header.flags = 0;
+	frame.header.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	assert_int_equal(vmb_dev_net_send(&net, &frame), VMB_DEV_NET_DROPPED);
+	assert_int_equal(net.dropped, 6);
+	assert_int_equal(net.sent, 2);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_dhcp_offers_the_first_address),
+		TEST(test_udp_reaches_a_server_and_its_answer_comes_back),
+		TEST(test_forwarded_port_calls_the_guest),
+		TEST(test_taken_ports_are_refused),
+		TEST(test_ipv6_router_announces_the_prefix),
+		TEST(test_frames_of_impossible_lengths_are_dropped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
