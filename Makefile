@@ -29,7 +29,7 @@ Q    := @
 endif
 say   = @printf '  %-7s %s\n' $(1) $(2)
 
-WARN     := -std=c11 -Wall -Wextra -Werror
+WARN     := -std=c11 -Wall -Wextra -Wno-unused-parameter -Werror
 CPPFLAGS += -I. -D_GNU_SOURCE -DOPENVMBUS_VERSION='"$(VERSION)"'
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link

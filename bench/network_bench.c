@@ -112,15 +112,12 @@ static void count_frame(struct bench *b)
 static void take_sent(struct vmb_user_network_host *h, uint16_t queue,
 		      const struct vmb_host_network_frame *frame)
 {
-	(void)queue;
-	(void)frame;
 	count_frame(h->config.arg);
 }
 
 static void take_received(struct vmb_user_network_queue *q,
 			  const struct vmb_guest_network_frame *frame)
 {
-	(void)frame;
 	count_frame(q->guest->config.arg);
 }
 

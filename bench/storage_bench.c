@@ -89,7 +89,6 @@ static void ended(struct vmb_user_request *request, const struct vmb_guest_stora
 /* One signal for all reads that the last look at the ring sent. */
 static void looked(struct vmb_user_device *d, void *arg)
 {
-	(void)arg;
 	vmb_user_guest_publish(d);
 }
 

@@ -101,7 +101,6 @@ static void event_close(struct vmb_dev_bus *bus, const struct vmb_host_event *ev
 {
 	struct vmb_dev_channel *ch = channel_of(event->channel);
 
-	(void)bus;
 	ch->ops->stop(ch);
 }
 
@@ -110,7 +109,6 @@ static void event_modify(struct vmb_dev_bus *bus, const struct vmb_host_event *e
 {
 	struct vmb_dev_channel *ch = channel_of(event->channel);
 
-	(void)bus;
 	__atomic_store_n(&ch->target_vp, ch->host.wanted_vp, __ATOMIC_SEQ_CST);
 	vmb_host_channel_modified(&ch->host, VMB_STATUS_SUCCESS);
 }
@@ -125,13 +123,11 @@ _Static_assert(sizeof(struct vmb_host_gpadl) % sizeof(uint64_t) == 0, "the range
 
 static void event_gpadl_released(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
-	(void)bus;
 	free(event->gpadl);
 }
 
 static void event_contact(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
-	(void)event;
 	bus->version = bus->server.version;
 	if (vmb_dev_doorbell_connect(&bus->doorbell))
 		vmb_vmm_power_end(bus->machine, VMB_VMM_FAILURE);
@@ -141,14 +137,12 @@ static void event_released(struct vmb_dev_bus *bus, const struct vmb_host_event 
 {
 	struct vmb_dev_channel *ch = channel_of(event->channel);
 
-	(void)bus;
 	if (ch->ops->released)
 		ch->ops->released(ch);
 }
 
 static void event_unloaded(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
-	(void)event;
 	vmb_dev_doorbell_disconnect(&bus->doorbell);
 }
 

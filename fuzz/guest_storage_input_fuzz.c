@@ -65,7 +65,6 @@ static void op_output(struct bed *b, struct fuzz *f)
 {
 	const struct vmb_guest_storage_output *out = vmb_guest_storage_output(&b->s);
 
-	(void)f;
 	if (!out)
 		return;
 	FUZZ_CHECK(out->payload_len <= VMB_STOR_PACKET_LEN);
@@ -113,7 +112,6 @@ static void op_give_up(struct bed *b, struct fuzz *f)
 
 static void op_reset(struct bed *b, struct fuzz *f)
 {
-	(void)f;
 	vmb_guest_storage_reset(&b->s);
 }
 

@@ -52,7 +52,6 @@ static void op_read(struct bed *b, struct fuzz *f)
 	uint32_t before = b->r.read_index;
 	int err = vmb_ring_read(&b->r, &b->packet);
 
-	(void)f;
 	b->have_packet = !err;
 	FUZZ_CHECK(b->r.read_index == before);
 	FUZZ_CHECK(err == 0 || err == VMB_EAGAIN || err == VMB_EPROTO);
@@ -80,7 +79,6 @@ static void op_copy(struct bed *b, struct fuzz *f)
 
 static void op_next(struct bed *b, struct fuzz *f)
 {
-	(void)f;
 	if (b->have_packet)
 		vmb_ring_next(&b->r, &b->packet);
 	b->have_packet = false;

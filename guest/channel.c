@@ -181,7 +181,6 @@ uint32_t vmb_guest_channel_build_open(struct vmb_guest_connect *c, struct vmb_li
 	struct vmb_guest_channel *ch = VMB_CONTAINER_OF(link, struct vmb_guest_channel, open_link);
 	struct vmb_msg_open *msg = message;
 
-	(void)c;
 	msg->relid = ch->relid;
 	msg->open_id = ch->open_id;
 	msg->gpadl_id = ch->gpadl_id;
@@ -197,7 +196,6 @@ uint32_t vmb_guest_channel_build_close(struct vmb_guest_connect *c, struct vmb_l
 	struct vmb_guest_channel *ch = VMB_CONTAINER_OF(link, struct vmb_guest_channel, close_link);
 	struct vmb_msg_relid *msg = message;
 
-	(void)c;
 	msg->relid = ch->relid;
 	return sizeof(*msg);
 }
@@ -209,7 +207,6 @@ uint32_t vmb_guest_channel_build_modify(struct vmb_guest_connect *c, struct vmb_
 		VMB_CONTAINER_OF(link, struct vmb_guest_channel, modify_link);
 	struct vmb_msg_modify_channel *msg = message;
 
-	(void)c;
 	msg->relid = ch->relid;
 	msg->target_vp = ch->wanted_vp;
 	return sizeof(*msg);
@@ -303,7 +300,6 @@ int vmb_guest_channel_rescinded(struct vmb_guest_connect *c, const void *message
 	const struct vmb_msg_relid *msg = message;
 	struct vmb_guest_channel *ch = vmb_guest_channel_find(c, msg->relid);
 
-	(void)len;
 	if (!ch && msg->relid < VMB_CHANNEL_COUNT_MAX && given_back(c, msg->relid)) {
 		set_given_back(c, msg->relid, false);
 		return 0;
@@ -331,7 +327,6 @@ int vmb_guest_channel_opened(struct vmb_guest_connect *c, const void *message, u
 	struct vmb_guest_channel *ch = vmb_guest_channel_find(c, msg->relid);
 	bool closing;
 
-	(void)len;
 	if (!ch ||
 	    (ch->state != VMB_GUEST_CHANNEL_OPENING && ch->state != VMB_GUEST_CHANNEL_CLOSING) ||
 	    ch->open_id != msg->open_id || !vmb_guest_connect_handed(c, &ch->open_link))
@@ -356,7 +351,6 @@ int vmb_guest_channel_modified(struct vmb_guest_connect *c, const void *message,
 	const struct vmb_msg_modify_channel_response *msg = message;
 	struct vmb_guest_channel *ch = vmb_guest_channel_find(c, msg->relid);
 
-	(void)len;
 	if (!ch || !ch->modifying || !vmb_guest_connect_handed(c, &ch->modify_link))
 		return vmb_guest_connect_unsolicited(c);
 	vmb_guest_connect_unpost(c, &ch->modify_link);

@@ -117,7 +117,6 @@ static uint32_t build_contact(struct vmb_guest_connect *c, struct vmb_link *link
 {
 	struct vmb_msg_initiate_contact *msg = message;
 
-	(void)link;
 	msg->version = c->version;
 	msg->target_vp = c->config.target_vp;
 	if (c->version >= VMB_VERSION_5_0)
@@ -131,16 +130,12 @@ static uint32_t build_contact(struct vmb_guest_connect *c, struct vmb_link *link
 
 static uint32_t build_bare(struct vmb_guest_connect *c, struct vmb_link *link, void *message)
 {
-	(void)c;
-	(void)link;
-	(void)message;
 	return sizeof(struct vmb_msg_header);
 }
 
 /* Below 1.1 the host has no answer to it. */
 static bool unload_left(struct vmb_guest_connect *c, struct vmb_link *link)
 {
-	(void)link;
 	if (c->version < VMB_VERSION_1_1)
 		c->state = VMB_GUEST_IDLE;
 	return false;
@@ -276,8 +271,6 @@ static int version_response(struct vmb_guest_connect *c, const void *message, ui
 static int offers_delivered(struct vmb_guest_connect *c, const void *message, uint32_t len,
 			    struct vmb_guest_event *event)
 {
-	(void)message;
-	(void)len;
 	if (!c->offers_requested || c->offers_delivered ||
 	    !vmb_guest_connect_handed(c, &c->post_link))
 		return vmb_guest_connect_unsolicited(c);
@@ -289,8 +282,6 @@ static int offers_delivered(struct vmb_guest_connect *c, const void *message, ui
 static int unload_complete(struct vmb_guest_connect *c, const void *message, uint32_t len,
 			   struct vmb_guest_event *event)
 {
-	(void)message;
-	(void)len;
 	if (!vmb_guest_connect_handed(c, &c->post_link))
 		return vmb_guest_connect_unsolicited(c);
 	vmb_guest_connect_unpost(c, &c->post_link);

@@ -127,7 +127,6 @@ uint32_t vmb_guest_gpadl_build_header(struct vmb_guest_connect *c, struct vmb_li
 	struct vmb_guest_gpadl *gpadl = VMB_CONTAINER_OF(link, struct vmb_guest_gpadl, link);
 	struct vmb_msg_gpadl_header *msg = message;
 
-	(void)c;
 	msg->relid = gpadl->channel->relid;
 	msg->gpadl_id = gpadl->id;
 	msg->ranges_len = (uint16_t)(list_count(gpadl) * sizeof(uint64_t));
@@ -141,7 +140,6 @@ uint32_t vmb_guest_gpadl_build_body(struct vmb_guest_connect *c, struct vmb_link
 	struct vmb_guest_gpadl *gpadl = VMB_CONTAINER_OF(link, struct vmb_guest_gpadl, link);
 	struct vmb_msg_gpadl_body *msg = message;
 
-	(void)c;
 	msg->number = gpadl->body_number;
 	msg->gpadl_id = gpadl->id;
 	return sizeof(*msg) + build_part(gpadl, (uint8_t *)(msg + 1), VMB_MSG_GPADL_BODY_QWORDS);
@@ -151,7 +149,6 @@ bool vmb_guest_gpadl_part_left(struct vmb_guest_connect *c, struct vmb_link *lin
 {
 	struct vmb_guest_gpadl *gpadl = VMB_CONTAINER_OF(link, struct vmb_guest_gpadl, link);
 
-	(void)c;
 	gpadl->sent_count += gpadl->built_count;
 	gpadl->built_count = 0;
 	if (gpadl->sent_count == list_count(gpadl)) {
@@ -169,7 +166,6 @@ uint32_t vmb_guest_gpadl_build_teardown(struct vmb_guest_connect *c, struct vmb_
 	struct vmb_guest_gpadl *gpadl = VMB_CONTAINER_OF(link, struct vmb_guest_gpadl, link);
 	struct vmb_msg_gpadl_teardown *msg = message;
 
-	(void)c;
 	msg->relid = gpadl->channel->relid;
 	msg->gpadl_id = gpadl->id;
 	return sizeof(*msg);
@@ -193,7 +189,6 @@ int vmb_guest_gpadl_created(struct vmb_guest_connect *c, const void *message, ui
 	const struct vmb_msg_gpadl_created *msg = message;
 	struct vmb_guest_gpadl *gpadl = find(c, msg->gpadl_id);
 
-	(void)len;
 	if (!gpadl || gpadl->channel->relid != msg->relid ||
 	    (gpadl->state != VMB_GUEST_GPADL_SENDING && gpadl->state != VMB_GUEST_GPADL_WAITING) ||
 	    !shown(c, gpadl, !msg->status))
@@ -217,7 +212,6 @@ int vmb_guest_gpadl_torndown(struct vmb_guest_connect *c, const void *message, u
 	const struct vmb_msg_gpadl_torndown *msg = message;
 	struct vmb_guest_gpadl *gpadl = find(c, msg->gpadl_id);
 
-	(void)len;
 	if (!gpadl || gpadl->state != VMB_GUEST_GPADL_TEARING ||
 	    !vmb_guest_connect_handed(c, &gpadl->link))
 		return vmb_guest_connect_unsolicited(c);

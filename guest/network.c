@@ -252,7 +252,6 @@ static int said(struct vmb_guest_network *n, struct vmb_guest_network_queue *q, 
 {
 	uint32_t type, i;
 
-	(void)id;
 	if (q->index || len < sizeof(type))
 		return vmb_guest_network_malformed(&q->counters);
 	memcpy(&type, payload, sizeof(type));

@@ -257,7 +257,6 @@ static int link_speed(struct vmb_guest_network *n, const struct vmb_guest_rndis_
 static int network_changed(struct vmb_guest_network *n, const struct vmb_guest_rndis_reply *said,
 			   struct vmb_guest_network_event *event)
 {
-	(void)said;
 	vmb_guest_network_tell(n, event, VMB_GUEST_NETWORK_NETWORK_CHANGED);
 	return 0;
 }

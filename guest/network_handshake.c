@@ -182,7 +182,6 @@ initialize_answered(struct vmb_guest_network *n, const union vmb_guest_network_m
 {
 	struct rndis_initialize_complete complete;
 
-	(void)message;
 	if (n->answer.status != RNDIS_STATUS_SUCCESS || n->answer.data_len < sizeof(complete))
 		return VMB_GUEST_NETWORK_RNDIS_REFUSED;
 	memcpy(&complete, n->answer.data, sizeof(complete));
@@ -216,7 +215,6 @@ static int ask_frame_len(struct vmb_guest_network *n)
 static enum vmb_guest_network_failure
 frame_len_answered(struct vmb_guest_network *n, const union vmb_guest_network_message *message)
 {
-	(void)message;
 	if (!answer_u32(n, &n->mtu_max) || n->mtu_max < VMB_GUEST_NETWORK_MTU_MIN)
 		return VMB_GUEST_NETWORK_NO_FRAME_LEN;
 	if (n->mtu_max > VMB_GUEST_NETWORK_MTU_MAX)
@@ -233,7 +231,6 @@ static int ask_mac(struct vmb_guest_network *n)
 static enum vmb_guest_network_failure mac_answered(struct vmb_guest_network *n,
 						   const union vmb_guest_network_message *message)
 {
-	(void)message;
 	if (n->answer.status != RNDIS_STATUS_SUCCESS || n->answer.data_len != VMB_NET_MAC_LEN ||
 	    !vmb_guest_network_mac_sane(n->answer.data))
 		return VMB_GUEST_NETWORK_NO_MAC;
@@ -249,7 +246,6 @@ static int ask_speed(struct vmb_guest_network *n)
 static enum vmb_guest_network_failure speed_answered(struct vmb_guest_network *n,
 						     const union vmb_guest_network_message *message)
 {
-	(void)message;
 	answer_u32(n, &n->link_speed);
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
@@ -267,7 +263,6 @@ offload_caps_answered(struct vmb_guest_network *n, const union vmb_guest_network
 {
 	struct vmb_guest_network_offloads caps;
 
-	(void)message;
 	if (n->answer.status != RNDIS_STATUS_SUCCESS ||
 	    !vmb_guest_network_offload_read(n, n->answer.data, n->answer.data_len, &caps))
 		return VMB_GUEST_NETWORK_NO_FAILURE;
@@ -295,7 +290,6 @@ static int set_offload(struct vmb_guest_network *n)
 static enum vmb_guest_network_failure
 offload_answered(struct vmb_guest_network *n, const union vmb_guest_network_message *message)
 {
-	(void)message;
 	if (n->answer.status != RNDIS_STATUS_SUCCESS)
 		n->offload_caps = 0;
 	n->offload = n->offload_caps;
@@ -312,7 +306,6 @@ static enum vmb_guest_network_failure link_answered(struct vmb_guest_network *n,
 {
 	uint32_t disconnected = 0;
 
-	(void)message;
 	answer_u32(n, &disconnected);
 	n->link_up = !disconnected;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
@@ -337,7 +330,6 @@ static int ask_rss_caps(struct vmb_guest_network *n)
 static enum vmb_guest_network_failure
 rss_caps_answered(struct vmb_guest_network *n, const union vmb_guest_network_message *message)
 {
-	(void)message;
 	if (n->answer.status == RNDIS_STATUS_SUCCESS)
 		vmb_guest_network_rss_read(n, n->answer.data, n->answer.data_len);
 	return VMB_GUEST_NETWORK_NO_FAILURE;

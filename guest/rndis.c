@@ -156,7 +156,6 @@ static int read_complete(const uint8_t *message, uint32_t len, struct vmb_guest_
 {
 	struct rndis_complete complete;
 
-	(void)len;
 	memcpy(&complete, message, sizeof(complete));
 	reply->request_id = complete.request_id;
 	reply->status = complete.status;
@@ -167,7 +166,6 @@ static int read_reset(const uint8_t *message, uint32_t len, struct vmb_guest_rnd
 {
 	struct rndis_reset_complete reset;
 
-	(void)len;
 	memcpy(&reset, message, sizeof(reset));
 	reply->status = reset.status;
 	return 0;

@@ -182,7 +182,6 @@ uint32_t vmb_host_channel_input_open(struct vmb_host_server *s, const void *mess
 	struct vmb_host_channel *ch;
 	struct vmb_msg_open m = { 0 };
 
-	(void)len;
 	memcpy(&m, message, VMB_MSG_OPEN_LEN);
 	ch = vmb_host_channel_visible(s, m.relid);
 	if (!ch)
@@ -265,7 +264,6 @@ uint32_t vmb_host_channel_input_close(struct vmb_host_server *s, const void *mes
 	struct vmb_host_channel *ch;
 	struct vmb_msg_relid m;
 
-	(void)len;
 	memcpy(&m, message, sizeof(m));
 	ch = vmb_host_channel_visible(s, m.relid);
 	if (!ch)
@@ -367,7 +365,6 @@ uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *
 	struct vmb_host_channel *ch;
 	struct vmb_msg_relid m;
 
-	(void)len;
 	memcpy(&m, message, sizeof(m));
 	ch = vmb_host_channel_visible(s, m.relid);
 	if (!ch)
@@ -396,7 +393,6 @@ uint32_t vmb_host_channel_input_modify(struct vmb_host_server *s, const void *me
 	struct vmb_host_channel *ch;
 	struct vmb_msg_modify_channel m;
 
-	(void)len;
 	memcpy(&m, message, sizeof(m));
 	ch = vmb_host_channel_visible(s, m.relid);
 	if (!ch)
@@ -471,7 +467,6 @@ uint32_t vmb_host_channel_build_rescind(struct vmb_host_server *s, void *owner, 
 	const struct vmb_host_channel *ch = owner;
 	struct vmb_msg_relid *m = payload;
 
-	(void)s;
 	m->header.type = VMB_MSG_RESCIND;
 	m->relid = ch->relid;
 	return sizeof(*m);
@@ -482,7 +477,6 @@ uint32_t vmb_host_channel_build_result(struct vmb_host_server *s, void *owner, v
 	const struct vmb_host_channel *ch = owner;
 	struct vmb_msg_open_result *m = payload;
 
-	(void)s;
 	m->header.type = VMB_MSG_OPEN_RESULT;
 	m->relid = ch->relid;
 	m->open_id = ch->open_id;
@@ -495,7 +489,6 @@ uint32_t vmb_host_channel_build_modified(struct vmb_host_server *s, void *owner,
 	const struct vmb_host_channel *ch = owner;
 	struct vmb_msg_modify_channel_response *m = payload;
 
-	(void)s;
 	m->header.type = VMB_MSG_MODIFY_CHANNEL_RESPONSE;
 	m->relid = ch->relid;
 	m->status = ch->modify_status;

@@ -38,7 +38,6 @@ uint32_t vmb_host_gpadl_build_answer(struct vmb_host_server *s, void *owner, voi
 	struct vmb_msg_gpadl_created *created = payload;
 	struct vmb_msg_gpadl_torndown *torndown = payload;
 
-	(void)s;
 	if (a->type == VMB_MSG_GPADL_TORNDOWN) {
 		torndown->header.type = a->type;
 		torndown->gpadl_id = a->gpadl_id;
@@ -335,7 +334,6 @@ uint32_t vmb_host_gpadl_input_teardown(struct vmb_host_server *s, const void *me
 	struct vmb_host_gpadl *gpadl;
 	struct vmb_msg_gpadl_teardown m;
 
-	(void)len;
 	memcpy(&m, message, sizeof(m));
 	ch = vmb_host_channel_visible(s, m.relid);
 	if (!ch)

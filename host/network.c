@@ -294,7 +294,6 @@ static int revoke_send(struct vmb_host_network *n, struct vmb_host_network_io *i
 
 int vmb_host_network_unshared(struct vmb_host_network *n, struct vmb_host_network_io *io)
 {
-	(void)n;
 	io->memory = NULL;
 	return vmb_host_network_finish(io);
 }
@@ -303,8 +302,6 @@ int vmb_host_network_unshared(struct vmb_host_network *n, struct vmb_host_networ
 static int switch_data_path(struct vmb_host_network *n, struct vmb_host_network_io *io,
 			    const struct vmb_host_network_packet *packet)
 {
-	(void)n;
-	(void)packet;
 	return finish_empty(io);
 }
 
@@ -316,7 +313,6 @@ static int oid_query_ex(struct vmb_host_network *n, struct vmb_host_network_io *
 		.status = (uint32_t)RNDIS_STATUS_NOT_SUPPORTED,
 	};
 
-	(void)packet;
 	n->counters.refused++;
 	vmb_host_network_reply(n, io, &answer, sizeof(answer));
 	return vmb_host_network_finish(io);
@@ -375,8 +371,6 @@ static int unsupported(struct vmb_host_network *n, struct vmb_host_network_io *i
 static int ignored(struct vmb_host_network *n, struct vmb_host_network_io *io,
 		   const struct vmb_host_network_packet *packet)
 {
-	(void)n;
-	(void)packet;
 	return finish_empty(io);
 }
 

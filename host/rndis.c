@@ -87,7 +87,6 @@ static void initialize(struct vmb_host_rndis *r, const union request *request,
 {
 	struct rndis_initialize_complete answer = { .request_id = request->request.request_id };
 
-	(void)message;
 	answer.major = RNDIS_VERSION_MAJOR;
 	answer.minor = RNDIS_VERSION_MINOR;
 	answer.device_flags = DEVICE_CONNECTIONLESS;
@@ -105,9 +104,6 @@ static void initialize(struct vmb_host_rndis *r, const union request *request,
 static void halt(struct vmb_host_rndis *r, const union request *request, const uint8_t *message,
 		 void *reply, uint32_t *reply_len)
 {
-	(void)request;
-	(void)message;
-	(void)reply;
 	r->state = VMB_HOST_RNDIS_HALTED;
 	r->filter = 0;
 	r->link_indications = 0;
@@ -174,8 +170,6 @@ static void reset(struct vmb_host_rndis *r, const union request *request, const 
 {
 	struct rndis_reset_complete answer = { .addressing_reset = 0 };
 
-	(void)request;
-	(void)message;
 	if (r->state != VMB_HOST_RNDIS_INITIALIZED)
 		answer.status = (uint32_t)RNDIS_STATUS_FAILURE;
 	memcpy(reply, &answer, sizeof(answer));
@@ -187,7 +181,6 @@ static void keepalive(struct vmb_host_rndis *r, const union request *request,
 {
 	bool alive = r->state == VMB_HOST_RNDIS_INITIALIZED;
 
-	(void)message;
 	complete(request, alive ? RNDIS_STATUS_SUCCESS : (uint32_t)RNDIS_STATUS_FAILURE, reply,
 		 reply_len);
 }

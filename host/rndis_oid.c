@@ -43,21 +43,17 @@ static uint32_t put32(const struct answer *a, uint32_t value)
 
 static uint32_t query_zero(const struct vmb_host_rndis *r, uint32_t oid, const struct answer *a)
 {
-	(void)r;
-	(void)oid;
 	return put32(a, 0);
 }
 
 static uint32_t query_mtu(const struct vmb_host_rndis *r, uint32_t oid, const struct answer *a)
 {
-	(void)oid;
 	return put32(a, r->mtu);
 }
 
 static uint32_t query_frame_len(const struct vmb_host_rndis *r, uint32_t oid,
 				const struct answer *a)
 {
-	(void)oid;
 	return put32(a, r->mtu + ETHERNET_LEN);
 }
 
@@ -75,7 +71,6 @@ static uint32_t query_constant(const struct vmb_host_rndis *r, uint32_t oid, con
 {
 	size_t i;
 
-	(void)r;
 	for (i = 0; i < VMB_ARRAY_COUNT(constants); i++)
 		if (constants[i].oid == oid)
 			return put32(a, constants[i].value);
@@ -85,7 +80,6 @@ static uint32_t query_constant(const struct vmb_host_rndis *r, uint32_t oid, con
 static uint32_t query_link_speed(const struct vmb_host_rndis *r, uint32_t oid,
 				 const struct answer *a)
 {
-	(void)oid;
 	return put32(a, r->config.link_speed);
 }
 
@@ -94,7 +88,6 @@ static uint32_t query_link_speed_max(const struct vmb_host_rndis *r, uint32_t oi
 {
 	uint64_t speeds[2];
 
-	(void)oid;
 	speeds[0] = speeds[1] = (uint64_t)r->config.link_speed * UNIT_OF_LINK_SPEED;
 	return put(a, speeds, sizeof(speeds));
 }
@@ -104,7 +97,6 @@ static uint32_t query_link_state(const struct vmb_host_rndis *r, uint32_t oid,
 {
 	struct ndis_link_state state = { .duplex = 2 };
 
-	(void)oid;
 	state.object.type = NDIS_OBJECT_DEFAULT;
 	state.object.revision = 1;
 	state.object.len = sizeof(state);
@@ -117,13 +109,11 @@ static uint32_t query_link_state(const struct vmb_host_rndis *r, uint32_t oid,
 static uint32_t query_connect_status(const struct vmb_host_rndis *r, uint32_t oid,
 				     const struct answer *a)
 {
-	(void)oid;
 	return put32(a, r->link_up ? 0 : 1);
 }
 
 static uint32_t query_filter(const struct vmb_host_rndis *r, uint32_t oid, const struct answer *a)
 {
-	(void)oid;
 	return put32(a, r->filter);
 }
 
@@ -132,8 +122,6 @@ static uint32_t query_driver_version(const struct vmb_host_rndis *r, uint32_t oi
 {
 	const uint16_t version = DRIVER_VERSION;
 
-	(void)r;
-	(void)oid;
 	return put(a, &version, sizeof(version));
 }
 
@@ -147,8 +135,6 @@ static uint32_t query_description(const struct vmb_host_rndis *r, uint32_t oid,
 {
 	static const char description[] = "OpenVMBus network adapter";
 
-	(void)r;
-	(void)oid;
 	return put(a, description, sizeof(description));
 }
 
@@ -159,7 +145,6 @@ static uint32_t query_friendly_name(const struct vmb_host_rndis *r, uint32_t oid
 	const char *name = name_of(r);
 	uint32_t i;
 
-	(void)oid;
 	memset(a->out, 0, FRIENDLY_NAME_LEN);
 	for (i = 0; name[i] && i < FRIENDLY_NAME_LEN / 2 - 1; i++)
 		a->out[2 * i] = (uint8_t)name[i];
@@ -170,14 +155,12 @@ static uint32_t query_friendly_name(const struct vmb_host_rndis *r, uint32_t oid
 static uint32_t query_permanent_mac(const struct vmb_host_rndis *r, uint32_t oid,
 				    const struct answer *a)
 {
-	(void)oid;
 	return put(a, r->config.mac, sizeof(r->config.mac));
 }
 
 static uint32_t query_current_mac(const struct vmb_host_rndis *r, uint32_t oid,
 				  const struct answer *a)
 {
-	(void)oid;
 	return put(a, r->mac, sizeof(r->mac));
 }
 
@@ -195,7 +178,6 @@ static uint32_t query_statistics(const struct vmb_host_rndis *r, uint32_t oid,
 
 static uint32_t query_rss(const struct vmb_host_rndis *r, uint32_t oid, const struct answer *a)
 {
-	(void)oid;
 	return vmb_host_rndis_rss_query(r, a->data, a->len, a->out, a->out_len);
 }
 
@@ -242,17 +224,12 @@ static uint32_t set_filter(struct vmb_host_rndis *r, const uint8_t *data, uint32
 /* Taken note of by nobody: lookahead, protocol options, network addresses. */
 static uint32_t set_ignored(struct vmb_host_rndis *r, const uint8_t *data, uint32_t len)
 {
-	(void)r;
-	(void)data;
-	(void)len;
 	return RNDIS_STATUS_SUCCESS;
 }
 
 /* Groups are not told apart, see vmb_host_rndis_wants. */
 static uint32_t set_multicast_list(struct vmb_host_rndis *r, const uint8_t *data, uint32_t len)
 {
-	(void)r;
-	(void)data;
 	return len % 6 ? (uint32_t)RNDIS_STATUS_INVALID_DATA : RNDIS_STATUS_SUCCESS;
 }
 
@@ -267,7 +244,6 @@ static uint32_t set_encapsulation(struct vmb_host_rndis *r, const uint8_t *data,
 	} e;
 	size_t i;
 
-	(void)r;
 	if (len < sizeof(e))
 		return (uint32_t)RNDIS_STATUS_INVALID_DATA;
 	memcpy(&e, data, sizeof(e));
@@ -425,7 +401,6 @@ static uint32_t query_supported_list(const struct vmb_host_rndis *r, uint32_t oi
 {
 	size_t i;
 
-	(void)oid;
 	_Static_assert(sizeof(uint32_t) * VMB_ARRAY_COUNT(oids) <= VMB_HOST_RNDIS_DATA_LEN_MAX,
 		       "the list does not fit a reply");
 	*a->out_len = 0;

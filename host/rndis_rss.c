@@ -16,8 +16,6 @@ uint32_t vmb_host_rndis_rss_query(const struct vmb_host_rndis *r, const uint8_t 
 {
 	struct ndis_rss_capabilities capabilities = { .table_count = NDIS_RSS_TABLE_COUNT_MAX };
 
-	(void)data;
-	(void)len;
 	capabilities.object.type = NDIS_OBJECT_RSS_CAPABILITIES;
 	capabilities.object.revision = RSS_REVISION;
 	capabilities.object.len = sizeof(capabilities);

@@ -201,8 +201,6 @@ enum vmb_host_scsi_step vmb_host_scsi_backend(struct vmb_host_scsi_task *task,
 static enum vmb_host_scsi_step succeed(struct vmb_host_scsi_bus *bus,
 				       struct vmb_host_scsi_task *task)
 {
-	(void)bus;
-	(void)task;
 	return VMB_HOST_SCSI_DONE;
 }
 
@@ -212,7 +210,6 @@ static enum vmb_host_scsi_step send_diagnostic(struct vmb_host_scsi_bus *bus,
 	bool self_test = task->cdb[1] & 0x04;
 	bool other = task->cdb[1] & 0xE0 || vmb_get_be16(&task->cdb[3]);
 
-	(void)bus;
 	return self_test && !other ? VMB_HOST_SCSI_DONE :
 				     vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 }
@@ -247,7 +244,6 @@ static enum vmb_host_scsi_step request_sense(struct vmb_host_scsi_bus *bus,
 {
 	uint32_t sense = task->unit->kept_sense;
 
-	(void)bus;
 	if (task->cdb[1] & 0x01) /* descriptor format */
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	task->unit->kept_sense = VMB_SENSE_NONE;

@@ -113,7 +113,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_write_verify(struct vmb_host_scsi_bu
 enum vmb_host_scsi_step vmb_host_scsi_block_verify(struct vmb_host_scsi_bus *bus,
 						   struct vmb_host_scsi_task *task)
 {
-	(void)bus;
 	if (task->cdb[1] & 0xE6)
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (!range_exists(task->unit, parse_range(task->cdb)))
@@ -125,7 +124,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_verify(struct vmb_host_scsi_bus *bus
 enum vmb_host_scsi_step vmb_host_scsi_block_flush(struct vmb_host_scsi_bus *bus,
 						  struct vmb_host_scsi_task *task)
 {
-	(void)bus;
 	if (!range_exists(task->unit, parse_range(task->cdb)))
 		return vmb_host_scsi_check(task, VMB_SENSE_LBA);
 	return vmb_host_scsi_backend(task, VMB_HOST_SCSI_FLUSH);
@@ -173,7 +171,6 @@ static bool all_zero(const uint8_t *p, uint32_t len)
 enum vmb_host_scsi_step vmb_host_scsi_block_write_same_data(struct vmb_host_scsi_bus *bus,
 							    struct vmb_host_scsi_task *task)
 {
-	(void)bus;
 	if (all_zero(task->data, task->want_len))
 		return vmb_host_scsi_backend(task, VMB_HOST_SCSI_WRITE_ZEROES);
 	task->may_unmap = false; /* what is given back does not read as this pattern */
@@ -185,7 +182,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_unmap(struct vmb_host_scsi_bus *bus,
 {
 	uint32_t len = vmb_get_be16(&task->cdb[7]);
 
-	(void)bus;
 	if (!task->unit->can_unmap)
 		return vmb_host_scsi_check(task, VMB_SENSE_OPCODE);
 	if (task->cdb[1] & 0x01) /* anchor */
@@ -229,7 +225,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_unmap_data(struct vmb_host_scsi_bus 
 	uint32_t descriptors_len = task->want_len - UNMAP_HEADER_LEN;
 	enum vmb_scsi_sense sense;
 
-	(void)bus;
 	if (vmb_get_be16(task->data) != task->want_len - 2 ||
 	    vmb_get_be16(task->data + 2) != descriptors_len ||
 	    descriptors_len % UNMAP_DESCRIPTOR_LEN)
@@ -251,7 +246,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_capacity(struct vmb_host_scsi_bus *b
 {
 	uint64_t last = task->unit->block_count - 1;
 
-	(void)bus;
 	vmb_put_be32(task->data, last > 0xFFFFFFFF ? 0xFFFFFFFF : (uint32_t)last);
 	vmb_put_be32(task->data + 4, task->unit->block_len);
 	return vmb_host_scsi_answer(task, 8, 8);
@@ -275,7 +269,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_service_in(struct vmb_host_scsi_bus 
 	uint32_t allocation_len = vmb_get_be32(&task->cdb[10]);
 	uint8_t *p = task->data;
 
-	(void)bus;
 	if (action != 0x10 && action != 0x00)
 		return vmb_host_scsi_check(task, VMB_SENSE_OPCODE);
 	if (action == 0x00)
@@ -296,7 +289,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_start_stop(struct vmb_host_scsi_bus 
 	bool eject = task->cdb[4] & 0x02;
 	bool no_flush = task->cdb[4] & 0x04;
 
-	(void)bus;
 	if (task->cdb[4] & 0xF0 || eject)
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (start || no_flush)
@@ -308,7 +300,6 @@ enum vmb_host_scsi_step vmb_host_scsi_block_start_stop(struct vmb_host_scsi_bus 
 enum vmb_host_scsi_step vmb_host_scsi_block_format(struct vmb_host_scsi_bus *bus,
 						   struct vmb_host_scsi_task *task)
 {
-	(void)bus;
 	if (task->cdb[1] & 0xC0) /* with protection information */
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	return VMB_HOST_SCSI_DONE;

@@ -53,7 +53,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_toc(struct vmb_host_scsi_bus *bus,
 	uint8_t *p = task->data;
 	uint32_t len = 4;
 
-	(void)bus;
 	if (format > 1 || (format == 0 && track > 1 && track != LEAD_OUT))
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (format == 1 || track != LEAD_OUT)
@@ -72,7 +71,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_event(struct vmb_host_scsi_bus *bus,
 	struct vmb_host_scsi_lun *unit = task->unit;
 	uint8_t *p = task->data;
 
-	(void)bus;
 	if (!(task->cdb[1] & 0x01)) /* asynchronous */
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	p[3] = 0x10; /* classes that there are: media */
@@ -153,7 +151,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_configuration(struct vmb_host_scsi_bus
 	uint32_t len = 8;
 	size_t i;
 
-	(void)bus;
 	if (request > ONE_FEATURE)
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	for (i = 0; i < VMB_ARRAY_COUNT(features); i++)
@@ -188,7 +185,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_start_stop(struct vmb_host_scsi_bus *b
 	bool start = task->cdb[4] & 0x01, load_eject = task->cdb[4] & 0x02;
 	bool power = task->cdb[4] & 0xF0;
 
-	(void)bus;
 	if (power || !load_eject)
 		return VMB_HOST_SCSI_DONE;
 	if (start) {
@@ -204,7 +200,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_start_stop(struct vmb_host_scsi_bus *b
 enum vmb_host_scsi_step vmb_host_scsi_dvd_prevent(struct vmb_host_scsi_bus *bus,
 						  struct vmb_host_scsi_task *task)
 {
-	(void)bus;
 	task->unit->removal_prevented = task->cdb[4] & 0x01;
 	return VMB_HOST_SCSI_DONE;
 }
@@ -214,7 +209,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_disc(struct vmb_host_scsi_bus *bus,
 {
 	uint8_t *p = task->data;
 
-	(void)bus;
 	if (task->cdb[1] & 0x07) /* resources of a recorder */
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	vmb_put_be16(p, 32);
@@ -246,7 +240,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_track(struct vmb_host_scsi_bus *bus,
 {
 	uint8_t *p = task->data;
 
-	(void)bus;
 	if (!in_track(task))
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	vmb_put_be16(p, 34);
@@ -272,14 +265,12 @@ static uint32_t put_physical(const struct vmb_host_scsi_lun *unit, uint8_t *p)
 
 static uint32_t put_copyright(const struct vmb_host_scsi_lun *unit, uint8_t *p)
 {
-	(void)unit;
 	memset(p, 0, 4); /* not protected, all regions */
 	return 4;
 }
 
 static uint32_t put_manufacturing(const struct vmb_host_scsi_lun *unit, uint8_t *p)
 {
-	(void)unit;
 	memset(p, 0, 2048);
 	return 2048;
 }
@@ -301,7 +292,6 @@ static uint32_t put_structure_list(const struct vmb_host_scsi_lun *unit, uint8_t
 {
 	size_t i;
 
-	(void)unit;
 	for (i = 0; i < VMB_ARRAY_COUNT(structures); i++, p += 4) {
 		p[0] = structures[i].format;
 		p[1] = 0x40; /* can be read */
@@ -317,7 +307,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_structure(struct vmb_host_scsi_bus *bu
 	uint32_t len;
 	size_t i;
 
-	(void)bus;
 	for (i = 0; i < VMB_ARRAY_COUNT(structures) && structures[i].format != format; i++)
 		;
 	if (i == VMB_ARRAY_COUNT(structures) || layer || task->cdb[1] & 0x0F)
@@ -336,7 +325,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_performance(struct vmb_host_scsi_bus *
 	uint8_t *p = task->data;
 	uint32_t len = 8;
 
-	(void)bus;
 	if (type != 0 || data_type & 0x04) /* only the nominal performance of reading */
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (exceptions) {
@@ -354,7 +342,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_performance(struct vmb_host_scsi_bus *
 enum vmb_host_scsi_step vmb_host_scsi_dvd_mechanism(struct vmb_host_scsi_bus *bus,
 						    struct vmb_host_scsi_task *task)
 {
-	(void)bus;
 	if (task->unit->tray_open)
 		task->data[1] = 0x10;
 	return vmb_host_scsi_answer(task, 8, vmb_get_be16(&task->cdb[8]));
@@ -381,7 +368,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_streaming(struct vmb_host_scsi_bus *bu
 {
 	uint32_t len = vmb_get_be16(&task->cdb[9]);
 
-	(void)bus;
 	if (task->cdb[8] != 0)
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (len == 0)
@@ -397,7 +383,6 @@ enum vmb_host_scsi_step vmb_host_scsi_dvd_streaming_data(struct vmb_host_scsi_bu
 	uint32_t start = vmb_get_be32(task->data + 4), last = vmb_get_be32(task->data + 8);
 	bool defaults = task->data[0] & 0x04;
 
-	(void)bus;
 	if (!defaults && (start > last || last > last_block(task->unit)))
 		return vmb_host_scsi_check(task, VMB_SENSE_PARAMETER);
 	return VMB_HOST_SCSI_DONE;

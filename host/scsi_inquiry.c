@@ -52,7 +52,6 @@ static uint32_t fill_serial(const struct vmb_host_scsi_bus *bus,
 {
 	uint32_t len = 0;
 
-	(void)bus;
 	if (unit->kind == VMB_HOST_SCSI_DVD)
 		return 0;
 	while (len < VMB_HOST_SCSI_SERIAL_LEN && unit->serial[len])
@@ -68,7 +67,6 @@ static uint32_t fill_device_id(const struct vmb_host_scsi_bus *bus,
 	static const uint8_t t10[4] = { 0x01, 0x01, 0x00, 24 };
 	static const uint8_t naa[8] = { 0x01, 0x03, 0x00, 16, 0x60, 0x02, 0x24, 0x80 };
 
-	(void)bus;
 	memcpy(p, t10, 4);
 	memcpy(p + 4, vendor, 8);
 	memcpy(p + 12, unit->guid, 16);
@@ -101,7 +99,6 @@ static uint32_t fill_block_limits(const struct vmb_host_scsi_bus *bus,
 static uint32_t fill_characteristics(const struct vmb_host_scsi_bus *bus,
 				     const struct vmb_host_scsi_lun *unit, uint8_t *p)
 {
-	(void)bus;
 	if (unit->kind != VMB_HOST_SCSI_DISK)
 		return 0;
 	vmb_put_be16(p, 1); /* does not rotate */
@@ -111,7 +108,6 @@ static uint32_t fill_characteristics(const struct vmb_host_scsi_bus *bus,
 static uint32_t fill_provisioning(const struct vmb_host_scsi_bus *bus,
 				  const struct vmb_host_scsi_lun *unit, uint8_t *p)
 {
-	(void)bus;
 	if (unit->kind != VMB_HOST_SCSI_DISK || !unit->can_unmap)
 		return 0;
 	p[0] = 1; /* threshold exponent */
@@ -128,7 +124,6 @@ static uint32_t fill_virtual_device(const struct vmb_host_scsi_bus *bus,
 	static const uint8_t guid[16] = { 0x15, 0x8f, 0xa9, 0x89, 0x28, 0xc9, 0x4d, 0x8b,
 					  0x94, 0xcd, 0xef, 0x51, 0xfa, 0xa9, 0x9d, 0x33 };
 
-	(void)bus;
 	if (unit->kind != VMB_HOST_SCSI_DISK)
 		return 0;
 	p[0] = 1; /* version */
@@ -207,7 +202,6 @@ enum vmb_host_scsi_step vmb_host_scsi_inquiry_absent(struct vmb_host_scsi_bus *b
 {
 	uint32_t len;
 
-	(void)bus;
 	if (task->cdb[1] & 0x03 || task->cdb[2])
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	len = fill_disk(task->data);

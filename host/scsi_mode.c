@@ -107,7 +107,6 @@ enum vmb_host_scsi_step vmb_host_scsi_mode_sense(struct vmb_host_scsi_bus *bus,
 	uint32_t allocation_len = is_long(task) ? vmb_get_be16(&task->cdb[7]) : task->cdb[4];
 	uint32_t len, pages_len;
 
-	(void)bus;
 	if (control == SAVED)
 		return vmb_host_scsi_check(task, VMB_SENSE_NO_SAVING);
 	if (subcode && (subcode != ALL_SUBPAGES || code != ALL_PAGES))
@@ -126,7 +125,6 @@ enum vmb_host_scsi_step vmb_host_scsi_mode_select(struct vmb_host_scsi_bus *bus,
 {
 	uint32_t len = is_long(task) ? vmb_get_be16(&task->cdb[7]) : task->cdb[4];
 
-	(void)bus;
 	if (task->cdb[1] & 0x01) /* saving */
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (len == 0)
@@ -170,7 +168,6 @@ enum vmb_host_scsi_step vmb_host_scsi_mode_select_data(struct vmb_host_scsi_bus 
 	uint32_t used = 0, pos = header_len(task);
 	enum vmb_scsi_sense sense;
 
-	(void)bus;
 	if (descriptors_len)
 		return vmb_host_scsi_check(task, VMB_SENSE_PARAMETER);
 	for (; pos < task->want_len; pos += used) {

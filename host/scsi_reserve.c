@@ -82,7 +82,6 @@ static enum vmb_host_scsi_step run_register_ignore(struct vmb_host_scsi_task *ta
 						   struct vmb_host_scsi_lun *unit,
 						   const struct order *order)
 {
-	(void)task;
 	return set_key(unit, order->action_key);
 }
 
@@ -168,7 +167,6 @@ static bool order_valid(const uint8_t *cdb)
 enum vmb_host_scsi_step vmb_host_scsi_reserve_out(struct vmb_host_scsi_bus *bus,
 						  struct vmb_host_scsi_task *task)
 {
-	(void)bus;
 	if (!order_valid(task->cdb))
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (vmb_get_be32(&task->cdb[5]) != PARAMETER_LEN)
@@ -185,7 +183,6 @@ enum vmb_host_scsi_step vmb_host_scsi_reserve_out_data(struct vmb_host_scsi_bus 
 		.type = task->cdb[2] & 0x0F,
 	};
 
-	(void)bus;
 	if (task->data[20] & 0x0D) /* other initiators, other ports, keep through power loss */
 		return vmb_host_scsi_check(task, VMB_SENSE_PARAMETER);
 	return orders[task->cdb[1] & 0x1F].run(task, task->unit, &order);
@@ -215,7 +212,6 @@ static uint32_t fill_reservation(const struct vmb_host_scsi_lun *unit, uint8_t *
 
 static uint32_t fill_capabilities(const struct vmb_host_scsi_lun *unit, uint8_t *p)
 {
-	(void)unit;
 	vmb_put_be16(p, 8);
 	p[3] = 0x80; /* the type mask is valid */
 	p[4] = TYPES & 0xFF;
@@ -247,7 +243,6 @@ enum vmb_host_scsi_step vmb_host_scsi_reserve_in(struct vmb_host_scsi_bus *bus,
 							 fill_capabilities, fill_full_status };
 	uint8_t action = task->cdb[1] & 0x1F;
 
-	(void)bus;
 	if (action >= VMB_ARRAY_COUNT(fills))
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	return vmb_host_scsi_answer(task, fills[action](task->unit, task->data),

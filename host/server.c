@@ -261,7 +261,6 @@ static uint32_t input_contact(struct vmb_host_server *s, const void *message, ui
 {
 	struct vmb_msg_initiate_contact contact = { 0 };
 
-	(void)len;
 	memcpy(&contact, message, VMB_MSG_INITIATE_CONTACT_LEN);
 	if (!contact_is_ours(&contact))
 		return refuse_contact(s, &contact);
@@ -278,8 +277,6 @@ static uint32_t input_contact(struct vmb_host_server *s, const void *message, ui
  */
 static uint32_t input_unload(struct vmb_host_server *s, const void *message, uint32_t len)
 {
-	(void)message;
-	(void)len;
 	if (s->contact_waiting) {
 		s->contact_waiting = false;
 		s->version = s->contact.version;
@@ -294,8 +291,6 @@ static uint32_t input_request_offers(struct vmb_host_server *s, const void *mess
 {
 	struct vmb_host_channel *ch;
 
-	(void)message;
-	(void)len;
 	if (s->offers_requested)
 		return vmb_host_server_misplaced(s);
 	s->offers_requested = true;
@@ -311,7 +306,6 @@ static uint32_t input_tl_connect(struct vmb_host_server *s, const void *message,
 {
 	struct vmb_msg_tl_connect_request request = { 0 };
 
-	(void)len;
 	if (s->version < VMB_VERSION_4_1)
 		return VMB_HV_SUCCESS;
 	if (s->connect_link.link.queued)
@@ -462,7 +456,6 @@ bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *eve
 
 static uint32_t build_version(struct vmb_host_server *s, void *owner, void *payload)
 {
-	(void)owner;
 	memcpy(payload, &s->response, s->response_len);
 	return s->response_len;
 }
@@ -471,7 +464,6 @@ static uint32_t build_refusal(struct vmb_host_server *s, void *owner, void *payl
 {
 	struct vmb_msg_version_response *m = payload;
 
-	(void)owner;
 	m->header.type = VMB_MSG_VERSION_RESPONSE;
 	s->out.target_vp = s->refusal_vp;
 	s->out.target_sint = s->refusal_sint;
@@ -482,8 +474,6 @@ static uint32_t build_delivered(struct vmb_host_server *s, void *owner, void *pa
 {
 	struct vmb_msg_header *m = payload;
 
-	(void)s;
-	(void)owner;
 	m->type = VMB_MSG_OFFERS_DELIVERED;
 	return sizeof(*m);
 }
@@ -492,15 +482,12 @@ static uint32_t build_unload(struct vmb_host_server *s, void *owner, void *paylo
 {
 	struct vmb_msg_header *m = payload;
 
-	(void)s;
-	(void)owner;
 	m->type = VMB_MSG_UNLOAD_COMPLETE;
 	return sizeof(*m);
 }
 
 static uint32_t build_connect(struct vmb_host_server *s, void *owner, void *payload)
 {
-	(void)owner;
 	memcpy(payload, &s->connect_result, sizeof(s->connect_result));
 	return sizeof(s->connect_result);
 }

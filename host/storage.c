@@ -137,7 +137,6 @@ static int go_on(struct vmb_host_storage_io *io, enum vmb_host_scsi_step step)
 static int begin(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 		 const struct vmb_stor_packet *request)
 {
-	(void)request;
 	s->state = VMB_HOST_STORAGE_BEGAN;
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
@@ -181,7 +180,6 @@ static int query_properties(struct vmb_host_storage *s, struct vmb_host_storage_
 {
 	struct vmb_stor_properties *properties = &io->reply.u.properties;
 
-	(void)request;
 	if (s->version < VMB_STOR_VERSION_5_1)
 		fill_old_properties(s, &io->reply.u.properties_old);
 	else
@@ -197,7 +195,6 @@ static int query_properties(struct vmb_host_storage *s, struct vmb_host_storage_
 static int end(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 	       const struct vmb_stor_packet *request)
 {
-	(void)request;
 	s->state = VMB_HOST_STORAGE_READY;
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
@@ -220,7 +217,6 @@ static int create_sub_channels(struct vmb_host_storage *s, struct vmb_host_stora
 static int refuse_fibre(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 			const struct vmb_stor_packet *request)
 {
-	(void)request;
 	return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_REQUEST);
 }
 
@@ -245,7 +241,6 @@ static int reset_all(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 {
 	uint32_t lun;
 
-	(void)request;
 	for (lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		if (s->bus.luns[lun])
 			vmb_host_scsi_reset(s->bus.luns[lun]);
@@ -394,7 +389,6 @@ int vmb_host_storage_data(struct vmb_host_storage *s, struct vmb_host_storage_io
 int vmb_host_storage_done(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 			  enum vmb_host_scsi_error error)
 {
-	(void)s;
 	vmb_host_scsi_done(&io->task, error);
 	return complete(io);
 }

@@ -325,8 +325,6 @@ static void on_wire(struct vmb_user_network_host *h, uint16_t queue, const uint8
 	struct card *c = h->config.arg;
 	struct card_frame *f = &c->at_host[c->host_count++];
 
-	(void)queue;
-	(void)mss;
 	assert_true(c->host_count <= CARD_FRAMES_MAX && len <= sizeof(f->bytes));
 	memcpy(f->bytes, bytes, len);
 	f->len = len;

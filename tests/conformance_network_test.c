@@ -232,7 +232,6 @@ static void test_network_of_every_version_speaks_as_written(void **state)
 {
 	uint32_t i, cast;
 
-	(void)state;
 	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
 		for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
 			expect_network(versions[i], cast, false);
@@ -240,7 +239,6 @@ static void test_network_of_every_version_speaks_as_written(void **state)
 
 static void test_no_changed_byte_passes(void **state)
 {
-	(void)state;
 	expect_network("6.1", BOTH_REAL, true);
 }
 
@@ -260,7 +258,6 @@ static void test_network_of_every_generation_speaks_as_written(void **state)
 	const struct vmb_vmm_generation *g;
 	uint32_t i, cast;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(generations); i++) {
 		g = vmb_vmm_generation_find(generations[i]);
 		assert_non_null(g);

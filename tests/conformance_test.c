@@ -330,7 +330,6 @@ static void test_bus_of_every_version_speaks_as_written(void **state)
 {
 	uint32_t i, cast;
 
-	(void)state;
 	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
 		for (i = 0; i < VMB_ARRAY_COUNT(bus_versions); i++)
 			expect_bus(bus_versions[i], cast);
@@ -340,7 +339,6 @@ static void test_scsi_of_every_version_speaks_as_written(void **state)
 {
 	uint32_t i, cast;
 
-	(void)state;
 	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
 		for (i = 0; i < VMB_ARRAY_COUNT(storage_versions); i++)
 			expect_storage("scsi", "6.0", storage_versions[i], cast);
@@ -350,7 +348,6 @@ static void test_ide_of_every_version_speaks_as_written(void **state)
 {
 	uint32_t i, cast;
 
-	(void)state;
 	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
 		for (i = 0; i < VMB_ARRAY_COUNT(storage_versions); i++)
 			expect_storage("ide", "6.0", storage_versions[i], cast);
@@ -361,7 +358,6 @@ static void test_guest_of_every_storage_version_speaks_as_written(void **state)
 {
 	uint32_t i, cast;
 
-	(void)state;
 	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
 		for (i = 0; i < VMB_ARRAY_COUNT(storage_versions); i++)
 			expect_storage("old", "6.0", storage_versions[i], cast);
@@ -371,7 +367,6 @@ static void test_monitor_on_every_bus_is_used_as_written(void **state)
 {
 	uint32_t i, cast;
 
-	(void)state;
 	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
 		for (i = 0; i < VMB_ARRAY_COUNT(bus_versions); i++)
 			expect_storage("monitor", bus_versions[i], "6.2", cast);
@@ -386,7 +381,6 @@ static void test_no_changed_byte_passes(void **state)
 	struct transcript *bus = load("bus", "6.0"), *t = load("scsi", "6.2");
 	struct stage *s = stage_new(&config);
 
-	(void)state;
 	play_bus(s, bus, "contact");
 	play_bus(s, bus, "offers");
 	play_bus(s, bus, "open");
@@ -407,7 +401,6 @@ static void test_every_generation_speaks_as_written(void **state)
 	char bus[16], storage[16];
 	uint32_t i, cast;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(generations); i++) {
 		g = vmb_vmm_generation_find(generations[i]);
 		assert_non_null(g);

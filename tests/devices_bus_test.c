@@ -37,8 +37,6 @@ static struct vmb_dev_channel primary;
 /* What stands around the bus. */
 int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *payload, uint32_t len)
 {
-	(void)s;
-	(void)sint;
 	assert_true(kept_count < KEPT_MAX);
 	kept[kept_count].len = len;
 	memcpy(kept[kept_count++].bytes, payload, len);
@@ -47,8 +45,6 @@ int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *paylo
 
 void vmb_vmm_synic_signal(struct vmb_vmm_synic *s, uint32_t flag)
 {
-	(void)s;
-	(void)flag;
 }
 
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
@@ -59,14 +55,10 @@ void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
 
 void vmb_vmm_machine_wake(struct vmb_vmm_machine *m)
 {
-	(void)m;
 }
 
 int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on)
 {
-	(void)k;
-	(void)connection_id;
-	(void)on;
 	assert_true(fd >= 0);
 	return 0;
 }
@@ -74,14 +66,12 @@ int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, 
 /* The device. */
 static int start(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 	started++;
 	return 0;
 }
 
 static void stop(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 	stopping++;
 }
 
@@ -194,7 +184,6 @@ static int set_up(void **state)
 	};
 	const struct vmb_msg_header offers = { VMB_MSG_REQUEST_OFFERS, 0 };
 
-	(void)state;
 	kept_count = seen = kicks = started = stopping = released = 0;
 	machine.vp_count = 1;
 	machine.vcpus[0].machine = &machine;
@@ -224,7 +213,6 @@ static void close_primary(void)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	if (primary.pages)
 		close_primary();
 	vmb_dev_bus_stop(bus);
@@ -254,7 +242,6 @@ static void test_late_offer_reaches_the_guest(void **state)
 	struct vmb_dev_channel *channel, *refused = new_sub_channel(1);
 	uint32_t relid;
 
-	(void)state;
 	relid = offer_sub_channel(1, &channel);
 	open_channel(relid, 0x200);
 	assert_int_equal(started, 2);
@@ -269,7 +256,6 @@ static void test_sub_channels_go_with_their_primary(void **state)
 	struct vmb_dev_channel *open, *closed;
 	uint32_t open_relid, closed_relid;
 
-	(void)state;
 	open_relid = offer_sub_channel(1, &open);
 	closed_relid = offer_sub_channel(2, &closed);
 	open_channel(open_relid, 0x200);
@@ -300,7 +286,6 @@ static void test_machine_that_stops_gives_sub_channels_back(void **state)
 {
 	struct vmb_dev_channel *channel;
 
-	(void)state;
 	offer_sub_channel(1, &channel);
 	offer_sub_channel(2, &channel);
 	close_primary(); /* both are rescinded, and the guest never answers */
@@ -313,7 +298,6 @@ static void test_lent_pages_are_mapped_side_by_side(void **state)
 	const uint64_t pfns[] = { 0x305, 0x301, 0x304, 0x302 };
 	struct vmb_dev_shared shared;
 
-	(void)state;
 	for (uint32_t i = 0; i < 4; i++)
 		memset(vmb_dev_memory_at(&machine.memory, pfns[i] * PAGE, PAGE), i + 1, PAGE);
 	lend(1, 9, 0, pfns, 4);
@@ -338,7 +322,6 @@ static void test_what_is_no_buffer_is_not_mapped(void **state)
 	const uint64_t pfns[] = { 0x305, 0x301 };
 	struct vmb_dev_shared shared;
 
-	(void)state;
 	assert_int_equal(vmb_dev_bus_share(&primary, 9, &shared), -ENOENT);
 	lend(1, 9, 16, pfns, 2);
 	assert_int_equal(vmb_dev_bus_share(&primary, 9, &shared), -EINVAL);
@@ -356,7 +339,6 @@ static void test_full_ring_is_published_before_the_wish(void **state)
 	uint32_t len = vmb_ring_packet_len(0, sizeof(payload)), written = 0;
 	int error;
 
-	(void)state;
 	while (!(error = vmb_dev_channel_write(&primary, &packet, len)))
 		written++;
 	assert_int_equal(error, VMB_EAGAIN);

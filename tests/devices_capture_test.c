@@ -31,7 +31,6 @@ static uint32_t file_len;
 
 static int set_up(void **state)
 {
-	(void)state;
 	strcpy(folder + sizeof(folder) - 7, "XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
@@ -43,7 +42,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	vmb_dev_capture_close(capture);
 	capture = NULL;
 	chmod(folder, 0700);
@@ -164,7 +162,6 @@ static void test_frames_are_in_the_file_with_direction_and_time(void **state)
 	uint32_t at;
 	uint64_t ns, before = time(NULL);
 
-	(void)state;
 	start();
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
 		put(lens[i], NULL);
@@ -187,7 +184,6 @@ static void test_unfinished_frames_say_so(void **state)
 	uint32_t at, len;
 	const uint8_t *found;
 
-	(void)state;
 	start();
 	put(3000, &header);
 	put(60, NULL);
@@ -204,7 +200,6 @@ static void test_undone_frame_is_not_in_the_file(void **state)
 {
 	uint32_t at;
 
-	(void)state;
 	start();
 	put(100, NULL);
 	put(3000, NULL);
@@ -218,7 +213,6 @@ static void test_undone_frame_is_not_in_the_file(void **state)
 
 static void test_open_alone_touches_nothing(void **state)
 {
-	(void)state;
 	assert_int_equal(vmb_dev_capture_open(&capture, path), 0);
 	put(60, NULL);
 	assert_int_equal(access(path, F_OK), -1);
@@ -234,7 +228,6 @@ static void write_file(const void *text, size_t len)
 
 static void test_only_captures_and_empty_files_are_overwritten(void **state)
 {
-	(void)state;
 	write_file("not ours, and long", 18);
 	assert_int_equal(vmb_dev_capture_open(&capture, path), -EINVAL);
 	write_file("abc", 3);
@@ -252,7 +245,6 @@ static void test_only_captures_and_empty_files_are_overwritten(void **state)
 
 static void test_places_that_cannot_be_written_are_refused(void **state)
 {
-	(void)state;
 	assert_int_equal(vmb_dev_capture_open(&capture, folder), -EINVAL);
 	assert_int_equal(vmb_dev_capture_open(&capture, "/dev/null"), -EINVAL);
 	assert_int_equal(vmb_dev_capture_open(&capture, "/nowhere/x.pcapng"), -EINVAL);
@@ -262,7 +254,6 @@ static void test_two_machines_do_not_write_to_one_file(void **state)
 {
 	struct vmb_dev_capture *second;
 
-	(void)state;
 	start();
 	put(60, NULL);
 	assert_int_equal(vmb_dev_capture_open(&second, path), 0);
@@ -279,7 +270,6 @@ static void test_full_disk_ends_the_file_with_a_whole_frame(void **state)
 	struct rlimit before;
 	uint32_t at;
 
-	(void)state;
 	start();
 	getrlimit(RLIMIT_FSIZE, &before);
 	signal(SIGXFSZ, SIG_IGN);
@@ -314,7 +304,6 @@ static void test_wireshark_reads_the_same(void **state)
 	static const uint32_t lens[] = { 60, 1514, 61, 65567 };
 	const char *text;
 
-	(void)state;
 	start();
 	for (int i = 0; i < 4; i++)
 		put(lens[i], i == 1 ? &header : NULL);
@@ -336,7 +325,6 @@ static void test_wireshark_converts_the_same_bytes(void **state)
 	uint32_t at = 24;
 	int fd;
 
-	(void)state;
 	start();
 	for (int i = 0; i < 4; i++)
 		put(lens[i], NULL);
@@ -364,7 +352,6 @@ static void test_killed_process_leaves_a_readable_file(void **state)
 	uint32_t at, frames;
 	pid_t pid;
 
-	(void)state;
 	for (uint32_t round = 1; round <= 5; round++) {
 		pid = fork();
 		if (!pid) {

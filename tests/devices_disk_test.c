@@ -31,7 +31,6 @@ static int set_up(void **state)
 {
 	int fd;
 
-	(void)state;
 	strcpy(path + sizeof(path) - 7, "XXXXXX");
 	fd = mkstemp(path);
 	for (size_t i = 0; i < sizeof(model); i++)
@@ -51,7 +50,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	io_uring_queue_exit(&uring);
 	vmb_dev_disk_close(&disk);
 	unlink(path);
@@ -111,7 +109,6 @@ static void test_read_returns_the_files_bytes(void **state)
 {
 	static uint8_t buf[1 << 20];
 
-	(void)state;
 	set(VMB_HOST_SCSI_READ, 3 * 512, sizeof(buf));
 	cut(buf, sizeof(buf), PAGE);
 	assert_int_equal(run(), VMB_HOST_SCSI_OK);
@@ -122,7 +119,6 @@ static void test_write_changes_exactly_its_bytes(void **state)
 {
 	static uint8_t buf[100 * 512];
 
-	(void)state;
 	memset(buf, 0xEE, sizeof(buf));
 	for (int fua = 0; fua < 2; fua++) {
 		set(VMB_HOST_SCSI_WRITE, 5 * 512 + fua * sizeof(buf), sizeof(buf));
@@ -137,7 +133,6 @@ static void test_write_changes_exactly_its_bytes(void **state)
 
 static void test_flush_succeeds(void **state)
 {
-	(void)state;
 	set(VMB_HOST_SCSI_FLUSH, 0, 0);
 	assert_int_equal(run(), VMB_HOST_SCSI_OK);
 	assert_file_is_model();
@@ -146,7 +141,6 @@ static void test_flush_succeeds(void **state)
 /* Also where the file system has no holes: then by writing. */
 static void test_zeroes_are_zeroes(void **state)
 {
-	(void)state;
 	for (int may_unmap = 0; may_unmap < 2; may_unmap++) {
 		set(VMB_HOST_SCSI_WRITE_ZEROES, 512 + may_unmap * (4u << 20), 3u << 20);
 		task.may_unmap = may_unmap;
@@ -158,7 +152,6 @@ static void test_zeroes_are_zeroes(void **state)
 
 static void test_zeroes_by_hand_are_zeroes(void **state)
 {
-	(void)state;
 	set(VMB_HOST_SCSI_WRITE_ZEROES, 1024, (5u << 20) + 512);
 	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
 	io_uring_queue_exit(&uring); /* the file system is asked nothing: its answer is played */
@@ -181,7 +174,6 @@ static void test_zeroes_by_hand_are_zeroes(void **state)
 
 static void test_write_same_repeats_the_block(void **state)
 {
-	(void)state;
 	set(VMB_HOST_SCSI_WRITE_SAME, 7 * 512, 2000 * 512);
 	for (int i = 0; i < 512; i++)
 		task.data[i] = i ^ 0x5A;
@@ -193,7 +185,6 @@ static void test_write_same_repeats_the_block(void **state)
 
 static void test_unmapped_extents_read_as_zero(void **state)
 {
-	(void)state;
 	if (!disk.can_unmap)
 		skip();
 	set(VMB_HOST_SCSI_UNMAP, 0, 0);
@@ -209,7 +200,6 @@ static void test_unmapped_extents_read_as_zero(void **state)
 
 static void test_unmap_without_extents_does_nothing(void **state)
 {
-	(void)state;
 	set(VMB_HOST_SCSI_UNMAP, 0, 0);
 	assert_int_equal(run(), VMB_HOST_SCSI_OK);
 	assert_file_is_model();
@@ -234,7 +224,6 @@ static void test_errors_become_sense_the_guest_understands(void **state)
 	};
 	static uint8_t buf[PAGE];
 
-	(void)state;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
 		set(cases[i].op, 0, sizeof(buf));
 		cut(buf, sizeof(buf), 512);
@@ -252,7 +241,6 @@ static void test_shrunk_file_is_an_error(void **state)
 {
 	static uint8_t buf[PAGE];
 
-	(void)state;
 	assert_int_equal(truncate(path, 8192), 0);
 	set(VMB_HOST_SCSI_READ, 1 << 20, sizeof(buf));
 	cut(buf, sizeof(buf), PAGE);
@@ -266,7 +254,6 @@ static void test_short_transfers_go_on_where_they_stopped(void **state)
 {
 	static uint8_t buf[3 * PAGE];
 
-	(void)state;
 	set(VMB_HOST_SCSI_READ, 0, sizeof(buf));
 	cut(buf, sizeof(buf), PAGE);
 	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
@@ -285,7 +272,6 @@ static void test_file_is_locked_while_open(void **state)
 	struct vmb_dev_disk second;
 	struct vmb_dev_disk_option reader = { .path = path, .read_only = true };
 
-	(void)state;
 	assert_int_equal(vmb_dev_disk_open(&second, &option), -EINVAL);
 	assert_int_equal(vmb_dev_disk_open(&second, &reader), -EINVAL);
 	vmb_dev_disk_close(&disk);
@@ -302,7 +288,6 @@ static void test_null_disk_reads_zeroes(void **state)
 	const struct vmb_dev_disk_option null = { .path = "null:1T" };
 	uint8_t buf[PAGE], zero[PAGE] = { 0 };
 
-	(void)state;
 	vmb_dev_disk_close(&disk);
 	assert_int_equal(vmb_dev_disk_open(&disk, &null), 0);
 	assert_int_equal(disk.len, 1ull << 40);

@@ -38,8 +38,6 @@ static int shared_fd; /* of connection 2, -1: none */
 /* What stands around the bus. */
 int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *payload, uint32_t len)
 {
-	(void)s;
-	(void)sint;
 	memcpy(last_message, payload, len);
 	return 0;
 }
@@ -52,17 +50,14 @@ void vmb_vmm_synic_signal(struct vmb_vmm_synic *s, uint32_t flag)
 
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
 {
-	(void)v;
 }
 
 void vmb_vmm_machine_wake(struct vmb_vmm_machine *m)
 {
-	(void)m;
 }
 
 int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on)
 {
-	(void)k;
 	if (connection_id != VMB_CONNECTION_EVENT)
 		return 0;
 	assert_int_equal(shared_fd >= 0, !on);
@@ -73,13 +68,11 @@ int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, 
 /* The devices: their threads are this one. */
 static int start(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 	return 0;
 }
 
 static void stop(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 }
 
 static const struct vmb_dev_channel_ops ops = { .start = start, .stop = stop };
@@ -208,7 +201,6 @@ static void disconnect(void)
 
 static void test_old_guest_is_interrupted_by_page_and_flag_0_of_vp_0(void **state)
 {
-	(void)state;
 	connect_as(VMB_VERSION_1_1, false);
 	vmb_dev_bus_signal(&channels[1]);
 	assert_ptr_equal(signalled, &machine.vcpus[0].synic);
@@ -220,7 +212,6 @@ static void test_old_guest_is_interrupted_by_page_and_flag_0_of_vp_0(void **stat
 
 static void test_guest_since_2_4_is_interrupted_by_its_channels_flag(void **state)
 {
-	(void)state;
 	connect_as(VMB_VERSION_2_4, false);
 	vmb_dev_bus_signal(&channels[1]);
 	assert_ptr_equal(signalled, &machine.vcpus[1].synic);
@@ -232,7 +223,6 @@ static void test_guest_since_2_4_is_interrupted_by_its_channels_flag(void **stat
 
 static void test_shared_signal_rings_exactly_the_channels_with_a_bit(void **state)
 {
-	(void)state;
 	connect_as(VMB_VERSION_0_13, false);
 	__atomic_store_n(&interrupt_page()->to_host[0], 1u << 2, __ATOMIC_SEQ_CST);
 	signal_shared();
@@ -248,7 +238,6 @@ static void test_shared_signal_rings_exactly_the_channels_with_a_bit(void **stat
 
 static void test_bits_of_no_channel_or_a_closed_one_ring_nothing(void **state)
 {
-	(void)state;
 	connect_as(VMB_VERSION_0_13, false);
 	close_channel(2);
 	memset(interrupt_page()->to_host, 0xFF, sizeof(interrupt_page()->to_host));
@@ -264,7 +253,6 @@ static void test_unload_ends_the_use_of_the_page(void **state)
 	struct vmb_interrupt_page before;
 	int fd;
 
-	(void)state;
 	connect_as(VMB_VERSION_1_1, false);
 	fd = dup(shared_fd);
 	close_channel(1);
@@ -292,7 +280,6 @@ static void test_pending_bit_alone_rings_the_channel(void **state)
 {
 	static const uint32_t versions[] = { VMB_VERSION_0_13, VMB_VERSION_2_4, VMB_VERSION_4_1 };
 
-	(void)state;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		connect_as(versions[i], true);
 		assert_true(channels[0].host.monitor_id < VMB_MONITOR_COUNT_MAX);
@@ -313,7 +300,6 @@ static void test_without_an_open_monitored_channel_the_page_is_left_alone(void *
 {
 	uint32_t id;
 
-	(void)state;
 	connect_as(VMB_VERSION_4_1, true);
 	id = channels[0].host.monitor_id;
 	close_channel(1);
@@ -327,7 +313,6 @@ static void test_without_an_open_monitored_channel_the_page_is_left_alone(void *
 
 static void test_without_monitors_no_offer_has_one(void **state)
 {
-	(void)state;
 	connect_as(VMB_VERSION_4_1, false);
 	assert_int_equal(channels[0].host.monitor_id, VMB_OFFER_MONITOR_NONE);
 	assert_int_equal(monitor_page()->trigger_state, 0);

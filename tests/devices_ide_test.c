@@ -31,7 +31,6 @@ const char *__lsan_default_suppressions(void)
 /* The bus's side. */
 int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *channel)
 {
-	(void)bus;
 	assert_true(offered_count < VMB_ARRAY_COUNT(offered));
 	offered[offered_count++] = channel;
 	return 0;
@@ -39,26 +38,21 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *channel)
 
 void vmb_dev_bus_signal(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 	abort();
 }
 
 void vmb_dev_bus_rescind(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 	abort();
 }
 
 void vmb_dev_bus_stopped(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 	abort();
 }
 
 void vmb_vmm_power_end(struct vmb_vmm_machine *m, enum vmb_vmm_outcome outcome)
 {
-	(void)m;
-	(void)outcome;
 	abort();
 }
 
@@ -91,7 +85,6 @@ static void expect_places(const char *line, const char *const paths[4])
 
 static void test_units_take_the_first_free_place_that_fits(void **state)
 {
-	(void)state;
 	expect_places("--ide a", (const char *[]){ "a", NULL, NULL, NULL });
 	expect_places("--ide a --ide-cdrom b --ide c --ide d",
 		      (const char *[]){ "a", "b", "c", "d" });
@@ -105,7 +98,6 @@ static void test_units_take_the_first_free_place_that_fits(void **state)
 
 static void test_properties_are_those_of_a_disk(void **state)
 {
-	(void)state;
 	assert_int_equal(parse("--ide a,readonly,format=vhdx,serial=S,reconnect=3 --ide "
 			       "b,hold=0,gone=18446744073709551615 --ide-cdrom c"),
 			 0);
@@ -148,7 +140,6 @@ static void test_each_unit_is_offered_beside_the_controller(void **state)
 	static const uint8_t zeroes[VMB_OFFER_USER_LEN];
 	const struct vmb_host_scsi_lun *dvd;
 
-	(void)state;
 	start("--ide null:1M,channel=1,unit=1 --ide-cdrom null:4M --disk null:2M "
 	      "--storage-version 2.0");
 	assert_int_equal(offered_count, 3);
@@ -174,7 +165,6 @@ static void test_identities_are_unique_and_stay(void **state)
 				   "null:1M --disk null:1M";
 	struct vmb_host_scsi_lun before[5];
 
-	(void)state;
 	start(line);
 	for (uint32_t i = 0; i < 5; i++) {
 		before[i] = *controllers.all[i].host.bus.luns[0];

@@ -20,7 +20,6 @@ static void test_range_inside_ram_is_found(void **state)
 	struct vmb_dev_memory m;
 	uint64_t offset;
 
-	(void)state;
 	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
 	assert_ptr_equal(vmb_dev_memory_at(&m, 0, 64 * MIB), m.base);
 	assert_ptr_equal(vmb_dev_memory_at(&m, 64 * MIB - 1, 1), m.base + 64 * MIB - 1);
@@ -41,7 +40,6 @@ static void test_range_outside_ram_is_refused(void **state)
 	uint8_t byte = 1;
 	struct vmb_dev_memory m;
 
-	(void)state;
 	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		assert_null(vmb_dev_memory_at(&m, bad[i].gpa, bad[i].len));
@@ -59,7 +57,6 @@ static void test_ram_above_3_gib_continues_at_4_gib(void **state)
 	struct vmb_dev_memory m;
 	uint32_t word = 0x12345678, back = 0;
 
-	(void)state;
 	assert_int_equal(vmb_dev_memory_create(&m, len), 0);
 	assert_null(vmb_dev_memory_at(&m, VMB_DEV_LOW_MAX, 1));
 	assert_null(vmb_dev_memory_at(&m, VMB_DEV_LOW_MAX - 1, 2));
@@ -85,7 +82,6 @@ static void test_lent_pages_lie_side_by_side(void **state)
 	struct vmb_dev_memory m;
 	uint8_t *at;
 
-	(void)state;
 	assert_int_equal(vmb_dev_memory_create(&m, 4096 * MIB), 0);
 	for (uint32_t i = 0; i < count; i++) {
 		word = pfns[i];
@@ -110,7 +106,6 @@ static void test_pages_that_are_no_ram_are_not_mapped(void **state)
 	const uint64_t bad[] = { 64 * MIB / PAGE, UINT64_MAX, 1ull << 52, UINT64_MAX >> 12 };
 	struct vmb_dev_memory m;
 
-	(void)state;
 	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		const uint64_t pfns[] = { 1, 2, bad[i] };

@@ -106,7 +106,6 @@ static void make_image(void)
 
 static int set_up(void **state)
 {
-	(void)state;
 	strcpy(folder + sizeof(folder) - 7, "XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
@@ -126,7 +125,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	vmb_dev_disk_close(&disk);
 	io_uring_queue_exit(&uring);
 	if (server)
@@ -243,7 +241,6 @@ static void change_by_every_operation(void)
 
 static void test_every_operation_reaches_the_server(void **state)
 {
-	(void)state;
 	start_server(NULL);
 	open_disk();
 	assert_int_equal(disk.len, DISK_LEN);
@@ -259,7 +256,6 @@ static void test_operation_waits_for_a_server_that_comes_back(void **state)
 {
 	enum vmb_dev_disk_step step;
 
-	(void)state;
 	start_server(NULL);
 	open_disk();
 	write_disk(0, PIECE_LEN, 1);
@@ -279,7 +275,6 @@ static void test_operation_waits_for_a_server_that_comes_back(void **state)
 /* The image is set back to what the last flush made durable, as a server's crash may do. */
 static void test_server_that_loses_what_was_not_flushed_gets_it_again(void **state)
 {
-	(void)state;
 	start_server(NULL);
 	open_disk();
 	write_disk(0, PIECE_LEN, 0x11);
@@ -301,7 +296,6 @@ static void test_server_that_loses_what_was_not_flushed_gets_it_again(void **sta
 /* A flushed write that is replayed would undo a later one by somebody else: it must have left the journal. */
 static void test_flushed_write_is_not_written_again(void **state)
 {
-	(void)state;
 	start_server(NULL);
 	open_disk();
 	write_disk(0, PIECE_LEN, 0x44);
@@ -314,7 +308,6 @@ static void test_flushed_write_is_not_written_again(void **state)
 
 static void test_server_that_stays_away_is_an_error_and_then_not(void **state)
 {
-	(void)state;
 	option.reconnect_s = 1;
 	start_server(NULL);
 	open_disk();
@@ -333,7 +326,6 @@ static void test_server_that_stays_away_is_an_error_and_then_not(void **state)
 /* The connection stands, but nobody answers: as when the server's machine loses its power. */
 static void test_silent_server_is_an_error_and_then_not(void **state)
 {
-	(void)state;
 	option.reconnect_s = 1;
 	start_server(NULL);
 	open_disk();
@@ -350,7 +342,6 @@ static void test_silent_server_is_an_error_and_then_not(void **state)
 
 static void test_smaller_export_is_not_taken_for_the_old_one(void **state)
 {
-	(void)state;
 	option.reconnect_s = 1;
 	start_server(NULL);
 	open_disk();
@@ -365,7 +356,6 @@ static void test_smaller_export_is_not_taken_for_the_old_one(void **state)
 /* More than twice what the journal holds: it is flushed on the way. */
 static void test_journal_is_bounded(void **state)
 {
-	(void)state;
 	start_server(NULL);
 	open_disk();
 	for (uint32_t i = 0; i < 160; i++)
@@ -377,7 +367,6 @@ static void test_journal_is_bounded(void **state)
 
 static void test_read_only_export_is_refused_unless_asked_for(void **state)
 {
-	(void)state;
 	start_server("-r");
 	assert_int_equal(vmb_dev_disk_open(&disk, &option), 0);
 	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
@@ -390,7 +379,6 @@ static void test_read_only_export_is_refused_unless_asked_for(void **state)
 
 static void test_missing_server_is_refused(void **state)
 {
-	(void)state;
 	assert_int_equal(vmb_dev_disk_open(&disk, &option), 0);
 	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
 }
@@ -422,37 +410,31 @@ static void check_format(const char *format, const char *create)
 
 static void test_qcow2_has_the_bytes(void **state)
 {
-	(void)state;
 	check_format("qcow2", "qcow2");
 }
 
 static void test_dynamic_vhd_has_the_bytes(void **state)
 {
-	(void)state;
 	check_format("vhd", "vpc -o subformat=dynamic,force_size=on");
 }
 
 static void test_fixed_vhd_has_the_bytes(void **state)
 {
-	(void)state;
 	check_format("vhd", "vpc -o subformat=fixed,force_size=on");
 }
 
 static void test_vhdx_has_the_bytes(void **state)
 {
-	(void)state;
 	check_format("vhdx", "vhdx");
 }
 
 static void test_vmdk_has_the_bytes(void **state)
 {
-	(void)state;
 	check_format("vmdk", "vmdk");
 }
 
 static void test_image_that_is_no_image_is_refused(void **state)
 {
-	(void)state;
 	option.path = image;
 	option.format = "qcow2";
 	assert_int_equal(vmb_dev_disk_open(&disk, &option), 0);

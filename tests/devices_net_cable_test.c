@@ -115,7 +115,6 @@ static void plug_in(int number)
 
 static int set_up(void **state)
 {
-	(void)state;
 	strcpy(folder + sizeof(folder) - 7, "XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
@@ -132,7 +131,6 @@ static int tear_down(void **state)
 {
 	int code;
 
-	(void)state;
 	for (int i = 0; i < CARD_MAX; i++)
 		if (cards[i].net.ops)
 			vmb_dev_net_close(&cards[i].net);
@@ -216,7 +214,6 @@ static void learn(void)
 
 static void test_unknown_and_group_addresses_reach_all_others(void **state)
 {
-	(void)state;
 	assert_int_equal(put(0, 1, 60, NULL), VMB_DEV_NET_SENT);
 	wait_for_count(1, 1);
 	wait_for_count(2, 1);
@@ -228,7 +225,6 @@ static void test_unknown_and_group_addresses_reach_all_others(void **state)
 
 static void test_known_address_reaches_one_port_alone(void **state)
 {
-	(void)state;
 	learn();
 	assert_int_equal(put(0, 2, 60, NULL), VMB_DEV_NET_SENT);
 	wait_for_count(2, 3);
@@ -247,7 +243,6 @@ static void test_large_frames_and_open_checksums_pass_unsplit(void **state)
 							 .csum_start = 54,
 							 .csum_offset = 16 };
 
-	(void)state;
 	learn();
 	for (uint32_t i = 12; i < LEN_MAX; i++)
 		frame_bytes[i] = i * 31 + i / 255;
@@ -264,7 +259,6 @@ static void test_fast_sender_waits_for_a_slow_receiver(void **state)
 	uint64_t refused = 0, end = now_ms() + 4 * WAIT_MS;
 	const uint32_t count = 20000;
 
-	(void)state;
 	learn();
 	for (uint32_t i = 0; i < count && now_ms() < end;) {
 		memcpy(frame_bytes + 14, &i, 4);
@@ -294,7 +288,6 @@ static void test_dead_port_does_not_stop_the_others(void **state)
 	uint64_t end = now_ms() + 2 * WAIT_MS;
 	uint32_t sent = 0, i = 0;
 
-	(void)state;
 	learn();
 	while (sent < 200 && now_ms() < end) { /* card 1 never takes */
 		if (put(0, 1, 1514, NULL) != VMB_DEV_NET_SENT)
@@ -337,7 +330,6 @@ static void test_messages_that_are_no_frames_end_their_port(void **state)
 	static const uint32_t lens[] = { 0, 1, 12, 25, 12 + LEN_MAX + 1, sizeof(bytes) };
 	struct pollfd poller;
 
-	(void)state;
 	learn();
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		poller = (struct pollfd){ .fd = hostile(), .events = POLLIN };
@@ -357,7 +349,6 @@ static void test_hostile_clients_leave_the_switch_working(void **state)
 	uint32_t seed = 3;
 	int fd = -1;
 
-	(void)state;
 	learn();
 	for (int round = 0; round < 20000; round++) {
 		seed = seed * 1664525 + 1013904223;
@@ -392,7 +383,6 @@ static void test_more_ports_than_allowed_are_refused(void **state)
 	struct pollfd more = { .fd = hostile(), .events = POLLIN }, over;
 	char byte;
 
-	(void)state;
 	over = (struct pollfd){ .fd = hostile(), .events = POLLIN };
 	assert_int_equal(poll(&over, 1, WAIT_MS), 1);
 	assert_int_equal(recv(over.fd, &byte, 1, MSG_DONTWAIT), 0);
@@ -431,7 +421,6 @@ static void test_headers_that_cannot_be_true_do_not_reach_the_card(void **state)
 	};
 	const uint32_t count = sizeof(headers) / sizeof(headers[0]);
 
-	(void)state;
 	learn();
 	for (uint32_t i = 0; i < count; i++)
 		assert_int_equal(put(0, 1, 60, &headers[i]), VMB_DEV_NET_SENT);
@@ -454,7 +443,6 @@ static void test_link_follows_the_switch(void **state)
 	struct pollfd fds[4];
 	int timeout = -1;
 
-	(void)state;
 	learn();
 	assert_int_equal(stop_switch(SIGTERM), 0);
 	assert_true(log_has("stats: switch: 3 connections, 0 refused"));
@@ -478,7 +466,6 @@ static void test_killed_switchs_socket_is_replaced_and_a_live_one_is_not(void **
 	char *argv[] = { "switch", path, NULL };
 	pid_t live = pid;
 
-	(void)state;
 	assert_int_equal(vmb_dev_switch_run(2, argv), 2);
 	works_on();
 	assert_int_equal(stop_switch(SIGKILL), -SIGKILL);
@@ -494,7 +481,6 @@ static void test_file_that_is_no_socket_stays(void **state)
 	char *argv[] = { "switch", log_path, NULL };
 	struct stat about;
 
-	(void)state;
 	assert_int_equal(vmb_dev_switch_run(2, argv), 2);
 	assert_int_equal(stat(log_path, &about), 0);
 	assert_true(S_ISREG(about.st_mode));
@@ -507,7 +493,6 @@ static void test_no_switch_is_an_error_at_the_start(void **state)
 					     .target = log_path,
 					     .mtu_max = 1500 };
 
-	(void)state;
 	assert_int_equal(vmb_dev_net_open(&net, &option, receive, NULL), -EINVAL);
 	option.target = "/nowhere/s";
 	assert_int_equal(vmb_dev_net_open(&net, &option, receive, NULL), -EINVAL);

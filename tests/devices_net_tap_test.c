@@ -97,14 +97,12 @@ static int request(unsigned long what)
 
 static int group_set_up(void **state)
 {
-	(void)state;
 	possible = access("/dev/net/tun", R_OK | W_OK) == 0 && unshare(CLONE_NEWNET) == 0;
 	return 0;
 }
 
 static int set_up(void **state)
 {
-	(void)state;
 	if (!possible)
 		return 0;
 	if (open_tap(1))
@@ -115,7 +113,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	if (net.ops)
 		vmb_dev_net_close(&net);
 	return 0;
@@ -217,7 +214,6 @@ static ssize_t receive_within(int fd, void *bytes, size_t len, int ms)
 
 static void test_created_interface_is_up_and_goes_again(void **state)
 {
-	(void)state;
 	if (!possible)
 		skip();
 	assert_true(request(SIOCGIFFLAGS) & IFF_UP);
@@ -237,7 +233,6 @@ static void test_open_checksum_is_completed_and_a_wrong_one_is_not(void **state)
 	uint32_t len;
 	int fd;
 
-	(void)state;
 	if (!possible)
 		skip();
 	fd = udp_socket();
@@ -278,7 +273,6 @@ static void test_large_frame_passes_unsplit_to_the_machine(void **state)
 	uint32_t len;
 	int fd;
 
-	(void)state;
 	if (!possible)
 		skip();
 	fd = raw_socket();
@@ -303,7 +297,6 @@ static void test_large_frame_passes_unsplit_to_the_guest(void **state)
 	struct iovec iov[2] = { { (void *)&large, sizeof(large) }, { frame_bytes, 0 } };
 	int fd;
 
-	(void)state;
 	if (!possible)
 		skip();
 	fd = raw_socket();
@@ -330,7 +323,6 @@ static void test_several_queues_are_used(void **state)
 	uint8_t bytes[100];
 	int timeout = -1, fd;
 
-	(void)state;
 	if (!possible)
 		skip();
 	vmb_dev_net_close(&net);
@@ -353,7 +345,6 @@ static void test_existing_interface_of_either_kind_is_taken_and_stays(void **sta
 	struct pollfd fds[64];
 	int fd, timeout = -1;
 
-	(void)state;
 	if (!possible)
 		skip();
 	for (int many = 0; many < 2; many++) {
@@ -382,7 +373,6 @@ static void test_interface_in_use_or_of_another_kind_is_refused(void **state)
 {
 	struct vmb_dev_net second;
 
-	(void)state;
 	if (!possible)
 		skip();
 	assert_int_equal(vmb_dev_net_open(&second, &option, receive, &second), -EINVAL);
@@ -403,7 +393,6 @@ static void test_impossible_header_and_switched_off_interface_drop(void **state)
 	uint32_t len;
 	int fd;
 
-	(void)state;
 	if (!possible)
 		skip();
 	len = ip_frame(IPPROTO_UDP, 50);
@@ -424,7 +413,6 @@ static void test_removed_interface_takes_the_link_down(void **state)
 	uint64_t end = now_ms() + WAIT_MS;
 	int timeout = -1;
 
-	(void)state;
 	if (!possible)
 		skip();
 	if (system("ip link delete " NAME " 2>/dev/null"))

@@ -65,7 +65,6 @@ static int open_net(const char *text)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	vmb_dev_net_close(&net);
 	return 0;
 }
@@ -178,7 +177,6 @@ static void test_dhcp_offers_the_first_address(void **state)
 	uint8_t bytes[FRAME_MAX];
 	uint32_t len;
 
-	(void)state;
 	assert_int_equal(open_net("user"), 0);
 	start_frame(bytes, 0x0800);
 	len = udp_frame(bytes, none, all, 68, 67, 300);
@@ -234,7 +232,6 @@ static void test_udp_reaches_a_server_and_its_answer_comes_back(void **state)
 	int fd = server(SOCK_DGRAM, &at);
 	uint32_t len;
 
-	(void)state;
 	assert_int_equal(open_net("user"), 0);
 	introduce();
 	start_frame(bytes, 0x0800);
@@ -275,7 +272,6 @@ static void test_forwarded_port_calls_the_guest(void **state)
 	char text[64];
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)state;
 	snprintf(text, sizeof(text), "user,hostfwd=tcp:127.0.0.1:%u-:22,mtu=9000", port);
 	assert_int_equal(open_net(text), 0);
 	introduce();
@@ -297,7 +293,6 @@ static void test_taken_ports_are_refused(void **state)
 	struct sockaddr_in at;
 	char text[64];
 
-	(void)state;
 	for (int udp = 0; udp < 2; udp++) {
 		int fd = server(udp ? SOCK_DGRAM : SOCK_STREAM, &at);
 
@@ -324,7 +319,6 @@ static void test_ipv6_router_announces_the_prefix(void **state)
 	uint8_t bytes[FRAME_MAX], *ip = bytes + 14;
 	bool announced = false;
 
-	(void)state;
 	assert_int_equal(open_net("user"), 0);
 	start_frame(bytes, 0x86DD);
 	ip[0] = 0x60;
@@ -361,7 +355,6 @@ static void test_frames_of_impossible_lengths_are_dropped(void **state)
 	struct iovec iov = { bytes, 13 };
 	struct vmb_dev_net_frame frame = { .iov = &iov, .iov_count = 1, .len = 13 };
 
-	(void)state;
 	assert_int_equal(open_net("user"), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(put(bytes, cases[i].len), cases[i].sent);

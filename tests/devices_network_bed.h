@@ -116,7 +116,6 @@ void vmb_dev_bus_signal(struct vmb_dev_channel *channel)
 
 void vmb_dev_bus_stopped(struct vmb_dev_channel *channel)
 {
-	(void)channel;
 	pthread_mutex_lock(&bed.mutex);
 	bed.stopped_count++;
 	pthread_mutex_unlock(&bed.mutex);
@@ -142,7 +141,6 @@ int vmb_dev_bus_share(struct vmb_dev_channel *channel, uint32_t gpadl_id,
 
 void vmb_dev_bus_unshare(struct vmb_dev_channel *channel, struct vmb_dev_shared *shared)
 {
-	(void)channel;
 	if (!shared->memory)
 		return;
 	memset(shared, 0, sizeof(*shared));
@@ -156,10 +154,7 @@ void vmb_dev_bus_unshare(struct vmb_dev_channel *channel, struct vmb_dev_shared 
 static uint32_t backend_fill(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max,
 			     int *timeout)
 {
-	(void)max;
-	(void)timeout;
 	fds[0] = (struct pollfd){ .fd = bed.event, .events = POLLIN };
-	(void)net;
 	return 1;
 }
 
@@ -202,13 +197,11 @@ int vmb_dev_net_open(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 
 int vmb_dev_net_prepare(struct vmb_dev_net *net)
 {
-	(void)net;
 	return 0;
 }
 
 void vmb_dev_net_close(struct vmb_dev_net *net)
 {
-	(void)net;
 }
 
 enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
@@ -217,7 +210,6 @@ enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 	enum vmb_dev_net_sent sent = VMB_DEV_NET_FULL;
 	struct kept *kept;
 
-	(void)net;
 	pthread_mutex_lock(&bed.mutex);
 	if (!bed.full) {
 		sent = VMB_DEV_NET_SENT;
@@ -548,7 +540,6 @@ BED int set_up(void **state)
 {
 	struct vmb_dev_net_option option = { .mtu_max = 9000, .queue_count = QUEUES };
 
-	(void)state;
 	memcpy(option.mac, net_guest_mac, sizeof(option.mac));
 	if (!bed.frames)
 		bed.frames = malloc(KEPT_MAX * sizeof(*bed.frames));
@@ -572,7 +563,6 @@ BED int set_up_large(void **state)
 
 BED int tear_down(void **state)
 {
-	(void)state;
 	close_queue(0);
 	assert_int_equal(peek(&bed.mapped_count), 0);
 	vmb_dev_network_close(card);

@@ -65,7 +65,6 @@ static void test_frame_leaves_from_any_page_offset(void **state)
 {
 	struct net_spec spec = { .len = 1514, .ip = 4, .protocol = NET_TCP, .flow = 3 };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	net_frame_make(frame, &spec);
 	for (uint32_t offset = 0; offset < PAGE; offset += 113) {
@@ -83,7 +82,6 @@ static void test_section_of_several_frames_leaves(void **state)
 						      3 * 160 };
 	uint8_t payload[40] = { 0 };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	for (uint32_t i = 0; i < 3; i++) {
 		struct net_spec spec = { .len = 116, .ip = 4, .protocol = NET_UDP, .flow = i };
@@ -106,7 +104,6 @@ static void test_checksums_are_filled_in_and_tags_inserted(void **state)
 {
 	const uint8_t protocols[] = { NET_TCP, NET_UDP }, versions[] = { 4, 6 };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	for (uint32_t i = 0; i < 8; i++) {
 		struct net_spec spec = { .len = 1001,
@@ -144,7 +141,6 @@ static void test_large_send_is_cut(void **state)
 				 .checksums = NET_CHECKSUMS_OPEN };
 	uint32_t done = 0;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	net_frame_make(frame, &spec);
 	assert_int_equal(send_frame(spec.len, info, 3000), VMB_NET_STATUS_SUCCESS);
@@ -173,7 +169,6 @@ static void test_large_send_goes_whole_to_who_takes_it(void **state)
 				 .checksums = NET_CHECKSUMS_OPEN };
 	const struct kept *kept = &bed.frames[0];
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	net_frame_make(frame, &spec);
 	assert_int_equal(send_frame(spec.len, info, 0), VMB_NET_STATUS_SUCCESS);
@@ -193,7 +188,6 @@ static void test_large_send_of_one_segment_has_its_real_length(void **state)
 {
 	const uint8_t versions[] = { 4, 6 };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	for (uint32_t i = 0; i < 2; i++) {
 		struct net_spec spec = { .len = 700,
@@ -232,7 +226,6 @@ static void test_padded_frame_leaves_complete(void **state)
 	const struct kept *kept = &bed.frames[0];
 	struct net_verdict v;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	net_frame_make(frame, &spec);
 	memset(frame + spec.len, 0xA5, 4);
@@ -252,7 +245,6 @@ static void test_lie_about_a_frame_is_dropped_and_answered(void **state)
 				    { ~0u, 0 } };
 	struct net_spec spec = { .len = 900, .ip = 4, .protocol = NET_UDP };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	net_frame_make(frame, &spec);
 	send_frame(spec.len, lso, 0);
@@ -305,7 +297,6 @@ static void test_frames_arrive_untagged_and_complete(void **state)
 {
 	const uint8_t protocols[] = { NET_TCP, NET_UDP }, versions[] = { 4, 6 };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	for (uint32_t i = 0; i < 16; i++) {
 		bool open = i & 4, tag = i & 8;
@@ -354,7 +345,6 @@ static void test_bad_checksum_is_not_called_good(void **state)
 	uint32_t len, flags;
 	struct got got;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	make_incoming(&spec, false);
 	frame[300] ^= 1;
@@ -378,7 +368,6 @@ static void test_large_frame_is_cut_for_a_guest_that_wants_none(void **state)
 	uint32_t done = 0, len, payload_len;
 	struct got got;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, NDIS_PARAMETER_OFF);
 	make_incoming(&spec, false);
 	inject(frame, spec.len, &header);
@@ -402,7 +391,6 @@ static void test_large_frame_goes_whole_to_a_guest_that_coalesces(void **state)
 	const uint8_t *message;
 	struct got got;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, NDIS_PARAMETER_ON);
 	make_incoming(&spec, false);
 	inject(frame, spec.len, &header);
@@ -426,7 +414,6 @@ static void test_frame_that_is_not_what_its_header_says_is_dropped(void **state)
 				  VIRTIO_NET_HDR_GSO_TCPV4 };
 	struct got got;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, NDIS_PARAMETER_ON);
 	for (uint32_t i = 0; i < 6; i++) {
 		struct net_spec spec = { .len = i & 1 ? 9000 : 900,
@@ -459,7 +446,6 @@ static void test_largest_frame_is_cut_too(void **state)
 						  .csum_offset = 16 };
 	struct got got;
 
-	(void)state;
 	receive_len = 128 * PAGE;
 	handshake(1500, NDIS_PARAMETER_BOTH, NDIS_PARAMETER_OFF);
 	make_incoming(&spec, false);
@@ -473,7 +459,6 @@ static void test_frame_for_another_is_not_delivered(void **state)
 	struct net_spec spec = { .len = 600, .ip = 4, .protocol = NET_TCP };
 	struct got got;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	net_frame_make(frame, &spec);
 	inject(frame, spec.len, NULL);

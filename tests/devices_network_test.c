@@ -94,7 +94,6 @@ static void close_sub_channels(void)
 
 static void test_sub_channels_carry_frames_both_ways(void **state)
 {
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	open_sub_channels();
 	for (uint32_t i = 0; i < QUEUES; i++) {
@@ -108,7 +107,6 @@ static void test_sub_channels_carry_frames_both_ways(void **state)
 
 static void test_100_lives_of_sub_channels_leave_nothing(void **state)
 {
-	(void)state;
 	for (uint32_t life = 0; life < 100; life++) {
 		handshake(1500, NDIS_PARAMETER_BOTH, 0);
 		open_sub_channels();
@@ -127,7 +125,6 @@ static void test_sub_channel_that_closes_before_the_worker_knew_it(void **state)
 {
 	uint32_t before;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	ask_sub_channels(3);
 	before = peek(&bed.stopped_count);
@@ -146,7 +143,6 @@ static void test_sub_channel_that_closes_before_the_worker_knew_it(void **state)
 
 static void test_full_backend_stops_the_ring_until_it_takes_frames(void **state)
 {
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	bed.full = true;
 	for (uint32_t i = 0; i < 5; i++)
@@ -165,7 +161,6 @@ static void test_send_buffer_revoked_under_a_waiting_frame(void **state)
 {
 	const struct vmb_net_revoke revoke = { VMB_NET_REVOKE_SEND_BUFFER, 0 };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	open_sub_channels();
 	bed.full = true;
@@ -183,7 +178,6 @@ static void test_send_buffer_revoked_after_a_waiting_frame_closed(void **state)
 {
 	const struct vmb_net_revoke revoke = { VMB_NET_REVOKE_SEND_BUFFER, 0 };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	open_sub_channels();
 	bed.full = true;
@@ -202,7 +196,6 @@ static void test_send_buffer_revoked_after_a_waiting_frame_closed(void **state)
 
 static void test_primary_closes_over_a_frame_that_waits_on_a_sub_channel(void **state)
 {
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	open_sub_channels();
 	bed.full = true;
@@ -227,7 +220,6 @@ static void test_full_ring_to_the_guest_loses_no_answer(void **state)
 	uint32_t idle = 0;
 	struct got got;
 
-	(void)state;
 	memcpy(payload, &message, sizeof(message));
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	/* Post until neither ring moves any more. */
@@ -266,7 +258,6 @@ static void test_frames_wait_for_the_receive_buffer_then_are_dropped(void **stat
 	uint32_t len;
 	struct got got;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	for (uint32_t i = 0; i < total; i++)
 		inject_flow(i);
@@ -303,7 +294,6 @@ static void test_reception_goes_on_when_the_reserve_is_half_the_buffer(void **st
 	uint32_t frames = 20, seen = 0;
 	struct got got;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	assert_true(card->host.suballoc_count < VMB_HOST_NETWORK_CONTROL_RESERVE);
 	for (uint32_t i = 0; i < frames; i++)
@@ -321,7 +311,6 @@ static void test_cable_that_is_pulled_is_told(void **state)
 	struct got got;
 	uint32_t len;
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	for (uint32_t i = 0; i < 4; i++) {
 		pthread_mutex_lock(&bed.mutex);
@@ -356,7 +345,6 @@ static void test_ranges_that_are_not_ram_are_refused(void **state)
 						      VMB_NET_SECTION_NONE, 0 };
 	uint8_t payload[40] = { 0 };
 
-	(void)state;
 	memcpy(payload, &message, sizeof(message));
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
@@ -385,7 +373,6 @@ static void test_broken_protocol_ends_the_channel_and_nothing_else(void **state)
 {
 	const uint8_t payload[40] = { VMB_NET_SEND_RNDIS_PACKET };
 
-	(void)state;
 	handshake(1500, NDIS_PARAMETER_BOTH, 0);
 	assert_int_equal(post(0, VMB_PKT_GPA_DIRECT, NULL, 0, payload, sizeof(payload), 1), 0);
 	publish(0);
@@ -445,7 +432,6 @@ static void test_noise_harms_nobody(void **state)
 {
 	struct got got;
 
-	(void)state;
 	for (uint32_t round = 0; round < 150; round++) {
 		if (roll(4))
 			handshake(1500, NDIS_PARAMETER_BOTH, 0);

@@ -74,8 +74,6 @@ void vmb_dev_bus_stopped(struct vmb_dev_channel *channel)
 
 void vmb_vmm_power_end(struct vmb_vmm_machine *m, enum vmb_vmm_outcome outcome)
 {
-	(void)m;
-	(void)outcome;
 	abort();
 }
 
@@ -149,7 +147,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	close_channel();
 	vmb_dev_storage_close(&storage);
 	vmb_dev_memory_destroy(&machine.memory);
@@ -276,7 +273,6 @@ static void test_scattered_pages_receive_the_files_bytes(void **state)
 	uint32_t header_len, offset = 512, done = 0;
 	uint64_t id;
 
-	(void)state;
 	handshake();
 	range = scattered(offset, 24 * 512, &header_len);
 	post(VMB_PKT_GPA_DIRECT, &range, header_len, &packet, sizeof(packet), 5);
@@ -303,7 +299,6 @@ static void test_written_pages_reach_the_file(void **state)
 	uint32_t header_len;
 	uint64_t id;
 
-	(void)state;
 	handshake();
 	range = scattered(0, PAGE, &header_len);
 	memset(at(range.pfns[0] * PAGE), 0xC3, PAGE);
@@ -350,7 +345,6 @@ static void flood(void)
 
 static void test_flood_is_answered_completely(void **state)
 {
-	(void)state;
 	handshake();
 	flood();
 }
@@ -363,7 +357,6 @@ static void test_answers_wait_for_room(void **state)
 	struct range range = scattered(0, PAGE, &header_len);
 	uint64_t id;
 
-	(void)state;
 	handshake();
 	for (uint32_t i = 0; i < count; i++) {
 		while (vmb_ring_room(&tx) <= vmb_ring_packet_len(header_len, sizeof(packet)))
@@ -402,7 +395,6 @@ static void test_impossible_ranges_are_refused(void **state)
 	struct range range;
 	uint64_t id;
 
-	(void)state;
 	handshake();
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		range = (struct range){ .range_count = bad[i].range_count,
@@ -441,7 +433,6 @@ static void breaks(uint16_t type, uint32_t header_len, uint32_t payload_len)
 
 static void test_broken_packets_stop_the_channel_only(void **state)
 {
-	(void)state;
 	breaks(VMB_PKT_INBAND, 0, 8);
 	breaks(VMB_PKT_INBAND, 0, 2048);
 	breaks(VMB_PKT_GPA_DIRECT, 0, 64);
@@ -457,7 +448,6 @@ static void test_broken_ring_stops_the_channel_only(void **state)
 	struct vmb_ring_control *control = (void *)at(RING_GPA);
 	uint64_t id;
 
-	(void)state;
 	control->write_index = 12345;
 	ring_doorbell();
 	assert_false(receive(&reply, &id, 50));
@@ -473,7 +463,6 @@ static void test_close_waits_for_the_disk(void **state)
 	struct range range;
 	uint32_t header_len;
 
-	(void)state;
 	handshake();
 	range = scattered(0, PAGE, &header_len);
 	for (int i = 0; i < 200; i++) {
@@ -542,7 +531,6 @@ static void test_held_reads_end_at_the_reset(void **state)
 	struct vmb_stor_packet reply;
 	uint64_t id, seen = 0;
 
-	(void)state;
 	handshake();
 	post_read(0, HELD_BLOCK, 1, 1);
 	post_read(0, HELD_BLOCK - 7, 8, 2); /* its last block */
@@ -571,7 +559,6 @@ static void test_held_reads_end_at_the_reset(void **state)
 
 static void test_stuck_and_held_reads_do_not_keep_the_channel(void **state)
 {
-	(void)state;
 	handshake();
 	post_read(0, STUCK_BLOCK, 8, 1);
 	post_reset(2);
@@ -591,7 +578,6 @@ static void test_stuck_and_held_reads_do_not_keep_the_channel(void **state)
 
 static void test_a_unit_that_goes_is_back_in_the_next_life(void **state)
 {
-	(void)state;
 	handshake();
 	post_read(1, GONE_BLOCK, 1, 1);
 	publish();
@@ -613,7 +599,6 @@ static void test_an_ide_unit_goes_with_its_channel(void **state)
 	struct vmb_stor_packet reply;
 	uint64_t id;
 
-	(void)state;
 	handshake();
 	post_read(0, 0, 1, 1);
 	publish();
@@ -633,7 +618,6 @@ static void test_an_ide_unit_goes_with_its_channel(void **state)
 
 static void test_a_file_of_another_length_is_news(void **state)
 {
-	(void)state;
 	handshake();
 	assert_int_equal(ftruncate(file, DISK_LEN + 8 * 512 + 100), 0);
 	expect_enumerate();
@@ -665,7 +649,6 @@ static void test_open_while_it_closes_leaves_no_thread(void **state)
 {
 	uint64_t before = 0;
 
-	(void)state;
 	for (int i = 0; i < 100; i++) {
 		reopens = 1;
 		storage.channel.ops->stop(&storage.channel);

@@ -18,7 +18,6 @@ static struct vmb_dev_switch_table table;
 
 static int set_up(void **state)
 {
-	(void)state;
 	vmb_dev_switch_table_init(&table, 0x123456789ABCDEF);
 	return 0;
 }
@@ -36,7 +35,6 @@ static void test_unknown_address_is_nowhere(void **state)
 {
 	static const uint8_t zero[6];
 
-	(void)state;
 	assert_int_equal(vmb_dev_switch_table_find(&table, mac(1), 0), -1);
 	vmb_dev_switch_table_learn(&table, zero, 1, 0);
 	assert_int_equal(vmb_dev_switch_table_find(&table, zero, 0), -1);
@@ -44,7 +42,6 @@ static void test_unknown_address_is_nowhere(void **state)
 
 static void test_address_moves_with_its_last_frame(void **state)
 {
-	(void)state;
 	vmb_dev_switch_table_learn(&table, mac(1), 3, 10);
 	assert_int_equal(vmb_dev_switch_table_find(&table, mac(1), 10), 3);
 	vmb_dev_switch_table_learn(&table, mac(1), 255, 11);
@@ -57,7 +54,6 @@ static void test_address_moves_with_its_last_frame(void **state)
 
 static void test_silent_address_is_forgotten(void **state)
 {
-	(void)state;
 	vmb_dev_switch_table_learn(&table, mac(1), 0, 0);
 	vmb_dev_switch_table_learn(&table, mac(2), 0, 0);
 	vmb_dev_switch_table_learn(&table, mac(2), 0, 1000);
@@ -68,7 +64,6 @@ static void test_silent_address_is_forgotten(void **state)
 
 static void test_port_that_makes_addresses_up_loses_only_its_own(void **state)
 {
-	(void)state;
 	vmb_dev_switch_table_learn(&table, mac(1), 0, 0);
 	for (uint32_t i = 0; i < 100000; i++)
 		vmb_dev_switch_table_learn(&table, mac(1000 + i), 1, i);
@@ -87,7 +82,6 @@ static void test_random_steps_agree_with_a_model(void **state)
 	} model[128];
 	uint32_t seed = 7, n, counts[4] = { 0 };
 
-	(void)state;
 	for (n = 0; n < 128; n++)
 		model[n].port = -1;
 	for (int64_t now = 0; now < 300000; now++) {

@@ -13,7 +13,6 @@ static void test_offer_is_copied(void **state)
 	uint8_t *msg;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	msg = make_offer(&b, 2047, 9, 0);
 	put(msg, 56, 0x2410, 2);
@@ -37,7 +36,6 @@ static void test_offer_without_dedicated_interrupt(void **state)
 	struct vmb_guest_channel ch = { 0 };
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x20004);
 	put(make_offer(&b, 3, 3, 0), 190, 0xFFFE, 2); /* only bit 0 counts */
 	assert_int_equal(deliver(&b, 196), 0);
@@ -63,7 +61,6 @@ static void test_offers_length_goes_by_version(void **state)
 	struct bench b;
 	int old;
 
-	(void)state;
 	for (old = 0; old < 2; old++) {
 		version = old ? 0xD : 0x10001;
 		bench_ready(&b, version);
@@ -93,7 +90,6 @@ static void test_before_2_4_channels_are_few_and_primary(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 3; i++) {
 		bench_ready(&b, versions[i]);
 		assert_int_equal(say_offer(&b, 256, 9, 0), i < 2 ? VMB_EPROTO : 0);
@@ -118,7 +114,6 @@ static void test_before_2_4_the_target_is_vp_0(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 3; i++) {
 		memset(&d, 0, sizeof(d));
 		bench_ready(&b, versions[i]);
@@ -134,7 +129,6 @@ static void test_impossible_relid_is_refused(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	refuse_offer(&b, 0, 1, 0);
 	refuse_offer(&b, 2048, 1, 0);
@@ -147,7 +141,6 @@ static void test_relid_in_use_is_refused(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 	refuse_offer(&b, 5, 77, 0);
@@ -160,7 +153,6 @@ static void test_second_primary_is_refused(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 	refuse_offer(&b, 6, 5, 0);
@@ -177,7 +169,6 @@ static void test_device_may_return_before_old_channel_is_released(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 	assert_int_equal(say_rescind(&b, 5), 0);
@@ -190,7 +181,6 @@ static void test_sub_channel_needs_primary(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	refuse_offer(&b, 6, 5, 1);
 	bench_offer(&b, &ch, 5);
@@ -206,7 +196,6 @@ static void test_sub_channel_is_no_primary(void **state)
 	struct vmb_guest_channel sub = { 0 };
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &primary, 5);
 	assert_int_equal(say_offer(&b, 6, 5, 1), 0);
@@ -222,7 +211,6 @@ static void test_impossible_monitor_is_refused(void **state)
 	struct bench b;
 	uint8_t *msg;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	msg = make_offer(&b, 5, 5, 0);
 	put(msg, 188, 128, 1);
@@ -243,7 +231,6 @@ static void test_offer_before_request_is_unsolicited(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_connect(&b, 0x50003);
 	assert_int_equal(say_offer(&b, 5, 5, 0), VMB_EPROTO);
 	assert_int_equal(vmb_guest_connect_request_offers(&b.c), 0);
@@ -259,7 +246,6 @@ static void test_hot_add_after_all_were_delivered(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 }
@@ -271,7 +257,6 @@ static void test_add_checks_what_it_is_given(void **state)
 	struct vmb_msg_offer offer;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 	offer = ch.offer;
@@ -294,7 +279,6 @@ static void test_open_says_everything(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -315,7 +299,6 @@ static void test_open_result_opens(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_ptr_equal(b.event.channel, &d.ch);
@@ -329,7 +312,6 @@ static void test_failed_open_can_be_tried_again(void **state)
 	struct bench b;
 	uint32_t first;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -353,7 +335,6 @@ static void test_open_result_is_matched(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &other, 8);
 	bench_device(&b, &d);
@@ -376,7 +357,6 @@ static void test_open_result_may_overtake_done(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -398,7 +378,6 @@ static void test_open_checks_its_arguments(void **state)
 	struct bench b;
 	uint8_t user[121] = { 0 };
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &other, 8);
 	bench_device(&b, &d);
@@ -426,7 +405,6 @@ static void test_open_needs_finished_gpadl(void **state)
 	uint64_t pfns[8] = { 0 };
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 7);
 	assert_int_equal(vmb_guest_gpadl_establish(&ch, &ring, pfns, 8, 8 * PAGE, 0), 0);
@@ -444,7 +422,6 @@ static void test_close_says_relid(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_close(&d.ch), 0);
@@ -460,7 +437,6 @@ static void test_close_drops_open_that_has_not_left(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -474,7 +450,6 @@ static void test_close_waits_for_open_result(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -495,7 +470,6 @@ static void test_close_of_failed_open_says_nothing(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -512,7 +486,6 @@ static void test_reopen_goes_behind_close(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_close(&d.ch), 0);
@@ -529,7 +502,6 @@ static void test_modify_before_4_1_is_not_supported(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x40000);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), VMB_EOPNOTSUPP);
@@ -541,7 +513,6 @@ static void test_modify_before_5_3_has_no_answer(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x40001);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
@@ -563,7 +534,6 @@ static void test_modify_from_5_3_waits_for_answer(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
@@ -585,7 +555,6 @@ static void test_refused_modify_keeps_vp(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
@@ -601,7 +570,6 @@ static void test_modify_checks_its_arguments(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), VMB_EBUSY);
@@ -621,7 +589,6 @@ static void test_close_drops_modify_that_has_not_left(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
@@ -635,7 +602,6 @@ static void test_late_modify_answer_is_not_taken_for_a_newer_one(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
@@ -658,7 +624,6 @@ static void test_remove_takes_everything_along(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_gpadl_establish(&d.ch, &more, d.pfns, 1, 100, 0), 0);
@@ -682,7 +647,6 @@ static void test_remove_leaves_others_alone(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &other, 8);
 	bench_gpadl(&b, &other, &kept, &pfn, 1);

@@ -18,7 +18,6 @@ static void test_newest_contact_goes_to_multiclient_port(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	expect_sent(&b, 14, 40);
 	assert_int_equal(b.out_connection, 4);
@@ -42,7 +41,6 @@ static void test_old_contact_goes_to_port_1_with_interrupt_page(void **state)
 	};
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(vmb_guest_connect_init(&b.c, &config), 0);
 	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
 	expect_sent(&b, 14, 40);
@@ -59,7 +57,6 @@ static void test_new_contact_hides_interrupt_page(void **state)
 	struct vmb_guest_connect_config config = { .interrupt_page_gpa = 0x123456000 };
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(vmb_guest_connect_init(&b.c, &config), 0);
 	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
 	expect_sent(&b, 14, 40);
@@ -71,7 +68,6 @@ static void test_refusals_walk_down_all_versions(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	start(&b, 0);
 	for (i = 0; i < KNOWN_COUNT; i++) {
 		expect_sent(&b, 14, 40);
@@ -90,7 +86,6 @@ static void test_without_interrupt_page_the_walk_ends_at_2_4(void **state)
 	struct vmb_guest_connect_config config = { .version_max = 0x20004 };
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(vmb_guest_connect_init(&b.c, &config), 0);
 	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
 	expect_sent(&b, 14, 40);
@@ -108,7 +103,6 @@ static void test_old_versions_have_no_connection_state(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 2; i++) {
 		start(&b, old[i]);
 		expect_sent(&b, 14, 40);
@@ -127,7 +121,6 @@ static void test_every_version_can_be_accepted(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < KNOWN_COUNT; i++) {
 		bench_connect(&b, known_versions[i]);
 		assert_int_equal(b.c.version, known_versions[i]);
@@ -140,7 +133,6 @@ static void test_failed_state_walks_down(void **state)
 	struct bench b;
 	uint8_t failure;
 
-	(void)state;
 	for (failure = 1; failure <= 2; failure++) {
 		start(&b, 0x50003);
 		expect_sent(&b, 14, 40);
@@ -156,7 +148,6 @@ static void test_failed_state_may_be_short_and_empty(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	expect_sent(&b, 14, 40);
 	assert_int_equal(say_version(&b, 1, 1, 0, 16), 0);
@@ -169,7 +160,6 @@ static void test_lower_bound_ends_walk(void **state)
 	struct vmb_guest_connect_config config = { .version_max = 0x50003, .version_min = 0x50003 };
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(vmb_guest_connect_init(&b.c, &config), 0);
 	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
 	expect_sent(&b, 14, 40);
@@ -183,7 +173,6 @@ static void test_version_table_is_newest_first(void **state)
 	const uint32_t *versions = vmb_guest_connect_versions();
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < KNOWN_COUNT; i++)
 		assert_int_equal(versions[i], known_versions[i]);
 	assert_int_equal(versions[KNOWN_COUNT], 0);
@@ -203,7 +192,6 @@ static void test_bad_config_is_refused(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(vmb_guest_connect_init(&b.c, &bad[i]), VMB_EINVAL);
 }
@@ -214,7 +202,6 @@ static void test_multiclient_uses_connection_of_response(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0x50000);
 	expect_sent(&b, 14, 40);
 	assert_int_equal(say_version(&b, 1, 0, 0x800074, 16), 0);
@@ -228,7 +215,6 @@ static void test_old_version_stays_on_port_1(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0x40001);
 	expect_sent(&b, 14, 40);
 	assert_int_equal(say_version(&b, 1, 0, 0x800074, 16), 0);
@@ -243,7 +229,6 @@ static void test_impossible_connection_is_malformed(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	start(&b, 0x50003);
 	expect_sent(&b, 14, 40);
 	for (i = 0; i < 3; i++)
@@ -257,7 +242,6 @@ static void test_6_0_acceptance_needs_20_bytes(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	expect_sent(&b, 14, 40);
 	assert_int_equal(say_version(&b, 1, 0, 1, 16), VMB_EPROTO);
@@ -272,7 +256,6 @@ static void test_40_byte_response_grants_nothing_unasked(void **state)
 	struct bench b;
 	uint8_t *msg;
 
-	(void)state;
 	start(&b, 0);
 	expect_sent(&b, 14, 40);
 	msg = say(&b, 15);
@@ -290,7 +273,6 @@ static void test_response_before_contact_left_is_unsolicited(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	assert_int_equal(say_version(&b, 1, 0, 1, 20), VMB_EPROTO);
 	assert_int_equal(b.c.counters.unsolicited, 1);
@@ -302,7 +284,6 @@ static void test_response_may_overtake_done(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	assert_true(peek(&b));
 	assert_int_equal(say_version(&b, 0, 0, 0, 16), 0);
@@ -316,7 +297,6 @@ static void test_second_response_is_unsolicited(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_connect(&b, 0x50003);
 	assert_int_equal(say_version(&b, 0, 0, 0, 16), VMB_EPROTO);
 	assert_event(&b, NOTHING);
@@ -330,7 +310,6 @@ static void test_missing_multiclient_port_goes_below_5(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	assert_true(peek(&b));
 	assert_int_equal(vmb_guest_connect_output_refused(&b.c, 0x12), 0);
@@ -345,7 +324,6 @@ static void test_port_that_answered_is_throttling(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	expect_sent(&b, 14, 40);
 	assert_int_equal(say_version(&b, 0, 0, 0, 16), 0);
@@ -360,7 +338,6 @@ static void test_missing_port_without_old_versions_is_final(void **state)
 	struct vmb_guest_connect_config config = { .version_min = 0x50000 };
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(vmb_guest_connect_init(&b.c, &config), 0);
 	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
 	assert_true(peek(&b));
@@ -373,7 +350,6 @@ static void test_port_1_throttling_is_transient(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0x40001);
 	assert_true(peek(&b));
 	assert_int_equal(vmb_guest_connect_output_refused(&b.c, 0x12), VMB_EAGAIN);
@@ -387,7 +363,6 @@ static void test_transient_refusal_keeps_same_bytes(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_connect(&b, 0x50003);
 	assert_int_equal(vmb_guest_connect_request_offers(&b.c), 0);
 	assert_true(peek(&b));
@@ -406,7 +381,6 @@ static void test_final_refusal_drops_message(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < sizeof(final) / sizeof(final[0]); i++) {
 		start(&b, 0);
 		assert_true(peek(&b));
@@ -421,7 +395,6 @@ static void test_output_unconfirmed_is_repeated(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	assert_true(peek(&b));
 	assert_ptr_equal(vmb_guest_connect_output(&b.c), vmb_guest_connect_output(&b.c));
@@ -433,7 +406,6 @@ static void test_done_and_refused_without_output_do_nothing(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	vmb_guest_connect_output_done(&b.c);
 	assert_int_equal(vmb_guest_connect_output_refused(&b.c, 0x12), 0);
@@ -448,7 +420,6 @@ static void test_start_needs_idle(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	start(&b, 0);
 	assert_int_equal(vmb_guest_connect_start(&b.c), VMB_EBUSY);
 	bench_connect(&b, 0x50003);
@@ -459,7 +430,6 @@ static void test_offers_are_requested_once(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0);
 	assert_int_equal(vmb_guest_connect_request_offers(&b.c), VMB_EBUSY);
 	bench_connect(&b, 0x50003);
@@ -474,7 +444,6 @@ static void test_offers_delivered_unasked_is_unsolicited(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_connect(&b, 0x50003);
 	assert_int_equal(say_bare(&b, 4), VMB_EPROTO);
 	assert_int_equal(vmb_guest_connect_request_offers(&b.c), 0);
@@ -498,7 +467,6 @@ static void test_short_messages_are_malformed(void **state)
 	struct bench b;
 	uint32_t i, len;
 
-	(void)state;
 	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
 		bench_ready(&b, 0x50003);
 		for (len = 0; len < layouts[i].len; len++) {
@@ -515,7 +483,6 @@ static void test_long_message_is_malformed(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	make_offer(&b, 5, 5, 0);
 	assert_int_equal(deliver(&b, 241), VMB_EPROTO);
@@ -533,7 +500,6 @@ static void test_unknown_numbers_are_counted(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x60000);
 	for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
 		memset(say(&b, unknown[i]) + 8, 0xFF, 232);
@@ -552,7 +518,6 @@ static void test_nothing_but_response_before_connected(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	start(&b, 0);
 	expect_sent(&b, 14, 40);
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -570,7 +535,6 @@ static void test_idle_connection_ignores_all(void **state)
 	struct bench b;
 	uint32_t type;
 
-	(void)state;
 	bench_init(&b, 0);
 	for (type = 0; type < 40; type++) {
 		say(&b, type);
@@ -587,7 +551,6 @@ static void test_unload_drops_what_waits(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_connect(&b, 0x50003);
 	assert_int_equal(vmb_guest_connect_request_offers(&b.c), 0);
 	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
@@ -602,7 +565,6 @@ static void test_unload_overtakes_message_with_sender(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_connect(&b, 0x50003);
 	assert_int_equal(vmb_guest_connect_request_offers(&b.c), 0);
 	assert_true(peek(&b));
@@ -616,7 +578,6 @@ static void test_unload_needs_connection(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0);
 	assert_int_equal(vmb_guest_connect_unload(&b.c), VMB_EBUSY);
 	assert_int_equal(vmb_guest_connect_start(&b.c), 0);
@@ -631,7 +592,6 @@ static void test_unload_complete_unasked_is_unsolicited(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_connect(&b, 0x50003);
 	assert_int_equal(say_bare(&b, 17), VMB_EPROTO);
 	assert_int_equal(b.c.state, VMB_GUEST_CONNECTED);
@@ -648,7 +608,6 @@ static void test_what_crosses_unload_is_no_error(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
 	expect_sent(&b, 16, 8);
@@ -666,7 +625,6 @@ static void test_unload_before_1_1_ends_when_it_has_left(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0xD);
 	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
 	assert_int_equal(b.c.state, VMB_GUEST_UNLOADING);
@@ -696,7 +654,6 @@ static void test_unload_from_1_1_waits_for_its_answer(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x10001);
 	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);
 	assert_true(peek(&b));
@@ -711,7 +668,6 @@ static void test_reconnect_after_unloaded(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 	assert_int_equal(vmb_guest_connect_unload(&b.c), 0);

@@ -49,7 +49,6 @@ static void test_shared_channel_sets_its_bit_in_the_second_half(void **state)
 	static const uint32_t relids[] = { 1, 7, 8, 31, 32, 255 };
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(relids); i++) {
 		struct pages *p = pages_new(relids[i], false, VMB_OFFER_MONITOR_NONE);
 
@@ -64,7 +63,6 @@ static void test_dedicated_channel_leaves_the_page_alone(void **state)
 {
 	struct pages *p = pages_new(9, true, VMB_OFFER_MONITOR_NONE);
 
-	(void)state;
 	assert_true(vmb_guest_doorbell_ring(&p->ch, p->interrupt, p->monitor, true));
 	expect_clear(p->interrupt);
 	expect_clear(p->monitor);
@@ -77,7 +75,6 @@ static void test_enabled_monitor_spares_the_signal(void **state)
 	struct pages *p = pages_new(9, true, 0);
 	uint32_t id, group;
 
-	(void)state;
 	for (id = 0; id < 128; id++) {
 		group = id / 32;
 		p->ch.monitor_id = id;
@@ -97,7 +94,6 @@ static void test_urgent_driver_signals_all_the_same(void **state)
 {
 	struct pages *p = pages_new(9, true, 5);
 
-	(void)state;
 	p->monitor[0] = 0xF;
 	assert_true(vmb_guest_doorbell_ring(&p->ch, NULL, p->monitor, false));
 	p->monitor[0] = 0;
@@ -111,7 +107,6 @@ static void test_shared_channel_with_monitor_sets_both_bits(void **state)
 {
 	struct pages *p = pages_new(9, false, 33);
 
-	(void)state;
 	p->monitor[0] = 2;
 	assert_false(vmb_guest_doorbell_ring(&p->ch, p->interrupt, p->monitor, true));
 	expect_only_bit(p->interrupt, 2048 + 1, 1);
@@ -125,7 +120,6 @@ static void test_taken_bits_are_the_first_halfs_and_gone(void **state)
 	struct pages *p = pages_new(9, false, VMB_OFFER_MONITOR_NONE);
 	uint32_t word;
 
-	(void)state;
 	memset(p->interrupt + 2048, 0xEE, 2048); /* the host's half */
 	put(p->interrupt, 4, 0x80000201, 4);
 	put(p->interrupt, 28, 1, 4);
@@ -150,7 +144,6 @@ static void test_offered_monitor_needs_the_guests_pages(void **state)
 	struct bench b;
 	int with;
 
-	(void)state;
 	for (with = 0; with < 2; with++) {
 		bench_ready(&b, 0x30000);
 		b.c.config.monitor_gpa[0] = with ? 0x7000 : 0;

@@ -34,7 +34,6 @@ static void test_request_ends_when_both_are_there(void **state)
 	struct bench b;
 	uint32_t order;
 
-	(void)state;
 	for (order = 0; order < 2; order++) {
 		bench_ready_with(&b, 0x60001);
 		assert_int_equal(vmb_guest_network_query(&b.n, 0x20101, "abc", 3), 0);
@@ -68,7 +67,6 @@ static void test_answer_may_overtake_output_done(void **state)
 	struct bench b;
 	uint32_t order;
 
-	(void)state;
 	for (order = 0; order < 2; order++) {
 		bench_init(&b, 0x60001);
 		b.host.reply_first = order;
@@ -87,7 +85,6 @@ static void test_message_that_was_taken_is_not_shown_again(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_keepalive(&b.n), 0);
 	assert_true(next_output(&b));
@@ -103,7 +100,6 @@ static void test_reply_to_an_earlier_request_is_refused(void **state)
 	struct bench b;
 	uint64_t id;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_query(&b.n, 1, NULL, 0), 0);
 	expect_oid(&b, 4, 1);
@@ -123,7 +119,6 @@ static void test_output_unconfirmed_is_repeated(void **state)
 	struct bench b;
 	uint64_t id;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	assert_true(next_output(&b));
@@ -145,7 +140,6 @@ static void test_request_that_the_host_refuses_ends_at_once(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_set_filter(&b.n, 0xD), 0);
 	expect_oid(&b, 5, 0x1010E);
@@ -165,7 +159,6 @@ static void test_failed_query_has_no_data(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_query(&b.n, 0x20101, NULL, 0), 0);
 	expect_oid(&b, 4, 0x20101);
@@ -184,7 +177,6 @@ static void test_no_request_before_ready_or_twice(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	for (i = 0; i < 2; i++) {
@@ -213,7 +205,6 @@ static void test_request_too_long_for_the_page_is_refused(void **state)
 	static uint8_t data[4096];
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_set(&b.n, 1, data, 4096 - 27), VMB_EOVERFLOW);
 	assert_int_equal(vmb_guest_network_query(&b.n, 1, data, 0xFFFFFFFF), VMB_EOVERFLOW);
@@ -228,7 +219,6 @@ static void test_longest_answer_fits(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_query(&b.n, 1, NULL, 0), 0);
 	expect_oid(&b, 4, 1);
@@ -277,7 +267,6 @@ static void test_forged_completions_are_refused_at_every_step(void **state)
 	struct bench b;
 	uint64_t id = 0;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_init(&b.n, &b.config), 0);
 	assert_int_equal(queue_init(&b, 1, 0), 0);
@@ -306,7 +295,6 @@ static void test_answer_to_what_has_not_left_is_refused(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	put(say(&b, 2), 12, 1, 4);
@@ -328,7 +316,6 @@ static void test_unsolicited_replies_are_refused_at_every_step(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	do {
@@ -358,7 +345,6 @@ static void test_reply_counts_once(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_query(&b.n, 1, NULL, 0), 0);
 	expect_oid(&b, 4, 1);
@@ -378,7 +364,6 @@ static void test_filter_is_set(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 2);
 	assert_int_equal(vmb_guest_network_set_filter(&b.n, 0x2B), 0);
 	expect_oid(&b, 5, 0x1010E);
@@ -392,7 +377,6 @@ static void test_keepalive_and_reset_are_answered(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x50000);
 	assert_int_equal(vmb_guest_network_keepalive(&b.n), 0);
 	expect_rndis(&b, 8);
@@ -419,7 +403,6 @@ static void test_address_is_set_as_a_parameter(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_set_mac(&b.n, multicast), VMB_EINVAL);
 	assert_int_equal(vmb_guest_network_set_mac(&b.n, zero), VMB_EINVAL);
@@ -455,7 +438,6 @@ static void test_data_path_is_switched_by_an_empty_completion(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x30002);
 	assert_int_equal(vmb_guest_network_switch_data_path(&b.n, true), VMB_EOPNOTSUPP);
 	for (i = 0; i < 2; i++) {
@@ -491,7 +473,6 @@ static void test_rss_parameters_are_what_the_reference_says(void **state)
 	uint8_t key[40];
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 40; i++)
 		key[i] = (uint8_t)(i + 1);
 	bench_init(&b, 0x60001);
@@ -526,7 +507,6 @@ static void test_bad_rss_is_refused(void **state)
 	uint8_t key[40] = { 0 };
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	b.host.rss_entries = 15;
 	bench_ready(&b); /* two queues */
@@ -545,7 +525,6 @@ static void test_card_is_left_in_order(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	fail_query(&b);
 	assert_int_equal(vmb_guest_network_halt(&b.n), 0);
@@ -576,7 +555,6 @@ static void test_frames_come_and_go_while_leaving(void **state)
 	struct bench b;
 	void *at;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_put(&b.q, &frame, 60, &at), 0);
 	assert_true(vmb_guest_network_seal(&b.q, &packet));
@@ -593,7 +571,6 @@ static void test_revocation_gives_up_what_the_host_did_not_answer(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_set_filter(&b.n, 0), 0);
 	expect_oid(&b, 5, 0x1010E);
@@ -610,7 +587,6 @@ static void test_failed_card_revokes_what_it_shared(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	assert_int_equal(vmb_guest_network_revoke(&b.n), VMB_EBUSY);

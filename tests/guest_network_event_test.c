@@ -19,7 +19,6 @@ static void test_link_changes_are_told(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(status(&b, 0x4001000B, 0), 0);
 	assert_event(&b, NOTHING); /* it is up */
@@ -37,7 +36,6 @@ static void test_speed_and_network_changes_are_told(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	put(b.in, 20, 12345, 4);
 	assert_int_equal(status(&b, 0x40010013, 4), 0);
@@ -58,7 +56,6 @@ static void test_offload_changes_are_told(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	memcpy(b.in + 20, b.host.offload, 156);
 	put(b.in + 20, 8, 0, 4); /* no IPv4 checksums to be sent */
@@ -86,7 +83,6 @@ static void test_indications_before_ready_change_fields_only(void **state)
 	struct bench b;
 	uint32_t steps = 0;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	while (next_output(&b)) {
@@ -110,7 +106,6 @@ static void test_control_message_is_alone_in_its_packet(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	put(say(&b, 7), 4, 20, 4);
 	put(b.in, 8, 0x4001000C, 4);
@@ -141,7 +136,6 @@ static void test_control_range_is_judged(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	put(say(&b, 7), 4, 20, 4);
 	put(b.in, 8, 0x4001000C, 4);
@@ -195,7 +189,6 @@ static void test_table_is_read_where_it_stands(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	ready_three(&b, 0x50000);
 	assert_int_equal(table(&b, 16, 12, 12, 76), 0);
 	expect_table(&b);
@@ -224,7 +217,6 @@ static void test_bad_table_is_refused(void **state)
 	struct bench b;
 	uint16_t before[16];
 
-	(void)state;
 	ready_three(&b, 0x60001);
 	memcpy(before, b.n.send_table, sizeof(before));
 	assert_int_equal(table(&b, 15, 12, 12, 76), VMB_EPROTO);
@@ -245,7 +237,6 @@ static void test_table_without_sub_channels_is_all_primary(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_init(&b, 0x50000);
 	b.config.queue_count = 1;
 	bench_ready(&b);
@@ -267,7 +258,6 @@ static void test_virtual_function_comes_and_goes(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x40000);
 	assert_int_equal(vf(&b, 0, 0, 12), 0);
 	assert_event(&b, NOTHING);
@@ -293,7 +283,6 @@ static void test_virtual_function_before_ready_is_remembered(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	bench_until_oid(&b, 0x10106);
@@ -314,7 +303,6 @@ static void test_unknown_messages_are_dropped(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	for (i = 0; i < 10; i++) {
 		say(&b, types[i]);
@@ -337,7 +325,6 @@ static void test_sub_channels_have_no_messages(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	put(say(&b, 128), 4, 1, 4);
 	assert_int_equal(deliver_to(&b, &b.q1, INBAND, 0, 12), VMB_EPROTO);
@@ -360,7 +347,6 @@ static void test_capabilities_are_understood(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(caps(&b, 0x60001, 4, 2), 0x1FF);
 	assert_int_equal(b.n.lso_len_max, 0xF53C);
 	assert_int_equal(b.n.lso_segments_min, 2);
@@ -393,7 +379,6 @@ static void test_bad_capabilities_are_none(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(caps(&b, 0x60001, 0, 0xA8 | 3 << 8 | 156 << 16), 0);
 	assert_int_equal(caps(&b, 0x60001, 0, 0xA7 | 3 << 8 | 157 << 16), 0);
 	assert_int_equal(caps(&b, 0x60001, 0, 0xA7 | 3 << 8 | 111 << 16), 0);
@@ -444,7 +429,6 @@ static void test_parameters_are_what_the_reference_says(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 6; i++) {
 		bench_init(&b, wanted[i].version);
 		bench_start(&b);
@@ -477,7 +461,6 @@ static void test_offload_is_switched(void **state)
 					0,    0, 0,  0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0 };
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	put(b.host.offload, 16, 0x115, 4); /* no UDP/IPv4 checksums on receive */
 	bench_ready(&b);
@@ -496,7 +479,6 @@ static void test_offload_that_is_not_there_is_refused(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60000);
 	assert_int_equal(set_offload(&b, 0x100, SUCCESS), VMB_EINVAL); /* RSC */
 	assert_int_equal(set_offload(&b, 0x200, SUCCESS), VMB_EINVAL);

@@ -12,7 +12,6 @@ static void test_every_version_reaches_ready(void **state)
 	struct bench b;
 	uint32_t i, order;
 
-	(void)state;
 	for (i = 0; i < VERSIONS; i++) {
 		for (order = 0; order < 2; order++) {
 			bench_init(&b, all_versions[i]);
@@ -40,7 +39,6 @@ static void test_versions_are_proposed_newest_first(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_init(&b, 0);
 	bench_start(&b);
 	for (i = 0; i < VERSIONS; i++) {
@@ -61,7 +59,6 @@ static void test_walk_ends_at_the_version_the_host_speaks(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VERSIONS; i++) {
 		bench_init(&b, all_versions[i]);
 		b.config.version_max = 0;
@@ -75,7 +72,6 @@ static void test_lower_bound_ends_the_walk(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 2);
 	b.config.version_max = 0;
 	b.config.version_min = 0x60000;
@@ -95,7 +91,6 @@ static void test_other_status_is_a_refusal(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 5; i++) {
 		bench_init(&b, 0x60000);
 		b.config.version_max = 0;
@@ -112,7 +107,6 @@ static void test_receive_buffer_too_long_for_old_versions_fails(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x30002);
 	b.config.version_max = 0x40000;
 	b.config.receive_len = (15u << 20) + 4096;
@@ -141,7 +135,6 @@ static void test_bad_config_is_refused(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0);
 	assert_int_equal(vmb_guest_network_init(&b.n, &b.config), 0);
 	b.config.version_max = 0x70000;
@@ -193,7 +186,6 @@ static void test_start_is_legal_once(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_init(&b.n, &b.config), 0);
 	assert_null(vmb_guest_network_output(&b.n));
@@ -215,7 +207,6 @@ static void test_config_and_ndis_version_follow_the_version(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VERSIONS; i++) {
 		bench_init(&b, all_versions[i]);
 		b.config.mtu = 9000;
@@ -245,7 +236,6 @@ static void test_rsc_is_asked_for_only_if_wanted(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	b.config.rsc = false;
 	bench_start(&b);
@@ -262,7 +252,6 @@ static void test_questions_come_in_order(void **state)
 	struct bench b;
 	uint32_t i, count;
 
-	(void)state;
 	for (i = 0; i < VERSIONS; i++) {
 		bench_ready_with(&b, all_versions[i]);
 		count = all_versions[i] >= 0x50000 ? 7 : 6;
@@ -275,7 +264,6 @@ static void test_initialize_is_what_the_reference_says(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x50000);
 	bench_start(&b);
 	bench_until(&b, 107);
@@ -293,7 +281,6 @@ static void test_offload_question_names_its_structure(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VERSIONS; i++) {
 		bench_init(&b, all_versions[i]);
 		bench_start(&b);
@@ -339,7 +326,6 @@ static void receive_buffer(uint32_t offset, uint64_t value, bool good)
 
 static void test_receive_buffer_is_judged(void **state)
 {
-	(void)state;
 	receive_buffer(4, 1, true);
 	receive_buffer(4, 0, false);
 	receive_buffer(4, 2, false);
@@ -376,7 +362,6 @@ static void send_buffer(uint32_t status, uint32_t section_len, bool good)
 
 static void test_send_buffer_is_judged(void **state)
 {
-	(void)state;
 	send_buffer(1, SECTION_LEN, true);
 	send_buffer(0, SECTION_LEN, false);
 	send_buffer(2, SECTION_LEN, false);
@@ -414,7 +399,6 @@ static void initialize(uint32_t offset, uint32_t value, bool good)
 
 static void test_initialize_is_judged(void **state)
 {
-	(void)state;
 	initialize(12, 0, true);
 	initialize(12, 0xC0010004, false);
 	initialize(16, 2, false);
@@ -434,7 +418,6 @@ static void test_alignment_and_counts_are_made_usable(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 5; i++) {
 		bench_init(&b, 0x50000);
 		b.host.alignment_log2 = i;
@@ -451,7 +434,6 @@ static void test_sections_too_short_for_the_alignment_fail(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x50000);
 	b.host.alignment_log2 = 8;
 	b.host.section_len = 508; /* 256 when rounded down, which would do; less does not */
@@ -474,7 +456,6 @@ static void test_card_needs_frame_length_and_address(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x50000);
 	b.host.refuse_oid = 0x10106;
 	bench_start(&b);
@@ -493,7 +474,6 @@ static void test_other_questions_may_be_refused(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 5; i++) {
 		bench_init(&b, 0x60001);
 		b.host.refuse_oid = oids[i];
@@ -515,7 +495,6 @@ static void test_question_that_is_not_taken_is_refused(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 7; i++) {
 		bench_init(&b, 0x60001);
 		bench_start(&b);
@@ -538,7 +517,6 @@ static void test_short_answers_are_none(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 3; i++) {
 		bench_init(&b, 0x60001);
 		bench_start(&b);
@@ -568,7 +546,6 @@ static void test_mtu_is_the_smaller_one(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 4; i++) {
 		bench_init(&b, 0x60001);
 		b.host.frame_len = mtus[i].host;
@@ -602,7 +579,6 @@ static void mac(const uint8_t bytes[7], uint32_t len, bool good)
 
 static void test_address_is_judged(void **state)
 {
-	(void)state;
 	mac((const uint8_t[7]){ 2, 0, 0, 0, 0, 1, 0 }, 6, true);
 	mac((const uint8_t[7]){ 0, 0, 0, 0, 0, 1, 0 }, 6, true);
 	mac((const uint8_t[7]){ 3, 0, 0, 0, 0, 1, 0 }, 6, false);
@@ -617,7 +593,6 @@ static void test_link_may_be_down(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	b.host.disconnected = 1;
 	bench_ready(&b);
@@ -650,7 +625,6 @@ static void queues(uint32_t wanted, uint32_t host_queues, uint32_t asked)
 
 static void test_sub_channels_are_asked_for(void **state)
 {
-	(void)state;
 	queues(1, 64, 0);
 	queues(4, 64, 3);
 	queues(4, 2, 1);
@@ -683,7 +657,6 @@ static void grant(uint32_t status, uint32_t granted, uint32_t wanted, bool good)
 
 static void test_granted_sub_channels_are_judged(void **state)
 {
-	(void)state;
 	grant(1, 3, 3, true);
 	grant(1, 0, 0, true);
 	grant(1, 2, 2, true);
@@ -711,7 +684,6 @@ static void rss(uint32_t offset, uint32_t value, uint32_t value_len, uint32_t le
 
 static void test_rss_capabilities_are_judged(void **state)
 {
-	(void)state;
 	rss(16, 128, 2, 18, 128);
 	rss(16, 16, 2, 18, 16);
 	rss(16, 0, 2, 18, 128);

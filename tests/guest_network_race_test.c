@@ -109,7 +109,6 @@ static void test_each_packet_ends_once(void **state)
 	pthread_t thread;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&race.b, 0x60001);
 	assert_int_equal(pthread_create(&thread, NULL, poll, &race), 0);
 	for (i = 0; i < PACKETS; i++)

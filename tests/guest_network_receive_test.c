@@ -65,7 +65,6 @@ static void test_frames_come_in_order(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	for (i = 0; i < 30; i++)
@@ -84,7 +83,6 @@ static void test_facts_of_a_frame_are_told(void **state)
 	uint8_t *m;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	m = put_frame(&b, 0, 60, NO_ID);
@@ -115,7 +113,6 @@ static void test_longest_list_of_facts_is_read(void **state)
 	uint8_t *m;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	m = put_frame(&b, 0, 160, NO_ID);
@@ -142,7 +139,6 @@ static void test_bad_frames_are_skipped_and_counted(void **state)
 	struct bench b;
 	uint8_t *m;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 13, NO_ID); /* shorter than an Ethernet header */
@@ -168,7 +164,6 @@ static void test_too_long_frame_is_dropped(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	b.n.config.receive_buffer = memory;
 	b.n.config.receive_len = sizeof(memory);
@@ -200,7 +195,6 @@ static void test_ranges_outside_of_the_buffer_are_skipped(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	for (i = 0; i < 10; i++)
@@ -230,7 +224,6 @@ static void test_header_is_judged(void **state)
 	struct vmb_guest_network_frame frame;
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60000); /* no coalesced frames: 375 ranges */
 	assert_int_equal(receive_header(&b, 0, 0xCAFE, 2, 24), 0);
 	assert_int_equal(receive_header(&b, 0, 0xCAFE, 2, 8000), 0);
@@ -266,7 +259,6 @@ static void test_message_is_judged(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(receive_message(&b, 0, 107, 16), VMB_GUEST_NETWORK_FRAMES);
 	assert_int_equal(receive_message(&b, 0, 107, 40), VMB_GUEST_NETWORK_FRAMES);
@@ -282,7 +274,6 @@ static void test_control_is_for_the_primary_only(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 1);
 	put_frame(&b, 0, 60, NO_ID);
@@ -299,7 +290,6 @@ static void test_frames_before_ready_are_refused(void **state)
 	struct bench b;
 	uint32_t i, refused = 0;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	for (i = 0; next_output(&b); i++) {
@@ -321,7 +311,6 @@ static void test_nothing_is_received_before_the_buffer_is_shared(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	begin_packet(&b, 1);
@@ -342,7 +331,6 @@ static void test_fragments_become_one_frame(void **state)
 	uint8_t *m;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 9, 60, NO_ID);
@@ -376,7 +364,6 @@ static void test_first_and_last_in_one_is_a_frame(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 100, SUBALLOC | FIRST | LAST);
@@ -391,7 +378,6 @@ static void test_fragments_without_a_first_are_dropped(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 100, SUBALLOC);
@@ -406,7 +392,6 @@ static void test_frame_without_its_last_fragment_is_dropped(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 100, SUBALLOC | FIRST);
@@ -424,7 +409,6 @@ static void test_new_first_or_whole_frame_ends_an_unfinished_one(void **state)
 	struct vmb_guest_network_frame frame;
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 100, SUBALLOC | FIRST);
@@ -446,7 +430,6 @@ static void test_bad_fragment_ends_the_frame(void **state)
 	struct bench b;
 	uint8_t *m;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 100, SUBALLOC | FIRST);
@@ -463,7 +446,6 @@ static void test_coalesced_frame_is_bounded(void **state)
 	struct bench b;
 	uint32_t i, total = 0xFFFF + 18, len;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	for (i = 0; i < 2; i++, total++) {
 		begin_packet(&b, 0);
@@ -490,7 +472,6 @@ static void test_coalesced_frame_may_have_all_ranges(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 100, SUBALLOC | FIRST);
@@ -509,7 +490,6 @@ static void test_short_fragments_are_no_frame(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	put_frame(&b, 0, 12, SUBALLOC | FIRST);
@@ -523,7 +503,6 @@ static void test_fragments_that_nobody_agreed_on_are_dropped(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 2; i++) {
 		bench_init(&b, i ? 0x60001 : 0x60000);
 		b.config.rsc = !i;
@@ -546,7 +525,6 @@ static void test_lengths_are_read_once(void **state)
 	struct bench b;
 	uint8_t *m;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	begin_packet(&b, 0);
 	m = put_frame(&b, 0, 100, SUBALLOC | FIRST);
@@ -568,7 +546,6 @@ static void test_acknowledgements_are_owed_once_in_order(void **state)
 	uint64_t id, next_id = 0, owed_id = 0;
 	uint32_t round, i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_false(vmb_guest_network_owed(&b.q, &id));
 	vmb_guest_network_owed_done(&b.q, 1);
@@ -597,7 +574,6 @@ static void test_acknowledgements_come_in_runs(void **state)
 	const uint64_t *ids;
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_owed_run(&b.q, &ids), 0);
 	for (round = 0; round < 40; round++) {
@@ -626,7 +602,6 @@ static void test_more_than_the_hosts_suballocations_is_refused(void **state)
 	uint64_t id;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	for (i = 0; i < OWED; i++)
 		assert_int_equal(vmb_guest_network_owe(&b.q, ~0ull), 0);
@@ -639,7 +614,6 @@ static void test_more_than_the_hosts_suballocations_is_refused(void **state)
 
 static void test_acknowledgement_says_success(void **state)
 {
-	(void)state;
 	assert_int_equal(sizeof(vmb_guest_network_ack_message), 8);
 	assert_int_equal(get(&vmb_guest_network_ack_message, 0, 8), 108 | 1ull << 32);
 }

@@ -49,7 +49,6 @@ static void test_small_frame_lies_in_its_section(void **state)
 	uint8_t *at;
 	uint32_t i, j;
 
-	(void)state;
 	for (i = 0; i < 3; i++) {
 		bench_init(&b, versions[i]);
 		bench_ready(&b);
@@ -88,7 +87,6 @@ static void test_facts_stand_before_the_frame(void **state)
 	uint8_t *at;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(put_frame(&b, 0xF, 100, 100), 0);
 	packet = seal(&b);
@@ -115,7 +113,6 @@ static void test_frames_share_a_packet_up_to_the_hosts_count(void **state)
 	uint8_t *at;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	for (i = 0; i < 8; i++)
 		assert_int_equal(put_frame(&b, 0, 60 + i, 60 + i), 0);
@@ -138,7 +135,6 @@ static void test_section_is_never_overfilled(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	b.host.packet_count_max = 100;
 	bench_ready(&b);
@@ -153,7 +149,6 @@ static void test_transfer_length_bounds_several_frames(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	b.host.transfer_len_max = 208;
 	bench_ready(&b);
@@ -174,7 +169,6 @@ static void test_rest_of_a_frame_follows_in_ranges(void **state)
 	struct bench b;
 	uint8_t *at;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(put_frame(&b, 0, 60, 60), 0);
 	assert_int_equal(put_frame(&b, 3, 64001, 66), 0);
@@ -195,7 +189,6 @@ static void test_envelope_alone_may_lie_in_the_section(void **state)
 	struct vmb_guest_network_packet packet;
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(put_frame(&b, 0, 1514, 0), 0);
 	packet = seal(&b);
@@ -214,7 +207,6 @@ static void test_inline_max_is_the_bound(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(inline_max(&b, 0, 100), 100);
 	assert_int_equal(inline_max(&b, 0, 64000), SECTION_LEN - 44);
@@ -238,7 +230,6 @@ static void test_slots_run_out_and_come_back(void **state)
 	struct bench b;
 	uint32_t i, round;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	for (round = 0; round < 5; round++) {
 		assert_true(vmb_guest_network_idle(&b.q));
@@ -271,7 +262,6 @@ static void test_slot_that_came_back_is_used_next(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	for (i = 0; i < SLOTS; i++) {
 		assert_int_equal(put_frame(&b, 0, 1514, 1514), 0);
@@ -305,7 +295,6 @@ static void test_queue_stays_in_its_arrays(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	memset(slots, 0xBE, 2 * sizeof(*slots));
 	assert_int_equal(
@@ -337,7 +326,6 @@ static void test_queue_without_slots_says_again(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(queue_init(&b, 0, 0), 0);
 	assert_int_equal(put_frame(&b, 0, 60, 60), VMB_EAGAIN);
@@ -352,7 +340,6 @@ static void test_queues_have_their_own_sections(void **state)
 	struct bench b;
 	void *at;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(vmb_guest_network_put(&b.q1, &frame, 60, &at), 0);
 	assert_ptr_equal(at, bench_tx + SLOTS * SECTION_LEN + 44);
@@ -380,7 +367,6 @@ static void test_bad_queue_is_refused(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001); /* 10 sections, 2 queues */
 	assert_int_equal(init_queue(&b, 1, 4, 6, 64), 0);
 	assert_int_equal(init_queue(&b, 1, 4, 7, 64), VMB_EINVAL);
@@ -406,7 +392,6 @@ static void test_no_section_before_the_host_said_so(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	assert_int_equal(queue_init(&b, 0, 1), VMB_EINVAL);
@@ -422,7 +407,6 @@ static void test_unsealed_packet_is_the_senders_again(void **state)
 	uint32_t i, seen = 0;
 	uint64_t id = 0;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(put_frame(&b, 0, 60, 60), 0);
 	first = seal(&b);
@@ -454,7 +438,6 @@ static void test_unseal_after_a_guessed_completion_says_no(void **state)
 	struct vmb_guest_network_packet packet;
 	struct bench b;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(put_frame(&b, 0, 60, 60), 0);
 	b.q.slots[b.q.filling].cookie = &b;
@@ -474,7 +457,6 @@ static void test_forged_completions_are_refused(void **state)
 	uint64_t id;
 	uint32_t bit, forged = 0;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(sent(&b, 1), VMB_EPROTO); /* nothing is in flight */
 	assert_int_equal(put_frame(&b, 0, 60, 60), 0);
@@ -504,7 +486,6 @@ static void test_completions_of_another_kind_are_refused(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(put_frame(&b, 0, 60, 60), 0);
 	packet = seal(&b);
@@ -535,7 +516,6 @@ static void test_sent_leaves_the_card_alone(void **state)
 	uint64_t ids[5];
 	uint32_t i, len;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	assert_int_equal(put_frame(&b, 0, 60, 60), 0);
 	packet = seal(&b);
@@ -568,7 +548,6 @@ static void test_what_is_in_flight_at_the_end_is_given_back(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready_with(&b, 0x60001);
 	for (i = 0; i < 3; i++) {
 		assert_int_equal(put_frame(&b, 0, 60, 60), 0);

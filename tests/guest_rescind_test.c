@@ -33,7 +33,6 @@ static void test_rescind_of_unopened_channel(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 	assert_int_equal(vmb_guest_channel_release(&ch), VMB_EBUSY);
@@ -48,7 +47,6 @@ static void test_rescind_while_gpadl_is_sent(void **state)
 	uint64_t pfns[40] = { 0 };
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 7);
 	assert_int_equal(vmb_guest_gpadl_establish(&ch, &ring, pfns, 40, 40 * PAGE, 0), 0);
@@ -67,7 +65,6 @@ static void test_rescind_while_open_is_queued(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -84,7 +81,6 @@ static void test_rescind_while_open_is_with_sender(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -101,7 +97,6 @@ static void test_rescind_while_open_is_with_host(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -120,7 +115,6 @@ static void test_rescind_while_close_waits_for_open(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_device(&b, &d);
 	assert_int_equal(device_open(&d), 0);
@@ -138,7 +132,6 @@ static void test_rescind_of_open_channel(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	rescind(&b, &d.ch);
@@ -156,7 +149,6 @@ static void test_open_channel_is_not_released(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	rescind(&b, &d.ch);
@@ -173,7 +165,6 @@ static void test_rescind_while_modify_is_queued(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
@@ -187,7 +178,6 @@ static void test_rescind_while_modify_is_with_host(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_modify(&d.ch, 1), 0);
@@ -202,7 +192,6 @@ static void test_rescind_while_ring_is_torn_down(void **state)
 	struct device d;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_open(&b, &d);
 	assert_int_equal(vmb_guest_channel_close(&d.ch), 0);
@@ -221,7 +210,6 @@ static void test_second_rescind_is_unsolicited(void **state)
 	struct vmb_guest_channel ch;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &ch, 5);
 	rescind(&b, &ch);
@@ -236,7 +224,6 @@ static void test_rescind_of_unknown_relid_is_unsolicited(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	for (i = 0; i < 6; i++)
 		assert_int_equal(say_rescind(&b, relids[i]), VMB_EPROTO);
@@ -250,7 +237,6 @@ static void test_new_offer_may_overtake_release_done(void **state)
 	struct vmb_guest_channel new;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	bench_offer(&b, &old, 5);
 	rescind(&b, &old);
@@ -284,7 +270,6 @@ static void test_sub_channel_is_given_back_unasked(void **state)
 	struct vmb_guest_channel again;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	offer_sub(&b, &primary, &sub);
 	assert_int_equal(vmb_guest_channel_release(&primary), VMB_EBUSY);
@@ -313,7 +298,6 @@ static void test_nothing_follows_release(void **state)
 	uint64_t pfns[2 * RING_PAGES] = { 0 };
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	offer_sub(&b, &primary, &sub);
 	bench_gpadl(&b, &sub, &left, pfns, 2 * RING_PAGES);
@@ -335,7 +319,6 @@ static void test_rescind_crosses_release(void **state)
 	struct bench b;
 	int left;
 
-	(void)state;
 	for (left = 0; left < 3; left++) {
 		bench_ready(&b, 0x50003);
 		offer_sub(&b, &primary, &sub);
@@ -363,7 +346,6 @@ static void test_new_connection_forgets_what_was_given_back(void **state)
 	struct vmb_guest_channel sub;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x50003);
 	offer_sub(&b, &primary, &sub);
 	assert_int_equal(vmb_guest_channel_release(&sub), 0);

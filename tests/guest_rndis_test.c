@@ -36,7 +36,6 @@ static void test_short_requests_are_what_the_reference_says(void **state)
 {
 	uint8_t m[64];
 
-	(void)state;
 	assert_int_equal(vmb_guest_rndis_initialize(m, 24, 0x12345678), 24);
 	assert_int_equal(get(m, 0, 8), 2 | 24ull << 32);
 	assert_int_equal(get(m, 8, 8), 0x12345678 | 1ull << 32);
@@ -61,7 +60,6 @@ static void test_query_and_set_are_what_the_reference_says(void **state)
 	uint8_t m[64];
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 2; i++) {
 		memset(m, 0xEE, sizeof(m));
 		assert_int_equal((i ? vmb_guest_rndis_set :
@@ -79,7 +77,6 @@ static void test_query_without_data_is_zeroes_at_a_non_zero_offset(void **state)
 {
 	uint8_t m[64];
 
-	(void)state;
 	memset(m, 0xEE, sizeof(m));
 	assert_int_equal(vmb_guest_rndis_query(m, 64, 5, 1, NULL, 0), 28);
 	assert_int_equal(get(m, 16, 8), 20ull << 32);
@@ -93,7 +90,6 @@ static void test_query_without_room_is_refused(void **state)
 {
 	uint8_t m[64];
 
-	(void)state;
 	assert_int_equal(vmb_guest_rndis_query(m, 27, 1, 1, NULL, 0), 0);
 	assert_int_equal(vmb_guest_rndis_query(m, 35, 1, 1, NULL, 5), 0);
 	assert_int_equal(vmb_guest_rndis_query(m, 33, 1, 1, NULL, 5), 0);
@@ -139,7 +135,6 @@ static void test_each_reply_has_its_least_length(void **state)
 	uint8_t m[64];
 	uint32_t i, len;
 
-	(void)state;
 	for (i = 0; i < 6; i++) {
 		for (len = 0; len < 64; len++) {
 			make(m, least[i].type, len);
@@ -166,7 +161,6 @@ static void test_other_types_are_refused(void **state)
 	uint8_t m[64];
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 14; i++)
 		assert_int_equal(judge(make(m, types[i], 64), 64, &reply), VMB_EPROTO);
 }
@@ -176,7 +170,6 @@ static void test_reply_fields_are_read(void **state)
 	struct vmb_guest_rndis_reply reply;
 	uint8_t m[64];
 
-	(void)state;
 	make(m, 0x80000002, 52);
 	put(m, 8, 0x77, 4);
 	put(m, 12, 0x88, 4);
@@ -217,7 +210,6 @@ static void test_buffer_of_a_query_is_inside(void **state)
 {
 	struct vmb_guest_rndis_reply reply;
 
-	(void)state;
 	assert_int_equal(query(0, 16, 8, 32, &reply), 0);
 	assert_int_equal(reply.data_len, 8);
 	assert_int_equal(query(0, 16, 9, 32, &reply), VMB_EPROTO);
@@ -253,7 +245,6 @@ static void test_buffer_of_an_indication_is_inside(void **state)
 {
 	struct vmb_guest_rndis_reply reply;
 
-	(void)state;
 	assert_int_equal(indication(0, 0, 20, &reply), 0);
 	assert_int_equal(reply.status, 0x4001000B);
 	assert_int_equal(indication(12, 4, 24, &reply), 0);
@@ -275,7 +266,6 @@ static void test_every_set_of_facts_is_wrapped(void **state)
 	uint8_t m[128];
 	uint32_t present, i, at, len;
 
-	(void)state;
 	for (present = 0; present < 64; present++) {
 		frame.present = present;
 		memset(m, 0xEE, sizeof(m));
@@ -371,7 +361,6 @@ static int unwrap_with(uint32_t offset, uint32_t value)
 
 static void test_envelope_is_judged(void **state)
 {
-	(void)state;
 	assert_int_equal(unwrap_with(0, 1), 0);
 	assert_int_equal(unwrap_with(0, 0), VMB_EPROTO);
 	assert_int_equal(unwrap_with(0, 0x80000001), VMB_EPROTO);
@@ -398,7 +387,6 @@ static void test_short_ranges_are_refused(void **state)
 	struct packet p;
 	uint32_t room;
 
-	(void)state;
 	make_packet(&p);
 	put(p.m, 4, 45, 4);
 	put(p.m, 8, 36, 4);
@@ -416,7 +404,6 @@ static void test_facts_are_read(void **state)
 {
 	struct packet p;
 
-	(void)state;
 	make_packet(&p);
 	assert_int_equal(unwrap(&p), 0);
 	assert_int_equal(p.frame.present, 0);
@@ -441,7 +428,6 @@ static void test_first_of_each_type_counts(void **state)
 {
 	struct packet p;
 
-	(void)state;
 	make_packet(&p);
 	add_info(&p, 6, 0x22);
 	add_info(&p, 6, 0x55);
@@ -456,7 +442,6 @@ static void test_unknown_facts_are_skipped(void **state)
 {
 	struct packet p;
 
-	(void)state;
 	make_packet(&p);
 	add_info(&p, 2, 1); /* LSO is for frames that leave */
 	add_info(&p, 11, 1);
@@ -485,7 +470,6 @@ static int unwrap_info(uint32_t offset, uint32_t value, uint32_t present)
 
 static void test_facts_are_judged(void **state)
 {
-	(void)state;
 	assert_int_equal(unwrap_info(28, 36, 5), 0);
 	assert_int_equal(unwrap_info(28, 35, 5), VMB_EPROTO);
 	assert_int_equal(unwrap_info(28, 0, 5), VMB_EPROTO);
@@ -517,7 +501,6 @@ static void test_facts_behind_the_copy_are_refused(void **state)
 {
 	struct packet p;
 
-	(void)state;
 	make_packet(&p);
 	p.room = 400;
 	put(p.m, 4, 400, 4);
@@ -539,7 +522,6 @@ static void test_only_what_matters_is_copied(void **state)
 {
 	struct packet p;
 
-	(void)state;
 	make_packet(&p);
 	assert_int_equal(vmb_guest_rndis_envelope_in_len(p.m, 316), 44);
 	assert_int_equal(vmb_guest_rndis_envelope_in_len(p.m, 30), 30);

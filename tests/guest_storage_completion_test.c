@@ -8,7 +8,6 @@ static void test_completion_ends_its_request(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 2);
 	say_complete(&b, 1, 0, 8192);
@@ -29,7 +28,6 @@ static void test_duplicate_completion_is_refused(void **state)
 	uint64_t first;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	first = b.packet.transaction_id;
@@ -51,7 +49,6 @@ static void test_forged_ids_are_refused(void **state)
 	uint64_t id;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	id = b.packet.transaction_id;
@@ -81,7 +78,6 @@ static void test_what_ends_a_request_is_known_by_its_descriptor(void **state)
 	struct bench b;
 	uint64_t id;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, SLOTS - 1);
 	id = b.packet.transaction_id;
@@ -100,7 +96,6 @@ static void test_short_completion_is_malformed(void **state)
 	struct bench b;
 	uint32_t len;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	for (len = 0; len < 64; len++) {
@@ -120,7 +115,6 @@ static void test_long_completion_is_cut(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	say_complete(&b, 1, 0, 8192);
@@ -133,7 +127,6 @@ static void test_wrong_operation_ends_nothing(void **state)
 	struct bench b;
 	uint32_t operation;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	for (operation = 0; operation < 20; operation++) {
@@ -159,7 +152,6 @@ static void test_moved_bytes_are_clamped_and_zeroed_on_error(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	for (i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
 		submit_read(&b, 0);
@@ -182,7 +174,6 @@ static void test_success_with_error_outside_is_no_success(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	for (i = 0; i < sizeof(mixed) / sizeof(mixed[0]); i++) {
 		submit_read(&b, 0);
@@ -219,7 +210,6 @@ static void test_sense_needs_check_condition_and_autosense(void **state)
 	struct bench b;
 	uint32_t srb, i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	for (srb = 0; srb < 256; srb++) {
 		for (i = 0; i < sizeof(scsi); i++) {
@@ -235,7 +225,6 @@ static void test_sense_is_copied_and_clamped(void **state)
 	static const uint8_t zero[20];
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	fail_with_sense(&b, 0x84, 2, 18, 0x24, 0);
 	assert_int_equal(b.event.sense_len, 18);
@@ -272,7 +261,6 @@ static void test_capacity_change_is_seen(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	for (i = 0; i < sizeof(senses) / sizeof(senses[0]); i++) {
 		fail_with_sense(&b, senses[i].srb, 2, senses[i].len, senses[i].asc, senses[i].ascq);
@@ -287,7 +275,6 @@ static void test_capacity_change_in_descriptor_format(void **state)
 	uint8_t *packet;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	packet = say_complete(&b, 0x84, 2, 0);
@@ -316,7 +303,6 @@ static void test_abandoned_request_keeps_its_slot(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	assert_true(vmb_guest_storage_abandon(&b.s, 0));
@@ -338,7 +324,6 @@ static void test_abandon_loses_to_completion(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	assert_false(vmb_guest_storage_abandon(&b.s, 0)); /* free */
 	assert_false(vmb_guest_storage_abandon(&b.s, SLOTS));
@@ -353,7 +338,6 @@ static void test_fail_next_ends_all_that_is_left(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 1);
 	submit_read(&b, 3);
@@ -377,7 +361,6 @@ static void test_generation_wraps(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	b.slots[0].state = 0x3FFFFFFFu << 2;
 	submit_read(&b, 0);

@@ -17,7 +17,6 @@ static void test_handshake_reaches_ready_with_every_version(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 5; i++) {
 		bench_ready(&b, versions[i].version);
 		assert_int_equal(b.s.version, versions[i].version);
@@ -35,7 +34,6 @@ static void test_versions_are_proposed_newest_first(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
 	expect_control(&b, 7, 64);
@@ -57,7 +55,6 @@ static void test_lower_bound_ends_proposals(void **state)
 	struct vmb_guest_storage_config config = { .version_min = 0x600 };
 	struct bench b;
 
-	(void)state;
 	memset(&b, 0, sizeof(b));
 	assert_int_equal(vmb_guest_storage_init(&b.s, b.slots, SLOTS, &config), 0);
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
@@ -97,7 +94,6 @@ static void test_refused_step_fails(void **state)
 	struct bench b;
 	uint32_t refused;
 
-	(void)state;
 	for (refused = 0; refused < 4; refused++) {
 		refuse_step(&b, 0x200, refused);
 		if (refused != 1)
@@ -109,7 +105,6 @@ static void test_start_is_legal_once(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	assert_null(vmb_guest_storage_output(&b.s));
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
@@ -130,7 +125,6 @@ static void test_bad_config_is_refused(void **state)
 	struct bench b = { 0 };
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 4; i++)
 		assert_int_equal(vmb_guest_storage_init(&b.s, b.slots, SLOTS, &bad[i]), VMB_EINVAL);
 	assert_int_equal(vmb_guest_storage_init(&b.s, NULL, SLOTS, &good), VMB_EINVAL);
@@ -142,7 +136,6 @@ static void test_output_unconfirmed_is_repeated(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
 	assert_ptr_equal(vmb_guest_storage_output(&b.s), vmb_guest_storage_output(&b.s));
@@ -154,7 +147,6 @@ static void test_answer_may_overtake_done(void **state)
 	const struct vmb_guest_storage_output *out;
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
 	out = vmb_guest_storage_output(&b.s);
@@ -168,7 +160,6 @@ static void test_answer_before_output_is_forged(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
 	say(&b, 1, 0);
@@ -182,7 +173,6 @@ static void test_duplicate_answer_is_forged(void **state)
 	uint64_t first;
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
 	expect_control(&b, 7, 64);
@@ -200,7 +190,6 @@ static void test_malformed_answer_changes_nothing(void **state)
 	struct bench b;
 	uint32_t len, operation;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	assert_int_equal(vmb_guest_storage_start(&b.s), 0);
 	expect_control(&b, 7, 64);
@@ -225,7 +214,6 @@ static void test_foreign_packet_types_are_malformed(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	for (i = 0; i < 9; i++) {
@@ -264,7 +252,6 @@ static void test_transfer_limit_is_rounded_and_capped(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		assert_int_equal(properties(&b, 0x600, limits[i].cap, limits[i].host), 0);
 		assert_int_equal(b.s.state, VMB_GUEST_STORAGE_END);
@@ -278,7 +265,6 @@ static void test_transfer_limit_below_a_page_fails(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(properties(&b, 0x600, 0, limits[i]), 0);
 		assert_event(&b, HAS_FAILED);
@@ -290,7 +276,6 @@ static void test_multi_channel_needs_flag_and_5_1(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	assert_int_equal(properties(&b, 0x501, 0, 0x40000), 0);
 	assert_int_equal(b.s.max_sub_channel_count, 5);
 	assert_int_equal(b.s.path_id, 0);
@@ -314,7 +299,6 @@ static void test_read_is_packed_as_the_reference_says(void **state)
 	struct bench b;
 	const uint8_t *p = (const uint8_t *)&b.packet.payload;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 2);
 	assert_int_equal(b.packet.type, 9);
@@ -349,7 +333,6 @@ static void test_write_is_marked_as_write(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	make_read(&b)->direction = VMB_STOR_WRITE;
 	assert_int_equal(submit(&b, 0), 0);
@@ -361,7 +344,6 @@ static void test_request_without_data_is_in_band(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	make_read(&b)->direction = VMB_STOR_NO_DATA;
 	b.request.data_len = 0;
@@ -383,7 +365,6 @@ static void test_pages_are_counted_at_every_edge(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	for (i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {
 		make_read(&b)->data_offset = edges[i].offset;
@@ -398,7 +379,6 @@ static void test_bad_requests_are_invalid(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	make_read(&b);
 	assert_int_equal(submit(&b, SLOTS), VMB_EINVAL);
@@ -426,7 +406,6 @@ static void test_submit_before_ready_is_refused(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_init(&b, 0, 0);
 	make_read(&b);
 	assert_int_equal(submit(&b, 0), VMB_EBUSY);
@@ -440,7 +419,6 @@ static void test_slot_is_taken_until_completed(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 1);
 	assert_int_equal(vmb_guest_storage_submit(&b.s, 1, &b.request,
@@ -456,7 +434,6 @@ static void test_cancelled_slot_is_free(void **state)
 	uint64_t id;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	id = b.packet.transaction_id;
@@ -475,7 +452,6 @@ static void test_host_events_ask_for_rescan(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	say(&b, 11, 0);
 	assert_int_equal(deliver(&b, INBAND, 0, 64), 0);
@@ -497,7 +473,6 @@ static void test_events_before_ready_are_ignored(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_version(&b, 0x602, 0);
 	say(&b, 11, 0);
 	assert_int_equal(deliver(&b, INBAND, 0, 64), 0);
@@ -511,7 +486,6 @@ static void test_bad_events_are_malformed(void **state)
 	struct bench b;
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	for (i = 0; i < 14; i++) {
 		say(&b, bad[i], 0);
@@ -529,7 +503,6 @@ static void test_reset_is_asked_and_answered(void **state)
 {
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	submit_read(&b, 0);
 	assert_int_equal(vmb_guest_storage_reset(&b.s), 0);
@@ -551,7 +524,6 @@ static void test_reset_answer_may_overtake_done(void **state)
 	const struct vmb_guest_storage_output *out;
 	struct bench b;
 
-	(void)state;
 	bench_ready(&b, 0x602);
 	assert_int_equal(vmb_guest_storage_reset(&b.s), 0);
 	out = vmb_guest_storage_output(&b.s);
@@ -579,7 +551,6 @@ static void test_ide_address_comes_from_the_instance_id(void **state)
 	struct vmb_guest_storage_address address;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(rows); i++) {
 		memset(&address, 0xEE, sizeof(address));
 		assert_int_equal(vmb_guest_storage_ide_address(&rows[i].instance_id, &address), 0);
@@ -599,7 +570,6 @@ static void test_ide_address_that_no_request_could_carry_is_refused(void **state
 	struct vmb_guest_storage_address address;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(ids); i++)
 		assert_int_equal(vmb_guest_storage_ide_address(&ids[i], &address), VMB_EPROTO);
 }

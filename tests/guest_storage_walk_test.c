@@ -87,7 +87,6 @@ static void test_each_request_ends_once_whatever_comes(void **state)
 	struct walk w = { .random = 7 };
 	uint32_t i;
 
-	(void)state;
 	bench_ready(&w.b, 0x602);
 	for (i = 0; i < STEPS; i++) {
 		switch (draw(&w.random, 8)) {
@@ -110,7 +109,6 @@ static void test_handshake_survives_anything(void **state)
 	const struct vmb_guest_storage_output *out;
 	struct bench b;
 
-	(void)state;
 	for (walk = 0; walk < 3000; walk++) {
 		bench_init(&b, 0, 0);
 		assert_int_equal(vmb_guest_storage_start(&b.s), 0);
@@ -164,7 +162,6 @@ static void test_completion_or_time_out_wins_never_both(void **state)
 	struct race r = { 0 };
 	pthread_t thread;
 
-	(void)state;
 	bench_ready(&r.b, 0x602);
 	assert_int_equal(pthread_barrier_init(&r.barrier, NULL, 2), 0);
 	assert_int_equal(pthread_create(&thread, NULL, time_out, &r), 0);

@@ -45,7 +45,6 @@ static void test_open_reaches_the_device_before_its_result(void **state)
 	struct vmb_host_channel *ch = bed->s.channels[1];
 	uint32_t i;
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 8);
 	bed_forget(bed);
 	bed->hold_open = true;
@@ -68,7 +67,6 @@ static void test_device_failure_reaches_the_guest(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 8);
 	bed_forget(bed);
 	bed->open_status = 0xC0000001;
@@ -98,7 +96,6 @@ static void test_bad_open_gets_a_failure(void **state)
 	struct bed *bed = connected(0x50003);
 	size_t i;
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 8);
 	post_gpadl(bed, 2, 9, 8);
 	post_gpadl(bed, 1, 10, 3);
@@ -124,7 +121,6 @@ static void test_ring_of_odd_shape_gets_a_failure(void **state)
 	struct bed *bed = connected(0x50003);
 	uint32_t i, p;
 
-	(void)state;
 	for (i = 0; i < 3; i++) {
 		uint8_t m[240] = { 8 };
 
@@ -148,7 +144,6 @@ static void test_ring_teardown_waits_for_the_device(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	bed->hold_close = true;
 	post_relid(bed, 7, 1);
@@ -168,7 +163,6 @@ static void test_open_while_closing_is_remembered(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	post_gpadl(bed, 1, 8, 4);
 	bed_forget(bed);
@@ -194,7 +188,6 @@ static void test_remembered_open_of_a_torn_ring_fails(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	bed->hold_close = true;
 	post_relid(bed, 7, 1);
@@ -212,7 +205,6 @@ static void test_open_before_the_last_result_left_comes_again(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 8);
 	bed_forget(bed);
 	bed->slot_busy = true;
@@ -234,7 +226,6 @@ static void test_foreign_relids_are_dropped(void **state)
 	struct bed *bed = connected(0x60000);
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(relids); i++) {
 		post_open(bed, relids[i], 1, 7, 0, 4);
 		post_relid(bed, 7, relids[i]);
@@ -254,7 +245,6 @@ static void test_hot_added_device_is_offered_at_once(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	bed_device(bed, 3, 0);
 	assert_int_equal(get32(bed_expect(bed, 1, 196), 184), 3);
 	bed_expect_nothing(bed);
@@ -265,7 +255,6 @@ static void test_device_added_before_offers_were_asked_for_waits(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	post_contact(bed, 0x50003, 0);
 	bed_forget(bed);
 	bed_device(bed, 1, 0);
@@ -283,7 +272,6 @@ static void test_rescind_closes_then_tells_then_waits_for_release(void **state)
 	struct bed *bed = connected(0x50003);
 	struct vmb_host_channel *ch = bed->s.channels[1];
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	bed->hold_close = true;
 	vmb_host_channel_rescind(ch);
@@ -314,7 +302,6 @@ static void test_revoked_channel_ignores_open_and_takes_gpadls(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	vmb_host_channel_rescind(bed->s.channels[1]);
 	bed_pump(bed);
 	expect_rescind(bed, 1);
@@ -338,7 +325,6 @@ static void test_torndown_precedes_rescind(void **state)
 	struct bed *bed = connected(0x50003);
 	struct vmb_host_channel *ch = bed->s.channels[1];
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	bed->hold_close = true;
 	post_relid(bed, 7, 1);
@@ -360,7 +346,6 @@ static void test_rescind_waits_for_a_teardown_in_use(void **state)
 	struct vmb_host_channel *ch = bed->s.channels[1];
 	struct vmb_host_gpadl *gpadl;
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 4);
 	bed_forget(bed);
 	gpadl = vmb_host_gpadl_find(ch, 7);
@@ -382,7 +367,6 @@ static void test_no_result_follows_rescind(void **state)
 	struct vmb_host_channel *ch = bed->s.channels[1];
 	uint32_t status;
 
-	(void)state;
 	for (status = 0; status < 2; status++) {
 		ch = bed->s.channels[1];
 		post_gpadl(bed, 1, 7, 8);
@@ -411,7 +395,6 @@ static void test_rescind_before_open_event_is_taken_never_opens(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 8);
 	bed_forget(bed);
 	bed->hold_events = true;
@@ -430,7 +413,6 @@ static void test_rescind_before_the_offer_left_tells_nothing(void **state)
 	struct bed *bed = bed_new(0, 0);
 	struct vmb_host_channel *ch = bed_device(bed, 1, 0);
 
-	(void)state;
 	post_contact(bed, 0x50003, 0);
 	bed_forget(bed);
 	bed->slot_busy = true;
@@ -450,7 +432,6 @@ static void test_rescind_of_an_offer_under_way_follows_it(void **state)
 	struct bed *bed = bed_new(0, 0);
 	struct vmb_host_channel *ch = bed_device(bed, 1, 0);
 
-	(void)state;
 	post_contact(bed, 0x50003, 0);
 	bed_forget(bed);
 	bed->slot_busy = true;
@@ -469,7 +450,6 @@ static void test_rescind_while_disconnected_releases_at_once(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	vmb_host_channel_rescind(bed_device(bed, 1, 0));
 	bed_pump(bed);
 	bed_expect_event(bed, VMB_HOST_EVENT_RELEASED);
@@ -482,7 +462,6 @@ static void test_disconnect_releases_revoked_channels(void **state)
 {
 	struct bed *bed = connected(0x60000);
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	vmb_host_channel_rescind(bed->s.channels[1]);
 	bed_pump(bed);
@@ -503,7 +482,6 @@ static void test_same_device_is_offered_again_only_after_release(void **state)
 	struct bed *bed = connected(0x50003);
 	struct vmb_host_channel again = { 0 };
 
-	(void)state;
 	again.type_id = bed->s.channels[1]->type_id;
 	again.instance_id = bed->s.channels[1]->instance_id;
 	assert_int_equal(vmb_host_channel_offer(&bed->s, &again), VMB_EBUSY);
@@ -519,7 +497,6 @@ static void test_guest_may_let_go_of_a_channel_that_stays(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 8);
 	bed_forget(bed);
 	post_relid(bed, 13, 1);
@@ -550,7 +527,6 @@ static void test_modify_is_answered_from_5_3_when_done(void **state)
 	struct bed *bed = connected(0x50003);
 	struct vmb_host_channel *ch = bed->s.channels[1];
 
-	(void)state;
 	post_modify(bed, 1, 2);
 	expect_modified(bed, false); /* not open */
 	bed_open(bed, 1, 7);
@@ -578,7 +554,6 @@ static void test_modify_is_never_answered_before_5_3(void **state)
 {
 	struct bed *bed = connected(0x50002);
 
-	(void)state;
 	post_modify(bed, 1, 2);
 	bed_open(bed, 1, 7);
 	post_modify(bed, 1, 2);
@@ -593,7 +568,6 @@ static void test_modify_without_interrupts_fails(void **state)
 {
 	struct bed *bed = connected(0x50003);
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 8);
 	post_open(bed, 1, 1, 7, ~0u, 4);
 	bed_forget(bed);
@@ -608,7 +582,6 @@ static void test_modify_that_outlives_the_open_changes_nothing(void **state)
 	struct bed *bed = connected(0x50003);
 	struct vmb_host_channel *ch = bed->s.channels[1];
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	bed->hold_modify = true;
 	post_modify(bed, 1, 2);
@@ -627,7 +600,6 @@ static void test_release_waits_for_an_outstanding_modify(void **state)
 	struct bed *bed = connected(0x50003);
 	struct vmb_host_channel *ch = bed->s.channels[1];
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	bed->hold_modify = true;
 	post_modify(bed, 1, 2);
@@ -653,7 +625,6 @@ static void test_revoked_channel_is_not_offered_to_the_next_guest(void **state)
 	struct bed *bed = connected(0x50003);
 	struct vmb_host_channel *ch = bed->s.channels[1];
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	bed->hold_modify = true;
 	post_modify(bed, 1, 2);

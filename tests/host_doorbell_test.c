@@ -30,7 +30,6 @@ static void test_interrupt_sets_its_bit_in_the_first_half(void **state)
 	uint8_t *page = page_new();
 	uint32_t relid, i;
 
-	(void)state;
 	for (relid = 1; relid < 256; relid++) {
 		vmb_host_doorbell_set(page, relid);
 		for (i = 0; i < PAGE; i++)
@@ -49,7 +48,6 @@ static void test_taken_bits_are_the_second_halfs_and_gone(void **state)
 	uint8_t *page = page_new();
 	uint32_t word;
 
-	(void)state;
 	memset(page, 0xEE, 2048);
 	put32(page, 2048 + 4, 0x80000201);
 	put32(page, 2048 + 32, 0xFFFFFFFF);
@@ -96,7 +94,6 @@ static void test_offers_have_monitor_ids_while_there_are_some(void **state)
 	const uint8_t *m;
 	uint32_t i, v;
 
-	(void)state;
 	for (v = 0; v < VMB_ARRAY_COUNT(versions); v++) {
 		bed = monitored_bed(versions[v], true);
 		for (i = 0; i < 200; i++) {
@@ -127,7 +124,6 @@ static void test_monitors_are_off_by_default(void **state)
 	const uint8_t *m;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 200; i++) {
 		m = bed_expect(bed, 1, 196);
 		assert_int_equal(m[188], 0xFF);
@@ -145,7 +141,6 @@ static void test_monitor_pages_must_be_the_guests(void **state)
 	uint8_t m[40] = { 14 };
 	uint32_t i;
 
-	(void)state;
 	bed->config.monitors = true;
 	assert_int_equal(vmb_host_server_init(&bed->s, &bed->config), 0);
 	bed_device(bed, 1, 0);
@@ -173,7 +168,6 @@ static void test_enabled_monitor_has_the_channels_parameters(void **state)
 	uint8_t *page = page_new(), want[PAGE];
 	struct vmb_host_channel *ch;
 
-	(void)state;
 	memset(page, 0xCC, 40);
 	vmb_host_doorbell_monitor_reset(page);
 	assert_int_equal(get32(page, 0), 0);
@@ -198,7 +192,6 @@ static void test_scan_finds_only_open_channels(void **state)
 	uint8_t *page = page_new();
 	uint32_t group, id, found = 0;
 
-	(void)state;
 	bed_open(bed, 36, 5);
 	for (group = 0; group < 4; group++)
 		put32(page, 8 + 8 * group, 0xFFFFFFFF);
@@ -270,7 +263,6 @@ static void test_no_bit_is_lost_between_two_threads(void **state)
 	bool done;
 	int way;
 
-	(void)state;
 	assert_non_null(r);
 	for (way = 0; way < 2; way++) {
 		memset(r, 0, sizeof(*r));

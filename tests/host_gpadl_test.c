@@ -90,7 +90,6 @@ static void test_any_number_of_pages_is_assembled(void **state)
 	static const uint32_t sizes[] = { 1, 2, 25, 26, 27, 32, 53, 54, 55, 82, 83, 2048, 8190 };
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(sizes); i++)
 		check_size(sizes[i]);
 }
@@ -102,7 +101,6 @@ static void test_padded_messages_are_taken(void **state)
 	uint8_t m[240] = { 8 };
 	uint32_t i;
 
-	(void)state;
 	memset(m + 4, 0xEE, sizeof(m) - 4);
 	put32(m, 8, 1);
 	put32(m, 12, 7);
@@ -135,7 +133,6 @@ static void test_cuts_do_not_matter(void **state)
 	struct bed *bed = connected();
 	uint32_t first, part, at;
 
-	(void)state;
 	for (first = 0; first <= count; first++) {
 		for (part = 1; part <= count; part++) {
 			struct vmb_host_gpadl_range range;
@@ -170,7 +167,6 @@ static void test_two_assemblies_interleave(void **state)
 	struct bed *bed = connected();
 	struct vmb_host_gpadl_range range;
 
-	(void)state;
 	post_list(bed, 1, 7, 24, 1, first, 1);
 	post_list(bed, 2, 8, 24, 1, second, 1);
 	post_list(bed, 2, 7, 24, 1, second, 1); /* bodies could not tell them apart */
@@ -192,7 +188,6 @@ static void test_bodies_of_nothing_are_dropped(void **state)
 	static const uint64_t list[] = { RANGE(2 * 4096, 0), BED_FIRST_PFN, BED_FIRST_PFN + 1 };
 	struct bed *bed = connected();
 
-	(void)state;
 	post_body(bed, 7, list, 3, 0);
 	assert_int_equal(bed->s.counters.misplaced, 1);
 	post_list(bed, 1, 7, 24, 1, list, 1);
@@ -226,7 +221,6 @@ static void test_bad_header_gets_a_failure(void **state)
 	struct bed *bed = connected();
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		assert_int_equal(post_list(bed, bad[i].relid, bad[i].id, bad[i].ranges_len,
 					   bad[i].range_count, list, 2),
@@ -274,7 +268,6 @@ static void test_bad_list_gets_a_failure_and_is_released(void **state)
 	struct bed *bed = connected();
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(lists); i++) {
 		bed_forget(bed);
 		assert_int_equal(post_list(bed, 1, 7, (uint16_t)(8 * lists[i].count),
@@ -295,7 +288,6 @@ static void test_id_in_use_gets_a_failure(void **state)
 	struct bed *bed = connected();
 	struct vmb_host_gpadl *gpadl;
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 4);
 	expect_created(bed, 1, 7, true);
 	post_gpadl(bed, 1, 7, 4);
@@ -319,7 +311,6 @@ static void test_no_memory_gets_a_failure(void **state)
 {
 	struct bed *bed = connected();
 
-	(void)state;
 	bed->refuse_memory = true;
 	post_gpadl(bed, 1, 7, 100);
 	expect_created(bed, 1, 7, false);
@@ -338,7 +329,6 @@ static void test_too_many_gpadls_get_a_failure(void **state)
 	struct bed *bed = connected();
 	uint32_t i;
 
-	(void)state;
 	for (i = 1; i <= VMB_HOST_GPADL_COUNT_MAX; i++) {
 		bed_forget(bed);
 		post_gpadl(bed, 1, i, 1);
@@ -359,7 +349,6 @@ static void test_answers_wait_in_order_and_none_is_lost(void **state)
 	struct bed *bed = connected();
 	uint32_t accepted = 0, refused = 0, i;
 
-	(void)state;
 	bed->slot_busy = true;
 	while (post_gpadl(bed, 1, accepted + 1, 1) == 0) {
 		accepted++;
@@ -394,7 +383,6 @@ static void test_teardown_waits_for_every_user(void **state)
 	struct bed *bed = connected();
 	struct vmb_host_gpadl *gpadl;
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 4);
 	bed_forget(bed);
 	gpadl = vmb_host_gpadl_find(bed->s.channels[1], 7);
@@ -420,7 +408,6 @@ static void test_use_without_teardown_keeps_it(void **state)
 	struct bed *bed = connected();
 	struct vmb_host_gpadl *gpadl;
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 4);
 	bed_forget(bed);
 	gpadl = vmb_host_gpadl_find(bed->s.channels[1], 7);
@@ -437,7 +424,6 @@ static void test_teardown_of_what_is_not_ready_is_dropped(void **state)
 	static const uint64_t list[] = { RANGE(2 * 4096, 0), BED_FIRST_PFN, BED_FIRST_PFN + 1 };
 	struct bed *bed = connected();
 
-	(void)state;
 	post_teardown(bed, 1, 7);
 	post_list(bed, 1, 7, 24, 1, list, 1);
 	post_teardown(bed, 1, 7);
@@ -457,7 +443,6 @@ static void test_torndown_waits_for_the_release_event(void **state)
 {
 	struct bed *bed = connected();
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 4);
 	bed_forget(bed);
 	bed->hold_events = true;
@@ -476,7 +461,6 @@ static void test_disconnect_waits_for_pages_in_use(void **state)
 	struct bed *bed = connected();
 	struct vmb_host_gpadl *gpadl;
 
-	(void)state;
 	post_gpadl(bed, 1, 7, 4);
 	bed_forget(bed);
 	gpadl = vmb_host_gpadl_find(bed->s.channels[1], 7);

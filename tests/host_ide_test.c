@@ -158,7 +158,6 @@ static void test_disk_is_probed(void **state)
 	static const uint8_t capacity[12] = { 0, 0, 0, 0, 0, 0x12, 0x34, 0x55, 0, 0, 2, 0 };
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
 
-	(void)state;
 	handshake(f);
 	assert_int_equal(f->s.counters.refused, 0);
 	expect_identification(f, 0);
@@ -174,7 +173,6 @@ static void test_cd_is_probed(void **state)
 	static const uint8_t capacity[8] = { 0, 0x12, 0x34, 0x55, 0, 0, 8, 0 };
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DVD);
 
-	(void)state;
 	handshake(f);
 	expect_identification(f, 5);
 	srb(f, 1, 8, CDB(0x25), 16);
@@ -208,7 +206,6 @@ static void test_data_moves(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
 
-	(void)state;
 	handshake(f);
 	srb(f, 1, 4096, CDB(0x08, 0x01, 0x02, 0x03, 8), 16);
 	expect_operation(f, VMB_HOST_SCSI_READ, 0x010203, 8, false);
@@ -229,7 +226,6 @@ static void test_flush_reads_nothing(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
 
-	(void)state;
 	f->unit.write_cache = true;
 	handshake(f);
 	srb(f, 1, 0, CDB(0x35), 16);
@@ -245,7 +241,6 @@ static void test_any_path_and_target_mean_the_unit(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
 
-	(void)state;
 	handshake(f);
 	srb(f, 2, 0, CDB(0x00), 6);
 	f->bytes[12 + 5] = STALE;
@@ -264,7 +259,6 @@ static void test_old_properties_say_what_the_device_is(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
 
-	(void)state;
 	control(f, 7);
 	control(f, 9);
 	control(f, 10);
@@ -281,7 +275,6 @@ static void test_unit_is_reset_at_any_address(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
 
-	(void)state;
 	handshake(f);
 	memset(f->bytes, STALE, sizeof(f->bytes));
 	put32(f->bytes, 4);
@@ -306,7 +299,6 @@ static void test_configuration_of_no_ide_unit_is_refused(void **state)
 	};
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(bad); i++)
 		assert_int_equal(vmb_host_storage_init(&fixture.s, &bad[i]), VMB_EINVAL);
 }
@@ -322,7 +314,6 @@ static void test_offer_is_as_documented(void **state)
 	struct vmb_guid id;
 	uint8_t i;
 
-	(void)state;
 	for (i = 0; i < 4; i++) {
 		memset(&user, STALE, sizeof(user));
 		vmb_host_storage_ide_offer(i / 2, i % 2, &id, &user);

@@ -99,7 +99,6 @@ static void test_sum_is_that_of_single_bytes(void **state)
 	uint8_t bytes[300];
 	uint32_t i, start, len, sum;
 
-	(void)state;
 	for (i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)source_random() | (i % 3 ? 0 : 0xFF);
 	for (start = 0; start < 9; start++) {
@@ -126,7 +125,6 @@ static void test_sum_of_all_ones_keeps_its_carries(void **state)
 	static uint8_t bytes[65536];
 	uint32_t len;
 
-	(void)state;
 	memset(bytes, 0xFF, sizeof(bytes));
 	for (len = 1; len <= sizeof(bytes); len = len * 3 + 1) {
 		uint16_t expected = len & 1 ? 0x00FF : 0xFFFF;
@@ -143,7 +141,6 @@ static void test_completed_frames_satisfy_the_sink(void **state)
 {
 	uint32_t round;
 
-	(void)state;
 	for (round = 0; round < ROUNDS; round++) {
 		struct frame_kind kind = source_kind(round % 50 ? 200 : 20000);
 		const char *wrong;
@@ -162,7 +159,6 @@ static void test_complete_changes_nothing_else(void **state)
 	static struct frame before;
 	uint32_t round, i, field;
 
-	(void)state;
 	for (round = 0; round < 300; round++) {
 		struct frame_kind kind = source_kind(100);
 
@@ -196,7 +192,6 @@ static void test_frame_that_is_not_what_flags_say_is_refused(void **state)
 	uint16_t start, at;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
 		struct frame_kind kind = { .ip_version = cases[i].ip_version,
 					   .protocol = cases[i].protocol,
@@ -219,7 +214,6 @@ static void test_fragment_gets_no_transport_checksum(void **state)
 	struct vmb_host_offload_layout layout;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(fields); i++) {
 		source_frame(&frame, &kind);
 		frame.bytes[frame.ip_at + 6] = (uint8_t)(fields[i] >> 8);
@@ -247,7 +241,6 @@ static void test_ipv6_fragment_is_seen(void **state)
 	struct frame_kind kind = { .ip_version = 6, .protocol = 6, .ip_extra = 3, .payload_len = 9 };
 	struct vmb_host_offload_layout layout;
 
-	(void)state;
 	source_frame(&frame, &kind);
 	assert_int_equal(vmb_host_offload_parse(frame.bytes, frame.len, frame.len, &layout), 0);
 	assert_false(layout.fragment);
@@ -269,7 +262,6 @@ static void test_routing_header_with_hops_left_is_left_alone(void **state)
 	struct frame_kind kind = { .ip_version = 6, .protocol = 6, .ip_extra = 1, .payload_len = 9 };
 	uint8_t *routing;
 
-	(void)state;
 	source_frame(&frame, &kind);
 	routing = frame.bytes + frame.ip_at + 40;
 	frame.bytes[frame.ip_at + 6] = 43;
@@ -289,7 +281,6 @@ static void test_udp_checksum_of_zero_is_sent_as_all_ones(void **state)
 {
 	uint32_t version;
 
-	(void)state;
 	for (version = 4; version <= 6; version += 2) {
 		struct frame_kind kind = { .ip_version = (uint8_t)version,
 					   .protocol = 17,
@@ -314,7 +305,6 @@ static void test_bytes_behind_the_ip_packet_do_not_count(void **state)
 	struct frame_kind kind = { .ip_version = 4, .protocol = 6, .payload_len = 1, .padding = 5 };
 	uint16_t before;
 
-	(void)state;
 	source_frame(&frame, &kind);
 	complete(&frame, &kind);
 	memcpy(&before, frame.bytes + frame.transport_at + 16, 2);
@@ -330,7 +320,6 @@ static void test_length_of_zero_means_all_of_the_frame(void **state)
 {
 	uint32_t version;
 
-	(void)state;
 	for (version = 4; version <= 6; version += 2) {
 		struct frame_kind kind = { .ip_version = (uint8_t)version,
 					   .protocol = 6,
@@ -347,7 +336,6 @@ static void test_length_beyond_the_frame_is_refused(void **state)
 {
 	struct frame_kind kind = { .ip_version = 4, .protocol = 17, .payload_len = 33 };
 
-	(void)state;
 	source_frame(&frame, &kind);
 	frame.bytes[frame.ip_at + 3]++;
 	assert_int_equal(vmb_host_offload_complete(frame.bytes, frame.len, NULL, 0,
@@ -384,7 +372,6 @@ static void test_prepared_frames_are_finished_by_a_plain_sum(void **state)
 {
 	uint32_t round;
 
-	(void)state;
 	for (round = 0; round < ROUNDS; round++) {
 		struct frame_kind kind = source_kind(300);
 		uint16_t start, at;
@@ -409,7 +396,6 @@ static void test_padded_frame_is_completed_not_prepared(void **state)
 {
 	uint32_t round;
 
-	(void)state;
 	for (round = 0; round < ROUNDS; round++) {
 		struct frame_kind kind = source_kind(300);
 		uint16_t start, at;
@@ -428,7 +414,6 @@ static void test_prepared_large_send_has_its_real_length(void **state)
 {
 	uint32_t version;
 
-	(void)state;
 	for (version = 4; version <= 6; version += 2) {
 		struct frame_kind kind = { .ip_version = (uint8_t)version,
 					   .protocol = 6,
@@ -450,7 +435,6 @@ static void test_verify_agrees_with_the_sink(void **state)
 {
 	uint32_t round, expected, bit;
 
-	(void)state;
 	for (round = 0; round < ROUNDS; round++) {
 		struct frame_kind kind = source_kind(200);
 		struct scattered s;
@@ -484,7 +468,6 @@ static void test_verify_says_nothing_of_udp_without_checksum(void **state)
 {
 	struct frame_kind kind = { .ip_version = 4, .protocol = 17, .payload_len = 5 };
 
-	(void)state;
 	source_frame(&frame, &kind);
 	complete(&frame, &kind);
 	memset(frame.bytes + frame.transport_at + 6, 0, 2);
@@ -502,7 +485,6 @@ static void test_other_frames_are_no_error(void **state)
 	struct vmb_host_offload_layout layout;
 	uint8_t arp[60] = { [12] = 0x08, [13] = 0x06 };
 
-	(void)state;
 	assert_int_equal(vmb_host_offload_parse(arp, sizeof(arp), sizeof(arp), &layout), 0);
 	assert_int_equal(layout.ethertype, 0x0806);
 	assert_int_equal(layout.ip_version, 0);
@@ -521,7 +503,6 @@ static void test_headers_cut_anywhere_are_refused(void **state)
 	struct vmb_host_offload_layout layout;
 	uint32_t round, len;
 
-	(void)state;
 	for (round = 0; round < 200; round++) {
 		struct frame_kind kind = source_kind(10);
 
@@ -544,7 +525,6 @@ static void test_headers_of_impossible_length_are_refused(void **state)
 	struct frame_kind kind = { .ip_version = 4, .protocol = 6, .payload_len = 10 };
 	struct vmb_host_offload_layout layout;
 
-	(void)state;
 	source_frame(&frame, &kind);
 	frame.bytes[frame.ip_at] = 0x44;
 	assert_int_equal(vmb_host_offload_parse(frame.bytes, frame.len, frame.len, &layout),
@@ -573,7 +553,6 @@ static void test_scrambled_headers_stay_inside(void **state)
 	struct vmb_host_offload_layout layout;
 	uint32_t round, i;
 
-	(void)state;
 	for (round = 0; round < 20000; round++) {
 		struct frame_kind kind = source_kind(30);
 		uint32_t len;
@@ -680,7 +659,6 @@ static void test_segments_are_frames_and_make_up_the_whole(void **state)
 {
 	uint32_t round;
 
-	(void)state;
 	for (round = 0; round < 200; round++) {
 		struct frame_kind kind = source_kind(round % 10 ? 9000 : 0xF53C);
 		uint32_t mtu = 1500 + source_random() % 3 * 1000, headers;
@@ -701,7 +679,6 @@ static void test_large_send_without_payload_is_one_segment(void **state)
 {
 	struct frame_kind kind = { .ip_version = 4, .protocol = 6 };
 
-	(void)state;
 	source_frame(&frame, &kind);
 	cut(&frame, &kind, 100, 1500);
 }
@@ -710,7 +687,6 @@ static void test_segment_numbers_wrap(void **state)
 {
 	struct frame_kind kind = { .ip_version = 4, .protocol = 6, .payload_len = 1000 };
 
-	(void)state;
 	source_frame(&frame, &kind);
 	memset(frame.bytes + frame.ip_at + 4, 0xFF, 2);
 	memset(frame.bytes + frame.transport_at + 4, 0xFF, 4);
@@ -723,7 +699,6 @@ static void test_large_sends_that_are_no_good_are_refused(void **state)
 	struct frame_kind kind = { .ip_version = 4, .protocol = 6, .payload_len = 5000 };
 	static struct vmb_host_offload_lso s;
 
-	(void)state;
 	source_frame(&frame, &kind);
 #define BEGIN(lso, mtu) \
 	vmb_host_offload_lso_begin(&s, frame.bytes, frame.payload_at, frame.len, lso, mtu)

@@ -30,7 +30,6 @@ static void test_lone_monitor_page_refuses_an_old_version(void **state)
 	uint8_t m[40] = { 14 };
 	uint32_t i;
 
-	(void)state;
 	put64(m, 16, 0x105000);
 	for (i = 0; i < 4; i++) {
 		put32(m, 8, old[i % 2]);
@@ -50,7 +49,6 @@ static void test_old_version_needs_an_interrupt_page_in_memory(void **state)
 	uint8_t m[40] = { 14 };
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		put32(m, 8, i & 1 ? 0x10001 : 0xD);
 		put64(m, 16, bad[i]);
@@ -81,7 +79,6 @@ static void test_offers_before_1_1_are_190_bytes(void **state)
 	struct bed *bed = bed_new(0, 0);
 	uint8_t want[190] = { 1 };
 
-	(void)state;
 	bed_device(bed, 0x10, 0);
 	assert_int_equal(post_contact(bed, 0xD, 0), 0);
 	bed_forget(bed);
@@ -109,7 +106,6 @@ static void test_before_2_4_only_relids_below_256_are_offered(void **state)
 	struct vmb_host_channel *ch;
 	uint32_t i, v, count;
 
-	(void)state;
 	for (i = 1; i <= 300; i++) {
 		ch = bed_device(bed, (uint8_t)i, 0);
 		ch->instance_id.bytes[1] = (uint8_t)(i >> 8);
@@ -140,7 +136,6 @@ static void test_sub_channels_need_2_4(void **state)
 	struct bed *bed;
 	uint32_t v;
 
-	(void)state;
 	for (v = 0; v < 3; v++) {
 		bed = bed_new(0, 0);
 		bed_device(bed, 1, 0);
@@ -166,7 +161,6 @@ static void test_unload_before_1_1_has_no_answer(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	bed_connect(bed, 0xD);
 	bed_open(bed, 1, 0x101);

@@ -82,7 +82,6 @@ static void test_config_out_of_bounds_is_refused(void **state)
 	struct vmb_host_rndis_config config;
 	struct vmb_host_rndis *r = &fixture.r;
 
-	(void)state;
 #define REFUSED(change)                                                        \
 	do {                                                                   \
 		config = good_config();                                        \
@@ -408,7 +407,6 @@ static void test_packet_is_unwrapped(void **state)
 	struct vmb_host_rndis_frame frame;
 	uint8_t message[400];
 
-	(void)state;
 	good_packet(message, 0, 0x00220005);
 	assert_int_equal(unwrap(message, 120, 120, &frame), 0);
 	assert_int_equal(frame.present, VMB_HOST_RNDIS_HAS_CHECKSUM);
@@ -438,7 +436,6 @@ static void test_unknown_information_is_skipped(void **state)
 	uint8_t message[400];
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(types); i++) {
 		good_packet(message, types[i], 7);
 		put32(message + 52, 0xFFFF); /* nobody looks */
@@ -457,7 +454,6 @@ static void test_of_two_informations_the_first_counts(void **state)
 	struct vmb_host_rndis_frame frame;
 	uint8_t message[400];
 
-	(void)state;
 	good_packet(message, 6, 1);
 	memcpy(message + 60, message + 44, 16);
 	put32(message + 72, 2);
@@ -492,7 +488,6 @@ static void test_envelopes_that_are_no_good_are_refused(void **state)
 	uint8_t message[400];
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
 		good_packet(message, 0, 5);
 		put32(message + cases[i].at, cases[i].value);
@@ -513,7 +508,6 @@ static void test_information_behind_the_copy_is_refused(void **state)
 	struct vmb_host_rndis_frame frame;
 	uint8_t message[1500] = { 0 };
 
-	(void)state;
 	good_packet(message, 0, 5);
 	put32(message + 4, 1500);
 	put32(message + 28, 300);
@@ -529,7 +523,6 @@ static void test_wrapped_frame_is_zero_but_for_what_it_says(void **state)
 	uint8_t memory[VMB_HOST_RNDIS_DATA_OFFSET + 100];
 	uint32_t i;
 
-	(void)state;
 	memset(memory, 0xDB, sizeof(memory));
 	in.present = VMB_HOST_RNDIS_HAS_CHECKSUM | VMB_HOST_RNDIS_HAS_VLAN |
 		     VMB_HOST_RNDIS_HAS_HASH;
@@ -570,7 +563,6 @@ static void test_fragment_is_marked(void **state)
 	struct vmb_host_rndis_frame in = { .present = VMB_HOST_RNDIS_HAS_PACKET_ID, .len = 5 };
 	uint8_t memory[VMB_HOST_RNDIS_DATA_OFFSET];
 
-	(void)state;
 	in.packet_id.version = 1;
 	in.packet_id.flags = 7;
 	in.packet_id.id = 0x1234;

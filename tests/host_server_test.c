@@ -18,7 +18,6 @@ static void test_foreign_connection_is_refused(void **state)
 	uint8_t m[40] = { 14 };
 	uint32_t id;
 
-	(void)state;
 	put32(m, 8, 0x50003);
 	m[16] = 2;
 	for (id = 0; id < 10; id++)
@@ -37,7 +36,6 @@ static void test_bad_type_or_length_is_refused(void **state)
 	struct bed *bed = bed_new(0, 0);
 	uint8_t m[241] = { 14 };
 
-	(void)state;
 	assert_int_equal(vmb_host_server_input(&bed->s, 1, 0, m, 40), 5);
 	assert_int_equal(vmb_host_server_input(&bed->s, 1, 2, m, 40), 5);
 	assert_int_equal(vmb_host_server_input(&bed->s, 1, 1, m, 7), 5);
@@ -53,7 +51,6 @@ static void test_post_before_events_are_taken_comes_again(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	bed->hold_events = true;
 	assert_int_equal(post_contact(bed, 0x50003, 0), 0);
 	assert_int_equal(post_simple(bed, 3), 0x13);
@@ -101,7 +98,6 @@ static void test_known_version_is_accepted(void **state)
 	struct bed *bed = bed_new(0, 0);
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(accepted); i++) {
 		assert_int_equal(post_contact(bed, accepted[i].version, 3), 0);
 		expect_response(bed, accepted[i].response, accepted[i].len, accepted[i].vp);
@@ -121,7 +117,6 @@ static void test_version_outside_bounds_is_refused_with_16_bytes(void **state)
 	uint8_t m[40] = { 14 };
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(outside); i++) {
 		put32(m, 8, outside[i]);
 		m[16] = outside[i] >= 0x50000 ? 2 : 0;
@@ -140,7 +135,6 @@ static void test_refused_contact_leaves_disconnected(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	bed_connect(bed, 0x50003);
 	assert_int_equal(post_contact(bed, 0xC, 0), 0);
@@ -157,7 +151,6 @@ static void test_features_are_not_granted(void **state)
 	struct bed *bed = bed_new(0, 0);
 	uint8_t m[56] = { 14 };
 
-	(void)state;
 	put32(m, 8, 0x60000);
 	m[16] = 2;
 	put32(m, 20, 0xFF);
@@ -176,7 +169,6 @@ static void test_lone_monitor_page_is_answered_with_state_2(void **state)
 	uint8_t m[40] = { 14 };
 	int which;
 
-	(void)state;
 	put32(m, 8, 0x30000);
 	for (which = 0; which < 2; which++) {
 		put64(m, 24, which ? 0 : 0x5000);
@@ -199,7 +191,6 @@ static void test_version_max_caps_every_version(void **state)
 	struct bed *bed;
 	size_t i, j;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(accepted); i++) {
 		bed = bed_new(0, accepted[i].version);
 		for (j = 0; j < VMB_ARRAY_COUNT(accepted); j++) {
@@ -217,7 +208,6 @@ static void test_impossible_vp_is_refused_on_vp_0(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	assert_int_equal(post_contact(bed, 0x50003, BED_VP_COUNT), 0);
 	expect_response(bed, refusal, 16, 0);
 	assert_int_equal(post_contact(bed, 0x50003, ~0u), 0);
@@ -233,7 +223,6 @@ static void test_contact_for_another_sint_is_refused_there(void **state)
 	struct bed *bed = bed_new(0, 0);
 	uint8_t m[40] = { 14 };
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	bed_connect(bed, 0x50003);
 	put32(m, 8, 0x50003);
@@ -266,7 +255,6 @@ static void test_bad_config_is_refused(void **state)
 	struct vmb_host_server *s = calloc(1, sizeof(*s));
 	struct vmb_host_server_config config = { 0 };
 
-	(void)state;
 	assert_non_null(s);
 	assert_int_equal(vmb_host_server_init(s, &config), VMB_EINVAL);
 	config.vp_count = 1;
@@ -287,7 +275,6 @@ static void test_offers_come_in_order_with_exact_bytes(void **state)
 	uint8_t want[196] = { 1 };
 	uint32_t i;
 
-	(void)state;
 	for (i = 1; i <= 5; i++)
 		bed_device(bed, (uint8_t)(0x10 * i), 0);
 	assert_int_equal(post_contact(bed, 0x50003, 0), 0);
@@ -313,7 +300,6 @@ static void test_second_request_is_ignored(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	bed_connect(bed, 0x40000);
 	assert_int_equal(post_simple(bed, 3), 0);
@@ -328,7 +314,6 @@ static void test_relids_are_stable_over_reconnects(void **state)
 	struct vmb_host_channel *second;
 	int round;
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	second = bed_device(bed, 2, 0);
 	bed_device(bed, 3, 0);
@@ -352,7 +337,6 @@ static void test_full_queue_delivers_every_offer(void **state)
 	struct vmb_host_channel extra = { 0 };
 	uint32_t i;
 
-	(void)state;
 	for (i = 1; i <= count; i++) {
 		struct vmb_host_channel *ch = calloc(1, sizeof(*ch));
 
@@ -383,7 +367,6 @@ static void test_busy_slot_shows_the_same_message_again(void **state)
 	const struct vmb_host_server_output *out;
 	uint8_t first[240];
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	bed->slot_busy = true;
 	post_contact(bed, 0x50003, 0);
@@ -440,7 +423,6 @@ static void test_unload_completes_after_everything_closed(void **state)
 {
 	struct bed *bed = busy_bed(0x50003);
 
-	(void)state;
 	bed->hold_close = true;
 	assert_int_equal(post_simple(bed, 16), 0);
 	bed_expect_event(bed, VMB_HOST_EVENT_CLOSE);
@@ -463,7 +445,6 @@ static void test_contact_while_connected_disconnects_silently(void **state)
 {
 	struct bed *bed = busy_bed(0x50003);
 
-	(void)state;
 	bed->hold_close = true;
 	assert_int_equal(post_contact(bed, 0x40000, 2), 0);
 	bed_expect_nothing(bed);
@@ -485,7 +466,6 @@ static void test_contact_while_disconnecting_replaces_the_first(void **state)
 {
 	struct bed *bed = busy_bed(0x50003);
 
-	(void)state;
 	bed->hold_close = true;
 	post_contact(bed, 0x40000, 2);
 	post_contact(bed, 0x30000, 1);
@@ -499,7 +479,6 @@ static void test_unload_while_disconnecting_replaces_the_contact(void **state)
 {
 	struct bed *bed = busy_bed(0x50003);
 
-	(void)state;
 	bed->hold_close = true;
 	post_contact(bed, 0x40000, 2);
 	post_simple(bed, 16);
@@ -517,7 +496,6 @@ static void test_contact_after_unload_gets_only_its_answer(void **state)
 {
 	struct bed *bed = busy_bed(0x50003);
 
-	(void)state;
 	bed->hold_close = true;
 	post_simple(bed, 16);
 	post_contact(bed, 0x30000, 1);
@@ -531,7 +509,6 @@ static void test_disconnect_drops_what_waits(void **state)
 {
 	struct bed *bed = busy_bed(0x50003);
 
-	(void)state;
 	bed->slot_busy = true;
 	post_teardown(bed, 1, 0x102);
 	post_gpadl(bed, 2, 0x104, 3);
@@ -556,7 +533,6 @@ static void test_contact_while_opening_closes_after_opened(void **state)
 	struct vmb_host_channel *ch = bed_device(bed, 1, 0);
 	uint32_t result;
 
-	(void)state;
 	for (result = 0; result < 2; result++) {
 		bed_connect(bed, 0x50003);
 		post_gpadl(bed, 1, 7, 8);
@@ -582,7 +558,6 @@ static void test_reset_is_silent(void **state)
 {
 	struct bed *bed = busy_bed(0x50003);
 
-	(void)state;
 	vmb_host_server_reset(&bed->s);
 	bed_pump(bed);
 	bed_expect_event(bed, VMB_HOST_EVENT_CLOSE);
@@ -601,7 +576,6 @@ static void test_reset_before_open_event_is_taken_never_opens(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	bed_connect(bed, 0x50003);
 	post_gpadl(bed, 1, 7, 8);
@@ -621,7 +595,6 @@ static void test_reset_while_memory_is_wanted_gives_it_back(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	bed_device(bed, 1, 0);
 	bed_connect(bed, 0x50003);
 	bed->hold_memory = true;
@@ -650,7 +623,6 @@ static void test_unload_while_disconnected_is_dropped(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
 
-	(void)state;
 	post_simple(bed, 16);
 	bed_expect_nothing(bed);
 	bed_expect_no_event(bed);
@@ -666,7 +638,6 @@ static void test_tl_connect_is_refused_from_4_1(void **state)
 	uint8_t m[56] = { 21 };
 	uint8_t want[44] = { 23 };
 
-	(void)state;
 	memset(m + 8, 0xE1, 16);
 	memset(m + 24, 0x5E, 16);
 	memcpy(want + 8, m + 8, 32);

@@ -121,7 +121,6 @@ static void test_every_number_in_every_state(void **state)
 	static const uint32_t versions[] = { 0x20004, 0x40000, 0x40001, 0x60000 };
 	size_t v;
 
-	(void)state;
 	for (v = 0; v < VMB_ARRAY_COUNT(versions); v++) {
 		check_numbers(VMB_HOST_DISCONNECTED, versions[v]);
 		check_numbers(VMB_HOST_CONNECTED, versions[v]);
@@ -208,7 +207,6 @@ static void test_every_message_in_every_channel_state(void **state)
 	uint32_t at, message;
 	struct bed *bed;
 
-	(void)state;
 	for (at = 0; at < AT_COUNT; at++) {
 		for (message = 0; message < M_COUNT; message++) {
 			bed = bed_at(at);

@@ -23,7 +23,6 @@ static void test_sub_channel_lives_with_its_primary_and_connection(void **state)
 	struct vmb_host_channel early = { 0 };
 	const uint8_t *m;
 
-	(void)state;
 	early.type_id = bed->s.channels[1]->type_id;
 	early.instance_id = bed->s.channels[1]->instance_id;
 	early.sub_channel_index = 1;
@@ -57,7 +56,6 @@ static void test_closing_the_primary_rescinds_sub_channels(void **state)
 	struct bed *bed = connected(0x50003);
 	uint32_t open, closed;
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	open = offer_sub_channel(bed, 1);
 	closed = offer_sub_channel(bed, 2);
@@ -88,7 +86,6 @@ static void test_sub_channel_that_the_guest_lets_go_is_released(void **state)
 	struct bed *bed = connected(0x50003);
 	uint32_t relid;
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	relid = offer_sub_channel(bed, 1);
 	bed_open(bed, relid, 8);
@@ -114,7 +111,6 @@ static void test_rescinding_the_primary_takes_its_sub_channels_along(void **stat
 	struct bed *bed = connected(0x50003);
 	uint32_t relid;
 
-	(void)state;
 	bed_open(bed, 1, 7);
 	relid = offer_sub_channel(bed, 1);
 	bed_device(bed, 9, 0);
@@ -134,7 +130,6 @@ static void test_sub_channels_of_100_lives_leave_nothing_behind(void **state)
 	struct bed *bed = connected(0x50003);
 	uint32_t relids[3] = { 0 }, before[3], known = 0;
 
-	(void)state;
 	for (uint32_t round = 0; round < 100; round++) {
 		bed_forget(bed);
 		bed_open(bed, 1, 7);

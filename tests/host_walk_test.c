@@ -593,7 +593,6 @@ static void test_random_walk_keeps_every_promise(void **state)
 	uint32_t seed;
 	size_t i;
 
-	(void)state;
 	memset(delivered, 0, sizeof(delivered));
 	for (seed = 1; seed <= SEED_COUNT; seed++) {
 		w = calloc(1, sizeof(*w));

@@ -93,7 +93,6 @@ static void test_disk_works_with_every_version_at_every_place(void **state)
 	uint32_t i, place;
 	struct loop *b;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		for (place = 0; place < 4; place++) {
 			config.host.storage_version_max = versions[i];
@@ -116,7 +115,6 @@ static void test_guest_may_be_older_than_the_host(void **state)
 	struct loop *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		config.guest.storage_version_max = versions[i];
 		b = ide_new(1, LOOP_BLOCK_LEN, config);
@@ -168,7 +166,6 @@ static void test_dvd_works_with_every_version(void **state)
 	struct loop *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		config.host.storage_version_max = versions[i];
 		b = ide_new(2, DVD_BLOCK_LEN, config);
@@ -186,7 +183,6 @@ static void test_whole_life_leaves_nothing_behind(void **state)
 	struct loop *b;
 	int threads, round;
 
-	(void)state;
 	for (threads = 0; threads < 2; threads++) {
 		b = ide_new(3, LOOP_BLOCK_LEN,
 			    (struct vmb_user_loopback_config){ .threads = threads });
@@ -205,7 +201,6 @@ static void test_any_path_and_target_mean_the_unit(void **state)
 	struct vmb_guest_storage_event event;
 	uint8_t data[36];
 
-	(void)state;
 	d->address.path_id = 0xA5;
 	d->address.target_id = 0x5A;
 	loop_verify(b, d, 9, 4096);
@@ -231,7 +226,6 @@ static void test_unit_is_lun_0_alone(void **state)
 	struct vmb_guest_storage_event event;
 	uint8_t data[64];
 
-	(void)state;
 	event = ask(b, loop_open(b), report, 12, data, sizeof(data));
 	assert_int_equal(event.srb_status, VMB_SRB_SUCCESS);
 	assert_int_equal(event.data_len, sizeof(expected));
@@ -257,7 +251,6 @@ static void test_four_units_and_a_controller_keep_apart(void **state)
 	struct loop *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(vmb_user_disk_init_ram(&disks[i], LOOP_BLOCK_LEN, 1000, 2 + i), 0);
 		config.ides[i] = &disks[i];
@@ -295,7 +288,6 @@ static void test_offer_says_where_the_unit_stands(void **state)
 	struct loop *b = ide_new(3, LOOP_BLOCK_LEN, (struct vmb_user_loopback_config){ 0 });
 	const struct vmb_msg_offer *offer;
 
-	(void)state;
 	offer = &loop_open(b)->channel.offer;
 	assert_memory_equal(&offer->instance_id, instance, sizeof(instance));
 	assert_memory_equal(offer->user, user, sizeof(user));

@@ -11,8 +11,6 @@ static struct vmb_user_network_config no_config;
 static enum vmb_user_network_verdict drop_completions(void *arg, uint16_t queue,
 						      struct vmb_user_network_packet *p)
 {
-	(void)arg;
-	(void)queue;
 	return net_is_data_completion(p) ? VMB_USER_NETWORK_DROP : VMB_USER_NETWORK_PASS;
 }
 
@@ -27,7 +25,6 @@ static void test_host_that_drops_completions_stops_the_sender_and_nothing_else(v
 	struct net_shape shape = { .inline_len = 54 };
 	uint32_t sent = 0, i;
 
-	(void)state;
 	net_hook_host(b, drop_completions, NULL);
 	while (!net_send(b, 0, &s, 1000, shape)) {
 		sent++;
@@ -56,8 +53,6 @@ static void test_host_that_drops_completions_stops_the_sender_and_nothing_else(v
 static enum vmb_user_network_verdict repeat_completions(void *arg, uint16_t queue,
 							struct vmb_user_network_packet *p)
 {
-	(void)arg;
-	(void)queue;
 	return net_is_data_completion(p) ? VMB_USER_NETWORK_TWICE : VMB_USER_NETWORK_PASS;
 }
 
@@ -68,7 +63,6 @@ static void test_host_that_completes_twice_frees_a_slot_once(void **state)
 	struct net_spec s = { .len = 100 };
 	uint32_t i, sent = 0;
 
-	(void)state;
 	net_hook_host(b, repeat_completions, NULL);
 	for (i = 0; i < 1000; i++) {
 		sent += !net_send(b, 0, &s, 0, i % 2 ? NET_INLINE : (struct net_shape){ 0 });
@@ -95,7 +89,6 @@ static void test_forged_completions_end_nothing(void **state)
 	struct net_spec s = { .len = 100 };
 	uint32_t i, sent = 0, held_back;
 
-	(void)state;
 	for (i = 0; i < 5000; i++) {
 		p.transaction_id = net_random(b, 2) ? net_random(b, 200) :
 						      (uint64_t)net_random(b, 1u << 31) << 31;
@@ -128,7 +121,6 @@ static enum vmb_user_network_verdict keep_first(void *arg, uint16_t queue,
 {
 	struct vmb_user_network_packet *kept = arg;
 
-	(void)queue;
 	if (net_is_data_completion(p) && !kept->type)
 		*kept = *p;
 	return VMB_USER_NETWORK_PASS;
@@ -141,7 +133,6 @@ static void test_completion_of_an_earlier_use_of_a_slot_is_refused(void **state)
 	struct net_bed *b = net_new_open(no_config);
 	uint32_t i;
 
-	(void)state;
 	memset(&kept, 0, sizeof(kept));
 	net_hook_host(b, keep_first, &kept);
 	assert_true(net_try_send(b));
@@ -163,8 +154,6 @@ static void test_completion_of_an_earlier_use_of_a_slot_is_refused(void **state)
 static enum vmb_user_network_verdict refuse(void *arg, uint16_t queue,
 					    struct vmb_user_network_packet *p)
 {
-	(void)arg;
-	(void)queue;
 	if (net_is_data_completion(p))
 		p->payload[4] = VMB_NET_STATUS_FAIL;
 	return VMB_USER_NETWORK_PASS;
@@ -175,7 +164,6 @@ static void test_status_of_the_host_reaches_the_port(void **state)
 	struct net_bed *b = net_new_open(no_config);
 	struct net_spec s = { .len = 100 };
 
-	(void)state;
 	net_hook_host(b, refuse, NULL);
 	assert_int_equal(net_send(b, 0, &s, 0, NET_INLINE), 0);
 	vmb_user_network_settle(&b->l);
@@ -208,7 +196,6 @@ static enum vmb_user_network_verdict sabotage(void *arg, uint16_t queue,
 {
 	struct saboteur *s = arg;
 
-	(void)queue;
 	if (s->seen++ != s->at)
 		return VMB_USER_NETWORK_PASS;
 	s->done = true;
@@ -268,13 +255,11 @@ static void live_through_everything(bool at_host)
 
 static void test_host_may_fail_at_every_packet_of_a_life(void **state)
 {
-	(void)state;
 	live_through_everything(true);
 }
 
 static void test_guest_may_fail_at_every_packet_of_a_life(void **state)
 {
-	(void)state;
 	live_through_everything(false);
 }
 
@@ -288,7 +273,6 @@ static void test_guest_that_never_acknowledges_is_dropped_for_and_recovers(void 
 	struct net_spec s = { .len = 100 };
 	uint32_t i, given = 0, lent;
 
-	(void)state;
 	b->l.guest.queues[0].mute = true;
 	for (i = 0; i < 1000; i++) {
 		given += !net_give_alone(b, i);
@@ -321,8 +305,6 @@ static bool is_ack(const struct vmb_user_network_packet *p)
 static enum vmb_user_network_verdict repeat_acks(void *arg, uint16_t queue,
 						 struct vmb_user_network_packet *p)
 {
-	(void)arg;
-	(void)queue;
 	return is_ack(p) ? VMB_USER_NETWORK_TWICE : VMB_USER_NETWORK_PASS;
 }
 
@@ -332,7 +314,6 @@ static void test_guest_that_acknowledges_twice_gives_back_once(void **state)
 	struct net_bed *b = net_new_open(config);
 	uint32_t i;
 
-	(void)state;
 	net_hook_guest(b, repeat_acks, NULL);
 	for (i = 0; i < 500; i++) {
 		assert_int_equal(net_give_alone(b, i), 0);
@@ -360,7 +341,6 @@ static void test_forged_acknowledgements_lend_nothing_twice(void **state)
 							  0, VMB_NET_STATUS_SUCCESS } };
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 20000; i++) {
 		p.transaction_id = net_random(b, 4) ? net_random(b, 100) :
 						      (uint64_t)net_random(b, 1u << 31) << 20;
@@ -380,8 +360,6 @@ static void test_forged_acknowledgements_lend_nothing_twice(void **state)
 static enum vmb_user_network_verdict drop_acks(void *arg, uint16_t queue,
 					       struct vmb_user_network_packet *p)
 {
-	(void)arg;
-	(void)queue;
 	return is_ack(p) ? VMB_USER_NETWORK_DROP : VMB_USER_NETWORK_PASS;
 }
 
@@ -390,7 +368,6 @@ static void test_suballocations_that_a_guest_kept_come_back_with_the_channel(voi
 	struct net_bed *b = net_new_open(no_config);
 	uint32_t i;
 
-	(void)state;
 	net_hook_guest(b, drop_acks, NULL);
 	for (i = 0; i < 200; i++) {
 		net_give_alone(b, i);
@@ -426,7 +403,6 @@ static void test_acknowledgement_counts_on_the_queue_that_was_given_to(void **st
 					     .payload = { VMB_NET_SEND_RNDIS_PACKET_COMPLETE, 0, 0,
 							  0, VMB_NET_STATUS_SUCCESS } };
 
-	(void)state;
 	b->l.guest.queues[1].mute = true;
 	give_flow(b, 1);
 	p.transaction_id = b->l.host.core_queues[1].out.transaction_id;
@@ -447,7 +423,6 @@ static void test_closing_a_sub_channel_frees_what_was_lent_on_it(void **state)
 	struct net_bed *b = net_new_open(config);
 	uint32_t i;
 
-	(void)state;
 	vmb_user_network_settle(&b->l);
 	for (i = 0; i < 90; i++)
 		give_flow(b, (uint16_t)(i % 3));
@@ -468,7 +443,6 @@ static void test_packet_that_waited_for_room_dies_with_its_channel(void **state)
 	struct net_bed *b = net_new(config);
 	uint32_t i, round;
 
-	(void)state;
 	for (round = 0; round < 5; round++) {
 		assert_int_equal(vmb_user_network_guest_open(&b->l.guest), 0);
 		net_expect_agreement(b);
@@ -514,7 +488,6 @@ static void test_closing_under_traffic_a_hundred_times_leaves_nothing_behind(voi
 	struct net_bed *b = net_new(config);
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 100; i++) {
 		assert_int_equal(vmb_user_network_guest_open(&b->l.guest), 0);
 		stir(b, net_random(b, 300));
@@ -545,7 +518,6 @@ static enum vmb_user_network_verdict spoil(void *arg, uint16_t queue,
 	struct noise *n = arg;
 	uint32_t i;
 
-	(void)queue;
 	if (net_random(n->b, n->one_in))
 		return VMB_USER_NETWORK_PASS;
 	i = net_random(n->b, 8);
@@ -575,7 +547,6 @@ static void test_noise_on_the_rings_harms_one_connection_only(void **state)
 	struct noise n = { .b = b };
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 200; i++) {
 		n.one_in = 5 + net_random(b, 200);
 		net_hook_host(b, i % 3 == 0 ? NULL : spoil, &n);

@@ -67,7 +67,6 @@ static void test_checksums_left_open_are_right_on_the_wire(void **state)
 {
 	struct net_bed *b = net_new_open((struct vmb_user_network_config){ 0 });
 
-	(void)state;
 	send_random_frames(b, 5000);
 	net_free(b);
 	b = net_new_open((struct vmb_user_network_config){ .guest.mtu = 9000 });
@@ -82,7 +81,6 @@ static void test_checksums_are_right_at_every_length(void **state)
 	struct net_spec s = { .checksums = NET_CHECKSUMS_OPEN };
 	uint32_t i, extra;
 
-	(void)state;
 	for (i = 0; i < 4; i++)
 		for (extra = 0; extra < 300; extra++) {
 			s.ip = i & 1 ? 4 : 6;
@@ -105,7 +103,6 @@ static void test_udp_checksum_of_zero_is_written_as_ones(void **state)
 	uint32_t payload_at = net_head_len(&s), at = payload_at - 2, sum;
 	uint8_t bytes[100];
 
-	(void)state;
 	net_frame_make(bytes, &s);
 	/* Once the checksum is part of what it sums, it is 0. */
 	sum = (uint32_t)bytes[at] << 8 | bytes[at + 1];
@@ -132,7 +129,6 @@ static void test_checksums_not_asked_for_stay(void **state)
 	};
 	uint8_t bytes[200];
 
-	(void)state;
 	net_frame_make(bytes, &s);
 	assert_int_equal(net_send_bytes(b, 0, (struct vmb_guest_rndis_frame){ 0 }, bytes, s.len,
 					NET_INLINE),
@@ -212,7 +208,6 @@ static void test_large_sends_are_cut_into_segments(void **state)
 	struct net_spec s;
 	uint32_t i, j, ip;
 
-	(void)state;
 	assert_int_equal(b->l.guest.network.lso_len_max, VMB_NET_LSO_LEN_MAX);
 	for (i = 0; i < VMB_ARRAY_COUNT(lens); i++)
 		for (j = 0; j < VMB_ARRAY_COUNT(mss); j++)
@@ -237,7 +232,6 @@ static void test_large_sends_of_random_lengths_are_cut(void **state)
 	struct net_spec s;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 400; i++) {
 		s = large_spec(1 + net_random(b, VMB_NET_LSO_LEN_MAX), i % 2 ? 4 : 6, 0);
 		send_large(b, &s, 500 + net_random(b, 8400), random_shape(b, &s));
@@ -251,7 +245,6 @@ static void test_large_sends_that_cannot_be_cut_are_dropped(void **state)
 	struct net_bed *b = net_new_open((struct vmb_user_network_config){ 0 });
 	struct net_spec s = large_spec(5000, 4, 0);
 
-	(void)state;
 	assert_int_equal(net_send(b, 0, &s, 9000, NET_INLINE), 0); /* MSS beyond the MTU */
 	vmb_user_network_settle(&b->l);
 	s.protocol = NET_UDP;
@@ -280,7 +273,6 @@ static void test_vlan_tags_pass_both_ways(void **state)
 	uint8_t plain[800], tagged[804];
 	uint32_t i;
 
-	(void)state;
 	net_frame_make(plain, &s);
 	for (i = 0; i < VMB_ARRAY_COUNT(tags); i++) {
 		memcpy(tagged, plain, 12);
@@ -312,7 +304,6 @@ static void test_large_sends_keep_their_vlan_tag(void **state)
 	struct vmb_guest_rndis_frame facts = net_facts(&s, 1300);
 	uint8_t *bytes = malloc(s.len);
 
-	(void)state;
 	net_frame_make(bytes, &s);
 	facts.present |= VMB_GUEST_RNDIS_VLAN | VMB_GUEST_RNDIS_HASH;
 	facts.vlan = vlan_facts(0x6064);
@@ -344,7 +335,6 @@ static void test_guest_learns_which_checksums_are_good(void **state)
 	uint8_t bytes[1514];
 	uint32_t i, good, bad, transport;
 
-	(void)state;
 	for (i = 0; i < 1000; i++) {
 		s = random_spec(b);
 		s.checksums = NET_CHECKSUMS_DONE;
@@ -381,7 +371,6 @@ static void test_coalesced_frames_arrive_whole(void **state)
 	uint8_t *bytes = malloc(70000);
 	uint32_t i;
 
-	(void)state;
 	assert_true(vmb_host_network_takes_large(&b->l.host.network));
 	for (i = 0; i < 200; i++) {
 		s = large_spec(2000 + net_random(b, 60000), i % 2 ? 4 : 6, 0);
@@ -414,7 +403,6 @@ static void test_large_frames_are_cut_for_guests_without_coalescing(void **state
 	struct net_bed *b;
 	uint32_t round, i, done;
 
-	(void)state;
 	s.large = false;
 	net_frame_make(bytes, &s);
 	memcpy(bytes, net_guest_mac, 6);
@@ -451,7 +439,6 @@ static void test_large_sends_reach_another_guest_whole(void **state)
 	struct net_spec s;
 	uint32_t i, head_len;
 
-	(void)state;
 	config.peer = &a->l;
 	b = net_new_open(config);
 	for (i = 0; i < 100; i++) {
@@ -527,7 +514,6 @@ static void test_flows_are_spread_over_the_queues_by_their_hash(void **state)
 	struct net_spec s = { .len = 90, .protocol = NET_TCP };
 	uint8_t bytes[90];
 
-	(void)state;
 	set_table(b, table);
 	for (i = 0; i < 2000; i++) {
 		s.ip = i % 2 ? 4 : 6;
@@ -558,7 +544,6 @@ static void test_frames_without_a_hash_arrive_on_the_primary(void **state)
 	struct net_spec s = { .len = 60 };
 	uint8_t bytes[60];
 
-	(void)state;
 	net_frame_make(bytes, &s);
 	memcpy(bytes, net_guest_mac, 6);
 	assert_int_equal(net_deliver(b, bytes, s.len, 0), 0);
@@ -574,7 +559,6 @@ static void test_send_table_names_every_queue_and_no_other(void **state)
 	uint16_t count;
 	uint32_t used, i;
 
-	(void)state;
 	for (count = 1; count <= VMB_USER_NETWORK_QUEUE_MAX; count++) {
 		config.guest.queue_count = count;
 		b = net_new_open(config);

@@ -20,7 +20,6 @@ static void test_every_version_with_every_queue_count_is_agreed_upon(void **stat
 	uint32_t i;
 	uint16_t count;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
 		for (count = 1; count <= VMB_USER_NETWORK_QUEUE_MAX; count++) {
 			config = queues(count);
@@ -43,7 +42,6 @@ static void test_guest_walks_down_to_what_host_has(void **state)
 	struct net_bed *b;
 	uint32_t guest, host;
 
-	(void)state;
 	for (guest = 0; guest < VMB_ARRAY_COUNT(versions); guest++)
 		for (host = 0; host < VMB_ARRAY_COUNT(versions); host++) {
 			config.guest.version_max = versions[guest];
@@ -62,7 +60,6 @@ static void test_guest_that_host_is_too_old_for_is_refused(void **state)
 						  .host.network.version_max = VMB_NET_VERSION_4 };
 	struct net_bed *b = net_new(config);
 
-	(void)state;
 	assert_int_equal(vmb_user_network_guest_open(&b->l.guest), VMB_EIO);
 	assert_int_equal(b->l.guest.network.state, VMB_GUEST_NETWORK_FAILED);
 	vmb_user_network_guest_abandon(&b->l.guest);
@@ -81,7 +78,6 @@ static void test_mtu_is_the_smaller_of_what_both_want(void **state)
 	struct net_bed *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
 		config.guest.mtu = cases[i][0];
 		config.host.network.rndis.mtu_max = cases[i][1];
@@ -100,7 +96,6 @@ static void test_version_1_has_one_mtu(void **state)
 							     .mtu = 9000 } };
 	struct net_bed *b = net_new_open(config);
 
-	(void)state;
 	assert_int_equal(b->l.guest.network.mtu, 1500);
 	net_expect_traffic(b, 10);
 	net_free(b);
@@ -148,7 +143,6 @@ static void test_frames_of_every_length_leave_unchanged(void **state)
 	struct net_bed *b = net_new_open(queues(1));
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(shapes); i++)
 		send_all_lengths(b, shapes[i], 1);
 	net_expect_agreement(b);
@@ -165,7 +159,6 @@ static void test_jumbo_frames_of_every_length_leave_unchanged(void **state)
 	struct net_bed *b = net_new_open(config);
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(shapes); i++)
 		send_all_lengths(b, shapes[i], 13);
 	net_expect_agreement(b);
@@ -195,7 +188,6 @@ static void test_frames_of_every_length_arrive_unchanged(void **state)
 {
 	struct net_bed *b = net_new_open(queues(1));
 
-	(void)state;
 	receive_all_lengths(b, 1);
 	net_free(b);
 	b = net_new_open((struct vmb_user_network_config){ .guest.mtu = 9000 });
@@ -208,7 +200,6 @@ static void test_frame_longer_than_agreed_does_not_arrive(void **state)
 	struct net_bed *b = net_new_open(queues(1));
 	uint8_t bytes[1600] = { 0 };
 
-	(void)state;
 	memcpy(bytes, net_guest_mac, 6);
 	assert_int_equal(net_deliver(b, bytes, 1514, 0), 0);
 	assert_int_equal(net_deliver(b, bytes, 1515, 0), VMB_EOVERFLOW);
@@ -226,7 +217,6 @@ static enum vmb_user_network_verdict check_alignment(void *arg, uint16_t queue,
 	struct rndis_header header;
 	uint32_t at = 0, count = 0;
 
-	(void)queue;
 	memcpy(&message, p->payload, sizeof(message));
 	if (message.type != VMB_NET_SEND_RNDIS_PACKET || message.channel_type != VMB_NET_DATA)
 		return VMB_USER_NETWORK_PASS;
@@ -251,7 +241,6 @@ static void test_aggregated_frames_arrive_one_by_one(void **state)
 	uint32_t lens[40];
 	struct net_spec spec = { 0 };
 
-	(void)state;
 	assert_true(b->l.guest.network.alignment >= 4);
 	b->l.guest.queues[0].end.hook_arg = &b->l.guest.network;
 	b->l.guest.queues[0].end.hook = check_alignment;
@@ -287,7 +276,6 @@ static void test_push_sends_what_is_being_filled(void **state)
 	struct net_shape shape = { .inline_len = UINT32_MAX, .more = true };
 	struct net_spec spec = { .len = 60 };
 
-	(void)state;
 	assert_int_equal(net_send(b, 0, &spec, 0, shape), 0);
 	vmb_user_network_settle(&b->l);
 	assert_int_equal(b->wire.count, 0);
@@ -318,7 +306,6 @@ static void test_burst_costs_one_signal_each_way(void **state)
 	uint8_t bytes[100];
 	uint32_t i;
 
-	(void)state;
 	vmb_user_network_settle(&b->l);
 	before = read_signals(b);
 	for (i = 0; i < 50; i++)
@@ -350,7 +337,6 @@ static void test_rings_of_every_size_carry_frames(void **state)
 	struct net_bed *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(pages); i++) {
 		config.guest.ring_pages = pages[i];
 		b = net_new_open(config);
@@ -366,7 +352,6 @@ static void test_receive_buffers_of_every_size_carry_frames(void **state)
 	struct net_bed *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(lens); i++) {
 		config.guest.receive_len = lens[i];
 		b = net_new_open(config);
@@ -384,7 +369,6 @@ static void test_echo_comes_back(void **state)
 	struct net_spec spec = { .len = 700, .ip = 4, .protocol = NET_UDP };
 	struct net_verdict v;
 
-	(void)state;
 	/* Back to where it came from: the guest's address. */
 	assert_int_equal(net_send(b, 0, &spec, 0, NET_INLINE), 0);
 	vmb_user_network_settle(&b->l);
@@ -405,7 +389,6 @@ static void test_two_guests_talk_over_one_wire(void **state)
 	struct net_spec spec = { .ip = 6, .protocol = NET_TCP, .broadcast = true };
 	uint32_t i;
 
-	(void)state;
 	a = net_new_open(config);
 	config.peer = &a->l;
 	b = net_new_open(config);
@@ -434,7 +417,6 @@ static void test_filter_decides_what_arrives(void **state)
 	static const uint8_t multicast[6] = { 1, 0, 0x5E, 0, 0, 1 };
 	uint8_t bytes[60];
 
-	(void)state;
 	memset(bytes, 0xFF, sizeof(bytes));
 	assert_int_equal(net_deliver(b, bytes, sizeof(bytes), 0), VMB_ENODEV);
 	pthread_mutex_lock(&b->l.guest.lock);
@@ -458,7 +440,6 @@ static uint32_t link_events;
 static void count_link(struct vmb_user_network_guest *g,
 		       const struct vmb_guest_network_event *event)
 {
-	(void)g;
 	link_events += event->type == VMB_GUEST_NETWORK_LINK_CHANGED;
 }
 
@@ -468,7 +449,6 @@ static void test_guest_hears_of_the_cable(void **state)
 	struct net_bed *b = net_new_open(config);
 	int i;
 
-	(void)state;
 	link_events = 0;
 	assert_true(b->l.guest.network.link_up);
 	for (i = 0; i < 10; i++) {
@@ -487,7 +467,6 @@ static void test_queries_are_answered(void **state)
 	struct net_bed *b = net_new_open(queues(1));
 	const struct vmb_guest_network_answer *answer = &b->l.guest.network.answer;
 
-	(void)state;
 	assert_int_equal(
 		vmb_user_network_guest_query(&b->l.guest, RNDIS_OID_PERMANENT_MAC, NULL, 0), 0);
 	assert_int_equal(answer->data_len, 6);

@@ -91,8 +91,6 @@ static void on_wire(struct vmb_user_network_host *h, uint16_t queue, const uint8
 {
 	struct load *load = h->config.arg;
 
-	(void)queue;
-	(void)mss;
 	count(&load->wire, 1);
 	if (!is_whole(bytes, len))
 		count(&load->bad, 1);
@@ -219,7 +217,6 @@ static void test_frames_of_a_sender_all_arrive(void **state)
 	struct load *load;
 	uint32_t i, j, k;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(queues); i++)
 		for (j = 0; j < VMB_ARRAY_COUNT(batches); j++)
 			for (k = 0; k < VMB_ARRAY_COUNT(rings); k++) {
@@ -239,7 +236,6 @@ static void test_frames_of_a_source_arrive_on_small_rings(void **state)
 	struct load *load;
 	uint32_t i, k;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(queues); i++)
 		for (k = 0; k < VMB_ARRAY_COUNT(rings); k++) {
 			load = load_open(queues[i], rings[k]);
@@ -256,7 +252,6 @@ static void test_frames_cross_in_both_directions(void **state)
 	struct load *load;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(rings); i++) {
 		load = load_open(2, rings[i]);
 		start_giving(load, 10000);
@@ -274,7 +269,6 @@ static void test_reopening_under_traffic_leaves_nothing_behind(void **state)
 	struct load *load = load_new(config);
 	uint32_t round, i;
 
-	(void)state;
 	load->slow = 16;
 	for (round = 0; round < 100; round++) {
 		assert_int_equal(vmb_user_network_guest_open(&load->l.guest), 0);
@@ -299,7 +293,6 @@ static void test_two_guests_talk_over_one_wire(void **state)
 	struct load *a = load_new(config), *b;
 	uint32_t dropped;
 
-	(void)state;
 	config.peer = &a->l;
 	b = load_new(config);
 	assert_int_equal(vmb_user_network_guest_open(&a->l.guest), 0);

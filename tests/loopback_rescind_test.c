@@ -90,7 +90,6 @@ static void test_rescind_between_any_two_messages_leaves_nothing(void **state)
 	struct life life;
 	struct loop *b;
 
-	(void)state;
 	print_message("# %u places to rescind at\n", count);
 	assert_true(count > 20);
 	for (steps = 0; steps < count; steps++) {
@@ -114,7 +113,6 @@ static void test_device_offered_anew_is_used(void **state)
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	uint8_t round;
 
-	(void)state;
 	for (round = 0; round < 50; round++) {
 		loop_verify(b, loop_open(b), 3, 4096);
 		vmb_user_host_rescind(&b->l.host, vmb_user_host_first(&b->l.host));
@@ -136,7 +134,6 @@ static void test_threads_survive_rescind_under_load(void **state)
 	uint8_t round, data[4096];
 	int err;
 
-	(void)state;
 	for (round = 0; round < 50; round++) {
 		d = loop_open(b);
 		loop_verify(b, d, 3, 4096);
@@ -184,7 +181,6 @@ static void test_any_message_may_be_lost(void **state)
 	struct life life;
 	struct loop *b;
 
-	(void)state;
 	do {
 		n.at++;
 		n.count = 0;
@@ -208,7 +204,6 @@ static void test_scrambled_messages_do_no_harm(void **state)
 	struct noise n = { .flip_one_in = 4 };
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 
-	(void)state;
 	n.b = b;
 	b->l.host.hooks.arg = &n;
 	for (round = 0; round < 2000; round++) {
@@ -248,7 +243,6 @@ static void test_stale_rescinds_are_ignored_at_every_step(void **state)
 	struct life life;
 	struct loop *b;
 
-	(void)state;
 	for (steps = 0; steps < count; steps++) {
 		b = loop_new((struct vmb_user_loopback_config){ 0 });
 		live_steps(&life, b, steps);
@@ -269,7 +263,6 @@ static void test_rescind_sent_twice_is_one_rescind(void **state)
 	struct vmb_user_channel *ch;
 	struct loop *b;
 
-	(void)state;
 	for (steps = 0; steps < count; steps++) {
 		b = loop_new((struct vmb_user_loopback_config){ 0 });
 		live_steps(&life, b, steps);
@@ -293,7 +286,6 @@ static void test_machine_reset_at_any_step_releases_everything(void **state)
 	struct life life;
 	struct loop *b;
 
-	(void)state;
 	for (steps = 0; steps < count; steps++) {
 		b = loop_new((struct vmb_user_loopback_config){ 0 });
 		live_steps(&life, b, steps);

@@ -10,7 +10,6 @@ static void test_whole_life_leaves_nothing_behind(void **state)
 	int threads, round;
 	struct loop *b;
 
-	(void)state;
 	for (threads = 0; threads < 2; threads++) {
 		b = loop_new((struct vmb_user_loopback_config){ .threads = threads });
 		for (round = 0; round < 20; round++)
@@ -26,7 +25,6 @@ static void test_every_bus_version_is_agreed_upon(void **state)
 	struct vmb_user_loopback_config config = { 0 };
 	struct loop *b;
 
-	(void)state;
 	for (; *version; version++) {
 		if (*version < VMB_VERSION_2_4)
 			break;
@@ -45,7 +43,6 @@ static void test_guest_that_host_is_too_old_for_is_refused(void **state)
 						   .guest.version_min = VMB_VERSION_4_0 };
 	struct loop *b = loop_new(config);
 
-	(void)state;
 	assert_int_equal(vmb_user_guest_start(&b->l.guest), VMB_EIO);
 	loop_free(b);
 }
@@ -60,7 +57,6 @@ static void test_every_storage_version_is_agreed_upon(void **state)
 	struct loop *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		config.host.storage_version_max = versions[i];
 		b = loop_new(config);
@@ -83,7 +79,6 @@ static void test_rings_of_every_size_carry_data(void **state)
 	struct loop *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(pages); i++) {
 		config.guest.ring_pages = pages[i];
 		b = loop_new(config);
@@ -101,7 +96,6 @@ static void test_errors_carry_sense_data(void **state)
 	struct vmb_guest_storage_event event;
 	uint8_t data[4096];
 
-	(void)state;
 	assert_int_equal(loop_move(b, d, LOOP_READ, LOOP_BLOCK_COUNT - 4, data, 4096, &event), 0);
 	assert_int_equal(event.srb_status, VMB_SRB_INVALID_REQUEST);
 	assert_int_equal(event.scsi_status, 2);
@@ -263,7 +257,6 @@ static void test_full_rings_leak_nothing(void **state)
 	struct loop *b;
 	int threads;
 
-	(void)state;
 	for (threads = 0; threads < 2; threads++) {
 		config.threads = threads;
 		b = loop_new(config);
@@ -287,7 +280,6 @@ static void test_big_rings_signal_seldom(void **state)
 	struct vmb_user_loopback_config config = { .guest.ring_pages = 64 };
 	struct loop *b = loop_new(config);
 
-	(void)state;
 	run_load(b, 50000);
 	assert_true(b->l.synic.host_signals < 50000 / 8);
 	assert_true(b->l.synic.guest_signals < 50000 / 8);
@@ -352,7 +344,6 @@ static void test_late_completion_ends_request_late(void **state)
 	struct vmb_user_device *d = open_with(b, &m);
 	struct vmb_user_request request;
 
-	(void)state;
 	submit_held(b, d, &request);
 	vmb_user_host_unhold(&b->l.host, vmb_user_host_first(&b->l.host));
 	vmb_user_loopback_settle(&b->l);
@@ -369,7 +360,6 @@ static void test_abandoned_request_keeps_its_slot_until_answered(void **state)
 	struct vmb_user_device *d = open_with(b, &m);
 	struct vmb_user_request request;
 
-	(void)state;
 	submit_held(b, d, &request);
 	assert_true(vmb_guest_storage_abandon(&d->storage, 0));
 	assert_false(vmb_guest_storage_abandon(&d->storage, 0));
@@ -388,7 +378,6 @@ static void test_completion_that_never_comes_ends_with_close(void **state)
 	struct vmb_user_device *d = open_with(b, &m);
 	struct vmb_user_request request;
 
-	(void)state;
 	submit_held(b, d, &request);
 	assert_int_equal(vmb_user_guest_close(&b->l.guest, d), 0);
 	assert_true(request.has_ended);
@@ -413,7 +402,6 @@ static void test_forged_completions_end_nothing(void **state)
 	uint64_t refused;
 	uint32_t i, bit;
 
-	(void)state;
 	submit_held(b, d, &request);
 	reply.packet.operation = VMB_STOR_COMPLETE_IO;
 	reply.packet.u.srb.srb_status = VMB_SRB_SUCCESS;
@@ -444,7 +432,6 @@ static void test_duplicate_completions_are_refused(void **state)
 	struct vmb_user_device *d = open_with(b, &m);
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 500; i++)
 		loop_verify(b, d, i, 512);
 	assert_true(d->refused_packets == m.count);
@@ -467,7 +454,6 @@ static void chain_ended(struct vmb_user_request *request,
 {
 	struct chain *chain = request->arg;
 
-	(void)event;
 	chain->ended++;
 	if (chain->left && chain->left--)
 		vmb_user_guest_submit(chain->d, request, false);
@@ -484,7 +470,6 @@ static void test_ring_that_never_runs_empty_does_not_hold_the_guest(void **state
 					    .arg = &chain };
 	uint32_t before;
 
-	(void)state;
 	assert_int_equal(vmb_user_guest_submit(chain.d, &request, false), 0);
 	vmb_user_host_step(&b->l.host);
 	do {
@@ -524,7 +509,6 @@ static void test_scrambled_completions_stay_within_bounds(void **state)
 	uint32_t round, ended = 0;
 	uint64_t refused = 0;
 
-	(void)state;
 	for (round = 0; round < 100; round++) {
 		b->l.host.hooks.completion = NULL;
 		d = open_with(b, &m);
@@ -550,7 +534,6 @@ static void test_broken_rings_end_with_close(void **state)
 	uint32_t victim;
 	uint8_t data[512];
 
-	(void)state;
 	for (victim = 0; victim < 4; victim++) {
 		d = loop_open(b);
 		control = victim < 2 ? d->tx.control : d->rx.control;
@@ -574,7 +557,6 @@ static void test_pages_outside_memory_are_refused(void **state)
 	struct vmb_user_request request;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(pfns); i++) {
 		memset(&request, 0, sizeof(request));
 		request.pfns = &pfns[i];
@@ -600,7 +582,6 @@ static void test_guest_booted_over_another_starts_clean(void **state)
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	int round;
 
-	(void)state;
 	for (round = 0; round < 10; round++) {
 		submit_held(b, open_with(b, &m), &request);
 		b->l.host.hooks.completion = NULL;
@@ -620,7 +601,6 @@ static void test_resized_disk_makes_guest_look_again(void **state)
 	struct vmb_guest_storage_event event;
 	uint8_t cdb[10] = { 0x25 }, data[8]; /* READ CAPACITY */
 
-	(void)state;
 	b->disk.unit.block_count /= 2;
 	vmb_host_storage_resized(&vmb_user_host_first(&b->l.host)->storage, 0);
 	vmb_user_loopback_settle(&b->l);

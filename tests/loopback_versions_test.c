@@ -88,13 +88,11 @@ static void live_in_every_version(bool threads)
 
 static void test_whole_life_in_every_version(void **state)
 {
-	(void)state;
 	live_in_every_version(false);
 }
 
 static void test_whole_life_in_every_version_with_threads(void **state)
 {
-	(void)state;
 	live_in_every_version(true);
 }
 
@@ -104,7 +102,6 @@ static void test_guest_walks_down_to_what_the_host_has(void **state)
 	struct loop *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		b = loop_new(config_of(versions[i], false));
 		assert_int_equal(vmb_user_guest_start(&b->l.guest), 0);
@@ -123,7 +120,6 @@ static void test_refused_guest_connects_with_an_older_version(void **state)
 	struct loop *b;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i + 1 < VMB_ARRAY_COUNT(versions); i++) {
 		b = loop_new(config_of(versions[i], false));
 		b->l.guest.connect.config.version_min = versions[i + 1];
@@ -141,7 +137,6 @@ static void test_one_host_serves_guest_after_guest_of_any_version(void **state)
 	struct loop *b = loop_new(config_of(0, false));
 	uint32_t i, version;
 
-	(void)state;
 	for (i = 0; i < 60; i++) {
 		version = versions[i == 0 ? 3 : i == 1 ? 0 : loop_random(b, 11)];
 		b->l.config.guest.version_max = version;
@@ -173,7 +168,6 @@ static void test_monitor_replaces_signals_in_every_version(void **state)
 	uint32_t i, j;
 	int threads;
 
-	(void)state;
 	for (i = 0; i < 2 * VMB_ARRAY_COUNT(versions); i++) {
 		threads = i >= VMB_ARRAY_COUNT(versions);
 		b = monitored(versions[i % VMB_ARRAY_COUNT(versions)], threads);
@@ -195,7 +189,6 @@ static void test_urgent_driver_signals_in_spite_of_the_monitor(void **state)
 	struct vmb_user_loopback_config config = config_of(VMB_VERSION_4_0, true);
 	struct loop *b;
 
-	(void)state;
 	config.host.monitors = true;
 	b = loop_new(config);
 	loop_expect_whole_life(b);
@@ -210,7 +203,6 @@ static void test_tolerant_driver_without_monitor_signals(void **state)
 	struct vmb_user_loopback_config config = config_of(VMB_VERSION_4_0, true);
 	struct loop *b;
 
-	(void)state;
 	config.guest.tolerant = true;
 	b = loop_new(config);
 	loop_expect_whole_life(b);
@@ -229,7 +221,6 @@ static void test_guest_that_sets_every_bit_is_served(void **state)
 	uint32_t i, round, word;
 	struct loop *b;
 
-	(void)state;
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		b = monitored(versions[i], false);
 		interrupt = b->l.guest.interrupt_page;
@@ -268,7 +259,6 @@ static void test_host_that_sets_every_bit_is_served(void **state)
 	uint32_t i, round, word;
 	struct loop *b;
 
-	(void)state;
 	for (i = 0; i < 4; i++) {
 		b = loop_new(config_of(versions[i], false));
 		page = b->l.guest.interrupt_page;
@@ -297,7 +287,6 @@ static void test_bit_and_flag_go_together_below_2_4(void **state)
 	struct vmb_user_device *d;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 2; i++) {
 		b = loop_new(config_of(versions[i], false));
 		d = loop_open(b);
@@ -330,7 +319,6 @@ static void test_offers_of_the_wrong_length(void **state)
 	uint32_t i, len;
 	struct loop *b;
 
-	(void)state;
 	for (i = 0; i < 2 * VMB_ARRAY_COUNT(versions); i++) {
 		b = loop_new(config_of(versions[i / 2], false));
 		len = i % 2 ? 196 : 190;
@@ -370,7 +358,6 @@ static void test_garbage_in_answers_to_contact(void **state)
 	struct loop *b = loop_new(config_of(0, false));
 	uint32_t random = 1, round, connected = 0;
 
-	(void)state;
 	for (round = 0; round < 2000; round++) {
 		b->l.config.guest.version_max = versions[round % 11];
 		if (round)

@@ -216,7 +216,6 @@ static const char *judge_end(const void *writer, bool writer_done, const void *r
 {
 	const struct reader *r = reader;
 
-	(void)writer;
 	if (!writer_done)
 		return "the writer sleeps for ever with packets left to send";
 	if (r->next != scenario.packet_count)
@@ -325,7 +324,6 @@ static void prove_all_policies(enum model_memory memory, uint32_t batch_max)
 
 static void test_ring_of_two_packets_loses_nothing_under_tso(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	scenario.packet_count = 6;
 	prove_all_policies(MODEL_TSO, 3);
@@ -333,7 +331,6 @@ static void test_ring_of_two_packets_loses_nothing_under_tso(void **state)
 
 static void test_ring_of_two_packets_loses_nothing_under_pso(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	scenario.packet_count = 5;
 	prove_all_policies(MODEL_PSO, 3);
@@ -341,7 +338,6 @@ static void test_ring_of_two_packets_loses_nothing_under_pso(void **state)
 
 static void test_ring_of_two_packets_loses_nothing_under_weak_order(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	prove_all_policies(MODEL_WEAK, 1);
 	scenario.packet_count = 3;
@@ -350,7 +346,6 @@ static void test_ring_of_two_packets_loses_nothing_under_weak_order(void **state
 
 static void test_late_loads_read_no_reused_space(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	scenario.release_each = true;
 	scenario.delay = true;
@@ -368,7 +363,6 @@ static void test_smallest_ring_loses_nothing(void **state)
 {
 	enum model_memory memory;
 
-	(void)state;
 	for (memory = MODEL_TSO; memory <= MODEL_WEAK; memory++) {
 		scenario = two_fit;
 		scenario.data_len = 40;
@@ -383,7 +377,6 @@ static void test_mixed_sizes_lose_nothing(void **state)
 {
 	enum model_memory memory;
 
-	(void)state;
 	scenario = two_fit;
 	scenario.data_len = 80;
 	scenario.words[0] = 0;
@@ -399,7 +392,6 @@ static void test_mixed_sizes_lose_nothing(void **state)
 
 static void test_ring_of_three_packets_loses_nothing(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	scenario.data_len = 104;
 	prove_all_policies(MODEL_PSO, 3);
@@ -432,7 +424,6 @@ static void test_missing_full_barrier_turns_red(void **state)
 {
 	enum model_memory memory;
 
-	(void)state;
 	scenario = two_fit;
 	for (memory = MODEL_TSO; memory <= MODEL_WEAK; memory++) {
 		expect_red(memory, "full _commit", READER_SLEEPS); /* P5 */
@@ -444,7 +435,6 @@ static void test_missing_full_barrier_turns_red(void **state)
 
 static void test_missing_release_order_turns_red(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	expect_red(MODEL_PSO, "release _commit", WRONG_BYTES); /* P4 */
 	scenario.release_each = scenario.delay = true;
@@ -453,14 +443,12 @@ static void test_missing_release_order_turns_red(void **state)
 
 static void test_missing_acquire_order_turns_red(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	expect_red(MODEL_WEAK, "acquire load_write_index", WRONG_BYTES); /* C1 */
 }
 
 static void test_missing_order_of_wish_and_index_turns_red(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	expect_red(MODEL_WEAK, "read _release", FALSE_ROOM);
 }
@@ -473,7 +461,6 @@ static void expect_bug_red(const struct ring_variant *ring, const char *failure)
 
 static void test_missing_check_turns_red(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	expect_bug_red(&ring_variant_no_look_after_unmask, READER_SLEEPS);
 	expect_bug_red(&ring_variant_wish_ignored, WRITER_SLEEPS);
@@ -493,7 +480,6 @@ static void test_order_of_mask_and_index_is_not_needed(void **state)
 {
 	struct model_result result;
 
-	(void)state;
 	scenario = two_fit;
 	scenario.packet_count = 3;
 	result = explore_and_count(MODEL_WEAK, "read _commit");
@@ -505,14 +491,12 @@ static void test_order_of_mask_and_index_is_not_needed(void **state)
 
 static void test_index_published_before_bytes_turns_red(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	expect_bug_red(&ring_variant_index_before_bytes, WRONG_BYTES);
 }
 
 static void test_ring_filled_to_last_byte_turns_red(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	scenario.data_len = 64;
 	expect_bug_red(&ring_variant_full_looks_empty, READER_SLEEPS);
@@ -520,7 +504,6 @@ static void test_ring_filled_to_last_byte_turns_red(void **state)
 
 static void test_unmask_before_release_turns_red(void **state)
 {
-	(void)state;
 	scenario = two_fit;
 	scenario.unmask_first = true;
 	expect_red(MODEL_TSO, NULL, READER_SLEEPS);
@@ -559,7 +542,6 @@ static void test_no_byte_of_a_packet_is_read_twice(void **state)
 	uint64_t payload[2];
 	uint32_t round, i;
 
-	(void)state;
 	scenario = two_fit;
 	scenario.words[0] = scenario.words[1] = 2; /* wraps at every word in turn */
 	fresh_ring(&writer, &reader);
@@ -593,7 +575,6 @@ static void scribble(struct model_access access)
 {
 	uint32_t i;
 
-	(void)access;
 	for (i = 0; i < 4; i++)
 		model_shared.control[i] = scribble_value() % 9 * 8;
 	if (scribble_value() % 64 == 0)
@@ -635,7 +616,6 @@ static void test_memory_that_changes_after_every_access_lets_nothing_escape(void
 	struct writer writer;
 	struct reader reader;
 
-	(void)state;
 	scenario = two_fit;
 	fresh_ring(&writer, &reader);
 	for (round = 0; round < 300000; round++) {
@@ -654,7 +634,6 @@ static void test_memory_that_changes_after_every_access_lets_nothing_escape(void
 
 static int report(void **state)
 {
-	(void)state;
 	print_message("# explored %llu states by %llu steps\n", (unsigned long long)total_states,
 		      (unsigned long long)total_steps);
 	return 0;

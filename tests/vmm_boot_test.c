@@ -127,7 +127,6 @@ static void test_linux_kernel_is_loaded_with_its_parameters(void **unused)
 	uint8_t *params;
 	uint64_t gpa;
 
-	(void)unused;
 	memset(initrd, 0x77, sizeof(initrd));
 	make(initrd_path, initrd, sizeof(initrd));
 	linux_kernel();
@@ -161,7 +160,6 @@ static void test_page_tables_map_4_gib_to_themselves(void **unused)
 	struct vmb_vmm_boot_state state;
 	struct vmb_dev_memory m;
 
-	(void)unused;
 	linux_kernel();
 	assert_int_equal(open_kernel(FILE_LEN, NULL, ""), 0);
 	load(&m, 64 * MIB, &state);
@@ -185,7 +183,6 @@ static void test_elf_kernel_is_loaded_through_its_note(void **unused)
 	static uint8_t zero[8192];
 	uint8_t *start;
 
-	(void)unused;
 	elf_kernel();
 	assert_int_equal(open_kernel(FILE_LEN, NULL, "quiet"), 0);
 	load(&m, 64 * MIB, &state);
@@ -218,7 +215,6 @@ static void test_bad_linux_headers_are_refused(void **unused)
 	};
 	int error;
 
-	(void)unused;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		linux_kernel();
 		put(bad[i].offset, bad[i].value, bad[i].len);
@@ -232,7 +228,6 @@ static void test_bad_linux_headers_are_refused(void **unused)
 
 static void test_cut_files_are_refused(void **unused)
 {
-	(void)unused;
 	for (size_t len = 1; len < 2048; len++) {
 		linux_kernel();
 		if (open_kernel(len, NULL, "") == 0)
@@ -252,7 +247,6 @@ static void test_hostile_elf_headers_touch_nothing(void **unused)
 	struct vmb_vmm_boot_state state;
 	struct vmb_dev_memory m;
 
-	(void)unused;
 	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
 	for (size_t at = 32; at < 1024 + 48; at = at == 176 ? 1024 : at + 4) {
 		for (size_t i = 0; i < 2 * VMB_ARRAY_COUNT(values); i++) {
@@ -286,7 +280,6 @@ static void test_sizes_are_understood(void **unused)
 	};
 	uint64_t len;
 
-	(void)unused;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(good); i++) {
 		assert_true(vmb_vmm_options_size(good[i].text, &len));
 		assert_int_equal(len, good[i].len);
@@ -321,7 +314,6 @@ static void test_acpi_tables_hang_together(void **unused)
 	const uint8_t *rsdp, *xsdt, *fadt, *madt;
 	struct vmb_dev_memory m;
 
-	(void)unused;
 	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(counts); i++) {
 		assert_true(vmb_vmm_acpi_write(&m, counts[i]));

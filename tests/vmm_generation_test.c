@@ -41,7 +41,6 @@ static int parse(const char *line)
 
 static void test_without_an_option_everything_is_newest(void **state)
 {
-	(void)state;
 	assert_int_equal(parse(""), 0);
 	assert_int_equal(options.generation.bus, VMB_VERSION_6_0);
 	assert_int_equal(options.generation.storage, VMB_STOR_VERSION_6_2);
@@ -66,7 +65,6 @@ static void test_each_windows_server_has_its_versions(void **state)
 		{ "--generation 2025", 0x00060000, 0x0602, 0x00060001, 0x000A0000, 26100 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(rows); i++) {
 		assert_int_equal(parse(rows[i].option), 0);
 		assert_int_equal(options.generation.bus, rows[i].bus);
@@ -84,7 +82,6 @@ static void test_a_single_cap_wins_before_and_behind_the_generation(void **state
 		"--generation 2025 --network-version 5 --storage-version 2.0 --vmbus-version 4.1",
 	};
 
-	(void)state;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(lines); i++) {
 		assert_int_equal(parse(lines[i]), 0);
 		assert_int_equal(options.generation.bus, 0x00040001);
@@ -96,7 +93,6 @@ static void test_a_single_cap_wins_before_and_behind_the_generation(void **state
 
 static void test_every_card_has_the_cap_of_the_network(void **state)
 {
-	(void)state;
 	assert_int_equal(parse("--net null --generation 2008r2 --net null"), 0);
 	assert_int_equal(options.net_count, 2);
 	assert_int_equal(options.nets[0].version_max, 0x00030002);
@@ -105,7 +101,6 @@ static void test_every_card_has_the_cap_of_the_network(void **state)
 
 static void test_a_bus_without_sub_channels_has_cards_of_one_queue(void **state)
 {
-	(void)state;
 	assert_int_equal(parse("--net null,queues=4 --vmbus-version 1.1"), 0);
 	assert_int_equal(options.nets[0].queue_count, 1);
 	assert_int_equal(parse("--net null,queues=4 --vmbus-version 2.4"), 0);
@@ -114,7 +109,6 @@ static void test_a_bus_without_sub_channels_has_cards_of_one_queue(void **state)
 
 static void test_the_last_of_one_option_counts(void **state)
 {
-	(void)state;
 	assert_int_equal(parse("--vmbus-version 0.13 --vmbus-version 5.3"), 0);
 	assert_int_equal(options.generation.bus, 0x00050003);
 }
@@ -128,7 +122,6 @@ static void test_every_version_has_one_name(void **state)
 	};
 	uint32_t last = 0, version;
 
-	(void)state;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bus); i++) {
 		version = vmb_vmm_generation_bus(bus[i]);
 		assert_true(version > last);

@@ -59,7 +59,6 @@ static void test_no_card_adds_no_port(void **state)
 {
 	char *argv[] = { RUN, "--append", "hostfwd=tcp::1-:1", "--net", "none" };
 
-	(void)state;
 	netdev_is(7, argv, BASE);
 	inner_is(7, argv, 4, NULL);
 	inner_is(7, argv, 6, NULL);
@@ -71,7 +70,6 @@ static void test_ports_of_all_cards_are_forwarded(void **state)
 	char *argv[] = { RUN, "--net", "user,hostfwd=tcp:127.0.0.1:40022-:22,mac=02:00:00:00:00:01",
 			 "--net=user,hostfwd=udp::40053-10.0.2.15:53,hostfwd=tcp::40080-:80" };
 
-	(void)state;
 	netdev_is(6, argv,
 		  BASE ",hostfwd=tcp:127.0.0.1:40022-10.0.3.15:40022"
 		       ",hostfwd=udp::40053-10.0.3.15:40053,hostfwd=tcp::40080-10.0.3.15:40080");
@@ -91,7 +89,6 @@ static void test_spelling_of_the_option_does_not_matter(void **state)
 			 "--net=user,hostfwd=tcp:127.0.0.1:40024-:24" };
 	char *tap[] = { RUN, "--ne", "tap=vm0" }, *value[] = { RUN, "--append", "--net=tap=vm0" };
 
-	(void)state;
 	netdev_is(8, argv,
 		  BASE ",hostfwd=tcp:127.0.0.1:40022-10.0.3.15:40022"
 		       ",hostfwd=tcp:127.0.0.1:40023-10.0.3.15:40023");
@@ -106,7 +103,6 @@ static void test_tap_and_switch_are_refused(void **state)
 {
 	char *tap[] = { RUN, "--net", "tap=vm0" }, *sw[] = { RUN, "--net=switch=/tmp/s" };
 
-	(void)state;
 	assert_false(vmb_vmm_nest_net_check(parse(5, tap)));
 	assert_false(vmb_vmm_nest_net_check(parse(4, sw)));
 }
@@ -119,7 +115,6 @@ static void test_taken_port_is_refused(void **state)
 	char value[64], *argv[] = { RUN, "--net", value };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	(void)state;
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);

@@ -50,7 +50,6 @@ static const struct vmb_dev_net_option *one(const char *text)
 
 static void test_no_card_unless_asked_for(void **state)
 {
-	(void)state;
 	assert_int_equal(parse(NULL, NULL, NULL), 0);
 	assert_int_equal(options.net_count, 0);
 	assert_int_equal(parse("none", NULL, NULL), 0);
@@ -61,7 +60,6 @@ static void test_defaults_are_one_queue_and_1500_bytes(void **state)
 {
 	const struct vmb_dev_net_option *o = one("user");
 
-	(void)state;
 	assert_int_equal(o->kind, VMB_DEV_NET_USER);
 	assert_int_equal(o->queue_count, 1);
 	assert_int_equal(o->mtu_max, 1500);
@@ -72,7 +70,6 @@ static void test_defaults_are_one_queue_and_1500_bytes(void **state)
 
 static void test_kinds_keep_their_targets(void **state)
 {
-	(void)state;
 	assert_int_equal(one("tap=tap0")->kind, VMB_DEV_NET_TAP);
 	assert_string_equal(options.nets[0].target, "tap0");
 	assert_int_equal(one("switch=/run/a=b.sock")->kind, VMB_DEV_NET_SWITCH);
@@ -87,7 +84,6 @@ static void test_properties_are_taken(void **state)
 	const struct vmb_dev_net_option *o =
 		one("tap=t,queues=64,mtu=65521,mac=02:ab:CD:ef:00:01,capture=x=y.pcapng");
 
-	(void)state;
 	assert_int_equal(o->queue_count, 64);
 	assert_int_equal(o->mtu_max, 65521);
 	assert_true(o->has_mac);
@@ -106,7 +102,6 @@ static void test_forwards_may_leave_addresses_out(void **state)
 		one("user,hostfwd=tcp::2222-:22,hostfwd=tcp:127.0.0.1:1-10.0.2.21:65535,"
 		    "hostfwd=udp::53-:5353");
 
-	(void)state;
 	assert_int_equal(o->forward_count, 3);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(wanted); i++) {
 		assert_int_equal(o->forwards[i].udp, wanted[i].udp);
@@ -121,7 +116,6 @@ static void test_made_up_addresses_are_local_and_differ(void **state)
 {
 	uint8_t first[6], tap[6];
 
-	(void)state;
 	assert_int_equal(parse("user", "user", "tap=t"), 0);
 	memcpy(first, options.nets[0].mac, 6);
 	memcpy(tap, options.nets[2].mac, 6);
@@ -142,7 +136,6 @@ static void test_arguments_stay_whole_for_the_nest(void **state)
 	char copy[sizeof(value)];
 	char *argv[] = { "run", "--kernel", "k", "--net", value, NULL };
 
-	(void)state;
 	memcpy(copy, value, sizeof(value));
 	assert_int_equal(vmb_vmm_options_parse(&options, 5, argv), 0);
 	assert_memory_equal(value, copy, sizeof(value));
@@ -194,7 +187,6 @@ static void test_noise_is_refused_or_taken(void **state)
 	uint32_t seed = 1;
 	char text[512];
 
-	(void)state;
 	for (int round = 0; round < 20000; round++) {
 		*text = 0;
 		for (int i = 0; i < 12; i++) {

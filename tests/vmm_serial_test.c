@@ -22,7 +22,6 @@ static int line, wakes, edges;
 /* In the place of what the port hangs on. */
 void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level)
 {
-	(void)k;
 	assert_int_equal(gsi, 4);
 	edges += level && !line;
 	line = level;
@@ -30,7 +29,6 @@ void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level)
 
 void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte)
 {
-	(void)c;
 	sent[sent_len++] = byte;
 }
 
@@ -57,7 +55,6 @@ static void type(const char *text)
 
 static int set_up(void **state)
 {
-	(void)state;
 	vmb_vmm_serial_create(&machine.serial, &machine);
 	sent_len = 0;
 	line = wakes = edges = 0;
@@ -66,7 +63,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	vmb_vmm_serial_destroy(&machine.serial);
 	return 0;
 }
@@ -74,7 +70,6 @@ static int tear_down(void **state)
 /* What drivers do to find out what is there. */
 static void test_port_is_recognised_as_16550a(void **state)
 {
-	(void)state;
 	out(SCR, 0xA5);
 	assert_int_equal(in(SCR), 0xA5);
 	out(IER, 0);
@@ -99,7 +94,6 @@ static void test_port_is_recognised_as_16550a(void **state)
 
 static void test_sent_bytes_reach_the_console(void **state)
 {
-	(void)state;
 	for (const char *c = "hello"; *c; c++) {
 		assert_int_equal(in(LSR)&0x60, 0x60);
 		out(DATA, *c);
@@ -111,7 +105,6 @@ static void test_sent_bytes_reach_the_console(void **state)
 
 static void test_typed_bytes_interrupt_until_read(void **state)
 {
-	(void)state;
 	out(IER, 1);
 	assert_int_equal(line, 0);
 	type("ab");
@@ -130,7 +123,6 @@ static void test_typed_bytes_interrupt_until_read(void **state)
 /* Each byte sent under IER bit 1 is an edge: the driver writes the next one from its handler. */
 static void test_empty_transmitter_interrupts_once_a_byte(void **state)
 {
-	(void)state;
 	out(IER, 2);
 	assert_int_equal(edges, 1);
 	for (int i = 2; i < 6; i++) {
@@ -146,7 +138,6 @@ static void test_empty_transmitter_interrupts_once_a_byte(void **state)
 
 static void test_received_comes_before_sent(void **state)
 {
-	(void)state;
 	out(IER, 3);
 	type("q");
 	assert_int_equal(in(IIR)&0x0F, 0x04);
@@ -156,7 +147,6 @@ static void test_received_comes_before_sent(void **state)
 
 static void test_loop_back_returns_bytes_to_the_guest(void **state)
 {
-	(void)state;
 	out(MCR, 0x10);
 	out(DATA, 'z');
 	assert_int_equal(sent_len, 0);
@@ -165,7 +155,6 @@ static void test_loop_back_returns_bytes_to_the_guest(void **state)
 
 static void test_full_queue_wakes_when_it_gets_room(void **state)
 {
-	(void)state;
 	for (uint32_t i = 0; i < VMB_VMM_SERIAL_QUEUE_LEN; i++)
 		type("k");
 	assert_int_equal(vmb_vmm_serial_room(&machine.serial), 0);
@@ -179,7 +168,6 @@ static void test_full_queue_wakes_when_it_gets_room(void **state)
 
 static void test_fifo_reset_drops_what_was_typed(void **state)
 {
-	(void)state;
 	out(IER, 1);
 	type("old");
 	out(FCR, 0x03);

@@ -24,9 +24,6 @@ static struct vmb_vmm_synic synic;
 /* In KVM's place: the interrupt's eventfd is read here. */
 int vmb_vmm_kvm_irqfd(struct vmb_vmm_kvm *k, int fd, uint32_t gsi, int ack)
 {
-	(void)k;
-	(void)fd;
-	(void)ack;
 	assert_int_equal(gsi, VMB_VMM_GSI_SINT(3));
 	return 0;
 }
@@ -61,7 +58,6 @@ static uint8_t *flag_byte(uint32_t flag)
 
 static int set_up(void **state)
 {
-	(void)state;
 	if (vmb_dev_memory_create(&memory, 64 * MIB))
 		return -1;
 	if (vmb_vmm_synic_create(&synic, NULL, &memory, 3, -1))
@@ -72,7 +68,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	vmb_vmm_synic_destroy(&synic);
 	vmb_dev_memory_destroy(&memory);
 	return 0;
@@ -80,7 +75,6 @@ static int tear_down(void **state)
 
 static void test_message_arrives_with_one_interrupt(void **state)
 {
-	(void)state;
 	assert_int_equal(vmb_vmm_synic_post(&synic, SINT, "contact", 8), 0);
 	assert_int_equal(slot()->type, VMB_SYNIC_MESSAGE_VMBUS);
 	assert_int_equal(slot()->payload_len, 8);
@@ -91,7 +85,6 @@ static void test_message_arrives_with_one_interrupt(void **state)
 
 static void test_occupied_slot_is_marked_and_kept(void **state)
 {
-	(void)state;
 	assert_int_equal(vmb_vmm_synic_post(&synic, SINT, "first", 6), 0);
 	assert_int_equal(interrupts(), 1);
 	assert_int_equal(vmb_vmm_synic_post(&synic, SINT, "second", 7), VMB_EAGAIN);
@@ -111,7 +104,6 @@ static void test_no_message_while_the_guest_takes_none(void **state)
 	} off[] = { { 0, MESSAGE_GPA | 1 },  { 1, MESSAGE_GPA }, { 0, 0 },
 		    { 1, (1ull << 40) | 1 }, { 1, ~0ull },	 { 1, (64 * MIB) | 1 } };
 
-	(void)state;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(off); i++) {
 		registers(off[i].control, EVENT_GPA | 1, off[i].message);
 		assert_int_equal(vmb_vmm_synic_post(&synic, SINT, "x", 1), VMB_ENODEV);
@@ -123,7 +115,6 @@ static void test_impossible_messages_are_refused(void **state)
 {
 	uint8_t long_one[256] = { 0 };
 
-	(void)state;
 	assert_int_equal(vmb_vmm_synic_post(&synic, 16, "x", 1), VMB_ENODEV);
 	assert_int_equal(vmb_vmm_synic_post(&synic, UINT32_MAX, "x", 1), VMB_ENODEV);
 	assert_int_equal(vmb_vmm_synic_post(&synic, SINT, long_one, 241), VMB_ENODEV);
@@ -133,7 +124,6 @@ static void test_impossible_messages_are_refused(void **state)
 /* KVM does not clear it, and old memory would look like a message that nobody takes. */
 static void test_enabled_page_starts_empty(void **state)
 {
-	(void)state;
 	registers(1, 0, 0);
 	slot()->type = 0x1234;
 	*flag_byte(5) = 0xFF;
@@ -144,7 +134,6 @@ static void test_enabled_page_starts_empty(void **state)
 
 static void test_other_register_leaves_pages_alone(void **state)
 {
-	(void)state;
 	assert_int_equal(vmb_vmm_synic_post(&synic, SINT, "x", 1), 0);
 	registers(1, EVENT_GPA | 1, MESSAGE_GPA | 1);
 	assert_int_equal(slot()->type, VMB_SYNIC_MESSAGE_VMBUS);
@@ -152,7 +141,6 @@ static void test_other_register_leaves_pages_alone(void **state)
 
 static void test_flag_interrupts_only_when_it_was_clear(void **state)
 {
-	(void)state;
 	vmb_vmm_synic_signal(&synic, 21);
 	assert_int_equal(interrupts(), 1);
 	assert_int_equal(*flag_byte(21), 1 << 21 % 8);
@@ -170,7 +158,6 @@ static void test_flag_that_does_not_exist_touches_nothing(void **state)
 {
 	static uint8_t before[4096];
 
-	(void)state;
 	memcpy(before, vmb_dev_memory_at(&memory, EVENT_GPA, 4096), sizeof(before));
 	vmb_vmm_synic_signal(&synic, 2048);
 	vmb_vmm_synic_signal(&synic, UINT32_MAX);

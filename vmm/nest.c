@@ -412,7 +412,6 @@ static pid_t child;
 
 static void pass_on(int number)
 {
-	(void)number;
 	stopped = 1;
 	kill(child, SIGTERM);
 }

@@ -238,21 +238,18 @@ static int parse_console(struct vmb_vmm_options *o, char *value)
 
 static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 {
-	(void)value;
 	o->no_reboot = true;
 	return 0;
 }
 
 static int parse_monitor(struct vmb_vmm_options *o, char *value)
 {
-	(void)value;
 	o->monitor = true;
 	return 0;
 }
 
 static int parse_stats(struct vmb_vmm_options *o, char *value)
 {
-	(void)value;
 	o->stats = true;
 	return 0;
 }

@@ -40,8 +40,6 @@ bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m)
 
 uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset)
 {
-	(void)machine;
-	(void)offset;
 	return 0;
 }
 
@@ -57,14 +55,11 @@ void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8
 /* No controller is there; an idle status keeps a guest that resets through it from waiting. */
 uint8_t vmb_vmm_power_keyboard_read(struct vmb_vmm_machine *machine, uint16_t offset)
 {
-	(void)machine;
-	(void)offset;
 	return 0;
 }
 
 void vmb_vmm_power_keyboard_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value)
 {
-	(void)offset;
 	if (value == KEYBOARD_RESET)
 		vmb_vmm_power_end(machine, VMB_VMM_RESET);
 }

@@ -269,7 +269,6 @@ static void *run_thread(void *arg)
 
 static void kicked(int number)
 {
-	(void)number;
 }
 
 void vmb_vmm_vcpu_signals(void)

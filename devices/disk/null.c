@@ -11,8 +11,6 @@
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
 				    struct io_uring *uring)
 {
-	(void)disk;
-	(void)uring;
 	if (request->task->op == VMB_HOST_SCSI_READ)
 		for (uint32_t i = 0; i < request->iov_count; i++)
 			memset(request->iov[i].iov_base, 0, request->iov[i].iov_len);
@@ -25,7 +23,6 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 				     struct vmb_dev_disk_request *request, struct io_uring *uring,
 				     int result)
 {
-	(void)result;
 	return begin(disk, request, uring);
 }
 
@@ -37,7 +34,6 @@ static int prepare(struct vmb_dev_disk *disk)
 
 static void close_disk(struct vmb_dev_disk *disk)
 {
-	(void)disk;
 }
 
 static const struct vmb_dev_disk_ops ops = { prepare, begin, resume, close_disk, NULL };

@@ -41,7 +41,6 @@ static bool set_number(const char *value, uint32_t max, int *number)
 
 static bool set_read_only(struct parsing *p, const char *value)
 {
-	(void)value;
 	p->option.read_only = true;
 	return true;
 }

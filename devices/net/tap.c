@@ -171,7 +171,6 @@ static uint32_t fill(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, 
 	struct tap *t = net->state;
 	uint32_t i;
 
-	(void)timeout;
 	for (i = 0; i < t->count && i < max; i++) {
 		fds[i] = (struct pollfd){ .fd = t->fds[i], .events = POLLIN };
 		if (net->full && i == t->full_queue)

@@ -77,13 +77,10 @@ static ssize_t on_packet(const void *bytes, size_t len, void *opaque)
 
 static void on_guest_error(const char *text, void *opaque)
 {
-	(void)text;
-	(void)opaque;
 }
 
 static int64_t on_clock(void *opaque)
 {
-	(void)opaque;
 	return now_ns();
 }
 
@@ -102,14 +99,12 @@ static void *on_timer_new(SlirpTimerId id, void *timer_opaque, void *opaque)
 
 static void on_timer_free(void *timer, void *opaque)
 {
-	(void)opaque;
 	if (timer)
 		((struct timer *)timer)->used = false;
 }
 
 static void on_timer_mod(void *timer, int64_t expires, void *opaque)
 {
-	(void)opaque;
 	if (timer)
 		((struct timer *)timer)->expires = expires;
 }
@@ -117,13 +112,10 @@ static void on_timer_mod(void *timer, int64_t expires, void *opaque)
 /* All descriptors are asked for anew before each poll. */
 static void on_descriptor(int fd, void *opaque)
 {
-	(void)fd;
-	(void)opaque;
 }
 
 static void on_notify(void *opaque)
 {
-	(void)opaque;
 }
 
 static const SlirpCb callbacks = {

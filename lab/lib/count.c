@@ -61,8 +61,6 @@ static FILE *out;
 
 static void enter(unsigned int cpu, void *data)
 {
-	(void)cpu;
-	(void)data;
 	memcpy(entered_at, executed, sizeof(executed));
 	inside = true;
 	entries++;
@@ -79,8 +77,6 @@ static void add_up(void)
 
 static void leave(unsigned int cpu, void *data)
 {
-	(void)cpu;
-	(void)data;
 	if (inside)
 		add_up();
 	inside = false;
@@ -88,7 +84,6 @@ static void leave(unsigned int cpu, void *data)
 
 static void mark(unsigned int cpu, void *data)
 {
-	(void)cpu;
 	if (inside)
 		add_up();
 	fprintf(out, "mark %u user %llu kernel %llu entries %llu\n", (unsigned int)(uintptr_t)data,
@@ -145,7 +140,6 @@ static void see_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t i, count = qemu_plugin_tb_n_insns(tb);
 
-	(void)id;
 	if (count && is_behind_vmrun(qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(tb, 0))))
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, leave, NO_REGS, NULL);
 	for (i = 0; i < count; i++)
@@ -154,7 +148,6 @@ static void see_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
 {
-	(void)info;
 	if (argc != 1 || strncmp(argv[0], "out=", 4))
 		return -1;
 	out = fopen(argv[0] + 4, "w");

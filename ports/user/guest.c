@@ -119,19 +119,15 @@ static bool wants_open(const struct vmb_user_device *d)
 
 static void event_nothing(struct vmb_user_guest *g, const struct vmb_guest_event *event)
 {
-	(void)g;
-	(void)event;
 }
 
 static void event_connected(struct vmb_user_guest *g, const struct vmb_guest_event *event)
 {
-	(void)event;
 	vmb_guest_connect_request_offers(&g->connect);
 }
 
 static void event_refused(struct vmb_user_guest *g, const struct vmb_guest_event *event)
 {
-	(void)event;
 	g->refused = true;
 }
 
@@ -168,14 +164,12 @@ static struct vmb_user_device *device_of(struct vmb_guest_channel *channel)
 
 static void event_result(struct vmb_user_guest *g, const struct vmb_guest_event *event)
 {
-	(void)g;
 	if (event->status)
 		device_of(event->channel)->refused = true;
 }
 
 static void event_torndown(struct vmb_user_guest *g, const struct vmb_guest_event *event)
 {
-	(void)g;
 	memset(event->gpadl, 0, sizeof(*event->gpadl));
 }
 
@@ -183,7 +177,6 @@ static void event_unloaded(struct vmb_user_guest *g, const struct vmb_guest_even
 {
 	struct vmb_user_device *d;
 
-	(void)event;
 	for (d = g->devices; d; d = d->next) {
 		if (!d->has_gone)
 			vmb_guest_channel_remove(&d->channel);

@@ -192,7 +192,6 @@ static void event_close(struct vmb_user_host *h, const struct vmb_host_event *ev
 
 static void event_modify(struct vmb_user_host *h, const struct vmb_host_event *event)
 {
-	(void)h;
 	vmb_host_channel_modified(event->channel, VMB_STATUS_SUCCESS);
 }
 
@@ -246,14 +245,12 @@ static void set_pages(struct vmb_user_host *h)
 
 static void event_contact(struct vmb_user_host *h, const struct vmb_host_event *event)
 {
-	(void)event;
 	set_pages(h);
 	h->contact_count++;
 }
 
 static void event_unloaded(struct vmb_user_host *h, const struct vmb_host_event *event)
 {
-	(void)event;
 	set_pages(h);
 	h->unload_count++;
 }

@@ -612,7 +612,6 @@ void vmb_user_network_host_echo(struct vmb_user_network_host *h, uint16_t queue,
 {
 	uint8_t *frame = malloc(len);
 
-	(void)queue;
 	if (!frame)
 		return;
 	memcpy(frame, bytes + 6, 6);
@@ -625,7 +624,6 @@ void vmb_user_network_host_echo(struct vmb_user_network_host *h, uint16_t queue,
 void vmb_user_network_host_switch(struct vmb_user_network_host *h, uint16_t queue,
 				  const uint8_t *bytes, uint32_t len, uint32_t mss)
 {
-	(void)queue;
 	if (!h->peer)
 		return;
 	vmb_user_network_host_deliver(h->peer, bytes, len, mss);

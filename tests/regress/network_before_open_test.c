@@ -44,7 +44,6 @@ static void test_packet_in_the_ring_before_open_returns_is_received(void **state
 	uint8_t bytes[60];
 	uint32_t i;
 
-	(void)state;
 	vmb_user_network_settle(&b->l);
 	assert_int_equal(b->received.count, 7);
 	for (i = 0; i < 7; i++) {
@@ -73,7 +72,6 @@ static void test_first_packet_of_a_channel_may_be_of_no_known_kind(void **state)
 						  .host.opened = unknown_at_open };
 	struct net_bed *b = net_new_open(config);
 
-	(void)state;
 	net_expect_traffic(b, 16);
 	net_free(b);
 }

@@ -61,8 +61,6 @@ static void count_wire(struct vmb_user_network_host *h, uint16_t queue, const ui
 {
 	struct scribble *s = h->config.arg;
 
-	(void)queue;
-	(void)mss;
 	if (bytes != h->wire || len > sizeof(h->wire))
 		abort();
 	__atomic_fetch_add(&s->sent, 1, __ATOMIC_RELAXED);
@@ -109,7 +107,6 @@ static void test_buffers_may_change_while_they_are_read(void **state)
 	struct scribble s = { 0 };
 	uint32_t i;
 
-	(void)state;
 	config.guest.arg = config.host.arg = &s;
 	assert_int_equal(vmb_user_network_init(l, &config), 0);
 	assert_int_equal(vmb_user_network_guest_open(&l->guest), 0);

@@ -50,7 +50,6 @@ static enum vmb_user_network_verdict move(void *arg, uint16_t queue,
 	struct mover *m = arg;
 	const uint8_t *section;
 
-	(void)queue;
 	if (!net_is_data(p))
 		return VMB_USER_NETWORK_PASS;
 	n = &m->b->l.guest.network;
@@ -91,7 +90,6 @@ static void test_envelope_may_lie_anywhere_and_in_pieces(void **state)
 	struct net_bed *b = net_new_open(no_config);
 	struct mover m = { .b = b };
 
-	(void)state;
 	assert_true(vmb_user_memory_alloc(&b->l.bus.memory, m.pfns, 3));
 	net_hook_guest(b, move, &m);
 	m.cut = 1;

@@ -17,7 +17,6 @@ static void test_guest_reads_the_receive_buffer_once(void **state)
 	static uint8_t bytes[9000];
 	uint32_t i;
 
-	(void)state;
 	assert_true(of_handshake > 200);
 	net_expect_traffic(b, 60);
 	assert_true(spoilt_len - of_handshake >= 60 * sizeof(struct rndis_packet));

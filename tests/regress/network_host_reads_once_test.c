@@ -19,7 +19,6 @@ static void compare(struct vmb_user_network_host *h, uint16_t queue,
 {
 	uint8_t bytes[1514];
 
-	(void)queue;
 	assert_true(expected.seen < expected.count);
 	assert_int_equal(frame->rndis.len, expected.lens[expected.seen]);
 	assert_true(vmb_host_network_copy(&h->io, frame->offset, bytes, frame->rndis.len));
@@ -60,7 +59,6 @@ static void test_host_reads_what_the_guest_lent_once(void **state)
 	uint64_t of_handshake = spoilt_len;
 	uint32_t i;
 
-	(void)state;
 	assert_true(of_handshake > 200);
 	for (i = 0; i < 200; i++)
 		send_round(b);

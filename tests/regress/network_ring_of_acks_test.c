@@ -10,7 +10,6 @@ static struct net_bed *sender; /* of send_when_looked; NULL: has sent */
 
 static void send_when_looked(struct vmb_user_network_queue *q)
 {
-	(void)q;
 	if (sender && net_try_send(sender))
 		sender = NULL;
 }
@@ -26,7 +25,6 @@ static void test_frame_leaves_after_ring_was_filled_by_acknowledgements(void **s
 	struct net_bed *b;
 	uint32_t i, round;
 
-	(void)state;
 	sender = NULL;
 	b = net_new_open(config);
 	for (round = 0; round < 20; round++) {
@@ -56,7 +54,6 @@ static void test_acknowledgements_leave_after_ring_was_filled_by_frames(void **s
 	struct net_bed *b = net_new_open(config);
 	uint32_t sent = 0, i;
 
-	(void)state;
 	while (net_try_send(b))
 		sent++;
 	assert_true(b->l.guest.queues[0].waiting);
@@ -79,7 +76,6 @@ static void test_host_drops_frames_and_keeps_completions_when_its_ring_is_full(v
 	struct net_bed *b = net_new_open(config);
 	uint32_t sent = 0, i;
 
-	(void)state;
 	for (i = 0; i < 200; i++)
 		net_give_alone(b, i);
 	assert_true(b->l.host.counters.dropped > 0);

@@ -345,7 +345,6 @@ static void got_delayed(struct state *s, struct thread *t, uint64_t value)
 {
 	uint32_t i = 0;
 
-	(void)s;
 	while (t->delayed[i].done)
 		i++;
 	t->delayed[i].done = true;
