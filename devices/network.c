@@ -68,8 +68,10 @@ static void stop(struct vmb_dev_channel *channel)
 
 static void released(struct vmb_dev_channel *channel)
 {
-	if (channel->host.sub_channel_index)
-		free(channel);
+	if (!channel->host.sub_channel_index)
+		return;
+	vmb_dev_bus_detach(channel);
+	free(channel);
 }
 
 static const struct vmb_dev_channel_ops channel_ops = { start, stop, released };
@@ -223,7 +225,7 @@ static void wait_for_something(struct vmb_dev_network *c)
 		if (!c->queues[i].channel)
 			continue;
 		c->fds[count++] =
-			(struct pollfd){ .fd = c->queues[i].channel->doorbell, .events = POLLIN };
+			(struct pollfd){ .fd = c->queues[i].channel->bell.fd, .events = POLLIN };
 		soonest = timeout_of(&c->queues[i]);
 		if (soonest >= 0 && (timeout < 0 || soonest < timeout))
 			timeout = soonest;
@@ -351,6 +353,7 @@ void vmb_dev_network_detach(struct vmb_dev_network *c)
 	wake(c);
 	pthread_join(c->thread, NULL);
 	c->started = false;
+	vmb_dev_bus_detach(&c->channel);
 }
 
 void vmb_dev_network_close(struct vmb_dev_network *c)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "devices/channel.h"
-#include "vmm/machine.h"
 #include "devices/network.h"
 
 #define READ_BUDGET	64u /* packets of one queue, then it is the next one's turn */
@@ -16,13 +15,11 @@
 
 static bool add_page(struct vmb_dev_network_queue *q, uint64_t pfn, uint32_t into, uint32_t len)
 {
-	const struct vmb_dev_memory *m = &q->channel->bus->machine->memory;
+	const struct vmb_dev_memory *m = q->channel->bus->memory;
 	struct vmb_host_offload_piece *last;
 	const uint8_t *page;
 
-	if (pfn >> (64 - VMB_PAGE_SHIFT))
-		return false;
-	page = vmb_dev_memory_at(m, pfn << VMB_PAGE_SHIFT, VMB_PAGE_LEN);
+	page = vmb_dev_memory_page(m, pfn);
 	if (!page)
 		return false;
 	last = q->piece_count ? &q->pieces[q->piece_count - 1] : NULL;

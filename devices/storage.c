@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "devices/channel.h"
-#include "vmm/machine.h"
 #include "devices/report.h"
 #include "devices/storage.h"
 
@@ -49,9 +48,7 @@ static uint32_t resolve(const struct vmb_dev_memory *m, struct vmb_dev_storage_r
 	request->transfer_len = range->byte_count;
 	for (n = 0; n < count; n++, into = 0, left -= len) {
 		len = VMB_PAGE_LEN - into < left ? VMB_PAGE_LEN - into : left;
-		if (pfns[n] >> (64 - VMB_PAGE_SHIFT))
-			break;
-		page = vmb_dev_memory_at(m, pfns[n] << VMB_PAGE_SHIFT, VMB_PAGE_LEN);
+		page = vmb_dev_memory_page(m, pfns[n]);
 		if (!page)
 			break;
 		if (last && (uint8_t *)last->iov_base + last->iov_len == page) {
@@ -92,8 +89,7 @@ static bool copy_range(struct vmb_dev_storage *s, struct vmb_dev_storage_request
 	count = page_count;
 	if (!vmb_ring_copy(rx, received, PFNS_AT, pfns, count * sizeof(pfns[0])))
 		return false;
-	packet->pfn_count =
-		resolve(&s->channel.bus->machine->memory, request, &packet->range, pfns, count);
+	packet->pfn_count = resolve(s->channel.bus->memory, request, &packet->range, pfns, count);
 	return true;
 }
 
@@ -406,8 +402,8 @@ static void take_completion(struct vmb_dev_storage *s, void *what, int result)
 
 	if (what == &doorbell_rang) {
 		s->doorbells++;
-		clear(s->channel.doorbell);
-		watch(s, s->channel.doorbell, &doorbell_rang);
+		clear(s->channel.bell.fd);
+		watch(s, s->channel.bell.fd, &doorbell_rang);
 		return;
 	}
 	if (what == &stop_rang) {
@@ -470,7 +466,7 @@ static void *work(void *arg)
 	struct vmb_dev_storage *s = arg;
 	int error;
 
-	watch(s, s->channel.doorbell, &doorbell_rang);
+	watch(s, s->channel.bell.fd, &doorbell_rang);
 	watch(s, s->stop, &stop_rang);
 	if (any_grows(s))
 		watch_time(s);
@@ -481,7 +477,7 @@ static void *work(void *arg)
 		if (error < 0 && error != -EINTR && error != -EBUSY && error != -EAGAIN &&
 		    error != -ETIME) {
 			vmb_dev_report("storage: io_uring: %s", strerror(-error));
-			vmb_vmm_power_end(s->channel.bus->machine, VMB_VMM_FAILURE);
+			s->channel.bus->machine->ops->fail(s->channel.bus->machine);
 			break;
 		}
 		take_completions(s);

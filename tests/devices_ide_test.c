@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "devices/controllers.h"
-#include "vmm/machine.h"
+#include "vmm/options.h"
 
 static struct vmb_vmm_options options;
 static struct vmb_dev_controllers controllers;
@@ -51,9 +51,8 @@ void vmb_dev_bus_stopped(struct vmb_dev_channel *channel)
 	abort();
 }
 
-void vmb_vmm_power_end(struct vmb_vmm_machine *m, enum vmb_vmm_outcome outcome)
+void vmb_dev_bus_detach(struct vmb_dev_channel *channel)
 {
-	abort();
 }
 
 /* line: options and values, separated by spaces. */

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "vmm/machine.h"
 #include "devices/storage.h"
+#include "vmm/memory.h"
 
 #define MIB	    (1ull << 20)
 #define PAGE	    4096u
@@ -30,7 +30,7 @@
 #define STUCK_BLOCK 5100u
 #define GONE_BLOCK  5200u
 
-static struct vmb_vmm_machine machine;
+static struct vmb_dev_machine machine;
 static struct vmb_dev_bus bus;
 static struct vmb_dev_storage storage;
 static struct vmb_vmm_options options;
@@ -51,6 +51,10 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *b, struct vmb_dev_channel *channel)
 	return 0;
 }
 
+void vmb_dev_bus_detach(struct vmb_dev_channel *channel)
+{
+}
+
 void vmb_dev_bus_signal(struct vmb_dev_channel *channel)
 {
 	__atomic_fetch_add(&channel->signals, 1, __ATOMIC_RELAXED);
@@ -66,16 +70,18 @@ void vmb_dev_bus_rescind(struct vmb_dev_channel *channel)
 void vmb_dev_bus_stopped(struct vmb_dev_channel *channel)
 {
 	if (__atomic_exchange_n(&reopens, 0, __ATOMIC_SEQ_CST)) {
-		close(channel->doorbell);
+		close(channel->bell.fd);
 		start_channel(channel);
 	}
 	__atomic_store_n(&stopped, 1, __ATOMIC_SEQ_CST);
 }
 
-void vmb_vmm_power_end(struct vmb_vmm_machine *m, enum vmb_vmm_outcome outcome)
+static void on_failure(struct vmb_dev_machine *m)
 {
 	abort();
 }
+
+static const struct vmb_dev_machine_ops machine_ops = { .fail = on_failure };
 
 static void nap(void)
 {
@@ -97,7 +103,7 @@ static void start_channel(struct vmb_dev_channel *ch)
 	assert_int_equal(vmb_ring_reader_init(&rx, down, down + PAGE, RING_LEN, true), 0);
 	assert_int_equal(vmb_ring_reader_init(&ch->rx, up, up + PAGE, RING_LEN, false), 0);
 	assert_int_equal(vmb_ring_writer_init(&ch->tx, down, down + PAGE, RING_LEN, false), 0);
-	ch->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ch->bell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(ch->ops->start(ch), 0);
 }
 
@@ -112,7 +118,7 @@ static void close_channel(void)
 	while (!__atomic_load_n(&stopped, __ATOMIC_SEQ_CST))
 		nap();
 	stopped = 0;
-	close(storage.channel.doorbell);
+	close(storage.channel.bell.fd);
 }
 
 static int set_up(void **state)
@@ -124,9 +130,11 @@ static int set_up(void **state)
 	for (size_t i = 0; i < sizeof(pattern); i++)
 		pattern[i] = i / 512 + i;
 	if (file < 0 || write(file, pattern, sizeof(pattern)) != (ssize_t)sizeof(pattern) ||
-	    vmb_dev_memory_create(&machine.memory, 64 * MIB))
+	    vmb_vmm_memory_create(&machine.memory, 64 * MIB))
 		return -1;
+	machine.ops = &machine_ops;
 	bus.machine = &machine;
+	bus.memory = &machine.memory;
 	memset(&options, 0, sizeof(options));
 	options.disks[0].path = path;
 	options.disks[0].hold = (struct vmb_dev_disk_fault){ true, HELD_BLOCK };
@@ -149,7 +157,7 @@ static int tear_down(void **state)
 {
 	close_channel();
 	vmb_dev_storage_close(&storage);
-	vmb_dev_memory_destroy(&machine.memory);
+	vmb_vmm_memory_destroy(&machine.memory);
 	close(file);
 	unlink(path);
 	return 0;
@@ -159,7 +167,7 @@ static void ring_doorbell(void)
 {
 	const uint64_t one = 1;
 
-	assert_int_equal(write(storage.channel.doorbell, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(write(storage.channel.bell.fd, &one, sizeof(one)), sizeof(one));
 }
 
 static void post(uint16_t type, const void *header, uint32_t header_len, const void *payload,
@@ -611,7 +619,7 @@ static void test_an_ide_unit_goes_with_its_channel(void **state)
 	stopped = 0;
 	assert_int_equal(__atomic_load_n(&rescinds, __ATOMIC_SEQ_CST), 1);
 	assert_false(receive(&reply, &id, 0));
-	close(storage.channel.doorbell);
+	close(storage.channel.bell.fd);
 	open_channel(); /* of the machine's next life */
 	handshake();
 }
