@@ -16,13 +16,40 @@
 #ifndef DEVICES_DISK_DISK_H
 #define DEVICES_DISK_DISK_H
 
-#include <liburing.h>
+#include <sys/uio.h>
 
-#include "vmm/options.h"
+#include "host/scsi.h"
+
+struct io_uring;
 
 /* Pages of the longest transfer, the first and last of which may be cut. */
 #define VMB_DEV_DISK_TRANSFER_MAX (1u << 20)
 #define VMB_DEV_DISK_IOV_MAX	  (VMB_DEV_DISK_TRANSFER_MAX / VMB_PAGE_LEN + 1)
+
+/* Something that goes wrong when the guest reads this block. */
+struct vmb_dev_disk_fault {
+	bool planned;
+	uint64_t block; /* logical */
+};
+
+struct vmb_dev_disk_option {
+	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes; or an NBD URI */
+	const char *format; /* as format= names it; NULL: not said */
+	const char *serial; /* NULL: one is made up */
+	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
+	bool read_only;
+	bool dvd;
+	bool ide;
+	struct vmb_dev_disk_fault
+		hold; /* not answered until the guest resets the unit or closes the channel */
+	struct vmb_dev_disk_fault stuck; /* not answered until the guest closes the channel */
+	struct vmb_dev_disk_fault gone; /* the disk is taken away */
+};
+
+/* Two IDE channels with two units each, by place. */
+#define VMB_DEV_IDE_MAX		   4u
+#define VMB_DEV_IDE_CHANNEL(place) ((place) / 2)
+#define VMB_DEV_IDE_UNIT(place)	   ((place) % 2)
 
 enum vmb_dev_disk_step {
 	VMB_DEV_DISK_WAIT,
@@ -103,7 +130,10 @@ void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server);
 /* How messages name an option. */
 const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);
 
-/* The value of --disk, --cdrom, --ide or --ide-cdrom, into a free place of o. -EINVAL: reported. */
-int vmb_dev_disk_parse(struct vmb_vmm_options *o, char *value, bool ide, bool dvd);
+/*
+ * The value of --disk, --cdrom, --ide or --ide-cdrom, into a free place of units: VMB_DEV_IDE_MAX of them by place if ide,
+ * else VMB_HOST_SCSI_LUN_MAX by LUN. value is not changed; a copy of it is kept. -EINVAL: reported.
+ */
+int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, bool ide, bool dvd);
 
 #endif

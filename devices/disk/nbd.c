@@ -5,6 +5,7 @@
  * change while a write waits for its server, and what is written again later must be what was answered.
  */
 #include <errno.h>
+#include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
