@@ -7,9 +7,12 @@
  *   step = disk.ops->begin(&disk, request, uring)
  *     VMB_DEV_DISK_WAIT: one operation is in uring with request as its user data;
  *     when it is complete: step = disk.ops->resume(&disk, request, uring, result)
- *   until VMB_DEV_DISK_DONE: request->error says what became of it
+ *   until VMB_DEV_DISK_DONE: request->error says what became of it; or a step that only a fault takes
+ *   vmb_dev_disk_cancel(&disk)             what is under way shall end soon
  *   vmb_dev_disk_resized(&disk)            now and then: whether its length has changed
  *   vmb_dev_disk_close(&disk)
+ *
+ * A filter is a disk above another: it has the same table, and hands down what it does not do itself (devices/disk/fault.c).
  *
  * Context: one thread a uring. The request, its iov and the task are the caller's until DONE.
  */
@@ -33,9 +36,10 @@ struct vmb_dev_disk_fault {
 };
 
 struct vmb_dev_disk_option {
-	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes; or an NBD URI */
+	const char *path; /* NULL: no unit here. A file, an NBD URI, "null:LENGTH" or "ram:LENGTH" */
 	const char *format; /* as format= names it; NULL: not said */
 	const char *serial; /* NULL: one is made up */
+	uint32_t block_len; /* bytes; 0: not said */
 	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
 	bool read_only;
 	bool dvd;
@@ -54,6 +58,10 @@ struct vmb_dev_disk_option {
 enum vmb_dev_disk_step {
 	VMB_DEV_DISK_WAIT,
 	VMB_DEV_DISK_DONE,
+	/* the request is no longer the backend's, and has no outcome: */
+	VMB_DEV_DISK_HELD, /* it ends, as aborted, with the next reset of its unit; or with the channel */
+	VMB_DEV_DISK_STUCK, /* it ends with the channel */
+	VMB_DEV_DISK_GONE, /* the unit is to be taken away */
 };
 
 struct vmb_dev_disk_request {
@@ -82,6 +90,8 @@ struct vmb_dev_disk_ops {
 	enum vmb_dev_disk_step (*resume)(struct vmb_dev_disk *disk,
 					 struct vmb_dev_disk_request *request,
 					 struct io_uring *uring, int result);
+	/* NULL: what is under way ends soon anyway. */
+	void (*cancel)(struct vmb_dev_disk *disk);
 	void (*close)(struct vmb_dev_disk *disk);
 	/* Bytes that the medium has now, 0: not known. NULL: it stays as it was. Must not wait. */
 	uint64_t (*measure)(const struct vmb_dev_disk *disk);
@@ -95,7 +105,8 @@ struct vmb_dev_disk {
 	bool read_only;
 	bool can_unmap;
 	int fd; /* raw */
-	void *state; /* NBD */
+	void *state; /* the backend's own */
+	struct vmb_dev_disk *below; /* a filter's */
 };
 
 /* What is wrong is reported in one line: -EINVAL. */
@@ -103,15 +114,24 @@ int vmb_dev_disk_open(struct vmb_dev_disk *disk, const struct vmb_dev_disk_optio
 int vmb_dev_disk_prepare(struct vmb_dev_disk *disk);
 /* Measures a medium that somebody may have made longer or shorter; true: len is another now. Else nothing changed. */
 bool vmb_dev_disk_resized(struct vmb_dev_disk *disk);
+/*
+ * What is under way at the backend ends soon, with whatever error: nobody waits for the outcome any more. Each request must still
+ * be resumed until it is done. Does not wait; what begins afterwards is not concerned.
+ */
+void vmb_dev_disk_cancel(struct vmb_dev_disk *disk);
 void vmb_dev_disk_close(struct vmb_dev_disk *disk);
 
 /* The kinds. -EINVAL: reported. */
 int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 int vmb_dev_disk_open_null(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
-
+int vmb_dev_disk_open_ram(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 
+/* Puts the filter of planned faults above an open disk. -EINVAL: reported, and disk is as it was. */
+int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk);
+
 #define VMB_DEV_DISK_NULL_PREFIX "null:"
+#define VMB_DEV_DISK_RAM_PREFIX	 "ram:"
 bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */
 
 /* Image formats (devices/disk/format.c). */

@@ -13,6 +13,7 @@
 
 #define RECONNECT_DEFAULT 25u /* seconds: Linux gives a SCSI command 30 */
 #define RECONNECT_MAX	  3600u
+#define BLOCK_LEN_MAX	  4096
 #define NOT_SAID	  (-1)
 #define USAGE_LEN	  320u
 
@@ -65,6 +66,16 @@ static bool set_format(struct parsing *p, const char *value)
 {
 	p->option.format = value;
 	return vmb_dev_disk_format_known(value);
+}
+
+static bool set_block(struct parsing *p, const char *value)
+{
+	int len;
+
+	if (!set_number(value, BLOCK_LEN_MAX, &len))
+		return false;
+	p->option.block_len = (uint32_t)len;
+	return len == 512 || len == BLOCK_LEN_MAX;
 }
 
 static bool set_reconnect(struct parsing *p, const char *value)
@@ -124,6 +135,7 @@ static const struct property {
 	{ "channel=", set_channel, IDE_UNIT | DISK | DVD, "channel=0|1" },
 	{ "unit=", set_unit, IDE_UNIT | DISK | DVD, "unit=0|1" },
 	{ "format=", set_format, ALL, "format=raw|qcow2|vhd|vhdx|vmdk" },
+	{ "block=", set_block, SCSI_UNIT | IDE_UNIT | DISK, "block=512|4096" },
 	{ "serial=", set_serial, SCSI_UNIT | IDE_UNIT | DISK, "serial=1 to 31 characters" },
 	{ "reconnect=", set_reconnect, ALL, "reconnect=0 to reconnect=3600 seconds" },
 	{ "hold=", set_hold, SCSI_UNIT | IDE_UNIT | DISK, "hold=BLOCK" },

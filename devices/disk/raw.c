@@ -253,7 +253,11 @@ static uint64_t measure(const struct vmb_dev_disk *disk)
 	return fstat(disk->fd, &st) ? 0 : len_of(disk->fd, &st);
 }
 
-static const struct vmb_dev_disk_ops ops = { prepare, begin, resume, close_disk, measure };
+static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
+					     .begin = begin,
+					     .resume = resume,
+					     .close = close_disk,
+					     .measure = measure };
 
 static int refuse(const struct vmb_dev_disk_option *option, const char *why)
 {
