@@ -260,6 +260,68 @@ static void test_errors_become_sense_the_guest_understands(void **state)
 	}
 }
 
+/* The last thing that was put into the ring, which is empty again then. */
+static uint8_t last_opcode(void)
+{
+	uint8_t opcode = uring.sq.sqes[uring.sq.sqe_tail - 1].opcode;
+
+	io_uring_queue_exit(&uring);
+	assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
+	return opcode;
+}
+
+/* O_NONBLOCK would have block devices say EAGAIN, at once and for ever. */
+static void test_operations_may_block(void **state)
+{
+	assert_int_equal(fcntl(disk.fd, F_GETFL) & O_NONBLOCK, 0);
+}
+
+/* Each time after a rest, and not for ever; what has come further begins to count anew. */
+static void test_what_is_not_possible_now_is_tried_again_later(void **state)
+{
+	static uint8_t buf[2 * PAGE];
+	uint32_t tries = 0;
+
+	set(VMB_HOST_SCSI_WRITE, 0, sizeof(buf));
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	for (uint32_t i = 0; i < 2 && tries < 1000;) {
+		assert_int_equal(last_opcode(), IORING_OP_WRITEV);
+		if (disk.ops->resume(&disk, &request, &uring, i ? -EINTR : -EAGAIN) ==
+		    VMB_DEV_DISK_DONE)
+			break;
+		assert_int_equal(last_opcode(), IORING_OP_TIMEOUT);
+		assert_int_equal(disk.ops->resume(&disk, &request, &uring, -ETIME),
+				 VMB_DEV_DISK_WAIT);
+		if (++tries == 50) { /* half of what there is to do is done */
+			i++;
+			assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE),
+					 VMB_DEV_DISK_WAIT);
+		}
+	}
+	assert_int_equal(request.error, VMB_HOST_SCSI_IO_ERROR);
+	assert_int_equal(tries, 150);
+}
+
+/* The data are there, but not yet on the medium. */
+static void test_interrupted_sync_is_no_sync(void **state)
+{
+	static uint8_t buf[PAGE];
+
+	set(VMB_HOST_SCSI_WRITE, 0, sizeof(buf));
+	task.fua = true;
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_opcode(), IORING_OP_FSYNC);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -EINTR), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_opcode(), IORING_OP_TIMEOUT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -ETIME), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_opcode(), IORING_OP_FSYNC);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, 0), VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_OK);
+}
+
 /* A file that was cut while the guest runs: an error, not a hang. */
 static void test_shrunk_file_is_an_error(void **state)
 {
@@ -425,6 +487,9 @@ int main(void)
 		TEST(test_unmapped_extents_read_as_zero),
 		TEST(test_unmap_without_extents_does_nothing),
 		TEST(test_errors_become_sense_the_guest_understands),
+		TEST(test_operations_may_block),
+		TEST(test_what_is_not_possible_now_is_tried_again_later),
+		TEST(test_interrupted_sync_is_no_sync),
 		TEST(test_shrunk_file_is_an_error),
 		TEST(test_short_transfers_go_on_where_they_stopped),
 		TEST(test_file_is_locked_while_open),

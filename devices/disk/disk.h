@@ -77,6 +77,8 @@ struct vmb_dev_disk_request {
 	uint64_t done_len; /* bytes, or extents */
 	bool syncing; /* FUA: the data are written, now for the medium */
 	bool by_hand; /* WRITE_ZEROES: the file system cannot, zeroes are written */
+	bool resting; /* the operation was not possible just now; it is tried again after a while */
+	uint32_t tries; /* of it, in vain */
 	void *backend;
 };
 
