@@ -132,15 +132,6 @@ static void finish(struct vmb_dev_storage *s, struct vmb_dev_storage_request *re
 
 /* Faults */
 
-static bool meets(const struct vmb_dev_disk_fault *fault, const struct vmb_host_scsi_task *task)
-{
-	const struct vmb_dev_disk *disk = task->unit->backend;
-	uint64_t first = task->offset / disk->block_len;
-
-	return fault->planned && task->op == VMB_HOST_SCSI_READ && fault->block >= first &&
-	       fault->block - first < task->len / disk->block_len;
-}
-
 static void hold(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
 {
 	request->reset_count = request->io.task.unit->reset_count;
@@ -177,22 +168,19 @@ static void take_away(struct vmb_dev_storage *s, struct vmb_dev_storage_request 
 	queue_answer(s, request);
 }
 
-/* True: the request goes wrong as planned, and is dealt with. */
-static bool goes_wrong(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
+/* What a backend says about a request that it had. */
+static void take_step(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request,
+		      enum vmb_dev_disk_step step)
 {
-	const struct vmb_host_scsi_task *task = &request->io.task;
-	const struct vmb_dev_disk *disk = task->unit->backend;
-
-	if (meets(&disk->option->stuck, task))
-		return true;
-	if (meets(&disk->option->hold, task)) {
+	if (step == VMB_DEV_DISK_WAIT)
+		return;
+	s->busy_count--;
+	if (step == VMB_DEV_DISK_DONE)
+		finish(s, request);
+	else if (step == VMB_DEV_DISK_HELD)
 		hold(s, request);
-		return true;
-	}
-	if (!meets(&disk->option->gone, task))
-		return false;
-	take_away(s, request);
-	return true;
+	else if (step == VMB_DEV_DISK_GONE)
+		take_away(s, request);
 }
 
 static void begin_operation(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
@@ -202,9 +190,6 @@ static void begin_operation(struct vmb_dev_storage *s, struct vmb_dev_storage_re
 	bool moves = task->op == VMB_HOST_SCSI_READ || task->op == VMB_HOST_SCSI_WRITE;
 
 	request->disk.task = task;
-	if (goes_wrong(s, request))
-		return;
-	s->busy_count++;
 	if (moves && task->len > request->transfer_len) {
 		request->disk.error = VMB_HOST_SCSI_IO_ERROR;
 		finish(s, request);
@@ -212,8 +197,8 @@ static void begin_operation(struct vmb_dev_storage *s, struct vmb_dev_storage_re
 	}
 	if (moves)
 		cut_iov(&request->disk, task->len);
-	if (disk->ops->begin(disk, &request->disk, &s->uring) == VMB_DEV_DISK_DONE)
-		finish(s, request);
+	s->busy_count++;
+	take_step(s, request, disk->ops->begin(disk, &request->disk, &s->uring));
 }
 
 /* Goes on with a request until it waits for its backend or for room in the ring. */
@@ -241,7 +226,6 @@ static void finish(struct vmb_dev_storage *s, struct vmb_dev_storage_request *re
 {
 	struct vmb_host_scsi_task *task = &request->io.task;
 
-	s->busy_count--;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_READ)
 		s->read_len += task->len;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_WRITE)
@@ -408,6 +392,8 @@ static void take_completion(struct vmb_dev_storage *s, void *what, int result)
 	}
 	if (what == &stop_rang) {
 		s->stopping = true;
+		for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+			vmb_dev_disk_cancel(&s->disks[lun]);
 		return;
 	}
 	if (what == &second_passed) {
@@ -418,8 +404,7 @@ static void take_completion(struct vmb_dev_storage *s, void *what, int result)
 	request = VMB_CONTAINER_OF((struct vmb_dev_disk_request *)what,
 				   struct vmb_dev_storage_request, disk);
 	disk = request->io.task.unit->backend;
-	if (disk->ops->resume(disk, &request->disk, &s->uring, result) == VMB_DEV_DISK_DONE)
-		finish(s, request);
+	take_step(s, request, disk->ops->resume(disk, &request->disk, &s->uring, result));
 }
 
 static void take_completions(struct vmb_dev_storage *s)

@@ -22,9 +22,12 @@
 #ifndef DEVICES_STORAGE_H
 #define DEVICES_STORAGE_H
 
+#include <liburing.h>
+
 #include "host/storage.h"
 #include "devices/disk/disk.h"
 #include "devices/bus.h"
+#include "vmm/options.h"
 
 #define VMB_DEV_STORAGE_REQUEST_COUNT 256u
 

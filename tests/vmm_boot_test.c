@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "devices/text.h"
 #include "vmm/acpi.h"
 #include "vmm/boot.h"
 #include "vmm/options.h"
@@ -281,11 +282,11 @@ static void test_sizes_are_understood(void **unused)
 	uint64_t len;
 
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(good); i++) {
-		assert_true(vmb_vmm_options_size(good[i].text, &len));
+		assert_true(vmb_dev_text_size(good[i].text, &len));
 		assert_int_equal(len, good[i].len);
 	}
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++)
-		assert_false(vmb_vmm_options_size(bad[i], &len));
+		assert_false(vmb_dev_text_size(bad[i], &len));
 }
 
 static uint8_t sum(const uint8_t *bytes, size_t len)
