@@ -174,8 +174,7 @@ static bool take_requests(struct vmb_dev_network *c)
 
 static void serve(struct vmb_dev_network *c)
 {
-	if (c->host.rndis.link_up != c->net.link_up)
-		vmb_host_network_set_link(&c->host, c->net.link_up);
+	vmb_host_network_set_link(&c->host, c->net.link_up);
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i].channel)
 			vmb_dev_network_queue_read(&c->queues[i]);

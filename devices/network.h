@@ -24,22 +24,19 @@
 #ifndef DEVICES_NETWORK_H
 #define DEVICES_NETWORK_H
 
+#include "host/frame.h"
 #include "host/network.h"
 #include "devices/net/net.h"
 #include "devices/bus.h"
 
 #define VMB_DEV_NETWORK_PENDING_LEN_MAX	  (512u << 10) /* bytes of frames that wait, a queue */
 #define VMB_DEV_NETWORK_PENDING_COUNT_MAX 256u
-#define VMB_DEV_NETWORK_TAG_LEN		  4u /* of an 802.1Q tag */
 
 /* The guest's frame that is on its way to the backend. */
 struct vmb_dev_network_send {
+	bool active; /* frame has more */
 	bool ready; /* out waits for the backend */
-	bool cutting; /* lso has more segments */
-	struct vmb_host_network_frame frame;
-	struct vmb_host_offload_lso lso;
-	uint8_t head[VMB_HOST_OFFLOAD_HEAD_LEN_MAX + VMB_DEV_NETWORK_TAG_LEN];
-	struct vmb_host_offload_piece rest[VMB_HOST_NETWORK_PIECE_COUNT_MAX];
+	struct vmb_host_frame_send frame;
 	struct iovec iov[VMB_HOST_NETWORK_PIECE_COUNT_MAX + 1];
 	struct vmb_dev_net_frame out;
 };
