@@ -143,18 +143,21 @@ static void event_gpadl_wanted(struct vmb_dev_bus *bus, const struct vmb_host_ev
 {
 	struct vmb_host_gpadl *gpadl = calloc(1, sizeof(*gpadl) + event->ranges_len);
 
+	bus->gpadl_count += gpadl ? 1 : 0;
 	vmb_host_gpadl_supply(&bus->server, gpadl, gpadl ? (uint64_t *)(gpadl + 1) : NULL);
 }
 _Static_assert(sizeof(struct vmb_host_gpadl) % sizeof(uint64_t) == 0, "the range list follows");
 
 static void event_gpadl_released(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
+	bus->gpadl_count--;
 	free(event->gpadl);
 }
 
 static void event_contact(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	bus->version = bus->server.version;
+	bus->contact_count++;
 	if (vmb_dev_doorbell_connect(&bus->doorbell))
 		bus->machine->ops->fail(bus->machine);
 }
@@ -170,6 +173,7 @@ static void event_released(struct vmb_dev_bus *bus, const struct vmb_host_event 
 static void event_unloaded(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	vmb_dev_doorbell_disconnect(&bus->doorbell);
+	bus->unload_count++;
 }
 
 static void take_events(struct vmb_dev_bus *bus)

@@ -61,7 +61,8 @@ static struct {
 
 static struct vmb_dev_machine machine;
 static struct vmb_dev_bus bus;
-static struct vmb_dev_network *card;
+static struct vmb_dev_device device;
+static struct vmb_dev_network *card; /* its state */
 static struct vmb_ring_writer tx[QUEUES];
 static struct vmb_ring_reader rx[QUEUES];
 static uint32_t receive_len = 64 * PAGE;
@@ -100,6 +101,8 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *b, struct vmb_dev_channel *channel)
 	uint16_t index = channel->host.sub_channel_index;
 
 	channel->bus = b;
+	channel->bell = (struct vmb_dev_bell){ .fd = vmb_dev_event_create() };
+	assert_true(channel->bell.fd >= 0);
 	if (!index)
 		return 0;
 	pthread_mutex_lock(&bed.mutex);
@@ -111,6 +114,9 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *b, struct vmb_dev_channel *channel)
 
 void vmb_dev_bus_detach(struct vmb_dev_channel *channel)
 {
+	if (channel->bus)
+		close(channel->bell.fd);
+	channel->bus = NULL;
 }
 
 void vmb_dev_bus_signal(struct vmb_dev_channel *channel)
@@ -282,7 +288,6 @@ BED void open_queue(uint32_t queue)
 	assert_int_equal(vmb_ring_reader_init(&rx[queue], down, down + PAGE, RING_LEN, true), 0);
 	assert_int_equal(vmb_ring_reader_init(&ch->rx, up, up + PAGE, RING_LEN, false), 0);
 	assert_int_equal(vmb_ring_writer_init(&ch->tx, down, down + PAGE, RING_LEN, false), 0);
-	ch->bell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(ch->ops->start(ch), 0);
 }
 
@@ -293,7 +298,6 @@ BED void close_queue(uint32_t queue)
 
 	ch->ops->stop(ch);
 	await(&bed.stopped_count, before + 1);
-	close(ch->bell.fd);
 }
 
 /* The guest has let go of a sub-channel. */
@@ -554,7 +558,10 @@ BED int set_up(void **state)
 	bus.machine = &machine;
 	bus.memory = &machine.memory;
 	if (vmb_vmm_memory_create(&machine.memory, 64 * MIB) ||
-	    vmb_dev_network_open(&card, &option, 0) || vmb_dev_network_attach(card, &bus))
+	    vmb_dev_network_open(&device, &option, 0))
+		return -1;
+	card = device.state;
+	if (device.ops->attach(card, &bus))
 		return -1;
 	open_queue(0);
 	return 0;
@@ -570,7 +577,7 @@ BED int tear_down(void **state)
 {
 	close_queue(0);
 	assert_int_equal(peek(&bed.mapped_count), 0);
-	vmb_dev_network_close(card);
+	device.ops->close(card);
 	vmb_vmm_memory_destroy(&machine.memory);
 	close(bed.event);
 	backend_takes_large = false;
