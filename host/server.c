@@ -237,10 +237,14 @@ void vmb_host_server_reset(struct vmb_host_server *s)
 
 /*
  * A contact for another SINT or trust level is another client's: it is refused there, and ours
- * stays as it is.
+ * stays as it is. Only connection 4 has several clients: on connection 1 the two fields do not count
+ * (the firmware of Generation 2 leaves them 0 there, and listens on SINT 2).
  */
-static bool contact_is_ours(const struct vmb_msg_initiate_contact *c)
+static bool contact_is_ours(const struct vmb_host_server *s,
+			    const struct vmb_msg_initiate_contact *c)
 {
+	if (s->connection_id != VMB_CONNECTION_MESSAGE_MULTICLIENT)
+		return true;
 	if (c->version >= VMB_VERSION_5_0 && c->u.v5.target_sint != VMB_SYNIC_SINT_VMBUS)
 		return false;
 	return c->version < VMB_VERSION_5_1 || !c->u.v5.target_vtl;
@@ -262,7 +266,7 @@ static uint32_t input_contact(struct vmb_host_server *s, const void *message, ui
 	struct vmb_msg_initiate_contact contact = { 0 };
 
 	memcpy(&contact, message, VMB_MSG_INITIATE_CONTACT_LEN);
-	if (!contact_is_ours(&contact))
+	if (!contact_is_ours(s, &contact))
 		return refuse_contact(s, &contact);
 	disconnect(s);
 	s->contact = contact;
@@ -390,6 +394,7 @@ uint32_t vmb_host_server_input(struct vmb_host_server *s, uint32_t connection_id
 		return VMB_HV_INVALID_PARAMETER;
 	if (vmb_queue_head(&s->events) || s->wanted)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
+	s->connection_id = connection_id;
 	status = dispatch(s, payload, len);
 	if (status == VMB_HV_SUCCESS)
 		s->counters.messages_in++;

@@ -133,6 +133,7 @@ struct vmb_host_server {
 	uint64_t monitor_gpa[2]; /* parent->child, child->parent: pages of guest memory, or both 0 */
 	uint32_t monitors[VMB_MONITOR_GROUP_COUNT]; /* monitor ids that channels have, a bit each */
 	bool offers_requested;
+	uint32_t connection_id; /* on which the message being judged came */
 	struct vmb_msg_initiate_contact contact; /* to be answered when the disconnect is complete */
 	bool contact_waiting;
 	bool unload_waiting;

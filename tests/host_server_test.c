@@ -228,25 +228,53 @@ static void test_contact_for_another_sint_is_refused_there(void **state)
 	put32(m, 8, 0x50003);
 	put32(m, 12, 2);
 	m[16] = 7;
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	assert_memory_equal(bed_expect(bed, 15, 16), refusal, 16);
 	assert_int_equal(bed->messages[0].sint, 7);
 	assert_int_equal(bed->messages[0].vp, 2);
 	assert_int_equal(bed->s.state, VMB_HOST_CONNECTED);
 	m[16] = 99;
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	bed_expect(bed, 15, 16);
 	assert_int_equal(bed->messages[1].sint, 2);
 	m[16] = 2;
 	m[17] = 2; /* VTL 2: since 5.1 */
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	assert_memory_equal(bed_expect(bed, 15, 16), refusal, 16);
 	bed_expect_nothing(bed);
 	bed_expect_no_event(bed);
 	put32(m, 8, 0x50000); /* which has no such byte */
 	put32(m, 12, 0);
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	assert_memory_equal(bed_expect(bed, 15, 16), accepted[6].response, 16);
+	bed_free(bed);
+}
+
+/*
+ * Hyper-V's firmware for Generation 2 contacts on connection 1, whatever the version, and leaves SINT and trust level 0:
+ * these two count on connection 4 only. It also asks for a feature and sends the longer contact that goes with it.
+ */
+static void test_sint_and_vtl_do_not_count_on_connection_1(void **state)
+{
+	struct bed *bed = bed_new(0, 0);
+	uint8_t m[56] = { 14 };
+	uint32_t sint, vtl;
+
+	put32(m, 8, 0x60000);
+	put32(m, 20, 0x08);
+	memset(m + 40, 0xC1, 16);
+	for (sint = 0; sint < 4; sint++) {
+		for (vtl = 0; vtl < 2; vtl++) {
+			m[16] = (uint8_t)sint;
+			m[17] = (uint8_t)vtl;
+			assert_int_equal(bed_post_on(bed, 1, m, 56), 0);
+			expect_response(bed, accepted[10].response, 20, 0);
+			assert_int_equal(bed->s.state, VMB_HOST_CONNECTED);
+		}
+	}
+	m[16] = 0;
+	assert_int_equal(bed_post_on(bed, 4, m, 56), 0);
+	assert_memory_equal(bed_expect(bed, 15, 16), refusal, 16);
 	bed_free(bed);
 }
 
@@ -675,6 +703,7 @@ int main(void)
 		cmocka_unit_test(test_version_max_caps_every_version),
 		cmocka_unit_test(test_impossible_vp_is_refused_on_vp_0),
 		cmocka_unit_test(test_contact_for_another_sint_is_refused_there),
+		cmocka_unit_test(test_sint_and_vtl_do_not_count_on_connection_1),
 		cmocka_unit_test(test_bad_config_is_refused),
 		cmocka_unit_test(test_offers_come_in_order_with_exact_bytes),
 		cmocka_unit_test(test_second_request_is_ignored),
