@@ -150,6 +150,8 @@ static int query_version(struct vmb_host_storage *s, struct vmb_host_storage_io 
 		return reply(s, io, VMB_STOR_STATUS_REVISION_MISMATCH);
 	s->version = version;
 	s->state = VMB_HOST_STORAGE_VERSIONED;
+	/* The firmware of Generation 2 stops if it does not read there what it asked for. */
+	io->reply.u.version.major_minor = version;
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
 
@@ -210,6 +212,7 @@ static int create_sub_channels(struct vmb_host_storage *s, struct vmb_host_stora
 		return reply(s, io, VMB_STOR_STATUS_INVALID_PARAMETER);
 	s->sub_channels_created = true;
 	s->sub_channel_wanted = count;
+	io->reply.u.sub_channel_count = count;
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
 
@@ -282,6 +285,13 @@ static void fill_reply(const struct vmb_host_storage *s, struct vmb_host_storage
 	srb->cdb_len = VMB_STOR_CDB_LEN_MAX;
 }
 
+/* Both statuses say so, since a guest may look at one of them only. */
+static int refuse_srb(struct vmb_host_storage *s, struct vmb_host_storage_io *io, uint32_t status)
+{
+	io->reply.u.srb.srb_status = VMB_SRB_INVALID_REQUEST;
+	return reply(s, io, status);
+}
+
 /* Guest memory of a request: all there, one range, no more than we take, as much as it says. */
 static bool memory_valid(const struct vmb_host_storage *s,
 			 const struct vmb_host_storage_packet *packet, uint32_t transfer_len)
@@ -304,14 +314,12 @@ static int execute(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 {
 	const struct vmb_stor_srb *srb = &request->u.srb;
 
-	if (s->state != VMB_HOST_STORAGE_READY)
-		return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
-	s->counters.requests++;
 	fill_reply(s, io, srb);
-	if (!memory_valid(s, packet, srb->data_transfer_len)) {
-		io->reply.u.srb.srb_status = VMB_SRB_INVALID_REQUEST;
-		return reply(s, io, status_of(VMB_SRB_INVALID_REQUEST));
-	}
+	if (s->state != VMB_HOST_STORAGE_READY)
+		return refuse_srb(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
+	s->counters.requests++;
+	if (!memory_valid(s, packet, srb->data_transfer_len))
+		return refuse_srb(s, io, status_of(VMB_SRB_INVALID_REQUEST));
 	fill_task(s, io, srb);
 	return go_on(io, vmb_host_scsi_execute(&s->bus, &io->task));
 }

@@ -184,6 +184,27 @@ static void test_handshake_with_every_version(void **state)
 	assert_int_equal(f->s.counters.refused, 0);
 }
 
+/* The firmware of Generation 2 stops unless the accepted version stands in the completion; of a refused one nothing does. */
+static void test_what_was_agreed_stands_in_the_completion(void **state)
+{
+	static const uint8_t zeros[52];
+	struct fixture *f = *state;
+
+	assert_int_equal(control(f, 7, 0), 0);
+	assert_memory_equal(f->reply + 12, zeros, 52);
+	assert_int_equal(control(f, 9, 0x0601), 0xC0000059);
+	assert_memory_equal(f->reply + 12, zeros, 52);
+	assert_int_equal(control(f, 9, 0xABCD0600), 0); /* with a revision, which is the guest's own */
+	assert_int_equal(get32(f->reply + 12), 0x0600);
+	assert_memory_equal(f->reply + 16, zeros, 48);
+	assert_int_equal(control(f, 10, 0), 0);
+	assert_int_equal(control(f, 8, 0), 0);
+	assert_memory_equal(f->reply + 12, zeros, 52);
+	assert_int_equal(control(f, 13, 2), 0);
+	assert_int_equal(get32(f->reply + 12), 2);
+	assert_memory_equal(f->reply + 16, zeros, 48);
+}
+
 static void test_every_other_version_is_a_mismatch(void **state)
 {
 	struct fixture *f = *state;
@@ -244,6 +265,8 @@ static void test_srb_before_ready_is_refused(void **state)
 	assert_int_equal(f->step, VMB_HOST_STORAGE_REPLY);
 	assert_int_equal(get32(f->reply), 1);
 	assert_int_equal(get32(f->reply + 8), READY_STATUS);
+	assert_int_equal(get16(f->reply + 12), 0x24); /* no version yet: the oldest layout */
+	assert_int_equal(f->reply[14], 0x06); /* who looks at the SRB only is told too */
 	assert_int_equal(f->s.counters.requests, 0);
 }
 
@@ -763,6 +786,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_bad_configuration_is_refused, start),
 		cmocka_unit_test_setup(test_handshake_with_every_version, start),
+		cmocka_unit_test_setup(test_what_was_agreed_stands_in_the_completion, start),
 		cmocka_unit_test_setup(test_every_other_version_is_a_mismatch, start),
 		cmocka_unit_test_setup(test_versions_above_the_limit_are_a_mismatch, start),
 		cmocka_unit_test_setup(test_operation_in_each_state, start),
