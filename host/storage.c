@@ -441,14 +441,18 @@ void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun)
 	bus_changed(s);
 }
 
-bool vmb_host_storage_event(struct vmb_host_storage *s, struct vmb_stor_packet *packet,
+bool vmb_host_storage_event(const struct vmb_host_storage *s, struct vmb_stor_packet *packet,
 			    uint32_t *len)
 {
 	if (!s->enumerate_waiting)
 		return false;
-	s->enumerate_waiting = false;
 	memset(packet, 0, sizeof(*packet));
 	packet->operation = VMB_STOR_ENUMERATE_BUS;
 	*len = s->version >= VMB_STOR_VERSION_5_1 ? VMB_STOR_PACKET_LEN : VMB_STOR_PACKET_LEN_OLD;
 	return true;
+}
+
+void vmb_host_storage_event_done(struct vmb_host_storage *s)
+{
+	s->enumerate_waiting = false;
 }

@@ -194,7 +194,8 @@ static void test_what_was_agreed_stands_in_the_completion(void **state)
 	assert_memory_equal(f->reply + 12, zeros, 52);
 	assert_int_equal(control(f, 9, 0x0601), 0xC0000059);
 	assert_memory_equal(f->reply + 12, zeros, 52);
-	assert_int_equal(control(f, 9, 0xABCD0600), 0); /* with a revision, which is the guest's own */
+	assert_int_equal(control(f, 9, 0xABCD0600),
+			 0); /* with a revision, which is the guest's own */
 	assert_int_equal(get32(f->reply + 12), 0x0600);
 	assert_memory_equal(f->reply + 16, zeros, 48);
 	assert_int_equal(control(f, 10, 0), 0);
@@ -692,10 +693,40 @@ static void test_resets_succeed_and_are_told(void **state)
 	assert_int_equal(get32(f->reply + 8), 0);
 }
 
-static bool take_event(struct fixture *f, uint32_t *len)
+static bool see_event(struct fixture *f, uint32_t *len)
 {
 	memset(f->reply, 0xEE, sizeof(f->reply));
 	return vmb_host_storage_event(&f->s, (struct vmb_stor_packet *)f->reply, len);
+}
+
+static bool take_event(struct fixture *f, uint32_t *len)
+{
+	bool found = see_event(f, len);
+
+	vmb_host_storage_event_done(&f->s);
+	return found;
+}
+
+/* The ring may be full; the event then waits until there is room, however often it is looked at. */
+static void test_event_waits_until_it_was_sent(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t len = 0, round;
+
+	handshake(f, 0x0602);
+	vmb_host_storage_event_done(&f->s); /* of nothing */
+	vmb_host_storage_detach(&f->s, 5);
+	for (round = 0; round < 3; round++) {
+		assert_true(see_event(f, &len));
+		assert_int_equal(len, 64);
+		assert_int_equal(get32(f->reply), 11);
+	}
+	vmb_host_storage_event_done(&f->s);
+	assert_false(see_event(f, &len));
+	vmb_host_storage_attach(&f->s, 5, &f->second); /* and the next one is another one */
+	assert_true(see_event(f, &len));
+	vmb_host_storage_reset(&f->s);
+	assert_false(see_event(f, &len));
 }
 
 static void test_event_is_sent_once_and_only_when_ready(void **state)
@@ -813,6 +844,7 @@ int main(void)
 		cmocka_unit_test_setup(test_data_without_memory_is_refused, start),
 		cmocka_unit_test_setup(test_direction_conflict_touches_nothing, start),
 		cmocka_unit_test_setup(test_resets_succeed_and_are_told, start),
+		cmocka_unit_test_setup(test_event_waits_until_it_was_sent, start),
 		cmocka_unit_test_setup(test_event_is_sent_once_and_only_when_ready, start),
 		cmocka_unit_test_setup(test_event_needs_4_2_and_has_its_length, start),
 		cmocka_unit_test_setup(test_change_is_told_to_the_units, start),

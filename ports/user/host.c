@@ -460,6 +460,7 @@ static void queue_event(struct vmb_user_channel *ch)
 
 	if (ch->reply_count || !vmb_host_storage_event(&ch->storage, &reply->packet, &reply->len))
 		return;
+	vmb_host_storage_event_done(&ch->storage); /* it stays among the replies until it leaves */
 	reply->type = VMB_PKT_INBAND;
 	reply->transaction_id = 0;
 	ch->reply_count = 1;
