@@ -179,6 +179,12 @@ static void hand_over(struct vmb_vmm_vcpu *v)
 	vmb_vmm_vcpu_kick(v);
 }
 
+/* A contact that is not ours is refused where perhaps nobody listens. The others do not wait for that. */
+static bool refuses_another(const struct vmb_dev_bus *bus, const struct vmb_host_server_output *out)
+{
+	return out->target_sint != VMB_SYNIC_SINT_VMBUS || out->target_vp != bus->server.target_vp;
+}
+
 /* Messages leave in order, so the first that cannot leave stops those behind it. self: the calling processor or NULL. */
 static void send_messages(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *self)
 {
@@ -193,6 +199,10 @@ static void send_messages(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *self)
 			return;
 		}
 		error = vmb_vmm_synic_post(&v->synic, out->target_sint, out->payload, out->len);
+		if (error && refuses_another(bus, out)) {
+			vmb_host_server_output_drop(&bus->server);
+			continue;
+		}
 		if (error == VMB_EAGAIN)
 			set_waiting(bus, v->index);
 		if (error)

@@ -90,8 +90,9 @@ void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 void vmb_host_channel_closed(struct vmb_host_channel *ch);
 
 /*
- * Answers a MODIFY event: from now on the old VP is not interrupted. status 0 = target_vp is the
- * wanted one, unless the channel was closed meanwhile.
+ * Answers a MODIFY event, any time later: from now on the old VP is not interrupted, so no signal that
+ * was aimed at it is under way any more. The guest may have taken the old VP away before one arrived: the port signals the new
+ * one once, whether or not there is news. status 0 = target_vp is the wanted one, unless the channel was closed meanwhile.
  */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);
 

@@ -539,17 +539,28 @@ const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_serv
 	return &s->out;
 }
 
-void vmb_host_server_output_done(struct vmb_host_server *s)
+/* The message that was shown is gone, one way or the other. False: none was. */
+static bool leave(struct vmb_host_server *s)
 {
 	struct vmb_link *link = s->sending;
 
 	if (!link)
-		return;
+		return false;
 	vmb_queue_remove(&s->posts, link);
 	s->sending = NULL;
-	s->counters.messages_out++;
 	if (VMB_CONTAINER_OF(link, struct vmb_host_link, link)->kind == VMB_HOST_POST_ANSWER) {
 		s->answer_first = (s->answer_first + 1) % VMB_HOST_ANSWER_COUNT_MAX;
 		s->answer_count--;
 	}
+	return true;
+}
+
+void vmb_host_server_output_done(struct vmb_host_server *s)
+{
+	s->counters.messages_out += leave(s);
+}
+
+void vmb_host_server_output_drop(struct vmb_host_server *s)
+{
+	s->counters.undelivered += leave(s);
 }

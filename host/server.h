@@ -20,7 +20,7 @@
  *       RELEASED        the channel was rescinded and the guest is done with it: free it
  *     while ((out = vmb_host_server_output(s)))
  *       deliver to VP out->target_vp, SINT out->target_sint; vmb_host_server_output_done(s);
- *       or stop when the slot is busy
+ *       or stop when the slot is busy; or vmb_host_server_output_drop(s) when that VP takes no messages
  *   vmb_host_channel_rescind(ch) takes a device away.
  *   vmb_host_server_reset(s): the machine was reset: as if the guest had unloaded, without an answer.
  *
@@ -118,6 +118,7 @@ struct vmb_host_answer {
 struct vmb_host_server_counters {
 	uint64_t messages_in;
 	uint64_t messages_out;
+	uint64_t undelivered; /* dropped by vmb_host_server_output_drop */
 	uint64_t unknown; /* numbers that the version does not have, or host-to-guest ones */
 	uint64_t malformed; /* too short, impossible values */
 	uint64_t misplaced; /* legal, but not in this state */
@@ -190,6 +191,13 @@ bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *eve
  */
 const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s);
 void vmb_host_server_output_done(struct vmb_host_server *s);
+
+/*
+ * In place of _done: the message cannot be delivered, because its VP has no SynIC or no message page, or
+ * because it goes to another SINT than 2 (the refusal of a contact that is not ours) whose slot nobody empties. It is dropped
+ * and counted, so that those behind it go on. What a guest misses so it gets back by a new contact only, as on Hyper-V.
+ */
+void vmb_host_server_output_drop(struct vmb_host_server *s);
 
 /*
  * The machine was reset: everything is closed and released by events, UNLOADED last; no messages

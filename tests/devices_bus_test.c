@@ -37,6 +37,8 @@ static struct vmb_dev_channel primary;
 /* What stands around the bus. */
 int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *payload, uint32_t len)
 {
+	if (sint != VMB_SYNIC_SINT_VMBUS)
+		return sint == 7 ? VMB_ENODEV : VMB_EAGAIN;
 	assert_true(kept_count < KEPT_MAX);
 	kept[kept_count].len = len;
 	memcpy(kept[kept_count++].bytes, payload, len);
@@ -251,6 +253,28 @@ static void test_late_offer_reaches_the_guest(void **state)
 	vmb_dev_bus_stopped(channel);
 }
 
+/* No page there, or a slot that nobody empties: what is behind the refusal goes on. */
+static void test_refusal_that_nobody_takes_holds_nothing_up(void **state)
+{
+	struct vmb_msg_initiate_contact contact = {
+		.header = { VMB_MSG_INITIATE_CONTACT, 0 },
+		.version = VMB_VERSION_5_3,
+	};
+	struct vmb_synic_post block = { .type = VMB_SYNIC_MESSAGE_VMBUS,
+					.payload_len = VMB_MSG_INITIATE_CONTACT_LEN };
+	struct vmb_dev_channel *channel;
+
+	for (contact.u.v5.target_sint = 7; contact.u.v5.target_sint < 9;
+	     contact.u.v5.target_sint++) {
+		memcpy(block.payload, &contact, VMB_MSG_INITIATE_CONTACT_LEN);
+		assert_int_equal(vmb_dev_bus_post(bus, &machine.vcpus[0],
+						  VMB_CONNECTION_MESSAGE_MULTICLIENT, &block),
+				 0);
+	}
+	expect_nothing();
+	offer_sub_channel(1, &channel);
+}
+
 static void test_sub_channels_go_with_their_primary(void **state)
 {
 	struct vmb_dev_channel *open, *closed;
@@ -358,6 +382,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_late_offer_reaches_the_guest),
+		CASE(test_refusal_that_nobody_takes_holds_nothing_up),
 		CASE(test_sub_channels_go_with_their_primary),
 		CASE(test_machine_that_stops_gives_sub_channels_back),
 		CASE(test_lent_pages_are_mapped_side_by_side),

@@ -414,6 +414,50 @@ static void test_busy_slot_shows_the_same_message_again(void **state)
 	bed_free(bed);
 }
 
+/* Messages of kinds that hold something until they left: GPADL answers, OPEN_RESULT. */
+static void test_undeliverable_message_lets_those_behind_it_go(void **state)
+{
+	struct bed *bed = bed_new(0, 0);
+	const struct vmb_host_server_output *out;
+	uint8_t m[40] = { 14 };
+	uint32_t i;
+
+	bed_device(bed, 1, 0);
+	bed_connect(bed, 0x50003);
+	bed->slot_busy = true;
+	put32(m, 8, 0x50003);
+	put32(m, 12, 3); /* VP 3 has no SynIC */
+	m[16] = 7;
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0x13); /* one at a time */
+	assert_int_equal(post_gpadl(bed, 1, 5, 8), 0);
+	assert_int_equal(post_open(bed, 1, 77, 5, 0, 4), 0);
+	out = vmb_host_server_output(&bed->s);
+	assert_int_equal(out->target_vp, 3);
+	assert_int_equal(out->target_sint, 7);
+	vmb_host_server_output_drop(&bed->s);
+	vmb_host_server_output_drop(&bed->s); /* one message, not two */
+	assert_int_equal(bed->s.counters.undelivered, 1);
+	bed->slot_busy = false;
+	bed_pump(bed);
+	bed_expect(bed, 10, 20);
+	assert_int_equal(get32(bed_expect(bed, 6, 20), 12), 77);
+	bed_expect_nothing(bed);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
+	bed_expect(bed, 15, 16);
+	/* Room for answers comes back as if they had been delivered. */
+	for (i = 0; i < 2 * VMB_HOST_ANSWER_COUNT_MAX; i++) {
+		bed->slot_busy = true;
+		assert_int_equal(post_gpadl(bed, 1, 6, 0), 0);
+		assert_non_null(vmb_host_server_output(&bed->s));
+		vmb_host_server_output_drop(&bed->s);
+	}
+	bed->slot_busy = false;
+	bed_expect_nothing(bed);
+	assert_int_equal(bed->s.counters.undelivered, 1 + 2 * VMB_HOST_ANSWER_COUNT_MAX);
+	bed_free(bed);
+}
+
 /* Disconnecting */
 
 /* Two devices, one open with its ring and a second GPADL, one with a GPADL half sent. */
@@ -710,6 +754,7 @@ int main(void)
 		cmocka_unit_test(test_relids_are_stable_over_reconnects),
 		cmocka_unit_test(test_full_queue_delivers_every_offer),
 		cmocka_unit_test(test_busy_slot_shows_the_same_message_again),
+		cmocka_unit_test(test_undeliverable_message_lets_those_behind_it_go),
 		cmocka_unit_test(test_unload_completes_after_everything_closed),
 		cmocka_unit_test(test_contact_while_connected_disconnects_silently),
 		cmocka_unit_test(test_contact_while_disconnecting_replaces_the_first),
