@@ -11,7 +11,8 @@
 #include "devices/bus.h"
 
 /* A ring has a control page and at least one page of data. */
-#define RING_PAGES_MIN 2u
+#define RING_PAGES_MIN	  2u
+#define FOREIGN_TRIES_MAX 100u /* about a second */
 
 static struct vmb_dev_channel *channel_of(struct vmb_host_channel *host)
 {
@@ -179,10 +180,15 @@ static void hand_over(struct vmb_vmm_vcpu *v)
 	vmb_vmm_vcpu_kick(v);
 }
 
-/* A contact that is not ours is refused where perhaps nobody listens. The others do not wait for that. */
-static bool refuses_another(const struct vmb_dev_bus *bus, const struct vmb_host_server_output *out)
+/*
+ * What goes where the connection does not live (the refusal of another client's contact, the answer to a crash kernel)
+ * may find nobody there. The connection's own messages do not wait for that for ever.
+ */
+static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output *out, int error)
 {
-	return out->target_sint != VMB_SYNIC_SINT_VMBUS || out->target_vp != bus->server.target_vp;
+	if (out->target_sint == VMB_SYNIC_SINT_VMBUS && out->target_vp == bus->server.target_vp)
+		return false;
+	return error == VMB_ENODEV || ++bus->tries > FOREIGN_TRIES_MAX;
 }
 
 /* Messages leave in order, so the first that cannot leave stops those behind it. self: the calling processor or NULL. */
@@ -199,7 +205,8 @@ static void send_messages(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *self)
 			return;
 		}
 		error = vmb_vmm_synic_post(&v->synic, out->target_sint, out->payload, out->len);
-		if (error && refuses_another(bus, out)) {
+		if (error && is_lost(bus, out, error)) {
+			bus->tries = 0;
 			vmb_host_server_output_drop(&bus->server);
 			continue;
 		}
@@ -207,6 +214,7 @@ static void send_messages(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *self)
 			set_waiting(bus, v->index);
 		if (error)
 			return; /* VMB_ENODEV: tried again when the guest enables its page */
+		bus->tries = 0;
 		vmb_host_server_output_done(&bus->server);
 	}
 }

@@ -69,6 +69,7 @@ struct vmb_dev_bus {
 	uint32_t open_count; /* channels that a device may still touch */
 	bool waiting; /* atomic: a message waits for its slot */
 	uint32_t waiting_vp; /* atomic */
+	uint32_t tries; /* of the message that goes next, where it may be lost */
 	uint32_t version; /* newest that a guest negotiated, for the summary */
 	struct vmb_host_ram ram[2];
 	struct vmb_dev_doorbell doorbell; /* where channels have none of their own */

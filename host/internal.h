@@ -24,6 +24,8 @@ enum vmb_host_post {
 	VMB_HOST_POST_OPEN,
 	VMB_HOST_POST_MODIFY,
 	VMB_HOST_POST_ANSWER,
+	VMB_HOST_POST_RESERVED_OPEN,
+	VMB_HOST_POST_RESERVED_CLOSE,
 };
 
 /* Queues a message, takes it back, queues an event. Queueing twice keeps the first place. */
@@ -32,6 +34,9 @@ void vmb_host_server_post(struct vmb_host_server *s, struct vmb_host_link *link,
 void vmb_host_server_unpost(struct vmb_host_server *s, struct vmb_host_link *link);
 void vmb_host_server_notify(struct vmb_host_server *s, struct vmb_host_link *link,
 			    enum vmb_host_event_type type);
+
+/* For builders: the message goes where aside says. */
+void vmb_host_server_aim(struct vmb_host_server *s, const struct vmb_host_aside *aside);
 
 /* Completes a disconnect when nothing is in its way any more. */
 void vmb_host_server_settle(struct vmb_host_server *s);
@@ -50,6 +55,9 @@ uint32_t vmb_host_gpadl_input_header(struct vmb_host_server *s, const void *mess
 uint32_t vmb_host_gpadl_input_body(struct vmb_host_server *s, const void *message, uint32_t len);
 uint32_t vmb_host_gpadl_input_teardown(struct vmb_host_server *s, const void *message,
 				       uint32_t len);
+uint32_t vmb_host_reserved_input_open(struct vmb_host_server *s, const void *message, uint32_t len);
+uint32_t vmb_host_reserved_input_close(struct vmb_host_server *s, const void *message,
+				       uint32_t len);
 
 /* Write the message that owner's entry stands for; answer its length in bytes. */
 uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, void *owner, void *payload);
@@ -57,6 +65,8 @@ uint32_t vmb_host_channel_build_rescind(struct vmb_host_server *s, void *owner, 
 uint32_t vmb_host_channel_build_result(struct vmb_host_server *s, void *owner, void *payload);
 uint32_t vmb_host_channel_build_modified(struct vmb_host_server *s, void *owner, void *payload);
 uint32_t vmb_host_gpadl_build_answer(struct vmb_host_server *s, void *owner, void *payload);
+uint32_t vmb_host_reserved_build_result(struct vmb_host_server *s, void *owner, void *payload);
+uint32_t vmb_host_reserved_build_closed(struct vmb_host_server *s, void *owner, void *payload);
 
 /* The channel that the guest means: known, and shown to it in this connection. */
 struct vmb_host_channel *vmb_host_channel_visible(struct vmb_host_server *s, uint32_t relid);

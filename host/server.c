@@ -252,12 +252,14 @@ static bool contact_is_ours(const struct vmb_host_server *s,
 
 static uint32_t refuse_contact(struct vmb_host_server *s, const struct vmb_msg_initiate_contact *c)
 {
-	if (s->refusal_link.link.queued)
+	struct vmb_host_aside *aside = &s->refusal;
+
+	if (aside->link.link.queued)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
-	s->refusal_vp = c->target_vp < s->config.vp_count ? c->target_vp : 0;
-	s->refusal_sint = c->u.v5.target_sint < VMB_SYNIC_SLOT_COUNT ? c->u.v5.target_sint :
-								       VMB_SYNIC_SINT_VMBUS;
-	vmb_host_server_post(s, &s->refusal_link, VMB_HOST_POST_REFUSAL);
+	aside->vp = c->target_vp < s->config.vp_count ? c->target_vp : 0;
+	aside->sint = c->u.v5.target_sint < VMB_SYNIC_SLOT_COUNT ? c->u.v5.target_sint :
+								   VMB_SYNIC_SINT_VMBUS;
+	vmb_host_server_post(s, &aside->link, VMB_HOST_POST_REFUSAL);
 	return VMB_HV_SUCCESS;
 }
 
@@ -353,6 +355,11 @@ static const struct input_rule {
 				       input_contact },
 	[VMB_MSG_UNLOAD] = { 0, sizeof(struct vmb_msg_header), IN_CONNECTED | IN_DISCONNECTING,
 			     input_unload },
+	[VMB_MSG_OPEN_RESERVED] = { VMB_VERSION_4_0, sizeof(struct vmb_msg_open_reserved),
+				    IN_CONNECTED, vmb_host_reserved_input_open },
+	[VMB_MSG_CLOSE_RESERVED] = { VMB_VERSION_4_0, sizeof(struct vmb_msg_close_reserved),
+				     IN_DISCONNECTED | IN_CONNECTED | IN_DISCONNECTING,
+				     vmb_host_reserved_input_close },
 	[VMB_MSG_TL_CONNECT_REQUEST] = { VMB_VERSION_4_0, VMB_MSG_TL_CONNECT_REQUEST_LEN,
 					 IN_CONNECTED, input_tl_connect },
 	[VMB_MSG_MODIFY_CHANNEL] = { VMB_VERSION_4_1, sizeof(struct vmb_msg_modify_channel),
@@ -374,7 +381,8 @@ static uint32_t dispatch(struct vmb_host_server *s, const void *message, uint32_
 		return vmb_host_server_malformed(s);
 	if (!(rule->states & 1u << s->state))
 		return vmb_host_server_misplaced(s);
-	if (s->version < rule->version_min) {
+	/* Without a connection there is no version; what may come then may always come. */
+	if (s->state != VMB_HOST_DISCONNECTED && s->version < rule->version_min) {
 		s->counters.unknown++;
 		return VMB_HV_SUCCESS;
 	}
@@ -465,13 +473,18 @@ static uint32_t build_version(struct vmb_host_server *s, void *owner, void *payl
 	return s->response_len;
 }
 
+void vmb_host_server_aim(struct vmb_host_server *s, const struct vmb_host_aside *aside)
+{
+	s->out.target_vp = aside->vp;
+	s->out.target_sint = aside->sint;
+}
+
 static uint32_t build_refusal(struct vmb_host_server *s, void *owner, void *payload)
 {
 	struct vmb_msg_version_response *m = payload;
 
+	vmb_host_server_aim(s, owner);
 	m->header.type = VMB_MSG_VERSION_RESPONSE;
-	s->out.target_vp = s->refusal_vp;
-	s->out.target_sint = s->refusal_sint;
 	return VMB_MSG_VERSION_RESPONSE_LEN;
 }
 
@@ -502,7 +515,7 @@ static const struct post_rule {
 	uint32_t (*build)(struct vmb_host_server *s, void *owner, void *payload);
 } posts[] = {
 	[VMB_HOST_POST_VERSION] = { 0, build_version },
-	[VMB_HOST_POST_REFUSAL] = { 0, build_refusal },
+	[VMB_HOST_POST_REFUSAL] = { offsetof(struct vmb_host_aside, link), build_refusal },
 	[VMB_HOST_POST_DELIVERED] = { 0, build_delivered },
 	[VMB_HOST_POST_UNLOAD] = { 0, build_unload },
 	[VMB_HOST_POST_CONNECT] = { 0, build_connect },
@@ -516,6 +529,10 @@ static const struct post_rule {
 				   vmb_host_channel_build_modified },
 	[VMB_HOST_POST_ANSWER] = { offsetof(struct vmb_host_answer, link),
 				   vmb_host_gpadl_build_answer },
+	[VMB_HOST_POST_RESERVED_OPEN] = { offsetof(struct vmb_host_aside, link),
+					  vmb_host_reserved_build_result },
+	[VMB_HOST_POST_RESERVED_CLOSE] = { offsetof(struct vmb_host_aside, link),
+					   vmb_host_reserved_build_closed },
 };
 
 const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s)

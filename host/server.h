@@ -39,8 +39,8 @@
  * host/doorbell.h; only channels with relids below 256 are offered, and no sub-channels; before 1.1
  * guests signal all of them on VMB_CONNECTION_EVENT, and UNLOAD has no answer. A contact without a usable
  * interrupt page is refused.
- * Not served, dropped and counted as unknown: reserved channels (18, 19) and what needs a feature
- * flag (25, 27, 29).
+ * Reserved channels are not served: OPEN_RESERVED is refused, CLOSE_RESERVED answered, in any state.
+ * Dropped and counted as unknown: what needs a feature flag (25, 27, 29).
  * A guest's mistake never stops the server: it is counted, answered where an answer exists, else
  * dropped.
  * Source: protocol reference, vmbus sections 2 to 4 and 11.
@@ -101,7 +101,7 @@ struct vmb_host_event {
 
 struct vmb_host_server_output {
 	uint32_t target_vp;
-	uint32_t target_sint; /* 2, but for the refusal of a contact that asked for another */
+	uint32_t target_sint; /* 2, but for answers that were asked for on another */
 	uint32_t len; /* bytes of payload */
 	const void *payload;
 };
@@ -113,6 +113,13 @@ struct vmb_host_answer {
 	uint32_t relid;
 	uint32_t gpadl_id;
 	uint32_t status;
+};
+
+/* An answer that goes where the message asked for, not where the connection lives. */
+struct vmb_host_aside {
+	struct vmb_host_link link;
+	uint32_t vp, sint;
+	uint32_t relid; /* reserved channels */
 };
 
 struct vmb_host_server_counters {
@@ -140,11 +147,11 @@ struct vmb_host_server {
 	bool unload_waiting;
 	struct vmb_queue posts; /* messages that wait */
 	struct vmb_queue events; /* events that wait */
-	struct vmb_host_link version_link, refusal_link, delivered_link, unload_link, connect_link;
+	struct vmb_host_link version_link, delivered_link, unload_link, connect_link;
+	struct vmb_host_aside refusal, reserved_open, reserved_close;
 	struct vmb_host_link contact_event, unloaded_event, wanted_event;
 	struct vmb_msg_version_response response;
 	uint32_t response_len;
-	uint32_t refusal_vp, refusal_sint; /* where a contact that is not ours is answered */
 	struct vmb_msg_tl_connect_result connect_result;
 	struct vmb_host_answer answers[VMB_HOST_ANSWER_COUNT_MAX]; /* a ring: they leave in order */
 	uint32_t answer_first;
