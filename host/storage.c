@@ -223,7 +223,7 @@ static int refuse_fibre(struct vmb_host_storage *s, struct vmb_host_storage_io *
 	return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_REQUEST);
 }
 
-/* An IDE channel is one device's: there is no other path or target that could be meant. */
+/* What resets a unit. An IDE channel is one device's: there is no other that could be meant. */
 static bool address_is_ours(const struct vmb_host_storage *s, const struct vmb_stor_srb *srb)
 {
 	return s->config.ide || (srb->path_id == 0 && srb->target_id == 0);
@@ -257,14 +257,21 @@ static bool autosense_disabled(const struct vmb_host_storage *s, const struct vm
 	       srb->srb_flags & VMB_SRB_FLAG_DISABLE_AUTOSENSE;
 }
 
+/* Of IDE guests get the path wrong, and some scan several targets: the unit is at one, which is the bus's 0. */
+static void fill_address(const struct vmb_host_storage *s, struct vmb_host_scsi_task *task,
+			 const struct vmb_stor_srb *srb)
+{
+	task->path_id = s->config.ide ? 0 : srb->path_id;
+	task->target_id = srb->target_id ^ s->config.target_id;
+	task->lun = srb->lun;
+}
+
 static void fill_task(const struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 		      const struct vmb_stor_srb *srb)
 {
 	struct vmb_host_scsi_task *task = &io->task;
 
-	task->path_id = s->config.ide ? 0 : srb->path_id;
-	task->target_id = s->config.ide ? 0 : srb->target_id;
-	task->lun = srb->lun;
+	fill_address(s, task, srb);
 	task->cdb_len = srb->cdb_len;
 	memcpy(task->cdb, srb->u.cdb, sizeof(task->cdb));
 	task->direction = srb->data_in;
@@ -280,7 +287,7 @@ static void fill_reply(const struct vmb_host_storage *s, struct vmb_host_storage
 
 	srb->length = s->version >= VMB_STOR_VERSION_5_1 ? VMB_STOR_SRB_LEN : VMB_STOR_SRB_LEN_OLD;
 	srb->path_id = s->config.ide ? s->config.path_id : request->path_id;
-	srb->target_id = s->config.ide ? s->config.target_id : request->target_id;
+	srb->target_id = request->target_id;
 	srb->lun = request->lun;
 	srb->cdb_len = VMB_STOR_CDB_LEN_MAX;
 }

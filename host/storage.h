@@ -23,8 +23,8 @@
  *
  * Context: one caller at a time for a controller; the backend operation itself runs anywhere.
  *
- * Of IDE (config.ide): its one unit is LUN 0; path and target are those of the offer, whatever a request says; there are
- * never sub-channels. vmb_host_storage_ide_offer() makes the offer's part.
+ * Of IDE (config.ide): its one unit is LUN 0 of the offer's target, on whatever path a request says; there are never
+ * sub-channels. vmb_host_storage_ide_offer() makes the offer's part.
  * Source: protocol reference, storage sections 1 to 8, 10, 11 and 16.
  */
 #ifndef HOST_STORAGE_H
