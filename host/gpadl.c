@@ -313,16 +313,34 @@ void vmb_host_gpadl_supply(struct vmb_host_server *s, struct vmb_host_gpadl *gpa
 	vmb_host_server_settle(s);
 }
 
+/* Some guests send all the bodies that they have room for: zeros follow a list that is complete. */
+static bool is_surplus(const struct vmb_host_server *s, uint32_t id, const uint8_t *part,
+		       uint32_t part_len)
+{
+	const struct vmb_host_gpadl *g = s->gpadls;
+
+	while (g && (g->id != id || g->state != VMB_HOST_GPADL_READY))
+		g = g->next;
+	while (part_len && !*part) {
+		part++;
+		part_len--;
+	}
+	return g && !part_len;
+}
+
 uint32_t vmb_host_gpadl_input_body(struct vmb_host_server *s, const void *message, uint32_t len)
 {
+	const uint8_t *part = (const uint8_t *)message + sizeof(struct vmb_msg_gpadl_body);
+	uint32_t part_len = len - sizeof(struct vmb_msg_gpadl_body);
 	struct vmb_host_gpadl *gpadl;
 	struct vmb_msg_gpadl_body m;
 
 	memcpy(&m, message, sizeof(m));
 	gpadl = find_assembling(s, m.gpadl_id);
 	if (!gpadl)
-		return vmb_host_server_misplaced(s);
-	if (!append(gpadl, (const char *)message + sizeof(m), len - sizeof(m)))
+		return is_surplus(s, m.gpadl_id, part, part_len) ? VMB_HV_SUCCESS :
+								   vmb_host_server_misplaced(s);
+	if (!append(gpadl, part, part_len))
 		return vmb_host_server_malformed(s);
 	complete(gpadl);
 	return VMB_HV_SUCCESS;

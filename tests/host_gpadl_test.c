@@ -202,6 +202,72 @@ static void test_bodies_of_nothing_are_dropped(void **state)
 	bed_free(bed);
 }
 
+/* Some guests send as many bodies as they have room for: what is behind the list is zeros, and no mistake. */
+static void test_surplus_bodies_of_zeros_are_taken(void **state)
+{
+	static const uint64_t list[] = { RANGE(2 * 4096, 0), BED_FIRST_PFN, BED_FIRST_PFN + 1 };
+	static const uint64_t zeros[28];
+	struct bed *bed = connected();
+	uint32_t i;
+
+	post_list(bed, 1, 7, 24, 1, list, 2);
+	post_body(bed, 7, list + 2, 1, 0);
+	expect_created(bed, 1, 7, true);
+	for (i = 0; i < 15; i++)
+		assert_int_equal(post_body(bed, 7, zeros, 28, 0), 0);
+	assert_int_equal(bed->s.counters.misplaced, 0);
+	assert_int_equal(bed->s.counters.malformed, 0);
+	bed_expect_nothing(bed);
+	/* Not what has something to say, nor what is of no GPADL. */
+	post_body(bed, 7, list + 1, 2, 0);
+	post_body(bed, 8, zeros, 28, 0);
+	assert_int_equal(bed->s.counters.misplaced, 2);
+	post_open(bed, 1, 1, 7, 0, 2);
+	assert_int_equal(bed->s.counters.malformed, 1); /* two pages are no ring */
+	post_teardown(bed, 1, 7);
+	post_body(bed, 7, zeros, 28, 0);
+	assert_int_equal(bed->s.counters.misplaced, 3);
+	bed_free(bed);
+}
+
+/* The guest lets go of a channel whose GPADL it never finished, and uses the id for another one. */
+static void test_unfinished_gpadl_of_a_released_channel_frees_its_id(void **state)
+{
+	struct bed *bed = connected();
+	struct vmb_host_gpadl_range range;
+	uint8_t m[240] = { 8 };
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		put32(m, 8, 2);
+		put32(m, 12, 7);
+		put16(m, 16, 8 + 8 * 100);
+		put16(m, 18, 1);
+		put32(m, 20, 4096 * 100);
+		assert_int_equal(bed_post(bed, m, 240), 0);
+		if (i) /* once let go, once taken away as well */
+			vmb_host_channel_rescind(bed->s.channels[2]);
+		bed_pump(bed);
+		post_relid(bed, 13, 2);
+		assert_int_equal(bed->gpadls_lent, 0);
+		bed_forget(bed);
+		assert_int_equal(post_gpadl(bed, 1, 7, 40), 0);
+		expect_created(bed, 1, 7, true);
+		assert_true(vmb_host_gpadl_range(vmb_host_gpadl_find(bed->s.channels[1], 7), 0,
+						 &range));
+		assert_int_equal(range.pfns[39], BED_FIRST_PFN + 39);
+		post_teardown(bed, 1, 7);
+		bed_forget(bed);
+		if (i) {
+			assert_null(bed->s.channels[2]);
+			bed_device(bed, 2, 0);
+		} else {
+			bed_connect(bed, 0x50003); /* which shows it again */
+		}
+	}
+	bed_free(bed);
+}
+
 /* Validation */
 
 static void test_bad_header_gets_a_failure(void **state)
@@ -486,6 +552,8 @@ int main(void)
 		cmocka_unit_test(test_cuts_do_not_matter),
 		cmocka_unit_test(test_two_assemblies_interleave),
 		cmocka_unit_test(test_bodies_of_nothing_are_dropped),
+		cmocka_unit_test(test_surplus_bodies_of_zeros_are_taken),
+		cmocka_unit_test(test_unfinished_gpadl_of_a_released_channel_frees_its_id),
 		cmocka_unit_test(test_bad_header_gets_a_failure),
 		cmocka_unit_test(test_bad_list_gets_a_failure_and_is_released),
 		cmocka_unit_test(test_id_in_use_gets_a_failure),
