@@ -323,6 +323,27 @@ void vmb_host_channel_rescind(struct vmb_host_channel *ch)
 	vmb_host_server_settle(ch->server);
 }
 
+/* A guest that hears of a primary's end has heard of its sub-channels'. */
+static bool waits_for_sub_channels(const struct vmb_host_channel *ch)
+{
+	const struct vmb_host_channel *at;
+
+	for (at = ch->sub_channel_index ? NULL : ch->server->first; at; at = at->next)
+		if (at->sub_channel_index && same_device(at, ch) && at->visible &&
+		    !at->rescind_queued)
+			return true;
+	return false;
+}
+
+static void settle_primary(const struct vmb_host_channel *ch)
+{
+	struct vmb_host_channel *primary = ch->sub_channel_index ? sibling(ch->server, ch, 0) :
+								   NULL;
+
+	if (primary)
+		vmb_host_channel_settle(primary);
+}
+
 void vmb_host_channel_settle(struct vmb_host_channel *ch)
 {
 	if (!ch->revoked || ch->state != VMB_HOST_CHANNEL_OFFERED)
@@ -331,10 +352,11 @@ void vmb_host_channel_settle(struct vmb_host_channel *ch)
 		if (!ch->gpadl_count && !ch->modifying)
 			vmb_host_server_notify(ch->server, &ch->released_event,
 					       VMB_HOST_EVENT_RELEASED);
-	} else if (!ch->rescind_queued && !ch->tearing_count) {
+	} else if (!ch->rescind_queued && !ch->tearing_count && !waits_for_sub_channels(ch)) {
 		/* After every TORNDOWN and OPEN_RESULT, which are in the queue already. */
 		ch->rescind_queued = true;
 		vmb_host_server_post(ch->server, &ch->rescind_link, VMB_HOST_POST_RESCIND);
+		settle_primary(ch);
 	}
 }
 
@@ -376,6 +398,7 @@ uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *
 		ch->revoked = true;
 	vmb_host_channel_drop(ch);
 	vmb_host_channel_settle(ch);
+	settle_primary(ch);
 	return VMB_HV_SUCCESS;
 }
 

@@ -73,7 +73,7 @@ int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *c
 
 /*
  * Takes the device away: closes it (CLOSE event when open), answers teardowns that waited for that,
- * then sends RESCIND. Event RELEASED follows when the guest has let go, at disconnect at the
+ * then sends RESCIND, a primary's after those of its sub-channels. Event RELEASED follows when the guest has let go, at disconnect at the
  * latest; at once (still as an event) when the guest never saw the offer. No OPEN_RESULT follows
  * RESCIND.
  */
