@@ -478,10 +478,11 @@ uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, void *owner, vo
 		m->monitor_id = (uint8_t)ch->monitor_id;
 		m->monitor_allocated = 1;
 	}
-	if (s->version < VMB_VERSION_1_1)
-		return VMB_MSG_OFFER_LEN_0_13;
-	m->is_dedicated = 1;
-	m->connection_id = ch->connection_id;
+	/* The whole message goes out on every version, since guests want it; below 1.1 these two are not there yet. */
+	if (s->version >= VMB_VERSION_1_1) {
+		m->is_dedicated = 1;
+		m->connection_id = ch->connection_id;
+	}
 	return sizeof(*m);
 }
 
