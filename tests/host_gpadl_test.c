@@ -469,6 +469,54 @@ static void test_teardown_waits_for_every_user(void **state)
 	bed_free(bed);
 }
 
+/*
+ * A card's buffers: guests below 4.0 tear them down before CLOSE, later ones behind it, and some while the device still
+ * has them in hand. Each is answered once, and only when nobody writes there any more.
+ */
+static void test_buffers_are_torn_down_before_and_behind_close(void **state)
+{
+	struct vmb_host_gpadl *buffers[2];
+	struct bed *bed;
+	int behind, held;
+
+	for (behind = 0; behind < 2; behind++) {
+		for (held = 0; held < 2; held++) {
+			bed = connected();
+			bed_open(bed, 1, 7);
+			for (uint32_t i = 0; i < 2; i++) {
+				assert_int_equal(post_gpadl(bed, 1, 8 + i, 60), 0);
+				buffers[i] = vmb_host_gpadl_find(bed->s.channels[1], 8 + i);
+				vmb_host_gpadl_get(buffers[i]);
+			}
+			bed_forget(bed);
+			bed->hold_close = true;
+			for (uint32_t i = 0; i < 2 && !held; i++)
+				vmb_host_gpadl_put(buffers[i]); /* the guest revoked it */
+			if (behind)
+				assert_int_equal(post_relid(bed, 7, 1), 0);
+			for (uint32_t i = 0; i < 2; i++)
+				assert_int_equal(post_teardown(bed, 1, 8 + i), 0);
+			if (!behind)
+				assert_int_equal(post_relid(bed, 7, 1), 0);
+			assert_int_equal(post_teardown(bed, 1, 7), 0);
+			if (held) {
+				bed_expect_nothing(bed);
+				for (uint32_t i = 0; i < 2; i++)
+					vmb_host_gpadl_put(buffers[i]);
+				bed_pump(bed);
+			}
+			assert_int_equal(get32(bed_expect(bed, 12, 12), 8), 8);
+			assert_int_equal(get32(bed_expect(bed, 12, 12), 8), 9);
+			bed_expect_nothing(bed); /* the ring is the device's until it has closed */
+			vmb_host_channel_closed(bed->s.channels[1]);
+			bed_pump(bed);
+			assert_int_equal(get32(bed_expect(bed, 12, 12), 8), 7);
+			bed_expect_nothing(bed);
+			bed_free(bed);
+		}
+	}
+}
+
 static void test_use_without_teardown_keeps_it(void **state)
 {
 	struct bed *bed = connected();
@@ -561,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_gpadls_get_a_failure),
 		cmocka_unit_test(test_answers_wait_in_order_and_none_is_lost),
 		cmocka_unit_test(test_teardown_waits_for_every_user),
+		cmocka_unit_test(test_buffers_are_torn_down_before_and_behind_close),
 		cmocka_unit_test(test_use_without_teardown_keeps_it),
 		cmocka_unit_test(test_teardown_of_what_is_not_ready_is_dropped),
 		cmocka_unit_test(test_torndown_waits_for_the_release_event),

@@ -179,6 +179,42 @@ static void test_unload_before_1_1_has_no_answer(void **state)
 	bed_free(bed);
 }
 
+/* What iPXE says: it looks whether 3.0 is there, leaves again, and lives on 0.13, with ids of its own liking. */
+static void test_3_0_then_unload_then_0_13_is_a_life(void **state)
+{
+	struct bed *bed = bed_new(0, 0);
+	const uint8_t *m;
+	uint32_t round;
+
+	bed_device(bed, 0x10, 0);
+	for (round = 0; round < 3; round++) {
+		assert_int_equal(post_contact(bed, 0x30000, 0), 0);
+		assert_int_equal(get32(bed_expect(bed, 15, 16), 12), 0x30000);
+		assert_int_equal(post_simple(bed, 16), 0);
+		bed_expect(bed, 17, 8);
+		assert_int_equal(post_contact(bed, 0xD, 0), 0);
+		expect_response(bed, accept_0_13);
+		assert_int_equal(post_simple(bed, 3), 0);
+		m = bed_expect(bed, 1, 196);
+		assert_int_equal(get32(m, 184), 1);
+		assert_int_equal(get32(m, 192), 0);
+		bed_expect(bed, 4, 8);
+		assert_int_equal(post_gpadl(bed, 1, 0x18AE0000 + round, 8), 0);
+		bed_expect(bed, 10, 20);
+		assert_int_equal(post_open(bed, 1, 0xC0FFEE, 0x18AE0000 + round, 3, 4), 0);
+		assert_int_equal(get32(bed_expect(bed, 6, 20), 12), 0xC0FFEE);
+		assert_int_equal(bed->s.channels[1]->target_vp, 0); /* whatever it asks for */
+		if (round) { /* once it leaves all open, and the next contact finds nothing of it */
+			assert_int_equal(post_relid(bed, 7, 1), 0);
+			assert_int_equal(post_teardown(bed, 1, 0x18AE0000 + round), 0);
+			bed_expect(bed, 12, 12);
+			assert_int_equal(post_simple(bed, 16), 0);
+		}
+		bed_expect_nothing(bed); /* 0.13 does not answer UNLOAD */
+	}
+	bed_free(bed);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -188,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_before_2_4_only_relids_below_256_are_offered),
 		cmocka_unit_test(test_sub_channels_need_2_4),
 		cmocka_unit_test(test_unload_before_1_1_has_no_answer),
+		cmocka_unit_test(test_3_0_then_unload_then_0_13_is_a_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
