@@ -9,8 +9,18 @@ def word(version):
     return version[0] << 16 | version[1]
 
 
+# 4.2
+MESSAGES = {
+    "OFFER_CHANNEL": 1, "RESCIND_CHANNEL_OFFER": 2, "REQUEST_OFFERS": 3, "ALL_OFFERS_DELIVERED": 4,
+    "OPEN_CHANNEL": 5, "OPEN_CHANNEL_RESULT": 6, "CLOSE_CHANNEL": 7, "GPADL_HEADER": 8,
+    "GPADL_BODY": 9, "GPADL_CREATED": 10, "GPADL_TEARDOWN": 11, "GPADL_TORNDOWN": 12,
+    "RELID_RELEASED": 13, "INITIATE_CONTACT": 14, "VERSION_RESPONSE": 15, "UNLOAD": 16,
+    "UNLOAD_COMPLETE": 17, "MODIFY_CHANNEL": 22, "MODIFY_CHANNEL_RESPONSE": 24,
+}
+
+
 def message(kind, *fields):
-    return [u32(kind), zero(4)] + list(fields)
+    return [u32(MESSAGES[kind]), zero(4)] + list(fields)
 
 
 def guid(text):
@@ -33,11 +43,12 @@ class Bus(Transcript):
         self.connection = "{connection}" if version >= (5, 0) else "1"
         self.pfns = 0
 
-    def post(self, fields, comment):
-        self.record("g>h message " + self.connection, fields, comment)
+    def post(self, kind, *fields, comment=None, connection=None):
+        self.record("g>h message " + (connection or self.connection), message(kind, *fields),
+                    comment or kind)
 
-    def tell(self, fields, comment):
-        self.record("h>g message", fields, comment)
+    def tell(self, kind, *fields, comment=None):
+        self.record("h>g message", message(kind, *fields), comment or kind)
 
     def contact(self, version):
         fields = [u32(word(version), "version " + dotted(version)), u32(0, "target VP")]
@@ -47,11 +58,10 @@ class Bus(Transcript):
         else:
             fields.append(name(8, "interrupt_page?", "interrupt page"))
         fields += [name(8, "monitor1?", "monitor page 1"), name(8, "monitor2?", "monitor page 2")]
-        self.record("g>h message " + ("4" if version >= (5, 0) else "1"), message(14, *fields),
-                    "INITIATE_CONTACT")
+        self.post("INITIATE_CONTACT", *fields, connection="4" if version >= (5, 0) else "1")
 
     def refuse(self):
-        self.tell(message(15, u8(0, "not supported"), u8(0), zero(2), u32(0)), "VERSION_RESPONSE")
+        self.tell("VERSION_RESPONSE", u8(0, "not supported"), u8(0), zero(2), u32(0))
 
     def accept(self):
         version = self.version
@@ -62,7 +72,7 @@ class Bus(Transcript):
             fields.append(u32(word(version), "selected version"))
         if version >= (6, 0):
             fields.append(u32(0, "feature flags of both"))
-        self.tell(message(15, *fields), "VERSION_RESPONSE")
+        self.tell("VERSION_RESPONSE", *fields)
 
     def negotiate(self, section="contact"):
         self.section(section, "the guest proposes its newest version first")
@@ -83,20 +93,21 @@ class Bus(Transcript):
             fields += [name(1, "monitor%d?" % which, "monitor id"), u8(1, "monitor allocated")]
         else:
             fields += [u8(0xFF, "monitor id: none"), u8(0, "monitor not allocated")]
-        # The reference ends the message of 0.13 here. In-tree guests want the whole of it on every version, and hosts
+        # The reference ends the message of 0.13 here. In-tree guests want the whole of it on every
+        # version, and hosts
         # send it: what the version does not know is 0.
         if self.version >= (1, 1):
             fields += [u16(1, "dedicated interrupt"),
                        name(4, "signal%d" % which, "connection id for signals")]
         else:
             fields += [u16(0, "dedicated interrupt: from 1.1"), u32(0, "connection id: from 1.1")]
-        self.tell(message(1, *fields), comment)
+        self.tell("OFFER_CHANNEL", *fields, comment=comment)
 
     def offers(self, section, interface, instance, user=bytes(120), monitor=False):
         self.section(section)
-        self.post(message(3), "REQUEST_OFFERS")
+        self.post("REQUEST_OFFERS")
         self.offer(0, interface, instance, user, monitor=monitor)
-        self.tell(message(4), "ALL_OFFERS_DELIVERED")
+        self.tell("ALL_OFFERS_DELIVERED")
 
     # 4.4: one range, in the header up to 26 page frame numbers, in each body up to 28.
     def gpadl(self, which, relid, pages):
@@ -106,64 +117,61 @@ class Bus(Transcript):
         fields = [name(4, relid), name(4, "gpadl%d" % which, "GPADL id"),
                   u16(8 + 8 * pages, "range buffer length"), u16(1, "range count"),
                   u32(pages * PAGE, "byte count"), u32(0, "byte offset")]
-        self.post(message(8, *fields, *[name(8, pfn) for pfn in first]), "GPADL_HEADER")
+        self.post("GPADL_HEADER", *fields, *[name(8, pfn) for pfn in first])
         number_of_body = 0
         while rest:
             part, rest = rest[:28], rest[28:]
-            self.post(message(9, u32(number_of_body, "message number"),
-                              name(4, "gpadl%d" % which), *[name(8, pfn) for pfn in part]),
-                      "GPADL_BODY")
+            self.post("GPADL_BODY", u32(number_of_body, "message number"),
+                      name(4, "gpadl%d" % which), *[name(8, pfn) for pfn in part])
             number_of_body += 1
-        self.tell(message(10, name(4, relid), name(4, "gpadl%d" % which), u32(0, "success")),
-                  "GPADL_CREATED")
+        self.tell("GPADL_CREATED", name(4, relid), name(4, "gpadl%d" % which), u32(0, "success"))
 
     # With a monitor its parameters stand (6.3) before the guest hears that the channel is open.
     def open(self, which, relid, ring_pages, monitor=False):
         self.gpadl(which, relid, 2 * ring_pages)
-        self.post(message(5, name(4, relid), name(4, "open%d" % which, "open id"),
-                          name(4, "gpadl%d" % which, "ring"), u32(0, "target VP"),
-                          u32(ring_pages, "downstream ring's first page"),
-                          raw(bytes(120), "user data")), "OPEN_CHANNEL")
+        self.post("OPEN_CHANNEL", name(4, relid), name(4, "open%d" % which, "open id"),
+                  name(4, "gpadl%d" % which, "ring"), u32(0, "target VP"),
+                  u32(ring_pages, "downstream ring's first page"), raw(bytes(120), "user data"))
         if monitor:
             self.record("h>g monitor {monitor%d?}" % which,
                         [name(4, "signal%d" % which, "connection id"), u16(0, "flag"), u16(0)])
-        self.tell(message(6, name(4, relid), name(4, "open%d" % which), u32(0, "success")),
-                  "OPEN_CHANNEL_RESULT")
+        self.tell("OPEN_CHANNEL_RESULT", name(4, relid), name(4, "open%d" % which),
+                  u32(0, "success"))
 
     def close(self, which, relid):
-        self.post(message(7, name(4, relid)), "CLOSE_CHANNEL: no reply exists")
-        self.post(message(11, name(4, relid), name(4, "gpadl%d" % which)), "GPADL_TEARDOWN")
-        self.tell(message(12, name(4, "gpadl%d" % which)), "GPADL_TORNDOWN")
+        self.post("CLOSE_CHANNEL", name(4, relid), comment="CLOSE_CHANNEL: no reply exists")
+        self.post("GPADL_TEARDOWN", name(4, relid), name(4, "gpadl%d" % which))
+        self.tell("GPADL_TORNDOWN", name(4, "gpadl%d" % which))
 
     # 22 and 24: from 4.1 a channel may move, from 5.3 the host says so.
     def modify(self, relid):
         self.section("modify")
         if self.version >= (4, 1):
-            self.post(message(22, name(4, relid), u32(0, "target VP")), "MODIFY_CHANNEL")
+            self.post("MODIFY_CHANNEL", name(4, relid), u32(0, "target VP"))
         if self.version >= (5, 3):
-            self.tell(message(24, name(4, relid), u32(0, "success")), "MODIFY_CHANNEL_RESPONSE")
+            self.tell("MODIFY_CHANNEL_RESPONSE", name(4, relid), u32(0, "success"))
 
     def rescind(self, which, relid):
         self.section("rescind", "of an open channel: close, tear down, release")
-        self.tell(message(2, name(4, relid)), "RESCIND_CHANNEL_OFFER")
+        self.tell("RESCIND_CHANNEL_OFFER", name(4, relid))
         self.close(which, relid)
-        self.post(message(13, name(4, relid)), "RELID_RELEASED")
+        self.post("RELID_RELEASED", name(4, relid))
 
     # 1.7: from 3.0 on a host takes another contact after that.
     def again(self):
         if self.version >= (5, 0):
             self.connection = "{connection2}"
         self.negotiate("again")
-        self.post(message(3), "REQUEST_OFFERS")
+        self.post("REQUEST_OFFERS")
         self.offer(2, SCSI, bytes([2] * 16))
-        self.tell(message(4), "ALL_OFFERS_DELIVERED")
+        self.tell("ALL_OFFERS_DELIVERED")
         self.unload("unload-again")
 
     def unload(self, section="unload"):
         self.section(section)
-        self.post(message(16), "UNLOAD")
+        self.post("UNLOAD")
         if self.version >= (1, 1):
-            self.tell(message(17), "UNLOAD_COMPLETE")
+            self.tell("UNLOAD_COMPLETE")
 
 
 # The loopback's controllers have instances of 16 equal bytes.

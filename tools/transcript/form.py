@@ -2,6 +2,11 @@
 """The form of a transcript: fields, records, packets of a ring."""
 
 PAGE = 4096
+
+# vmbus 5.2: types of packets, and the one flag of them.
+PACKETS = {"in-band": 6, "transfer pages": 7, "GPA direct": 9, "completion": 11}
+COMPLETION_REQUESTED = 1
+
 LICENCE = "# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
 
 
@@ -80,8 +85,7 @@ class Transcript:
         body_len = width_of(payload)
         padding = -body_len % 8
         length = head_len + body_len + padding
-        kinds = {6: "in-band", 7: "transfer pages", 9: "GPA direct", 11: "completion"}
-        fields = [u16(kind, kinds[kind]), u16(head_len // 8, "payload at, in qwords"),
+        fields = [u16(PACKETS[kind], kind), u16(head_len // 8, "payload at, in qwords"),
                   u16(length // 8, "length in qwords"),
                   u16(flags, "completion requested" if flags else ""), transaction]
         fields += header + payload

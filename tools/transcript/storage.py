@@ -1,15 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The ring of a storage controller; storage 3 to 12 of the protocol reference."""
 from transcript.bus import IDE_PATH, IDE_TARGET, SMALL_RING
-from transcript.form import (PAGE, Transcript, dotted, name, pattern, raw, u8, u16, u32, u64,
-                             width_of, zero)
+from transcript.form import (COMPLETION_REQUESTED, PAGE, Transcript, dotted, name, pattern, raw,
+                             u8, u16, u32, u64, width_of, zero)
 
 STORAGE = [(2, 0), (4, 2), (5, 1), (6, 0), (6, 2)]
 
+# 3.1
+OPERATIONS = {
+    "COMPLETE_IO": 1, "EXECUTE_SRB": 3, "RESET_BUS": 6, "BEGIN_INITIALIZATION": 7,
+    "END_INITIALIZATION": 8, "QUERY_PROTOCOL_VERSION": 9, "QUERY_PROPERTIES": 10,
+    "ENUMERATE_BUS": 11,
+}
+REQUEST_COMPLETION = 1  # flag of a storage packet
+
+# 7: NTSTATUS, and what stands in an SRB
+SUCCESS = 0
 IO_DEVICE_ERROR = 0xC0000185
 DEVICE_DOES_NOT_EXIST = 0xC00000C0
 REVISION_MISMATCH = 0xC0000059
+SRB_SUCCESS, SRB_ERROR, SRB_INVALID_REQUEST, SRB_INVALID_LUN = 0x01, 0x04, 0x06, 0x20
+SRB_AUTOSENSE_VALID = 0x80
+GOOD, CHECK_CONDITION = 0x00, 0x02
+
 READ, WRITE, NO_DATA = 1, 0, 2
+
+# 3.3: what Linux says of a request, and of its direction
+SRB_FLAGS = 0x8 | 0x102  # DISABLE_SYNCH_TRANSFER | QUEUE_ACTION_ENABLE, NO_QUEUE_FREEZE
+SRB_FLAGS_OF = {READ: 0x40, WRITE: 0x80, NO_DATA: 0}
+
+# 12: commands, and sense keys and codes
+TEST_UNIT_READY, INQUIRY, READ_CAPACITY_10, READ_10, WRITE_10 = 0x00, 0x12, 0x25, 0x28, 0x2A
+SYNCHRONIZE_CACHE_10, SERVICE_ACTION_IN_16, REPORT_LUNS = 0x35, 0x9E, 0xA0
+NO_SUCH_COMMAND = 0xC1
+ILLEGAL_REQUEST, UNIT_ATTENTION = 5, 6
+UNKNOWN_OPCODE, LBA_OUT_OF_RANGE, CAPACITY_CHANGED = (0x20, 0), (0x21, 0), (0x2A, 9)
+
+
+def word(version):
+    return version[0] << 8 | version[1]
 
 
 class Storage(Transcript):
@@ -32,54 +61,52 @@ class Storage(Transcript):
         return name(8, "transaction%d" % self.transactions, "transaction id")
 
     def vstor(self, version, operation, flags, status, *fields):
-        body = [u32(operation, self.NAMES[operation]),
+        body = [u32(OPERATIONS[operation], operation),
                 u32(flags, "request completion" if flags else ""), u32(status, "status")]
         body += fields
         rest = self.sizes(version)["packet"] - width_of(body)
         return body + ([zero(rest)] if rest else [])
 
-    NAMES = {1: "COMPLETE_IO", 3: "EXECUTE_SRB", 6: "RESET_BUS", 7: "BEGIN_INITIALIZATION",
-             8: "END_INITIALIZATION", 9: "QUERY_PROTOCOL_VERSION", 10: "QUERY_PROPERTIES",
-             11: "ENUMERATE_BUS"}
-
     def ask(self, version, operation, *fields, header=None, srb=False):
         transaction = self.transaction()
-        body = self.vstor(version, operation, 1, 0, *fields)
-        self.packet("g>h", "{relid0}", 9 if header else 6, 1, transaction, header or [], body,
-                    self.NAMES[operation])
+        body = self.vstor(version, operation, REQUEST_COMPLETION, SUCCESS, *fields)
+        self.packet("g>h", "{relid0}", "GPA direct" if header else "in-band", COMPLETION_REQUESTED,
+                    transaction, header or [], body, operation)
         self.record("g>h pending {monitor0?}" if self.monitor else "g>h signal {signal0}", [])
         return transaction
 
     def answer(self, version, transaction, status, *fields):
-        self.packet("h>g", "{relid0}", 11, 0, transaction, [],
-                    self.vstor(version, 1, 0, status, *fields))
+        self.packet("h>g", "{relid0}", "completion", 0, transaction, [],
+                    self.vstor(version, "COMPLETE_IO", 0, status, *fields))
         self.record("h>g event {relid0}", [])
 
-    # newest: of the guest. Its first packets have that version's size, and so have their answers (5).
+    # newest: of the guest. Its first packets have that version's size, and so have their answers
+    # (5).
     def handshake(self, newest):
         self.section("handshake")
-        self.answer(newest, self.ask(newest, 7), 0)
+        self.answer(newest, self.ask(newest, "BEGIN_INITIALIZATION"), SUCCESS)
         for version in reversed(STORAGE[:STORAGE.index(newest) + 1]):
-            transaction = self.ask(version, 9, u16(version[0] << 8 | version[1], "version " +
-                                                   dotted(version)), u16(0, "revision"))
+            transaction = self.ask(version, "QUERY_PROTOCOL_VERSION",
+                                   u16(word(version), "version " + dotted(version)),
+                                   u16(0, "revision"))
             if version <= self.version:
                 break
             self.answer(version, transaction, REVISION_MISMATCH)
         # Hyper-V's firmware stops unless what was accepted stands in the completion.
-        self.answer(version, transaction, 0, u16(version[0] << 8 | version[1],
-                                                 "version " + dotted(version)))
+        self.answer(version, transaction, SUCCESS, u16(word(version), "version " + dotted(version)))
         self.properties()
-        self.answer(version, self.ask(version, 8), 0)
+        self.answer(version, self.ask(version, "END_INITIALIZATION"), SUCCESS)
 
     def properties(self):
-        transaction = self.ask(self.version, 10)
+        transaction = self.ask(self.version, "QUERY_PROPERTIES")
         if self.version >= (5, 1):
             head = [u32(0), u16(0, "sub-channels"), u16(0), u32(0, "flags")]
         else:
-            head = [u16(self.version[0] << 8 | self.version[1], "protocol version"),
+            head = [u16(word(self.version), "protocol version"),
                     u8(self.path, "path"), u8(self.target, "target"), u32(0, "port"),
                     u32(2 if self.ide else 0, "flags: emulated IDE" if self.ide else "flags")]
-        self.answer(self.version, transaction, 0, *head, u32(1 << 20, "bytes a request at most"),
+        self.answer(self.version, transaction, SUCCESS, *head,
+                    u32(1 << 20, "bytes a request at most"),
                     u64(0))
 
     # 3.2
@@ -91,7 +118,7 @@ class Storage(Transcript):
                   u8(direction, ("write", "read", "no data")[direction]), u8(0),
                   u32(length, "data length"), raw(cdb + bytes(20 - len(cdb)), "CDB")]
         if self.version >= (5, 1):
-            flags = 0x8 | 0x102 | {READ: 0x40, WRITE: 0x80, NO_DATA: 0}[direction]
+            flags = SRB_FLAGS | SRB_FLAGS_OF[direction]
             fields += [u16(0), u8(0xFF, "queue tag"), u8(0x20, "queue action: simple"),
                        u32(flags, "SRB flags"), u32(60, "timeout, seconds"),
                        u32(0, "queue sort key")]
@@ -125,7 +152,7 @@ class Storage(Transcript):
             offset = 0
 
     def command(self, lun, cdb, direction=NO_DATA, data=b"", offset=0, room=None,
-                result=(0x01, 0x00, 0, b"")):
+                result=(SRB_SUCCESS, GOOD, SUCCESS, b"")):
         length = len(data) if room is None else room
         header = None
         names = []
@@ -133,10 +160,10 @@ class Storage(Transcript):
             names, header = self.range(length, offset)
         if direction == WRITE:
             self.memory("g>h", names, offset, data)
-        transaction = self.ask(self.version, 3, *self.srb(lun, cdb, direction, length),
+        transaction = self.ask(self.version, "EXECUTE_SRB", *self.srb(lun, cdb, direction, length),
                                header=header)
         srb_status, scsi_status, status, sense = result
-        moved = len(data) if srb_status == 0x01 else 0
+        moved = len(data) if srb_status == SRB_SUCCESS else 0
         if direction == READ:
             self.memory("h>g", names, offset, data if moved else b"")
         self.answer(self.version, transaction, status,
@@ -147,8 +174,13 @@ def rw10(opcode, block, count):
     return bytes([opcode, 0]) + block.to_bytes(4, "big") + b"\0" + count.to_bytes(2, "big") + b"\0"
 
 
-def sense(key, asc, ascq):
-    return bytes([0x70, 0, key, 0, 0, 0, 0, 0x0A, 0, 0, 0, 0, asc, ascq, 0, 0, 0, 0])
+def sense(key, code):
+    return bytes([0x70, 0, key, 0, 0, 0, 0, 0x0A, 0, 0, 0, 0, code[0], code[1], 0, 0, 0, 0])
+
+
+def invalid_request(code):
+    return (SRB_INVALID_REQUEST | SRB_AUTOSENSE_VALID, CHECK_CONDITION, IO_DEVICE_ERROR,
+            sense(ILLEGAL_REQUEST, code))
 
 
 # 12.3
@@ -160,21 +192,21 @@ def storage(version, ide, title, newest=STORAGE[-1]):
     t = Storage(version, ide, title)
     t.handshake(newest)
     t.section("inquiry", "12.3, 36 bytes of it")
-    t.command(0, bytes([0x12, 0, 0, 0, 36, 0]), READ, STANDARD_INQUIRY)
+    t.command(0, bytes([INQUIRY, 0, 0, 0, 36, 0]), READ, STANDARD_INQUIRY)
     t.section("capacity", "READ CAPACITY(10): 32768 blocks of 512 bytes")
-    t.command(0, bytes([0x25]) + bytes(9), READ, (32767).to_bytes(4, "big") +
+    t.command(0, bytes([READ_CAPACITY_10]) + bytes(9), READ, (32767).to_bytes(4, "big") +
               (512).to_bytes(4, "big"))
     t.section("write", "a block, across the end of a page")
-    t.command(0, rw10(0x2A, 0x1234, 1), WRITE, pattern(512), offset=0xF00)
+    t.command(0, rw10(WRITE_10, 0x1234, 1), WRITE, pattern(512), offset=0xF00)
     t.section("read", "and back, into one page")
-    t.command(0, rw10(0x28, 0x1234, 1), READ, pattern(512))
+    t.command(0, rw10(READ_10, 0x1234, 1), READ, pattern(512))
     t.section("flush", "SYNCHRONIZE CACHE(10)")
-    t.command(0, rw10(0x35, 0, 0))
+    t.command(0, rw10(SYNCHRONIZE_CACHE_10, 0, 0))
     t.section("error", "READ(10) beyond the end: check condition with sense data")
-    t.command(0, rw10(0x28, 32768, 1), READ, room=512,
-              result=(0x86, 0x02, IO_DEVICE_ERROR, sense(5, 0x21, 0)))
+    t.command(0, rw10(READ_10, 32768, 1), READ, room=512,
+              result=invalid_request(LBA_OUT_OF_RANGE))
     t.section("opcode", "a command that does not exist")
-    t.command(0, bytes([0xC1]) + bytes(9), result=(0x86, 0x02, IO_DEVICE_ERROR, sense(5, 0x20, 0)))
+    t.command(0, bytes([NO_SUCH_COMMAND]) + bytes(9), result=invalid_request(UNKNOWN_OPCODE))
     return t
 
 
@@ -183,28 +215,31 @@ def monitored(version):
     t = Storage(version, False, "Storage %s: signals by the monitor page" % dotted(version), True)
     t.handshake(STORAGE[-1])
     t.section("write")
-    t.command(0, rw10(0x2A, 0x1234, 1), WRITE, pattern(512), offset=0xF00)
+    t.command(0, rw10(WRITE_10, 0x1234, 1), WRITE, pattern(512), offset=0xF00)
     t.section("flush")
-    t.command(0, rw10(0x35, 0, 0))
+    t.command(0, rw10(SYNCHRONIZE_CACHE_10, 0, 0))
     return t
 
 
 def scsi(version):
     t = storage(version, False, "Storage %s: a SCSI controller's ring" % dotted(version))
     t.section("luns", "REPORT LUNS: LUN 0 alone")
-    t.command(0, bytes([0xA0, 0, 0, 0, 0, 0]) + (64).to_bytes(4, "big") + bytes(2), READ,
+    t.command(0, bytes([REPORT_LUNS, 0, 0, 0, 0, 0]) + (64).to_bytes(4, "big") + bytes(2), READ,
               (8).to_bytes(4, "big") + bytes(12))
     t.section("absent", "TEST UNIT READY to a LUN that is not there")
-    t.command(5, bytes(6), result=(0x20, 0x00, DEVICE_DOES_NOT_EXIST, b""))
+    t.command(5, bytes([TEST_UNIT_READY] + [0] * 5),
+              result=(SRB_INVALID_LUN, GOOD, DEVICE_DOES_NOT_EXIST, b""))
     t.section("resize", "ENUMERATE_BUS from 4.2 on, and a unit attention")
     if version >= (4, 2):
-        t.packet("h>g", "{relid0}", 6, 0, u64(0, "transaction id"), [], t.vstor(version, 11, 0, 0),
-                 "ENUMERATE_BUS")
+        t.packet("h>g", "{relid0}", "in-band", 0, u64(0, "transaction id"), [],
+                 t.vstor(version, "ENUMERATE_BUS", 0, SUCCESS), "ENUMERATE_BUS")
         t.record("h>g event {relid0}", [])
     t.section("attention")
-    t.command(0, bytes(6), result=(0x84, 0x02, IO_DEVICE_ERROR, sense(6, 0x2A, 9)))
+    t.command(0, bytes([TEST_UNIT_READY] + [0] * 5),
+              result=(SRB_ERROR | SRB_AUTOSENSE_VALID, CHECK_CONDITION, IO_DEVICE_ERROR,
+                      sense(UNIT_ATTENTION, CAPACITY_CHANGED)))
     t.section("reset")
-    t.answer(version, t.ask(version, 6), 0)
+    t.answer(version, t.ask(version, "RESET_BUS"), SUCCESS)
     return t
 
 
@@ -219,10 +254,10 @@ def ide(version):
     t = storage(version, True, "Storage %s: the ring of an IDE unit" % dotted(version))
     disk = bytes([1] + [0] * 15)
     t.section("serial", "VPD page 83: the disk's number by T10 and by NAA")
-    t.command(0, bytes([0x12, 1, 0x83, 0, 64, 0]), READ, bytes([0, 0x83, 0, 48]) +
+    t.command(0, bytes([INQUIRY, 1, 0x83, 0, 64, 0]), READ, bytes([0, 0x83, 0, 48]) +
               bytes([1, 1, 0, 24]) + b"Msft    " + disk +
               bytes([1, 3, 0, 16, 0x60, 0x02, 0x24, 0x80]) + disk[0:6] + disk[10:16], room=64)
     t.section("capacity-2009", "9E with service action 0")
-    t.command(0, bytes([0x9E] + [0] * 15), READ, (32767).to_bytes(8, "big") +
+    t.command(0, bytes([SERVICE_ACTION_IN_16] + [0] * 15), READ, (32767).to_bytes(8, "big") +
               (512).to_bytes(4, "big"))
     return t
