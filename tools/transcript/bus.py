@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The messages of the bus; vmbus 4 of the protocol reference."""
-from transcript.form import PAGE, Transcript, dotted, name, raw, u8, u16, u32, zero
+from transcript.form import PAGE, Transcript, dotted, name, raw, u8, u16, u32, width_of, zero
 
 BUS = [(0, 13), (1, 1), (2, 4), (3, 0), (4, 0), (4, 1), (5, 0), (5, 1), (5, 2), (5, 3), (6, 0)]
 
@@ -8,6 +8,8 @@ BUS = [(0, 13), (1, 1), (2, 4), (3, 0), (4, 0), (4, 1), (5, 0), (5, 1), (5, 2), 
 def word(version):
     return version[0] << 16 | version[1]
 
+
+LONGEST = 240  # bytes of a message
 
 # 4.2
 MESSAGES = {
@@ -186,6 +188,41 @@ IDE_INSTANCE = (IDE_PATH.to_bytes(4, "little") + IDE_TARGET.to_bytes(2, "little"
                 (0x8899).to_bytes(2, "little") + bytes(8))
 IDE_USER = (bytes([0, 0, IDE_PATH, IDE_TARGET]) + bytes(4) + (0x2).to_bytes(4, "little") +
             bytes(120 - 12))
+
+
+# Hyper-V's firmware of Generation 2: one contact on connection 1, with a feature and the client id that goes with it;
+# SINT and trust level, which count on connection 4 only, stay 0. It speaks on connection 1 whatever it is told.
+FIRMWARE_CLIENT = "18dd3964-3e8a-4e42-86fa-c8e6b191ee0e"
+FIRMWARE_RING = 10
+FEATURE_CLIENT_ID = 0x08
+
+
+class Firmware(Bus):
+    def __init__(self):
+        super().__init__((6, 0), "VMBus 6.0: the messages of a Generation 2 machine's firmware")
+        self.connection = "1"
+
+    # 10: it fills each of these to the longest that a message can be.
+    def post(self, kind, *fields, comment=None, connection=None):
+        if kind == "GPADL_HEADER":
+            fields += (zero(LONGEST - width_of(message(kind, *fields)), "padding"),)
+        super().post(kind, *fields, comment=comment, connection=connection)
+
+
+def firmware_bus():
+    t = Firmware()
+    t.section("contact")
+    t.post("INITIATE_CONTACT", u32(word(t.version), "version 6.0"), u32(0, "target VP"),
+           u8(0, "target SINT"), u8(0, "target VTL"), zero(2),
+           u32(FEATURE_CLIENT_ID, "feature flags: client id"), zero(8, "no monitor pages"),
+           zero(8), raw(guid(FIRMWARE_CLIENT), "client id"))
+    t.tell("VERSION_RESPONSE", u8(1, "supported"), u8(0, "connection state: ok"), zero(2),
+           name(4, "connection", "message connection id"), u32(0, "feature flags of both"))
+    t.offers("offers", SCSI, INSTANCE)
+    t.section("open", "rings of 10 pages each")
+    t.open(0, "relid0", FIRMWARE_RING)
+    t.unload()  # and never closes or tears down
+    return t
 
 
 def bus(version):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The ring of a storage controller; storage 3 to 12 of the protocol reference."""
-from transcript.bus import IDE_PATH, IDE_TARGET, SMALL_RING
+from transcript.bus import FIRMWARE_RING, IDE_PATH, IDE_TARGET, SMALL_RING
 from transcript.form import (COMPLETION_REQUESTED, PAGE, Transcript, dotted, name, pattern, raw,
                              u8, u16, u32, u64, width_of, zero)
 
@@ -44,11 +44,11 @@ def word(version):
 class Storage(Transcript):
     """One controller's channel; storage 3 to 7."""
 
-    def __init__(self, version, ide, title, monitor=False):
+    def __init__(self, version, ide, title, monitor=False, ring_pages=SMALL_RING):
         super().__init__(title)
         self.version, self.ide, self.monitor = version, ide, monitor
         self.path, self.target = (IDE_PATH, IDE_TARGET) if ide else (0, 0)
-        self.ring_len = (SMALL_RING - 1) * PAGE
+        self.ring_len = (ring_pages - 1) * PAGE
         self.transactions = self.pages = 0
 
     def sizes(self, version):
@@ -259,5 +259,22 @@ def ide(version):
               bytes([1, 3, 0, 16, 0x60, 0x02, 0x24, 0x80]) + disk[0:6] + disk[10:16], room=64)
     t.section("capacity-2009", "9E with service action 0")
     t.command(0, bytes([SERVICE_ACTION_IN_16] + [0] * 15), READ, (32767).to_bytes(8, "big") +
+              (512).to_bytes(4, "big"))
+    return t
+
+
+# The firmware of Generation 2 speaks 6.0 alone, stops unless the completion echoes that, and leaves
+# the allocation length of REPORT LUNS 0: the buffer's length is meant.
+def firmware_scsi():
+    t = Storage((6, 0), False, "Storage 6.0: what a Generation 2 machine's firmware asks",
+                ring_pages=FIRMWARE_RING)
+    t.handshake((6, 0))
+    t.section("luns", "REPORT LUNS without an allocation length")
+    t.command(0, bytes([REPORT_LUNS] + [0] * 11), READ, (8).to_bytes(4, "big") + bytes(12),
+              room=512)
+    t.section("inquiry")
+    t.command(0, bytes([INQUIRY, 0, 0, 0, 36, 0]), READ, STANDARD_INQUIRY)
+    t.section("capacity")
+    t.command(0, bytes([READ_CAPACITY_10]) + bytes(9), READ, (32767).to_bytes(4, "big") +
               (512).to_bytes(4, "big"))
     return t
