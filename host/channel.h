@@ -6,7 +6,7 @@
 #ifndef HOST_CHANNEL_H
 #define HOST_CHANNEL_H
 
-#include "host/queue.h"
+#include "base/queue.h"
 #include "wire/vmbus.h"
 
 struct vmb_host_server;
@@ -53,8 +53,8 @@ struct vmb_host_channel {
 	uint32_t gpadl_count; /* that the guest has lent */
 	uint32_t tearing_count; /* of them, those that a TORNDOWN is owed for */
 	struct vmb_msg_open reopen_message;
-	struct vmb_host_link offer_link, rescind_link, open_link, modify_link; /* messages */
-	struct vmb_host_link open_event, close_event, modify_event, released_event;
+	struct vmb_link offer_link, rescind_link, open_link, modify_link; /* messages */
+	struct vmb_link open_event, close_event, modify_event, released_event;
 };
 
 /*

@@ -5,19 +5,19 @@
  * answered at the VP and SINT that the message names; where that is none, by silence.
  * Source: protocol reference, vmbus 4.3 (18 to 20) and 4.5.
  */
-#include "host/internal.h"
+#include "host/engine.h"
 
 static uint32_t answer(struct vmb_host_server *s, struct vmb_host_aside *aside,
-		       enum vmb_host_post kind, const struct vmb_msg_close_reserved *m)
+		       enum vmb_msg_type type, const struct vmb_msg_close_reserved *m)
 {
 	if (m->target_vp >= s->config.vp_count || m->target_sint >= VMB_SYNIC_SLOT_COUNT)
 		return vmb_host_server_malformed(s);
-	if (aside->link.link.queued)
+	if (aside->link.queued)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
 	aside->vp = m->target_vp;
 	aside->sint = m->target_sint;
 	aside->relid = m->relid;
-	vmb_host_server_post(s, &aside->link, kind);
+	vmb_host_server_post(s, &aside->link, type);
 	return VMB_HV_SUCCESS;
 }
 
@@ -27,7 +27,7 @@ uint32_t vmb_host_reserved_input_open(struct vmb_host_server *s, const void *mes
 	struct vmb_msg_close_reserved m;
 
 	memcpy(&m, message, sizeof(m));
-	return answer(s, &s->reserved_open, VMB_HOST_POST_RESERVED_OPEN, &m);
+	return answer(s, &s->reserved_open, VMB_MSG_OPEN_RESULT, &m);
 }
 
 uint32_t vmb_host_reserved_input_close(struct vmb_host_server *s, const void *message, uint32_t len)
@@ -35,28 +35,28 @@ uint32_t vmb_host_reserved_input_close(struct vmb_host_server *s, const void *me
 	struct vmb_msg_close_reserved m;
 
 	memcpy(&m, message, sizeof(m));
-	return answer(s, &s->reserved_close, VMB_HOST_POST_RESERVED_CLOSE, &m);
+	return answer(s, &s->reserved_close, VMB_MSG_CLOSE_RESERVED_RESPONSE, &m);
 }
 
-uint32_t vmb_host_reserved_build_result(struct vmb_host_server *s, void *owner, void *payload)
+uint32_t vmb_host_reserved_build_result(struct vmb_host_server *s, struct vmb_link *link,
+					void *message)
 {
-	const struct vmb_host_aside *aside = owner;
-	struct vmb_msg_open_result *m = payload;
+	const struct vmb_host_aside *aside = VMB_CONTAINER_OF(link, struct vmb_host_aside, link);
+	struct vmb_msg_open_result *m = message;
 
 	vmb_host_server_aim(s, aside);
-	m->header.type = VMB_MSG_OPEN_RESULT;
 	m->relid = aside->relid;
 	m->status = VMB_STATUS_FAILURE;
 	return sizeof(*m);
 }
 
-uint32_t vmb_host_reserved_build_closed(struct vmb_host_server *s, void *owner, void *payload)
+uint32_t vmb_host_reserved_build_closed(struct vmb_host_server *s, struct vmb_link *link,
+					void *message)
 {
-	const struct vmb_host_aside *aside = owner;
-	struct vmb_msg_relid *m = payload;
+	const struct vmb_host_aside *aside = VMB_CONTAINER_OF(link, struct vmb_host_aside, link);
+	struct vmb_msg_relid *m = message;
 
 	vmb_host_server_aim(s, aside);
-	m->header.type = VMB_MSG_CLOSE_RESERVED_RESPONSE;
 	m->relid = aside->relid;
 	return sizeof(*m);
 }

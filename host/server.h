@@ -48,9 +48,9 @@
 #ifndef HOST_SERVER_H
 #define HOST_SERVER_H
 
+#include "base/queue.h"
 #include "host/channel.h"
 #include "host/gpadl.h"
-#include "host/queue.h"
 #include "wire/vmbus.h"
 
 #define VMB_HOST_GPADL_COUNT_MAX   1024u /* at most so many GPADLs a connection */
@@ -108,8 +108,7 @@ struct vmb_host_server_output {
 
 /* GPADL_CREATED or GPADL_TORNDOWN that waits; the GPADL itself may be gone. */
 struct vmb_host_answer {
-	struct vmb_host_link link;
-	uint32_t type;
+	struct vmb_link link;
 	uint32_t relid;
 	uint32_t gpadl_id;
 	uint32_t status;
@@ -117,7 +116,7 @@ struct vmb_host_answer {
 
 /* An answer that goes where the message asked for, not where the connection lives. */
 struct vmb_host_aside {
-	struct vmb_host_link link;
+	struct vmb_link link;
 	uint32_t vp, sint;
 	uint32_t relid; /* reserved channels */
 };
@@ -147,9 +146,9 @@ struct vmb_host_server {
 	bool unload_waiting;
 	struct vmb_queue posts; /* messages that wait */
 	struct vmb_queue events; /* events that wait */
-	struct vmb_host_link version_link, delivered_link, unload_link, connect_link;
+	struct vmb_link version_link, delivered_link, unload_link, connect_link;
 	struct vmb_host_aside refusal, reserved_open, reserved_close;
-	struct vmb_host_link contact_event, unloaded_event, wanted_event;
+	struct vmb_link contact_event, unloaded_event, wanted_event;
 	struct vmb_msg_version_response response;
 	uint32_t response_len;
 	struct vmb_msg_tl_connect_result connect_result;
