@@ -80,11 +80,12 @@ int vmb_guest_channel_close(struct vmb_guest_channel *ch);
 int vmb_guest_channel_modify(struct vmb_guest_channel *ch, uint32_t target_vp);
 
 /*
- * The last word on a channel: queues RELID_RELEASED. The relid is free for a new offer at once when the message
- * has left; ch belongs to the engine until then: see vmb_guest_channel_gone(). A sub-channel may be given back
- * without being asked; a RESCIND that crosses it is no event and no fault (protocol reference, vmbus 4.5: the host
- * accepts RELID_RELEASED of a closed channel). VMB_EBUSY: a primary that was not rescinded, not closed, a GPADL is
- * left, or released before.
+ * The last word on a channel: queues RELID_RELEASED. The relid is free for a new offer at once when
+ * the message has left; ch belongs to the engine until then: see vmb_guest_channel_gone(). A
+ * sub-channel may be given back without being asked; a RESCIND that crosses it is no event and no
+ * fault (docs/protocol/bus.md, "4.5 A connection, host side": the host accepts RELID_RELEASED of a
+ * closed channel). VMB_EBUSY: a primary that was not rescinded, not closed, a GPADL is left, or
+ * released before.
  */
 int vmb_guest_channel_release(struct vmb_guest_channel *ch);
 

@@ -26,9 +26,9 @@
  *   signal the host:  vmb_guest_doorbell_ring(), see guest/doorbell.h
  *   leave:            vmb_guest_connect_unload() -> UNLOADED, or what vmb_guest_connect_output_done() says
  *
- * Below 2.4 (Windows Server 2008 and 2008 R2) there are no sub-channels, at most 255 channels, and all messages and
- * interrupts come to VP 0; messages do so below 3.0, too. Hosts below 3.0 may not take a second contact after UNLOAD
- * (protocol reference, vmbus 1.7).
+ * Below 2.4 (Windows Server 2008 and 2008 R2) there are no sub-channels, at most 255 channels, and
+ * all messages and interrupts come to VP 0; messages do so below 3.0, too. Hosts below 3.0 may not
+ * take a second contact after UNLOAD (docs/protocol/bus.md, "1.7 Order of disabling").
  *
  * Ownership: channels and GPADLs are the caller's memory. A channel stays linked until
  * vmb_guest_channel_remove() or _release(); a GPADL until GPADL_TORNDOWN, a failed GPADL_CREATED or
@@ -39,7 +39,7 @@
  * its _done/_refused the lock may be dropped: the message stands in the engine's own buffer, and only one
  * sender may be between the two. Fields that the interrupt path needs (a channel's relid, connection_id) never
  * change between add and remove.
- * Source: protocol reference, vmbus section 4.
+ * Source: docs/protocol/bus.md, "4 Control plane".
  */
 #ifndef GUEST_CONNECT_H
 #define GUEST_CONNECT_H
@@ -156,8 +156,9 @@ int vmb_guest_connect_input(struct vmb_guest_connect *c, const void *message, ui
 const struct vmb_guest_connect_output *vmb_guest_connect_output(struct vmb_guest_connect *c);
 
 /*
- * The message left. True: that was the UNLOAD of a connection below 1.1, which is never answered (protocol reference,
- * vmbus 4.2); the connection is IDLE, and the caller does what it does for the event UNLOADED.
+ * The message left. True: that was the UNLOAD of a connection below 1.1, which is never answered
+ * (docs/protocol/bus.md, "4.2 Message numbers"); the connection is IDLE, and the caller does what
+ * it does for the event UNLOADED.
  */
 bool vmb_guest_connect_output_done(struct vmb_guest_connect *c);
 

@@ -17,7 +17,7 @@
  * the host, and whatever it writes there costs a look at a ring at most.
  * Context: any, interrupt handlers included; no lock. ch's fields that are read here don't change between add and
  * remove.
- * Source: protocol reference, vmbus 6.1 to 6.3.
+ * Source: docs/protocol/bus.md, "6 Doorbells".
  */
 #ifndef GUEST_DOORBELL_H
 #define GUEST_DOORBELL_H

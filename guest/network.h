@@ -46,7 +46,7 @@
  * primary poll). Per queue: put and seal are one caller's (the sender); input's SENT, receive and owe are another's (the
  * poll); the two meet only in the queue's ring of free slots. Queues share no written cache line.
  * The control page belongs to the host while a request is out.
- * Source: protocol reference, network sections 2 to 12, 15 and 16.
+ * Source: docs/protocol/network.md.
  */
 #ifndef GUEST_NETWORK_H
 #define GUEST_NETWORK_H

@@ -6,7 +6,7 @@
  * from a private copy. A frame goes out as envelope (header and per-packet information) and data; of what comes in the
  * envelope is copied and judged here, the data stays where it is.
  *
- * Context: any; no state. Source: protocol reference, network sections 8 and 9.
+ * Context: any; no state. Source: docs/protocol/network.md, "8 RNDIS", "9 RNDIS packets".
  */
 #ifndef GUEST_RNDIS_H
 #define GUEST_RNDIS_H

@@ -26,7 +26,7 @@
  * word settles: exactly one of them wins. Handshake functions: one caller; until READY or FAILED it is also input's.
  * A channel of the IDE class (VMB_GUID_IDE) speaks the same protocol; its one unit is addressed as
  * vmb_guest_storage_ide_address() says, and there are never sub-channels.
- * Source: protocol reference, storage sections 1 to 8 and 16.
+ * Source: docs/protocol/storage.md.
  */
 #ifndef GUEST_STORAGE_H
 #define GUEST_STORAGE_H
@@ -145,8 +145,9 @@ struct vmb_guest_storage_address {
 };
 
 /*
- * Where the unit of an IDE channel stands, by the instance id of its offer: what to write into its requests. VMB_EPROTO: no
- * address that a request could carry. Any context. Protocol reference, storage sections 1 and 11.
+ * Where the unit of an IDE channel stands, by the instance id of its offer: what to write into its
+ * requests. VMB_EPROTO: no address that a request could carry. Any context.
+ * docs/protocol/storage.md, "1 Classes and offers", "11 The IDE driver of 2009".
  */
 int vmb_guest_storage_ide_address(const struct vmb_guid *instance_id,
 				  struct vmb_guest_storage_address *address);

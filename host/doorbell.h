@@ -20,7 +20,7 @@
  *
  * Context: any for what takes a page, and many threads at once; _monitored reads the server, so it is the server's
  * context. Pages are 4096 bytes, aligned to them.
- * Source: protocol reference, vmbus 6.1 to 6.3.
+ * Source: docs/protocol/bus.md, "6 Doorbells".
  */
 #ifndef HOST_DOORBELL_H
 #define HOST_DOORBELL_H

@@ -36,8 +36,9 @@
  * what is set of it are answered truly; a RESET keeps filter and addresses. There is no virtual function, so nothing is said
  * of one, and SWITCH_DATA_PATH is completed without effect.
  *
- * Context: one caller at a time for a card. Several packets may be under way, each with its io, as long as the port ends those
- * whose section lies in a send buffer before it unmaps that. Source: protocol reference, network sections 2 to 12, 14 to 16.
+ * Context: one caller at a time for a card. Several packets may be under way, each with its io, as
+ * long as the port ends those whose section lies in a send buffer before it unmaps that. Source:
+ * docs/protocol/network.md.
  */
 #ifndef HOST_NETWORK_H
 #define HOST_NETWORK_H

@@ -7,7 +7,8 @@
  * A frame's head (all headers, VMB_HOST_OFFLOAD_HEAD_LEN_MAX at most) is a private copy that may be changed; its other
  * bytes are only summed, by the caller's pieces in order.
  *
- * Context: any; no state. Source: protocol reference, network sections 9, 9.1 and 16; RFC 791, 793, 768, 1071, 8200.
+ * Context: any; no state. Source: docs/protocol/network.md, "9 RNDIS packets", "9.1 LSO",
+ * "16 Hardening"; RFC 791, 793, 768, 1071, 8200.
  */
 #ifndef HOST_OFFLOAD_H
 #define HOST_OFFLOAD_H

@@ -9,7 +9,8 @@
  *   for each frame that the guest sends: vmb_host_rndis_unwrap(); for each one to the guest: vmb_host_rndis_wrap()
  *
  * Context: one caller at a time for an adapter; unwrap and wrap have no state.
- * Source: protocol reference, network sections 8 to 10, 14 to 16.
+ * Source: docs/protocol/network.md, "8 RNDIS", "9 RNDIS packets", "10 NDIS structures",
+ * "14 Particular guests", "15 Traps", "16 Hardening".
  */
 #ifndef HOST_RNDIS_H
 #define HOST_RNDIS_H

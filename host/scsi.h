@@ -10,7 +10,7 @@
  *     VMB_HOST_SCSI_BACKEND    do task->op on task->lun_found, then vmb_host_scsi_done(task, error)
  *
  * Context: one caller at a time for all units of a bus (a unit's state changes: reservations, attention).
- * Source: protocol reference, storage section 12; SPC-3, SBC-3, MMC-5 for what it names.
+ * Source: docs/protocol/storage.md, "12 SCSI target"; SPC-3, SBC-3, MMC-5 for what it names.
  */
 #ifndef HOST_SCSI_H
 #define HOST_SCSI_H

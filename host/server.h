@@ -43,7 +43,8 @@
  * flag (25, 27, 29).
  * A guest's mistake never stops the server: it is counted, answered where an answer exists, else
  * dropped.
- * Source: protocol reference, vmbus sections 2 to 4 and 11.
+ * Source: docs/protocol/bus.md, "2 Hypercalls", "3 SynIC messages and event flags",
+ * "4 Control plane", "11 Hardening".
  */
 #ifndef HOST_SERVER_H
 #define HOST_SERVER_H

@@ -24,7 +24,7 @@
  *
  * Of IDE (config.ide): its one unit is LUN 0; path and target are those of the offer, whatever a request says; there are
  * never sub-channels. vmb_host_storage_ide_offer() makes the offer's part.
- * Source: protocol reference, storage sections 1 to 8, 10, 11 and 16.
+ * Source: docs/protocol/storage.md.
  */
 #ifndef HOST_STORAGE_H
 #define HOST_STORAGE_H

@@ -23,8 +23,8 @@
  * false).
  *
  * Context: a writer and a reader are each used by one caller at a time (the port serialises); the
- * writer and the reader of one channel are independent. Nothing here waits. Source: protocol
- * reference, vmbus section 5; the letters P, B and C in ring.c are that section's.
+ * writer and the reader of one channel are independent. Nothing here waits. Source:
+ * docs/protocol/bus.md, "5 Ring buffers"; the letters P, B and C in ring.c are its.
  */
 #ifndef RING_RING_H
 #define RING_RING_H

@@ -2,7 +2,7 @@
 /*
  * The network virtual service protocol (NVSP): what guest and host put into ring packets of a network channel. What
  * it carries is RNDIS, see wire/rndis.h.
- * Source: protocol reference, network sections 1 to 7, 11 and 12.
+ * Source: docs/protocol/network.md.
  */
 #ifndef WIRE_NETWORK_H
 #define WIRE_NETWORK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The ring buffer as both ends see it: the control page and the framing of packets.
- * Source: protocol reference, vmbus sections 5.1, 5.2 and 5.7.
+ * Source: docs/protocol/bus.md, "5.1 Memory layout", "5.2 Packets", "5.7 Pipe packets".
  */
 #ifndef WIRE_RING_H
 #define WIRE_RING_H

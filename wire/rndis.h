@@ -3,7 +3,7 @@
  * Remote NDIS: control messages, the frame's envelope with its per-packet information, and the NDIS structures that
  * queries and sets carry. It knows nothing of VMBus. Offsets in messages count from byte 8, those in NDIS structures
  * from the structure's first byte.
- * Source: protocol reference, network sections 8 to 10.
+ * Source: docs/protocol/network.md, "8 RNDIS", "9 RNDIS packets", "10 NDIS structures".
  */
 #ifndef WIRE_RNDIS_H
 #define WIRE_RNDIS_H

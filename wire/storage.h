@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The synthetic storage protocol (VSTOR): what guest and host put into ring packets of a storage channel.
- * Source: protocol reference, storage sections 1, 2, 3 and 7.
+ * Source: docs/protocol/storage.md, "1 Classes and offers", "2 Versions", "3 Packets",
+ * "7 Completion".
  */
 #ifndef WIRE_STORAGE_H
 #define WIRE_STORAGE_H

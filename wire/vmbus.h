@@ -2,7 +2,7 @@
 /*
  * The VMBus control plane: versions, message numbers and the layout of every message.
  * A message is at most 240 bytes: vmb_msg_header, then the body. All fields little-endian.
- * Source: protocol reference, vmbus section 4.
+ * Source: docs/protocol/bus.md, "4 Control plane".
  */
 #ifndef WIRE_VMBUS_H
 #define WIRE_VMBUS_H
