@@ -79,7 +79,7 @@ enum vmb_net_channel_type {
 /* Capabilities in SEND_NDIS_CONFIG. */
 #define VMB_NET_CAP_SRIOV	    (1ull << 2)
 #define VMB_NET_CAP_VLAN	    (1ull << 3)
-#define VMB_NET_CAP_TEAMING	    (1ull << 5) /* from version 5: link speed indications, please */
+#define VMB_NET_CAP_TEAMING	    (1ull << 5) /* from version 5: asks for link speed indications */
 #define VMB_NET_CAP_RSC		    (1ull << 7) /* from version 6.1 */
 
 /* Bodies; all begin with the type. */
@@ -190,7 +190,7 @@ VMB_ASSERT_LEN(struct vmb_net_subchannel, 12);
 struct vmb_net_indirection_table {
 	uint32_t type;
 	uint32_t count; /* 16 */
-	uint32_t offset; /* of the entries from the message's start, 12; old hosts lied */
+	uint32_t offset; /* of the entries from the message's start, 12; old hosts may send a wrong value */
 	uint32_t entries[VMB_NET_TABLE_COUNT]; /* channel index */
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_net_indirection_table, 76);
