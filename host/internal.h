@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What server.c, channel.c and gpadl.c share and nobody else uses.
+ * Shared by server.c, channel.c and gpadl.c; not for others.
  *
- * Handlers get a message that the table in server.c has passed: the version has it, its length is
- * at least that of its fixed part, and the connection is in a state for it. They answer the
- * hypercall's status; INSUFFICIENT_BUFFERS only before anything was changed. Handlers and the
- * functions that they call never end a disconnect; the public function that began it all calls
+ * Handlers get a message that the table in server.c has accepted: the version has it, its length is
+ * at least that of its fixed part, and the connection is in a state for it. They return the
+ * hypercall's status; INSUFFICIENT_BUFFERS only before they have changed anything. Handlers and the
+ * functions that they call never end a disconnect: the public function that was called first calls
  * vmb_host_server_settle last.
  */
 #ifndef HOST_INTERNAL_H
@@ -26,17 +26,20 @@ enum vmb_host_post {
 	VMB_HOST_POST_ANSWER,
 };
 
-/* Queues a message, takes it back, queues an event. Queueing twice keeps the first place. */
+/*
+ * _post queues a message, _unpost takes it back, _notify queues an event. Queueing twice keeps the
+ * first place.
+ */
 void vmb_host_server_post(struct vmb_host_server *s, struct vmb_host_link *link,
 			  enum vmb_host_post kind);
 void vmb_host_server_unpost(struct vmb_host_server *s, struct vmb_host_link *link);
 void vmb_host_server_notify(struct vmb_host_server *s, struct vmb_host_link *link,
 			    enum vmb_host_event_type type);
 
-/* Completes a disconnect when nothing is in its way any more. */
+/* Completes a disconnect when nothing prevents it any more. */
 void vmb_host_server_settle(struct vmb_host_server *s);
 
-/* A message dropped: answers SUCCESS, counts. */
+/* Count a message that is dropped. Return SUCCESS. */
 uint32_t vmb_host_server_malformed(struct vmb_host_server *s);
 uint32_t vmb_host_server_misplaced(struct vmb_host_server *s);
 
@@ -51,35 +54,35 @@ uint32_t vmb_host_gpadl_input_body(struct vmb_host_server *s, const void *messag
 uint32_t vmb_host_gpadl_input_teardown(struct vmb_host_server *s, const void *message,
 				       uint32_t len);
 
-/* Write the message that owner's entry stands for; answer its length in bytes. */
+/* Build the message that owner's entry stands for. Return its length in bytes. */
 uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, void *owner, void *payload);
 uint32_t vmb_host_channel_build_rescind(struct vmb_host_server *s, void *owner, void *payload);
 uint32_t vmb_host_channel_build_result(struct vmb_host_server *s, void *owner, void *payload);
 uint32_t vmb_host_channel_build_modified(struct vmb_host_server *s, void *owner, void *payload);
 uint32_t vmb_host_gpadl_build_answer(struct vmb_host_server *s, void *owner, void *payload);
 
-/* The channel that the guest means: known, and shown to it in this connection. */
+/* Returns the channel that the guest means: it exists and was offered in this connection. */
 struct vmb_host_channel *vmb_host_channel_visible(struct vmb_host_server *s, uint32_t relid);
 
 /*
- * The guest is gone or has let go of ch: no more messages about it, its GPADLs are dropped, an
- * open device is closed.
+ * The guest is gone or has released ch: no more messages about it are sent, its GPADLs are dropped,
+ * and an open device is closed.
  */
 void vmb_host_channel_drop(struct vmb_host_channel *ch);
 
-/* Sends RESCIND or ends the life of a revoked channel, when it is time. */
+/* Sends RESCIND, or ends the life of a revoked channel, when it is time. */
 void vmb_host_channel_settle(struct vmb_host_channel *ch);
 
-/* RELEASED is being told: from here on ch is its owner's, and its relid is free. */
+/* RELEASED is being reported: from here on ch is its owner's, and its relid is free. */
 void vmb_host_channel_forget(struct vmb_host_channel *ch);
 
-/* All GPADLs of ch are released without an answer, as soon as nobody uses them. */
+/* Releases all GPADLs of ch without an answer, as soon as they are not in use. */
 void vmb_host_gpadl_drop_all(struct vmb_host_channel *ch);
 
-/* Whether this page frame number names guest memory. */
+/* Returns whether this page frame number names guest memory. */
 bool vmb_host_gpadl_in_ram(const struct vmb_host_server *s, uint64_t pfn);
 
-/* Queues OFFER, unless the connection's version has no room for ch. */
+/* Queues OFFER, unless the connection's version cannot have ch. */
 void vmb_host_channel_announce(struct vmb_host_channel *ch);
 
 /* vmb_host_gpadl_put without settling the connection. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A queue entry of the host that knows what it stands for: which message is to be built, or which
- * event is to be told, is decided when the entry leaves, by its kind.
+ * A queue entry of the host with a kind. The kind says which message is to be built, or which event
+ * is to be reported, when the entry leaves the queue.
  */
 #ifndef HOST_QUEUE_H
 #define HOST_QUEUE_H
