@@ -4,56 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/disk/disk.h"
+#include "devices/report.h"
+#include "devices/text.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
-#include "devices/report.h"
 #include "wire/vmbus.h"
 
 #define MEMORY_DEFAULT (1ull << 30)
 #define MEMORY_MIN     (64ull << 20)
 #define MEMORY_MAX     (1ull << 40)
 
-bool vmb_vmm_options_number(const char *text, uint64_t max, uint64_t *value, const char **rest)
-{
-	uint64_t digit;
-
-	*value = 0;
-	if (*text < '0' || *text > '9')
-		return false;
-	while (*text >= '0' && *text <= '9') {
-		digit = (uint64_t)(*text++ - '0');
-		if (digit > max || *value > (max - digit) / 10)
-			return false;
-		*value = *value * 10 + digit;
-	}
-	*rest = text;
-	return true;
-}
-
-bool vmb_vmm_options_size(const char *text, uint64_t *len)
-{
-	static const char units[] = "KMGT";
-	const char *rest, *unit;
-	int shift = 0;
-
-	if (!vmb_vmm_options_number(text, UINT64_MAX, len, &rest))
-		return false;
-	if (*rest) {
-		unit = strchr(units, *rest & ~0x20);
-		if (!unit || rest[1])
-			return false;
-		shift = 10 * (int)(unit - units + 1);
-	}
-	if (*len > UINT64_MAX >> shift)
-		return false;
-	*len <<= shift;
-	return true;
-}
-
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
-	if (!vmb_vmm_options_size(value, &o->memory_len)) {
+	if (!vmb_dev_text_size(value, &o->memory_len)) {
 		vmb_dev_report("--memory %s: not a size; give a number with K, M or G, for "
 			       "example 1G",
 			       value);
@@ -72,7 +35,7 @@ static int parse_cpus(struct vmb_vmm_options *o, char *value)
 	const char *rest;
 	uint64_t n;
 
-	if (!vmb_vmm_options_number(value, UINT32_MAX, &n, &rest) || *rest || !n ||
+	if (!vmb_dev_text_number(value, UINT32_MAX, &n, &rest) || *rest || !n ||
 	    n > VMB_VMM_VP_MAX) {
 		vmb_dev_report("--cpus %s: give a number from 1 to %u", value, VMB_VMM_VP_MAX);
 		return -EINVAL;
@@ -97,22 +60,22 @@ static int parse_accel(struct vmb_vmm_options *o, char *value)
 
 static int parse_disk(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, false, false);
+	return vmb_dev_disk_parse(o->disks, value, false, false);
 }
 
 static int parse_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, false, true);
+	return vmb_dev_disk_parse(o->disks, value, false, true);
 }
 
 static int parse_ide(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, true, false);
+	return vmb_dev_disk_parse(o->ides, value, true, false);
 }
 
 static int parse_ide_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, true, true);
+	return vmb_dev_disk_parse(o->ides, value, true, true);
 }
 
 static int check_net(const struct vmb_vmm_options *o, const struct vmb_dev_net_option *net)
