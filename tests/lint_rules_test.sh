@@ -83,6 +83,8 @@ expect missing_heading_is_found citations guest/a.c:4 add guest/a.c \
 	"/* $docs/a.md, \"1.3 Nothing\" */"
 expect second_missing_heading_is_found citations guest/a.c:4 add guest/a.c \
 	"/* $docs/a.md, \"A\"," ' * "1.3 Nothing" */'
+expect citation_by_number_is_found citations guest/a.c:4 add guest/a.c \
+	'/* Source: protocol' ' * reference, vmbus 1.2. */'
 expect renamed_heading_is_found citations vmm/b.h:2 sed -i 's/^## 1.2 Things/## 1.2 Matters/' \
 	"$docs/a.md"
 expect missing_heading_of_own_is_found citations "$docs/a.md:7" add "$docs/a.md" 'See "1.3 Nothing".'
