@@ -61,6 +61,20 @@ expect() {
 	fi
 }
 
+# passes NAME CHECK CHANGE... : CHECK passes the clean tree after CHANGE, too.
+passes() {
+	local name=$1 check=$2 out
+	shift 2
+	clean_tree
+	"$@"
+	if out=$("$root/tools/lint" "$check" 2>&1); then
+		echo "ok $name"
+	else
+		printf 'not ok %s\n# %s\n' "$name" "${out//$'\n'/$'\n'# }"
+		failed=1
+	fi
+}
+
 expect guest_including_host_is_found includes guest/a.c:4 add guest/a.c '#include "host/a.h"'
 expect vmm_including_guest_is_found includes vmm/a.c:4 add vmm/a.c '#include "guest/a.h"'
 expect wire_including_guest_is_found includes wire/a.h:3 add wire/a.h '#include "guest/a.h"'
@@ -93,4 +107,11 @@ expect missing_heading_behind_link_is_found citations "$docs/b.md:5" add "$docs/
 expect dead_link_is_found citations "$docs/b.md:5" add "$docs/b.md" '[c](../c.md)'
 expect dead_anchor_is_found citations "$docs/b.md:5" add "$docs/b.md" '[a](a.md#nothing)'
 expect dead_anchor_of_own_is_found citations "$docs/b.md:5" add "$docs/b.md" '[a](#nothing)'
+long=$(printf 'word %.0s' {1..21}) # 105 columns
+expect long_prose_is_found columns "$docs/b.md:5" add "$docs/b.md" "$long"
+expect long_list_item_is_found columns "$docs/b.md:5" add "$docs/b.md" "  - $long"
+expect long_prose_behind_code_is_found columns "$docs/b.md:8" add "$docs/b.md" '```' "$long" '```' \
+	"$long"
+passes long_table_code_and_link_pass columns add "$docs/b.md" "| $long |" '' "    $long" '' \
+	"[b](b.md#${long// /-}${long// /-})"
 exit $failed
