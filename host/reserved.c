@@ -3,7 +3,7 @@
  * Reserved channels: what a crash kernel or a debugger keeps open over a disconnect and polls. This host has none to
  * give: OPEN_RESERVED gets a failure, and CLOSE_RESERVED its answer, without which a guest would wait for ever. Both are
  * answered at the VP and SINT that the message names; where that is none, by silence.
- * Source: protocol reference, vmbus 4.3 (18 to 20) and 4.5.
+ * Source: docs/protocol/bus.md, "4.3 Layouts", "4.5 A connection, host side".
  */
 #include "host/engine.h"
 

@@ -98,8 +98,9 @@ static uint32_t supported(const struct vmb_vmm_kvm *k, uint32_t leaf, uint32_t *
 }
 
 /*
- * Protocol reference, vmbus 1.1, "sound minimum for our host". The features are the same in each generation: guests
- * of today need them to boot, and the reference does not say which of them an old host lacks.
+ * docs/protocol/bus.md, "1.1 CPUID", the sound minimum for a host. The features are the same in
+ * each generation: guests of today need them to boot, and that document does not say which of them
+ * an old host lacks.
  */
 static void add_hyperv(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
 		       struct kvm_cpuid2 *table)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The messages of the bus; vmbus 4 of the protocol reference."""
+"""The messages of the bus; docs/protocol/bus.md, "4 Control plane"."""
 from transcript.form import PAGE, Transcript, dotted, name, raw, u8, u16, u32, width_of, zero
 
 BUS = [(0, 13), (1, 1), (2, 4), (3, 0), (4, 0), (4, 1), (5, 0), (5, 1), (5, 2), (5, 3), (6, 0)]

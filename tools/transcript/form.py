@@ -52,7 +52,7 @@ def width_of(fields):
 class Transcript:
     def __init__(self, title):
         self.text = [LICENCE, "# %s\n" % title,
-                     "# Written by tools/transcripts from the protocol reference: do not edit.\n"]
+                     "# Written by tools/transcripts from docs/protocol/: do not edit.\n"]
         self.position = {}  # by way and channel: where the next packet of that ring starts
         self.ring_len = 0
 

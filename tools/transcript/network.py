@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The rings of a network card; network 3 to 13 of the protocol reference."""
+"""The rings of a network card; docs/protocol/network.md, "3 NVSP messages" to "13 Sequences"."""
 from transcript.form import (COMPLETION_REQUESTED, PAGE, Transcript, name, pattern, raw, u8, u16,
                              u32, u64, width_of, zero)
 

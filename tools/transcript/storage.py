@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The ring of a storage controller; storage 3 to 12 of the protocol reference."""
+"""The ring of a storage controller; docs/protocol/storage.md, "3 Packets" to "12 SCSI target"."""
 from transcript.bus import FIRMWARE_RING, IDE_PATH, IDE_TARGET, SMALL_RING
 from transcript.form import (COMPLETION_REQUESTED, PAGE, Transcript, dotted, name, pattern, raw,
                              u8, u16, u32, u64, width_of, zero)
