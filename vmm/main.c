@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices/limits.h"
 #include "devices/report.h"
 #include "vmm/run.h"
 #include "devices/switch/switch.h"
@@ -97,6 +98,7 @@ int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 
+	vmb_dev_limits_raise();
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)
