@@ -34,6 +34,7 @@
 		}                                         \
 	}
 #define IPV6_PREFIX_LEN	 64
+#define MTU_TO_GUEST	 1500u
 #define FORWARD_TEXT_LEN 64u
 
 /* libslirp's networks share its clock and what it knows of the machine's name servers. */
@@ -301,6 +302,11 @@ static int add_forward(struct user *u, const struct vmb_dev_net_forward *f)
 	return -EINVAL;
 }
 
+/*
+ * What goes to the guest fits a frame of 1500 bytes whatever MTU the guest chose: libslirp makes segments and fragments
+ * as long as if_mtu, whatever segment size the guest asks for, and a guest that stays at 1500 takes no longer ones.
+ * What comes from the guest may be as long as the card allows.
+ */
 static Slirp *create(struct user *u, uint32_t mtu_max)
 {
 	const SlirpConfig config = {
@@ -316,7 +322,7 @@ static Slirp *create(struct user *u, uint32_t mtu_max)
 		.vprefix_len = IPV6_PREFIX_LEN,
 		.vhost6 = IPV6_SITE(2),
 		.vnameserver6 = IPV6_SITE(3),
-		.if_mtu = mtu_max,
+		.if_mtu = MTU_TO_GUEST,
 		.if_mru = mtu_max,
 	};
 
