@@ -251,7 +251,7 @@ net() {
 	expect "$name" "$line" run --kernel k "${args[@]}"
 }
 
-properties='there are hostfwd=, mac=, queues=, mtu= and capture='
+properties='there are hostfwd=, restrict=, loopback=, mac=, queues=, mtu= and capture='
 forward='give tcp or udp:[ADDRESS]:PORT-[ADDRESS]:PORT, for example tcp:127.0.0.1:2222-:22'
 mac='give one card'\''s address, for example 02:00:00:00:00:01'
 for value in '' foo User user=x null=x none,mac=02:00:00:00:00:01; do

@@ -22,6 +22,7 @@
 
 #include "devices/limits.h"
 #include "devices/net/flows.h"
+#include "devices/net/loopback.h"
 #include "devices/net/net.h"
 
 #define WAIT_MS	  5000
@@ -376,6 +377,126 @@ static void test_ipv6_router_announces_the_prefix(void **state)
 	assert_true(announced);
 }
 
+/* What a guest does not reach */
+
+static uint32_t datagrams_at(int fd)
+{
+	uint8_t text[16];
+	uint32_t count = 0;
+
+	while (recv(fd, text, sizeof(text), MSG_DONTWAIT) > 0)
+		count++;
+	return count;
+}
+
+static void put_udp_to(const uint8_t *to, uint16_t port)
+{
+	uint8_t bytes[FRAME_MAX];
+
+	start_frame(bytes, 0x0800);
+	put(bytes, udp_frame(bytes, guest, to, 4000, port, 5));
+}
+
+static void test_loopback_is_reached_unless_it_is_off(void **state)
+{
+	static const uint8_t local[4] = { 127, 0, 0, 1 }, other[4] = { 127, 9, 9, 9 }, any[4];
+	struct sockaddr_in at;
+	int fd = server(SOCK_DGRAM, &at);
+	uint16_t port = ntohs(at.sin_port);
+
+	for (int off = 0; off < 2; off++) {
+		assert_int_equal(open_net(off ? "user,loopback=off" : "user,loopback=on"), 0);
+		introduce();
+		put_udp_to(gateway, port);
+		put_udp_to(local, port);
+		put_udp_to(any, port);
+		put_udp_to(other, port); /* nobody is there */
+		turn(0);
+		assert_int_equal(datagrams_at(fd), off ? 0 : 3);
+		vmb_dev_net_close(&net);
+	}
+	close(fd);
+}
+
+static void test_no_address_of_this_machine_is_left_out(void **state)
+{
+	static const struct {
+		uint8_t to[16];
+		bool here;
+	} cases[] = {
+		{ { 127, 255, 255, 255 }, true },
+		{ { 0, 1, 2, 3 }, true },
+		{ { 10, 0, 3, 2 }, true },
+		{ { 10, 0, 3, 3 }, false },
+		{ { 10, 0, 2, 3 }, false },
+		{ { 128, 0, 0, 1 }, false },
+	},
+	  cases6[] = {
+		  { { 0 }, true },
+		  { { [15] = 1 }, true },
+		  { { [10] = 0xFF, 0xFF, 127, 0, 0, 1 }, true },
+		  { { 0xFE, 0xC0, [7] = 3, [15] = 9 }, true },
+		  { { 0xFE, 0xC0, [15] = 3 }, false },
+		  { { 0x20, 0x01, [15] = 1 }, false },
+	  };
+	uint8_t bytes[FRAME_MAX];
+
+	start_frame(bytes, 0x0800);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memcpy(bytes + 30, cases[i].to, 4);
+		assert_int_equal(vmb_dev_net_loopback_is_meant(bytes, 34), cases[i].here);
+		assert_true(vmb_dev_net_loopback_is_meant(bytes, 33));
+	}
+	start_frame(bytes, 0x86DD);
+	for (size_t i = 0; i < sizeof(cases6) / sizeof(cases6[0]); i++) {
+		memcpy(bytes + 38, cases6[i].to, 16);
+		assert_int_equal(vmb_dev_net_loopback_is_meant(bytes, 54), cases6[i].here);
+		assert_true(vmb_dev_net_loopback_is_meant(bytes, 53));
+	}
+	start_frame(bytes, 0x0806);
+	assert_false(vmb_dev_net_loopback_is_meant(bytes, 14));
+	assert_true(vmb_dev_net_loopback_is_meant(bytes, 13));
+}
+
+static void test_restricted_guest_is_called_and_reaches_nothing(void **state)
+{
+	struct sockaddr_in at,
+		to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = server(SOCK_DGRAM, &at), caller = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint16_t port = free_port(SOCK_STREAM);
+	char text[64];
+
+	snprintf(text, sizeof(text), "user,restrict=on,hostfwd=tcp:127.0.0.1:%u-:22", port);
+	assert_int_equal(open_net(text), 0);
+	introduce();
+	put_udp_to(gateway, ntohs(at.sin_port));
+	turn(0);
+	assert_int_equal(datagrams_at(fd), 0);
+	to.sin_port = htons(port);
+	fcntl(caller, F_SETFL, O_NONBLOCK);
+	want(is_syn);
+	connect(caller, (struct sockaddr *)&to, sizeof(to));
+	wait_for_it();
+	close(caller);
+	close(fd);
+}
+
+static void test_properties_of_a_user_network_are_on_or_off(void **state)
+{
+	static const char *const bad[] = { "user,restrict=", "user,restrict=maybe",
+					   "user,loopback=no", "null,restrict=on",
+					   "tap=t,loopback=off" };
+	char value[64];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		strcpy(value, bad[i]);
+		assert_int_equal(vmb_dev_net_parse(&option, value, 0), -EINVAL);
+	}
+	strcpy(value, "user,restrict=off,loopback=on");
+	assert_int_equal(vmb_dev_net_parse(&option, value, 0), 0);
+	assert_false(option.restricted || option.no_loopback);
+}
+
 /* A guest that opens as many connections as it can */
 
 #define SHARE 64u /* of one card, when the process may have 1024 */
@@ -416,16 +537,6 @@ static enum vmb_dev_net_sent put_udp(uint32_t from_port, uint32_t to_port)
 
 	start_frame(bytes, 0x0800);
 	return put(bytes, udp_frame(bytes, guest, gateway, from_port, to_port, 5));
-}
-
-static uint32_t datagrams_at(int fd)
-{
-	uint8_t text[16];
-	uint32_t count = 0;
-
-	while (recv(fd, text, sizeof(text), MSG_DONTWAIT) > 0)
-		count++;
-	return count;
 }
 
 static void test_flood_of_datagrams_leaves_descriptors_to_others(void **state)
@@ -629,6 +740,10 @@ int main(void)
 		TEST(test_forwarded_port_calls_the_guest),
 		TEST(test_taken_ports_are_refused),
 		TEST(test_ipv6_router_announces_the_prefix),
+		TEST(test_loopback_is_reached_unless_it_is_off),
+		cmocka_unit_test(test_no_address_of_this_machine_is_left_out),
+		TEST(test_restricted_guest_is_called_and_reaches_nothing),
+		cmocka_unit_test(test_properties_of_a_user_network_are_on_or_off),
 #define FEW(name) cmocka_unit_test_setup_teardown(name, set_up_few, tear_down_few)
 		FEW(test_flood_of_datagrams_leaves_descriptors_to_others),
 		FEW(test_what_needs_no_new_socket_passes_when_the_share_is_used_up),

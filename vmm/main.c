@@ -53,6 +53,8 @@ static const char help_text[] =
 	"                     null: a network that nobody is on\n"
 	"     hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT\n"
 	"                     user: a port of this machine leads to the guest; repeatable\n"
+	"     restrict=on     user: nothing leaves; forwarded ports reach the guest\n"
+	"     loopback=off    user: this machine's 127.0.0.1 and ::1 are out of reach\n"
 	"     mac=ADDRESS     for example 02:00:00:00:00:01; else one is made up\n"
 	"     queues=N        1 to 64 (1)\n"
 	"     mtu=N           1500 to 65521 (1500)\n"

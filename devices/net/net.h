@@ -68,6 +68,8 @@ struct vmb_dev_net_option {
 	uint32_t version_max; /* VMB_NET_VERSION_*, 0 = newest; of the machine's generation */
 	struct vmb_dev_net_forward forwards[VMB_DEV_NET_FORWARD_MAX];
 	uint32_t forward_count;
+	bool restricted; /* user: nothing leaves but answers to callers */
+	bool no_loopback; /* user: this machine's own loopback is not reached */
 };
 
 struct vmb_dev_net_frame {

@@ -14,6 +14,7 @@
 
 #include "base/platform.h"
 #include "devices/net/flows.h"
+#include "devices/net/loopback.h"
 #include "devices/net/net.h"
 #include "devices/report.h"
 
@@ -57,6 +58,7 @@ struct user {
 	uint32_t count, max;
 	struct vmb_dev_net_flows flows;
 	bool full_reported;
+	bool no_loopback;
 	int listeners[VMB_DEV_NET_FORWARD_MAX]; /* of forwarded TCP ports */
 	uint32_t listener_count;
 	uint32_t frame_len; /* of the guest's frame that libslirp looks at; 0: none */
@@ -271,6 +273,8 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 	    frame->len < ETHERNET_LEN || frame->len > net->mtu_max + ETHERNET_LEN ||
 	    !vmb_dev_net_gather(frame, u->frame, sizeof(u->frame)))
 		return VMB_DEV_NET_DROPPED;
+	if (u->no_loopback && vmb_dev_net_loopback_is_meant(u->frame, frame->len))
+		return VMB_DEV_NET_DROPPED;
 	if (!vmb_dev_net_flows_take(&u->flows, u->frame, frame->len)) {
 		report_full(u);
 		return VMB_DEV_NET_DROPPED;
@@ -307,7 +311,7 @@ static int add_forward(struct user *u, const struct vmb_dev_net_forward *f)
  * as long as if_mtu, whatever segment size the guest asks for, and a guest that stays at 1500 takes no longer ones.
  * What comes from the guest may be as long as the card allows.
  */
-static Slirp *create(struct user *u, uint32_t mtu_max)
+static Slirp *create(struct user *u, const struct vmb_dev_net_option *option)
 {
 	const SlirpConfig config = {
 		.version = 4,
@@ -323,7 +327,9 @@ static Slirp *create(struct user *u, uint32_t mtu_max)
 		.vhost6 = IPV6_SITE(2),
 		.vnameserver6 = IPV6_SITE(3),
 		.if_mtu = MTU_TO_GUEST,
-		.if_mru = mtu_max,
+		.if_mru = option->mtu_max,
+		.restricted = option->restricted,
+		.disable_host_loopback = option->no_loopback,
 	};
 
 	return slirp_new(&config, &callbacks, u);
@@ -363,7 +369,8 @@ static int open_user(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 	if (u) {
 		u->net = net;
 		vmb_dev_net_flows_init(&u->flows, vmb_dev_net_flows_share());
-		u->slirp = create(u, option->mtu_max);
+		u->no_loopback = option->no_loopback;
+		u->slirp = create(u, option);
 	}
 	if (!u || !u->slirp) {
 		vmb_dev_report("--net user: %s", strerror(ENOMEM));
