@@ -481,10 +481,11 @@ static void test_restricted_guest_is_called_and_reaches_nothing(void **state)
 	close(fd);
 }
 
-static void test_properties_of_a_user_network_are_on_or_off(void **state)
+static void test_properties_are_taken_or_refused(void **state)
 {
-	static const char *const bad[] = { "user,restrict=", "user,restrict=maybe",
-					   "user,loopback=no", "null,restrict=on",
+	static const char *const bad[] = { "user,capture-size=", "user,capture-size=0",
+					   "user,restrict=",	 "user,restrict=maybe",
+					   "user,loopback=no",	 "null,restrict=on",
 					   "tap=t,loopback=off" };
 	char value[64];
 
@@ -492,8 +493,9 @@ static void test_properties_of_a_user_network_are_on_or_off(void **state)
 		strcpy(value, bad[i]);
 		assert_int_equal(vmb_dev_net_parse(&option, value, 0), -EINVAL);
 	}
-	strcpy(value, "user,restrict=off,loopback=on");
+	strcpy(value, "user,restrict=off,loopback=on,capture-size=3M");
 	assert_int_equal(vmb_dev_net_parse(&option, value, 0), 0);
+	assert_int_equal(option.capture_len, 3 << 20);
 	assert_false(option.restricted || option.no_loopback);
 }
 
@@ -743,7 +745,7 @@ int main(void)
 		TEST(test_loopback_is_reached_unless_it_is_off),
 		cmocka_unit_test(test_no_address_of_this_machine_is_left_out),
 		TEST(test_restricted_guest_is_called_and_reaches_nothing),
-		cmocka_unit_test(test_properties_of_a_user_network_are_on_or_off),
+		cmocka_unit_test(test_properties_are_taken_or_refused),
 #define FEW(name) cmocka_unit_test_setup_teardown(name, set_up_few, tear_down_few)
 		FEW(test_flood_of_datagrams_leaves_descriptors_to_others),
 		FEW(test_what_needs_no_new_socket_passes_when_the_share_is_used_up),

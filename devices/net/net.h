@@ -61,6 +61,7 @@ struct vmb_dev_net_option {
 	enum vmb_dev_net_kind kind;
 	const char *target; /* tap: interface; switch: socket's path */
 	const char *capture; /* file, NULL: none */
+	uint64_t capture_len; /* bytes that it may have */
 	uint8_t mac[6];
 	bool has_mac; /* said; else mac is made up: net_parse.c says how */
 	uint32_t queue_count; /* 1..64, 1 if not said */

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 
 #include "base/platform.h"
+#include "devices/net/capture.h"
 #include "devices/net/net.h"
 #include "devices/report.h"
 #include "devices/text.h"
@@ -148,6 +149,13 @@ static int parse_capture(struct vmb_dev_net_option *option, char *value)
 	return 0;
 }
 
+static int parse_capture_size(struct vmb_dev_net_option *option, char *value)
+{
+	if (!vmb_dev_text_size(value, &option->capture_len) || !option->capture_len)
+		return refuse(option, "capture-size", value, "give a size, for example 100M");
+	return 0;
+}
+
 /* "on" or "off" of a property that only a user network has. */
 static int parse_switch(struct vmb_dev_net_option *option, const char *name, const char *value,
 			bool *on)
@@ -178,8 +186,8 @@ static const struct {
 } properties[] = {
 	{ "hostfwd", parse_forward },	{ "mac", parse_mac },
 	{ "queues", parse_queues },	{ "mtu", parse_mtu },
-	{ "capture", parse_capture },	{ "restrict", parse_restrict },
-	{ "loopback", parse_loopback },
+	{ "capture", parse_capture },	{ "capture-size", parse_capture_size },
+	{ "restrict", parse_restrict }, { "loopback", parse_loopback },
 };
 
 static int parse_property(struct vmb_dev_net_option *option, char *text)
@@ -191,7 +199,7 @@ static int parse_property(struct vmb_dev_net_option *option, char *text)
 			return properties[i].parse(option, text);
 	vmb_dev_report(
 		"--net %s: no property '%s'; there are hostfwd=, restrict=, loopback=, mac=, "
-		"queues=, mtu= and capture=",
+		"queues=, mtu=, capture= and capture-size=",
 		kinds[option->kind].name, name);
 	return -EINVAL;
 }
@@ -241,7 +249,9 @@ static void make_mac(struct vmb_dev_net_option *option, uint32_t number)
 
 int vmb_dev_net_parse(struct vmb_dev_net_option *option, char *value, uint32_t number)
 {
-	*option = (struct vmb_dev_net_option){ .queue_count = 1, .mtu_max = MTU_DEFAULT };
+	*option = (struct vmb_dev_net_option){ .queue_count = 1,
+					       .mtu_max = MTU_DEFAULT,
+					       .capture_len = VMB_DEV_CAPTURE_LEN_DEFAULT };
 	if (parse_kind(option, strsep(&value, ",")))
 		return -EINVAL;
 	while (value)
