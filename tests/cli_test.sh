@@ -251,7 +251,7 @@ net() {
 	expect "$name" "$line" run --kernel k "${args[@]}"
 }
 
-properties='there are hostfwd=, mac=, queues=, mtu= and capture='
+properties='there are hostfwd=, restrict=, loopback=, mac=, queues=, mtu=, capture= and capture-size='
 forward='give tcp or udp:[ADDRESS]:PORT-[ADDRESS]:PORT, for example tcp:127.0.0.1:2222-:22'
 mac='give one card'\''s address, for example 02:00:00:00:00:01'
 for value in '' foo User user=x null=x none,mac=02:00:00:00:00:01; do
@@ -304,6 +304,10 @@ expect 'switch with a value missing' '--ports: its value is missing; see openvmb
 for value in 0 1 257 -1 x 4x ''; do
 	expect "switch of '$value' ports" "--ports $value: give a number from 2 to 256" \
 		switch s --ports "$value"
+done
+for value in '' 0 x 1Q; do
+	expect "switch with a capture of '$value'" "--capture-size $value: give a size, for example 100M" \
+		switch s --capture-size "$value"
 done
 expect 'switch with a long path' "switch $long: the path is too long for a socket; give a shorter one" \
 	switch "$long"
