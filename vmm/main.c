@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "devices/report.h"
 #include "vmm/run.h"
@@ -91,10 +94,28 @@ static int check(int argc)
 	return VMB_VMM_EXIT_USAGE;
 }
 
+/*
+ * Whoever started us may have closed standard input, output or error. The next file that is opened would get that
+ * number, and our messages would be written into a disk. open() takes the lowest free one.
+ */
+static bool fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || open("/dev/null", O_RDWR) == fd)
+			continue;
+		vmb_dev_report("a standard descriptor is closed, and /dev/null: %s",
+			       strerror(errno));
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 
+	if (!fill_standard_descriptors())
+		return VMB_VMM_EXIT_FAILURE;
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)
