@@ -146,6 +146,10 @@ expect 'memory negative' \
 expect 'memory beyond numbers' \
 	'--memory 99999999999999999999G: not a size; give a number with K, M or G, for example 1G' \
 	run --kernel k --memory 99999999999999999999G
+for size in '1 ' '1  ' '1GG' '1 G' ' 1G' '1G ' $'1\t' '+1G' 1.5G 0x1G; do
+	expect "memory '$size'" "--memory $size: not a size; give a number with K, M or G, for example 1G" \
+		run --kernel k --memory "$size"
+done
 expect 'memory too small' '--memory 1M: give 64M to 1T, in pages of 4K' run --kernel k --memory 1M
 expect 'memory in odd bytes' '--memory 1073741825: give 64M to 1T, in pages of 4K' \
 	run --kernel k --memory 1073741825
@@ -159,6 +163,14 @@ expect 'no such bus version' '--vmbus-version 4.2: give 0.13, 1.1, 2.4, 3.0, 4.0
 expect 'no such storage version' '--storage-version 5.0: give 2.0, 4.2, 5.1, 6.0 or 6.2' \
 	run --kernel k --storage-version 5.0
 expect 'no such network version' '--network-version 3: give 1, 2, 4, 5, 6 or 6.1' run --kernel k --network-version 3
+for value in ignore '' stop,after= stop,after=x 'stop,after=1 ' stop,after=3601; do
+	expect "on crash '$value'" "--on-crash $value: give stop, stop,after=SECONDS (0 to 3600) or continue" \
+		run --kernel k --on-crash "$value"
+done
+for value in never '' -1 3601 '1 '; do
+	expect "contact within '$value'" "--contact-within $value: give seconds from 1 to 3600, or 0: never" \
+		run --kernel k --contact-within "$value"
+done
 expect 'unknown accelerator' '--accel xen: give auto, kvm or nest' run --kernel k --accel xen
 
 expect 'disk missing' \
