@@ -10,8 +10,8 @@ program=$PWD/build/openvmbus
 [ -x "$program" ] || { echo "skip exit # build/openvmbus is missing"; exit 0; }
 if [ "${1:-}" != inside ] && ! "$program" check >/dev/null 2>&1; then
 	command -v qemu-system-x86_64 >/dev/null || { echo "skip exit # neither KVM nor QEMU"; exit 0; }
-	trap 'lab/nest -n exit stop' EXIT
-	lab/nest -n exit -m 1536 exec "$PWD/tests/cli_exit_test.sh" inside
+	trap 'lab/warm-nest -n exit stop' EXIT
+	lab/warm-nest -n exit -m 1536 exec "$PWD/tests/cli_exit_test.sh" inside
 	exit
 fi
 work=$(mktemp -d)

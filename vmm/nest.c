@@ -26,7 +26,7 @@
 #define ERR_FD		9
 #define COPY_LEN	65536u
 
-/* See lab/nest-append: stable clock, no randomisation, quick start. */
+/* See lab/nest/append: stable clock, no randomisation, quick start. */
 static const char kernel_line[] = "quiet nokaslr mitigations=off tsc=reliable random.trust_cpu=on "
 				  "rcupdate.rcu_expedited=1 panic=-1 nest.mode=once";
 
@@ -341,7 +341,7 @@ static bool claim(int cpu)
  * QEMU's SVM emulation changes the word of pending interrupts at each exit of the guest without a lock, while another
  * thread sets a bit in it when a timer has fired. On one CPU that cannot lose the bit; on two it does now and then, and
  * then the emulated machine has no timer until something else interrupts it. One that no other nest has, if there is
- * one: QEMU inherits its lock. lab/nest does the same.
+ * one: QEMU inherits its lock. lab/warm-nest does the same.
  */
 static void stay_on_one_cpu(void)
 {

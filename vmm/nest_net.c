@@ -14,7 +14,7 @@
 
 /* Not the guest's 10.0.2.0/24 and fec0::/64, so that no address means two machines. */
 #define NEST_NETWORK "user,id=net,net=10.0.3.0/24,ipv6-prefix=fec0:0:0:3::,ipv6-prefixlen=64"
-#define NEST_ADDRESS "10.0.3.15" /* lab/lib/nest-init gives it to the card */
+#define NEST_ADDRESS "10.0.3.15" /* lab/nest/init gives it to the card */
 
 static const char prefix[] = "hostfwd=";
 
@@ -96,7 +96,7 @@ static bool card_is_possible(const struct vmb_dev_net_option *net)
 
 	if (what)
 		vmb_dev_report("--net %s: a nest has no %s of this machine; use --net user, or "
-			       "lab/nest exec for all that belongs together",
+			       "lab/warm-nest exec for all that belongs together",
 			       net->text, what);
 	return !what;
 }

@@ -13,7 +13,7 @@ PEER_MAC=02:00:00:00:77:02
 # The instance id of the one device that QEMU offers on its VMBus.
 OFFERED=6f70656e-766d-6275-7300-000000000001
 
-around=() # what the monitor runs in: lab/lib/net-side and its arguments
+around=() # what the monitor runs in: lab/nest/net-side and its arguments
 card=() # the monitor's options for the card
 
 # where COMMAND...: on this machine if its /dev/kvm can, else in the nest. The command has its own
@@ -22,7 +22,7 @@ where() {
 	if has_kvm; then
 		"$@"
 	else
-		timeout -k 5 $((limit + 120)) "$LAB/nest" -n "$nest" exec "$@"
+		timeout -k 5 $((limit + 120)) "$LAB/warm-nest" -n "$nest" exec "$@"
 	fi
 }
 
@@ -63,7 +63,7 @@ virtio_card() {
 # pair-1 and pair-2; around it what serves the other end.
 plug_in() {
 	has_kvm && [ $EUID -ne 0 ] && skip "network cells make namespaces: run it as root"
-	around=("$LAB/lib/net-side" "${1%-[12]}" "$cell" "$mib" "$port" "$cpus")
+	around=("$LAB/nest/net-side" "${1%-[12]}" "$cell" "$mib" "$port" "$cpus")
 	case $host-$1 in
 	openvmbus-user) card=(--stats --net "user,queues=$cpus,mac=$MAC,capture=$cell/sink.pcapng") ;;
 	openvmbus-tap | openvmbus-bench) card=(--stats --net "tap=vm0,queues=$cpus,mtu=9000,mac=$MAC") ;;

@@ -4,7 +4,7 @@
 # What every lab script shares: where things are, how progress and failure are told, and a lock,
 # so that two scripts which need the same cached thing do not build it twice.
 #
-# Source it first:  . "$(dirname "$(readlink -f "$0")")/lib/common.sh"
+# Source it first:  . "$(dirname "$(readlink -f "$0")")/host/common.sh"
 
 LAB=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 ROOT=$(dirname "$LAB")
