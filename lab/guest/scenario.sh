@@ -78,13 +78,22 @@ root_evidence() {
 	echo "seconds_to_init=$(cat /run/seconds-to-init)"
 }
 
-# data_disk: the name of the second disk, like sdb; waits for it up to 20 s. Known by its size, which
-# is there with the disk, and never by what can be read from it: scenarios write to this disk.
-data_disk() {
+# serial_of DISK: the serial number that the host gave a disk like sda or hvda; nothing if it has none.
+serial_of() {
+	if [ -e "/sys/block/$1/serial" ]; then
+		cat "/sys/block/$1/serial"
+	else # behind the four bytes that head a page of vital product data
+		tail -c +5 "/sys/block/$1/device/vpd_pg80" 2>/dev/null | tr -d ' \0'
+	fi
+}
+
+# disk_called SERIAL: the name of the disk with that serial number, like sdb; waits for it up to 20 s. Linux names SCSI disks
+# in the order in which it happens to find them, so a name says nothing about which disk it is.
+disk_called() {
 	tries=200
 	while [ $tries -gt 0 ]; do
 		for block in /sys/block/[sh]*d*; do
-			[ "$(cat "$block/size" 2>/dev/null)" != "$(option openvmbus.sectors)" ] || {
+			[ "$(serial_of "${block##*/}")" != "$1" ] || {
 				echo "${block##*/}"
 				return
 			}
@@ -94,3 +103,6 @@ data_disk() {
 	done
 	return 1
 }
+
+# data_disk: the name of the second disk, which scenarios write to.
+data_disk() { disk_called data; }
