@@ -36,20 +36,22 @@ storage_version() {
 	dmesg | sed -n 's/.*storage protocol \([0-9.]*\).*/\1/p' | tail -n1
 }
 
-# count_memory ROUND [LOOKS]: pages that are free, the CPUs' own lists of them included, and slab pages that cannot be
-# shrunk. What is held for a moment is not lost, so of several looks (1) the best counts.
+# count_memory ROUND: pages that are free, the CPUs' own lists of them included, and slab pages that cannot be
+# shrunk. What is held for a moment is not lost: the best of many looks counts, and five that find nothing better end them.
 count_memory() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	most_free=0 least_slab=
-	for _ in $(seq "${2:-1}"); do
+	most_free=0 least_slab=999999999 same=0
+	for _ in $(seq 50); do
+		[ $same -lt 5 ] || break
 		sleep 0.2
 		echo 3 >/proc/sys/vm/drop_caches
 		listed=$(awk '$1 == "count:" { n += $2 } END { print n + 0 }' /proc/zoneinfo)
 		free=$(awk '/^nr_free_pages / { print $2 }' /proc/vmstat)
 		slab=$(awk '/^nr_slab_unreclaimable / { print $2 }' /proc/vmstat)
-		[ $((free + listed)) -le $most_free ] || most_free=$((free + listed))
-		[ "$slab" -ge "${least_slab:-999999999}" ] || least_slab=$slab
+		same=$((same + 1))
+		[ $((free + listed)) -le $most_free ] || most_free=$((free + listed)) same=0
+		[ "$slab" -ge $least_slab ] || least_slab=$slab same=0
 	done
 	echo "memory=$1 $most_free $least_slab"
 }
