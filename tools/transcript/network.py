@@ -45,7 +45,7 @@ OFFLOAD_CURRENT_CONFIG = 0x40020006
 # 9: per-packet information, and what it says
 INFO_CHECKSUM, INFO_VLAN, INFO_HASH_VALUE, INFO_HASH_TYPE = 0, 6, 8, 9
 INFO_PACKET_ID = 0x80000001
-RECEIVED_TCP_AND_IP_GOOD = 0x28
+RECEIVED_TCP_GOOD_SUM_STALE = 0x88
 HASH_TCP_IPV4_TOEPLITZ = 0x201
 FRAGMENT, FIRST_FRAGMENT, LAST_FRAGMENT = 1, 2, 4
 
@@ -374,7 +374,7 @@ class Network(Transcript):
             flags = (FRAGMENT | (FIRST_FRAGMENT if i == 0 else 0) |
                      (LAST_FRAGMENT if i == len(parts) - 1 else 0))
             identity = (INFO_PACKET_ID, 1 | flags << 8)
-            infos = [(INFO_CHECKSUM, RECEIVED_TCP_AND_IP_GOOD), (INFO_HASH_VALUE, value),
+            infos = [(INFO_CHECKSUM, RECEIVED_TCP_GOOD_SUM_STALE), (INFO_HASH_VALUE, value),
                      (INFO_HASH_TYPE, HASH_TCP_IPV4_TOEPLITZ), identity] if i == 0 else [identity]
             fields = self.envelope(len(part), infos, 256, 256 + len(part))
             fields.append(zero(256 - width_of(fields)))
