@@ -458,8 +458,9 @@ bool vmb_ring_unmask(struct vmb_ring_reader *r)
 	 */
 	vmb_full_barrier();
 	/*
-	 * From the cleared mask on, a signal may have started another caller's reading: nothing of the
-	 * reader is written here any more. An index that is no index is for vmb_ring_read() to find.
+	 * From the cleared mask on, a signal may have started another caller's reading: nothing of
+	 * the reader is written here any more. An index that is no index is for vmb_ring_read() to
+	 * find.
 	 */
 	if (r->broken)
 		return false;
