@@ -6,7 +6,10 @@
 #define OFFER_DEDICATED 1u
 #define OFFER_MONITORED 1u
 
-/* Whether relid was given back unasked; one RESCIND of it may be on its way, until it is offered again. */
+/*
+ * Whether relid was given back unasked; one RESCIND of it may be on its way, until it is offered
+ * again.
+ */
 static bool given_back(const struct vmb_guest_connect *c, uint32_t relid)
 {
 	return c->given_back[relid / 32] >> relid % 32 & 1;
@@ -224,7 +227,10 @@ bool vmb_guest_channel_modify_left(struct vmb_guest_connect *c, struct vmb_link 
 	return false;
 }
 
-/* The host may offer the relid again before the sender says that this left: it is free from here on. */
+/*
+ * The host may offer the relid again before the sender says that this left: it is free from here
+ * on.
+ */
 uint32_t vmb_guest_channel_build_release(struct vmb_guest_connect *c, struct vmb_link *link,
 					 void *message)
 {

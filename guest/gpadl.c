@@ -105,7 +105,10 @@ void vmb_guest_gpadl_forget(struct vmb_guest_gpadl *gpadl)
 
 /* ---- what leaves ---- */
 
-/* Copies the next qwords of the range list, count_max at most, behind a message's fixed part; answers their bytes. */
+/*
+ * Copies the next qwords of the range list, count_max at most, behind a message's fixed part;
+ * answers their bytes.
+ */
 static uint32_t build_part(struct vmb_guest_gpadl *gpadl, uint8_t *dst, uint32_t count_max)
 {
 	struct vmb_gpa_range range = { gpadl->byte_count, gpadl->byte_offset };
@@ -173,7 +176,10 @@ uint32_t vmb_guest_gpadl_build_teardown(struct vmb_guest_connect *c, struct vmb_
 
 /* ---- what comes ---- */
 
-/* Whether the host may have the header (only then can it refuse), or all of the list (to accept it). */
+/*
+ * Whether the host may have the header (only then can it refuse), or all of the list (to accept
+ * it).
+ */
 static bool shown(const struct vmb_guest_connect *c, const struct vmb_guest_gpadl *gpadl, bool all)
 {
 	uint32_t seen = gpadl->sent_count;

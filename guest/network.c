@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The network guest's dialogue with the host on the primary channel: one message is out at a time, and what answers it
- * is known before it leaves.
+ * The network guest's dialogue with the host on the primary channel: one message is out at a time,
+ * and what answers it is known before it leaves.
  */
 #include "guest/network_internal.h"
 
@@ -206,8 +206,9 @@ static int take_vf(struct vmb_guest_network *n, const void *payload, uint32_t le
 }
 
 /*
- * Where the table's entries stand. Hosts before 6.1 may name the offset that they meant and write them behind their
- * union of all messages: such a message is long enough for that, an honest one is not.
+ * Where the table's entries stand. Hosts before 6.1 may name the offset that they meant and write
+ * them behind their union of all messages: such a message is long enough for that, an honest one is
+ * not.
  */
 static uint32_t table_offset(const struct vmb_guest_network *n, uint32_t offset, uint32_t len)
 {

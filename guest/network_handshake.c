@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From INIT to READY. Each step is a row: who needs it, what it asks, what it makes of the answer. A question about
- * something that a card can do without may be refused.
+ * From INIT to READY. Each step is a row: who needs it, what it asks, what it makes of the answer.
+ * A question about something that a card can do without may be refused.
  */
 #include "guest/network_internal.h"
 
@@ -11,7 +11,10 @@
 /* The least that is a frame: without its checksum. */
 #define FRAME_LEN_MIN	   60u
 #define ALIGNMENT_MIN	   4u
-/* A section holds a frame's whole envelope and its protocol headers: a large send's are changed in the copy. */
+/*
+ * A section holds a frame's whole envelope and its protocol headers: a large send's are changed in
+ * the copy.
+ */
 #define SECTION_LEN_MIN	   (VMB_GUEST_RNDIS_ENVELOPE_LEN_MAX + 128u)
 #define ALIGNMENT_LOG2_MAX 8u
 
@@ -405,7 +408,9 @@ bool vmb_guest_network_shaking(const struct vmb_guest_network *n)
 	return n->state > VMB_GUEST_NETWORK_IDLE && n->state < VMB_GUEST_NETWORK_READY;
 }
 
-/* n->step is the row that comes next. The questions fit the control page, so none of them can fail. */
+/*
+ * n->step is the row that comes next. The questions fit the control page, so none of them can fail.
+ */
 void vmb_guest_network_advance(struct vmb_guest_network *n, struct vmb_guest_network_event *event)
 {
 	uint32_t step;

@@ -168,7 +168,10 @@ int vmb_guest_network_set_offload(struct vmb_guest_network *n, uint32_t offload)
 
 /* ---- RSS ---- */
 
-/* Without Toeplitz and TCP there is nothing to be set. An old structure, or 0, says nothing of the table's size. */
+/*
+ * Without Toeplitz and TCP there is nothing to be set. An old structure, or 0, says nothing of the
+ * table's size.
+ */
 void vmb_guest_network_rss_read(struct vmb_guest_network *n, const void *data, uint32_t len)
 {
 	struct ndis_rss_capabilities caps;

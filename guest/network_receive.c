@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames that come: transfer-page packets, whose ranges are RNDIS messages in the receive buffer. The envelope is copied
- * and judged; the frame stays in place.
+ * Frames that come: transfer-page packets, whose ranges are RNDIS messages in the receive buffer.
+ * The envelope is copied and judged; the frame stays in place.
  */
 #include "guest/network_internal.h"
 
@@ -49,8 +49,8 @@ static int judge(const struct vmb_guest_network *n, const struct vmb_guest_netwo
 	if (message.channel_type == VMB_NET_CONTROL && !q->index)
 		return VMB_GUEST_NETWORK_CONTROL;
 	/*
-	 * Without a packet filter there are no frames, and that comes after READY. Not n->state: the dialogue
-	 * changes it while other queues are polled.
+	 * Without a packet filter there are no frames, and that comes after READY. Not n->state:
+	 * the dialogue changes it while other queues are polled.
 	 */
 	if (message.channel_type == VMB_NET_DATA && n->receiving)
 		return VMB_GUEST_NETWORK_FRAMES;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames that leave. A slot is a section of the send buffer; free ones wait in a ring that the sender takes from and the
- * poll gives to. A slot's word says whose it is: the sender's while it is free or being filled, nobody's in flight,
- * and whoever swaps it from there may free it.
+ * Frames that leave. A slot is a section of the send buffer; free ones wait in a ring that the
+ * sender takes from and the poll gives to. A slot's word says whose it is: the sender's while it is
+ * free or being filled, nobody's in flight, and whoever swaps it from there may free it.
  */
 #include "guest/network_internal.h"
 
@@ -115,7 +115,9 @@ uint32_t vmb_guest_network_inline_max(const struct vmb_guest_network *n,
 	return frame->len < room ? frame->len : room;
 }
 
-/* Whether a message of message_len bytes, of which used go into the section, may join the packet. */
+/*
+ * Whether a message of message_len bytes, of which used go into the section, may join the packet.
+ */
 static bool fits(const struct vmb_guest_network_queue *q, uint32_t used, uint32_t message_len)
 {
 	const struct vmb_guest_network *n = q->network;
@@ -211,8 +213,8 @@ bool vmb_guest_network_unseal(struct vmb_guest_network_queue *q, uint32_t slot)
 		return false;
 	slot_clear(at);
 	/*
-	 * Back to where it was taken from. The poll does not write there: with this slot outside of the ring
-	 * there are at most slot_count - 1 in it, from take on.
+	 * Back to where it was taken from. The poll does not write there: with this slot outside of
+	 * the ring there are at most slot_count - 1 in it, from take on.
 	 */
 	q->free_slots[(q->take - 1) & (q->slot_count - 1)] = slot;
 	vmb_store_u32(&q->take, q->take - 1);

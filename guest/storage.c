@@ -25,7 +25,9 @@ static const struct storage_version {
 	  VMB_STOR_SENSE_LEN_OLD },
 };
 
-/* A slot's word: generation << 2 | one of these. BUSY: somebody reads or writes the other fields. */
+/*
+ * A slot's word: generation << 2 | one of these. BUSY: somebody reads or writes the other fields.
+ */
 enum slot_state {
 	SLOT_FREE = 0,
 	SLOT_BUSY = 1,
@@ -179,7 +181,10 @@ int vmb_guest_storage_start(struct vmb_guest_storage *s)
 	return 0;
 }
 
-/* The layout of the first eight bytes is the negotiated version's; the limit stands at 12 in all of them. */
+/*
+ * The layout of the first eight bytes is the negotiated version's; the limit stands at 12 in all of
+ * them.
+ */
 static enum vmb_guest_storage_state read_properties(struct vmb_guest_storage *s,
 						    const struct vmb_stor_packet *packet)
 {
@@ -374,7 +379,10 @@ static bool may_say_changed(uint8_t srb_status)
 	       srb_status == VMB_SRB_INVALID_REQUEST || srb_status == VMB_SRB_INTERNAL_ERROR;
 }
 
-/* Sense data that means that what is known of the unit is out of date; fixed format and descriptor format. */
+/*
+ * Sense data that means that what is known of the unit is out of date; fixed format and descriptor
+ * format.
+ */
 static bool says_changed(const uint8_t *sense, uint32_t len)
 {
 	uint32_t format = len ? sense[0] & 0x7Fu : 0;
