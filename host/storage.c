@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The storage protocol's host side: handshake, checks, and the frame around the SCSI target. What an
- * operation may do in which state is the table `operations`.
+ * The storage protocol's host side: handshake, checks, and the frame around the SCSI target. What
+ * an operation may do in which state is the table `operations`.
  */
 #include "host/storage.h"
 
