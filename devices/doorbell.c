@@ -23,11 +23,11 @@ struct found {
 	bool any_interrupt, any_monitor;
 };
 
-/* Under d->lock. */
-static void take(struct vmb_dev_doorbell *d, struct found *found)
+/* rang: the interrupt page is to be looked at. Under d->lock. */
+static void take(struct vmb_dev_doorbell *d, struct found *found, bool rang)
 {
 	memset(found, 0, sizeof(*found));
-	for (uint32_t i = 0; d->interrupt_page && i < VMB_INTERRUPT_WORD_COUNT; i++) {
+	for (uint32_t i = 0; rang && d->interrupt_page && i < VMB_INTERRUPT_WORD_COUNT; i++) {
 		found->interrupts[i] = vmb_host_doorbell_take(d->interrupt_page, i);
 		found->any_interrupt |= found->interrupts[i] != 0;
 	}
@@ -91,7 +91,7 @@ static void *work(void *arg)
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
 	do {
 		pthread_mutex_lock(&d->lock);
-		take(d, &found);
+		take(d, &found, true);
 		monitoring = d->monitor_page && d->monitored_count;
 		stopping = d->stopping;
 		pthread_mutex_unlock(&d->lock);
@@ -110,7 +110,7 @@ bool vmb_dev_doorbell_step(struct vmb_dev_doorbell *d)
 	struct found found;
 
 	pthread_mutex_lock(&d->lock);
-	take(d, &found);
+	take(d, &found, vmb_dev_bell_take(&d->shared));
 	pthread_mutex_unlock(&d->lock);
 	ring_found(d, &found);
 	return found.any_interrupt || found.any_monitor;

@@ -334,8 +334,9 @@ static void write_ring(struct vmb_dev_storage *s)
 			s->answers_end = &s->answers;
 		release_request(s, request);
 	}
-	if (!s->answers && vmb_host_storage_event(&s->host, &event, &len))
-		write_packet(s, VMB_PKT_INBAND, 0, &event, len);
+	if (!s->answers && vmb_host_storage_event(&s->host, &event, &len) &&
+	    !write_packet(s, VMB_PKT_INBAND, 0, &event, len))
+		vmb_host_storage_event_done(&s->host);
 	if (vmb_ring_commit(&s->channel.tx))
 		vmb_dev_bus_signal(&s->channel);
 }
@@ -608,13 +609,11 @@ static void fill_unit(const struct vmb_dev_storage *s, struct vmb_host_scsi_lun 
 	fill_identity(s, unit, disk->option, lun);
 }
 
-static void name_scsi(struct vmb_dev_storage *s, uint8_t number)
+static void name_scsi(struct vmb_dev_storage *s, const struct vmb_guid *instance_id)
 {
 	snprintf(s->name, sizeof(s->name), "storage");
 	s->type_id = (struct vmb_guid)VMB_GUID_SCSI;
-	s->instance_id = scsi_id;
-	s->instance_id.bytes[sizeof(scsi_id.bytes) - 1] ^= number;
-	s->unit_id = s->instance_id;
+	s->instance_id = s->unit_id = instance_id ? *instance_id : scsi_id;
 }
 
 static void name_ide(struct vmb_dev_storage *s, uint32_t place)
@@ -644,7 +643,9 @@ static int init(struct vmb_dev_storage *s, const struct vmb_dev_storage_config *
 	if (config->ide)
 		name_ide(s, config->place);
 	else
-		name_scsi(s, config->number);
+		name_scsi(s, config->instance_id);
+	if (config->unit_id)
+		s->unit_id = *config->unit_id;
 	s->requests = calloc(VMB_DEV_STORAGE_REQUEST_COUNT, sizeof(*s->requests));
 	if (!s->requests) {
 		vmb_dev_report("%s: %s", s->name, strerror(ENOMEM));
@@ -696,6 +697,7 @@ static void fill_channel(struct vmb_dev_storage *s)
 	s->channel.device = s;
 	s->channel.host.type_id = s->type_id;
 	s->channel.host.instance_id = s->instance_id;
+	s->channel.host.flags = VMB_OFFER_FLAG_ENUMERATE;
 	memcpy(s->channel.host.user, &s->user, sizeof(s->user));
 }
 

@@ -43,7 +43,8 @@ struct vmb_dev_storage_config {
 	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
 	bool ide; /* one unit on an IDE channel */
 	uint32_t place; /* of the IDE unit: 0..VMB_DEV_IDE_MAX - 1 */
-	uint8_t number; /* tells SCSI controllers of one machine apart */
+	const struct vmb_guid *instance_id; /* of a SCSI controller; NULL: the one of openvmbus */
+	const struct vmb_guid *unit_id; /* names LUN 0, see below; NULL: made up */
 	const struct vmb_dev_disk_option *disks; /* by LUN; outlive the device; path NULL: no unit */
 	uint32_t disk_count; /* at most VMB_HOST_SCSI_LUN_MAX; 1 if ide */
 };

@@ -6,7 +6,7 @@
 #ifndef HOST_CHANNEL_H
 #define HOST_CHANNEL_H
 
-#include "host/queue.h"
+#include "base/queue.h"
 #include "wire/vmbus.h"
 
 struct vmb_host_server;
@@ -53,8 +53,8 @@ struct vmb_host_channel {
 	uint32_t gpadl_count; /* that the guest has lent */
 	uint32_t tearing_count; /* of them, those whose TORNDOWN is due */
 	struct vmb_msg_open reopen_message;
-	struct vmb_host_link offer_link, rescind_link, open_link, modify_link; /* messages */
-	struct vmb_host_link open_event, close_event, modify_event, released_event;
+	struct vmb_link offer_link, rescind_link, open_link, modify_link; /* messages */
+	struct vmb_link open_event, close_event, modify_event, released_event;
 };
 
 /*
@@ -74,9 +74,9 @@ int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *c
 
 /*
  * Takes the device away: closes the channel (event CLOSE if it is open), answers teardowns that
- * waited for that, then sends RESCIND. The event RELEASED follows when the guest has released the
- * channel, at a disconnect at the latest; at once (still as an event) if the guest never saw the
- * offer. No OPEN_RESULT follows RESCIND.
+ * waited for that, then sends RESCIND, for a primary after those of its sub-channels. The event
+ * RELEASED follows when the guest has released the channel, at a disconnect at the latest; at once
+ * (still as an event) if the guest never saw the offer. No OPEN_RESULT follows RESCIND.
  */
 void vmb_host_channel_rescind(struct vmb_host_channel *ch);
 
@@ -91,7 +91,9 @@ void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 void vmb_host_channel_closed(struct vmb_host_channel *ch);
 
 /*
- * Must be called for each event MODIFY, when the old VP is no longer interrupted. status 0:
+ * Must be called for each event MODIFY, at any later time, when the old VP is no longer interrupted
+ * and no signal to it is under way. The guest may have taken the old VP away before a signal
+ * arrived there, so the port must signal the new VP once, whether or not there is news. status 0:
  * target_vp becomes the wanted one, unless the channel was closed meanwhile.
  */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);

@@ -32,7 +32,7 @@
  *     while ((out = vmb_host_network_output(n, q)))   write it into q's ring
  *             vmb_host_network_output_done(n, q);
  *     (Control replies, indications and in-band messages come out of queue 0 in the same way. What
- *     _output returned is void after UNSHARE, _reset and _queue_closed.)
+ *     _output returned is void after UNSHARE, CONTROL, _reset and _queue_closed, on every queue.)
  *   when a buffer must be given back because the channel closes: vmb_host_network_reset(n) forgets
  *   it; the port unmaps it
  *

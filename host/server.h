@@ -23,7 +23,8 @@
  *       RELEASED        the channel was rescinded and the guest is done with it: free it
  *     while ((out = vmb_host_server_output(s)))
  *       deliver to VP out->target_vp, SINT out->target_sint; vmb_host_server_output_done(s);
- *       or stop when the slot is busy
+ *       or stop when the slot is busy;
+ *       or vmb_host_server_output_drop(s) when that VP takes no messages
  *   vmb_host_channel_rescind(ch) takes a device away.
  *   vmb_host_server_reset(s): the machine was reset; like an unload by the guest, without answer.
  *
@@ -47,8 +48,8 @@
  * before 1.1 guests signal all of them on VMB_CONNECTION_EVENT, and UNLOAD has no answer. A contact
  * without a usable interrupt page is refused.
  *
- * Not supported, dropped and counted as unknown: reserved channels (18, 19) and messages that need
- * a feature flag (25, 27, 29).
+ * Reserved channels are not supported: OPEN_RESERVED is refused, CLOSE_RESERVED answered, in any
+ * state. Messages that need a feature flag (25, 27, 29) are dropped and counted as unknown.
  *
  * Source: docs/protocol/bus.md, "2 Hypercalls", "3 SynIC messages and event flags",
  * "4 Control plane", "11 Hardening".
@@ -56,9 +57,9 @@
 #ifndef HOST_SERVER_H
 #define HOST_SERVER_H
 
+#include "base/queue.h"
 #include "host/channel.h"
 #include "host/gpadl.h"
-#include "host/queue.h"
 #include "wire/vmbus.h"
 
 #define VMB_HOST_GPADL_COUNT_MAX   1024u /* GPADLs of a connection */
@@ -109,23 +110,30 @@ struct vmb_host_event {
 
 struct vmb_host_server_output {
 	uint32_t target_vp;
-	uint32_t target_sint; /* 2, except in the refusal of a contact that asked for another */
+	uint32_t target_sint; /* 2, except in answers that were requested on another */
 	uint32_t len; /* bytes of payload */
 	const void *payload;
 };
 
 /* A GPADL_CREATED or GPADL_TORNDOWN that waits; the GPADL itself may be gone. */
 struct vmb_host_answer {
-	struct vmb_host_link link;
-	uint32_t type;
+	struct vmb_link link;
 	uint32_t relid;
 	uint32_t gpadl_id;
 	uint32_t status;
 };
 
+/* An answer to the VP and SINT that the message asked for, not to those of the connection. */
+struct vmb_host_aside {
+	struct vmb_link link;
+	uint32_t vp, sint;
+	uint32_t relid; /* reserved channels */
+};
+
 struct vmb_host_server_counters {
 	uint64_t messages_in;
 	uint64_t messages_out;
+	uint64_t undelivered; /* dropped by vmb_host_server_output_drop */
 	uint64_t unknown; /* numbers that the version does not have, or of host to guest */
 	uint64_t malformed; /* too short, invalid values */
 	uint64_t misplaced; /* legal, but not in this state */
@@ -141,16 +149,17 @@ struct vmb_host_server {
 	uint64_t monitor_gpa[2]; /* parent->child, child->parent: guest pages, or both 0 */
 	uint32_t monitors[VMB_MONITOR_GROUP_COUNT]; /* monitor ids that channels have, a bit each */
 	bool offers_requested;
+	uint32_t connection_id; /* on which the message being handled arrived */
 	struct vmb_msg_initiate_contact contact; /* answered when the disconnect is complete */
 	bool contact_waiting;
 	bool unload_waiting;
 	struct vmb_queue posts; /* messages that wait */
 	struct vmb_queue events; /* events that wait */
-	struct vmb_host_link version_link, refusal_link, delivered_link, unload_link, connect_link;
-	struct vmb_host_link contact_event, unloaded_event, wanted_event;
+	struct vmb_link version_link, delivered_link, unload_link, connect_link;
+	struct vmb_host_aside refusal, reserved_open, reserved_close;
+	struct vmb_link contact_event, unloaded_event, wanted_event;
 	struct vmb_msg_version_response response;
 	uint32_t response_len;
-	uint32_t refusal_vp, refusal_sint; /* target of the refusal of a contact */
 	struct vmb_msg_tl_connect_result connect_result;
 	struct vmb_host_answer answers[VMB_HOST_ANSWER_COUNT_MAX]; /* a ring, sent in order */
 	uint32_t answer_first;
@@ -197,6 +206,14 @@ bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *eve
  */
 const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s);
 void vmb_host_server_output_done(struct vmb_host_server *s);
+
+/*
+ * To be called in place of _done if the message cannot be delivered: its VP has no SynIC or no
+ * message page, or it goes to another SINT than 2 (the refusal of a contact to another server)
+ * whose slot nobody empties. The message is dropped and counted, so that those behind it go on. A
+ * guest recovers from a lost message only by a new contact, as on Hyper-V.
+ */
+void vmb_host_server_output_drop(struct vmb_host_server *s);
 
 /*
  * The machine was reset: everything is closed and released by events, UNLOADED last. No messages

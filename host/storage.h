@@ -25,12 +25,13 @@
  *       VMB_HOST_STORAGE_NOTHING
  *                         no answer is due
  *   events: while (vmb_host_storage_event(s, &packet, &len))
- *                   send it in-band, transaction id 0, no completion
+ *                   send it in-band, transaction id 0, no completion, and then call
+ *                   vmb_host_storage_event_done(s); or stop when the ring is full
  *
  * Context: one caller at a time for a controller; the backend operation itself may run anywhere.
  *
- * IDE (config.ide): the one unit is LUN 0; path and target are those of the offer, whatever a
- * request says; there are no sub-channels. vmb_host_storage_ide_offer() fills in the offer.
+ * IDE (config.ide): the one unit is LUN 0 of the offer's target, on any path; there are no
+ * sub-channels. vmb_host_storage_ide_offer() fills in the offer.
  *
  * Source: docs/protocol/storage.md.
  */
@@ -141,8 +142,12 @@ void vmb_host_storage_detach(struct vmb_host_storage *s, uint32_t lun);
 /* unit->block_count changed, or the disc of a DVD drive: see vmb_host_scsi_changed. */
 void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun);
 
-/* Returns the next unsolicited packet, *len bytes of *packet; false if there is none. */
-bool vmb_host_storage_event(struct vmb_host_storage *s, struct vmb_stor_packet *packet,
+/*
+ * Returns the next unsolicited packet, *len bytes of *packet; false if there is none. It is the
+ * same one until _done says that it was sent.
+ */
+bool vmb_host_storage_event(const struct vmb_host_storage *s, struct vmb_stor_packet *packet,
 			    uint32_t *len);
+void vmb_host_storage_event_done(struct vmb_host_storage *s);
 
 #endif

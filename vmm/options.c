@@ -160,8 +160,16 @@ static int parse_network_version(struct vmb_vmm_options *o, char *value)
 }
 
 /* Single caps come after --generation, in whatever order they were given. */
-static void settle_generation(struct vmb_vmm_options *o)
+static int settle_generation(struct vmb_vmm_options *o)
 {
+	uint32_t vp_max = o->generation.vp_max;
+
+	if (vp_max && o->cpus > vp_max) {
+		vmb_dev_report(
+			"--cpus %u: Windows Server %s has at most %u processors a machine; give fewer, or --vmbus-version alone",
+			o->cpus, o->generation.name, vp_max);
+		return -EINVAL;
+	}
 	if (o->caps.bus)
 		o->generation.bus = o->caps.bus;
 	if (o->caps.storage)
@@ -173,6 +181,7 @@ static void settle_generation(struct vmb_vmm_options *o)
 		if (o->generation.bus < VMB_VERSION_2_4)
 			o->nets[i].queue_count = 1; /* no sub-channels */
 	}
+	return 0;
 }
 
 static int parse_kernel(struct vmb_vmm_options *o, char *value)
@@ -281,6 +290,5 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 		vmb_dev_report("--kernel FILE is missing; see openvmbus --help");
 		return -EINVAL;
 	}
-	settle_generation(o);
-	return 0;
+	return settle_generation(o);
 }
