@@ -320,16 +320,22 @@ static void add_streams(struct nest *n)
 
 /* Running it */
 
-/* Whether no other nest of this machine has that CPU. The lock lasts as long as this process and what it becomes. */
+/*
+ * Whether no other nest of this machine has that CPU. The lock lasts as long as this process and what it becomes, on a
+ * descriptor above those that the contract names: these are replaced.
+ */
 static bool claim(int cpu)
 {
 	char path[64];
-	int fd;
+	int low, fd;
 
 	snprintf(path, sizeof(path), "/dev/shm/openvmbus-cpu-%d", cpu);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CREAT, 0644);
+	low = open(path, O_RDONLY | O_CLOEXEC);
+	if (low < 0)
+		low = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+	fd = low < 0 ? -1 : fcntl(low, F_DUPFD, ERR_FD + 1);
+	if (low >= 0)
+		close(low);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return true;
 	if (fd >= 0)

@@ -6,6 +6,12 @@
 #
 # Source it first:  . "$(dirname "$(readlink -f "$0")")/lib/common.sh"
 
+# A descriptor that the caller closed would become a disk or a kernel, and what is said would be written into it.
+for fd in 0 1 2; do
+	[ -e "/proc/$$/fd/$fd" ] || eval "exec $fd<>/dev/null"
+done
+unset fd
+
 LAB=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 ROOT=$(dirname "$LAB")
 BUILD=${BUILD:-$ROOT/build}
