@@ -88,9 +88,11 @@ static void fail(struct vmb_dev_machine *dev)
 	vmb_vmm_power_end(machine_of(dev), VMB_VMM_FAILURE);
 }
 
-static const struct vmb_dev_machine_ops dev_ops = {
-	.doorbell = ring_doorbell, .signal = signal_vp, .post = post_message, .fail = fail
-};
+static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
+						    .signal = signal_vp,
+						    .post = post_message,
+						    .lacks = lacks,
+						    .fail = fail };
 
 /* Life */
 

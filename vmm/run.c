@@ -292,18 +292,16 @@ int vmb_vmm_check(void)
 	return VMB_VMM_EXIT_FAILURE;
 }
 
-/* The disks stay open and locked here while the nest works on them. */
+/* For a nest the disks are locked anew, by what outlives this process. */
 int vmb_vmm_run(int argc, char **argv)
 {
 	static struct session session;
-	int code;
 
 	if (vmb_vmm_options_parse(&session.options, argc, argv) || check_inputs(&session))
 		return VMB_VMM_EXIT_USAGE;
 	if (!use_nest(&session.options))
 		return run_here(&session);
-	code = vmb_vmm_nest_run(&session.options, argc, argv);
 	vmb_vmm_devices_close(&session.devices);
 	vmb_vmm_boot_close(&session.boot);
-	return code;
+	return vmb_vmm_nest_run(&session.options, argc, argv);
 }
