@@ -35,6 +35,8 @@ int vmb_dev_controllers_attach(struct vmb_dev_controllers *c, struct vmb_dev_bus
 void vmb_dev_controllers_close(struct vmb_dev_controllers *c)
 {
 	for (uint32_t i = 0; i < c->count; i++)
+		vmb_dev_storage_leave(&c->all[i]);
+	for (uint32_t i = 0; i < c->count; i++)
 		vmb_dev_storage_close(&c->all[i]);
 }
 

@@ -641,9 +641,16 @@ int vmb_dev_storage_attach(struct vmb_dev_storage *s, struct vmb_dev_bus *bus)
 	return vmb_dev_bus_attach(bus, &s->channel);
 }
 
-void vmb_dev_storage_close(struct vmb_dev_storage *s)
+void vmb_dev_storage_leave(struct vmb_dev_storage *s)
 {
 	join_worker(s);
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		vmb_dev_disk_leave(&s->disks[lun]);
+}
+
+void vmb_dev_storage_close(struct vmb_dev_storage *s)
+{
+	vmb_dev_storage_leave(s);
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		vmb_dev_disk_close(&s->disks[lun]);
 	if (s->stop >= 0)

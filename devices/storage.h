@@ -77,6 +77,8 @@ int vmb_dev_storage_open_ide(struct vmb_dev_storage *s, const struct vmb_vmm_opt
 /* -EINVAL: reported; close what is open. */
 int vmb_dev_storage_prepare(struct vmb_dev_storage *s);
 int vmb_dev_storage_attach(struct vmb_dev_storage *s, struct vmb_dev_bus *bus);
+/* Begins to close: what the disks need for it they then need at the same time. Close follows. */
+void vmb_dev_storage_leave(struct vmb_dev_storage *s);
 void vmb_dev_storage_close(struct vmb_dev_storage *s);
 /* A line of statistics. When no worker runs. */
 void vmb_dev_storage_report(const struct vmb_dev_storage *s);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * NBD disks on a real server (qemu-nbd) that is killed, replaced and robbed of what it was not told to keep; and image
- * formats, whose bytes qemu-img compares with a raw copy.
+ * NBD disks on a real server (qemu-nbd) that is killed, replaced and robbed of what it was not told to keep; on one that
+ * misbehaves (tests/nbd_fake.h); and image formats, whose bytes qemu-img compares with a raw copy.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "devices/disk/disk.h"
+#include "tests/nbd_fake.h"
 
 #define DISK_LEN  (8u << 20)
 #define PIECE_LEN (64u << 10)
@@ -74,6 +77,7 @@ static void start_server(const char *more)
 	unlink(socket_path);
 	server = fork();
 	if (server == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also if a test crashes */
 		execvp(arguments[0], arguments);
 		_exit(127);
 	}
@@ -384,6 +388,225 @@ static void test_missing_server_is_refused(void **state)
 	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
 }
 
+/* Servers that misbehave */
+
+#define MANY 40u
+
+static struct nbd_fake fake;
+static struct vmb_dev_disk_request many[MANY];
+static struct vmb_host_scsi_task many_tasks[MANY];
+static uint8_t *many_bytes;
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void open_disk_on_fake(enum nbd_fake_manner manner, uint32_t reconnect_s)
+{
+	nbd_fake_start(&fake, socket_path, DISK_LEN, manner);
+	option.reconnect_s = reconnect_s;
+	open_disk();
+}
+
+static void close_disk_on_fake(void)
+{
+	vmb_dev_disk_close(&disk);
+	nbd_fake_stop(&fake);
+}
+
+/* Shakes hands again and again, and so is never away for long: the window is the command's own. */
+static void test_server_that_answers_nothing_is_an_error(void **state)
+{
+	double begin_s;
+
+	open_disk_on_fake(NBD_FAKE_MUTE, 1);
+	begin_s = seconds();
+	set(VMB_HOST_SCSI_READ, 0, 512);
+	cut(bytes, 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_GONE);
+	print_message("a read ended after %.1f s\n", seconds() - begin_s);
+	assert_true(seconds() - begin_s < 15);
+	close_disk_on_fake();
+}
+
+static uint32_t count_lines(const char *path, const char *what)
+{
+	FILE *file = fopen(path, "r");
+	char line[512];
+	uint32_t count = 0;
+
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, what) != NULL;
+	fclose(file);
+	return count;
+}
+
+/* Its command fails after a few tries, other commands do not, and it is not talked about at each. */
+static void test_server_that_closes_at_a_command_has_it_a_few_times(void **state)
+{
+	int error_output = dup(STDERR_FILENO), log = open(kept, O_CREAT | O_RDWR | O_TRUNC, 0600);
+	double begin_s = seconds();
+
+	open_disk_on_fake(NBD_FAKE_CLOSES_AT_ZEROES, 60);
+	dup2(log, STDERR_FILENO);
+	set(VMB_HOST_SCSI_WRITE_ZEROES, 0, 1 << 20);
+	assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+	set(VMB_HOST_SCSI_READ, 0, 512);
+	cut(bytes, 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	dup2(error_output, STDERR_FILENO);
+	print_message("%u tries in %.1f s, %u lines\n", fake.zeroes_count, seconds() - begin_s,
+		      count_lines(kept, "went away"));
+	assert_in_range(fake.zeroes_count, 2, 8);
+	assert_in_range(count_lines(kept, "went away"), 1, 2);
+	close(log);
+	close(error_output);
+	close_disk_on_fake();
+}
+
+static void begin_many(enum vmb_host_scsi_op op)
+{
+	many_bytes = calloc(MANY, 1 << 20);
+	for (uint32_t i = 0; i < MANY; i++) {
+		many_tasks[i] = (struct vmb_host_scsi_task){ .op = op,
+							     .offset = (i % 8) << 20,
+							     .len = 1 << 20 };
+		memset(&many[i], 0, sizeof(many[i]));
+		many[i].task = &many_tasks[i];
+		many[i].iov[0] = (struct iovec){ many_bytes + ((size_t)i << 20), 1 << 20 };
+		many[i].iov_count = 1;
+		assert_int_equal(disk.ops->begin(&disk, &many[i], &uring), VMB_DEV_DISK_WAIT);
+	}
+}
+
+/* How many of them ended without an error within the time. */
+static uint32_t finish_many(uint32_t limit_s)
+{
+	uint32_t good = 0, done = 0;
+	double begin_s = seconds();
+
+	while (done < MANY) {
+		struct __kernel_timespec rest = { .tv_sec = limit_s };
+		struct vmb_dev_disk_request *ended;
+		struct io_uring_cqe *cqe;
+		int result;
+
+		assert_int_equal(io_uring_submit_and_wait_timeout(&uring, &cqe, 1, &rest, NULL) < 0,
+				 0);
+		ended = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(&uring, cqe);
+		if (disk.ops->resume(&disk, ended, &uring, result) != VMB_DEV_DISK_DONE)
+			continue;
+		done++;
+		good += ended->error == VMB_HOST_SCSI_OK;
+	}
+	print_message("%u requests ended after %.1f s\n", done, seconds() - begin_s);
+	assert_true(seconds() - begin_s < limit_s);
+	free(many_bytes);
+	return good;
+}
+
+static void wait_for_commands(void)
+{
+	uint64_t before, now = 0;
+
+	do {
+		before = now;
+		usleep(300000);
+		now = __atomic_load_n(&fake.command_count, __ATOMIC_SEQ_CST);
+	} while (!now || now != before);
+}
+
+/* What the guest may have under way is bounded in memory; the rest waits its turn. */
+static void test_requests_hold_no_more_than_their_share(void **state)
+{
+	open_disk_on_fake(NBD_FAKE_MUTE, 60);
+	begin_many(VMB_HOST_SCSI_WRITE);
+	wait_for_commands();
+	assert_true(fake.asked_len <= 16 << 20);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(finish_many(4), 0);
+	close_disk_on_fake();
+}
+
+static void test_requests_that_waited_for_room_are_done(void **state)
+{
+	open_disk_on_fake(NBD_FAKE_GOOD, 60);
+	for (uint32_t round = 0; round < 2; round++) {
+		begin_many(round ? VMB_HOST_SCSI_WRITE : VMB_HOST_SCSI_READ);
+		assert_int_equal(finish_many(30), MANY);
+	}
+	assert_int_equal(fake.asked_len, 2ull * MANY << 20);
+	close_disk_on_fake();
+}
+
+static void test_cancelled_requests_do_not_wait_for_a_dead_server(void **state)
+{
+	option.reconnect_s = 60;
+	start_server(NULL);
+	open_disk();
+	kill_server();
+	begin_many(VMB_HOST_SCSI_READ);
+	usleep(300000);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(finish_many(4), 0);
+	start_server(NULL); /* and what begins later is done */
+	assert_disk_is_model();
+}
+
+static struct vmb_dev_disk_request *next_completion(int *result)
+{
+	struct __kernel_timespec rest = { .tv_sec = 30 };
+	struct vmb_dev_disk_request *what;
+	struct io_uring_cqe *cqe;
+
+	assert_true(io_uring_submit_and_wait_timeout(&uring, &cqe, 1, &rest, NULL) >= 0);
+	what = io_uring_cqe_get_data(cqe);
+	*result = cqe->res;
+	io_uring_cqe_seen(&uring, cqe);
+	return what;
+}
+
+/* While the other three answer all the time: request goes round and round. */
+static void test_one_silent_connection_is_noticed(void **state)
+{
+	struct vmb_dev_disk_request *what;
+	uint32_t ended = 0, good = 0;
+	double begin_s = seconds();
+	int result;
+
+	open_disk_on_fake(NBD_FAKE_FIRST_MUTE, 1);
+	while (__atomic_load_n(&fake.connection_count, __ATOMIC_SEQ_CST) < 4)
+		usleep(10000);
+	usleep(100000);
+	begin_many(VMB_HOST_SCSI_READ);
+	set(VMB_HOST_SCSI_FLUSH, 0, 0);
+	begin();
+	while (ended < MANY) {
+		what = next_completion(&result);
+		if (disk.ops->resume(&disk, what, &uring, result) != VMB_DEV_DISK_DONE)
+			continue;
+		if (what == &request)
+			begin();
+		else
+			good += what->error == VMB_HOST_SCSI_OK;
+		ended += what != &request;
+	}
+	print_message("%u of %u reads ended well, the last after %.1f s\n", good, ended,
+		      seconds() - begin_s);
+	assert_in_range(good, MANY / 2, MANY - 1);
+	assert_true(seconds() - begin_s < 15);
+	what = next_completion(&result);
+	disk.ops->resume(&disk, what, &uring, result);
+	close_disk_on_fake();
+	free(many_bytes);
+}
+
 /* create: qemu-img's name of the format and its options. */
 static void check_format(const char *format, const char *create)
 {
@@ -442,6 +665,56 @@ static void test_image_that_is_no_image_is_refused(void **state)
 	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
 }
 
+/* Our own qemu-nbd: by the image, of which there is one in the whole system. */
+static void signal_own_server(const char *signal)
+{
+	assert_int_equal(tool("pkill -%s -f '^qemu-nbd .*%s'", signal, option.path), 0);
+}
+
+static char own_path[80];
+
+static void open_own_disk(void)
+{
+	snprintf(own_path, sizeof(own_path), "%s/own.qcow2", folder);
+	assert_int_equal(tool("qemu-img create -q -f qcow2 %s %u", own_path, DISK_LEN), 0);
+	option.path = own_path;
+	option.format = "qcow2";
+	open_disk();
+	memset(model, 0, sizeof(model));
+}
+
+static void test_own_server_that_is_killed_is_started_again(void **state)
+{
+	open_own_disk();
+	for (uint32_t round = 1; round < 4; round++) {
+		for (uint32_t at = 0; at < DISK_LEN; at += 1 << 20)
+			write_disk(at, 1 << 20, (uint8_t)round);
+		signal_own_server("KILL");
+		assert_disk_is_model();
+	}
+	flush_disk();
+	vmb_dev_disk_close(&disk);
+	make_image_of_model();
+	assert_int_equal(tool("qemu-img compare -q -f qcow2 -F raw %s %s", own_path, image), 0);
+}
+
+static void test_own_server_that_hangs_keeps_nobody(void **state)
+{
+	double begin_s;
+
+	open_own_disk();
+	write_disk(0, 512, 1);
+	signal_own_server("STOP");
+	begin_many(VMB_HOST_SCSI_WRITE);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(finish_many(4), 0);
+	begin_s = seconds();
+	vmb_dev_disk_leave(&disk);
+	vmb_dev_disk_close(&disk);
+	print_message("closed after %.1f s\n", seconds() - begin_s);
+	assert_true(seconds() - begin_s < 9);
+}
+
 #define ON_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -462,6 +735,14 @@ int main(void)
 		ON_SERVER(test_fixed_vhd_has_the_bytes),
 		ON_SERVER(test_vhdx_has_the_bytes),
 		ON_SERVER(test_vmdk_has_the_bytes),
+		ON_SERVER(test_server_that_answers_nothing_is_an_error),
+		ON_SERVER(test_server_that_closes_at_a_command_has_it_a_few_times),
+		ON_SERVER(test_requests_hold_no_more_than_their_share),
+		ON_SERVER(test_requests_that_waited_for_room_are_done),
+		ON_SERVER(test_cancelled_requests_do_not_wait_for_a_dead_server),
+		ON_SERVER(test_one_silent_connection_is_noticed),
+		ON_SERVER(test_own_server_that_is_killed_is_started_again),
+		ON_SERVER(test_own_server_that_hangs_keeps_nobody),
 		ON_SERVER(test_image_that_is_no_image_is_refused),
 	};
 

@@ -109,6 +109,12 @@ void vmb_dev_disk_cancel(struct vmb_dev_disk *disk)
 		disk->ops->cancel(disk);
 }
 
+void vmb_dev_disk_leave(struct vmb_dev_disk *disk)
+{
+	if (disk->ops && disk->ops->leave)
+		disk->ops->leave(disk);
+}
+
 void vmb_dev_disk_close(struct vmb_dev_disk *disk)
 {
 	if (disk->ops)

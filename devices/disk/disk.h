@@ -80,6 +80,7 @@ struct vmb_dev_disk_request {
 	bool resting; /* the operation was not possible just now; it is tried again after a while */
 	uint32_t tries; /* of it, in vain */
 	void *backend;
+	struct vmb_dev_disk_request *next;
 };
 
 struct vmb_dev_disk;
@@ -94,6 +95,8 @@ struct vmb_dev_disk_ops {
 					 struct io_uring *uring, int result);
 	/* NULL: what is under way ends soon anyway. */
 	void (*cancel)(struct vmb_dev_disk *disk);
+	/* NULL: close is quick. */
+	void (*leave)(struct vmb_dev_disk *disk);
 	void (*close)(struct vmb_dev_disk *disk);
 	/* Bytes that the medium has now, 0: not known. NULL: it stays as it was. Must not wait. */
 	uint64_t (*measure)(const struct vmb_dev_disk *disk);
@@ -121,6 +124,11 @@ bool vmb_dev_disk_resized(struct vmb_dev_disk *disk);
  * be resumed until it is done. Does not wait; what begins afterwards is not concerned.
  */
 void vmb_dev_disk_cancel(struct vmb_dev_disk *disk);
+/*
+ * Begins to close, and returns at once: what takes its time then takes it for all disks together. Nothing is under way, and close
+ * follows, which may be all that is called.
+ */
+void vmb_dev_disk_leave(struct vmb_dev_disk *disk);
 void vmb_dev_disk_close(struct vmb_dev_disk *disk);
 
 /* The kinds. -EINVAL: reported. */
@@ -138,15 +146,19 @@ bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */
 
 /* Image formats (devices/disk/format.c). */
 bool vmb_dev_disk_format_known(const char *name); /* as format= names it, raw included */
+const char *vmb_dev_disk_format_driver(const char *name); /* QEMU's name of it, or NULL */
 /* What a file of len bytes looks like, in format='s words, or NULL. */
 const char *vmb_dev_disk_format_of(int fd, uint64_t len);
 
-/* A private NBD server for an image. NULL: reported. Stopping waits until it has written all out. */
+/* A private NBD server for an image (devices/disk/server.c). NULL: reported. */
 struct vmb_dev_disk_server;
 struct vmb_dev_disk_server *vmb_dev_disk_server_start(const struct vmb_dev_disk_option *option);
-/* It did not serve: if it has ended, its own words replace why (why_len bytes). */
-void vmb_dev_disk_server_explain(struct vmb_dev_disk_server *server, char *why, uint32_t why_len);
 const char *vmb_dev_disk_server_uri(const struct vmb_dev_disk_server *server);
+/* It is stuck: ends it without asking and starts another. Returns at once; any thread. */
+void vmb_dev_disk_server_restart(struct vmb_dev_disk_server *server);
+/* It has nothing more to serve. Returns at once; stop follows. */
+void vmb_dev_disk_server_leave(struct vmb_dev_disk_server *server);
+/* Waits until it has written out what it holds, at most 8 s from leave on. server may be NULL. */
 void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server);
 
 /* How messages name an option. */

@@ -54,6 +54,11 @@ static void cancel(struct vmb_dev_disk *disk)
 	vmb_dev_disk_cancel(disk->below);
 }
 
+static void leave(struct vmb_dev_disk *disk)
+{
+	vmb_dev_disk_leave(disk->below);
+}
+
 static uint64_t measure(const struct vmb_dev_disk *disk)
 {
 	return disk->below->ops->measure ? disk->below->ops->measure(disk->below) : 0;
@@ -69,6 +74,7 @@ static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
 					     .begin = begin,
 					     .resume = resume,
 					     .cancel = cancel,
+					     .leave = leave,
 					     .close = close_disk,
 					     .measure = measure };
 

@@ -19,12 +19,19 @@
 #define POST_TRIES     10000u /* a millisecond apart */
 #define ZERO_LEN       (1u << 20) /* bytes of zeroes a write, where the server makes none itself */
 #define WHY_LEN	       256
+#define HELD_LEN_MAX \
+	(16u << 20) /* bytes of the guest's that wait for the server; then requests wait */
 
 struct nbd_disk {
 	struct vmb_dev_disk_server *server; /* our own, or NULL */
 	struct vmb_dev_nbd *nbd; /* NULL: not prepared */
 	struct io_uring post; /* the NBD thread's */
 	bool have_post;
+
+	/* the worker's */
+	uint64_t held_len; /* bytes of all operations under way */
+	bool cancelled; /* what waits for room is not started any more */
+	struct vmb_dev_disk_request *waiting, **waiting_end; /* for room */
 };
 
 /* One operation of a request. */
@@ -134,10 +141,16 @@ static void next_op(struct vmb_dev_disk *disk, const struct vmb_dev_disk_request
 	}
 }
 
+/* Whether the guest's bytes pass through memory of ours. */
+static bool has_data(const struct vmb_dev_nbd_op *op)
+{
+	return op->kind == VMB_DEV_NBD_READ || op->kind == VMB_DEV_NBD_WRITE;
+}
+
 static bool fill(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
 		 struct vmb_dev_nbd_op *op)
 {
-	if (op->kind != VMB_DEV_NBD_READ && op->kind != VMB_DEV_NBD_WRITE)
+	if (!has_data(op))
 		return true;
 	op->data = request->task->op == VMB_HOST_SCSI_WRITE_ZEROES ? calloc(1, op->len) :
 								     malloc(op->len);
@@ -159,21 +172,27 @@ static uint64_t amount(const struct vmb_host_scsi_task *task)
 	}
 }
 
-static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				   struct io_uring *uring)
+/* The last in the queue of those that wait for room. */
+static void wait_for_room(struct nbd_disk *d, struct vmb_dev_disk_request *request)
+{
+	request->next = NULL;
+	*d->waiting_end = request;
+	d->waiting_end = &request->next;
+}
+
+/* False: no memory. */
+static bool start(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
+		  const struct vmb_dev_nbd_op *op, struct io_uring *uring)
 {
 	struct nbd_disk *d = disk->state;
-	struct nbd_task *task;
+	struct nbd_task *task = calloc(1, sizeof(*task));
 
-	if (request->done_len == amount(request->task))
-		return done(request, VMB_HOST_SCSI_OK);
-	task = calloc(1, sizeof(*task));
 	if (!task)
-		return done(request, VMB_HOST_SCSI_IO_ERROR);
-	next_op(disk, request, &task->op);
+		return false;
+	task->op = *op;
 	if (!fill(disk, request, &task->op)) {
 		free(task);
-		return done(request, VMB_HOST_SCSI_IO_ERROR);
+		return false;
 	}
 	task->op.ended = ended;
 	task->disk = d;
@@ -181,9 +200,69 @@ static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_dis
 	task->ring = uring->ring_fd;
 	if (task->op.kind == VMB_DEV_NBD_READ)
 		task->data = task->op.data;
+	if (has_data(&task->op))
+		d->held_len += task->op.len;
 	request->backend = task;
 	vmb_dev_nbd_submit(d->nbd, &task->op);
-	return VMB_DEV_DISK_WAIT;
+	return true;
+}
+
+static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
+				   struct io_uring *uring)
+{
+	struct nbd_disk *d = disk->state;
+	struct vmb_dev_nbd_op op = { 0 };
+
+	if (request->done_len == amount(request->task))
+		return done(request, VMB_HOST_SCSI_OK);
+	next_op(disk, request, &op);
+	if (has_data(&op) && d->held_len && d->held_len + op.len > HELD_LEN_MAX) {
+		wait_for_room(d, request);
+		return VMB_DEV_DISK_WAIT;
+	}
+	return start(disk, request, &op, uring) ? VMB_DEV_DISK_WAIT :
+						  done(request, VMB_HOST_SCSI_IO_ERROR);
+}
+
+/* In the worker's ring, as if an operation had ended. */
+static void tell_failure(struct vmb_dev_disk_request *request, struct io_uring *uring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+
+	request->backend = NULL;
+	if (!sqe && io_uring_submit(uring) >= 0)
+		sqe = io_uring_get_sqe(uring);
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data(sqe, request);
+}
+
+static struct vmb_dev_disk_request *take_waiting(struct nbd_disk *d)
+{
+	struct vmb_dev_disk_request *request = d->waiting;
+
+	d->waiting = request->next;
+	if (!d->waiting)
+		d->waiting_end = &d->waiting;
+	return request;
+}
+
+/* In their order: one that is small does not pass one that is not. */
+static void start_waiting(struct vmb_dev_disk *disk, struct io_uring *uring)
+{
+	struct nbd_disk *d = disk->state;
+	struct vmb_dev_disk_request *request;
+
+	while ((request = d->waiting)) {
+		struct vmb_dev_nbd_op op = { 0 };
+
+		next_op(disk, request, &op);
+		if (!d->cancelled && d->held_len && d->held_len + op.len > HELD_LEN_MAX)
+			return;
+		take_waiting(d);
+		if (d->cancelled || !start(disk, request, &op, uring))
+			tell_failure(request, uring);
+	}
+	d->cancelled = false;
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
@@ -204,15 +283,21 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 				     struct vmb_dev_disk_request *request, struct io_uring *uring,
 				     int result)
 {
+	struct nbd_disk *d = disk->state;
 	struct nbd_task *task = request->backend;
 	bool counts_things = request->task->op == VMB_HOST_SCSI_UNMAP ||
 			     request->task->op == VMB_HOST_SCSI_FLUSH;
 
+	if (!task)
+		return done(request, VMB_HOST_SCSI_IO_ERROR);
 	if (!result && task->data)
 		copy_iov(request, task->data, true);
 	request->done_len += counts_things ? 1 : task->op.len;
+	if (has_data(&task->op))
+		d->held_len -= task->op.len;
 	free(task->data);
 	free(task);
+	start_waiting(disk, uring);
 	return result ? done(request, translate(result)) : next(disk, request, uring);
 }
 
@@ -257,13 +342,21 @@ static int connect_disk(struct vmb_dev_disk *disk)
 		uri = vmb_dev_disk_server_uri(d->server);
 	}
 	d->nbd = vmb_dev_nbd_connect(uri, option->reconnect_s, why, sizeof(why));
-	if (!d->nbd && d->server)
-		vmb_dev_disk_server_explain(d->server, why, sizeof(why));
 	if (!d->nbd)
 		return refuse(option, why);
 	if (vmb_dev_nbd_facts(d->nbd)->read_only && !disk->read_only)
 		return refuse(option, "the server lets nobody write; add ,readonly");
 	return 0;
+}
+
+static void restart_server(void *arg)
+{
+	vmb_dev_disk_server_restart(arg);
+}
+
+static void leave_server(void *arg)
+{
+	vmb_dev_disk_server_leave(arg);
 }
 
 /*
@@ -273,6 +366,7 @@ static int connect_disk(struct vmb_dev_disk *disk)
 static int prepare(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
+	struct vmb_dev_nbd_owner owner = { .restart = restart_server, .leave = leave_server };
 	int error;
 
 	if (!can_post(d))
@@ -283,25 +377,45 @@ static int prepare(struct vmb_dev_disk *disk)
 	disk->len = vmb_dev_nbd_facts(d->nbd)->len;
 	disk->len -= disk->len % disk->block_len;
 	disk->can_unmap = !disk->read_only && vmb_dev_nbd_facts(d->nbd)->can_zero;
-	error = vmb_dev_nbd_start(d->nbd, d->server != NULL);
+	owner.arg = d->server;
+	error = vmb_dev_nbd_start(d->nbd, d->server ? &owner : NULL);
 	return error ? refuse(disk->option, strerror(-error)) : 0;
 }
 
-/* The server goes last: it writes out what it was told when it has lost its last client. */
+static void cancel(struct vmb_dev_disk *disk)
+{
+	struct nbd_disk *d = disk->state;
+
+	d->cancelled = d->waiting;
+	vmb_dev_nbd_cancel(d->nbd);
+}
+
+static void leave(struct vmb_dev_disk *disk)
+{
+	struct nbd_disk *d = disk->state;
+
+	vmb_dev_nbd_leave(d->nbd);
+}
+
+/* The server goes last: it writes out what it was told when it has lost its last client. A thread that hangs keeps what it knows. */
 static void close_disk(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
 
-	vmb_dev_nbd_close(d->nbd);
+	if (!vmb_dev_nbd_close(d->nbd))
+		return;
 	vmb_dev_disk_server_stop(d->server);
 	if (d->have_post)
 		io_uring_queue_exit(&d->post);
 	free(d);
 }
 
-static const struct vmb_dev_disk_ops ops = {
-	.prepare = prepare, .begin = begin, .resume = resume, .close = close_disk
-};
+static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
+					     .begin = begin,
+					     .resume = resume,
+					     .cancel = cancel,
+					     .leave = leave,
+					     .close = close_disk };
 
 bool vmb_dev_disk_is_nbd(const char *path)
 {
@@ -316,15 +430,19 @@ bool vmb_dev_disk_is_nbd(const char *path)
 /* Whether there is such a server or image shows when it is used: asking changes things at the other end. */
 int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
 {
+	struct nbd_disk *d;
+
 	if (vmb_dev_disk_is_nbd(option->path) && option->format)
 		return refuse(option,
 			      "an NBD export has no format; leave format= out, its server knows");
 	if (!vmb_dev_disk_is_nbd(option->path) &&
 	    access(option->path, option->read_only ? R_OK : R_OK | W_OK))
 		return refuse(option, strerror(errno));
-	disk->state = calloc(1, sizeof(struct nbd_disk));
-	if (!disk->state)
+	d = calloc(1, sizeof(*d));
+	if (!d)
 		return refuse(option, strerror(ENOMEM));
+	d->waiting_end = &d->waiting;
+	disk->state = d;
 	disk->ops = &ops;
 	return 0;
 }
