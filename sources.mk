@@ -10,5 +10,5 @@ CORE_GUEST = guest/connect.c guest/channel.c guest/gpadl.c guest/doorbell.c gues
 CORE_HOST = host/server.c host/channel.c host/gpadl.c host/doorbell.c host/storage.c host/scsi.c \
 	host/scsi_inquiry.c host/scsi_block.c host/scsi_mode.c \
 	host/scsi_reserve.c host/scsi_dvd.c \
-	host/offload.c host/offload_lso.c host/rndis.c host/rndis_oid.c host/rndis_offload.c \
+	host/offload.c host/offload_lso.c host/frame.c host/rndis.c host/rndis_oid.c host/rndis_offload.c \
 	host/rndis_rss.c host/network.c host/network_send.c host/network_receive.c

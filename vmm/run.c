@@ -7,10 +7,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "devices/controllers.h"
+#include "vmm/devices.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
-#include "devices/network.h"
 #include "devices/report.h"
 #include "vmm/run.h"
 #include "devices/bus.h"
@@ -22,8 +21,7 @@ struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
 	struct vmb_vmm_kvm kvm;
-	struct vmb_dev_controllers storage;
-	struct vmb_dev_network *networks[VMB_DEV_NET_MAX];
+	struct vmb_vmm_devices devices;
 	struct vmb_vmm_console console;
 	int wake;
 	int stop; /* signalfd */
@@ -36,7 +34,7 @@ static int check_inputs(struct session *s)
 
 	if (!error)
 		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
-	return error ? error : vmb_dev_controllers_open(&s->storage, &s->options);
+	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
 }
 
 /* Signals that end the program arrive at the main loop; those that kick processors only there. */
@@ -68,7 +66,7 @@ static uint16_t version_part(uint32_t version, bool major)
 static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 {
 	const struct vmb_host_server_counters *messages = &bus->server.counters;
-	uint16_t storage = vmb_dev_controllers_version(&s->storage);
+	uint16_t storage = vmb_vmm_devices_storage_version(&s->devices);
 
 	vmb_dev_report("stats: negotiated VMBus %u.%u, storage %u.%u",
 		       version_part(bus->version, true), version_part(bus->version, false),
@@ -81,44 +79,7 @@ static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 		       (unsigned long long)messages->malformed,
 		       (unsigned long long)messages->misplaced);
 	vmb_dev_doorbell_report(&bus->doorbell);
-	vmb_dev_controllers_report(&s->storage);
-	for (uint32_t i = 0; i < s->options.net_count; i++)
-		vmb_dev_network_report(s->networks[i]);
-}
-
-/* What is no good about a backend is found before the machine starts, and before anything is created. */
-static int open_networks(struct session *s)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_dev_network_open(&s->networks[i], &s->options.nets[i], i);
-	return error;
-}
-
-static int prepare_networks(struct session *s)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_dev_network_prepare(s->networks[i]);
-	return error;
-}
-
-static int attach_networks(struct session *s, struct vmb_dev_bus *bus)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_dev_network_attach(s->networks[i], bus);
-	return error;
-}
-
-static void close_networks(struct session *s)
-{
-	for (uint32_t i = 0; i < s->options.net_count; i++)
-		if (s->networks[i])
-			vmb_dev_network_close(s->networks[i]);
+	vmb_vmm_devices_report(&s->devices);
 }
 
 static enum vmb_vmm_outcome run_once(struct session *s)
@@ -129,15 +90,13 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 
 	if (!machine)
 		return VMB_VMM_FAILURE;
-	if (vmb_dev_controllers_attach(&s->storage, machine->vmbus) ||
-	    attach_networks(s, machine->vmbus))
+	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	vmb_vmm_machine_start(machine);
 	vmb_vmm_machine_watch(machine, s->stop);
 	outcome = vmb_vmm_power_outcome(machine);
 	vmb_vmm_machine_stop(machine);
-	for (uint32_t i = 0; i < s->options.net_count; i++)
-		vmb_dev_network_detach(s->networks[i]);
+	vmb_vmm_devices_detach(&s->devices);
 	vmb_vmm_console_flush(&s->console);
 	if (s->options.stats)
 		report_stats(s, machine->vmbus);
@@ -169,21 +128,20 @@ static enum vmb_vmm_outcome run(struct session *s)
 	return outcome;
 }
 
-/* What writes to files that may hold something, console and captures, comes when all else is good. */
+/* What is no good is found before anything is created; what writes to files comes when all is good. */
 static int run_here(struct session *s)
 {
 	int code = VMB_VMM_EXIT_USAGE;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (open_networks(s) == 0 && vmb_dev_controllers_prepare(&s->storage) == 0 &&
+	if (vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
 	    vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0) {
-		if (prepare_networks(s) == 0)
+		if (vmb_vmm_devices_prepare(&s->devices) == 0)
 			code = exit_code(run(s));
 		vmb_vmm_console_close(&s->console);
 	}
-	close_networks(s);
-	vmb_dev_controllers_close(&s->storage);
+	vmb_vmm_devices_close(&s->devices);
 	return code;
 }
 
@@ -222,7 +180,7 @@ int vmb_vmm_run(int argc, char **argv)
 	if (!use_nest(&session.options))
 		return run_here(&session);
 	code = vmb_vmm_nest_run(&session.options, argc, argv);
-	vmb_dev_controllers_close(&session.storage);
+	vmb_vmm_devices_close(&session.devices);
 	vmb_vmm_boot_close(&session.boot);
 	return code;
 }
