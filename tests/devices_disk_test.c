@@ -255,6 +255,8 @@ static void test_errors_become_sense_the_guest_understands(void **state)
 		assert_int_equal(disk.ops->resume(&disk, &request, &uring, cases[i].result),
 				 VMB_DEV_DISK_DONE);
 		assert_int_equal(request.error, cases[i].error);
+		assert_int_equal(disk.flush_failed, cases[i].op == VMB_HOST_SCSI_FLUSH);
+		disk.flush_failed = false;
 		io_uring_queue_exit(&uring);
 		assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
 	}
@@ -301,6 +303,48 @@ static void test_what_is_not_possible_now_is_tried_again_later(void **state)
 	}
 	assert_int_equal(request.error, VMB_HOST_SCSI_IO_ERROR);
 	assert_int_equal(tries, 150);
+}
+
+static void fail_a_flush(bool fua)
+{
+	static uint8_t buf[PAGE];
+
+	set(fua ? VMB_HOST_SCSI_WRITE : VMB_HOST_SCSI_FLUSH, 0, sizeof(buf));
+	task.fua = fua;
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	if (fua)
+		assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE),
+				 VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -EIO), VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_IO_ERROR);
+	last_opcode();
+}
+
+/* The system tells of a lost write once. A guest that asks again must not hear that all is well. */
+static void test_failed_flush_is_not_forgotten(void **state)
+{
+	static uint8_t buf[PAGE];
+
+	for (int fua = 0; fua < 2; fua++) {
+		disk.flush_failed = false;
+		fail_a_flush(fua);
+		for (int i = 0; i < 2; i++) {
+			set(VMB_HOST_SCSI_FLUSH, 0, 0);
+			assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+			set(VMB_HOST_SCSI_WRITE, 0, PAGE);
+			cut(buf, PAGE, PAGE);
+			task.fua = true;
+			assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+			set(VMB_HOST_SCSI_WRITE, 0, PAGE);
+			cut(buf, PAGE, PAGE);
+			task.fua = false;
+			assert_int_equal(run(), VMB_HOST_SCSI_OK);
+			set(VMB_HOST_SCSI_READ, 0, PAGE);
+			cut(buf, PAGE, PAGE);
+			assert_int_equal(run(), VMB_HOST_SCSI_OK);
+		}
+	}
 }
 
 /* The data are there, but not yet on the medium. */
@@ -490,6 +534,7 @@ int main(void)
 		TEST(test_operations_may_block),
 		TEST(test_what_is_not_possible_now_is_tried_again_later),
 		TEST(test_interrupted_sync_is_no_sync),
+		TEST(test_failed_flush_is_not_forgotten),
 		TEST(test_shrunk_file_is_an_error),
 		TEST(test_short_transfers_go_on_where_they_stopped),
 		TEST(test_file_is_locked_while_open),

@@ -433,6 +433,31 @@ static void test_server_that_answers_nothing_is_an_error(void **state)
 	close_disk_on_fake();
 }
 
+/* The guest's own, or ours when there is much to keep. */
+static void test_flush_that_the_server_failed_at_is_not_forgotten(void **state)
+{
+	for (uint32_t written = 0; written <= 40; written += 40) {
+		open_disk_on_fake(NBD_FAKE_FAILS_A_FLUSH, 60);
+		for (uint32_t i = 0; i < written; i++)
+			write_disk(0, 1 << 20, (uint8_t)i);
+		while (written && !__atomic_load_n(&fake.flush_count, __ATOMIC_SEQ_CST))
+			usleep(10000);
+		for (uint32_t i = 0; i < 3; i++) {
+			set(VMB_HOST_SCSI_FLUSH, 0, 0);
+			assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+		}
+		set(VMB_HOST_SCSI_WRITE, 0, 512);
+		task.fua = true;
+		cut(bytes, 512);
+		assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+		for (uint32_t i = 0; i < 80; i++) /* more than is ever kept */
+			write_disk(0, 1 << 20, (uint8_t)i);
+		assert_true(disk.flush_failed);
+		close_disk_on_fake();
+		unlink(socket_path);
+	}
+}
+
 static uint32_t count_lines(const char *path, const char *what)
 {
 	FILE *file = fopen(path, "r");
@@ -737,6 +762,7 @@ int main(void)
 		ON_SERVER(test_vmdk_has_the_bytes),
 		ON_SERVER(test_server_that_answers_nothing_is_an_error),
 		ON_SERVER(test_server_that_closes_at_a_command_has_it_a_few_times),
+		ON_SERVER(test_flush_that_the_server_failed_at_is_not_forgotten),
 		ON_SERVER(test_requests_hold_no_more_than_their_share),
 		ON_SERVER(test_requests_that_waited_for_room_are_done),
 		ON_SERVER(test_cancelled_requests_do_not_wait_for_a_dead_server),

@@ -24,7 +24,15 @@
 #define UNSUPPORTED   0x80000001u
 #define EXPORT_FLAGS  (1 | 4 | 8 | 32 | 64 | 256) /* flush, FUA, trim, zeroes, many connections */
 
-enum { OPTION_GO = 7, REPLY_ACK = 1, REPLY_INFO = 3, CMD_READ = 0, CMD_WRITE = 1, CMD_ZEROES = 6 };
+enum {
+	OPTION_GO = 7,
+	REPLY_ACK = 1,
+	REPLY_INFO = 3,
+	CMD_READ = 0,
+	CMD_WRITE = 1,
+	CMD_FLUSH = 3,
+	CMD_ZEROES = 6
+};
 
 struct hello {
 	uint64_t magic, option_magic;
@@ -124,6 +132,10 @@ static bool serve_command(struct nbd_fake *s, int fd, bool mute)
 	good = good && !(type == CMD_ZEROES && s->manner == NBD_FAKE_CLOSES_AT_ZEROES);
 	if (good && !mute) {
 		reply.handle = request.handle;
+		if (type == CMD_FLUSH &&
+		    !__atomic_fetch_add(&s->flush_count, 1, __ATOMIC_SEQ_CST) &&
+		    s->manner == NBD_FAKE_FAILS_A_FLUSH)
+			reply.error = htobe32(5); /* EIO */
 		give(fd, &reply, sizeof(reply));
 		give(fd, data, type == CMD_READ ? len : 0);
 	}

@@ -12,6 +12,7 @@ enum nbd_fake_manner {
 	NBD_FAKE_GOOD,
 	NBD_FAKE_MUTE, /* shakes hands and answers nothing */
 	NBD_FAKE_FIRST_MUTE, /* the first connection of all is like that, the others are good */
+	NBD_FAKE_FAILS_A_FLUSH, /* the first, with EIO */
 	NBD_FAKE_CLOSES_AT_ZEROES, /* goes away when it is to write zeroes */
 };
 
@@ -24,7 +25,7 @@ struct nbd_fake {
 	pthread_t thread, connections[NBD_FAKE_CONNECTION_MAX];
 	int fds[NBD_FAKE_CONNECTION_MAX];
 	/* atomic */
-	uint32_t connection_count, command_count, zeroes_count;
+	uint32_t connection_count, command_count, zeroes_count, flush_count;
 	uint64_t asked_len; /* bytes of all reads and writes */
 };
 

@@ -109,6 +109,7 @@ struct vmb_dev_disk {
 	uint32_t block_len;
 	bool read_only;
 	bool can_unmap;
+	bool flush_failed; /* so each later one does: the system reports what it lost only once */
 	int fd; /* raw */
 	void *state; /* the backend's own */
 	struct vmb_dev_disk *below; /* a filter's */
@@ -160,6 +161,9 @@ void vmb_dev_disk_server_restart(struct vmb_dev_disk_server *server);
 void vmb_dev_disk_server_leave(struct vmb_dev_disk_server *server);
 /* Waits until it has written out what it holds, at most 8 s from leave on. server may be NULL. */
 void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server);
+
+/* A flush has failed; says it, once. error: an errno. */
+void vmb_dev_disk_lost(struct vmb_dev_disk *disk, int error);
 
 /* How messages name an option. */
 const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);

@@ -295,6 +295,8 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 	request->done_len += counts_things ? 1 : task->op.len;
 	if (has_data(&task->op))
 		d->held_len -= task->op.len;
+	if (request->task->op == VMB_HOST_SCSI_FLUSH && result == EIO)
+		vmb_dev_disk_lost(disk, result);
 	free(task->data);
 	free(task);
 	start_waiting(disk, uring);

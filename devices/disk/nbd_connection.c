@@ -84,6 +84,7 @@ struct vmb_dev_nbd {
 	bool expired; /* it has been away for a window: operations fail at once */
 	bool shrunk; /* reported */
 	bool flushing, flush_failed; /* own */
+	bool flush_lost; /* the server failed at a flush: nothing is known to be durable any more */
 	uint64_t flush_ms;
 	struct vmb_dev_nbd_journal journal;
 	struct vmb_dev_nbd_entry *replaying;
@@ -135,7 +136,7 @@ static void move_to(struct list *l, struct vmb_dev_nbd_op *op)
 
 static bool journalled(const struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_op *op)
 {
-	return nbd->facts.can_flush && !op->replay &&
+	return nbd->facts.can_flush && !nbd->flush_lost && !op->replay &&
 	       (op->kind == VMB_DEV_NBD_WRITE || op->kind == VMB_DEV_NBD_ZERO);
 }
 
@@ -349,10 +350,21 @@ static void send_waiting(struct vmb_dev_nbd *nbd)
 
 /* Answers */
 
+/* The server says so once, perhaps to a flush of our own. Copies of what was written help nobody then. */
+static void lose_flush(struct vmb_dev_nbd *nbd)
+{
+	nbd->flush_lost = true;
+	vmb_dev_nbd_journal_drop(&nbd->journal, UINT64_MAX);
+}
+
 static void look_at(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
 {
 	bool data_done;
 
+	if (op->error && (op->kind == VMB_DEV_NBD_FLUSH || op->syncing))
+		lose_flush(nbd);
+	if (!op->error && nbd->flush_lost && (op->kind == VMB_DEV_NBD_FLUSH || op->fua))
+		op->error = EIO;
 	if (op->error) {
 		end(nbd, op, op->error);
 		return;
@@ -565,7 +577,7 @@ static void watch_operations(struct vmb_dev_nbd *nbd)
 	for (op = nbd->waiting.head.next; op != &nbd->waiting.head; op = next) {
 		next = op->next;
 		if (op->lost_count >= LOSS_MAX)
-			end(nbd, op, EIO);
+			end(nbd, op, ETIMEDOUT);
 		else if (now_ms() - op->since_ms >= limit)
 			end(nbd, op, ENOTCONN);
 	}

@@ -13,7 +13,8 @@
  * it is over, and the server is away, the operation fails with ENOTCONN. When the server has been away for a whole window each
  * new operation fails at once, until it is back. It is asked again and again, 0.1 s to 5 s apart.
  * A connection that has commands and says nothing for a window (5 s at least) is dead, whatever others say. An operation with
- * which the server went away three times is sent alone, so that no other suffers with it; after six times it fails with EIO.
+ * which the server went away three times is sent alone, so that no other suffers with it; after six times it fails with ETIMEDOUT.
+ * When the server fails at a flush, each later flush and FUA fails with EIO: it may have lost anything that was written before.
  * A write that was answered but not flushed can die with its server. So a copy of each is kept in the journal until a flush
  * has succeeded, and when the server is back they are written again, in their order, before anything else. A server that dies
  * loses nothing that was ever answered, as long as this process lives. The journal is bounded: when it

@@ -129,6 +129,9 @@ static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_dis
 
 	if (request->done_len == amount(task) && !wants_sync(request))
 		return done(request, VMB_HOST_SCSI_OK);
+	if (disk->flush_failed &&
+	    (task->op == VMB_HOST_SCSI_FLUSH || request->done_len == amount(task)))
+		return done(request, VMB_HOST_SCSI_IO_ERROR);
 	sqe = io_uring_get_sqe(uring);
 	if (!sqe)
 		return done(request, VMB_HOST_SCSI_IO_ERROR);
@@ -213,6 +216,8 @@ static enum vmb_dev_disk_step failed(struct vmb_dev_disk *disk,
 		request->by_hand = true;
 		return next(disk, request, uring);
 	}
+	if (op == VMB_HOST_SCSI_FLUSH || request->syncing)
+		vmb_dev_disk_lost(disk, -result);
 	if (result == -ENOSPC || result == -EDQUOT)
 		return done(request, VMB_HOST_SCSI_NO_SPACE);
 	return done(request, VMB_HOST_SCSI_IO_ERROR);
