@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -517,10 +518,112 @@ static void test_the_disk_below_a_filter_works_as_without(void **state)
 	assert_int_equal(disk.len, DISK_LEN / 2);
 }
 
+/* Block devices. They need somebody who may make one. */
+
+static char loop[32];
+
+static bool make_loop_device(uint32_t block_len)
+{
+	char command[128];
+	FILE *output;
+
+	snprintf(command, sizeof(command), "losetup -f --show -b %u %s 2>/dev/null", block_len,
+		 path);
+	output = popen(command, "r");
+	*loop = 0;
+	if (!output || !fgets(loop, sizeof(loop), output))
+		*loop = 0;
+	if (output)
+		pclose(output);
+	loop[strcspn(loop, "\n")] = 0;
+	return *loop;
+}
+
+static int open_loop_device(struct vmb_dev_disk_option o)
+{
+	option = o;
+	option.path = loop;
+	vmb_dev_disk_close(&disk);
+	return vmb_dev_disk_open(&disk, &option) ? -EINVAL : vmb_dev_disk_prepare(&disk);
+}
+
+static int free_loop_device(void **state)
+{
+	char command[64];
+
+	vmb_dev_disk_close(&disk);
+	snprintf(command, sizeof(command), "losetup -d %s", loop);
+	if (*loop && system(command))
+		return -1;
+	return tear_down(state);
+}
+
+static void read_and_unmap(uint32_t block_len)
+{
+	set(VMB_HOST_SCSI_WRITE, 0, PAGE);
+	cut(model, PAGE, 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	set(VMB_HOST_SCSI_UNMAP, 0, 0);
+	task.extent_count = 1;
+	task.extents[0].offset = block_len;
+	task.extents[0].len = 3 * block_len;
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	memset(model + block_len, 0, 3 * block_len);
+	set(VMB_HOST_SCSI_READ, 0, 4 * PAGE);
+	cut(bytes, 4 * PAGE, PAGE);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_memory_equal(bytes, model, 4 * PAGE);
+}
+
+static void test_block_device_is_shown_as_it_is(void **state)
+{
+	static const struct {
+		uint32_t device, said, shown;
+		bool can_unmap;
+	} cases[] = {
+		{ 512, 0, 512, true },
+		{ 512, 4096, 4096, true },
+		{ 4096, 0, 4096, true },
+		{ 4096, 512, 512, false }, /* the device punches no half blocks */
+	};
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		if (!make_loop_device(cases[i].device))
+			skip();
+		assert_int_equal(open_loop_device((struct vmb_dev_disk_option){
+					 .block_len = cases[i].said }),
+				 0);
+		assert_int_equal(disk.len, DISK_LEN);
+		assert_int_equal(disk.block_len, cases[i].shown);
+		assert_int_equal(disk.can_unmap, cases[i].can_unmap);
+		if (disk.can_unmap)
+			read_and_unmap(disk.block_len);
+		assert_int_equal(free_loop_device(state), 0);
+		assert_int_equal(set_up(state), 0);
+		*loop = 0;
+	}
+}
+
+static void test_block_device_that_somebody_has_claimed_is_refused(void **state)
+{
+	int claim;
+
+	if (!make_loop_device(512))
+		skip();
+	claim = open(loop, O_RDONLY | O_EXCL);
+	assert_true(claim >= 0);
+	assert_int_equal(open_loop_device((struct vmb_dev_disk_option){ .path = loop }), -EINVAL);
+	assert_int_equal(open_loop_device((struct vmb_dev_disk_option){ .read_only = true }), 0);
+	assert_false(disk.can_unmap);
+	close(claim);
+	assert_int_equal(open_loop_device((struct vmb_dev_disk_option){ .path = loop }), 0);
+}
+
 int main(void)
 {
-#define ON_RAM(name) cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, "ram:16M")
-#define TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define ON_LOOP(name) cmocka_unit_test_setup_teardown(name, set_up, free_loop_device)
+#define ON_RAM(name)  cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, "ram:16M")
+#define TEST(name)    cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_read_returns_the_files_bytes),
 		TEST(test_write_changes_exactly_its_bytes),
@@ -548,6 +651,8 @@ int main(void)
 		ON_RAM(test_unmap_without_extents_does_nothing),
 		ON_RAM(test_ram_disk_clears_exactly_what_it_is_told_to),
 		TEST(test_faults_meet_reads_of_their_block_alone),
+		ON_LOOP(test_block_device_is_shown_as_it_is),
+		ON_LOOP(test_block_device_that_somebody_has_claimed_is_refused),
 		TEST(test_the_disk_below_a_filter_works_as_without),
 	};
 

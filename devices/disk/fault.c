@@ -45,6 +45,7 @@ static int prepare(struct vmb_dev_disk *disk)
 	int error = disk->below->ops->prepare(disk->below);
 
 	disk->len = disk->below->len;
+	disk->block_len = disk->below->block_len;
 	disk->can_unmap = disk->below->can_unmap;
 	return error;
 }

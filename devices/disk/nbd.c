@@ -19,6 +19,7 @@
 #define POST_TRIES     10000u /* a millisecond apart */
 #define ZERO_LEN       (1u << 20) /* bytes of zeroes a write, where the server makes none itself */
 #define WHY_LEN	       256
+#define LONG_BLOCK_LEN 4096u
 #define HELD_LEN_MAX \
 	(16u << 20) /* bytes of the guest's that wait for the server; then requests wait */
 
@@ -351,6 +352,23 @@ static int connect_disk(struct vmb_dev_disk *disk)
 	return 0;
 }
 
+/* A server that takes whole blocks of 4096 bytes alone, as its own disk does, has a disk with such blocks. */
+static int choose_block_len(struct vmb_dev_disk *disk)
+{
+	const struct nbd_disk *d = disk->state;
+	uint32_t min = vmb_dev_nbd_facts(d->nbd)->block_len_min;
+
+	if (!disk->option->block_len && !disk->option->dvd && min > disk->block_len)
+		disk->block_len = LONG_BLOCK_LEN;
+	if (min <= disk->block_len)
+		return 0;
+	vmb_dev_report(
+		"%s %s: the server takes no blocks shorter than %u bytes, the disk's have %u%s",
+		vmb_dev_disk_option_name(disk->option), disk->option->path, min, disk->block_len,
+		min == LONG_BLOCK_LEN && !disk->option->dvd ? "; give block=4096" : "");
+	return -EINVAL;
+}
+
 static void restart_server(void *arg)
 {
 	vmb_dev_disk_server_restart(arg);
@@ -376,6 +394,8 @@ static int prepare(struct vmb_dev_disk *disk)
 	error = connect_disk(disk);
 	if (error)
 		return error;
+	if (choose_block_len(disk))
+		return -EINVAL;
 	disk->len = vmb_dev_nbd_facts(d->nbd)->len;
 	disk->len -= disk->len % disk->block_len;
 	disk->can_unmap = !disk->read_only && vmb_dev_nbd_facts(d->nbd)->can_zero;

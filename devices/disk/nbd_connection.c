@@ -776,8 +776,10 @@ static void learn(struct vmb_dev_nbd *nbd)
 {
 	struct nbd_handle *handle = nbd->connections[0].handle;
 	int64_t max = nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM);
+	int64_t min = nbd_get_block_size(handle, LIBNBD_SIZE_MINIMUM);
 
 	nbd->facts.len = nbd_get_size(handle);
+	nbd->facts.block_len_min = min > 0 ? (uint32_t)min : 1;
 	nbd->facts.read_only = nbd_is_read_only(handle) != 0;
 	nbd->facts.can_zero = nbd_can_zero(handle) > 0;
 	nbd->facts.can_flush = nbd_can_flush(handle) > 0;

@@ -64,6 +64,7 @@ struct vmb_dev_nbd;
 
 struct vmb_dev_nbd_facts {
 	uint64_t len; /* bytes */
+	uint32_t block_len_min; /* bytes: it takes no shorter ones */
 	bool read_only;
 	bool can_zero;
 	bool can_flush;

@@ -7,16 +7,19 @@
 #include <liburing.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "devices/disk/disk.h"
 #include "devices/report.h"
 
-#define HOLE_LEN  4096
-#define TRIES_MAX 100u /* of an operation that is not possible just now */
+#define HOLE_LEN       4096
+#define LONG_BLOCK_LEN 4096 /* of a block device; any other has blocks of 512 bytes */
+#define TRIES_MAX      100u /* of an operation that is not possible just now */
 
 /* Between two tries: 2 s for all of them. */
 static struct __kernel_timespec rest_time = { .tv_nsec = 20000000 };
@@ -251,12 +254,48 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 	return next(disk, request, uring);
 }
 
-/* A hole behind the end changes no byte and tells whether there can be any. */
+/* Of a block device or of the disk that it is a part of; 0: not known. */
+static uint64_t queue_limit(dev_t device, const char *name)
+{
+	static const char *const folders[] = { "queue", "../queue" };
+	char path[128];
+	unsigned long long limit = 0;
+	FILE *file = NULL;
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(folders) && !file; i++) {
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/%s", major(device),
+			 minor(device), folders[i], name);
+		file = fopen(path, "re");
+	}
+	if (!file || fscanf(file, "%llu", &limit) != 1)
+		limit = 0;
+	if (file)
+		fclose(file);
+	return limit;
+}
+
+/*
+ * Unmapped blocks are promised to read as zeroes. A block device that punches a hole does so by a command of its own that
+ * writes zeroes, in whole blocks of its own.
+ */
+static bool device_can_unmap(const struct vmb_dev_disk *disk, dev_t device)
+{
+	return queue_limit(device, "write_zeroes_max_bytes") > 0 &&
+	       disk->block_len >= queue_limit(device, "logical_block_size");
+}
+
+/* In a file a hole behind the end changes no byte and tells whether there can be any. */
 static int prepare(struct vmb_dev_disk *disk)
 {
-	disk->can_unmap = !disk->read_only &&
-			  fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				    (off_t)disk->len, HOLE_LEN) == 0;
+	struct stat st;
+
+	if (disk->read_only || fstat(disk->fd, &st))
+		return 0;
+	if (S_ISBLK(st.st_mode))
+		disk->can_unmap = device_can_unmap(disk, st.st_rdev);
+	else
+		disk->can_unmap = fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					    (off_t)disk->len, HOLE_LEN) == 0;
 	return 0;
 }
 
@@ -309,12 +348,16 @@ static int lock_file(const struct vmb_dev_disk *disk, const struct vmb_dev_disk_
 static int check_kind(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
 {
 	struct stat st;
+	int block_len;
 
 	if (fstat(disk->fd, &st))
 		return refuse(option, strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return refuse(option, "neither a file nor a block device; give one of these");
 	disk->len = len_of(disk->fd, &st);
+	if (S_ISBLK(st.st_mode) && !option->dvd && !option->block_len &&
+	    ioctl(disk->fd, BLKSSZGET, &block_len) == 0 && block_len == LONG_BLOCK_LEN)
+		disk->block_len = LONG_BLOCK_LEN;
 	return 0;
 }
 
@@ -331,12 +374,27 @@ static int refuse_images(const struct vmb_dev_disk *disk, const struct vmb_dev_d
 	return -EINVAL;
 }
 
-int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
+/* A block device that is mounted, or part of an array, is ruined by a second writer: the system knows who has claimed it. */
+static int open_file(const struct vmb_dev_disk *disk, const char *path)
 {
 	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* the last for a FIFO, which is refused */
+	struct stat st;
+
+	if (disk->read_only)
+		return open(path, flags | O_RDONLY);
+	if (stat(path, &st) == 0 && S_ISBLK(st.st_mode))
+		flags |= O_EXCL;
+	return open(path, flags | O_RDWR);
+}
+
+int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
+{
 	int error;
 
-	disk->fd = open(option->path, flags | (disk->read_only ? O_RDONLY : O_RDWR));
+	disk->fd = open_file(disk, option->path);
+	if (disk->fd < 0 && errno == EBUSY)
+		return refuse(option, "in use on this machine, mounted or by another program; "
+				      "free it, or add ,readonly");
 	if (disk->fd < 0) {
 		vmb_dev_report("%s %s: %s; give a file that can be read%s",
 			       vmb_dev_disk_option_name(option), option->path, strerror(errno),
