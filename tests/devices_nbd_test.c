@@ -690,6 +690,152 @@ static void test_image_that_is_no_image_is_refused(void **state)
 	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
 }
 
+/* Images that are refused */
+
+static int open_image(const char *path, const char *format, bool backing)
+{
+	int error;
+
+	option.path = path;
+	option.format = format;
+	option.backing = backing;
+	vmb_dev_disk_close(&disk);
+	error = vmb_dev_disk_open(&disk, &option);
+	return error ? error : vmb_dev_disk_prepare(&disk);
+}
+
+static void write_file(const char *path, uint64_t at, const void *data, size_t len)
+{
+	int fd = open(path, O_CREAT | O_RDWR, 0600);
+
+	assert_int_equal(pwrite(fd, data, len, (off_t)at), len);
+	close(fd);
+}
+
+/* As a raw disk, which the first write would ruin. */
+static void test_what_looks_like_an_image_is_not_taken_as_raw(void **state)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+		uint64_t at;
+	} cases[] = {
+		{ "QFI\xfb\0\0\0\1", 8, 0 },
+		{ "QFI\xfb\0\0\0\3", 8, 0 },
+		{ "vhdxfile", 8, 0 },
+		{ "KDMV", 4, 0 },
+		{ "# Disk DescriptorFile", 21, 0 },
+		{ "COWD", 4, 0 },
+		{ "conectix", 8, 0 },
+		{ "conectix", 8, DISK_LEN - 512 },
+		{ "\x7f\x10\xda\xbe", 4, 64 },
+		{ "QED\0", 4, 0 },
+		{ "WithoutFreeSpace", 16, 0 },
+		{ "WithouFreSpacExt", 16, 0 },
+		{ "koly", 4, DISK_LEN - 512 },
+		{ "\x1f\x8b\x08", 3, 0 },
+		{ "\xfd"
+		  "7zXZ\0",
+		  6, 0 },
+		{ "\x28\xb5\x2f\xfd", 4, 0 },
+	};
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		make_image_of_model();
+		write_file(image, cases[i].at, cases[i].magic, cases[i].len);
+		assert_int_equal(open_image(image, NULL, false), -EINVAL);
+		assert_int_equal(open_image(image, "raw", false), 0);
+	}
+}
+
+/* Made by the tools that make them. */
+static void test_foreign_images_are_not_taken_as_raw(void **state)
+{
+	static const char *const kinds[] = {
+		"qcow",
+		"vdi",
+		"qed",
+		"parallels",
+		"vmdk -o subformat=monolithicFlat",
+		"vmdk -o subformat=twoGbMaxExtentSparse",
+	};
+	char path[80];
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(kinds); i++) {
+		snprintf(path, sizeof(path), "%s/foreign%zu", folder, i);
+		assert_int_equal(tool("qemu-img create -q -f %s %s 8M", kinds[i], path), 0);
+		assert_int_equal(tool("truncate -s %%512 %s", path), 0);
+		assert_int_equal(open_image(path, NULL, false), -EINVAL);
+	}
+}
+
+/* The file that the guest must not see is image, with the model's bytes. */
+static void test_images_that_show_other_files_are_refused_unless_allowed(void **state)
+{
+	static const struct {
+		const char *format, *create; /* of $I, the image, and $P, the path */
+	} cases[] = {
+		{ "qcow2", "qemu-img create -q -f qcow2 -F raw -b $I $P" },
+		{ "qcow2", "qemu-img create -q -f qcow2 -o data_file=$I.0 $P 8M" },
+		{ "vmdk", "qemu-img convert -f raw -O vmdk $I $P.0 && "
+			  "qemu-img create -q -f vmdk -F vmdk -b $P.0 $P" },
+		{ "vmdk", "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat $I $P" },
+	};
+	char path[80];
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		snprintf(path, sizeof(path), "%s/shows%zu", folder, i);
+		assert_int_equal(tool("I=%s P=%s; %s", image, path, cases[i].create), 0);
+		assert_int_equal(open_image(path, cases[i].format, false), -EINVAL);
+		assert_int_equal(open_image(path, cases[i].format, true), 0);
+		assert_int_equal(disk.len, DISK_LEN);
+	}
+}
+
+static void set_vhd_footer(const char *path, uint64_t at, uint64_t value, size_t len)
+{
+	uint8_t footer[512];
+	uint32_t sum = 0;
+	int fd = open(path, O_RDWR);
+	off_t end = lseek(fd, -512, SEEK_END);
+
+	assert_int_equal(pread(fd, footer, sizeof(footer), end), sizeof(footer));
+	for (size_t i = 0; i < len; i++)
+		footer[at + i] = (uint8_t)(value >> (8 * (len - 1 - i)));
+	memset(footer + 64, 0, 4);
+	for (size_t i = 0; i < sizeof(footer); i++)
+		sum += footer[i];
+	sum = ~sum;
+	for (size_t i = 0; i < 4; i++)
+		footer[64 + i] = (uint8_t)(sum >> (24 - 8 * i));
+	assert_int_equal(pwrite(fd, footer, sizeof(footer), end), sizeof(footer));
+	close(fd);
+}
+
+#define FOOTER_CREATOR 28u
+#define FOOTER_LEN     48u
+#define FOOTER_TYPE    60u
+
+/* As long as it says, also where its cylinders end earlier; but no longer than the file. */
+static void test_vhd_has_the_length_that_it_says(void **state)
+{
+	const uint32_t virtual_pc = 0x76706320, len = 8389632;
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/odd.vhd", folder);
+	assert_int_equal(tool("qemu-img create -q -f vpc -o subformat=fixed,force_size=on %s %u",
+			      path, len),
+			 0);
+	set_vhd_footer(path, FOOTER_CREATOR, virtual_pc, 4);
+	assert_int_equal(open_image(path, "vhd", false), 0);
+	assert_int_equal(disk.len, len);
+	set_vhd_footer(path, FOOTER_LEN, 2ull * len, 8);
+	assert_int_equal(open_image(path, "vhd", false), -EINVAL);
+	set_vhd_footer(path, FOOTER_LEN, len, 8);
+	set_vhd_footer(path, FOOTER_TYPE, 4, 4);
+	assert_int_equal(open_image(path, "vhd", false), -EINVAL);
+}
+
 /* Our own qemu-nbd: by the image, of which there is one in the whole system. */
 static void signal_own_server(const char *signal)
 {
@@ -698,19 +844,19 @@ static void signal_own_server(const char *signal)
 
 static char own_path[80];
 
-static void open_own_disk(void)
+static void open_own_disk(const char *format)
 {
-	snprintf(own_path, sizeof(own_path), "%s/own.qcow2", folder);
-	assert_int_equal(tool("qemu-img create -q -f qcow2 %s %u", own_path, DISK_LEN), 0);
+	snprintf(own_path, sizeof(own_path), "%s/own.%s", folder, format);
+	assert_int_equal(tool("qemu-img create -q -f %s %s %u", format, own_path, DISK_LEN), 0);
 	option.path = own_path;
-	option.format = "qcow2";
+	option.format = format;
 	open_disk();
 	memset(model, 0, sizeof(model));
 }
 
-static void test_own_server_that_is_killed_is_started_again(void **state)
+static void kill_own_server_again_and_again(const char *format)
 {
-	open_own_disk();
+	open_own_disk(format);
 	for (uint32_t round = 1; round < 4; round++) {
 		for (uint32_t at = 0; at < DISK_LEN; at += 1 << 20)
 			write_disk(at, 1 << 20, (uint8_t)round);
@@ -720,14 +866,26 @@ static void test_own_server_that_is_killed_is_started_again(void **state)
 	flush_disk();
 	vmb_dev_disk_close(&disk);
 	make_image_of_model();
-	assert_int_equal(tool("qemu-img compare -q -f qcow2 -F raw %s %s", own_path, image), 0);
+	assert_int_equal(tool("qemu-img compare -q -f %s -F raw %s %s", format, own_path, image),
+			 0);
+}
+
+static void test_own_server_that_is_killed_is_started_again(void **state)
+{
+	kill_own_server_again_and_again("qcow2");
+}
+
+/* Its log is to be replayed each time. */
+static void test_own_server_of_a_vhdx_that_is_killed_is_started_again(void **state)
+{
+	kill_own_server_again_and_again("vhdx");
 }
 
 static void test_own_server_that_hangs_keeps_nobody(void **state)
 {
 	double begin_s;
 
-	open_own_disk();
+	open_own_disk("qcow2");
 	write_disk(0, 512, 1);
 	signal_own_server("STOP");
 	begin_many(VMB_HOST_SCSI_WRITE);
@@ -767,7 +925,12 @@ int main(void)
 		ON_SERVER(test_requests_that_waited_for_room_are_done),
 		ON_SERVER(test_cancelled_requests_do_not_wait_for_a_dead_server),
 		ON_SERVER(test_one_silent_connection_is_noticed),
+		ON_SERVER(test_what_looks_like_an_image_is_not_taken_as_raw),
+		ON_SERVER(test_foreign_images_are_not_taken_as_raw),
+		ON_SERVER(test_images_that_show_other_files_are_refused_unless_allowed),
+		ON_SERVER(test_vhd_has_the_length_that_it_says),
 		ON_SERVER(test_own_server_that_is_killed_is_started_again),
+		ON_SERVER(test_own_server_of_a_vhdx_that_is_killed_is_started_again),
 		ON_SERVER(test_own_server_that_hangs_keeps_nobody),
 		ON_SERVER(test_image_that_is_no_image_is_refused),
 	};

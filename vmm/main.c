@@ -30,6 +30,7 @@ static const char help_text[] =
 	"     lun=N           0 to 63; else the first that is free\n"
 	"     format=raw|qcow2|vhd|vhdx|vmdk\n"
 	"                     what the file is (raw); all others need qemu-nbd\n"
+	"     backing=allow   an image may show the guest other files of this machine\n"
 	"     block=512|4096  bytes of a logical block (a device's own; else 512)\n"
 	"     serial=TEXT     its serial number, up to 31 characters; else one is made up\n"
 	"     reconnect=S     NBD: how many seconds commands wait for a server that went away (25)\n"

@@ -41,6 +41,7 @@ struct vmb_dev_disk_option {
 	const char *serial; /* NULL: one is made up */
 	uint32_t block_len; /* bytes; 0: not said */
 	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
+	bool backing; /* an image may show other files */
 	bool read_only;
 	bool dvd;
 	bool ide;
@@ -148,8 +149,10 @@ bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */
 /* Image formats (devices/disk/format.c). */
 bool vmb_dev_disk_format_known(const char *name); /* as format= names it, raw included */
 const char *vmb_dev_disk_format_driver(const char *name); /* QEMU's name of it, or NULL */
-/* What a file of len bytes looks like, in format='s words, or NULL. */
-const char *vmb_dev_disk_format_of(int fd, uint64_t len);
+/* Refuses a raw disk, open, that looks like something else and has no format=. -EINVAL: reported. */
+int vmb_dev_disk_refuse_image(const struct vmb_dev_disk *disk);
+/* Refuses an image that shows other files, unless the option allows it, or that lies about itself. -EINVAL: reported. */
+int vmb_dev_disk_check_image(const struct vmb_dev_disk_option *option);
 
 /* A private NBD server for an image (devices/disk/server.c). NULL: reported. */
 struct vmb_dev_disk_server;

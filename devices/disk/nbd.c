@@ -460,6 +460,8 @@ int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_o
 	if (!vmb_dev_disk_is_nbd(option->path) &&
 	    access(option->path, option->read_only ? R_OK : R_OK | W_OK))
 		return refuse(option, strerror(errno));
+	if (!vmb_dev_disk_is_nbd(option->path) && vmb_dev_disk_check_image(option))
+		return -EINVAL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return refuse(option, strerror(ENOMEM));

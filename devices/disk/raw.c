@@ -361,19 +361,6 @@ static int check_kind(struct vmb_dev_disk *disk, const struct vmb_dev_disk_optio
 	return 0;
 }
 
-/* An image taken as raw shows the guest nonsense, and is ruined by the first write. */
-static int refuse_images(const struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
-{
-	const char *format = option->format ? NULL : vmb_dev_disk_format_of(disk->fd, disk->len);
-
-	if (!format)
-		return 0;
-	vmb_dev_report("%s %s: looks like a %s image; add format=%s, or format=raw to take its "
-		       "bytes as they are",
-		       vmb_dev_disk_option_name(option), option->path, format, format);
-	return -EINVAL;
-}
-
 /* A block device that is mounted, or part of an array, is ruined by a second writer: the system knows who has claimed it. */
 static int open_file(const struct vmb_dev_disk *disk, const char *path)
 {
@@ -406,6 +393,6 @@ int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_o
 	if (!error && fcntl(disk->fd, F_SETFL, 0))
 		error = refuse(option, strerror(errno));
 	if (!error)
-		error = refuse_images(disk, option);
+		error = vmb_dev_disk_refuse_image(disk);
 	return error ? error : lock_file(disk, option);
 }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -35,6 +37,7 @@
 #define RETRY_MS    1000
 #define TRIES_MAX   10 /* to start it again */
 #define MESSAGE_LEN 512
+#define IMAGE_LEN   (2 * PATH_MAX + 128u)
 
 struct vmb_dev_disk_server {
 	pid_t keeper;
@@ -64,25 +67,48 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/*
+ * In QEMU's words. It shall see nothing in the name but a file's name; and a VHD image is as long as it says, as on Hyper-V, not
+ * as long as its cylinders.
+ */
+static void describe(const struct vmb_dev_disk_option *option, char *image)
+{
+	const char *driver = vmb_dev_disk_format_driver(option->format);
+	bool vhd = strcmp(driver, "vpc") == 0;
+	struct stat st;
+	size_t len;
+
+	len = (size_t)snprintf(
+		image, IMAGE_LEN, "driver=%s%s,file.driver=%s,file.filename=", driver,
+		vhd ? ",force_size_calc=current_size" : "",
+		stat(option->path, &st) == 0 && S_ISBLK(st.st_mode) ? "host_device" : "file");
+	for (const char *c = option->path; *c && len < IMAGE_LEN - 2; c++) {
+		image[len++] = *c;
+		if (*c == ',')
+			image[len++] = ',';
+	}
+	image[len] = 0;
+}
+
 /* In the keeper's child. It must not outlive the keeper, whatever becomes of that. */
 static void become_server(const struct process *p, int messages, pid_t parent)
 {
-	char socket[64];
+	char socket[64], image[IMAGE_LEN];
 	const char *arguments[] = { SERVER,
 				    "--persistent",
 				    "--shared=8",
 				    "--cache=writeback",
 				    "--discard=unmap",
 				    socket,
-				    "--format",
-				    vmb_dev_disk_format_driver(p->option->format),
 				    p->option->read_only ? "--read-only" : "--detect-zeroes=off",
+				    "--image-opts",
 				    "--",
-				    p->option->path,
+				    image,
 				    NULL };
 	sigset_t none;
 	int null = open("/dev/null", O_RDWR);
 
+	describe(p->option, image);
 	snprintf(socket, sizeof(socket), "--socket=%s", p->socket);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent || null < 0)
@@ -157,6 +183,9 @@ static void read_message(const struct process *p, char *message)
 	text[strcspn(text, "\n")] = 0;
 	if (strncmp(text, SERVER ": ", strlen(SERVER ": ")) == 0)
 		words += strlen(SERVER ": ");
+	if (strstr(text, "log that needs to be replayed"))
+		words = "its log holds writes that have not reached their places; leave readonly "
+			"out once, or run qemu-img check -r all";
 	snprintf(message, MESSAGE_LEN, "%s", *words ? words : "it ended without a word");
 }
 
