@@ -12,7 +12,8 @@
 #include "devices/report.h"
 
 /* A ring has a control page and at least one page of data. */
-#define RING_PAGES_MIN 2u
+#define RING_PAGES_MIN	  2u
+#define FOREIGN_TRIES_MAX 100u /* about a second */
 
 static struct vmb_dev_channel *channel_of(struct vmb_host_channel *host)
 {
@@ -90,15 +91,27 @@ static int start(struct vmb_dev_channel *ch)
 	return error;
 }
 
+/* What the guest lent may be no rings; all else is the host's want. */
+static void report_refusal(struct vmb_dev_bus *bus, int error)
+{
+	if (error == -EINVAL || error == -EPROTO || error == -EFAULT)
+		return;
+	vmb_dev_report("VMBus: a channel cannot be opened: %s", strerror(-error));
+	if (bus->machine->ops->lacks)
+		bus->machine->ops->lacks(bus->machine);
+}
+
 static void event_open(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	struct vmb_dev_channel *ch = channel_of(event->channel);
 	int error = start(ch);
 
-	if (error)
+	if (error) {
 		unmap_rings(ch);
-	else
+		report_refusal(bus, error);
+	} else {
 		bus->open_count++;
+	}
 	vmb_host_channel_opened(&ch->host, error ? VMB_STATUS_FAILURE : VMB_STATUS_SUCCESS);
 }
 
@@ -196,6 +209,17 @@ static void take_events(struct vmb_dev_bus *bus)
 
 /* Messages to the guest */
 
+/*
+ * What goes where the connection does not live (the refusal of another client's contact, the answer to a crash kernel)
+ * may find nobody there. The connection's own messages do not wait for that for ever.
+ */
+static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output *out, int error)
+{
+	if (out->target_sint == VMB_SYNIC_SINT_VMBUS && out->target_vp == bus->server.target_vp)
+		return false;
+	return error == VMB_ENODEV || ++bus->tries > FOREIGN_TRIES_MAX;
+}
+
 /* Messages leave in order, so the first that cannot leave stops those behind it. */
 static void send_messages(struct vmb_dev_bus *bus)
 {
@@ -209,8 +233,14 @@ static void send_messages(struct vmb_dev_bus *bus)
 		else
 			error = machine->ops->post(machine, out->target_vp, out->target_sint,
 						   out->payload, out->len);
+		if (error && is_lost(bus, out, error)) {
+			bus->tries = 0;
+			vmb_host_server_output_drop(&bus->server);
+			continue;
+		}
 		if (error)
 			return; /* the machine calls vmb_dev_bus_deliver() */
+		bus->tries = 0;
 		vmb_host_server_output_done(&bus->server);
 	}
 }

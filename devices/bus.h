@@ -82,6 +82,7 @@ struct vmb_dev_bus {
 	uint32_t open_count; /* channels that a device may still touch */
 	uint32_t gpadl_count; /* lent by the guest now */
 	uint64_t contact_count, unload_count;
+	uint32_t tries; /* of the message that goes next, where it may be lost */
 	uint32_t version; /* newest that a guest negotiated, for the summary */
 	struct vmb_host_ram ram[VMB_DEV_MEMORY_REGION_MAX];
 	struct vmb_dev_doorbell doorbell; /* where channels have none of their own */

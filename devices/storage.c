@@ -334,8 +334,9 @@ static void write_ring(struct vmb_dev_storage *s)
 			s->answers_end = &s->answers;
 		release_request(s, request);
 	}
-	if (!s->answers && vmb_host_storage_event(&s->host, &event, &len))
-		write_packet(s, VMB_PKT_INBAND, 0, &event, len);
+	if (!s->answers && vmb_host_storage_event(&s->host, &event, &len) &&
+	    !write_packet(s, VMB_PKT_INBAND, 0, &event, len))
+		vmb_host_storage_event_done(&s->host);
 	if (vmb_ring_commit(&s->channel.tx))
 		vmb_dev_bus_signal(&s->channel);
 }

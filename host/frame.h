@@ -35,8 +35,10 @@
  * and judged in the copy. Neither a guest nor a wire is believed: lengths, offsets and notes are
  * checked against the frame.
  *
- * Context: one caller at a time for a card; the state is the caller's. Source: protocol reference,
- * network sections 9, 9.1, 10 and 16; IEEE 802.1Q; RFC 791, 793, 768, 1071, 8200.
+ * Context: one caller at a time for a card; the state is the caller's.
+ *
+ * Source: docs/protocol/network.md, "9 RNDIS packets", "9.1 LSO", "10 NDIS structures",
+ * "16 Hardening"; IEEE 802.1Q; RFC 791, 793, 768, 1071, 8200.
  */
 #ifndef HOST_FRAME_H
 #define HOST_FRAME_H

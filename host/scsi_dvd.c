@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A DVD-ROM drive with one disc: one session, one track of data. The disc lies on the tray when that is
- * open. Source: protocol reference, storage 12.9; MMC-5 section 5 (features) and 6 (commands).
+ * A DVD-ROM drive with one disc: one session, one track of data. The disc lies on the tray when
+ * that is open. Source: docs/protocol/storage.md, "12.9 CD and DVD"; MMC-5 section 5 (features) and
+ * 6 (commands).
  */
 #include "host/scsi_internal.h"
 

@@ -3,7 +3,7 @@
  * Persistent reservations as seen by the only initiator that a controller has: it can register a key,
  * reserve, preempt itself, and ask. A reservation never keeps anybody out, since there is nobody else;
  * conflicts come from wrong keys. They don't outlive the host's process, and are reported so.
- * Source: protocol reference, storage 12.7; SPC-3 5.6, 6.11 and 6.12.
+ * Source: docs/protocol/storage.md, "12.7 PERSISTENT RESERVE"; SPC-3 5.6, 6.11 and 6.12.
  */
 #include "host/scsi_internal.h"
 

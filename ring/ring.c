@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The ring buffer. P1..P7 and B1..B4 are the producer's steps, C1..C6 the consumer's, as numbered
- * in the protocol reference, vmbus sections 5.4 and 5.5. Each barrier says which race it prevents;
- * the model checker in tests/ takes them away one by one and requires that the race then shows.
+ * in docs/protocol/bus.md, "5.4 Producer", "5.5 Consumer". Each barrier says which race it
+ * prevents; the model checker in tests/ takes them away one by one and requires that the race then
+ * shows.
  */
 #include "ring/ring.h"
 

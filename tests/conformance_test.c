@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The wire of every version, byte by byte, against tests/transcripts/, which were written from the protocol reference and not
- * from what we send. Three casts: guest and host of ours; our guest with a transcript for a host; our host with
- * a transcript for a guest: a mistake that both ends share shows in each of them.
+ * The wire of every version, byte by byte, against tests/transcripts/, which were written from
+ * docs/protocol/ and not from what we send. Three casts: guest and host of ours; our guest with a
+ * transcript for a host; our host with a transcript for a guest: a mistake that both ends share
+ * shows in each of them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -373,6 +374,32 @@ static void test_monitor_on_every_bus_is_used_as_written(void **state)
 			expect_storage("monitor", bus_versions[i], "6.2", cast);
 }
 
+static void play_section(struct stage *s, const struct transcript *t, const char *section)
+{
+	stage_play(s, t, section, NULL);
+}
+
+/* A guest that we do not have: Hyper-V's own, on a host that knows all versions. */
+static void test_firmware_of_generation_2_is_answered_as_written(void **state)
+{
+	struct stage_config config = { .bus_version = VMB_VERSION_6_0,
+				       .storage_version = VMB_STOR_VERSION_6_2,
+				       .cast = HOST_REAL,
+				       .kinds = ALL };
+	struct transcript *bus = load("firmware", "bus"), *t = load("firmware", "scsi");
+	struct stage *s = stage_new(&config);
+
+	play_bus(s, bus, "contact");
+	play_bus(s, bus, "offers");
+	play_bus(s, bus, "open");
+	play_all(s, t, play_section, false);
+	play_bus(s, bus, "unload");
+	play_end(&s->play);
+	stage_free(s);
+	transcript_free(bus);
+	transcript_free(t);
+}
+
 static void test_no_changed_byte_passes(void **state)
 {
 	struct stage_config config = { .bus_version = VMB_VERSION_6_0,
@@ -424,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_ide_of_every_version_speaks_as_written),
 		cmocka_unit_test(test_guest_of_every_storage_version_speaks_as_written),
 		cmocka_unit_test(test_monitor_on_every_bus_is_used_as_written),
+		cmocka_unit_test(test_firmware_of_generation_2_is_answered_as_written),
 		cmocka_unit_test(test_no_changed_byte_passes),
 		cmocka_unit_test(test_every_generation_speaks_as_written),
 	};

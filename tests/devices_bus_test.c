@@ -44,6 +44,8 @@ static int post_to_guest(struct vmb_dev_machine *m, uint32_t vp, uint32_t sint, 
 		kicks++;
 		return VMB_EAGAIN;
 	}
+	if (sint != VMB_SYNIC_SINT_VMBUS)
+		return sint == 7 ? VMB_ENODEV : VMB_EAGAIN;
 	assert_true(kept_count < KEPT_MAX);
 	kept[kept_count].len = len;
 	memcpy(kept[kept_count++].bytes, payload, len);
@@ -262,6 +264,30 @@ static void test_late_offer_reaches_the_guest(void **state)
 	vmb_dev_bus_stopped(channel);
 }
 
+/* No page there, or a slot that nobody empties: what is behind the refusal goes on. */
+static void test_refusal_that_nobody_takes_holds_nothing_up(void **state)
+{
+	struct vmb_msg_initiate_contact contact = {
+		.header = { VMB_MSG_INITIATE_CONTACT, 0 },
+		.version = VMB_VERSION_5_3,
+	};
+	struct vmb_synic_post block = { .type = VMB_SYNIC_MESSAGE_VMBUS,
+					.payload_len = VMB_MSG_INITIATE_CONTACT_LEN };
+	struct vmb_dev_channel *channel;
+
+	elsewhere = false;
+	for (contact.u.v5.target_sint = 7; contact.u.v5.target_sint < 9;
+	     contact.u.v5.target_sint++) {
+		memcpy(block.payload, &contact, VMB_MSG_INITIATE_CONTACT_LEN);
+		assert_int_equal(vmb_dev_bus_post(bus, VMB_CONNECTION_MESSAGE_MULTICLIENT, &block),
+				 0);
+	}
+	for (uint32_t i = 0; i < 100; i++)
+		deliver(); /* SINT 8 has its time */
+	expect_nothing();
+	offer_sub_channel(1, &channel);
+}
+
 static void test_sub_channels_go_with_their_primary(void **state)
 {
 	struct vmb_dev_channel *open, *closed;
@@ -384,6 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_late_offer_reaches_the_guest),
+		CASE(test_refusal_that_nobody_takes_holds_nothing_up),
 		CASE(test_sub_channels_go_with_their_primary),
 		CASE(test_moved_channel_interrupts_its_new_processor_at_once),
 		CASE(test_machine_that_stops_gives_sub_channels_back),

@@ -645,6 +645,30 @@ static void test_a_file_of_another_length_is_news(void **state)
 	assert_int_equal(storage->units[0].block_count, DISK_LEN / 2 / 512);
 }
 
+/* The guest has not read its answers, and the ring has no room for the news: it comes later. */
+static void test_news_waits_for_room(void **state)
+{
+	const uint32_t count =
+		(RING_LEN - 8) / vmb_ring_packet_len(0, sizeof(struct vmb_stor_packet));
+	struct vmb_stor_packet reply;
+	uint64_t id;
+
+	handshake();
+	for (uint32_t i = 0; i < count; i++) {
+		while (vmb_ring_room(&tx) <= vmb_ring_packet_len(0, sizeof(reply)))
+			nap();
+		post_reset(i);
+	}
+	assert_int_equal(ftruncate(file, DISK_LEN / 2), 0);
+	while (__atomic_load_n(&storage->units[0].block_count, __ATOMIC_SEQ_CST) == DISK_LEN / 512)
+		nap();
+	for (uint32_t i = 0; i < 20; i++)
+		nap(); /* the worker tries, too soon */
+	for (uint32_t i = 0; i < count; i++)
+		assert_true(receive(&reply, &id, 5000));
+	expect_enumerate();
+}
+
 static uint64_t address_space_mib(void)
 {
 	FILE *statm = fopen("/proc/self/statm", "re");
@@ -693,6 +717,7 @@ int main(void)
 		cmocka_unit_test_prestate_setup_teardown(test_an_ide_unit_goes_with_its_channel,
 							 set_up, tear_down, "ide"),
 		TEST(test_a_file_of_another_length_is_news),
+		TEST(test_news_waits_for_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

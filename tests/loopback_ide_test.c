@@ -192,8 +192,8 @@ static void test_whole_life_leaves_nothing_behind(void **state)
 	}
 }
 
-/* Path and target are the offer's; another LUN is nobody. */
-static void test_any_path_and_target_mean_the_unit(void **state)
+/* Guests get the path wrong, and some scan several targets; another target or LUN is nobody. */
+static void test_any_path_means_the_unit_and_only_its_target(void **state)
 {
 	static const uint8_t inquiry[6] = { 0x12, 0, 0, 0, 36 }, capacity[10] = { 0x25 };
 	struct loop *b = ide_new(3, LOOP_BLOCK_LEN, (struct vmb_user_loopback_config){ 0 });
@@ -202,10 +202,15 @@ static void test_any_path_and_target_mean_the_unit(void **state)
 	uint8_t data[36];
 
 	d->address.path_id = 0xA5;
-	d->address.target_id = 0x5A;
 	loop_verify(b, d, 9, 4096);
-	d->address.path_id = d->address.target_id = 0;
+	d->address.path_id = 0;
 	loop_verify(b, d, 10, 4096);
+	d->address.target_id = 0;
+	assert_int_equal(vmb_user_loopback_scsi(&b->l, d, 0, capacity, 10, VMB_STOR_READ, data, 8,
+						&event),
+			 0);
+	assert_int_equal(event.srb_status, VMB_SRB_INVALID_LUN);
+	d->address.target_id = 1;
 	assert_int_equal(vmb_user_loopback_scsi(&b->l, d, 1, capacity, 10, VMB_STOR_READ, data, 8,
 						&event),
 			 0);
@@ -303,7 +308,7 @@ int main(void)
 		cmocka_unit_test(test_guest_may_be_older_than_the_host),
 		cmocka_unit_test(test_dvd_works_with_every_version),
 		cmocka_unit_test(test_whole_life_leaves_nothing_behind),
-		cmocka_unit_test(test_any_path_and_target_mean_the_unit),
+		cmocka_unit_test(test_any_path_means_the_unit_and_only_its_target),
 		cmocka_unit_test(test_unit_is_lun_0_alone),
 		cmocka_unit_test(test_four_units_and_a_controller_keep_apart),
 	};

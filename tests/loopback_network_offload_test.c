@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a card does to frames besides moving them, seen from both ends: checksums, large sends, VLAN tags, coalescing,
- * hashes and queues. All that leaves is judged by a sink that knows nothing but the RFCs (known-bugs 38).
+ * What a card does to frames besides moving them, seen from both ends: checksums, large sends, VLAN
+ * tags, coalescing, hashes and queues. All that leaves is judged by a sink that knows nothing but
+ * the RFCs: docs/known-bugs.md, "38 Checksum and TSO through TAP".
  */
 #include "tests/network_bed.h"
 

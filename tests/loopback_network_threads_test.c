@@ -228,7 +228,10 @@ static void test_frames_of_a_sender_all_arrive(void **state)
 			}
 }
 
-/* Known-bugs 27: a receiver that sends nothing but acknowledgements, on rings that they fill. */
+/*
+ * docs/known-bugs.md, "27 Send queue: stop and wake race": a receiver that sends nothing but
+ * acknowledgements, on rings that they fill.
+ */
 static void test_frames_of_a_source_arrive_on_small_rings(void **state)
 {
 	static const uint16_t queues[] = { 1, 4 };

@@ -7,7 +7,8 @@
  *   vmb_vmm_generation_bus(), _storage(), _network() for single caps
  *
  * A cap is the newest version that is accepted; all older ones are too, as on a Windows Server.
- * Source: protocol reference, vmbus 4.1, storage 2, network 2; docs/generations.md says what of it is assumed.
+ * Source: docs/protocol/bus.md, "4.1 Versions"; docs/protocol/storage.md, "2 Versions";
+ * docs/protocol/network.md, "2 Versions"; docs/generations.md lists the assumptions.
  */
 #ifndef VMM_GENERATION_H
 #define VMM_GENERATION_H
@@ -24,8 +25,10 @@ struct vmb_vmm_generation {
 	uint32_t bus; /* VMB_VERSION_* */
 	uint16_t storage; /* VMB_STOR_VERSION_* */
 	uint32_t network; /* VMB_NET_VERSION_* */
+	uint32_t vp_max; /* virtual processors of a machine; 0: no fewer than ours */
 	uint32_t release; /* leaf 0x40000002: EBX, major and minor */
 	uint32_t build; /* and EAX */
+	bool no_timers; /* for tests: no synthetic timers */
 };
 
 /* NULL: there is no such Windows Server. */

@@ -61,6 +61,7 @@ struct vmb_dev_net_option {
 	enum vmb_dev_net_kind kind;
 	const char *target; /* tap: interface; switch: socket's path */
 	const char *capture; /* file, NULL: none */
+	uint64_t capture_len; /* bytes that it may have */
 	uint8_t mac[6];
 	bool has_mac; /* said; else mac is made up: net_parse.c says how */
 	uint32_t queue_count; /* 1..64, 1 if not said */
@@ -68,6 +69,8 @@ struct vmb_dev_net_option {
 	uint32_t version_max; /* VMB_NET_VERSION_*, 0 = newest; of the machine's generation */
 	struct vmb_dev_net_forward forwards[VMB_DEV_NET_FORWARD_MAX];
 	uint32_t forward_count;
+	bool restricted; /* user: nothing leaves but answers to callers */
+	bool no_loopback; /* user: this machine's own loopback is not reached */
 };
 
 struct vmb_dev_net_frame {

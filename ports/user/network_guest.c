@@ -552,7 +552,10 @@ static uint32_t ring_len(const struct vmb_user_network_guest *g)
 	return g->config.ring_pages * VMB_PAGE_LEN;
 }
 
-/* Everything stands ready before the host hears of it: its first packet may be there when it answers (known-bugs 28). */
+/*
+ * Everything stands ready before the host hears of it, because its first packet may be there when
+ * it answers (docs/known-bugs.md, "28 Early packets and NAPI").
+ */
 static int open_queue(struct vmb_user_network_queue *q)
 {
 	struct vmb_user_network_guest *g = q->guest;

@@ -12,8 +12,9 @@
  * The verbs wait: with threads until the poll has done it, else by stepping both ends (config.step) until it is done or nothing
  * moves any more. vmb_user_network_guest_step(g) is the poll of all queues.
  *
- * Acknowledgements and frames share a ring. While either does not fit, nothing else is written there, since a packet that
- * still finds room would withdraw the wish for more; acknowledgements go first (known-bugs 27).
+ * Acknowledgements and frames share a ring. While either does not fit, nothing else is written
+ * there, since a packet that still finds room would withdraw the wish for more; acknowledgements go
+ * first (docs/known-bugs.md, "27 Send queue: stop and wake race").
  *
  * Locks, in the order in which they may be taken: g->lock (the dialogue; held while the primary is polled), q->poll_lock
  * (one poll of a queue at a time), q->lock (the sender and the ring's writer). config's functions are called by the poll
