@@ -89,9 +89,11 @@ dd if=k of=short bs=520 count=1 conv=notrunc status=none
 expect 'no command' 'a command is missing; see openvmbus --help'
 expect 'unknown command' 'walk: no such command; see openvmbus --help' walk
 expect 'check with an argument' 'check takes no argument; see openvmbus --help' check kvm
-# What it says is this machine's; that it agrees with its own exit code is not.
+# What it says is this machine's; that it agrees with its own exit code is not. Nor is a machine
+# without io_uring a failure.
 rc=0 agrees=0
 "$program" check >"$out" 2>"$err" || rc=$?
+sed -i '/^openvmbus: io_uring: .*; threads serve the disks, more slowly$/d' "$err"
 case $rc in
 0) grep -qx '/dev/kvm can run guests' "$out" && [ ! -s "$err" ] ;;
 1) [ ! -s "$out" ] && grep -qE '^openvmbus: /dev/kvm(:| lacks) .*; guests run in an emulated machine$' "$err" ;;

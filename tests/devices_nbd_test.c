@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +22,7 @@
 #include <cmocka.h>
 
 #include "devices/disk/disk.h"
+#include "devices/disk/engine.h"
 #include "tests/nbd_fake.h"
 
 #define DISK_LEN  (8u << 20)
@@ -37,7 +37,8 @@ static struct vmb_dev_disk disk;
 static struct vmb_dev_disk_option option;
 static struct vmb_host_scsi_task task;
 static struct vmb_dev_disk_request request;
-static struct io_uring uring;
+static struct vmb_dev_disk_engine engine;
+static bool threads; /* the engine is without io_uring */
 
 /* Tools */
 
@@ -125,16 +126,28 @@ static int set_up(void **state)
 	request.task = &task;
 	server = 0;
 	memset(&disk, 0, sizeof(disk));
-	return io_uring_queue_init(8, &uring, 0);
+	return vmb_dev_disk_engine_open(&engine, threads);
 }
 
 static int tear_down(void **state)
 {
 	vmb_dev_disk_close(&disk);
-	io_uring_queue_exit(&uring);
+	vmb_dev_disk_engine_close(&engine);
 	if (server)
 		kill_server();
 	return tool("rm -r %s", folder);
+}
+
+static int set_up_threads(void **state)
+{
+	threads = true;
+	return set_up(state);
+}
+
+static int tear_down_threads(void **state)
+{
+	threads = false;
+	return tear_down(state);
 }
 
 static void open_disk(void)
@@ -145,20 +158,30 @@ static void open_disk(void)
 
 static enum vmb_dev_disk_step begin(void)
 {
-	return disk.ops->begin(&disk, &request, &uring);
+	return disk.ops->begin(&disk, &request, &engine);
+}
+
+/* Within about 30 s. */
+static struct vmb_dev_disk_request *next_completion(int *result)
+{
+	void *what;
+
+	for (int i = 0; i < 1000; i++) {
+		if (vmb_dev_disk_engine_take(&engine, &what, result))
+			return what;
+		assert_int_equal(vmb_dev_disk_engine_wait(&engine, 30000000), 0);
+	}
+	fail();
+	return NULL;
 }
 
 static enum vmb_host_scsi_error finish(enum vmb_dev_disk_step step)
 {
-	struct io_uring_cqe *cqe;
 	int result;
 
 	while (step == VMB_DEV_DISK_WAIT) {
-		assert_int_equal(io_uring_wait_cqe(&uring, &cqe), 0);
-		assert_ptr_equal(io_uring_cqe_get_data(cqe), &request);
-		result = cqe->res;
-		io_uring_cqe_seen(&uring, cqe);
-		step = disk.ops->resume(&disk, &request, &uring, result);
+		assert_ptr_equal(next_completion(&result), &request);
+		step = disk.ops->resume(&disk, &request, &engine, result);
 	}
 	return request.error;
 }
@@ -504,7 +527,7 @@ static void begin_many(enum vmb_host_scsi_op op)
 		many[i].task = &many_tasks[i];
 		many[i].iov[0] = (struct iovec){ many_bytes + ((size_t)i << 20), 1 << 20 };
 		many[i].iov_count = 1;
-		assert_int_equal(disk.ops->begin(&disk, &many[i], &uring), VMB_DEV_DISK_WAIT);
+		assert_int_equal(disk.ops->begin(&disk, &many[i], &engine), VMB_DEV_DISK_WAIT);
 	}
 }
 
@@ -515,17 +538,10 @@ static uint32_t finish_many(uint32_t limit_s)
 	double begin_s = seconds();
 
 	while (done < MANY) {
-		struct __kernel_timespec rest = { .tv_sec = limit_s };
-		struct vmb_dev_disk_request *ended;
-		struct io_uring_cqe *cqe;
 		int result;
+		struct vmb_dev_disk_request *ended = next_completion(&result);
 
-		assert_int_equal(io_uring_submit_and_wait_timeout(&uring, &cqe, 1, &rest, NULL) < 0,
-				 0);
-		ended = io_uring_cqe_get_data(cqe);
-		result = cqe->res;
-		io_uring_cqe_seen(&uring, cqe);
-		if (disk.ops->resume(&disk, ended, &uring, result) != VMB_DEV_DISK_DONE)
+		if (disk.ops->resume(&disk, ended, &engine, result) != VMB_DEV_DISK_DONE)
 			continue;
 		done++;
 		good += ended->error == VMB_HOST_SCSI_OK;
@@ -584,19 +600,6 @@ static void test_cancelled_requests_do_not_wait_for_a_dead_server(void **state)
 	assert_disk_is_model();
 }
 
-static struct vmb_dev_disk_request *next_completion(int *result)
-{
-	struct __kernel_timespec rest = { .tv_sec = 30 };
-	struct vmb_dev_disk_request *what;
-	struct io_uring_cqe *cqe;
-
-	assert_true(io_uring_submit_and_wait_timeout(&uring, &cqe, 1, &rest, NULL) >= 0);
-	what = io_uring_cqe_get_data(cqe);
-	*result = cqe->res;
-	io_uring_cqe_seen(&uring, cqe);
-	return what;
-}
-
 /* While the other three answer all the time: request goes round and round. */
 static void test_one_silent_connection_is_noticed(void **state)
 {
@@ -614,7 +617,7 @@ static void test_one_silent_connection_is_noticed(void **state)
 	begin();
 	while (ended < MANY) {
 		what = next_completion(&result);
-		if (disk.ops->resume(&disk, what, &uring, result) != VMB_DEV_DISK_DONE)
+		if (disk.ops->resume(&disk, what, &engine, result) != VMB_DEV_DISK_DONE)
 			continue;
 		if (what == &request)
 			begin();
@@ -627,7 +630,7 @@ static void test_one_silent_connection_is_noticed(void **state)
 	assert_in_range(good, MANY / 2, MANY - 1);
 	assert_true(seconds() - begin_s < 15);
 	what = next_completion(&result);
-	disk.ops->resume(&disk, what, &uring, result);
+	disk.ops->resume(&disk, what, &engine, result);
 	close_disk_on_fake();
 	free(many_bytes);
 }
@@ -898,7 +901,8 @@ static void test_own_server_that_hangs_keeps_nobody(void **state)
 	assert_true(seconds() - begin_s < 9);
 }
 
-#define ON_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define ON_THREADS(test) cmocka_unit_test_setup_teardown(test, set_up_threads, tear_down_threads)
+#define ON_SERVER(test)	 cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
@@ -932,6 +936,9 @@ int main(void)
 		ON_SERVER(test_own_server_that_is_killed_is_started_again),
 		ON_SERVER(test_own_server_of_a_vhdx_that_is_killed_is_started_again),
 		ON_SERVER(test_own_server_that_hangs_keeps_nobody),
+		ON_THREADS(test_every_operation_reaches_the_server),
+		ON_THREADS(test_requests_that_waited_for_room_are_done),
+		ON_THREADS(test_cancelled_requests_do_not_wait_for_a_dead_server),
 		ON_SERVER(test_image_that_is_no_image_is_refused),
 	};
 

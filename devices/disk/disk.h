@@ -4,9 +4,9 @@
  *
  *   vmb_dev_disk_open(&disk, &option)      what kind it is; checked and locked as far as that changes nothing
  *   vmb_dev_disk_prepare(&disk)            now it is used: connected, measured, what it can do
- *   step = disk.ops->begin(&disk, request, uring)
- *     VMB_DEV_DISK_WAIT: one operation is in uring with request as its user data;
- *     when it is complete: step = disk.ops->resume(&disk, request, uring, result)
+ *   step = disk.ops->begin(&disk, request, engine)
+ *     VMB_DEV_DISK_WAIT: the engine has it;
+ *     when it is taken from it: step = disk.ops->resume(&disk, request, engine, result)
  *   until VMB_DEV_DISK_DONE: request->error says what became of it; or a step that only a fault takes
  *   vmb_dev_disk_cancel(&disk)             what is under way shall end soon
  *   vmb_dev_disk_resized(&disk)            now and then: whether its length has changed
@@ -14,7 +14,7 @@
  *
  * A filter is a disk above another: it has the same table, and hands down what it does not do itself (devices/disk/fault.c).
  *
- * Context: one thread a uring. The request, its iov and the task are the caller's until DONE.
+ * Context: one thread an engine. The request, its iov and the task are the caller's until DONE.
  */
 #ifndef DEVICES_DISK_DISK_H
 #define DEVICES_DISK_DISK_H
@@ -23,7 +23,7 @@
 
 #include "host/scsi.h"
 
-struct io_uring;
+struct vmb_dev_disk_engine;
 
 /* Pages of the longest transfer, the first and last of which may be cut. */
 #define VMB_DEV_DISK_TRANSFER_MAX (1u << 20)
@@ -65,6 +65,24 @@ enum vmb_dev_disk_step {
 	VMB_DEV_DISK_GONE, /* the unit is to be taken away */
 };
 
+/* What the engine does for a backend (devices/disk/engine.h). */
+enum vmb_dev_disk_operation_kind {
+	VMB_DEV_DISK_READV,
+	VMB_DEV_DISK_WRITEV,
+	VMB_DEV_DISK_SYNC, /* the data, as fdatasync() does */
+	VMB_DEV_DISK_ALLOCATE, /* as fallocate() does */
+	VMB_DEV_DISK_REST, /* nothing, for VMB_DEV_DISK_REST_NS */
+};
+#define VMB_DEV_DISK_REST_NS 20000000
+
+struct vmb_dev_disk_operation {
+	enum vmb_dev_disk_operation_kind kind;
+	int fd, mode;
+	const struct iovec *iov;
+	uint32_t iov_count;
+	uint64_t offset, len; /* bytes */
+};
+
 struct vmb_dev_disk_request {
 	/* the caller's */
 	const struct vmb_host_scsi_task *task; /* op, offset, len, fua, may_unmap, extents, data */
@@ -81,7 +99,11 @@ struct vmb_dev_disk_request {
 	bool resting; /* the operation was not possible just now; it is tried again after a while */
 	uint32_t tries; /* of it, in vain */
 	void *backend;
+	struct vmb_dev_disk_operation operation;
+
+	/* the engine's; the backend's when the engine has not got the request */
 	struct vmb_dev_disk_request *next;
+	int result;
 };
 
 struct vmb_dev_disk;
@@ -90,10 +112,10 @@ struct vmb_dev_disk_ops {
 	int (*prepare)(struct vmb_dev_disk *disk); /* sets len and can_unmap; -errno: reported */
 	enum vmb_dev_disk_step (*begin)(struct vmb_dev_disk *disk,
 					struct vmb_dev_disk_request *request,
-					struct io_uring *uring);
+					struct vmb_dev_disk_engine *engine);
 	enum vmb_dev_disk_step (*resume)(struct vmb_dev_disk *disk,
 					 struct vmb_dev_disk_request *request,
-					 struct io_uring *uring, int result);
+					 struct vmb_dev_disk_engine *engine, int result);
 	/* NULL: what is under way ends soon anyway. */
 	void (*cancel)(struct vmb_dev_disk *disk);
 	/* NULL: close is quick. */

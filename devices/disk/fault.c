@@ -20,7 +20,7 @@ static bool meets(const struct vmb_dev_disk *disk, const struct vmb_dev_disk_fau
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				    struct io_uring *uring)
+				    struct vmb_dev_disk_engine *engine)
 {
 	const struct vmb_dev_disk_option *option = disk->option;
 
@@ -30,14 +30,14 @@ static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_di
 		return VMB_DEV_DISK_HELD;
 	if (meets(disk, &option->gone, request->task))
 		return VMB_DEV_DISK_GONE;
-	return disk->below->ops->begin(disk->below, request, uring);
+	return disk->below->ops->begin(disk->below, request, engine);
 }
 
 static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
-	return disk->below->ops->resume(disk->below, request, uring, result);
+	return disk->below->ops->resume(disk->below, request, engine, result);
 }
 
 static int prepare(struct vmb_dev_disk *disk)

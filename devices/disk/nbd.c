@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A disk on an NBD server. The worker's requests become operations of devices/disk/nbd_connection.h; what ends there, on another thread,
- * comes back as a completion that is posted into the worker's ring. All data pass through private memory: a guest's page may
+ * comes back as a completion that is posted to the worker's engine. All data pass through private memory: a guest's page may
  * change while a write waits for its server, and what is written again later must be what was answered.
  */
 #include <errno.h>
-#include <liburing.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "devices/disk/disk.h"
+#include "devices/disk/engine.h"
 #include "devices/disk/nbd_connection.h"
 #include "devices/report.h"
 
-#define POST_URING_LEN 8
-#define POST_TRIES     10000u /* a millisecond apart */
 #define ZERO_LEN       (1u << 20) /* bytes of zeroes a write, where the server makes none itself */
 #define WHY_LEN	       256
 #define LONG_BLOCK_LEN 4096u
@@ -26,8 +23,6 @@
 struct nbd_disk {
 	struct vmb_dev_disk_server *server; /* our own, or NULL */
 	struct vmb_dev_nbd *nbd; /* NULL: not prepared */
-	struct io_uring post; /* the NBD thread's */
-	bool have_post;
 
 	/* the worker's */
 	uint64_t held_len; /* bytes of all operations under way */
@@ -38,9 +33,8 @@ struct nbd_disk {
 /* One operation of a request. */
 struct nbd_task {
 	struct vmb_dev_nbd_op op;
-	struct nbd_disk *disk;
 	struct vmb_dev_disk_request *request;
-	int ring; /* the worker's */
+	struct vmb_dev_disk_engine *engine; /* the worker's */
 	uint8_t *data; /* of a READ */
 };
 
@@ -51,41 +45,12 @@ static enum vmb_dev_disk_step done(struct vmb_dev_disk_request *request,
 	return VMB_DEV_DISK_DONE;
 }
 
-static bool try_post(struct nbd_disk *d, int ring, void *request, int result)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&d->post);
-	struct io_uring_cqe *cqe;
-	bool posted;
-
-	if (!sqe)
-		return false;
-	io_uring_prep_msg_ring(sqe, ring, (unsigned int)result, (uintptr_t)request, 0);
-	if (io_uring_submit(&d->post) < 0 || io_uring_wait_cqe(&d->post, &cqe))
-		return false;
-	posted = cqe->res >= 0;
-	io_uring_cqe_seen(&d->post, cqe);
-	return posted;
-}
-
-/*
- * On the NBD thread: result arrives in the worker's ring with the request as its user data. A worker
- * whose ring is full takes from it soon; one that has failed never does, and is not waited for.
- */
-static void post(struct nbd_disk *d, int ring, void *request, int result)
-{
-	for (uint32_t tries = 0; tries < POST_TRIES; tries++) {
-		if (try_post(d, ring, request, result))
-			return;
-		poll(NULL, 0, 1);
-	}
-	vmb_dev_report("--disk: NBD: a command's end cannot be told to the controller");
-}
-
+/* On the NBD thread. */
 static void ended(struct vmb_dev_nbd_op *op, int error)
 {
 	struct nbd_task *task = VMB_CONTAINER_OF(op, struct nbd_task, op);
 
-	post(task->disk, task->ring, task->request, error);
+	vmb_dev_disk_engine_post(task->engine, task->request, error);
 }
 
 /* Bytes between private memory and the guest's pages. */
@@ -183,7 +148,7 @@ static void wait_for_room(struct nbd_disk *d, struct vmb_dev_disk_request *reque
 
 /* False: no memory. */
 static bool start(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-		  const struct vmb_dev_nbd_op *op, struct io_uring *uring)
+		  const struct vmb_dev_nbd_op *op, struct vmb_dev_disk_engine *engine)
 {
 	struct nbd_disk *d = disk->state;
 	struct nbd_task *task = calloc(1, sizeof(*task));
@@ -196,9 +161,8 @@ static bool start(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *reques
 		return false;
 	}
 	task->op.ended = ended;
-	task->disk = d;
 	task->request = request;
-	task->ring = uring->ring_fd;
+	task->engine = engine;
 	if (task->op.kind == VMB_DEV_NBD_READ)
 		task->data = task->op.data;
 	if (has_data(&task->op))
@@ -209,7 +173,7 @@ static bool start(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *reques
 }
 
 static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				   struct io_uring *uring)
+				   struct vmb_dev_disk_engine *engine)
 {
 	struct nbd_disk *d = disk->state;
 	struct vmb_dev_nbd_op op = { 0 };
@@ -221,20 +185,8 @@ static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_dis
 		wait_for_room(d, request);
 		return VMB_DEV_DISK_WAIT;
 	}
-	return start(disk, request, &op, uring) ? VMB_DEV_DISK_WAIT :
-						  done(request, VMB_HOST_SCSI_IO_ERROR);
-}
-
-/* In the worker's ring, as if an operation had ended. */
-static void tell_failure(struct vmb_dev_disk_request *request, struct io_uring *uring)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
-
-	request->backend = NULL;
-	if (!sqe && io_uring_submit(uring) >= 0)
-		sqe = io_uring_get_sqe(uring);
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data(sqe, request);
+	return start(disk, request, &op, engine) ? VMB_DEV_DISK_WAIT :
+						   done(request, VMB_HOST_SCSI_IO_ERROR);
 }
 
 static struct vmb_dev_disk_request *take_waiting(struct nbd_disk *d)
@@ -248,7 +200,7 @@ static struct vmb_dev_disk_request *take_waiting(struct nbd_disk *d)
 }
 
 /* In their order: one that is small does not pass one that is not. */
-static void start_waiting(struct vmb_dev_disk *disk, struct io_uring *uring)
+static void start_waiting(struct vmb_dev_disk *disk, struct vmb_dev_disk_engine *engine)
 {
 	struct nbd_disk *d = disk->state;
 	struct vmb_dev_disk_request *request;
@@ -260,17 +212,19 @@ static void start_waiting(struct vmb_dev_disk *disk, struct io_uring *uring)
 		if (!d->cancelled && d->held_len && d->held_len + op.len > HELD_LEN_MAX)
 			return;
 		take_waiting(d);
-		if (d->cancelled || !start(disk, request, &op, uring))
-			tell_failure(request, uring);
+		if (d->cancelled || !start(disk, request, &op, engine)) {
+			request->backend = NULL;
+			vmb_dev_disk_engine_post(engine, request, EIO);
+		}
 	}
 	d->cancelled = false;
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				    struct io_uring *uring)
+				    struct vmb_dev_disk_engine *engine)
 {
 	request->done_len = 0;
-	return next(disk, request, uring);
+	return next(disk, request, engine);
 }
 
 static enum vmb_host_scsi_error translate(int error)
@@ -281,8 +235,8 @@ static enum vmb_host_scsi_error translate(int error)
 }
 
 static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
 	struct nbd_disk *d = disk->state;
 	struct nbd_task *task = request->backend;
@@ -300,35 +254,14 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 		vmb_dev_disk_lost(disk, result);
 	free(task->data);
 	free(task);
-	start_waiting(disk, uring);
-	return result ? done(request, translate(result)) : next(disk, request, uring);
+	start_waiting(disk, engine);
+	return result ? done(request, translate(result)) : next(disk, request, engine);
 }
 
 static int refuse(const struct vmb_dev_disk_option *option, const char *why)
 {
 	vmb_dev_report("%s %s: %s", vmb_dev_disk_option_name(option), option->path, why);
 	return -EINVAL;
-}
-
-/* Posting into another ring came with Linux 5.18. */
-static bool can_post(struct nbd_disk *d)
-{
-	struct io_uring_cqe *cqe;
-	bool can = false;
-	unsigned int seen = 0;
-
-	if (io_uring_queue_init(POST_URING_LEN, &d->post, 0))
-		return false;
-	d->have_post = true;
-	io_uring_prep_msg_ring(io_uring_get_sqe(&d->post), d->post.ring_fd, 0, 1, 0);
-	if (io_uring_submit_and_wait(&d->post, 1) < 0)
-		return false;
-	while (seen < 2 && io_uring_wait_cqe(&d->post, &cqe) == 0) {
-		can = cqe->res >= 0;
-		io_uring_cqe_seen(&d->post, cqe);
-		seen = can ? seen + 1 : 2;
-	}
-	return can;
 }
 
 static int connect_disk(struct vmb_dev_disk *disk)
@@ -389,8 +322,6 @@ static int prepare(struct vmb_dev_disk *disk)
 	struct vmb_dev_nbd_owner owner = { .restart = restart_server, .leave = leave_server };
 	int error;
 
-	if (!can_post(d))
-		return refuse(disk->option, "NBD disks need Linux 5.18 with io_uring");
 	error = connect_disk(disk);
 	if (error)
 		return error;
@@ -427,8 +358,6 @@ static void close_disk(struct vmb_dev_disk *disk)
 	if (!vmb_dev_nbd_close(d->nbd))
 		return;
 	vmb_dev_disk_server_stop(d->server);
-	if (d->have_post)
-		io_uring_queue_exit(&d->post);
 	free(d);
 }
 

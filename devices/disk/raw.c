@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -15,14 +14,12 @@
 #include <unistd.h>
 
 #include "devices/disk/disk.h"
+#include "devices/disk/engine.h"
 #include "devices/report.h"
 
 #define HOLE_LEN       4096
 #define LONG_BLOCK_LEN 4096 /* of a block device; any other has blocks of 512 bytes */
-#define TRIES_MAX      100u /* of an operation that is not possible just now */
-
-/* Between two tries: 2 s for all of them. */
-static struct __kernel_timespec rest_time = { .tv_nsec = 20000000 };
+#define TRIES_MAX      100u /* of an operation that is not possible just now: 2 s for all of them */
 
 /* The source of zeroes where a file system cannot make them. */
 static const uint8_t zeroes[64 << 10];
@@ -34,37 +31,55 @@ static enum vmb_dev_disk_step done(struct vmb_dev_disk_request *request,
 	return VMB_DEV_DISK_DONE;
 }
 
-static enum vmb_dev_disk_step submit(struct io_uring_sqe *sqe, struct vmb_dev_disk_request *request)
+static enum vmb_dev_disk_step submit(struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine,
+				     struct vmb_dev_disk_operation operation)
 {
-	io_uring_sqe_set_data(sqe, request);
+	request->operation = operation;
+	vmb_dev_disk_engine_submit(engine, request);
 	return VMB_DEV_DISK_WAIT;
 }
 
-static enum vmb_dev_disk_step
-sync_file(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request, struct io_uring_sqe *sqe)
+static enum vmb_dev_disk_step sync_file(struct vmb_dev_disk *disk,
+					struct vmb_dev_disk_request *request,
+					struct vmb_dev_disk_engine *engine)
 {
-	io_uring_prep_fsync(sqe, disk->fd, IORING_FSYNC_DATASYNC);
-	return submit(sqe, request);
+	return submit(request, engine,
+		      (struct vmb_dev_disk_operation){ .kind = VMB_DEV_DISK_SYNC, .fd = disk->fd });
 }
 
-static enum vmb_dev_disk_step
-next_move(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request, struct io_uring_sqe *sqe)
+static enum vmb_dev_disk_step allocate(struct vmb_dev_disk *disk,
+				       struct vmb_dev_disk_request *request,
+				       struct vmb_dev_disk_engine *engine, int mode,
+				       uint64_t offset, uint64_t len)
 {
-	const struct iovec *iov = request->iov + request->iov_first;
-	uint32_t count = request->iov_count - request->iov_first;
-	uint64_t offset = request->task->offset + request->done_len;
+	return submit(request, engine,
+		      (struct vmb_dev_disk_operation){ .kind = VMB_DEV_DISK_ALLOCATE,
+						       .fd = disk->fd,
+						       .mode = mode | FALLOC_FL_KEEP_SIZE,
+						       .offset = offset,
+						       .len = len });
+}
 
-	if (request->task->op == VMB_HOST_SCSI_READ)
-		io_uring_prep_readv(sqe, disk->fd, iov, count, offset);
-	else
-		io_uring_prep_writev(sqe, disk->fd, iov, count, offset);
-	return submit(sqe, request);
+/* What is left of iov, to or from where the request has come. */
+static enum vmb_dev_disk_step move(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
+				   struct vmb_dev_disk_engine *engine)
+{
+	bool reads = request->task->op == VMB_HOST_SCSI_READ;
+
+	return submit(request, engine,
+		      (struct vmb_dev_disk_operation){
+			      .kind = reads ? VMB_DEV_DISK_READV : VMB_DEV_DISK_WRITEV,
+			      .fd = disk->fd,
+			      .iov = request->iov + request->iov_first,
+			      .iov_count = request->iov_count - request->iov_first,
+			      .offset = request->task->offset + request->done_len });
 }
 
 /* The same piece again and again, as often as iov holds it. */
 static enum vmb_dev_disk_step next_repeat(struct vmb_dev_disk *disk,
 					  struct vmb_dev_disk_request *request,
-					  struct io_uring_sqe *sqe, const void *piece,
+					  struct vmb_dev_disk_engine *engine, const void *piece,
 					  uint64_t piece_len)
 {
 	uint64_t left = request->task->len - request->done_len, len;
@@ -78,34 +93,28 @@ static enum vmb_dev_disk_step next_repeat(struct vmb_dev_disk *disk,
 		left -= len;
 		into = 0;
 	}
-	io_uring_prep_writev(sqe, disk->fd, request->iov, request->iov_count,
-			     request->task->offset + request->done_len);
-	return submit(sqe, request);
+	return move(disk, request, engine);
 }
 
 static enum vmb_dev_disk_step next_extent(struct vmb_dev_disk *disk,
 					  struct vmb_dev_disk_request *request,
-					  struct io_uring_sqe *sqe)
+					  struct vmb_dev_disk_engine *engine)
 {
 	const struct vmb_host_scsi_extent *extent = &request->task->extents[request->done_len];
 
-	io_uring_prep_fallocate(sqe, disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				(off_t)extent->offset, (off_t)extent->len);
-	return submit(sqe, request);
+	return allocate(disk, request, engine, FALLOC_FL_PUNCH_HOLE, extent->offset, extent->len);
 }
 
 static enum vmb_dev_disk_step next_zeroes(struct vmb_dev_disk *disk,
 					  struct vmb_dev_disk_request *request,
-					  struct io_uring_sqe *sqe)
+					  struct vmb_dev_disk_engine *engine)
 {
 	const struct vmb_host_scsi_task *task = request->task;
 	int mode = task->may_unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 
 	if (request->by_hand)
-		return next_repeat(disk, request, sqe, zeroes, sizeof(zeroes));
-	io_uring_prep_fallocate(sqe, disk->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)task->offset,
-				(off_t)task->len);
-	return submit(sqe, request);
+		return next_repeat(disk, request, engine, zeroes, sizeof(zeroes));
+	return allocate(disk, request, engine, mode, task->offset, task->len);
 }
 
 /* How much there is to do, in the unit of done_len. */
@@ -125,35 +134,31 @@ static bool wants_sync(const struct vmb_dev_disk_request *request)
 }
 
 static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				   struct io_uring *uring)
+				   struct vmb_dev_disk_engine *engine)
 {
 	const struct vmb_host_scsi_task *task = request->task;
-	struct io_uring_sqe *sqe;
 
 	if (request->done_len == amount(task) && !wants_sync(request))
 		return done(request, VMB_HOST_SCSI_OK);
 	if (disk->flush_failed &&
 	    (task->op == VMB_HOST_SCSI_FLUSH || request->done_len == amount(task)))
 		return done(request, VMB_HOST_SCSI_IO_ERROR);
-	sqe = io_uring_get_sqe(uring);
-	if (!sqe)
-		return done(request, VMB_HOST_SCSI_IO_ERROR);
 	if (request->done_len == amount(task)) {
 		request->syncing = true;
-		return sync_file(disk, request, sqe);
+		return sync_file(disk, request, engine);
 	}
 	switch (task->op) {
-	case VMB_HOST_SCSI_FLUSH: return sync_file(disk, request, sqe);
-	case VMB_HOST_SCSI_UNMAP: return next_extent(disk, request, sqe);
-	case VMB_HOST_SCSI_WRITE_ZEROES: return next_zeroes(disk, request, sqe);
+	case VMB_HOST_SCSI_FLUSH: return sync_file(disk, request, engine);
+	case VMB_HOST_SCSI_UNMAP: return next_extent(disk, request, engine);
+	case VMB_HOST_SCSI_WRITE_ZEROES: return next_zeroes(disk, request, engine);
 	case VMB_HOST_SCSI_WRITE_SAME:
-		return next_repeat(disk, request, sqe, task->data, disk->block_len);
-	default: return next_move(disk, request, sqe);
+		return next_repeat(disk, request, engine, task->data, disk->block_len);
+	default: return move(disk, request, engine);
 	}
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				    struct io_uring *uring)
+				    struct vmb_dev_disk_engine *engine)
 {
 	request->done_len = 0;
 	request->iov_first = 0;
@@ -161,7 +166,7 @@ static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_di
 	request->by_hand = false;
 	request->resting = false;
 	request->tries = 0;
-	return next(disk, request, uring);
+	return next(disk, request, engine);
 }
 
 /* Steps over len bytes of iov. */
@@ -188,15 +193,14 @@ static bool unsupported(int result)
 }
 
 /* What says "not now" may say so for ever: then it is the medium's fault. */
-static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request, struct io_uring *uring)
+static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request,
+				   struct vmb_dev_disk_engine *engine)
 {
-	struct io_uring_sqe *sqe = request->tries++ < TRIES_MAX ? io_uring_get_sqe(uring) : NULL;
-
-	if (!sqe)
+	if (request->tries++ == TRIES_MAX)
 		return done(request, VMB_HOST_SCSI_IO_ERROR);
 	request->resting = true;
-	io_uring_prep_timeout(sqe, &rest_time, 0, 0);
-	return submit(sqe, request);
+	return submit(request, engine,
+		      (struct vmb_dev_disk_operation){ .kind = VMB_DEV_DISK_REST });
 }
 
 /*
@@ -204,20 +208,20 @@ static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request, struct 
  * be zeroes. Anything else is the medium's fault.
  */
 static enum vmb_dev_disk_step failed(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
 	enum vmb_host_scsi_op op = request->task->op;
 
 	if (result == -EINTR || result == -EAGAIN)
-		return rest(request, uring);
+		return rest(request, engine);
 	if (op == VMB_HOST_SCSI_UNMAP && unsupported(result) && !request->syncing) {
 		request->done_len++;
-		return next(disk, request, uring);
+		return next(disk, request, engine);
 	}
 	if (op == VMB_HOST_SCSI_WRITE_ZEROES && unsupported(result) && !request->by_hand) {
 		request->by_hand = true;
-		return next(disk, request, uring);
+		return next(disk, request, engine);
 	}
 	if (op == VMB_HOST_SCSI_FLUSH || request->syncing)
 		vmb_dev_disk_lost(disk, -result);
@@ -227,17 +231,17 @@ static enum vmb_dev_disk_step failed(struct vmb_dev_disk *disk,
 }
 
 static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
 	enum vmb_host_scsi_op op = request->task->op;
 
 	if (request->resting) {
 		request->resting = false;
-		return next(disk, request, uring);
+		return next(disk, request, engine);
 	}
 	if (result < 0)
-		return failed(disk, request, uring, result);
+		return failed(disk, request, engine, result);
 	request->tries = 0;
 	if (request->syncing || op == VMB_HOST_SCSI_FLUSH)
 		return done(request, VMB_HOST_SCSI_OK);
@@ -251,7 +255,7 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 		advance(request, result);
 	else
 		request->done_len += result;
-	return next(disk, request, uring);
+	return next(disk, request, engine);
 }
 
 /* Of a block device or of the disk that it is a part of; 0: not known. */
