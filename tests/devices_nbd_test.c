@@ -569,7 +569,7 @@ static void test_requests_hold_no_more_than_their_share(void **state)
 	open_disk_on_fake(NBD_FAKE_MUTE, 60);
 	begin_many(VMB_HOST_SCSI_WRITE);
 	wait_for_commands();
-	assert_true(fake.asked_len <= 16 << 20);
+	assert_true(__atomic_load_n(&fake.asked_len, __ATOMIC_SEQ_CST) <= 16 << 20);
 	vmb_dev_disk_cancel(&disk);
 	assert_int_equal(finish_many(4), 0);
 	close_disk_on_fake();
