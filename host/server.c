@@ -331,7 +331,7 @@ static uint32_t dispatch(struct vmb_host_server *s, const void *message, uint32_
 	if (!(rule->states & 1u << s->state))
 		return vmb_host_server_misplaced(s);
 	/* Without a connection there is no version; what may come then may always come. */
-	if (s->state != VMB_HOST_DISCONNECTED && s->version < rule->version_min) {
+	if (s->state == VMB_HOST_CONNECTED && s->version < rule->version_min) {
 		s->counters.unknown++;
 		return VMB_HV_SUCCESS;
 	}
