@@ -206,6 +206,10 @@ run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
 
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib'
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus' lab/nest/openvmbus-nest
+	if [ -e $(BUILD)/nest/initrd ]; then \
+		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/vmlinux $(BUILD)/nest/initrd; \
+	fi
 	install -m 755 $(BUILD)/openvmbus '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 644 $(BUILD)/libvmbus-core.a '$(DESTDIR)$(PREFIX)/lib/'
 	for h in $(PUBLIC); do \

@@ -91,15 +91,27 @@ static int start(struct vmb_dev_channel *ch)
 	return error;
 }
 
+/* What the guest lent may be no rings; all else is the host's want. */
+static void report_refusal(struct vmb_dev_bus *bus, int error)
+{
+	if (error == -EINVAL || error == -EPROTO || error == -EFAULT)
+		return;
+	vmb_dev_report("VMBus: a channel cannot be opened: %s", strerror(-error));
+	if (bus->machine->ops->lacks)
+		bus->machine->ops->lacks(bus->machine);
+}
+
 static void event_open(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	struct vmb_dev_channel *ch = channel_of(event->channel);
 	int error = start(ch);
 
-	if (error)
+	if (error) {
 		unmap_rings(ch);
-	else
+		report_refusal(bus, error);
+	} else {
 		bus->open_count++;
+	}
 	vmb_host_channel_opened(&ch->host, error ? VMB_STATUS_FAILURE : VMB_STATUS_SUCCESS);
 }
 

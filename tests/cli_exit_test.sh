@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck disable=SC2154
 #
 # How a machine ends, and the exit code and words for it: guests of a few instructions that power off,
 # reset in every way there is, crash, and fault. Runs in a nest of its own where no /dev/kvm can run it.
@@ -10,13 +11,15 @@ program=$PWD/build/openvmbus
 [ -x "$program" ] || { echo "skip exit # build/openvmbus is missing"; exit 0; }
 if [ "${1:-}" != inside ] && ! "$program" check >/dev/null 2>&1; then
 	command -v qemu-system-x86_64 >/dev/null || { echo "skip exit # neither KVM nor QEMU"; exit 0; }
-	trap 'lab/nest -n exit stop' EXIT
-	lab/nest -n exit -m 1536 exec "$PWD/tests/cli_exit_test.sh" inside
+	trap 'lab/warm-nest -n exit stop' EXIT
+	lab/warm-nest -n exit -m 1536 exec "$PWD/tests/cli_exit_test.sh" inside
 	exit
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 number=0 failures=0
+# shellcheck source=tests/tiny_kernels.sh
+. tests/tiny_kernels.sh
 
 # judge NAME CODE OUTPUT PATTERN: whether the last run gave this exit code, matched this pattern on
 # standard output, and this one on standard error; a pattern of nothing means silence.
@@ -39,48 +42,23 @@ said() {
 	fi
 }
 
-# kernel NAME CODE: an ELF file whose PVH note leads to CODE (printf escapes) at 2 MiB.
-kernel() {
-	local file=$work/$1
-	truncate -s 8K "$file"
-	put "$file" 0 '\x7fELF\x02\x01\x01'
-	put "$file" 16 '\x02\x00\x3e\x00\x01\x00\x00\x00' # type, machine
-	put "$file" 32 '\x40' # program headers at 64
-	put "$file" 52 '\x40\x00\x38\x00\x02\x00' # sizes, two of them
-	put "$file" 64 '\x01\x00\x00\x00\x07\x00\x00\x00\x00\x10' # load from 4096
-	put "$file" 82 '\x20\x00\x00\x00\x00\x00\x00\x00\x20' # to 2 MiB
-	put "$file" 97 '\x01\x00\x00\x00\x00\x00\x00\x00\x01' # 256 bytes
-	put "$file" 120 '\x04\x00\x00\x00\x04\x00\x00\x00\x00\x04' # notes at 1024
-	put "$file" 152 '\x14\x00\x00\x00\x00\x00\x00\x00\x14' # 20 bytes
-	put "$file" 168 '\x04' # aligned to 4
-	put "$file" 1024 '\x04\x00\x00\x00\x04\x00\x00\x00\x12\x00\x00\x00Xen\x00\x00\x00\x20\x00'
-	put "$file" 4096 "$2"
-}
-
-# put FILE OFFSET BYTES
-put() {
-	# shellcheck disable=SC2059
-	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 # ends NAME CODE PATTERN ARGUMENT...
 ends() {
 	local name=$1 code=$2 pattern=$3
 	shift 3
 	rc=0
-	timeout 15 "$program" run --accel kvm --kernel "$work/$name" "$@" >"$work/out" 2>"$work/err" \
+	timeout 60 "$program" run --accel kvm --kernel "$work/$name" "$@" >"$work/out" 2>"$work/err" \
 		</dev/null || rc=$?
 	judge "$name ends with $code" "$code" '^x$' "$pattern"
 }
 
-x='\x66\xba\xf8\x03\xb0x\xee' # an x on the serial port
-halt='\xf4\xeb\xfd'
-msr='\x0f\x30'
-kernel off "$x\x66\xba\x00\x06\xb0\x34\xee$halt"
-kernel reset-register "$x\x66\xba\x02\x06\xb0\x01\xee$halt"
+kernel off "$x$off$halt"
+kernel reset-register "$x$reset$halt"
 kernel reset-keyboard "$x\xb0\xfe\xe6\x64$halt"
 kernel reset-hyperv "$x\xb9\x03\x00\x00\x40\xb8\x01\x00\x00\x00\x31\xd2$msr$halt"
-kernel crash "$x\xb9\x00\x01\x00\x40\xb8\x34\x12\x00\x00\x31\xd2$msr\xb9\x05\x01\x00\x40\x31\xc0\xba\x00\x00\x00\x80$msr$halt"
+kernel crash "$x$crash$halt"
+kernel crash-off "$x$crash$off$halt"
+kernel crash-reset "$x$crash$reset$halt"
 kernel fault "$x\x0f\x0b"
 kernel forever "$x$halt"
 
@@ -89,15 +67,23 @@ ends off 0 '' --cpus 64 --memory 5G
 ends reset-register 4 '' --no-reboot
 ends reset-keyboard 4 '' --no-reboot
 ends reset-hyperv 4 '' --no-reboot
-ends crash 3 '^openvmbus: the guest crashed: 0x1234 0 0 0 0; '
-ends fault 5 '^openvmbus: processor 0: triple fault'
+# A crash is reported when it happens, and ends the machine with what the guest does next.
+crashed='^openvmbus: the guest crashed: 0x1234 0 0 0 0; '
+ends crash 3 "$crashed" --on-crash stop,after=1
+ends crash 3 '^openvmbus: the guest has stood still for 1 s since its crash: ended$' --on-crash stop,after=1
+ends crash-off 3 "$crashed"
+ends crash-off 3 '^openvmbus: the guest that had crashed powered itself off$'
+ends crash-off 3 "$crashed" --on-crash=continue
+ends crash-reset 3 '^openvmbus: the guest that had crashed reset itself$'
+ends crash-reset 3 '^openvmbus: the guest that had crashed reset itself$' --on-crash=continue --no-reboot
+ends fault 5 '^openvmbus: processor 0: triple fault' --no-reboot
 
 # refused NAME PATTERN ARGUMENT...: exit code 2 and one line before the machine starts, and no file appears.
 refused() {
 	local name=$1 pattern=$2
 	shift 2
 	rc=0
-	timeout 15 "$program" run --accel kvm --kernel "$work/off" --console "$work/never" "$@" \
+	timeout 60 "$program" run --accel kvm --kernel "$work/off" --console "$work/never" "$@" \
 		>"$work/out" 2>"$work/err" </dev/null || rc=$?
 	[ "$(wc -l <"$work/err")" = 1 ] && [ ! -e "$work/never" ] || rc="$rc and more"
 	judge "$name is refused" 2 '' "$pattern"
@@ -133,15 +119,49 @@ else
 	failures=$((failures + 1))
 fi
 
-# Without --no-reboot the guest starts again, and again.
-rc=0
-timeout --preserve-status 5 "$program" run --accel kvm --kernel "$work/reset-register" >"$work/out" \
-	2>"$work/err" </dev/null || rc=$?
-judge 'reset starts the guest again' 6 '^xxx+$' ''
+# stopped_after PATTERN FILE ARGUMENT...: a signal ends the machine once FILE has the pattern, or a minute is over.
+stopped_after() {
+	local pattern=$1 file=$2 machine
+	shift 2
+	"$program" run --accel kvm "$@" >"$work/out" 2>"$work/err" </dev/null &
+	machine=$!
+	for _ in {1..600}; do
+		! grep -qE "$pattern" "$file" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill $machine
+	rc=0
+	wait $machine || rc=$?
+}
 
+# Without --no-reboot the guest starts again, and again.
+stopped_after '^xxx+$' "$work/out" --kernel "$work/reset-register"
+judge 'reset starts the guest again' 6 '^xxx+$' ''
 rc=0
-timeout --preserve-status 2 "$program" run --accel kvm --kernel "$work/forever" --cpus 4 \
-	--console "$work/console" >"$work/out" 2>"$work/err" </dev/null || rc=$?
+timeout --preserve-status 5 "$program" run --accel kvm --kernel "$work/fault" --stats >"$work/out" \
+	2>"$work/err" </dev/null || rc=$?
+judge 'a triple fault starts the guest again' 6 '^xxx+$' '^openvmbus: stats: [1-9][0-9]* resets'
+[ "$(grep -c 'stats: messages' "$work/err")" = 1 ] || rc="$rc, statistics more than once"
+judge 'the statistics are said once' 6 '^xxx+$' 'stats: messages'
+rc=0
+timeout --preserve-status 5 "$program" run --accel kvm --kernel "$work/crash-reset" --on-crash=continue \
+	>"$work/out" 2>"$work/err" </dev/null || rc=$?
+judge 'a guest that crashed may go on' 6 '^xxx+$' "$crashed"
+# Eight starts wait 6.3 s between them.
+began=$(date +%s)
+"$program" run --accel kvm --kernel "$work/reset-register" >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+for ((i = 0; i < 600; i++)); do
+	! grep -q . "$work/err" || break
+	sleep 0.1
+done
+[ $(($(date +%s) - began)) -ge 6 ] && kill "$pid"
+rc=0
+wait "$pid" || rc=$?
+judge 'a guest in a loop of resets is slowed down' 6 '^x{8}$' \
+	'^openvmbus: the guest has reset itself 8 times in a row within 10 s of its start: '
+
+stopped_after '^x$' "$work/console" --kernel "$work/forever" --cpus 4 --console "$work/console"
 judge 'a signal stops the machine' 6 '' ''
 mv "$work/console" "$work/out"
 judge 'the console is a file' 6 '^x$' ''

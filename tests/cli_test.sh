@@ -13,6 +13,7 @@ cd "$work"
 chmod 755 .
 user=()
 number=0 failures=0
+bad=1 # until a condition says otherwise; each result sets it back
 
 result() {
 	number=$((number + 1))
@@ -22,6 +23,7 @@ result() {
 		echo "not ok $number - $2"
 		failures=$((failures + 1))
 	fi
+	bad=1
 }
 
 # What the folder holds: names, sizes, times and bytes.
@@ -144,6 +146,10 @@ expect 'memory negative' \
 expect 'memory beyond numbers' \
 	'--memory 99999999999999999999G: not a size; give a number with K, M or G, for example 1G' \
 	run --kernel k --memory 99999999999999999999G
+for size in '1 ' '1  ' '1GG' '1 G' ' 1G' '1G ' $'1\t' '+1G' 1.5G 0x1G; do
+	expect "memory '$size'" "--memory $size: not a size; give a number with K, M or G, for example 1G" \
+		run --kernel k --memory "$size"
+done
 expect 'memory too small' '--memory 1M: give 64M to 1T, in pages of 4K' run --kernel k --memory 1M
 expect 'memory in odd bytes' '--memory 1073741825: give 64M to 1T, in pages of 4K' \
 	run --kernel k --memory 1073741825
@@ -157,6 +163,14 @@ expect 'no such bus version' '--vmbus-version 4.2: give 0.13, 1.1, 2.4, 3.0, 4.0
 expect 'no such storage version' '--storage-version 5.0: give 2.0, 4.2, 5.1, 6.0 or 6.2' \
 	run --kernel k --storage-version 5.0
 expect 'no such network version' '--network-version 3: give 1, 2, 4, 5, 6 or 6.1' run --kernel k --network-version 3
+for value in ignore '' stop,after= stop,after=x 'stop,after=1 ' stop,after=3601; do
+	expect "on crash '$value'" "--on-crash $value: give stop, stop,after=SECONDS (0 to 3600) or continue" \
+		run --kernel k --on-crash "$value"
+done
+for value in never '' -1 3601 '1 '; do
+	expect "contact within '$value'" "--contact-within $value: give seconds from 1 to 3600, or 0: never" \
+		run --kernel k --contact-within "$value"
+done
 expect 'unknown accelerator' '--accel xen: give auto, kvm or nest' run --kernel k --accel xen
 
 expect 'disk missing' \
@@ -334,8 +348,38 @@ done
 expect 'switch on a socket that is served' \
 	'switch s: a socket that somebody serves; give another path, or stop it' switch s
 kill "$switch" && rc=0 && { wait "$switch" || rc=$?; }
-[ "$rc" = 0 ] && [ ! -e s ] && grep -q '^openvmbus: stats: switch: [1-9]' "$err"
-result $? 'SIGTERM ends a switch with its statistics'
+[ "$rc" = 0 ] && [ ! -e s ] && grep -q '^openvmbus: stats: switch: [1-9]' "$err" && bad=0
+result $bad 'SIGTERM ends a switch with its statistics'
+
+# Closed standard descriptors: what is opened next must not get their numbers, or the messages with them.
+before=$(sha256sum disk) rc=0
+"$program" run --kernel k --disk disk --disk missing <&- >&- 2>&- || rc=$?
+[ $rc = 2 ] && [ "$(sha256sum disk)" = "$before" ] && bad=0
+result $bad 'a disk is not written to when standard descriptors are closed'
+"$program" switch s --capture closed.pcapng <&- >&- 2>&- &
+switch=$!
+for ((i = 0; i < 100; i++)); do
+	[ ! -S s ] || break
+	sleep 0.05
+done
+names=$(readlink "/proc/$switch/fd/"[012] | sort -u) || names=none
+kill "$switch" && rc=0 && { wait "$switch" || rc=$?; }
+[ "$rc" = 0 ] && [ "$names" = /dev/null ] && ! grep -q openvmbus: closed.pcapng && bad=0
+result $bad 'a switch puts the null device in the place of closed standard descriptors'
+rm -f closed.pcapng
+
+# The same for the lab: each of its programs begins with what all share.
+for file in "$OLDPWD"/lab/*; do
+	{ [ -x "$file" ] && [ -f "$file" ]; } || continue
+	[[ $(sed '/^#/d; /^$/d' "$file" | sed -n 2p) == ". "*/lib/common.sh?* ]] ||
+		echo "$file"
+done >"$out"
+[ ! -s "$out" ] && bad=0
+result $bad "each program of the lab begins with lib/common.sh"
+names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/lib/common.sh" "$err" \
+	<&- >&- 2>&- && sort -u "$err") || names=none
+[ "$names" = /dev/null ] && bad=0
+result $bad 'and that puts the null device in the place of closed standard descriptors'
 
 # Root may read and write everything, so these are asked as somebody else.
 cp k secret && chmod 0 secret && cp disk fixed && chmod 444 fixed
@@ -350,9 +394,9 @@ else
 	echo "skip unreadable files # nobody but root can run $program"
 fi
 
-"$program" --version >"$out" 2>"$err" && grep -qE '^openvmbus [0-9]+\.[0-9]+\.[0-9]+$' "$out"
-result $? 'version'
-"$program" --help >"$out" 2>"$err" && grep -q '^exit codes: 0 ' "$out" && [ ! -s "$err" ]
-result $? 'help names the exit codes'
+"$program" --version >"$out" 2>"$err" && grep -qE '^openvmbus [0-9]+\.[0-9]+\.[0-9]+$' "$out" && bad=0
+result $bad 'version'
+"$program" --help >"$out" 2>"$err" && grep -q '^exit codes: 0 ' "$out" && [ ! -s "$err" ] && bad=0
+result $bad 'help names the exit codes'
 echo "1..$number"
 exit $((failures > 0))

@@ -18,6 +18,7 @@ static struct vmb_vmm_machine machine;
 static char sent[64];
 static size_t sent_len;
 static int line, wakes, edges;
+static bool busy;
 
 /* In the place of what the port hangs on. */
 void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level)
@@ -30,6 +31,11 @@ void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level)
 void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte)
 {
 	sent[sent_len++] = byte;
+}
+
+bool vmb_vmm_console_busy(struct vmb_vmm_console *c)
+{
+	return busy;
 }
 
 void vmb_vmm_machine_wake(struct vmb_vmm_machine *m)
@@ -58,6 +64,7 @@ static int set_up(void **state)
 	vmb_vmm_serial_create(&machine.serial, &machine);
 	sent_len = 0;
 	line = wakes = edges = 0;
+	busy = false;
 	return 0;
 }
 
@@ -153,17 +160,50 @@ static void test_loop_back_returns_bytes_to_the_guest(void **state)
 	assert_int_equal(in(DATA), 'z');
 }
 
-static void test_full_queue_wakes_when_it_gets_room(void **state)
+/* Whoever types looks again only when there is room for much: it must be woken then, however full the queue was. */
+static void fill(uint32_t room)
 {
-	for (uint32_t i = 0; i < VMB_VMM_SERIAL_QUEUE_LEN; i++)
+	for (uint32_t i = room; i < VMB_VMM_SERIAL_QUEUE_LEN; i++)
 		type("k");
-	assert_int_equal(vmb_vmm_serial_room(&machine.serial), 0);
+	assert_int_equal(vmb_vmm_serial_room(&machine.serial), room);
+}
+
+static void test_queue_wakes_when_it_gets_room(void **state)
+{
+	for (uint32_t room = 0; room < VMB_VMM_SERIAL_ROOM_MIN; room++) {
+		wakes = 0;
+		fill(room);
+		for (uint32_t i = room; i < VMB_VMM_SERIAL_ROOM_MIN; i++) {
+			assert_int_equal(wakes, 0);
+			assert_int_equal(in(DATA), 'k');
+		}
+		assert_int_equal(wakes, 1);
+		while (vmb_vmm_serial_room(&machine.serial) < VMB_VMM_SERIAL_QUEUE_LEN)
+			in(DATA);
+		assert_int_equal(wakes, 1);
+	}
+	fill(0);
 	type("lost");
-	assert_int_equal(wakes, 0);
-	for (uint32_t i = 0; i < VMB_VMM_SERIAL_QUEUE_LEN; i++)
-		assert_int_equal(in(DATA), 'k');
-	assert_int_equal(wakes, 1);
+	out(FCR, 0x03);
+	assert_int_equal(wakes, 2);
 	assert_int_equal(in(DATA), 0);
+}
+
+/* The console is full: the guest is told to wait, and when it can go on. */
+static void test_busy_console_is_a_transmitter_that_is_not_empty(void **state)
+{
+	out(IER, 2);
+	in(IIR);
+	busy = true;
+	out(DATA, 'x');
+	assert_int_equal(in(LSR)&0x60, 0);
+	assert_int_equal(line, 0);
+	assert_int_equal(in(IIR)&0x0F, 0x01);
+	busy = false;
+	vmb_vmm_serial_resume(&machine.serial);
+	assert_int_equal(line, 1);
+	assert_int_equal(in(LSR)&0x60, 0x60);
+	assert_int_equal(in(IIR)&0x0F, 0x02);
 }
 
 static void test_fifo_reset_drops_what_was_typed(void **state)
@@ -185,7 +225,8 @@ int main(void)
 		TEST(test_empty_transmitter_interrupts_once_a_byte),
 		TEST(test_received_comes_before_sent),
 		TEST(test_loop_back_returns_bytes_to_the_guest),
-		TEST(test_full_queue_wakes_when_it_gets_room),
+		TEST(test_queue_wakes_when_it_gets_room),
+		TEST(test_busy_console_is_a_transmitter_that_is_not_empty),
 		TEST(test_fifo_reset_drops_what_was_typed),
 	};
 

@@ -1,125 +1,281 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/console.h"
 #include "vmm/machine.h"
+#include "vmm/terminal.h"
 #include "devices/report.h"
 
-#define INPUT_LEN 256u
+#define PIECE_LEN     4096u /* bytes of one write */
+#define AGAIN_MS      100 /* a descriptor that does not block, by somebody else's wish */
+#define END_STILL_MS  1000 /* at the end: a reader that takes nothing */
+#define END_MOVING_MS 4000 /* and one that does */
+#define END_STEP_MS   10
+#define ROOM_AGAIN    (VMB_VMM_CONSOLE_BUFFER_LEN / 4)
 
-static struct termios saved;
-static volatile sig_atomic_t is_raw;
-
-void vmb_vmm_console_restore(void)
+static int64_t now_ms(void)
 {
-	if (!is_raw)
-		return;
-	is_raw = 0;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
-	vmb_dev_report_raw(0);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-static void die(int number)
+static const char *name_of(const struct vmb_vmm_console *c)
 {
-	if (is_raw)
-		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-	signal(number, SIG_DFL);
-	raise(number);
+	return c->path ? c->path : "stdio";
 }
 
-static void make_raw(void)
-{
-	const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
-	struct termios raw;
+/* Writing out */
 
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved))
+/* Bytes that can be written in one piece; 0: it is time to end. With the lock. */
+static uint32_t wait_for_piece(struct vmb_vmm_console *c)
+{
+	uint32_t len;
+
+	while (!c->count && !c->ending)
+		pthread_cond_wait(&c->filled, &c->lock);
+	len = VMB_VMM_CONSOLE_BUFFER_LEN - c->first;
+	if (len > c->count)
+		len = c->count;
+	return len < PIECE_LEN ? len : PIECE_LEN;
+}
+
+static void taken(struct vmb_vmm_console *c, uint32_t len)
+{
+	c->first = (c->first + len) % VMB_VMM_CONSOLE_BUFFER_LEN;
+	c->count -= len;
+	c->moved_at = now_ms();
+	c->given_up = false;
+	if (!c->full || VMB_VMM_CONSOLE_BUFFER_LEN - c->count < ROOM_AGAIN)
 		return;
-	raw = saved;
-	cfmakeraw(&raw);
-	atexit(vmb_vmm_console_restore);
-	for (size_t i = 0; i < VMB_ARRAY_COUNT(fatal); i++)
-		signal(fatal[i], die);
-	is_raw = 1;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-	vmb_dev_report_raw(1);
+	c->full = false;
+	if (write(c->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
+		return;
+}
+
+/* A reader that went away does not stop the machine; a full disk may have room again later. */
+static void lose(struct vmb_vmm_console *c, uint32_t len, int error)
+{
+	c->dropped += len;
+	taken(c, len);
+	if (error == EPIPE || error == EIO || error == EBADF) {
+		c->gone = true;
+		taken(c, c->count);
+	} else if (!c->failed) {
+		c->failed = true;
+		vmb_dev_report("--console %s: %s; what the guest prints is lost", name_of(c),
+			       strerror(error));
+	}
+}
+
+/* May wait for the reader as long as it likes: a signal ends that. Without the lock. */
+static ssize_t write_piece(struct vmb_vmm_console *c, const uint8_t *bytes, uint32_t len)
+{
+	struct pollfd out = { .fd = c->out_fd, .events = POLLOUT };
+	ssize_t done = write(c->out_fd, bytes, len);
+	int error = errno;
+
+	if (done >= 0 || error == EINTR)
+		return done < 0 ? 0 : done;
+	if (error != EAGAIN)
+		return -error;
+	poll(&out, 1, AGAIN_MS);
+	return 0;
+}
+
+static void *write_thread(void *arg)
+{
+	struct vmb_vmm_console *c = arg;
+	uint32_t len;
+	ssize_t done;
+
+	pthread_mutex_lock(&c->lock);
+	while ((len = wait_for_piece(c)) && !c->ending) {
+		pthread_mutex_unlock(&c->lock);
+		done = write_piece(c, c->buffer + c->first, len);
+		pthread_mutex_lock(&c->lock);
+		if (done < 0)
+			lose(c, len, -done);
+		else if (done)
+			taken(c, done);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->gone || c->count == VMB_VMM_CONSOLE_BUFFER_LEN) {
+		c->dropped += !c->gone;
+	} else {
+		if (!c->count) {
+			c->moved_at = now_ms();
+			pthread_cond_signal(&c->filled);
+		}
+		c->buffer[(c->first + c->count++) % VMB_VMM_CONSOLE_BUFFER_LEN] = byte;
+		c->full |= c->count == VMB_VMM_CONSOLE_BUFFER_LEN;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool vmb_vmm_console_busy(struct vmb_vmm_console *c)
+{
+	bool busy;
+
+	pthread_mutex_lock(&c->lock);
+	c->given_up |= c->full && now_ms() - c->moved_at >= VMB_VMM_CONSOLE_PATIENCE;
+	busy = c->full && !c->given_up;
+	pthread_mutex_unlock(&c->lock);
+	return busy;
+}
+
+/* Whether there is more to write out, and somebody who takes it. */
+static bool is_draining(struct vmb_vmm_console *c, int64_t since)
+{
+	int64_t now = now_ms(), moved;
+	bool left;
+
+	pthread_mutex_lock(&c->lock);
+	left = c->count;
+	moved = c->moved_at;
+	pthread_mutex_unlock(&c->lock);
+	return left && now - moved < END_STILL_MS && now - since < END_MOVING_MS;
+}
+
+void vmb_vmm_console_drain(struct vmb_vmm_console *c)
+{
+	int64_t since = now_ms();
+
+	while (is_draining(c, since))
+		poll(NULL, 0, END_STEP_MS);
+}
+
+/* The writer may wait in the kernel for the reader: the signal that kicks processors ends that, whenever it comes. */
+static void end_writer(struct vmb_vmm_console *c)
+{
+	struct timespec limit;
+
+	pthread_mutex_lock(&c->lock);
+	c->ending = true;
+	pthread_cond_signal(&c->filled);
+	pthread_mutex_unlock(&c->lock);
+	do {
+		pthread_kill(c->writer, VMB_VMM_KICK_SIGNAL);
+		clock_gettime(CLOCK_REALTIME, &limit);
+		limit.tv_nsec += END_STEP_MS * 1000000;
+		limit.tv_sec += limit.tv_nsec / 1000000000;
+		limit.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(c->writer, NULL, &limit) == ETIMEDOUT);
+}
+
+/* Beginning and end */
+
+static int refuse(const struct vmb_vmm_console *c, int error)
+{
+	vmb_dev_report("--console %s: %s; %s", c->path,
+		       error == ENXIO ? "nobody reads this pipe" : strerror(error),
+		       error == ENXIO ? "start its reader first" :
+					"give stdio or a file that can be written");
+	return -error;
+}
+
+/* Without waiting: a pipe that nobody reads would hold us here. For appending: who shortens the file may do so. */
+static int open_file(struct vmb_vmm_console *c, int flags)
+{
+	c->out_fd = open(c->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags,
+			 0666);
+	if (c->out_fd < 0)
+		return -errno;
+	return fcntl(c->out_fd, F_SETFL, O_APPEND) ? -errno : 0;
+}
+
+static bool can_be_made(const char *path)
+{
+	char *copy = strdup(path);
+	bool can = copy && access(dirname(copy), W_OK | X_OK) == 0;
+
+	free(copy);
+	return can;
 }
 
 int vmb_vmm_console_open(struct vmb_vmm_console *c, const char *path, int wake)
 {
+	int error;
+
 	memset(c, 0, sizeof(*c));
-	pthread_mutex_init(&c->lock, NULL);
 	c->wake = wake;
-	c->in_fd = STDIN_FILENO;
+	c->path = path;
+	c->in_fd = path ? -1 : STDIN_FILENO;
 	c->out_fd = STDOUT_FILENO;
-	if (!path) {
-		make_raw();
+	error = path ? open_file(c, 0) : 0;
+	if (error == -ENOENT && can_be_made(path))
 		return 0;
+	return error ? refuse(c, -error) : 0;
+}
+
+/* The file is made, or emptied: what is none has no length, and that is no fault. */
+static int begin_file(struct vmb_vmm_console *c)
+{
+	int error = c->out_fd < 0 ? open_file(c, O_CREAT) : 0;
+
+	if (!error && ftruncate(c->out_fd, 0) && errno != EINVAL)
+		error = -errno;
+	return error ? refuse(c, -error) : 0;
+}
+
+int vmb_vmm_console_start(struct vmb_vmm_console *c)
+{
+	int error = c->path ? begin_file(c) : 0;
+
+	if (error)
+		return error;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->filled, NULL);
+	error = pthread_create(&c->writer, NULL, write_thread, c);
+	if (error) {
+		vmb_dev_report("--console %s: no thread: %s", name_of(c), strerror(error));
+		return -error;
 	}
-	c->in_fd = -1;
-	c->out_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-	if (c->out_fd >= 0)
-		return 0;
-	vmb_dev_report("--console %s: %s; give stdio or a file that can be written", path,
-		       strerror(errno));
-	return -errno;
+	c->started = true;
+	if (!c->path)
+		vmb_vmm_terminal_open();
+	return 0;
 }
 
 void vmb_vmm_console_close(struct vmb_vmm_console *c)
 {
-	vmb_vmm_console_flush(c);
-	if (c->out_fd != STDOUT_FILENO)
-		close(c->out_fd);
-	vmb_vmm_console_restore();
-	pthread_mutex_destroy(&c->lock);
-}
-
-/* Nobody reads any more: the machine goes on without its console. */
-static void write_out(struct vmb_vmm_console *c)
-{
-	uint32_t done = 0;
-	ssize_t len;
-
-	while (done < c->buffered_len) {
-		len = write(c->out_fd, c->buffer + done, c->buffered_len - done);
-		if (len < 0 && errno != EINTR)
-			break;
-		done += len > 0 ? len : 0;
+	if (c->started) {
+		vmb_vmm_console_drain(c);
+		end_writer(c);
+		c->dropped += c->count;
+		pthread_cond_destroy(&c->filled);
+		pthread_mutex_destroy(&c->lock);
 	}
-	c->buffered_len = 0;
+	if (c->out_fd >= 0 && c->out_fd != STDOUT_FILENO)
+		close(c->out_fd);
+	vmb_vmm_terminal_restore();
+	if (c->dropped && !c->gone)
+		vmb_dev_report("--console %s: nobody took %llu bytes that the guest printed",
+			       name_of(c), (unsigned long long)c->dropped);
 }
 
-void vmb_vmm_console_flush(struct vmb_vmm_console *c)
-{
-	pthread_mutex_lock(&c->lock);
-	write_out(c);
-	pthread_mutex_unlock(&c->lock);
-}
-
-/* Bytes are collected until the main thread comes around: a write for each would cost more than the guest's exit. */
-void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte)
-{
-	uint64_t one = 1;
-	bool first;
-
-	pthread_mutex_lock(&c->lock);
-	if (c->buffered_len == sizeof(c->buffer))
-		write_out(c);
-	first = !c->buffered_len;
-	c->buffer[c->buffered_len++] = byte;
-	pthread_mutex_unlock(&c->lock);
-	if (first && write(c->wake, &one, sizeof(one)) < 0)
-		return;
-}
+/* Input */
 
 int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
 {
-	return c->in_fd >= 0 && vmb_vmm_serial_room(&machine->serial) >= INPUT_LEN ? c->in_fd : -1;
+	if (c->in_fd < 0 || vmb_vmm_serial_room(&machine->serial) < VMB_VMM_SERIAL_ROOM_MIN)
+		return -1;
+	return vmb_vmm_terminal_is_ours() ? c->in_fd : -1;
 }
 
 static void choose(struct vmb_vmm_machine *machine, uint8_t key)
@@ -136,10 +292,12 @@ static void choose(struct vmb_vmm_machine *machine, uint8_t key)
 
 void vmb_vmm_console_input(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
 {
-	uint8_t bytes[INPUT_LEN];
+	bool is_raw = vmb_vmm_terminal_is_raw();
+	uint8_t bytes[VMB_VMM_SERIAL_ROOM_MIN];
 	ssize_t len = read(c->in_fd, bytes, sizeof(bytes));
 
-	if (len < 0 && (errno == EINTR || errno == EAGAIN))
+	/* EIO also says that the terminal has just become another's. */
+	if (len < 0 && (errno == EINTR || errno == EAGAIN || !vmb_vmm_terminal_is_ours()))
 		return;
 	if (len <= 0) {
 		c->in_fd = -1;
@@ -152,4 +310,11 @@ void vmb_vmm_console_input(struct vmb_vmm_console *c, struct vmb_vmm_machine *ma
 			vmb_vmm_serial_type(&machine->serial, &bytes[i], 1);
 		c->escaped = !c->escaped && is_raw && bytes[i] == VMB_VMM_CONSOLE_ESCAPE;
 	}
+}
+
+void vmb_vmm_console_watch(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
+{
+	vmb_vmm_serial_resume(&machine->serial);
+	if (!c->path && !vmb_vmm_terminal_is_raw())
+		vmb_vmm_terminal_resume();
 }

@@ -19,6 +19,8 @@
 #define LEAF6_EAX_ARAT	   (1u << 2)
 #define AMD1_ECX_SVM	   (1u << 2)
 
+#define BUILD_2019	   17763u
+
 #define WANTED_EAX                                                                              \
 	(VMB_FEATURE_VP_RUNTIME | VMB_FEATURE_TIME_REF_COUNT | VMB_FEATURE_SYNIC |              \
 	 VMB_FEATURE_STIMER | VMB_FEATURE_APIC | VMB_FEATURE_HYPERCALL | VMB_FEATURE_VP_INDEX | \
@@ -97,10 +99,18 @@ static uint32_t supported(const struct vmb_vmm_kvm *k, uint32_t leaf, uint32_t *
 	return 0;
 }
 
+/* Windows Server 2019 is the first whose timers may interrupt directly, instead of by a message. */
+static uint32_t missing_edx(const struct vmb_vmm_generation *generation)
+{
+	return generation->no_timers || generation->build < BUILD_2019 ?
+		       VMB_FEATURE_EDX_STIMER_DIRECT :
+		       0;
+}
+
 /*
- * docs/protocol/bus.md, "1.1 CPUID", the sound minimum for a host. The features are the same in
- * each generation: guests of today need them to boot, and that document does not say which of them
- * an old host lacks.
+ * docs/protocol/bus.md, "1.1 CPUID", the sound minimum for a host. But for direct timers the
+ * features are the same in each generation: guests of today need them to boot, and that document
+ * does not say which of them an old host lacks.
  */
 static void add_hyperv(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
 		       struct kvm_cpuid2 *table)
@@ -130,7 +140,8 @@ static void add_hyperv(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generat
 	memcpy(&table->entries[table->nent], leaves, sizeof(leaves));
 	eax = supported(k, VMB_CPUID_FEATURES, &edx);
 	table->entries[table->nent + 3].eax &= eax;
-	table->entries[table->nent + 3].edx &= edx;
+	table->entries[table->nent + 3].eax &= ~(generation->no_timers ? VMB_FEATURE_STIMER : 0);
+	table->entries[table->nent + 3].edx &= edx & ~missing_edx(generation);
 	table->nent += HYPERV_LEAVES;
 }
 

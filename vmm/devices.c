@@ -32,14 +32,31 @@ static int open_ide(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 	return error;
 }
 
-static int open_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+static int open_some_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool taps)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < o->net_count && !error; i++) {
+		if ((o->nets[i].kind == VMB_DEV_NET_TAP) != taps)
+			continue;
 		error = vmb_dev_network_open(&d->all[d->count], &o->nets[i], i);
 		d->count += !error;
 	}
+	return error;
+}
+
+static int open_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	return open_some_networks(d, o, false);
+}
+
+/* An interface may be created, so these come last. */
+static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	uint32_t count = d->count;
+	int error = open_some_networks(d, o, true);
+
+	d->begun |= d->count > count;
 	return error;
 }
 
@@ -51,6 +68,7 @@ static const struct {
 	{ open_scsi, true },
 	{ open_ide, true },
 	{ open_networks, false },
+	{ open_taps, false },
 };
 
 static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)
@@ -74,13 +92,29 @@ int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 	return open_kinds(d, o, false);
 }
 
-int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d)
+static bool is_disk(const struct vmb_dev_device *device)
+{
+	return device->ops == &vmb_dev_storage_ops;
+}
+
+static int prepare_some(struct vmb_vmm_devices *d, bool disks)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < d->count && !error; i++)
-		error = d->all[i].ops->prepare(d->all[i].state);
+		if (is_disk(&d->all[i]) == disks)
+			error = d->all[i].ops->prepare(d->all[i].state);
 	return error;
+}
+
+int vmb_vmm_devices_prepare_disks(struct vmb_vmm_devices *d)
+{
+	return prepare_some(d, true);
+}
+
+int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d)
+{
+	return prepare_some(d, false);
 }
 
 int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus)
@@ -116,7 +150,7 @@ uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d)
 	uint16_t version = 0;
 
 	for (uint32_t i = 0; i < d->count && !version; i++)
-		if (d->all[i].ops == &vmb_dev_storage_ops)
+		if (is_disk(&d->all[i]))
 			version = ((struct vmb_dev_storage *)d->all[i].state)->version;
 	return version;
 }

@@ -5,7 +5,8 @@
  *
  *   vmb_vmm_devices_open_disks(&devices, &options)  what stays here when the machine runs in a nest
  *   vmb_vmm_devices_open(&devices, &options)        the rest; both look, and change nothing
- *   vmb_vmm_devices_prepare(&devices)         they will be used
+ *   vmb_vmm_devices_prepare_disks(&devices)   they will be used: connects, measures
+ *   vmb_vmm_devices_prepare(&devices)         the rest; may overwrite files
  *   for every start of the machine: _attach, after the bus was created; _detach, after it has
  *     stopped; _report
  *   vmb_vmm_devices_close(&devices)
@@ -21,11 +22,13 @@
 struct vmb_vmm_devices {
 	struct vmb_dev_device all[VMB_VMM_DEVICE_MAX];
 	uint32_t count;
+	bool begun; /* something was started or written that a bad option must not start or write */
 };
 
 /* -errno: reported; close what is open. */
 int vmb_vmm_devices_open_disks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
+int vmb_vmm_devices_prepare_disks(struct vmb_vmm_devices *d);
 int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d);
 int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus);
 void vmb_vmm_devices_detach(struct vmb_vmm_devices *d);

@@ -28,6 +28,7 @@ struct vmb_vmm_generation {
 	uint32_t vp_max; /* virtual processors of a machine; 0: no fewer than ours */
 	uint32_t release; /* leaf 0x40000002: EBX, major and minor */
 	uint32_t build; /* and EAX */
+	bool no_timers; /* for tests: no synthetic timers */
 };
 
 /* NULL: there is no such Windows Server. */

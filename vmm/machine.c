@@ -78,14 +78,21 @@ static void retry_message(struct vmb_vmm_machine *machine)
 		hand_over(&machine->vcpus[__atomic_load_n(&machine->waiting_vp, __ATOMIC_SEQ_CST)]);
 }
 
+static void lacks(struct vmb_dev_machine *dev)
+{
+	vmb_vmm_power_lacks(machine_of(dev));
+}
+
 static void fail(struct vmb_dev_machine *dev)
 {
 	vmb_vmm_power_end(machine_of(dev), VMB_VMM_FAILURE);
 }
 
-static const struct vmb_dev_machine_ops dev_ops = {
-	.doorbell = ring_doorbell, .signal = signal_vp, .post = post_message, .fail = fail
-};
+static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
+						    .signal = signal_vp,
+						    .post = post_message,
+						    .lacks = lacks,
+						    .fail = fail };
 
 /* Life */
 
@@ -164,6 +171,7 @@ struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 		return NULL;
 	machine->dev.ops = &dev_ops;
 	machine->kvm = kvm;
+	machine->options = o;
 	machine->console = console;
 	machine->generation = o->generation;
 	machine->monitor = o->monitor;
@@ -182,6 +190,7 @@ int vmb_vmm_machine_start(struct vmb_vmm_machine *machine)
 {
 	int error = 0;
 
+	vmb_vmm_watch_start(machine);
 	for (uint32_t i = 0; i < machine->dev.vp_count && !error; i++)
 		error = vmb_vmm_vcpu_start(&machine->vcpus[i]);
 	if (error)
@@ -201,31 +210,29 @@ static void drain(int fd)
  * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked at only while a
  * message waits for one.
  */
-void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine, int stop_fd)
+void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 {
-	struct pollfd fds[4];
+	struct pollfd fds[3];
 	bool waiting;
 
 	while (vmb_vmm_power_outcome(machine) == VMB_VMM_RUNNING) {
 		waiting = __atomic_load_n(&machine->waiting, __ATOMIC_SEQ_CST);
 		fds[0] = (struct pollfd){ .fd = machine->wake, .events = POLLIN };
-		fds[1] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
-		fds[2] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
-		fds[3] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
+		fds[1] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
+		fds[2] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
 					  .events = POLLIN };
-		if (poll(fds, VMB_ARRAY_COUNT(fds), waiting ? RETRY_MS : -1) < 0)
+		if (poll(fds, VMB_ARRAY_COUNT(fds), waiting ? RETRY_MS : VMB_VMM_WATCH_TICK_MS) < 0)
 			continue;
 		if (fds[0].revents)
 			drain(machine->wake);
 		if (fds[1].revents)
-			vmb_vmm_power_end(machine, VMB_VMM_STOPPED);
-		if (fds[2].revents)
 			drain(machine->ack);
 		if (waiting)
 			retry_message(machine);
-		if (fds[3].revents)
+		if (fds[2].revents)
 			vmb_vmm_console_input(machine->console, machine);
-		vmb_vmm_console_flush(machine->console);
+		vmb_vmm_console_watch(machine->console, machine);
+		vmb_vmm_watch_look(machine);
 	}
 }
 

@@ -15,12 +15,14 @@
 #include "vmm/rtc.h"
 #include "vmm/serial.h"
 #include "vmm/vcpu.h"
+#include "vmm/watch.h"
 
 struct vmb_dev_bus;
 
 struct vmb_vmm_machine {
 	struct vmb_dev_machine dev; /* how the devices see it */
 	struct vmb_vmm_kvm *kvm;
+	const struct vmb_vmm_options *options;
 	struct vmb_vmm_console *console; /* outlives the machine */
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
@@ -28,7 +30,10 @@ struct vmb_vmm_machine {
 	bool monitor; /* channels may be signalled through the monitor page */
 	struct vmb_dev_bus *vmbus;
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
+	struct vmb_vmm_watch watch;
 	int outcome; /* enum vmb_vmm_outcome, atomic */
+	bool crashed; /* the guest reported a crash, atomic */
+	bool lacking; /* the guest was refused a device that is its own, atomic */
 	int wake; /* eventfd: the main thread has something to look at */
 	int ack; /* eventfd: the guest acknowledged an interrupt of SINT 2 */
 	bool waiting; /* atomic: a message waits for its slot */
@@ -44,8 +49,8 @@ struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 					       const struct vmb_vmm_boot *boot);
 /* After the devices were attached. */
 int vmb_vmm_machine_start(struct vmb_vmm_machine *machine);
-/* The main thread's work until the outcome is known. A readable stop_fd ends the machine. */
-void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine, int stop_fd);
+/* The main thread's work until the outcome is known. */
+void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine);
 /* Waits for processors and devices; counters stand until destroy. */
 void vmb_vmm_machine_stop(struct vmb_vmm_machine *machine);
 void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "devices/limits.h"
 #include "devices/report.h"
@@ -79,6 +82,12 @@ static const char help_text[] =
 	"  --monitor          let guests signal through the monitor page, which is looked at every 100 us;\n"
 	"                     slower than without, where each channel has a doorbell of its own\n"
 	"  --no-reboot        end when the guest resets itself, instead of starting it again\n"
+	"  --on-crash stop[,after=SECONDS]|continue\n"
+	"                     a guest that reports a crash goes on, to write a dump; stop: its next reset\n"
+	"                     ends the machine, and so do SECONDS (30) in which it stands still\n"
+	"  --contact-within SECONDS\n"
+	"                     say so when the guest was without VMBus for so long (120; 0: never)\n"
+	"  --no-timers        for tests: without synthetic timers\n"
 	"  --stats            at the end, say on standard error what the bus and the disks did\n"
 	"\n"
 	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM ends it,\n"
@@ -86,9 +95,10 @@ static const char help_text[] =
 	"\n"
 	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
 	"\n"
-	"exit codes: 0 the guest powered off; 1 the host failed; 2 a bad option or input file, nothing\n"
-	"was started; 3 the guest reported a crash; 4 it reset itself (--no-reboot); 5 triple fault;\n"
-	"6 stopped by the escape key or a signal\n";
+	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a device;\n"
+	"2 a bad option or input file, nothing was started or written; 3 the guest reported a crash; 4 it\n"
+	"reset itself (--no-reboot); 5 triple fault (--no-reboot); 6 stopped by the escape key or a signal.\n"
+	"A second signal ends the program at once.\n";
 
 static int check(int argc)
 {
@@ -98,10 +108,28 @@ static int check(int argc)
 	return VMB_VMM_EXIT_USAGE;
 }
 
+/*
+ * Whoever started us may have closed standard input, output or error. The next file that is opened would get that
+ * number, and our messages would be written into a disk. open() takes the lowest free one.
+ */
+static bool fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || open("/dev/null", O_RDWR) == fd)
+			continue;
+		vmb_dev_report("a standard descriptor is closed, and /dev/null: %s",
+			       strerror(errno));
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 
+	if (!fill_standard_descriptors())
+		return VMB_VMM_EXIT_FAILURE;
 	vmb_dev_limits_raise();
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);

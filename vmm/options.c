@@ -13,6 +13,9 @@
 #define MEMORY_DEFAULT (1ull << 30)
 #define MEMORY_MIN     (64ull << 20)
 #define MEMORY_MAX     (1ull << 40)
+#define CRASH_S	       30u
+#define CONTACT_S      120u
+#define SECONDS_MAX    3600u
 
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
@@ -176,6 +179,7 @@ static int settle_generation(struct vmb_vmm_options *o)
 		o->generation.storage = o->caps.storage;
 	if (o->caps.network)
 		o->generation.network = o->caps.network;
+	o->generation.no_timers = o->caps.no_timers;
 	for (uint32_t i = 0; i < o->net_count; i++) {
 		o->nets[i].version_max = o->generation.network;
 		if (o->generation.bus < VMB_VERSION_2_4)
@@ -220,6 +224,47 @@ static int parse_monitor(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static bool parse_seconds(const char *text, uint32_t *seconds)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (!vmb_dev_text_number(text, SECONDS_MAX, &n, &rest) || *rest)
+		return false;
+	*seconds = n;
+	return true;
+}
+
+static int parse_on_crash(struct vmb_vmm_options *o, char *value)
+{
+	static const char after[] = "stop,after=";
+
+	o->go_on_after_crash = strcmp(value, "continue") == 0;
+	if (o->go_on_after_crash || strcmp(value, "stop") == 0)
+		return 0;
+	if (strncmp(value, after, sizeof(after) - 1) == 0 &&
+	    parse_seconds(value + sizeof(after) - 1, &o->crash_s))
+		return 0;
+	vmb_dev_report("--on-crash %s: give stop, stop,after=SECONDS (0 to %u) or continue", value,
+		       SECONDS_MAX);
+	return -EINVAL;
+}
+
+static int parse_contact(struct vmb_vmm_options *o, char *value)
+{
+	if (parse_seconds(value, &o->contact_s))
+		return 0;
+	vmb_dev_report("--contact-within %s: give seconds from 1 to %u, or 0: never", value,
+		       SECONDS_MAX);
+	return -EINVAL;
+}
+
+static int parse_no_timers(struct vmb_vmm_options *o, char *value)
+{
+	o->caps.no_timers = true;
+	return 0;
+}
+
 static int parse_stats(struct vmb_vmm_options *o, char *value)
 {
 	o->stats = true;
@@ -246,6 +291,9 @@ static const struct option names[] = {
 	{ "monitor", no_argument, NULL, 0 },
 	{ "no-reboot", no_argument, NULL, 0 },
 	{ "stats", no_argument, NULL, 0 },
+	{ "on-crash", required_argument, NULL, 0 },
+	{ "contact-within", required_argument, NULL, 0 },
+	{ "no-timers", no_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -255,7 +303,8 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_cdrom,	  parse_ide,	     parse_ide_cdrom,	    parse_net,
 	parse_memory,	  parse_cpus,	     parse_console,	    parse_accel,
 	parse_generation, parse_bus_version, parse_storage_version, parse_network_version,
-	parse_monitor,	  parse_no_reboot,   parse_stats,
+	parse_monitor,	  parse_no_reboot,   parse_stats,	    parse_on_crash,
+	parse_contact,	  parse_no_timers,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 
@@ -275,6 +324,8 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 	*o = (struct vmb_vmm_options){ .append = "console=ttyS0",
 				       .memory_len = MEMORY_DEFAULT,
 				       .cpus = 1,
+				       .crash_s = CRASH_S,
+				       .contact_s = CONTACT_S,
 				       .generation = *vmb_vmm_generation_newest() };
 	optind = 0; /* getopt starts anew, at argv[1] */
 	opterr = 0;

@@ -30,10 +30,14 @@ struct vmb_vmm_options {
 	struct {
 		uint32_t bus, network;
 		uint16_t storage;
+		bool no_timers;
 	} caps; /* as the options name them; 0: not said */
 	enum vmb_vmm_accel accel;
 	bool monitor; /* offers have monitor ids */
 	bool no_reboot;
+	bool go_on_after_crash; /* else a guest that crashed ends with its next reset, or when it stands still */
+	uint32_t crash_s; /* seconds; how long it may stand still */
+	uint32_t contact_s; /* seconds without VMBus until that is said; 0: never */
 	bool stats;
 };
 

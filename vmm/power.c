@@ -23,6 +23,21 @@ enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine)
 	return __atomic_load_n(&machine->outcome, __ATOMIC_SEQ_CST);
 }
 
+bool vmb_vmm_power_crash(struct vmb_vmm_machine *machine)
+{
+	return !__atomic_exchange_n(&machine->crashed, true, __ATOMIC_SEQ_CST);
+}
+
+bool vmb_vmm_power_crashed(struct vmb_vmm_machine *machine)
+{
+	return __atomic_load_n(&machine->crashed, __ATOMIC_SEQ_CST);
+}
+
+void vmb_vmm_power_lacks(struct vmb_vmm_machine *machine)
+{
+	__atomic_store_n(&machine->lacking, true, __ATOMIC_SEQ_CST);
+}
+
 bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m)
 {
 	const uint16_t port = VMB_VMM_POWER_PORT + VMB_VMM_POWER_RESET;

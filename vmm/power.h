@@ -39,6 +39,13 @@ enum vmb_vmm_outcome {
 void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome outcome);
 enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine);
 
+/* The guest reported a crash. It goes on: it may write a dump first. False: it was said already. */
+bool vmb_vmm_power_crash(struct vmb_vmm_machine *machine);
+bool vmb_vmm_power_crashed(struct vmb_vmm_machine *machine);
+
+/* The host could not give the guest a device that it has: the exit code will say so. Any thread. */
+void vmb_vmm_power_lacks(struct vmb_vmm_machine *machine);
+
 /* Code for guests that reset by jumping to where firmware would begin, as Linux does without EFI. */
 bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m);
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/devices.h"
+#include "vmm/guard.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
 #include "devices/report.h"
@@ -15,6 +16,10 @@
 #include "devices/bus.h"
 
 #define WHY_LEN 128u /* bytes, of why there is no KVM for us */
+#define SHORT_LIFE_MS \
+	10000 /* a guest that resets itself sooner does so again and again, when it does so twice */
+#define RESET_REST_MS	   100 /* between two of its starts: doubled each time */
+#define RESET_REST_DOUBLED 6 /* at most so many times */
 
 /* What stays the same over resets. */
 struct session {
@@ -23,9 +28,20 @@ struct session {
 	struct vmb_vmm_kvm kvm;
 	struct vmb_vmm_devices devices;
 	struct vmb_vmm_console console;
+	struct vmb_vmm_guard guard;
 	int wake;
-	int stop; /* signalfd */
+	bool crashed, lacking; /* in one of its starts */
+	uint32_t resets, short_lives;
+	int64_t started_at; /* milliseconds */
 };
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
 
 static int check_inputs(struct session *s)
 {
@@ -37,24 +53,16 @@ static int check_inputs(struct session *s)
 	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
 }
 
-/* Signals that end the program arrive at the main loop; those that kick processors only there. */
+/* Those that kick processors arrive only there, and at the console's writer. */
 static int set_up_signals(struct session *s)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	vmb_vmm_vcpu_signals();
-	s->stop = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->stop >= 0 && s->wake >= 0)
-		return 0;
-	vmb_dev_report("signals: %s", strerror(errno));
-	return -errno;
+	if (s->wake < 0) {
+		vmb_dev_report("eventfd: %s", strerror(errno));
+		return -errno;
+	}
+	vmb_vmm_vcpu_signals();
+	return vmb_vmm_guard_start(&s->guard, s->wake);
 }
 
 static uint16_t version_part(uint32_t version, bool major)
@@ -71,6 +79,8 @@ static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 	vmb_dev_report("stats: negotiated VMBus %u.%u, storage %u.%u",
 		       version_part(bus->version, true), version_part(bus->version, false),
 		       storage >> 8, storage & 0xFF);
+	if (s->resets)
+		vmb_dev_report("stats: %u resets; of the last start:", s->resets);
 	vmb_dev_report("stats: messages: %llu in, %llu out, %llu unknown, %llu malformed, "
 		       "%llu misplaced",
 		       (unsigned long long)messages->messages_in,
@@ -82,26 +92,114 @@ static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 	vmb_vmm_devices_report(&s->devices);
 }
 
+/* What the guest, or the user, made of a machine: whether there is another start. */
+static bool goes_on(const struct session *s, enum vmb_vmm_outcome outcome)
+{
+	return (outcome == VMB_VMM_RESET || outcome == VMB_VMM_TRIPLE_FAULT) &&
+	       !s->options.no_reboot;
+}
+
+/* A guest that crashed is ended by what it does next, unless it may go on. */
+static enum vmb_vmm_outcome judge(struct session *s, struct vmb_vmm_machine *machine)
+{
+	static const char *const said[] = {
+		[VMB_VMM_OFF] = "powered itself off",
+		[VMB_VMM_RESET] = "reset itself",
+		[VMB_VMM_TRIPLE_FAULT] = "lost its exception handlers",
+	};
+	enum vmb_vmm_outcome outcome = vmb_vmm_power_outcome(machine);
+	const char *then = outcome < VMB_ARRAY_COUNT(said) ? said[outcome] : NULL;
+
+	s->lacking |= __atomic_load_n(&machine->lacking, __ATOMIC_SEQ_CST);
+	if (!vmb_vmm_power_crashed(machine))
+		return outcome;
+	s->crashed = true;
+	if (!then || (s->options.go_on_after_crash && goes_on(s, outcome)))
+		return outcome;
+	vmb_dev_report("the guest that had crashed %s", then);
+	return VMB_VMM_CRASH;
+}
+
+static void rest(struct session *s, int ms)
+{
+	struct pollfd wake = { .fd = s->wake, .events = POLLIN };
+	int64_t until = now_ms() + ms, now;
+
+	while ((now = now_ms()) < until && !vmb_vmm_guard_is_stopped(&s->guard)) {
+		poll(&wake, 1, until - now);
+		if (wake.revents && read(s->wake, &(uint64_t){ 0 }, sizeof(uint64_t)) < 0)
+			return;
+	}
+}
+
+/* A guest that resets itself at once would keep a processor of this machine busy for ever. */
+static void slow_down(struct session *s)
+{
+	uint32_t doubled;
+
+	s->resets++;
+	s->short_lives = now_ms() - s->started_at < SHORT_LIFE_MS ? s->short_lives + 1 : 0;
+	if (s->short_lives < 2)
+		return;
+	doubled = s->short_lives - 2;
+	if (doubled == RESET_REST_DOUBLED)
+		vmb_dev_report("the guest has reset itself %u times in a row within %d s of its "
+			       "start: each start waits some seconds now",
+			       s->short_lives, SHORT_LIFE_MS / 1000);
+	rest(s, RESET_REST_MS << (doubled < RESET_REST_DOUBLED ? doubled : RESET_REST_DOUBLED));
+}
+
+/* Each part of the end has its name, for the case that it does not come. */
+static void stop(struct session *s, struct vmb_vmm_machine *machine)
+{
+	vmb_vmm_guard_waits_for(&s->guard, "the machine's processors and devices");
+	vmb_vmm_machine_stop(machine);
+	vmb_vmm_guard_waits_for(&s->guard, "the devices");
+	vmb_vmm_devices_detach(&s->devices);
+}
+
+/* The statistics come after what the guest printed, once. */
+static void finish(struct session *s, struct vmb_vmm_machine *machine)
+{
+	vmb_vmm_guard_detach(&s->guard, true);
+	vmb_vmm_guard_waits_for(&s->guard, "the console's reader");
+	vmb_vmm_console_drain(&s->console);
+	if (s->options.stats)
+		report_stats(s, machine->vmbus);
+}
+
+/* Between two starts the old machine stands still, without a limit for that. */
+static enum vmb_vmm_outcome end_machine(struct session *s, struct vmb_vmm_machine *machine)
+{
+	enum vmb_vmm_outcome outcome = judge(s, machine);
+
+	stop(s, machine);
+	if (goes_on(s, outcome)) {
+		vmb_vmm_guard_detach(&s->guard, false);
+		slow_down(s);
+		if (vmb_vmm_guard_is_stopped(&s->guard))
+			outcome = VMB_VMM_STOPPED;
+	}
+	if (!goes_on(s, outcome))
+		finish(s, machine);
+	vmb_vmm_machine_destroy(machine);
+	return outcome;
+}
+
 static enum vmb_vmm_outcome run_once(struct session *s)
 {
 	struct vmb_vmm_machine *machine =
 		vmb_vmm_machine_create(&s->kvm, &s->console, s->wake, &s->options, &s->boot);
-	enum vmb_vmm_outcome outcome;
 
 	if (!machine)
 		return VMB_VMM_FAILURE;
+	s->started_at = now_ms();
+	vmb_vmm_guard_attach(&s->guard, machine);
 	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	vmb_vmm_machine_start(machine);
-	vmb_vmm_machine_watch(machine, s->stop);
-	outcome = vmb_vmm_power_outcome(machine);
-	vmb_vmm_machine_stop(machine);
-	vmb_vmm_devices_detach(&s->devices);
-	vmb_vmm_console_flush(&s->console);
-	if (s->options.stats)
-		report_stats(s, machine->vmbus);
-	vmb_vmm_machine_destroy(machine);
-	return outcome;
+	vmb_vmm_machine_watch(machine);
+	return end_machine(s, machine);
 }
 
 static int exit_code(enum vmb_vmm_outcome outcome)
@@ -124,23 +222,48 @@ static enum vmb_vmm_outcome run(struct session *s)
 
 	do
 		outcome = run_once(s);
-	while (outcome == VMB_VMM_RESET && !s->options.no_reboot);
+	while (goes_on(s, outcome));
 	return outcome;
 }
 
-/* What is no good is found before anything is created; what writes to files comes when all is good. */
+/* A guest that did without something that it should have had is no success. */
+static int run_to_end(struct session *s)
+{
+	enum vmb_vmm_outcome outcome = run(s);
+	int code = exit_code(outcome);
+
+	if (s->crashed && code == VMB_VMM_EXIT_OFF)
+		code = VMB_VMM_EXIT_CRASH;
+	if (!s->lacking || code != VMB_VMM_EXIT_OFF)
+		return code;
+	vmb_dev_report("the guest ran without a device that could not be started; see above");
+	return VMB_VMM_EXIT_FAILURE;
+}
+
+/*
+ * First what only looks: a bad option or file then leaves nothing behind. What comes after something was started is a
+ * failure of the host, by its exit code. What writes to files that may hold something, console and captures, comes last.
+ */
 static int run_here(struct session *s)
 {
-	int code = VMB_VMM_EXIT_USAGE;
+	int code = VMB_VMM_EXIT_FAILURE;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
-	    vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0) {
+	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0 &&
+	    vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
+	    vmb_vmm_devices_prepare_disks(&s->devices) == 0 &&
+	    vmb_vmm_console_start(&s->console) == 0) {
+		s->devices.begun = true;
 		if (vmb_vmm_devices_prepare(&s->devices) == 0)
-			code = exit_code(run(s));
-		vmb_vmm_console_close(&s->console);
+			code = run_to_end(s);
+	} else if (!s->devices.begun) {
+		code = VMB_VMM_EXIT_USAGE;
 	}
+	vmb_vmm_guard_detach(&s->guard, true);
+	vmb_vmm_guard_waits_for(&s->guard, "the console's reader");
+	vmb_vmm_console_close(&s->console);
+	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_close(&s->devices);
 	return code;
 }
@@ -169,18 +292,16 @@ int vmb_vmm_check(void)
 	return VMB_VMM_EXIT_FAILURE;
 }
 
-/* The disks stay open and locked here while the nest works on them. */
+/* For a nest the disks are locked anew, by what outlives this process. */
 int vmb_vmm_run(int argc, char **argv)
 {
 	static struct session session;
-	int code;
 
 	if (vmb_vmm_options_parse(&session.options, argc, argv) || check_inputs(&session))
 		return VMB_VMM_EXIT_USAGE;
 	if (!use_nest(&session.options))
 		return run_here(&session);
-	code = vmb_vmm_nest_run(&session.options, argc, argv);
 	vmb_vmm_devices_close(&session.devices);
 	vmb_vmm_boot_close(&session.boot);
-	return code;
+	return vmb_vmm_nest_run(&session.options, argc, argv);
 }

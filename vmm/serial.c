@@ -31,6 +31,12 @@ enum reg {
 #define STATUS_RECEIVED	    0x1u
 #define STATUS_SENDER_EMPTY 0x60u
 #define STATUS_LINE_UP	    0xB0u /* carrier, data set ready, clear to send */
+#define QUEUE_HIGH	    (VMB_VMM_SERIAL_QUEUE_LEN - VMB_VMM_SERIAL_ROOM_MIN)
+
+static bool sender_is_empty(const struct vmb_vmm_serial *s)
+{
+	return !vmb_vmm_console_busy(s->machine->console);
+}
 
 static uint8_t identification(const struct vmb_vmm_serial *s)
 {
@@ -38,7 +44,7 @@ static uint8_t identification(const struct vmb_vmm_serial *s)
 
 	if ((s->interrupt_enable & INTERRUPT_RECEIVED) && s->count)
 		return fifo | IDENTIFY_RECEIVED;
-	if ((s->interrupt_enable & INTERRUPT_SENT) && s->sent)
+	if ((s->interrupt_enable & INTERRUPT_SENT) && s->sent && sender_is_empty(s))
 		return fifo | IDENTIFY_SENT;
 	return fifo | IDENTIFY_NONE;
 }
@@ -59,17 +65,23 @@ static void push(struct vmb_vmm_serial *s, uint8_t byte)
 	s->queue[(s->first + s->count++) % VMB_VMM_SERIAL_QUEUE_LEN] = byte;
 }
 
+/* Whoever fills the queue does not look at it while there is little room. */
+static void shrink(struct vmb_vmm_serial *s, uint32_t count)
+{
+	if (s->count > QUEUE_HIGH && count <= QUEUE_HIGH)
+		vmb_vmm_machine_wake(s->machine);
+	s->count = count;
+}
+
 static uint8_t pop(struct vmb_vmm_serial *s)
 {
 	uint8_t byte;
 
 	if (!s->count)
 		return 0;
-	if (s->count == VMB_VMM_SERIAL_QUEUE_LEN)
-		vmb_vmm_machine_wake(s->machine);
 	byte = s->queue[s->first];
 	s->first = (s->first + 1) % VMB_VMM_SERIAL_QUEUE_LEN;
-	s->count--;
+	shrink(s, s->count - 1);
 	return byte;
 }
 
@@ -107,7 +119,9 @@ static uint8_t read_register(struct vmb_vmm_serial *s, uint16_t offset)
 		return value;
 	case LINE_CONTROL: return s->line_control;
 	case MODEM_CONTROL: return s->modem_control;
-	case LINE_STATUS: return STATUS_SENDER_EMPTY | (s->count ? STATUS_RECEIVED : 0);
+	case LINE_STATUS:
+		return (sender_is_empty(s) ? STATUS_SENDER_EMPTY : 0) |
+		       (s->count ? STATUS_RECEIVED : 0);
 	case MODEM_STATUS: return modem_status(s);
 	default: return s->scratch;
 	}
@@ -141,7 +155,7 @@ static void write_register(struct vmb_vmm_serial *s, uint16_t offset, uint8_t va
 	case IDENTIFICATION:
 		s->fifo_control = value;
 		if (value & FIFO_CLEAR_RECEIVED)
-			s->count = 0;
+			shrink(s, 0);
 		break;
 	case LINE_CONTROL: s->line_control = value; break;
 	case MODEM_CONTROL: s->modem_control = value & MODEM_MASK; break;
@@ -178,6 +192,13 @@ void vmb_vmm_serial_type(struct vmb_vmm_serial *s, const uint8_t *bytes, uint32_
 	pthread_mutex_lock(&s->lock);
 	for (uint32_t i = 0; i < len; i++)
 		push(s, bytes[i]);
+	update_line(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void vmb_vmm_serial_resume(struct vmb_vmm_serial *s)
+{
+	pthread_mutex_lock(&s->lock);
 	update_line(s);
 	pthread_mutex_unlock(&s->lock);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A serial port: a 16550A at the first PC port, without modem and without speed. What the guest sends goes to the console
- * at once; what is typed waits in a queue that the guest sees as its FIFO. Context: any thread.
+ * at once, and while that is busy the transmitter is not empty; what is typed waits in a queue that the guest sees as its
+ * FIFO. Context: any thread.
  */
 #ifndef VMM_SERIAL_H
 #define VMM_SERIAL_H
@@ -13,6 +14,7 @@
 #define VMB_VMM_SERIAL_PORT	  0x3F8u
 #define VMB_VMM_SERIAL_PORT_COUNT 8u
 #define VMB_VMM_SERIAL_QUEUE_LEN  1024u
+#define VMB_VMM_SERIAL_ROOM_MIN	  256u /* the queue is filled again from this on */
 
 struct vmb_vmm_machine;
 
@@ -30,10 +32,12 @@ struct vmb_vmm_serial {
 void vmb_vmm_serial_create(struct vmb_vmm_serial *s, struct vmb_vmm_machine *machine);
 void vmb_vmm_serial_destroy(struct vmb_vmm_serial *s);
 
-/* Bytes that fit into the queue now. The main thread is woken when a full queue gets room. */
+/* Bytes that fit into the queue now. The main thread is woken when they become VMB_VMM_SERIAL_ROOM_MIN. */
 uint32_t vmb_vmm_serial_room(struct vmb_vmm_serial *s);
 /* What was typed; what does not fit is lost. */
 void vmb_vmm_serial_type(struct vmb_vmm_serial *s, const uint8_t *bytes, uint32_t len);
+/* The console may have become ready: a guest that waits for an empty transmitter is told. */
+void vmb_vmm_serial_resume(struct vmb_vmm_serial *s);
 
 uint8_t vmb_vmm_serial_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_serial_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);

@@ -14,7 +14,6 @@
 #include "vmm/vcpu.h"
 #include "devices/bus.h"
 
-#define KICK_SIGNAL SIGUSR1
 #define CRASH_WORDS 5u
 
 /* The processor whose thread this is. */
@@ -66,6 +65,7 @@ int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine,
 	int error;
 
 	memset(v, 0, sizeof(*v));
+	pthread_mutex_init(&v->lock, NULL);
 	v->machine = machine;
 	v->index = index;
 	v->synic.irq = -1;
@@ -190,6 +190,8 @@ static void report_crash(struct vmb_vmm_vcpu *v)
 	struct msr_list list = { { 0 } };
 	struct kvm_msrs *msrs = (void *)&list;
 
+	if (!vmb_vmm_power_crash(v->machine))
+		return;
 	msrs->nmsrs = CRASH_WORDS;
 	for (uint32_t i = 0; i < CRASH_WORDS; i++)
 		msrs->entries[i].index = VMB_MSR_CRASH_CTL - CRASH_WORDS + i;
@@ -204,7 +206,6 @@ static void exit_system_event(struct vmb_vmm_vcpu *v)
 {
 	if (v->run->system_event.type == KVM_SYSTEM_EVENT_CRASH) {
 		report_crash(v);
-		vmb_vmm_power_end(v->machine, VMB_VMM_CRASH);
 	} else if (v->run->system_event.type == KVM_SYSTEM_EVENT_RESET) {
 		vmb_vmm_power_end(v->machine, VMB_VMM_RESET);
 	} else {
@@ -268,6 +269,7 @@ static void *run_thread(void *arg)
 		if (__atomic_exchange_n(&v->deliver, 0, __ATOMIC_SEQ_CST))
 			vmb_dev_bus_deliver(v->machine->vmbus);
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
+			__atomic_fetch_add(&v->exits, 1, __ATOMIC_RELAXED);
 			handle_exit(v);
 		} else if (errno != EINTR && errno != EAGAIN) {
 			failed(v, "run");
@@ -285,38 +287,49 @@ void vmb_vmm_vcpu_signals(void)
 	struct sigaction action = { .sa_handler = kicked };
 	sigset_t set;
 
-	sigaction(KICK_SIGNAL, &action, NULL);
+	sigaction(VMB_VMM_KICK_SIGNAL, &action, NULL);
 	sigemptyset(&set);
-	sigaddset(&set, KICK_SIGNAL);
+	sigaddset(&set, VMB_VMM_KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v)
 {
-	int error = pthread_create(&v->thread, NULL, run_thread, v);
+	int error;
 
-	if (error) {
+	pthread_mutex_lock(&v->lock);
+	error = pthread_create(&v->thread, NULL, run_thread, v);
+	v->started = !error;
+	pthread_mutex_unlock(&v->lock);
+	if (error)
 		vmb_dev_report("processor %u: no thread: %s", v->index, strerror(error));
-		return -error;
-	}
-	__atomic_store_n(&v->started, true, __ATOMIC_SEQ_CST);
-	return 0;
+	return -error;
 }
 
+/* A thread that was joined has no number any more, so none is sent a signal from the moment on at which that begins. */
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
 {
 	if (v->run == MAP_FAILED)
 		return;
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&v->started, __ATOMIC_SEQ_CST))
-		pthread_kill(v->thread, KICK_SIGNAL);
+	pthread_mutex_lock(&v->lock);
+	if (v->started)
+		pthread_kill(v->thread, VMB_VMM_KICK_SIGNAL);
+	pthread_mutex_unlock(&v->lock);
 }
 
+/* Whoever ended the machine may not have come to this processor yet, and finds it taken down: hence the kick. */
 void vmb_vmm_vcpu_join(struct vmb_vmm_vcpu *v)
 {
-	if (v->started)
-		pthread_join(v->thread, NULL);
+	bool started;
+
+	vmb_vmm_vcpu_kick(v);
+	pthread_mutex_lock(&v->lock);
+	started = v->started;
 	v->started = false;
+	pthread_mutex_unlock(&v->lock);
+	if (started)
+		pthread_join(v->thread, NULL);
 }
 
 void vmb_vmm_vcpu_destroy(struct vmb_vmm_vcpu *v)
@@ -326,4 +339,5 @@ void vmb_vmm_vcpu_destroy(struct vmb_vmm_vcpu *v)
 		munmap(v->run, v->machine->kvm->run_len);
 	if (v->fd >= 0)
 		close(v->fd);
+	pthread_mutex_destroy(&v->lock);
 }

@@ -13,9 +13,13 @@
 #define VMM_VCPU_H
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "vmm/boot.h"
 #include "vmm/synic.h"
+
+/* Ends waits in the kernel; its handler does nothing. */
+#define VMB_VMM_KICK_SIGNAL SIGUSR1
 
 struct vmb_vmm_machine;
 
@@ -25,7 +29,9 @@ struct vmb_vmm_vcpu {
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	bool started;
+	pthread_mutex_t lock;
+	bool started; /* thread may be sent a signal; with the lock */
+	uint64_t exits; /* that came to us; atomic */
 	int deliver; /* atomic: messages may wait for this processor */
 	struct vmb_vmm_synic synic;
 };

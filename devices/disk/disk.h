@@ -136,6 +136,12 @@ int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk);
 #define VMB_DEV_DISK_RAM_PREFIX	 "ram:"
 bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */
 
+/*
+ * Locks an open file of a disk, whatever its format, for as long as some process has this opening of it. -EINVAL: another
+ * has it, reported.
+ */
+int vmb_dev_disk_lock(int fd, const struct vmb_dev_disk_option *option);
+
 /* Image formats (devices/disk/format.c). */
 bool vmb_dev_disk_format_known(const char *name); /* as format= names it, raw included */
 /* What a file of len bytes looks like, in format='s words, or NULL. */

@@ -289,11 +289,12 @@ static int refuse(const struct vmb_dev_disk_option *option, const char *why)
 }
 
 /* Two writers would ruin the file system on it; a reader and a writer would at least confuse each other. */
-static int lock_file(const struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
+int vmb_dev_disk_lock(int fd, const struct vmb_dev_disk_option *option)
 {
-	struct flock lock = { .l_type = disk->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = { .l_type = option->read_only ? F_RDLCK : F_WRLCK,
+			      .l_whence = SEEK_SET };
 
-	if (fcntl(disk->fd, F_OFD_SETLK, &lock) == 0)
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
 		return refuse(option, "in use by another machine, or given twice; stop that one, "
@@ -344,5 +345,5 @@ int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_o
 		error = refuse(option, strerror(errno));
 	if (!error)
 		error = refuse_images(disk, option);
-	return error ? error : lock_file(disk, option);
+	return error ? error : vmb_dev_disk_lock(disk->fd, option);
 }

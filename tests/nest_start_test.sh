@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# How `openvmbus run --accel nest` starts and ends QEMU, without a nest: a script in QEMU's place says what it was
+# given and ends, or does not, as a test wants. Prints TAP.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$PWD/build/openvmbus
+[ -x "$program" ] || { echo "skip nest # build/openvmbus is missing"; exit 0; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+number=0 failures=0
+bad=1 # until a condition says otherwise; each result sets it back
+
+result() {
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number - $2"
+	else
+		echo "not ok $number - $2"
+		failures=$((failures + 1))
+	fi
+	bad=1
+}
+
+mkdir bin jobs
+touch vmlinux initrd
+cat >bin/qemu-system-x86_64 <<'END'
+#!/bin/bash
+cd "$WORK"
+for fd in /proc/$$/fd/*; do
+	echo "${fd##*/} $(readlink "$fd")"
+done >descriptors
+for argument; do
+	[[ $argument != local,id=job,* ]] || job=${argument#*path=} job=${job%%,*}
+done
+. ./qemu "$job"
+END
+chmod 755 bin/qemu-system-x86_64
+# A file that passes for a kernel: ELF, one segment, a note with an entry.
+truncate -s 8K kernel
+poke() {
+	# shellcheck disable=SC2059
+	printf "$2" | dd of=kernel bs=1 seek="$1" conv=notrunc status=none
+}
+poke 0 '\x7fELF\x02\x01\x01'
+poke 16 '\x02\x00\x3e\x00\x01\x00\x00\x00'
+poke 32 '\x40'
+poke 52 '\x40\x00\x38\x00\x02\x00'
+poke 64 '\x01\x00\x00\x00\x07\x00\x00\x00\x00\x10'
+poke 82 '\x20\x00\x00\x00\x00\x00\x00\x00\x20'
+poke 97 '\x01\x00\x00\x00\x00\x00\x00\x00\x01'
+poke 120 '\x04\x00\x00\x00\x04\x00\x00\x00\x00\x04'
+poke 152 '\x14\x00\x00\x00\x00\x00\x00\x00\x14'
+poke 168 '\x04'
+poke 1024 '\x04\x00\x00\x00\x04\x00\x00\x00\x12\x00\x00\x00Xen\x00\x00\x00\x20\x00'
+
+# nest ARGUMENT...: runs the program; what QEMU does is in the file qemu.
+nest() {
+	rm -f descriptors
+	WORK=$work OPENVMBUS_NEST=$work TMPDIR=$work/jobs PATH=$work/bin:$PATH \
+		timeout 20 "$program" run --accel nest --kernel kernel "$@"
+}
+
+# shellcheck disable=SC2016
+echo 'echo 0 >"$1/exit"' >qemu
+rc=0
+nest >out 2>err </dev/null || rc=$?
+[ $rc = 0 ] && [ ! -s err ] && [ -z "$(ls jobs)" ] && bad=0
+result $bad 'the exit code of the nest is that of the program, and its folder is gone'
+grep -q '^8 pipe:' descriptors && grep -q '^9 pipe:' descriptors &&
+	grep -qE '^[1-9][0-9] /dev/shm/openvmbus-cpu-' descriptors && bad=0
+result $bad 'QEMU has the output at 8 and 9 and the lock of its CPU above'
+rc=0
+nest --disk null:1M --disk null:1M --disk null:1M --disk null:1M --disk null:1M >out 2>err <&- || rc=$?
+[ $rc = 0 ] && grep -qx '0 /dev/null' descriptors && bad=0
+result $bad 'QEMU has the null device where standard input is closed'
+echo "1..$number"
+exit $((failures > 0))

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck disable=SC2154,SC2317
+#
+# The machine always ends in time: a table of hostile or merely slow backends, servers, terminals and guests, each with
+# every way to end. A line for each says how long the end took. Runs in a nest of its own where no /dev/kvm can run it.
+# Prints TAP.
+#
+# A row is a file tests/stop/NAME.sh. It is sourced once for each of its ways and defines
+#
+#	ways="signal off ..."      how it is ended; those below, or its own: a function end_NAME
+#	row WAY                    sets up the other side and fills: kernel, a name for tiny_kernels.sh's kernel();
+#	                           arguments=(...) of `openvmbus run`; out, where standard output goes
+#	clean                      takes the other side down again
+#
+# and may set limit (milliseconds, 5000; 10000 for off), code (the exit code that is expected, else the way's) and warm (seconds until
+# the end is asked for, 1).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$PWD/build/openvmbus
+[ -x "$program" ] || { echo "skip stop # build/openvmbus is missing"; exit 0; }
+if [ "${1:-}" != inside ] && ! "$program" check >/dev/null 2>&1; then
+	command -v qemu-system-x86_64 >/dev/null || { echo "skip stop # neither KVM nor QEMU"; exit 0; }
+	trap 'lab/nest -n stop stop' EXIT
+	lab/nest -n stop -m 1536 exec "$PWD/tests/stop_test.sh" inside "$@"
+	exit
+fi
+[ "${1:-}" != inside ] || shift
+tests=$PWD/tests
+work=$(mktemp -d -p /dev/shm) # the files of a nest are another machine's, and no pipe can be made there
+trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tiny_kernels.sh
+. "$tests/tiny_kernels.sh"
+kernel forever "$x$halt"
+kernel flood "$x$flood"
+kernel flood-off "$x$page$page$off$halt"
+kernel off "$x$off$halt"
+kernel reset "$x$reset$halt"
+number=0 failures=0
+
+# The ways to end. Each ends what has the process id $pid.
+end_signal() { kill "$pid"; }
+end_twice() { kill "$pid" && sleep 0.1 && { kill "$pid" 2>/dev/null || true; }; }
+end_hang-up() { kill -HUP "$pid"; }
+end_off() { :; } # the guest does it by itself
+declare -A codes=([signal]=6 [twice]=6 [hang-up]=6 [off]=0)
+
+now() { date +%s%3N; }
+
+# measure WAY: milliseconds from the end's beginning to the program's; empty: it did not end.
+measure() {
+	local began
+	"$program" run --accel kvm --kernel "$work/$kernel" "${arguments[@]}" >"$out" 2>"$work/err" </dev/null &
+	pid=$!
+	[ "$1" = off ] || sleep "$warm"
+	began=$(now)
+	"end_$1"
+	while kill -0 "$pid" 2>/dev/null && [ $(($(now) - began)) -lt 15000 ]; do
+		sleep 0.05
+	done
+	kill -KILL "$pid" 2>/dev/null && rc=none && wait "$pid" 2>/dev/null && return
+	rc=0
+	wait "$pid" || rc=$?
+	took=$(($(now) - began))
+}
+
+# judge ROW WAY
+judge() {
+	local good=no
+	number=$((number + 1))
+	[ -z "$took" ] || [ "$took" -gt "$limit" ] || [ "$rc" != "$code" ] || good=yes
+	! grep -q 'ended all the same' "$work/err" || [ "$code" = 1 ] || good=no
+	[ $good = yes ] || failures=$((failures + 1))
+	[ $good = yes ] || echo -n "not "
+	echo "ok $number - $1, $2: ${took:-more than 15000} of $limit ms, exit code $rc"
+	[ $good = yes ] || sed 's/^/# /' "$work/err"
+}
+
+for file in "$tests"/stop/*.sh; do
+	name=$(basename "$file" .sh)
+	[ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
+	# shellcheck disable=SC1090
+	ways=$(. "$file" && echo "$ways")
+	for way in $ways; do
+		limit=5000 warm=1 code=${codes[$way]:-0} out=/dev/null arguments=() took='' rc=0
+		[ "$way" != off ] || limit=10000 # what the guest does before is in it
+		# shellcheck disable=SC1090
+		. "$file"
+		row "$way"
+		measure "$way"
+		clean
+		judge "$name" "$way"
+	done
+done
+echo "1..$number"
+exit $((failures > 0))

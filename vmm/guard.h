@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Ends the program in time, whatever the rest of it waits for: a thread of its own that nobody can hold up takes the
+ * signals, and looks at the clock from the moment on at which the machine's end is known.
+ *
+ * The first SIGINT, SIGTERM or SIGHUP ends the machine; the second ends the program at once. When the end takes longer than
+ * VMB_VMM_GUARD_LIMIT_MS, for a device that does not stop or a reader that does not read, the program ends all the same, with
+ * one line that says what was waited for, and with VMB_VMM_EXIT_FAILURE. SIGTSTP and SIGCONT give the terminal back
+ * and take it again.
+ *
+ *   vmb_vmm_guard_start(&g, wake)     before all other threads, which inherit the blocked signals
+ *   vmb_vmm_guard_attach(&g, machine) for each start of the guest
+ *   vmb_vmm_guard_waits_for(&g, what) while it ends; a constant string
+ *   vmb_vmm_guard_detach(&g, last)    last: the limit goes on to count until the program ends
+ */
+#ifndef VMM_GUARD_H
+#define VMM_GUARD_H
+
+#include <pthread.h>
+
+#include "base/platform.h"
+
+#define VMB_VMM_GUARD_LIMIT_MS 10000
+
+struct vmb_vmm_machine;
+
+struct vmb_vmm_guard {
+	int signals; /* signalfd */
+	int wake; /* eventfd of the main thread */
+	pthread_mutex_t lock;
+	struct vmb_vmm_machine *machine; /* NULL: none now */
+	bool stopped; /* a signal came */
+	bool last; /* there will be no other machine */
+	const char *what;
+	int64_t since; /* milliseconds; 0: the end is not known yet */
+};
+
+/* 0, or -errno: reported. The thread lasts as long as the program. */
+int vmb_vmm_guard_start(struct vmb_vmm_guard *g, int wake);
+/* A signal that has come already ends the machine now. */
+void vmb_vmm_guard_attach(struct vmb_vmm_guard *g, struct vmb_vmm_machine *machine);
+void vmb_vmm_guard_waits_for(struct vmb_vmm_guard *g, const char *what);
+void vmb_vmm_guard_detach(struct vmb_vmm_guard *g, bool last);
+bool vmb_vmm_guard_is_stopped(struct vmb_vmm_guard *g);
+
+#endif

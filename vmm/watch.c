@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <time.h>
+
+#include "devices/bus.h"
+#include "devices/report.h"
+#include "vmm/machine.h"
+#include "vmm/watch.h"
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static bool is_connected(struct vmb_vmm_machine *machine)
+{
+	struct vmb_dev_bus *bus = machine->vmbus;
+	bool connected;
+
+	pthread_mutex_lock(&bus->lock);
+	connected = bus->server.state == VMB_HOST_CONNECTED;
+	pthread_mutex_unlock(&bus->lock);
+	return connected;
+}
+
+/* A guest without the bus has neither disks nor network, and its own words for that are seldom clear. */
+static void say_away(const struct vmb_vmm_watch *w, uint32_t seconds)
+{
+	if (w->was_connected)
+		vmb_dev_report(
+			"the guest left VMBus %u s ago and did not come back: it has no disks "
+			"and no network; its console may say why",
+			seconds);
+	else
+		vmb_dev_report("the guest has not contacted VMBus in %u s: is its kernel one with "
+			       "VMBus drivers (Linux: hv_vmbus, or our vmbus), are they in the "
+			       "initrd, and does its console say something?",
+			       seconds);
+}
+
+static void look_at_bus(struct vmb_vmm_machine *machine, struct vmb_vmm_watch *w, int64_t now)
+{
+	uint32_t limit = machine->options->contact_s;
+
+	if (is_connected(machine)) {
+		w->was_connected = true;
+		w->said = false;
+		w->away_since = now;
+	} else if (limit && !w->said && now - w->away_since >= limit * 1000ll) {
+		w->said = true;
+		say_away(w, limit);
+	}
+}
+
+/* A guest that writes its dump, or restarts, talks to us all the time. */
+static void look_for_life(struct vmb_vmm_machine *machine, struct vmb_vmm_watch *w, int64_t now)
+{
+	uint32_t limit = machine->options->crash_s;
+	uint64_t exits = 0;
+
+	for (uint32_t i = 0; i < machine->dev.vp_count; i++)
+		exits += __atomic_load_n(&machine->vcpus[i].exits, __ATOMIC_RELAXED);
+	if (exits != w->exits || !vmb_vmm_power_crashed(machine)) {
+		w->exits = exits;
+		w->exits_at = now;
+	} else if (now - w->exits_at >= limit * 1000ll && !machine->options->go_on_after_crash) {
+		vmb_dev_report("the guest has stood still for %u s since its crash: ended", limit);
+		vmb_vmm_power_end(machine, VMB_VMM_CRASH);
+	}
+}
+
+void vmb_vmm_watch_start(struct vmb_vmm_machine *machine)
+{
+	int64_t now = now_ms();
+
+	machine->watch = (struct vmb_vmm_watch){ .next = now, .away_since = now, .exits_at = now };
+}
+
+void vmb_vmm_watch_look(struct vmb_vmm_machine *machine)
+{
+	struct vmb_vmm_watch *w = &machine->watch;
+	int64_t now = now_ms();
+
+	if (now < w->next)
+		return;
+	w->next = now + VMB_VMM_WATCH_TICK_MS;
+	look_at_bus(machine, w, now);
+	look_for_life(machine, w, now);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the main thread looks at while a machine runs, about once a second: whether the guest has found the bus, whether it
+ * has left it for good, and whether it stands still after it reported a crash.
+ */
+#ifndef VMM_WATCH_H
+#define VMM_WATCH_H
+
+#include "base/platform.h"
+
+#define VMB_VMM_WATCH_TICK_MS 1000
+
+struct vmb_vmm_machine;
+
+struct vmb_vmm_watch {
+	int64_t next; /* all times: milliseconds */
+	int64_t away_since; /* not connected */
+	bool was_connected, said;
+	uint64_t exits; /* of all processors, when they last were more */
+	int64_t exits_at;
+};
+
+void vmb_vmm_watch_start(struct vmb_vmm_machine *machine);
+/* Any number of times; does something once a second. */
+void vmb_vmm_watch_look(struct vmb_vmm_machine *machine);
+
+#endif
