@@ -15,32 +15,17 @@
 #define FRAME_LEN_MIN	     1514u /* the least agreed frame length, and the default */
 #define PAYLOAD_LEN_MAX	     256u
 
-static const uint32_t versions[] = {
-	VMB_NET_VERSION_1, VMB_NET_VERSION_2, VMB_NET_VERSION_4,
-	VMB_NET_VERSION_5, VMB_NET_VERSION_6, VMB_NET_VERSION_6_1,
-};
-
-static bool version_known(uint32_t version)
-{
-	size_t i;
-
-	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
-		if (versions[i] == version)
-			return true;
-	return false;
-}
-
 int vmb_host_network_init(struct vmb_host_network *n, const struct vmb_host_network_config *config,
 			  struct vmb_host_network_queue *queues)
 {
-	if (config->version_max && !version_known(config->version_max))
+	if (config->version_max && !vmb_net_version_known(config->version_max))
 		return VMB_EINVAL;
 	memset(n, 0, sizeof(*n));
 	if (vmb_host_rndis_init(&n->rndis, &config->rndis))
 		return VMB_EINVAL;
 	n->config = *config;
 	if (!config->version_max)
-		n->config.version_max = VMB_NET_VERSION_6_1;
+		n->config.version_max = VMB_NET_VERSION_NEWEST;
 	n->queues = queues;
 	vmb_host_network_reset(n);
 	return 0;
@@ -109,7 +94,7 @@ static int init(struct vmb_host_network *n, struct vmb_host_network_io *io,
 								  REPLY_LEN;
 	if (message.version == VMB_NET_VERSION_1)
 		answer.negotiated = NEGOTIATED_VERSION_1;
-	if (!version_known(message.version) || message.version != message.version_again ||
+	if (!vmb_net_version_known(message.version) || message.version != message.version_again ||
 	    message.version > n->config.version_max) {
 		n->counters.refused++;
 		answer.status = VMB_NET_STATUS_NONE;

@@ -17,7 +17,8 @@ MESSAGES = {
     "OPEN_CHANNEL": 5, "OPEN_CHANNEL_RESULT": 6, "CLOSE_CHANNEL": 7, "GPADL_HEADER": 8,
     "GPADL_BODY": 9, "GPADL_CREATED": 10, "GPADL_TEARDOWN": 11, "GPADL_TORNDOWN": 12,
     "RELID_RELEASED": 13, "INITIATE_CONTACT": 14, "VERSION_RESPONSE": 15, "UNLOAD": 16,
-    "UNLOAD_COMPLETE": 17, "MODIFY_CHANNEL": 22, "MODIFY_CHANNEL_RESPONSE": 24,
+    "UNLOAD_COMPLETE": 17, "OPEN_RESERVED_CHANNEL": 18, "CLOSE_RESERVED_CHANNEL": 19,
+    "CLOSE_RESERVED_RESPONSE": 20, "MODIFY_CHANNEL": 22, "MODIFY_CHANNEL_RESPONSE": 24,
 }
 
 
@@ -146,6 +147,17 @@ class Bus(Transcript):
         self.post("GPADL_TEARDOWN", name(4, relid), name(4, "gpadl%d" % which))
         self.tell("GPADL_TORNDOWN", name(4, "gpadl%d" % which))
 
+    def open_at(self, which, relid, processor, status):
+        self.post("OPEN_CHANNEL", name(4, relid), name(4, "open%d" % which, "open id"),
+                  name(4, "gpadl0", "ring"), u32(processor, "target VP"),
+                  u32(SMALL_RING, "downstream ring's first page"), raw(bytes(120), "user data"))
+        self.tell("OPEN_CHANNEL_RESULT", name(4, relid), name(4, "open%d" % which), status)
+
+    def close_reserved(self):
+        self.post("CLOSE_RESERVED_CHANNEL", u32(5, "channel id"), u32(0, "answer to VP"),
+                  u32(2, "answer to SINT"))
+        self.tell("CLOSE_RESERVED_RESPONSE", u32(5))
+
     # 22 and 24: from 4.1 a channel may move, from 5.3 the host says so.
     def modify(self, relid):
         self.section("modify")
@@ -191,8 +203,9 @@ IDE_USER = (bytes([0, 0, IDE_PATH, IDE_TARGET]) + bytes(4) + (0x2).to_bytes(4, "
             bytes(120 - 12))
 
 
-# Hyper-V's firmware of Generation 2: one contact on connection 1, with a feature and the client id that goes with it;
-# SINT and trust level, which count on connection 4 only, stay 0. It speaks on connection 1 whatever it is told.
+# Hyper-V's firmware of Generation 2: one contact on connection 1, with a feature and the client
+# id that goes with it; SINT and trust level, which count on connection 4 only, stay 0. It speaks
+# on connection 1 whatever it is told.
 FIRMWARE_CLIENT = "18dd3964-3e8a-4e42-86fa-c8e6b191ee0e"
 FIRMWARE_RING = 10
 FEATURE_CLIENT_ID = 0x08
@@ -223,6 +236,39 @@ def firmware_bus():
     t.section("open", "rings of 10 pages each")
     t.open(0, "relid0", FIRMWARE_RING)
     t.unload()  # and never closes or tears down
+    return t
+
+
+# What other guests say and ours does not: all the bodies that there is room for, processors that
+# do not exist or do not matter, channels that a crash kernel reserves. A failure is any number
+# but 0.
+NO_PROCESSOR = 0xFFFFFFFF
+
+
+def other_guests():
+    t = Bus((5, 3), "VMBus 5.3: messages that are legal and unusual")
+    t.section("contact")
+    t.contact(t.version)
+    t.accept()
+    t.offers("offers", SCSI, INSTANCE)
+    t.section("surplus", "a GPADL in 15 bodies more than it needs, all zeros; one answer")
+    t.gpadl(0, "relid0", 2 * SMALL_RING)
+    for _ in range(15):
+        t.post("GPADL_BODY", u32(0, "message number"), name(4, "gpadl0"), zero(28 * 8))
+    t.section("processor", "one that does not exist is refused, none at all is not")
+    t.open_at(0, "relid0", 99, name(4, "failure", "a failure"))
+    t.open_at(1, "relid0", NO_PROCESSOR, u32(0, "success"))
+    t.section("reserved", "the host has none; a close is answered whatever it closes")
+    t.post("OPEN_RESERVED_CHANNEL", u32(5, "channel id"), u32(0, "answer to VP"),
+           u32(2, "answer to SINT"), name(4, "gpadl0", "ring"), u32(SMALL_RING))
+    t.tell("OPEN_CHANNEL_RESULT", u32(5), u32(0, "it has no open id"), name(4, "failure"))
+    t.close_reserved()
+    t.section("close")
+    t.close(0, "relid0")
+    t.unload()
+    t.section("afterwards", "a close needs no connection")
+    t.connection = "1"
+    t.close_reserved()
     return t
 
 
