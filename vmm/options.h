@@ -55,6 +55,7 @@ struct vmb_vmm_options {
 	struct {
 		uint32_t bus, network;
 		uint16_t storage;
+		bool unannounced;
 	} caps; /* as the options name them; 0: not said */
 	enum vmb_vmm_accel accel;
 	bool monitor; /* offers have monitor ids */

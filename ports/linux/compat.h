@@ -10,8 +10,9 @@
 
 /* 6.16 named the MSR accessors after the operand's size. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-#define rdmsrq rdmsrl
-#define wrmsrq wrmsrl
+#define rdmsrq	    rdmsrl
+#define wrmsrq	    wrmsrl
+#define rdmsrq_safe rdmsrl_safe
 #endif
 
 /* 6.11 made a bus match against a driver that it may not change. */

@@ -128,7 +128,7 @@ void vmbus_synic_disable(void *unused); /* this CPU's */
 u32 vmbus_synic_post(struct vmb_synic_post *post); /* an enum vmb_hv_status */
 void vmbus_synic_signal(u32 connection_id);
 void vmbus_synic_publish(u32 relid, struct vmb_channel *ch);
-bool vmbus_synic_in_use(void);
+bool vmbus_synic_there(void);
 
 /* vmbus_connect.c */
 int vmbus_connect_start(u32 version_max);

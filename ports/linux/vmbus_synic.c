@@ -146,14 +146,16 @@ static void set_sint(bool on)
 	wrmsrq(msr, value);
 }
 
-/* True if something, most likely the kernel's own driver, has SINT2 in use. */
-bool vmbus_synic_in_use(void)
+/*
+ * Whether there are registers to drive. How firmware left them does not matter: SINT2 may be
+ * unmasked, and both pages enabled.
+ */
+bool vmbus_synic_there(void)
 {
 	u64 sint, page;
 
-	rdmsrq(VMB_MSR_SINT0 + VMB_SYNIC_SINT_VMBUS, sint);
-	rdmsrq(VMB_MSR_SIMP, page);
-	return !(sint & VMB_SINT_MASKED) && (page & VMB_MSR_ENABLE);
+	return !rdmsrq_safe(VMB_MSR_SINT0 + VMB_SYNIC_SINT_VMBUS, &sint) &&
+	       !rdmsrq_safe(VMB_MSR_SIMP, &page);
 }
 
 static int enable_cpu(unsigned int cpu)
