@@ -331,21 +331,21 @@ int netvsc_connect(struct netvsc *card)
 	return rc;
 }
 
-/* In the order that the host's version of the bus wants: buffers before or after the channel. */
+/*
+ * Hosts before 4.0 want to be asked for the buffers before the channel is closed, later ones after
+ * it. Either may keep its view of them until then, so none is waited for before.
+ */
 static bool close_channels(struct netvsc *card)
 {
-	bool early = vmb_bus_version() < VMB_VERSION_4_0;
 	bool closed;
 
-	if (early) {
-		unshare_buffer(card, &card->receive_buffer, true, "receive buffer");
-		unshare_buffer(card, &card->send_buffer, true, "send buffer");
+	if (vmb_bus_version() < VMB_VERSION_4_0) {
+		vmb_channel_unshare_begin(card->receive_buffer.share);
+		vmb_channel_unshare_begin(card->send_buffer.share);
 	}
 	closed = !vmb_channel_close(card->device->channel);
-	if (!early) {
-		unshare_buffer(card, &card->receive_buffer, closed, "receive buffer");
-		unshare_buffer(card, &card->send_buffer, closed, "send buffer");
-	}
+	unshare_buffer(card, &card->receive_buffer, closed, "receive buffer");
+	unshare_buffer(card, &card->send_buffer, closed, "send buffer");
 	if (!closed && card->control_page) {
 		leak(card, "control page", PAGE_SIZE);
 		card->control_page = NULL;

@@ -253,9 +253,16 @@ u32 vmb_share_id(const struct vmb_share *share);
 /*
  * Takes the memory back and waits for the host; share is freed. 0: the memory is the caller's
  * alone; -ETIMEDOUT: the host did not let go: the caller must leak the memory. Before or after
- * vmb_channel_close(), also on a rescinded channel. NULL: 0.
+ * vmb_channel_close(), also on a rescinded channel: there the host has let go, whether it says so
+ * or not. NULL: 0.
  */
 int vmb_channel_unshare(struct vmb_share *share);
+
+/*
+ * Asks for the memory and does not wait; vmb_channel_unshare() does later. For a host that wants to
+ * be asked before vmb_channel_close() and may answer only after it. NULL: nothing.
+ */
+void vmb_channel_unshare_begin(struct vmb_share *share);
 
 /* ---- questions; any context ---- */
 

@@ -9,6 +9,7 @@
 
 #define DELAY_MIN_US 100
 #define DELAY_MAX_US 100000
+#define UNLOAD_WAIT_OLD (5 * HZ)
 
 struct vmbus vmbus = {
 	.lock = __MUTEX_INITIALIZER(vmbus.lock),
@@ -283,6 +284,12 @@ int vmbus_connect_start(u32 version_max)
 	return 0;
 }
 
+/* Before 3.0 UNLOAD may do nothing: such a host keeps its pages, but nobody waits long for it. */
+static unsigned long unload_wait(void)
+{
+	return vmbus.connect.version < VMB_VERSION_3_0 ? UNLOAD_WAIT_OLD : VMBUS_WAIT;
+}
+
 /* No channel is left. Afterwards the host touches none of our pages. */
 void vmbus_connect_stop(void)
 {
@@ -293,7 +300,7 @@ void vmbus_connect_stop(void)
 	mutex_unlock(&vmbus.lock);
 	if (!rc) {
 		vmbus_connect_send();
-		if (!wait_event_timeout(vmbus.wait, state() == VMB_GUEST_IDLE, VMBUS_WAIT)) {
+		if (!wait_event_timeout(vmbus.wait, state() == VMB_GUEST_IDLE, unload_wait())) {
 			pr_warn("the host did not confirm the unload\n");
 			lose_pages();
 		} else if (vmbus.connect.version < VMB_VERSION_1_1) {

@@ -41,6 +41,7 @@ struct vmb_share {
 	u64 *pfns;
 	u32 page_count;
 	bool created; /* GPADL_CREATED came, with status */
+	bool tearing; /* the teardown was asked for */
 	bool torn; /* GPADL_TORNDOWN came */
 	u32 status;
 };
@@ -69,6 +70,7 @@ struct vmb_channel {
 	u32 cpu; /* whose VP the host interrupts; vmbus.lock */
 	bool opened; /* OPEN_RESULT came, with open_status */
 	u32 open_status;
+	bool silent; /* rescinded, and a teardown was not answered */
 	bool modified; /* MODIFY_RESULT came, with modify_status */
 	u32 modify_status;
 

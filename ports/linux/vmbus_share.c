@@ -71,11 +71,28 @@ static int await_created(struct vmb_share *share)
 	return rc;
 }
 
-/* So is its teardown. */
+/*
+ * With the rescind the host has let go of everything. Some answer a teardown all the same, others
+ * never: one that was silent once is not waited for again.
+ */
+static int await_torn_of_rescinded(struct vmb_share *share)
+{
+	struct vmb_channel *ch = share->channel;
+
+	if (!READ_ONCE(ch->silent) &&
+	    !wait_event_timeout(vmbus.wait, READ_ONCE(share->torn), RESCINDED_WAIT))
+		WRITE_ONCE(ch->silent, true);
+	return READ_ONCE(share->torn) ? 0 : -ENODEV;
+}
+
 static int await_torn(struct vmb_share *share)
 {
+	struct vmb_channel *ch = share->channel;
+
 	vmbus_connect_send();
-	return wait_event_timeout(vmbus.wait, READ_ONCE(share->torn), VMBUS_WAIT) ? 0 : -ETIMEDOUT;
+	if (!wait_event_timeout(vmbus.wait, answered(ch, &share->torn), VMBUS_WAIT))
+		return -ETIMEDOUT;
+	return READ_ONCE(share->torn) ? 0 : await_torn_of_rescinded(share);
 }
 
 /* The host has refused it, perhaps after the wait for its answer was given up. */
@@ -84,24 +101,40 @@ static bool refused(const struct vmb_share *share)
 	return READ_ONCE(share->created) && share->status;
 }
 
+void vmb_channel_unshare_begin(struct vmb_share *share)
+{
+	if (!share || share->tearing)
+		return;
+	mutex_lock(&vmbus.lock);
+	share->tearing = !refused(share) && !vmb_guest_gpadl_teardown(&share->gpadl);
+	mutex_unlock(&vmbus.lock);
+	vmbus_connect_send();
+}
+EXPORT_SYMBOL_GPL(vmb_channel_unshare_begin);
+
+static void forget(struct vmb_share *share)
+{
+	mutex_lock(&vmbus.lock);
+	vmb_guest_gpadl_forget(&share->gpadl);
+	mutex_unlock(&vmbus.lock);
+}
+
 int vmb_channel_unshare(struct vmb_share *share)
 {
-	int rc;
+	int rc = 0;
 
 	if (!share)
 		return 0;
-	mutex_lock(&vmbus.lock);
-	rc = refused(share) ? 0 : vmb_guest_gpadl_teardown(&share->gpadl);
-	mutex_unlock(&vmbus.lock);
-	if (!rc && !refused(share))
-		rc = await_torn(share);
-	if (rc) {
-		mutex_lock(&vmbus.lock);
-		vmb_guest_gpadl_forget(&share->gpadl);
-		mutex_unlock(&vmbus.lock);
+	vmb_channel_unshare_begin(share);
+	if (!refused(share))
+		rc = share->tearing ? await_torn(share) : -EBUSY;
+	if (rc)
+		forget(share);
+	if (rc && vmb_channel_rescinded(share->channel))
+		rc = 0;
+	if (rc)
 		pr_err("channel %u: the host keeps %u pages of ours, they are lost\n",
 		       share->channel->core.relid, share->page_count);
-	}
 	free_share(share);
 	return rc ? -ETIMEDOUT : 0;
 }
