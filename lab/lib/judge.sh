@@ -115,6 +115,21 @@ judge_tools() {
 		diff -u "$cell/tools.intree" "$cell/tools.ours"
 }
 
+judge_kdump() {
+	local seconds
+	claim "the panic was on CPU $(value panic_cpu) of $cpus" same "$(value panic_cpu)" $((cpus - 1))
+	claim "the second kernel found the disk" matches "$(value disk)" '^sd'
+	seconds=$(($(value began) - $(value panicked)))
+	claim "it ran $seconds s after the panic" test "$seconds" -le 60
+}
+
+judge_kexec() {
+	local found
+	found=$(grep -c '^round=[0-9]* disk=sd' "$evidence" || true)
+	claim "$found kernels one after the other found the disk" same "$found" $((rounds + 1))
+	echo "# seconds from one to the next: $(sed -n 's/^round=.*seconds=//p' "$evidence" | xargs)"
+}
+
 judge_offers() {
 	local trace=$cell/host.log sent
 	judge_bus

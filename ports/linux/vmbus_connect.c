@@ -7,8 +7,8 @@
 #include <asm/mshyperv.h>
 #include "ports/linux/vmbus_internal.h"
 
-#define DELAY_MIN_US 100
-#define DELAY_MAX_US 100000
+#define DELAY_MIN_US	100
+#define DELAY_MAX_US	100000
 #define UNLOAD_WAIT_OLD (5 * HZ)
 
 struct vmbus vmbus = {

@@ -126,7 +126,7 @@ DECLARE_PER_CPU(struct vmbus_cpu, vmbus_cpus);
 /* vmbus_synic.c */
 int vmbus_synic_start(void);
 void vmbus_synic_stop(void);
-void vmbus_synic_disable(void *unused); /* this CPU's */
+void vmbus_synic_quiesce(void *unused); /* this CPU's, for good */
 u32 vmbus_synic_post(struct vmb_synic_post *post); /* an enum vmb_hv_status */
 void vmbus_synic_signal(u32 connection_id);
 void vmbus_synic_publish(u32 relid, struct vmb_channel *ch);
@@ -183,5 +183,7 @@ extern const struct kobj_type vmbus_channel_type;
 /* vmbus_unload.c */
 int vmbus_unload_init(void);
 void vmbus_unload_exit(void);
+bool vmbus_unload_begun(void); /* after a panic: nothing but its answer matters */
+void vmbus_unload_saw(const struct vmb_synic_message *message); /* any context */
 
 #endif
