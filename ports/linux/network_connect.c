@@ -156,7 +156,10 @@ static const struct vmb_channel_ops channel_ops = {
 	.tolerates_delay = true,
 };
 
-/* The poll comes first: the doorbell may ring before the channel is open. */
+/*
+ * The poll comes last: a socket that polls busily runs it without a doorbell, and it needs the ring.
+ * What rang before is made up for.
+ */
 static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 {
 	u32 ring_len = round_down(clamp(ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
@@ -166,13 +169,12 @@ static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 	rc = netvsc_xdp_begin(q);
 	if (rc)
 		return rc;
-	netvsc_queue_start(q);
 	rc = vmb_channel_open(ch, ring_len, &channel_ops, q);
 	if (rc)
-		netvsc_queue_stop(q);
-	else
-		netvsc_queue_poll(q);
-	return rc;
+		return rc;
+	netvsc_queue_start(q);
+	netvsc_queue_poll(q);
+	return 0;
 }
 
 /* The first count are there. */

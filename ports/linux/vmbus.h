@@ -13,7 +13,8 @@
  *
  * A driver that polls (NAPI) has ops->doorbell() instead of ops->packet():
  *
- *   napi_enable(), then vmb_channel_open(): the first doorbell may ring before that returns
+ *   vmb_channel_open(), then napi_enable() and napi_schedule(): what polls needs the ring, and a
+ *                 doorbell that rang before is not heard
  *   doorbell:     napi_schedule()
  *   poll:         vmb_channel_mask(); then vmb_channel_read(), _copy(), _next() until -EAGAIN or
  *                 the budget is gone; vmb_channel_commit() what was answered; _release()
