@@ -142,6 +142,8 @@ judge_offers() {
 			"{525074dc-8985-46e2-8057-a307dc18a502} {$OFFERED}"
 	else
 		claim "the guest lists $(value offers) offers" test "$(value offers)" -ge 1
+		[ "$kind" != ours ] || claim "driver_override keeps the driver away, and gives it back" \
+			same "$(value overridden) / $(value taken_back)" "nobody  / (null) bound"
 	fi
 }
 

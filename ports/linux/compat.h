@@ -15,6 +15,18 @@
 #define rdmsrq_safe rdmsrl_safe
 #endif
 
+/* 7.1 made the driver core keep a device's driver override; before, each bus had to. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
+#define VMBUS_OWN_OVERRIDE
+#define VMBUS_OVERRIDE_GROUP	   &vmbus_override_group
+#define vmbus_override_enable(bus) ((void)(bus))
+#else
+#define vmbus_override_match	   device_match_driver_override
+#define vmbus_override_free(dev)   ((void)(dev))
+#define VMBUS_OVERRIDE_GROUP	   NULL
+#define vmbus_override_enable(bus) ((bus)->driver_override = true)
+#endif
+
 /* 6.11 made a bus match against a driver that it may not change. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
 #define MATCH_DRIVER struct device_driver

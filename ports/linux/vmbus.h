@@ -104,7 +104,7 @@ struct vmb_device {
 	struct vmb_guid instance_id;
 	struct vmb_channel *channel;
 	struct kset *channels;
-	const char *driver_override; /* the name of the only driver that may have it, or NULL */
+	char *driver_override; /* vmbus_override.c's: the only driver that may have it, or NULL */
 	void *data; /* the driver's own */
 };
 #define to_vmb_device(d) container_of(d, struct vmb_device, dev)

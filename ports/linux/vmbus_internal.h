@@ -27,6 +27,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "guest/connect.h"
+#include "ports/linux/compat.h"
 #include "ports/linux/vmbus.h"
 
 #undef pr_fmt
@@ -174,6 +175,14 @@ void vmbus_device_stop(void);
 void vmbus_device_exit(void);
 void vmbus_device_add(struct work_struct *work);
 void vmbus_device_remove(struct work_struct *work);
+
+/* vmbus_override.c; kernels from 7.1 on bring it, see compat.h */
+extern const struct attribute_group vmbus_override_group;
+#ifdef VMBUS_OWN_OVERRIDE
+/* > 0: the user chose this driver; 0: another; < 0: none. */
+int vmbus_override_match(struct device *dev, const struct device_driver *driver);
+void vmbus_override_free(struct device *dev);
+#endif
 
 /* vmbus_sysfs.c */
 extern const struct attribute_group *vmbus_device_groups[];

@@ -207,25 +207,6 @@ static ssize_t device_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(device);
 
-static ssize_t driver_override_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	ssize_t len;
-
-	device_lock(dev);
-	len = sysfs_emit(buf, "%s\n", to_vmb_device(dev)->driver_override);
-	device_unlock(dev);
-	return len;
-}
-
-static ssize_t driver_override_store(struct device *dev, struct device_attribute *attr,
-				     const char *buf, size_t count)
-{
-	int rc = driver_set_override(dev, &to_vmb_device(dev)->driver_override, buf, count);
-
-	return rc ? rc : count;
-}
-static DEVICE_ATTR_RW(driver_override);
-
 #define DEVICE_MONITOR(name, value, page)                                                        \
 	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf) \
 	{                                                                                        \
@@ -268,7 +249,6 @@ static struct attribute *device_attributes[] = {
 	&dev_attr_channel_vp_mapping.attr,
 	&dev_attr_vendor.attr,
 	&dev_attr_device.attr,
-	&dev_attr_driver_override.attr,
 	&dev_attr_out_intr_mask.attr,
 	&dev_attr_out_read_index.attr,
 	&dev_attr_out_write_index.attr,
