@@ -111,7 +111,7 @@ judge_tools() {
 	commands=$(grep -c '^@@TOOL' "$cell/tools.ours")
 	claim "$commands commands, none failed" test "$commands" -ge 9 -a \
 		"$(grep -c '^@@RC 0' "$cell/tools.ours")" -eq "$commands"
-	claim "lsvmbus, lsscsi, sg_inq and sg_vpd print the same under both drivers" \
+	claim "lsvmbus, lsscsi, sg_inq and sg_vpd print the same under both drivers, and disks hang at the same place" \
 		diff -u "$cell/tools.intree" "$cell/tools.ours"
 }
 

@@ -96,22 +96,20 @@ static bool found __initdata;
 static const char *declined __initdata;
 static int result __initdata;
 
-/* Older kernels' own driver takes the device as ACPI knows it, and leaves this one free. */
-static bool __init has_other_driver(struct platform_device *device)
+/*
+ * Devices hang off the bus as ACPI knows it, where the kernel's own driver puts them: udev rules and
+ * tools of Azure name disks by that path. Older kernels' own driver is bound to it too.
+ */
+static int __init vmbus_probe(struct platform_device *device)
 {
 	struct acpi_device *companion = ACPI_COMPANION(&device->dev);
 
-	return companion && companion->dev.driver;
-}
-
-static int __init vmbus_probe(struct platform_device *device)
-{
-	if (has_other_driver(device)) {
+	if (companion && companion->dev.driver) {
 		declined = "the kernel's own hv_vmbus drives the bus";
 		return -ENODEV;
 	}
 	found = true;
-	vmbus.parent = &device->dev;
+	vmbus.parent = companion ? &companion->dev : &device->dev;
 	result = come_up(wanted_version);
 	return result;
 }
