@@ -6,7 +6,14 @@
 #ifndef PORTS_LINUX_COMPAT_H
 #define PORTS_LINUX_COMPAT_H
 
+#include <linux/types.h>
 #include <linux/version.h>
+
+/* 6.17 made it a choice whether work stays on its CPU, and named the system's queue for that. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define WQ_PERCPU	 0
+#define system_percpu_wq system_wq
+#endif
 
 /* 6.16 named the MSR accessors after the operand's size. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)

@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/rtnetlink.h>
 #include <linux/vmalloc.h>
+#include "ports/linux/compat.h"
 #include "ports/linux/network.h"
 
 #define SUB_CHANNEL_WAIT   (10 * HZ)
@@ -404,7 +405,7 @@ void netvsc_go_up(struct netvsc *card)
 		netdev_warn(card->dev, "the host does not take the packet filter\n");
 	for (i = 0; i < card->queue_count; i++)
 		netif_tx_wake_queue(card->queues[i]->txq);
-	mod_delayed_work(system_wq, &card->link_work, 0);
+	mod_delayed_work(system_percpu_wq, &card->link_work, 0);
 }
 
 /* When this returns no sender runs, and none will. */

@@ -328,7 +328,8 @@ static int make_pages(void)
 static int make_queues(void)
 {
 	INIT_WORK(&vmbus.send_work, send_work);
-	vmbus.message_queue = alloc_workqueue("vmbus_message", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	vmbus.message_queue =
+		alloc_workqueue("vmbus_message", WQ_PERCPU | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	vmbus.send_queue = alloc_ordered_workqueue("vmbus_send", WQ_MEM_RECLAIM);
 	vmbus.device_queue = alloc_ordered_workqueue("vmbus_device", 0);
 	vmbus.sub_queue = alloc_workqueue("vmbus_sub", WQ_UNBOUND, 0);
