@@ -451,7 +451,8 @@ static int connect_with(struct netvsc *card, const struct netvsc_settings *setti
 
 /*
  * A new connection, with the old settings if the new ones do not work. When neither works the card
- * stays without a connection; opening it tries again.
+ * stays without a connection; opening it tries again. A host that does not answer is not asked
+ * twice: the RTNL is held.
  */
 int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 {
@@ -464,7 +465,7 @@ int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 	netvsc_go_down(card);
 	netvsc_disconnect(card);
 	rc = connect_with(card, &wanted);
-	if (rc && (same_settings(&wanted, &old) || connect_with(card, &old))) {
+	if (rc && (rc == -ETIMEDOUT || same_settings(&wanted, &old) || connect_with(card, &old))) {
 		netdev_err(card->dev, "no connection with the host any more\n");
 		netvsc_lose_connection(card);
 		return rc;

@@ -185,6 +185,7 @@ static int give_up(struct netvsc *card)
 	if (card->connected)
 		netvsc_reset(card);
 	card->connected = false;
+	card->talking = false; /* nor does it hear us taking leave */
 	return -ETIMEDOUT;
 }
 

@@ -2,6 +2,7 @@
 /*
  * The message engine's surroundings: its lock, its sender, and what its events mean here.
  */
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/slab.h>
 #include <asm/mshyperv.h>
@@ -124,7 +125,7 @@ static void on_open_result(const struct vmb_guest_event *event)
 	struct vmb_channel *ch = event->channel->port;
 
 	ch->open_status = event->status;
-	ch->opened = true;
+	smp_store_release(&ch->opened, true);
 }
 
 static void on_modify_result(const struct vmb_guest_event *event)
@@ -132,7 +133,7 @@ static void on_modify_result(const struct vmb_guest_event *event)
 	struct vmb_channel *ch = event->channel->port;
 
 	ch->modify_status = event->status;
-	ch->modified = true;
+	smp_store_release(&ch->modified, true);
 }
 
 static void on_gpadl_created(const struct vmb_guest_event *event)
@@ -140,14 +141,14 @@ static void on_gpadl_created(const struct vmb_guest_event *event)
 	struct vmb_share *share = event->gpadl->port;
 
 	share->status = event->status;
-	share->created = true;
+	smp_store_release(&share->created, true);
 }
 
 static void on_gpadl_torndown(const struct vmb_guest_event *event)
 {
 	struct vmb_share *share = event->gpadl->port;
 
-	share->torn = true;
+	smp_store_release(&share->torn, true);
 }
 
 static void (*const handlers[])(const struct vmb_guest_event *event) = {
@@ -218,11 +219,14 @@ static int negotiate(u32 version_max)
 	};
 	int rc;
 
+	/* Or the CPU goes between being picked and being kept. */
+	cpus_read_lock();
 	vmbus.connect_cpu = pick_connect_cpu(&config.version_min);
+	vmbus.connected = true;
+	cpus_read_unlock();
 	config.target_vp = hv_vp_index[vmbus.connect_cpu];
 	mutex_lock(&vmbus.lock);
 	vmbus.stopping = false;
-	vmbus.connected = true;
 	rc = vmb_guest_connect_init(&vmbus.connect, &config);
 	if (!rc)
 		rc = vmb_guest_connect_start(&vmbus.connect);
@@ -249,8 +253,8 @@ static int negotiate(u32 version_max)
 static void lose_pages(void)
 {
 	vmbus.interrupt_page = NULL;
-	vmbus.monitor_pages[0] = NULL;
-	vmbus.monitor_pages[1] = NULL;
+	WRITE_ONCE(vmbus.monitor_pages[0], NULL);
+	WRITE_ONCE(vmbus.monitor_pages[1], NULL);
 }
 
 static void stop_sender(void)

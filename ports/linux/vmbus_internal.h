@@ -55,7 +55,8 @@ struct vmb_channel {
 	void *context;
 	bool tolerates_delay; /* ops' */
 
-	struct mutex mutex; /* open and close against each other and against sysfs */
+	struct mutex
+		mutex; /* open, close and move against each other; held while the host is asked */
 	struct vmb_share *rings; /* NULL: closed */
 	void *ring_memory;
 	struct vmb_ring_reader rx; /* the tasklet's, or the driver's poll's */
@@ -71,7 +72,8 @@ struct vmb_channel {
 	u32 cpu; /* whose VP the host interrupts; vmbus.lock */
 	bool opened; /* OPEN_RESULT came, with open_status */
 	u32 open_status;
-	bool silent; /* rescinded, and a teardown was not answered */
+	bool silent; /* the last teardown was not answered in time */
+	bool mute; /* rescinded, and a teardown was not answered */
 	bool modified; /* MODIFY_RESULT came, with modify_status */
 	u32 modify_status;
 
@@ -147,6 +149,7 @@ struct vmb_channel *vmbus_channel_new(const struct vmb_msg_offer *offer,
 void vmbus_channel_unlink(struct vmb_channel *ch);
 void vmbus_channel_free(struct vmb_channel *ch);
 int vmbus_channel_close(struct vmb_channel *ch); /* this one alone */
+bool vmbus_channel_may_use(u32 cpu);
 int vmbus_channel_move(struct vmb_channel *ch, u32 cpu);
 int vmbus_channel_evacuate(u32 cpu);
 
