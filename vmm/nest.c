@@ -265,7 +265,7 @@ static void add_machine(struct nest *n, const struct vmb_vmm_options *o)
 		"-accel",
 		"tcg,thread=multi",
 		"-cpu",
-		"max,family=26,model=80,+svm,+npt,-xsave,-erms,-fsrm",
+		"max,family=26,model=80,+svm,+npt,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-erms,-fsrm",
 		"-smp",
 		"1",
 	};
