@@ -440,6 +440,36 @@ static void test_address_that_the_host_did_not_change_is_refused(void **state)
 	assert_memory_equal(b.n.mac, mac, 6);
 }
 
+/*
+ * A strict host closes the channel at once on RESET, SET_EX, a second INITIALIZE and a buffer that is shared twice: in
+ * the life of a card none of them is sent, at no version and by no request of the port's but _reset().
+ */
+static void test_life_of_a_card_asks_nothing_that_a_strict_host_refuses(void **state)
+{
+	static const uint32_t versions[] = { 2, 0x30002, 0x40000, 0x50000, 0x60000, 0x60001 };
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
+	struct bench b;
+	uint32_t i, type;
+
+	for (i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		bench_ready_with(&b, versions[i]);
+		try_mac(&b, mac, mac, 6);
+		assert_int_equal(vmb_guest_network_set_filter(&b.n, 9), 0);
+		expect_oid(&b, 5, 0x1010E);
+		succeed(&b, 0);
+		assert_int_equal(vmb_guest_network_halt(&b.n), 0);
+		expect_rndis(&b, 3);
+		assert_int_equal(taken(&b), 0);
+		assert_int_equal(vmb_guest_network_revoke(&b.n), 0);
+		expect(&b, 103, false);
+		expect(&b, 106, false);
+		assert_false(next_output(&b));
+		for (type = 0; type < 16; type++)
+			if (type != 4 && type != 5)
+				assert_int_equal(b.rndis_sent[type], type == 2 || type == 3);
+	}
+}
+
 static void test_address_is_set_as_a_parameter(void **state)
 {
 	static const uint8_t mac[6] = { 0x02, 0x9A, 0xBC, 0xDE, 0xF0, 0x45 };
@@ -671,6 +701,7 @@ int main(void)
 		cmocka_unit_test(test_reply_counts_once),
 		cmocka_unit_test(test_filter_is_set),
 		cmocka_unit_test(test_keepalive_and_reset_are_answered),
+		cmocka_unit_test(test_life_of_a_card_asks_nothing_that_a_strict_host_refuses),
 		cmocka_unit_test(test_address_is_set_as_a_parameter),
 		cmocka_unit_test(test_address_that_the_host_did_not_change_is_refused),
 		cmocka_unit_test(test_data_path_is_switched_by_an_empty_completion),
