@@ -245,21 +245,32 @@ int vmb_guest_connect_output_refused(struct vmb_guest_connect *c, uint32_t statu
 
 /* ---- what comes ---- */
 
+/* Only an acceptance of 5.0 and later must say more than that it is one: where messages go from now on. */
+static bool names_connection(const struct vmb_guest_connect *c,
+			     const struct vmb_msg_version_response *msg, uint32_t len)
+{
+	uint32_t len_min = c->version >= VMB_VERSION_6_0 ? VMB_MSG_VERSION_RESPONSE_LEN_6_0 :
+							   VMB_MSG_VERSION_RESPONSE_LEN;
+
+	if (c->version < VMB_VERSION_5_0)
+		return true;
+	return len >= len_min && msg->version_or_connection && !(msg->version_or_connection >> 24);
+}
+
 static int version_response(struct vmb_guest_connect *c, const void *message, uint32_t len,
 			    struct vmb_guest_event *event)
 {
-	const struct vmb_msg_version_response *msg = message;
+	struct vmb_msg_version_response msg = { 0 };
 	bool multiclient = c->version >= VMB_VERSION_5_0;
 
 	if (!vmb_guest_connect_handed(c, &c->post_link))
 		return vmb_guest_connect_unsolicited(c);
-	if (msg->supported && !msg->connection_state &&
-	    ((c->version >= VMB_VERSION_6_0 && len < VMB_MSG_VERSION_RESPONSE_LEN_6_0) ||
-	     (multiclient && (!msg->version_or_connection || msg->version_or_connection >> 24))))
+	memcpy(&msg, message, len < sizeof(msg) ? len : sizeof(msg));
+	if (msg.supported && !msg.connection_state && !names_connection(c, &msg, len))
 		return vmb_guest_connect_malformed(c);
 	vmb_guest_connect_unpost(c, &c->post_link);
 	c->multiclient_answers |= multiclient;
-	if (!msg->supported || (c->version >= VMB_VERSION_2_4 && msg->connection_state)) {
+	if (!msg.supported || (c->version >= VMB_VERSION_2_4 && msg.connection_state)) {
 		c->version_step++;
 		if (!propose(c, UINT32_MAX))
 			event->type = VMB_GUEST_EVENT_REFUSED;
@@ -267,7 +278,7 @@ static int version_response(struct vmb_guest_connect *c, const void *message, ui
 	}
 	/* No feature was asked for, so none is negotiated whatever the host says. */
 	if (multiclient)
-		c->message_connection_id = msg->version_or_connection;
+		c->message_connection_id = msg.version_or_connection;
 	c->state = VMB_GUEST_CONNECTED;
 	event->type = VMB_GUEST_EVENT_CONNECTED;
 	return 0;
@@ -316,7 +327,7 @@ static const struct {
 				    vmb_guest_gpadl_created },
 	[VMB_MSG_GPADL_TORNDOWN] = { sizeof(struct vmb_msg_gpadl_torndown), 0,
 				     IN_CONNECTED | IN_UNLOADING, vmb_guest_gpadl_torndown },
-	[VMB_MSG_VERSION_RESPONSE] = { VMB_MSG_VERSION_RESPONSE_LEN, 0, IN_CONTACTING,
+	[VMB_MSG_VERSION_RESPONSE] = { VMB_MSG_VERSION_RESPONSE_LEN_MIN, 0, IN_CONTACTING,
 				       version_response },
 	[VMB_MSG_UNLOAD_COMPLETE] = { sizeof(struct vmb_msg_header), VMB_VERSION_1_1, IN_UNLOADING,
 				      unload_complete },

@@ -363,6 +363,10 @@ int vmb_guest_network_set_rss(struct vmb_guest_network *n, const uint16_t *table
 			      const uint8_t key[NDIS_RSS_KEY_LEN], uint32_t hash);
 /* offload: VMB_GUEST_NETWORK_*, out of offload_caps. */
 int vmb_guest_network_set_offload(struct vmb_guest_network *n, uint32_t offload);
+/*
+ * The host is asked afterwards what its address is, for some take the request and do nothing: then the answer is
+ * RNDIS_STATUS_FAILURE and n->mac is what it was. Source: as seen of Microsoft's open host.
+ */
 int vmb_guest_network_set_mac(struct vmb_guest_network *n, const uint8_t mac[VMB_NET_MAC_LEN]);
 int vmb_guest_network_keepalive(struct vmb_guest_network *n);
 int vmb_guest_network_reset(struct vmb_guest_network *n);

@@ -161,6 +161,26 @@ int vmb_guest_network_set_mac(struct vmb_guest_network *n, const uint8_t mac[VMB
 	return err;
 }
 
+/* Hosts that take the parameter and keep their address say success too. */
+static void ask_mac_back(struct vmb_guest_network *n)
+{
+	n->asked = VMB_GUEST_NETWORK_ASKED_MAC_BACK;
+	/* A question without data fits the control page. */
+	vmb_guest_network_ask_query(n, RNDIS_OID_CURRENT_MAC, NULL, 0);
+}
+
+/* A host that cannot be asked is believed. */
+static void judge_mac(struct vmb_guest_network *n)
+{
+	bool told = n->answer.status == RNDIS_STATUS_SUCCESS &&
+		    n->answer.data_len == VMB_NET_MAC_LEN;
+
+	n->answer.status = told && memcmp(n->answer.data, n->mac_wanted, VMB_NET_MAC_LEN) ?
+				   RNDIS_STATUS_FAILURE :
+				   RNDIS_STATUS_SUCCESS;
+	n->answer.data_len = 0;
+}
+
 /* ---- replies ---- */
 
 /* What a request changes takes effect when the host has agreed. */
@@ -168,7 +188,7 @@ static void take_effect(struct vmb_guest_network *n)
 {
 	if (n->answer.status != RNDIS_STATUS_SUCCESS)
 		return;
-	if (n->asked == VMB_GUEST_NETWORK_ASKED_MAC)
+	if (n->asked == VMB_GUEST_NETWORK_ASKED_MAC_BACK)
 		memcpy(n->mac, n->mac_wanted, VMB_NET_MAC_LEN);
 	else if (n->asked == VMB_GUEST_NETWORK_ASKED_OFFLOAD)
 		n->offload = n->offload_wanted;
@@ -181,6 +201,12 @@ void vmb_guest_network_request_ended(struct vmb_guest_network *n,
 		vmb_guest_network_step_answered(n, NULL, event);
 		return;
 	}
+	if (n->asked == VMB_GUEST_NETWORK_ASKED_MAC && n->answer.status == RNDIS_STATUS_SUCCESS) {
+		ask_mac_back(n);
+		return;
+	}
+	if (n->asked == VMB_GUEST_NETWORK_ASKED_MAC_BACK)
+		judge_mac(n);
 	take_effect(n);
 	n->request_waiting = false;
 	event->type = VMB_GUEST_NETWORK_ANSWERED;

@@ -23,6 +23,7 @@
 enum vmb_guest_network_asked {
 	VMB_GUEST_NETWORK_ASKED_NOTHING,
 	VMB_GUEST_NETWORK_ASKED_MAC,
+	VMB_GUEST_NETWORK_ASKED_MAC_BACK, /* it took it; whether it has it now */
 	VMB_GUEST_NETWORK_ASKED_OFFLOAD,
 };
 

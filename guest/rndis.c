@@ -171,6 +171,7 @@ static int read_reset(const uint8_t *message, uint32_t len, struct vmb_guest_rnd
 	return 0;
 }
 
+/* Real hosts leave the buffer out of the message's length: len is what came. */
 static int read_indication(const uint8_t *message, uint32_t len,
 			   struct vmb_guest_rndis_reply *reply)
 {
@@ -198,7 +199,7 @@ static const struct {
 int vmb_guest_rndis_reply(const void *message, uint32_t len, struct vmb_guest_rndis_reply *reply)
 {
 	struct rndis_header h;
-	uint32_t i;
+	uint32_t i, read_len;
 
 	memset(reply, 0, sizeof(*reply));
 	if (len < sizeof(h))
@@ -210,8 +211,9 @@ int vmb_guest_rndis_reply(const void *message, uint32_t len, struct vmb_guest_rn
 		if (replies[i].type != h.type)
 			continue;
 		reply->type = h.type;
-		return h.len < replies[i].len_min ? VMB_EPROTO :
-						    replies[i].read(message, h.len, reply);
+		read_len = h.type == RNDIS_INDICATE_STATUS ? len : h.len;
+		return read_len < replies[i].len_min ? VMB_EPROTO :
+						       replies[i].read(message, read_len, reply);
 	}
 	return VMB_EPROTO;
 }

@@ -380,7 +380,7 @@ for file in "$OLDPWD"/lab/*; do
 done >"$out"
 [ ! -s "$out" ] && bad=0
 result $bad "each program of the lab begins with lib/common.sh"
-names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/lib/common.sh" "$err" \
+names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/host/common.sh" "$err" \
 	<&- >&- 2>&- && sort -u "$err") || names=none
 [ "$names" = /dev/null ] && bad=0
 result $bad 'and that puts the null device in the place of closed standard descriptors'

@@ -238,6 +238,31 @@ static void test_impossible_connection_is_malformed(void **state)
 	assert_int_equal(say_version(&b, 1, 0, 0xFFFFFF, 16), 0);
 }
 
+/* Of the oldest answers nothing but byte 8 is defined, and a refusal says nothing more at any version. */
+static void test_short_response_is_taken_where_the_rest_says_nothing(void **state)
+{
+	static const uint32_t versions[] = { 0xD, 0x10001, 0x20004, 0x40001 };
+	struct bench b;
+	uint32_t i, len;
+
+	for (i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		for (len = 9; len < 16; len++) {
+			start(&b, versions[i]);
+			expect_sent(&b, 14, 40);
+			assert_int_equal(say_version(&b, 1, 0, 0, len), 0);
+			assert_event(&b, CONNECTED);
+			assert_int_equal(b.c.version, versions[i]);
+		}
+	}
+	start(&b, 0x50003);
+	expect_sent(&b, 14, 40);
+	assert_int_equal(say_version(&b, 1, 0, 1, 15), VMB_EPROTO);
+	assert_int_equal(b.c.state, VMB_GUEST_CONTACTING);
+	assert_int_equal(say_version(&b, 0, 0, 0, 9), 0);
+	expect_sent(&b, 14, 40);
+	assert_int_equal(b.c.version, 0x50002);
+}
+
 static void test_6_0_acceptance_needs_20_bytes(void **state)
 {
 	struct bench b;
@@ -462,8 +487,8 @@ static void test_short_messages_are_malformed(void **state)
 {
 	static const struct {
 		uint32_t type, len;
-	} layouts[] = { { 1, 196 }, { 2, 12 },	{ 4, 8 },  { 6, 20 }, { 10, 20 },
-			{ 12, 12 }, { 15, 16 }, { 17, 8 }, { 24, 16 } };
+	} layouts[] = { { 1, 196 }, { 2, 12 }, { 4, 8 },  { 6, 20 }, { 10, 20 },
+			{ 12, 12 }, { 15, 9 }, { 17, 8 }, { 24, 16 } };
 	struct bench b;
 	uint32_t i, len;
 
@@ -704,6 +729,7 @@ int main(void)
 		cmocka_unit_test(test_multiclient_uses_connection_of_response),
 		cmocka_unit_test(test_old_version_stays_on_port_1),
 		cmocka_unit_test(test_impossible_connection_is_malformed),
+		cmocka_unit_test(test_short_response_is_taken_where_the_rest_says_nothing),
 		cmocka_unit_test(test_6_0_acceptance_needs_20_bytes),
 		cmocka_unit_test(test_40_byte_response_grants_nothing_unasked),
 		cmocka_unit_test(test_response_before_contact_left_is_unsolicited),

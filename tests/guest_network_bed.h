@@ -67,6 +67,8 @@ struct bench {
 	uint32_t out_len;
 	uint64_t out_id;
 	uint8_t rndis[4096]; /* the RNDIS message that came with it */
+	uint32_t rndis_sent
+		[16]; /* how many of each type came; the last counts all that are longer numbers */
 	uint32_t rndis_len;
 	uint8_t in[5000]; /* the next packet of the host */
 };
@@ -218,6 +220,7 @@ static inline bool next_output(struct bench *b)
 		assert_int_equal(get(&out->gpa, 16, 8), 0x1234);
 		memcpy(b->rndis, bench_page, b->rndis_len);
 		assert_int_equal(get(b->rndis, 4, 4), b->rndis_len);
+		b->rndis_sent[get(b->rndis, 0, 4) < 15 ? get(b->rndis, 0, 4) : 15]++;
 	}
 	return true;
 }

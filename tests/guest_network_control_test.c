@@ -395,6 +395,81 @@ static void test_keepalive_and_reset_are_answered(void **state)
 	assert_int_equal(b.n.answer.status, 0xC0000001);
 }
 
+/* The host takes the parameter; that alone is no answer for the port. */
+static void agree_to_mac(struct bench *b)
+{
+	assert_int_equal(taken(b), 0);
+	assert_event(b, NOTHING);
+	assert_int_equal(reply(b, SUCCESS, 0), 0);
+	assert_event(b, NOTHING);
+	assert_int_equal(vmb_guest_network_keepalive(&b->n), VMB_EBUSY);
+}
+
+/* An address of the host's in answer to the question for it; data_len 0: the host does not know the question. */
+static void try_mac(struct bench *b, const uint8_t *mac, const uint8_t *current, uint32_t data_len)
+{
+	assert_int_equal(vmb_guest_network_set_mac(&b->n, mac), 0);
+	expect_oid(b, 5, 0x1021B);
+	agree_to_mac(b);
+	expect_oid(b, 4, 0x01010102);
+	assert_int_equal(taken(b), 0);
+	memcpy(b->in + 24, current, 6);
+	assert_int_equal(reply(b, data_len ? SUCCESS : NOT_SUPPORTED, data_len), 0);
+	assert_event(b, ANSWERED);
+	assert_int_equal(b->n.answer.data_len, 0);
+}
+
+static void test_address_that_the_host_did_not_change_is_refused(void **state)
+{
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
+	struct bench b;
+
+	bench_ready_with(&b, 0x60001);
+	try_mac(&b, mac, b.host.mac, 6);
+	assert_int_equal(b.n.answer.status, 0xC0000001);
+	assert_memory_equal(b.n.mac, b.host.mac, 6);
+	try_mac(&b, mac, mac, 6);
+	assert_int_equal(b.n.answer.status, SUCCESS);
+	assert_memory_equal(b.n.mac, mac, 6);
+	/* A host that cannot be asked is believed. */
+	try_mac(&b, b.host.mac, mac, 0);
+	assert_int_equal(b.n.answer.status, SUCCESS);
+	assert_memory_equal(b.n.mac, b.host.mac, 6);
+	try_mac(&b, mac, mac, 5);
+	assert_int_equal(b.n.answer.status, SUCCESS);
+	assert_memory_equal(b.n.mac, mac, 6);
+}
+
+/*
+ * A strict host closes the channel at once on RESET, SET_EX, a second INITIALIZE and a buffer that is shared twice: in
+ * the life of a card none of them is sent, at no version and by no request of the port's but _reset().
+ */
+static void test_life_of_a_card_asks_nothing_that_a_strict_host_refuses(void **state)
+{
+	static const uint32_t versions[] = { 2, 0x30002, 0x40000, 0x50000, 0x60000, 0x60001 };
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
+	struct bench b;
+	uint32_t i, type;
+
+	for (i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		bench_ready_with(&b, versions[i]);
+		try_mac(&b, mac, mac, 6);
+		assert_int_equal(vmb_guest_network_set_filter(&b.n, 9), 0);
+		expect_oid(&b, 5, 0x1010E);
+		succeed(&b, 0);
+		assert_int_equal(vmb_guest_network_halt(&b.n), 0);
+		expect_rndis(&b, 3);
+		assert_int_equal(taken(&b), 0);
+		assert_int_equal(vmb_guest_network_revoke(&b.n), 0);
+		expect(&b, 103, false);
+		expect(&b, 106, false);
+		assert_false(next_output(&b));
+		for (type = 0; type < 16; type++)
+			if (type != 4 && type != 5)
+				assert_int_equal(b.rndis_sent[type], type == 2 || type == 3);
+	}
+}
+
 static void test_address_is_set_as_a_parameter(void **state)
 {
 	static const uint8_t mac[6] = { 0x02, 0x9A, 0xBC, 0xDE, 0xF0, 0x45 };
@@ -418,8 +493,15 @@ static void test_address_is_set_as_a_parameter(void **state)
 	for (i = 0; i < 12; i++)
 		assert_int_equal(get(b.rndis, 76 + 2 * i, 2), value[i]);
 	assert_int_equal(b.rndis_len, 100);
+	agree_to_mac(&b);
+	expect_oid(&b, 4, 0x01010102);
 	assert_memory_equal(b.n.mac, b.host.mac, 6);
-	succeed(&b, 0);
+	memcpy(b.in + 24, mac, 6);
+	assert_int_equal(taken(&b), 0);
+	memcpy(b.in + 24, mac, 6);
+	assert_int_equal(reply(&b, SUCCESS, 6), 0);
+	assert_event(&b, ANSWERED);
+	assert_int_equal(b.n.answer.status, SUCCESS);
 	assert_memory_equal(b.n.mac, mac, 6);
 	assert_int_equal(vmb_guest_network_set_mac(&b.n, b.host.mac), 0);
 	expect_oid(&b, 5, 0x1021B);
@@ -619,7 +701,9 @@ int main(void)
 		cmocka_unit_test(test_reply_counts_once),
 		cmocka_unit_test(test_filter_is_set),
 		cmocka_unit_test(test_keepalive_and_reset_are_answered),
+		cmocka_unit_test(test_life_of_a_card_asks_nothing_that_a_strict_host_refuses),
 		cmocka_unit_test(test_address_is_set_as_a_parameter),
+		cmocka_unit_test(test_address_that_the_host_did_not_change_is_refused),
 		cmocka_unit_test(test_data_path_is_switched_by_an_empty_completion),
 		cmocka_unit_test(test_rss_parameters_are_what_the_reference_says),
 		cmocka_unit_test(test_bad_rss_is_refused),

@@ -258,6 +258,28 @@ static void test_buffer_of_an_indication_is_inside(void **state)
 	assert_int_equal(indication(0xFFFFFFFC, 4, 24, &reply), VMB_EPROTO);
 }
 
+/* Real hosts send an offload status whose length ends before the buffer, or in the head. */
+static void test_indication_whose_length_omits_its_buffer_is_read(void **state)
+{
+	static const uint32_t said[] = { 8, 12, 20, 23 };
+	struct vmb_guest_rndis_reply reply;
+	uint8_t m[64];
+	uint32_t i;
+
+	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		make(m, 7, said[i]);
+		put(m, 8, 0x40020006, 4);
+		put(m, 12, 8, 4);
+		put(m, 16, 12, 4);
+		put(m, 20, 0x1122334455667788, 8);
+		assert_int_equal(judge(m, 28, &reply), 0);
+		assert_int_equal(reply.status, 0x40020006);
+		assert_int_equal(reply.data_len, 8);
+		assert_int_equal(judge(m, 27, &reply), VMB_EPROTO);
+		assert_int_equal(judge(m, 19, &reply), VMB_EPROTO);
+	}
+}
+
 /* ---- envelopes out ---- */
 
 static void test_every_set_of_facts_is_wrapped(void **state)
@@ -547,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_reply_fields_are_read),
 		cmocka_unit_test(test_buffer_of_a_query_is_inside),
 		cmocka_unit_test(test_buffer_of_an_indication_is_inside),
+		cmocka_unit_test(test_indication_whose_length_omits_its_buffer_is_read),
 		cmocka_unit_test(test_every_set_of_facts_is_wrapped),
 		cmocka_unit_test(test_envelope_is_judged),
 		cmocka_unit_test(test_short_ranges_are_refused),

@@ -29,6 +29,7 @@ struct vmb_vmm_generation {
 	uint32_t release; /* leaf 0x40000002: EBX, major and minor */
 	uint32_t build; /* and EAX */
 	bool no_timers; /* for tests: no synthetic timers */
+	bool unannounced; /* leaf 0x40000003: EBX is 0, though messages and events are taken */
 };
 
 /* NULL: there is no such Windows Server. */

@@ -82,6 +82,8 @@ static const char help_text[] =
 	"                     1, 2, 4, 5, 6 or 6.1\n"
 	"  --monitor          let guests signal through the monitor page, which is looked at every 100 us;\n"
 	"                     slower than without, where each channel has a doorbell of its own\n"
+	"  --unannounced      CPUID does not say that messages and events are taken; they are all the same,\n"
+	"                     as on Microsoft's open host\n"
 	"  --no-reboot        end when the guest resets itself, instead of starting it again\n"
 	"  --on-crash stop[,after=SECONDS]|continue\n"
 	"                     a guest that reports a crash goes on, to write a dump; stop: its next reset\n"

@@ -180,6 +180,7 @@ static int settle_generation(struct vmb_vmm_options *o)
 	if (o->caps.network)
 		o->generation.network = o->caps.network;
 	o->generation.no_timers = o->caps.no_timers;
+	o->generation.unannounced = o->caps.unannounced;
 	for (uint32_t i = 0; i < o->net_count; i++) {
 		o->nets[i].version_max = o->generation.network;
 		if (o->generation.bus < VMB_VERSION_2_4)
@@ -265,6 +266,12 @@ static int parse_no_timers(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_unannounced(struct vmb_vmm_options *o, char *value)
+{
+	o->caps.unannounced = true;
+	return 0;
+}
+
 static int parse_stats(struct vmb_vmm_options *o, char *value)
 {
 	o->stats = true;
@@ -290,6 +297,7 @@ static const struct option names[] = {
 	{ "network-version", required_argument, NULL, 0 },
 	{ "monitor", no_argument, NULL, 0 },
 	{ "no-reboot", no_argument, NULL, 0 },
+	{ "unannounced", no_argument, NULL, 0 },
 	{ "stats", no_argument, NULL, 0 },
 	{ "on-crash", required_argument, NULL, 0 },
 	{ "contact-within", required_argument, NULL, 0 },
@@ -303,8 +311,8 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_cdrom,	  parse_ide,	     parse_ide_cdrom,	    parse_net,
 	parse_memory,	  parse_cpus,	     parse_console,	    parse_accel,
 	parse_generation, parse_bus_version, parse_storage_version, parse_network_version,
-	parse_monitor,	  parse_no_reboot,   parse_stats,	    parse_on_crash,
-	parse_contact,	  parse_no_timers,
+	parse_monitor,	  parse_no_reboot,   parse_unannounced,	    parse_stats,
+	parse_on_crash,	  parse_contact,     parse_no_timers,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 

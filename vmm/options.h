@@ -31,6 +31,7 @@ struct vmb_vmm_options {
 		uint32_t bus, network;
 		uint16_t storage;
 		bool no_timers;
+		bool unannounced;
 	} caps; /* as the options name them; 0: not said */
 	enum vmb_vmm_accel accel;
 	bool monitor; /* offers have monitor ids */

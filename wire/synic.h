@@ -53,6 +53,9 @@
 #define VMB_MSR_SIMP			0x40000083u
 #define VMB_MSR_EOM			0x40000084u
 #define VMB_MSR_SINT0			0x40000090u
+#define VMB_MSR_STIMER0_CONFIG		0x400000B0u
+#define VMB_MSR_STIMER0_COUNT		0x400000B1u
+#define VMB_STIMER_COUNT		4u /* timers of a VP; each has the next two MSRs */
 #define VMB_MSR_CRASH_CTL		0x40000105u
 #define VMB_MSR_ENABLE			1u /* bit 0 of HYPERCALL, SCONTROL, SIEFP, SIMP */
 #define VMB_SINT_MASKED			(1u << 16)

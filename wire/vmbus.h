@@ -132,6 +132,7 @@ struct vmb_msg_version_response {
 	uint64_t child_to_parent_monitor_gpa;
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_msg_version_response, 40);
+#define VMB_MSG_VERSION_RESPONSE_LEN_MIN 9u /* of old hosts, and of refusals: up to supported */
 #define VMB_MSG_VERSION_RESPONSE_LEN	 16u
 #define VMB_MSG_VERSION_RESPONSE_LEN_6_0 20u
 

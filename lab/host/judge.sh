@@ -113,8 +113,23 @@ judge_tools() {
 	commands=$(grep -c '^@@TOOL' "$cell/tools.ours")
 	claim "$commands commands, none failed" test "$commands" -ge 9 -a \
 		"$(grep -c '^@@RC 0' "$cell/tools.ours")" -eq "$commands"
-	claim "lsvmbus, lsscsi, sg_inq and sg_vpd print the same under both drivers" \
+	claim "lsvmbus, lsscsi, sg_inq and sg_vpd print the same under both drivers, and disks hang at the same place" \
 		diff -u "$cell/tools.intree" "$cell/tools.ours"
+}
+
+judge_kdump() {
+	local seconds
+	claim "the panic was on CPU $(value panic_cpu) of $cpus" same "$(value panic_cpu)" $((cpus - 1))
+	claim "the second kernel found the disk" matches "$(value disk)" '^sd'
+	seconds=$(($(value began) - $(value panicked)))
+	claim "it ran $seconds s after the panic" test "$seconds" -le 60
+}
+
+judge_kexec() {
+	local found
+	found=$(grep -c '^round=[0-9]* disk=sd' "$evidence" || true)
+	claim "$found kernels one after the other found the disk" same "$found" $((rounds + 1))
+	echo "# seconds from one to the next: $(sed -n 's/^round=.*seconds=//p' "$evidence" | xargs)"
 }
 
 judge_offers() {
@@ -129,6 +144,8 @@ judge_offers() {
 			"{525074dc-8985-46e2-8057-a307dc18a502} {$OFFERED}"
 	else
 		claim "the guest lists $(value offers) offers" test "$(value offers)" -ge 1
+		[ "$kind" != ours ] || claim "driver_override keeps the driver away, and gives it back" \
+			same "$(value overridden) / $(value taken_back)" "nobody  / (null) bound"
 	fi
 }
 

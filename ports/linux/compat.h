@@ -6,12 +6,32 @@
 #ifndef PORTS_LINUX_COMPAT_H
 #define PORTS_LINUX_COMPAT_H
 
+#include <linux/types.h>
 #include <linux/version.h>
+
+/* 6.17 made it a choice whether work stays on its CPU, and named the system's queue for that. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define WQ_PERCPU	 0
+#define system_percpu_wq system_wq
+#endif
 
 /* 6.16 named the MSR accessors after the operand's size. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-#define rdmsrq rdmsrl
-#define wrmsrq wrmsrl
+#define rdmsrq	    rdmsrl
+#define wrmsrq	    wrmsrl
+#define rdmsrq_safe rdmsrl_safe
+#endif
+
+/* 7.1 made the driver core keep a device's driver override; before, each bus had to. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
+#define VMBUS_OWN_OVERRIDE
+#define VMBUS_OVERRIDE_GROUP	   &vmbus_override_group
+#define vmbus_override_enable(bus) ((void)(bus))
+#else
+#define vmbus_override_match	   device_match_driver_override
+#define vmbus_override_free(dev)   ((void)(dev))
+#define VMBUS_OVERRIDE_GROUP	   NULL
+#define vmbus_override_enable(bus) ((bus)->driver_override = true)
 #endif
 
 /* 6.11 made a bus match against a driver that it may not change. */

@@ -25,6 +25,8 @@
 #define SEND_LEN_DEFAULT    (256u * VMB_NET_SEND_SECTION_LEN)
 #define BUFFER_LEN_MIN	    (128u << 10)
 
+#define TX_TIMEOUT	    (30 * HZ)
+
 /* Connections that the host may break in this time before the device is given up. */
 #define BROKEN_COUNT_MAX    3u
 #define BROKEN_INTERVAL	    (60 * HZ)
@@ -220,6 +222,23 @@ static int change_mtu(struct net_device *dev, int mtu)
 	return rc;
 }
 
+/*
+ * Says so, and looks for what a lost doorbell may have left. A host that is only slow takes the
+ * frames when it comes back.
+ */
+static void tx_timeout(struct net_device *dev, unsigned int index)
+{
+	struct netvsc *card = netdev_priv(dev);
+	struct netvsc_queue *q = card->queues[index];
+
+	if (!READ_ONCE(card->up) || !q)
+		return;
+	netdev_warn(dev, "queue %u: the host has taken no frame for %u s\n", index,
+		    jiffies_to_msecs(jiffies - READ_ONCE(q->txq->trans_start)) / 1000);
+	vmb_channel_commit(q->channel);
+	vmb_channel_poke(q->channel);
+}
+
 static void add_queue_stats(const struct netvsc_queue *q, struct rtnl_link_stats64 *stats)
 {
 	u64 packets, bytes, dropped, multicast, errors;
@@ -274,6 +293,7 @@ static const struct net_device_ops device_ops = {
 	.ndo_set_mac_address = set_mac_address,
 	.ndo_validate_addr = eth_validate_addr,
 	.ndo_change_mtu = change_mtu,
+	.ndo_tx_timeout = tx_timeout,
 	.ndo_get_stats64 = get_stats64,
 	.ndo_bpf = netvsc_bpf,
 	.ndo_xdp_xmit = netvsc_xdp_xmit,
@@ -345,6 +365,7 @@ static void describe_device(struct netvsc *card)
 	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = ETH_DATA_LEN;
+	dev->watchdog_timeo = TX_TIMEOUT;
 }
 
 static struct netvsc *new_card(struct vmb_device *device)

@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/rtnetlink.h>
 #include <linux/vmalloc.h>
+#include "ports/linux/compat.h"
 #include "ports/linux/network.h"
 
 #define SUB_CHANNEL_WAIT   (10 * HZ)
@@ -156,7 +157,10 @@ static const struct vmb_channel_ops channel_ops = {
 	.tolerates_delay = true,
 };
 
-/* The poll comes first: the doorbell may ring before the channel is open. */
+/*
+ * The poll comes last: a socket that polls busily runs it without a doorbell, and it needs the ring.
+ * What rang before is made up for.
+ */
 static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 {
 	u32 ring_len = round_down(clamp(ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
@@ -166,13 +170,12 @@ static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 	rc = netvsc_xdp_begin(q);
 	if (rc)
 		return rc;
-	netvsc_queue_start(q);
 	rc = vmb_channel_open(ch, ring_len, &channel_ops, q);
 	if (rc)
-		netvsc_queue_stop(q);
-	else
-		netvsc_queue_poll(q);
-	return rc;
+		return rc;
+	netvsc_queue_start(q);
+	netvsc_queue_poll(q);
+	return 0;
 }
 
 /* The first count are there. */
@@ -331,21 +334,21 @@ int netvsc_connect(struct netvsc *card)
 	return rc;
 }
 
-/* In the order that the host's version of the bus wants: buffers before or after the channel. */
+/*
+ * Hosts before 4.0 want to be asked for the buffers before the channel is closed, later ones after
+ * it. Either may keep its view of them until then, so none is waited for before.
+ */
 static bool close_channels(struct netvsc *card)
 {
-	bool early = vmb_bus_version() < VMB_VERSION_4_0;
 	bool closed;
 
-	if (early) {
-		unshare_buffer(card, &card->receive_buffer, true, "receive buffer");
-		unshare_buffer(card, &card->send_buffer, true, "send buffer");
+	if (vmb_bus_version() < VMB_VERSION_4_0) {
+		vmb_channel_unshare_begin(card->receive_buffer.share);
+		vmb_channel_unshare_begin(card->send_buffer.share);
 	}
 	closed = !vmb_channel_close(card->device->channel);
-	if (!early) {
-		unshare_buffer(card, &card->receive_buffer, closed, "receive buffer");
-		unshare_buffer(card, &card->send_buffer, closed, "send buffer");
-	}
+	unshare_buffer(card, &card->receive_buffer, closed, "receive buffer");
+	unshare_buffer(card, &card->send_buffer, closed, "send buffer");
 	if (!closed && card->control_page) {
 		leak(card, "control page", PAGE_SIZE);
 		card->control_page = NULL;
@@ -402,7 +405,7 @@ void netvsc_go_up(struct netvsc *card)
 		netdev_warn(card->dev, "the host does not take the packet filter\n");
 	for (i = 0; i < card->queue_count; i++)
 		netif_tx_wake_queue(card->queues[i]->txq);
-	mod_delayed_work(system_wq, &card->link_work, 0);
+	mod_delayed_work(system_percpu_wq, &card->link_work, 0);
 }
 
 /* When this returns no sender runs, and none will. */
@@ -448,7 +451,8 @@ static int connect_with(struct netvsc *card, const struct netvsc_settings *setti
 
 /*
  * A new connection, with the old settings if the new ones do not work. When neither works the card
- * stays without a connection; opening it tries again.
+ * stays without a connection; opening it tries again. A host that does not answer is not asked
+ * twice: the RTNL is held.
  */
 int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 {
@@ -461,7 +465,7 @@ int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 	netvsc_go_down(card);
 	netvsc_disconnect(card);
 	rc = connect_with(card, &wanted);
-	if (rc && (same_settings(&wanted, &old) || connect_with(card, &old))) {
+	if (rc && (rc == -ETIMEDOUT || same_settings(&wanted, &old) || connect_with(card, &old))) {
 		netdev_err(card->dev, "no connection with the host any more\n");
 		netvsc_lose_connection(card);
 		return rc;

@@ -3,6 +3,7 @@
  * The dialogue with the host: the handshake, requests (one at a time, each waited for), and what the
  * host says unasked about link, speed and queues.
  */
+#include "ports/linux/compat.h"
 #include "ports/linux/network.h"
 
 #define HANDSHAKE_WAIT	   (60 * HZ) /* a busy host takes its time */
@@ -78,7 +79,7 @@ static void link_changed(struct netvsc *card, const struct vmb_guest_network_eve
 		return;
 	if (!card->core.link_up || event->type == VMB_GUEST_NETWORK_NETWORK_CHANGED)
 		lose_link(card);
-	mod_delayed_work(system_wq, &card->link_work, 0);
+	mod_delayed_work(system_percpu_wq, &card->link_work, 0);
 }
 
 static void answered(struct netvsc *card, const struct vmb_guest_network_event *event)
@@ -123,7 +124,7 @@ void netvsc_link_work(struct work_struct *work)
 	up = card->core.link_up;
 	if (up && card->link_lost &&
 	    time_before(jiffies, card->link_down_at + LINK_LOST_INTERVAL)) {
-		mod_delayed_work(system_wq, &card->link_work,
+		mod_delayed_work(system_percpu_wq, &card->link_work,
 				 card->link_down_at + LINK_LOST_INTERVAL - jiffies);
 		up = false;
 	}
@@ -184,6 +185,7 @@ static int give_up(struct netvsc *card)
 	if (card->connected)
 		netvsc_reset(card);
 	card->connected = false;
+	card->talking = false; /* nor does it hear us taking leave */
 	return -ETIMEDOUT;
 }
 

@@ -13,7 +13,8 @@
  *
  * A driver that polls (NAPI) has ops->doorbell() instead of ops->packet():
  *
- *   napi_enable(), then vmb_channel_open(): the first doorbell may ring before that returns
+ *   vmb_channel_open(), then napi_enable() and napi_schedule(): what polls needs the ring, and a
+ *                 doorbell that rang before is not heard
  *   doorbell:     napi_schedule()
  *   poll:         vmb_channel_mask(); then vmb_channel_read(), _copy(), _next() until -EAGAIN or
  *                 the budget is gone; vmb_channel_commit() what was answered; _release()
@@ -103,7 +104,7 @@ struct vmb_device {
 	struct vmb_guid instance_id;
 	struct vmb_channel *channel;
 	struct kset *channels;
-	const char *driver_override; /* the name of the only driver that may have it, or NULL */
+	char *driver_override; /* vmbus_override.c's: the only driver that may have it, or NULL */
 	void *data; /* the driver's own */
 };
 #define to_vmb_device(d) container_of(d, struct vmb_device, dev)
@@ -253,9 +254,16 @@ u32 vmb_share_id(const struct vmb_share *share);
 /*
  * Takes the memory back and waits for the host; share is freed. 0: the memory is the caller's
  * alone; -ETIMEDOUT: the host did not let go: the caller must leak the memory. Before or after
- * vmb_channel_close(), also on a rescinded channel. NULL: 0.
+ * vmb_channel_close(), also on a rescinded channel: there the host has let go, whether it says so
+ * or not. NULL: 0.
  */
 int vmb_channel_unshare(struct vmb_share *share);
+
+/*
+ * Asks for the memory and does not wait; vmb_channel_unshare() does later. For a host that wants to
+ * be asked before vmb_channel_close() and may answer only after it. NULL: nothing.
+ */
+void vmb_channel_unshare_begin(struct vmb_share *share);
 
 /* ---- questions; any context ---- */
 

@@ -2,7 +2,9 @@
 /*
  * A channel between its offer and its end: open and close, the CPU that it interrupts.
  */
+#include <linux/sched/isolation.h>
 #include <linux/slab.h>
+#include <linux/topology.h>
 #include <linux/vmalloc.h>
 #include <asm/mshyperv.h>
 #include "ports/linux/vmbus_internal.h"
@@ -13,7 +15,7 @@
 static int make_rings(struct vmb_channel *ch, u32 ring_len)
 {
 	u32 data_len = ring_len - VMB_PAGE_LEN;
-	u8 *tx = vzalloc(2 * ring_len), *rx = tx + ring_len;
+	u8 *tx = vzalloc_node(2 * ring_len, cpu_to_node(ch->cpu)), *rx = tx + ring_len;
 	int rc;
 
 	if (!tx)
@@ -39,6 +41,9 @@ static int take_rings_back(struct vmb_channel *ch)
 		vfree(ch->ring_memory);
 	ch->rings = NULL;
 	ch->ring_memory = NULL;
+	/* Whoever polls on all the same finds no ring, instead of one that is somebody else's memory. */
+	memset(&ch->tx, 0, sizeof(ch->tx));
+	memset(&ch->rx, 0, sizeof(ch->rx));
 	return rc;
 }
 
@@ -175,10 +180,26 @@ static u32 count_siblings(const struct vmb_channel *primary, u32 cpu)
 	return count;
 }
 
+/* Not one that the user has isolated from interrupts. */
+bool vmbus_channel_may_use(u32 cpu)
+{
+	return cpumask_test_cpu(cpu, housekeeping_cpumask(HK_TYPE_MANAGED_IRQ));
+}
+
+static u32 node_load(int node)
+{
+	u32 cpu, load = 0;
+
+	for_each_cpu(cpu, &vmbus.cpus)
+		if (cpu_to_node(cpu) == node)
+			load += vmbus.cpu_load[cpu];
+	return load;
+}
+
 /*
  * First of all the CPU with the fewest channels of the same device, so that no two of its queues
- * share one as long as there is another; then the one with the fewest channels. primary: the
- * device's, NULL if this will be it.
+ * share one as long as there is another; then the one with the fewest channels, of these one on the
+ * NUMA node with the fewest. primary: the device's, NULL if this will be it.
  */
 static u32 pick_cpu(const struct vmb_channel *primary)
 {
@@ -188,7 +209,10 @@ static u32 pick_cpu(const struct vmb_channel *primary)
 	if (vmbus.connect.version < VMB_VERSION_2_4)
 		return best; /* such a host interrupts VP 0 only */
 	for_each_cpu(cpu, &vmbus.cpus) {
-		load = (u64)count_siblings(primary, cpu) << 32 | vmbus.cpu_load[cpu];
+		if (!vmbus_channel_may_use(cpu))
+			continue;
+		load = (u64)count_siblings(primary, cpu) << 48 | (u64)vmbus.cpu_load[cpu] << 24 |
+		       node_load(cpu_to_node(cpu));
 		if (load < least) {
 			least = load;
 			best = cpu;
@@ -230,13 +254,18 @@ static int ask_move(struct vmb_channel *ch, u32 cpu)
 	return ch->modify_status ? -EIO : 0;
 }
 
+/*
+ * -EBUSY: it is being opened or closed. That can take the host minutes, and the CPUs are locked
+ * here.
+ */
 int vmbus_channel_move(struct vmb_channel *ch, u32 cpu)
 {
 	int rc = 0;
 
 	if (vmbus.connect.version < VMB_VERSION_2_4 && cpu != vmbus.connect_cpu)
 		return -EOPNOTSUPP;
-	mutex_lock(&ch->mutex);
+	if (!mutex_trylock(&ch->mutex))
+		return -EBUSY;
 	if (cpu != ch->cpu && ch->rings)
 		rc = ask_move(ch, cpu);
 	if (!rc)

@@ -2,13 +2,15 @@
 /*
  * The message engine's surroundings: its lock, its sender, and what its events mean here.
  */
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/slab.h>
 #include <asm/mshyperv.h>
 #include "ports/linux/vmbus_internal.h"
 
-#define DELAY_MIN_US 100
-#define DELAY_MAX_US 100000
+#define DELAY_MIN_US	100
+#define DELAY_MAX_US	100000
+#define UNLOAD_WAIT_OLD (5 * HZ)
 
 struct vmbus vmbus = {
 	.lock = __MUTEX_INITIALIZER(vmbus.lock),
@@ -123,7 +125,7 @@ static void on_open_result(const struct vmb_guest_event *event)
 	struct vmb_channel *ch = event->channel->port;
 
 	ch->open_status = event->status;
-	ch->opened = true;
+	smp_store_release(&ch->opened, true);
 }
 
 static void on_modify_result(const struct vmb_guest_event *event)
@@ -131,7 +133,7 @@ static void on_modify_result(const struct vmb_guest_event *event)
 	struct vmb_channel *ch = event->channel->port;
 
 	ch->modify_status = event->status;
-	ch->modified = true;
+	smp_store_release(&ch->modified, true);
 }
 
 static void on_gpadl_created(const struct vmb_guest_event *event)
@@ -139,14 +141,14 @@ static void on_gpadl_created(const struct vmb_guest_event *event)
 	struct vmb_share *share = event->gpadl->port;
 
 	share->status = event->status;
-	share->created = true;
+	smp_store_release(&share->created, true);
 }
 
 static void on_gpadl_torndown(const struct vmb_guest_event *event)
 {
 	struct vmb_share *share = event->gpadl->port;
 
-	share->torn = true;
+	smp_store_release(&share->torn, true);
 }
 
 static void (*const handlers[])(const struct vmb_guest_event *event) = {
@@ -217,11 +219,14 @@ static int negotiate(u32 version_max)
 	};
 	int rc;
 
+	/* Or the CPU goes between being picked and being kept. */
+	cpus_read_lock();
 	vmbus.connect_cpu = pick_connect_cpu(&config.version_min);
+	vmbus.connected = true;
+	cpus_read_unlock();
 	config.target_vp = hv_vp_index[vmbus.connect_cpu];
 	mutex_lock(&vmbus.lock);
 	vmbus.stopping = false;
-	vmbus.connected = true;
 	rc = vmb_guest_connect_init(&vmbus.connect, &config);
 	if (!rc)
 		rc = vmb_guest_connect_start(&vmbus.connect);
@@ -248,8 +253,8 @@ static int negotiate(u32 version_max)
 static void lose_pages(void)
 {
 	vmbus.interrupt_page = NULL;
-	vmbus.monitor_pages[0] = NULL;
-	vmbus.monitor_pages[1] = NULL;
+	WRITE_ONCE(vmbus.monitor_pages[0], NULL);
+	WRITE_ONCE(vmbus.monitor_pages[1], NULL);
 }
 
 static void stop_sender(void)
@@ -283,6 +288,12 @@ int vmbus_connect_start(u32 version_max)
 	return 0;
 }
 
+/* Before 3.0 UNLOAD may do nothing: such a host keeps its pages, but nobody waits long for it. */
+static unsigned long unload_wait(void)
+{
+	return vmbus.connect.version < VMB_VERSION_3_0 ? UNLOAD_WAIT_OLD : VMBUS_WAIT;
+}
+
 /* No channel is left. Afterwards the host touches none of our pages. */
 void vmbus_connect_stop(void)
 {
@@ -293,7 +304,7 @@ void vmbus_connect_stop(void)
 	mutex_unlock(&vmbus.lock);
 	if (!rc) {
 		vmbus_connect_send();
-		if (!wait_event_timeout(vmbus.wait, state() == VMB_GUEST_IDLE, VMBUS_WAIT)) {
+		if (!wait_event_timeout(vmbus.wait, state() == VMB_GUEST_IDLE, unload_wait())) {
 			pr_warn("the host did not confirm the unload\n");
 			lose_pages();
 		} else if (vmbus.connect.version < VMB_VERSION_1_1) {
@@ -321,7 +332,8 @@ static int make_pages(void)
 static int make_queues(void)
 {
 	INIT_WORK(&vmbus.send_work, send_work);
-	vmbus.message_queue = alloc_workqueue("vmbus_message", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	vmbus.message_queue =
+		alloc_workqueue("vmbus_message", WQ_PERCPU | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	vmbus.send_queue = alloc_ordered_workqueue("vmbus_send", WQ_MEM_RECLAIM);
 	vmbus.device_queue = alloc_ordered_workqueue("vmbus_device", 0);
 	vmbus.sub_queue = alloc_workqueue("vmbus_sub", WQ_UNBOUND, 0);

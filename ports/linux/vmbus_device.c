@@ -26,9 +26,10 @@ static const struct hv_vmbus_device_id *find_id(const struct vmb_driver *driver,
 static int match(struct device *dev, MATCH_DRIVER *driver)
 {
 	const struct vmb_device *device = to_vmb_device(dev);
+	int chosen = vmbus_override_match(dev, driver);
 
-	if (device->driver_override)
-		return !strcmp(device->driver_override, driver->name);
+	if (chosen >= 0)
+		return chosen;
 	return find_id(to_vmb_driver(driver), device) != NULL;
 }
 
@@ -109,7 +110,7 @@ static void release(struct device *dev)
 	struct vmb_device *device = to_vmb_device(dev);
 
 	kobject_put(&device->channel->kobj);
-	kfree(device->driver_override);
+	vmbus_override_free(dev);
 	kfree(device);
 }
 
@@ -217,6 +218,7 @@ void vmbus_device_remove(struct work_struct *work)
 
 int vmbus_device_init(void)
 {
+	vmbus_override_enable(&vmbus_bus);
 	return bus_register(&vmbus_bus);
 }
 

@@ -27,6 +27,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "guest/connect.h"
+#include "ports/linux/compat.h"
 #include "ports/linux/vmbus.h"
 
 #undef pr_fmt
@@ -41,6 +42,7 @@ struct vmb_share {
 	u64 *pfns;
 	u32 page_count;
 	bool created; /* GPADL_CREATED came, with status */
+	bool tearing; /* the teardown was asked for */
 	bool torn; /* GPADL_TORNDOWN came */
 	u32 status;
 };
@@ -53,7 +55,8 @@ struct vmb_channel {
 	void *context;
 	bool tolerates_delay; /* ops' */
 
-	struct mutex mutex; /* open and close against each other and against sysfs */
+	struct mutex
+		mutex; /* open, close and move against each other; held while the host is asked */
 	struct vmb_share *rings; /* NULL: closed */
 	void *ring_memory;
 	struct vmb_ring_reader rx; /* the tasklet's, or the driver's poll's */
@@ -69,6 +72,8 @@ struct vmb_channel {
 	u32 cpu; /* whose VP the host interrupts; vmbus.lock */
 	bool opened; /* OPEN_RESULT came, with open_status */
 	u32 open_status;
+	bool silent; /* the last teardown was not answered in time */
+	bool mute; /* rescinded, and a teardown was not answered */
 	bool modified; /* MODIFY_RESULT came, with modify_status */
 	u32 modify_status;
 
@@ -124,11 +129,11 @@ DECLARE_PER_CPU(struct vmbus_cpu, vmbus_cpus);
 /* vmbus_synic.c */
 int vmbus_synic_start(void);
 void vmbus_synic_stop(void);
-void vmbus_synic_disable(void *unused); /* this CPU's */
+void vmbus_synic_quiesce(void *unused); /* this CPU's, for good */
 u32 vmbus_synic_post(struct vmb_synic_post *post); /* an enum vmb_hv_status */
 void vmbus_synic_signal(u32 connection_id);
 void vmbus_synic_publish(u32 relid, struct vmb_channel *ch);
-bool vmbus_synic_in_use(void);
+bool vmbus_synic_there(void);
 
 /* vmbus_connect.c */
 int vmbus_connect_start(u32 version_max);
@@ -144,6 +149,7 @@ struct vmb_channel *vmbus_channel_new(const struct vmb_msg_offer *offer,
 void vmbus_channel_unlink(struct vmb_channel *ch);
 void vmbus_channel_free(struct vmb_channel *ch);
 int vmbus_channel_close(struct vmb_channel *ch); /* this one alone */
+bool vmbus_channel_may_use(u32 cpu);
 int vmbus_channel_move(struct vmb_channel *ch, u32 cpu);
 int vmbus_channel_evacuate(u32 cpu);
 
@@ -173,6 +179,14 @@ void vmbus_device_exit(void);
 void vmbus_device_add(struct work_struct *work);
 void vmbus_device_remove(struct work_struct *work);
 
+/* vmbus_override.c; kernels from 7.1 on bring it, see compat.h */
+extern const struct attribute_group vmbus_override_group;
+#ifdef VMBUS_OWN_OVERRIDE
+/* > 0: the user chose this driver; 0: another; < 0: none. */
+int vmbus_override_match(struct device *dev, const struct device_driver *driver);
+void vmbus_override_free(struct device *dev);
+#endif
+
 /* vmbus_sysfs.c */
 extern const struct attribute_group *vmbus_device_groups[];
 extern const struct attribute_group *vmbus_bus_groups[];
@@ -181,5 +195,7 @@ extern const struct kobj_type vmbus_channel_type;
 /* vmbus_unload.c */
 int vmbus_unload_init(void);
 void vmbus_unload_exit(void);
+bool vmbus_unload_begun(void); /* after a panic: nothing but its answer matters */
+void vmbus_unload_saw(const struct vmb_synic_message *message); /* any context */
 
 #endif

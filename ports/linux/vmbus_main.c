@@ -31,21 +31,20 @@ static int parse_version(u32 *version)
 	return -EINVAL;
 }
 
+/*
+ * Nothing is declined for what it does not announce: Microsoft's own open host leaves out the bits
+ * for messages and events, and takes both. The root partition is told by a bit that is there.
+ */
 static const char *why_not(void)
 {
-	const u32 posts = VMB_FEATURE_EBX_POST_MESSAGES | VMB_FEATURE_EBX_SIGNAL_EVENTS;
-	const u32 registers = VMB_FEATURE_SYNIC | VMB_FEATURE_HYPERCALL | VMB_FEATURE_VP_INDEX;
-
 	if (!hv_is_hyperv_initialized())
 		return "no Hyper-V here";
 	if (hv_is_isolation_supported())
 		return "confidential VMs are not supported";
 	if (ms_hyperv.priv_high & VMB_FEATURE_EBX_CPU_MANAGEMENT)
 		return "this is the root partition";
-	if ((ms_hyperv.features & registers) != registers || (ms_hyperv.priv_high & posts) != posts)
-		return "Hyper-V without VMBus: no messages or no events";
-	if (vmbus_synic_in_use())
-		return "the kernel's own hv_vmbus drives the bus";
+	if (!vmbus_synic_there())
+		return "Hyper-V without VMBus: no synthetic interrupt controller";
 	return NULL;
 }
 
@@ -94,12 +93,23 @@ static void go_down(void)
 /* What platform_driver_probe() hides: whether there was a device, and how it went. */
 static u32 wanted_version __initdata;
 static bool found __initdata;
+static const char *declined __initdata;
 static int result __initdata;
 
+/*
+ * Devices hang off the bus as ACPI knows it, where the kernel's own driver puts them: udev rules and
+ * tools of Azure name disks by that path. Older kernels' own driver is bound to it too.
+ */
 static int __init vmbus_probe(struct platform_device *device)
 {
+	struct acpi_device *companion = ACPI_COMPANION(&device->dev);
+
+	if (companion && companion->dev.driver) {
+		declined = "the kernel's own hv_vmbus drives the bus";
+		return -ENODEV;
+	}
 	found = true;
-	vmbus.parent = &device->dev;
+	vmbus.parent = companion ? &companion->dev : &device->dev;
 	result = come_up(wanted_version);
 	return result;
 }
@@ -148,7 +158,7 @@ static int __init vmbus_init(void)
 			return result;
 		if (rc != -ENODEV)
 			return rc;
-		reason = "no VMBus device in ACPI, or another driver has it";
+		reason = declined ?: "no VMBus device in ACPI, or another driver has it";
 	}
 	pr_info("%s\n", reason);
 	return -ENODEV;

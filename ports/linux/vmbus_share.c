@@ -9,6 +9,7 @@
 #include "ports/linux/vmbus_internal.h"
 
 #define RESCINDED_WAIT (5 * HZ)
+#define SILENT_WAIT    (2 * HZ)
 
 static void free_share(struct vmb_share *share)
 {
@@ -45,19 +46,24 @@ static struct vmb_share *alloc_share(struct vmb_channel *ch, void *memory, u32 l
 
 static bool answered(const struct vmb_channel *ch, const bool *answer)
 {
-	return READ_ONCE(*answer) || READ_ONCE(ch->core.rescinded);
+	return smp_load_acquire(answer) || READ_ONCE(ch->core.rescinded);
 }
 
 /*
  * Waits for an answer to what was just queued. A rescind ends the wait: an OPEN or a MODIFY that it
  * overtakes is not answered any more, and an answer that came before it is seen.
  */
-int vmbus_share_await(struct vmb_channel *ch, const bool *answer)
+static int await(struct vmb_channel *ch, const bool *answer, unsigned long limit)
 {
 	vmbus_connect_send();
-	if (!wait_event_timeout(vmbus.wait, answered(ch, answer), VMBUS_WAIT))
+	if (!wait_event_timeout(vmbus.wait, answered(ch, answer), limit))
 		return -ETIMEDOUT;
-	return READ_ONCE(*answer) ? 0 : -ENODEV;
+	return smp_load_acquire(answer) ? 0 : -ENODEV;
+}
+
+int vmbus_share_await(struct vmb_channel *ch, const bool *answer)
+{
+	return await(ch, answer, VMBUS_WAIT);
 }
 
 /* A GPADL is answered on a rescinded channel too, by all hosts but the worst. */
@@ -66,42 +72,78 @@ static int await_created(struct vmb_share *share)
 	int rc = vmbus_share_await(share->channel, &share->created);
 
 	if (rc == -ENODEV &&
-	    wait_event_timeout(vmbus.wait, READ_ONCE(share->created), RESCINDED_WAIT))
+	    wait_event_timeout(vmbus.wait, smp_load_acquire(&share->created), RESCINDED_WAIT))
 		rc = 0;
 	return rc;
 }
 
-/* So is its teardown. */
+/*
+ * With the rescind the host has let go of everything. Some answer a teardown all the same, others
+ * never: one that was silent once is not waited for again.
+ */
+static int await_torn_of_rescinded(struct vmb_share *share)
+{
+	struct vmb_channel *ch = share->channel;
+
+	if (!READ_ONCE(ch->mute) &&
+	    !wait_event_timeout(vmbus.wait, READ_ONCE(share->torn), RESCINDED_WAIT))
+		WRITE_ONCE(ch->mute, true);
+	return READ_ONCE(share->torn) ? 0 : -ENODEV;
+}
+
+/*
+ * A host that left one teardown unanswered is not waited for as long again until it answers one:
+ * whoever closes may hold locks that the whole system wants.
+ */
 static int await_torn(struct vmb_share *share)
 {
-	vmbus_connect_send();
-	return wait_event_timeout(vmbus.wait, READ_ONCE(share->torn), VMBUS_WAIT) ? 0 : -ETIMEDOUT;
+	struct vmb_channel *ch = share->channel;
+	int rc = await(ch, &share->torn, READ_ONCE(ch->silent) ? SILENT_WAIT : VMBUS_WAIT);
+
+	WRITE_ONCE(ch->silent, rc == -ETIMEDOUT);
+	return rc == -ENODEV ? await_torn_of_rescinded(share) : rc;
 }
 
 /* The host has refused it, perhaps after the wait for its answer was given up. */
 static bool refused(const struct vmb_share *share)
 {
-	return READ_ONCE(share->created) && share->status;
+	return smp_load_acquire(&share->created) && share->status;
+}
+
+void vmb_channel_unshare_begin(struct vmb_share *share)
+{
+	if (!share || share->tearing)
+		return;
+	mutex_lock(&vmbus.lock);
+	share->tearing = !refused(share) && !vmb_guest_gpadl_teardown(&share->gpadl);
+	mutex_unlock(&vmbus.lock);
+	vmbus_connect_send();
+}
+EXPORT_SYMBOL_GPL(vmb_channel_unshare_begin);
+
+static void forget(struct vmb_share *share)
+{
+	mutex_lock(&vmbus.lock);
+	vmb_guest_gpadl_forget(&share->gpadl);
+	mutex_unlock(&vmbus.lock);
 }
 
 int vmb_channel_unshare(struct vmb_share *share)
 {
-	int rc;
+	int rc = 0;
 
 	if (!share)
 		return 0;
-	mutex_lock(&vmbus.lock);
-	rc = refused(share) ? 0 : vmb_guest_gpadl_teardown(&share->gpadl);
-	mutex_unlock(&vmbus.lock);
-	if (!rc && !refused(share))
-		rc = await_torn(share);
-	if (rc) {
-		mutex_lock(&vmbus.lock);
-		vmb_guest_gpadl_forget(&share->gpadl);
-		mutex_unlock(&vmbus.lock);
+	vmb_channel_unshare_begin(share);
+	if (!refused(share))
+		rc = share->tearing ? await_torn(share) : -EBUSY;
+	if (rc)
+		forget(share);
+	if (rc && vmb_channel_rescinded(share->channel))
+		rc = 0;
+	if (rc)
 		pr_err("channel %u: the host keeps %u pages of ours, they are lost\n",
 		       share->channel->core.relid, share->page_count);
-	}
 	free_share(share);
 	return rc ? -ETIMEDOUT : 0;
 }

@@ -74,23 +74,11 @@ static void take_flags(struct vmb_synic_event_page *page)
 	}
 }
 
-/* Hard interrupt. Flags first: a message may be long under way, a doorbell never is. */
-static void interrupt(void)
-{
-	struct vmbus_cpu *cpu = this_cpu_ptr(&vmbus_cpus);
-
-	if (!cpu->messages)
-		return;
-	take_flags(cpu->events);
-	if (READ_ONCE(cpu->messages->slots[VMB_SYNIC_SINT_VMBUS].type))
-		queue_work_on(smp_processor_id(), vmbus.message_queue, &cpu->message_work);
-}
-
 /*
- * Takes the message out of the slot in the exact order of docs/protocol/bus.md,
- * "3.1 Message page".
- * Without the full barrier the host could see the slot still taken, set "pending" too late for us
- * to read, and wait for an EOM that never comes.
+ * Takes the message out of the slot in the exact order of docs/protocol/bus.md, "3.1 Message page".
+ * Without the full barrier (the exchange is one) the host could see the slot still taken, set
+ * "pending" too late for us to read, and wait for an EOM that never comes. After a panic another
+ * CPU looks into the slot too, and what the host has put there since is not to be lost.
  */
 static bool take_message(struct vmb_synic_message *slot, struct vmb_synic_message *copy)
 {
@@ -100,11 +88,35 @@ static bool take_message(struct vmb_synic_message *slot, struct vmb_synic_messag
 		return false;
 	memcpy(copy, slot, sizeof(*copy));
 	copy->type = type;
-	WRITE_ONCE(slot->type, 0);
-	mb();
-	if (READ_ONCE(slot->flags) & VMB_SYNIC_FLAG_PENDING)
+	if (cmpxchg(&slot->type, type, 0) == type &&
+	    READ_ONCE(slot->flags) & VMB_SYNIC_FLAG_PENDING)
 		wrmsrq(VMB_MSR_EOM, 0);
 	return true;
+}
+
+/* After a panic on another CPU: the work may never run, and the EOM is this CPU's to write. */
+static void take_last_words(struct vmbus_cpu *cpu)
+{
+	struct vmb_synic_message copy;
+
+	while (take_message(&cpu->messages->slots[VMB_SYNIC_SINT_VMBUS], &copy))
+		vmbus_unload_saw(&copy);
+}
+
+/* Hard interrupt. Flags first: a message may be long under way, a doorbell never is. */
+static void interrupt(void)
+{
+	struct vmbus_cpu *cpu = this_cpu_ptr(&vmbus_cpus);
+
+	if (!cpu->messages)
+		return;
+	take_flags(cpu->events);
+	if (!READ_ONCE(cpu->messages->slots[VMB_SYNIC_SINT_VMBUS].type))
+		return;
+	if (vmbus_unload_begun())
+		take_last_words(cpu);
+	else
+		queue_work_on(smp_processor_id(), vmbus.message_queue, &cpu->message_work);
 }
 
 /*
@@ -116,9 +128,11 @@ static void message_work(struct work_struct *work)
 	struct vmbus_cpu *cpu = container_of(work, struct vmbus_cpu, message_work);
 	struct vmb_synic_message copy;
 
-	while (take_message(&cpu->messages->slots[VMB_SYNIC_SINT_VMBUS], &copy))
+	while (take_message(&cpu->messages->slots[VMB_SYNIC_SINT_VMBUS], &copy)) {
+		vmbus_unload_saw(&copy);
 		if (copy.type == VMB_SYNIC_MESSAGE_VMBUS)
 			vmbus_connect_message(&copy);
+	}
 }
 
 static void set_page(u32 msr, void *page)
@@ -147,14 +161,16 @@ static void set_sint(bool on)
 	wrmsrq(msr, value);
 }
 
-/* True if something, most likely the kernel's own driver, has SINT2 in use. */
-bool vmbus_synic_in_use(void)
+/*
+ * Whether there are registers to drive. How firmware left them does not matter: SINT2 may be
+ * unmasked, and both pages enabled.
+ */
+bool vmbus_synic_there(void)
 {
 	u64 sint, page;
 
-	rdmsrq(VMB_MSR_SINT0 + VMB_SYNIC_SINT_VMBUS, sint);
-	rdmsrq(VMB_MSR_SIMP, page);
-	return !(sint & VMB_SINT_MASKED) && (page & VMB_MSR_ENABLE);
+	return !rdmsrq_safe(VMB_MSR_SINT0 + VMB_SYNIC_SINT_VMBUS, &sint) &&
+	       !rdmsrq_safe(VMB_MSR_SIMP, &page);
 }
 
 static int enable_cpu(unsigned int cpu)
@@ -186,11 +202,26 @@ static int enable_cpu(unsigned int cpu)
  * SCONTROL stays on: firmware and other systems that take over later expect it so
  * (docs/protocol/bus.md, "10 Traps" (T1)).
  */
-void vmbus_synic_disable(void *unused)
+static void disable_this_cpu(void)
 {
 	set_sint(false);
 	set_page(VMB_MSR_SIMP, NULL);
 	set_page(VMB_MSR_SIEFP, NULL);
+}
+
+/*
+ * At the kernel's end, this CPU's: the timers too, which are not this driver's. The next kernel may
+ * not know of the interrupt that they would raise.
+ */
+void vmbus_synic_quiesce(void *unused)
+{
+	u32 i;
+
+	for (i = 0; ms_hyperv.features & VMB_FEATURE_STIMER && i < VMB_STIMER_COUNT; i++) {
+		wrmsrq(VMB_MSR_STIMER0_COUNT + 2 * i, 0);
+		wrmsrq(VMB_MSR_STIMER0_CONFIG + 2 * i, 0);
+	}
+	disable_this_cpu();
 }
 
 static int disable_cpu(unsigned int cpu)
@@ -203,7 +234,7 @@ static int disable_cpu(unsigned int cpu)
 	rc = vmbus_channel_evacuate(cpu);
 	if (rc)
 		return rc;
-	vmbus_synic_disable(NULL);
+	disable_this_cpu();
 	/* A doorbell that rang before the host knew the new CPU. */
 	local_irq_disable();
 	take_flags(c->events);

@@ -21,25 +21,32 @@
 
 enum monitor_page { SERVER, CLIENT };
 
+/* The pages go with the connection, before the kernel does: after that all is 0. */
+static u32 monitor_word(enum monitor_page page, u32 offset)
+{
+	const u8 *at = READ_ONCE(vmbus.monitor_pages[page]);
+
+	return at ? READ_ONCE(*(const u32 *)(at + offset)) : 0;
+}
+
 static u32 monitor_pending(const struct vmb_channel *ch, enum monitor_page page)
 {
 	u32 id = ch->core.offer.monitor_id;
 
-	return READ_ONCE(*(u32 *)(vmbus.monitor_pages[page] + MONITOR_PENDING(id))) >>
-		       (id % MONITOR_GROUP_SIZE) &
-	       1;
+	return monitor_word(page, MONITOR_PENDING(id)) >> (id % MONITOR_GROUP_SIZE) & 1;
 }
 
+/* Two to a word. */
 static u32 monitor_latency(const struct vmb_channel *ch, enum monitor_page page)
 {
-	return READ_ONCE(
-		*(u16 *)(vmbus.monitor_pages[page] + MONITOR_LATENCY(ch->core.offer.monitor_id)));
+	u32 offset = MONITOR_LATENCY(ch->core.offer.monitor_id);
+
+	return monitor_word(page, offset & ~3u) >> (offset & 2) * 8 & 0xffff;
 }
 
 static u32 monitor_connection(const struct vmb_channel *ch, enum monitor_page page)
 {
-	return READ_ONCE(
-		*(u32 *)(vmbus.monitor_pages[page] + MONITOR_PARAMETER(ch->core.offer.monitor_id)));
+	return monitor_word(page, MONITOR_PARAMETER(ch->core.offer.monitor_id));
 }
 
 static bool has_monitor(const struct vmb_channel *ch)
@@ -47,7 +54,7 @@ static bool has_monitor(const struct vmb_channel *ch)
 	return ch->core.offer.monitor_allocated & 1;
 }
 
-/* ---- ring state; ch->mutex ---- */
+/* ---- ring state; tx_lock, without which the ring may go ---- */
 
 enum ring_direction { OUT, IN };
 
@@ -88,13 +95,16 @@ static u32 ring_write_index(const struct vmb_channel *ch, enum ring_direction d)
 static ssize_t show_ring(struct vmb_channel *ch, char *buf, enum ring_direction d,
 			 u32 (*value)(const struct vmb_channel *ch, enum ring_direction d))
 {
-	ssize_t len = -EINVAL;
+	unsigned long flags;
+	bool open;
+	u32 shown = 0;
 
-	mutex_lock(&ch->mutex);
-	if (ch->rings && ch->open)
-		len = sysfs_emit(buf, "%u\n", value(ch, d));
-	mutex_unlock(&ch->mutex);
-	return len;
+	spin_lock_irqsave(&ch->tx_lock, flags);
+	open = ch->open;
+	if (open)
+		shown = value(ch, d);
+	spin_unlock_irqrestore(&ch->tx_lock, flags);
+	return open ? sysfs_emit(buf, "%u\n", shown) : -EINVAL;
 }
 
 /* ---- devices ---- */
@@ -207,25 +217,6 @@ static ssize_t device_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(device);
 
-static ssize_t driver_override_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	ssize_t len;
-
-	device_lock(dev);
-	len = sysfs_emit(buf, "%s\n", to_vmb_device(dev)->driver_override);
-	device_unlock(dev);
-	return len;
-}
-
-static ssize_t driver_override_store(struct device *dev, struct device_attribute *attr,
-				     const char *buf, size_t count)
-{
-	int rc = driver_set_override(dev, &to_vmb_device(dev)->driver_override, buf, count);
-
-	return rc ? rc : count;
-}
-static DEVICE_ATTR_RW(driver_override);
-
 #define DEVICE_MONITOR(name, value, page)                                                        \
 	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf) \
 	{                                                                                        \
@@ -268,7 +259,6 @@ static struct attribute *device_attributes[] = {
 	&dev_attr_channel_vp_mapping.attr,
 	&dev_attr_vendor.attr,
 	&dev_attr_device.attr,
-	&dev_attr_driver_override.attr,
 	&dev_attr_out_intr_mask.attr,
 	&dev_attr_out_read_index.attr,
 	&dev_attr_out_write_index.attr,
@@ -310,6 +300,7 @@ static const struct attribute_group device_monitor_group = {
 const struct attribute_group *vmbus_device_groups[] = {
 	&device_group,
 	&device_monitor_group,
+	VMBUS_OVERRIDE_GROUP,
 	NULL,
 };
 
@@ -393,6 +384,8 @@ static ssize_t channel_cpu_store(struct vmb_channel *ch, const char *buf, size_t
 		return -EINVAL;
 	if (vmbus.connect.version < VMB_VERSION_4_1)
 		return -EIO;
+	if (!vmbus_channel_may_use(cpu))
+		return -EINVAL;
 	/* A CPU that goes takes its channels along, but not one that arrives behind that. */
 	cpus_read_lock();
 	rc = cpu_online(cpu) ? vmbus_channel_move(ch, cpu) : -EINVAL;

@@ -4,9 +4,10 @@
  * that kdump starts. The next system could not connect cleanly, or would have its memory written
  * to, without UNLOAD.
  *
- * After a panic no lock can be taken and nothing runs but this CPU: UNLOAD is posted by hand, past
- * the engine, and the answer is looked for in the message slots of all CPUs, because it goes to
- * the one named at contact.
+ * After a panic no lock can be taken, and nothing need run but this CPU: UNLOAD is posted by hand,
+ * past the engine, and the answer is looked for in the message slots of all CPUs, because it goes
+ * to the one named at contact. Where that one is still alive it may be faster and take the answer
+ * itself, so it is noted where both see it.
  */
 #include <linux/delay.h>
 #include <linux/nmi.h>
@@ -17,12 +18,14 @@
 #include "ports/linux/compat.h"
 #include "ports/linux/vmbus_internal.h"
 
-#define UNLOAD_POLL_MS 10
-#define UNLOAD_POLLS   10000 /* a host may have to flush disks first */
+#define UNLOAD_POLL_MS	 10
+#define UNLOAD_POLLS	 10000 /* a host may have to flush disks first */
+#define UNLOAD_POLLS_OLD 500 /* one before 3.0 may do nothing and say nothing */
 
 static struct vmb_synic_post
 	*post; /* a page of its own: the send work may have died with the other half-filled */
-static atomic_t unloaded;
+static atomic_t begun;
+static bool confirmed;
 
 static bool is_unload_complete(const struct vmb_synic_message *message)
 {
@@ -32,39 +35,59 @@ static bool is_unload_complete(const struct vmb_synic_message *message)
 	       message->payload_len >= sizeof(*header) && header->type == VMB_MSG_UNLOAD_COMPLETE;
 }
 
+bool vmbus_unload_begun(void)
+{
+	return atomic_read(&begun);
+}
+
+void vmbus_unload_saw(const struct vmb_synic_message *message)
+{
+	if (vmbus_unload_begun() && is_unload_complete(message))
+		WRITE_ONCE(confirmed, true);
+}
+
 /*
  * Looks into one CPU's slot and empties it. That CPU may have emptied it in the same moment and
  * the host filled it again: hence the exchange. Present CPUs, not online ones: those that were
  * stopped are not online any more.
  */
-static bool poll_cpu(int cpu)
+static void poll_cpu(int cpu)
 {
 	struct vmb_synic_message_page *page = per_cpu_ptr(&vmbus_cpus, cpu)->messages;
 	struct vmb_synic_message *slot, copy;
 	u32 type;
 
 	if (!page)
-		return false;
+		return;
 	slot = &page->slots[VMB_SYNIC_SINT_VMBUS];
 	type = smp_load_acquire(&slot->type);
 	if (!type)
-		return false;
+		return;
 	memcpy(&copy, slot, sizeof(copy));
 	copy.type = type;
 	if (cmpxchg(&slot->type, type, 0) == type &&
 	    READ_ONCE(slot->flags) & VMB_SYNIC_FLAG_PENDING)
 		wrmsrq(VMB_MSR_EOM, 0);
-	return is_unload_complete(&copy);
+	vmbus_unload_saw(&copy);
 }
 
-static bool poll_all(void)
+static void poll_all(void)
 {
 	int cpu;
 
 	for_each_present_cpu(cpu)
-		if (poll_cpu(cpu))
-			return true;
-	return false;
+		poll_cpu(cpu);
+}
+
+static void await_answer(void)
+{
+	int i = vmbus.connect.version < VMB_VERSION_3_0 ? UNLOAD_POLLS_OLD : UNLOAD_POLLS;
+
+	for (; i && !READ_ONCE(confirmed); i--) {
+		poll_all();
+		mdelay(UNLOAD_POLL_MS);
+		touch_nmi_watchdog();
+	}
 }
 
 /* Context: any, also the crashing CPU with everything else dead. */
@@ -74,7 +97,7 @@ static void unload_polling(void)
 	int i;
 
 	if (!vmbus.connected || vmbus.connect.state != VMB_GUEST_CONNECTED ||
-	    atomic_xchg(&unloaded, 1))
+	    atomic_xchg(&begun, 1))
 		return;
 	memset(post, 0, sizeof(*post));
 	post->connection_id = vmbus.connect.message_connection_id;
@@ -85,12 +108,8 @@ static void unload_polling(void)
 		poll_all(); /* the host may have no room because nobody listens */
 		mdelay(1);
 	}
-	if (vmbus.connect.version < VMB_VERSION_1_1)
-		return; /* no answer exists */
-	for (i = 0; i < UNLOAD_POLLS && !poll_all(); i++) {
-		mdelay(UNLOAD_POLL_MS);
-		touch_nmi_watchdog();
-	}
+	if (vmbus.connect.version >= VMB_VERSION_1_1) /* before, no answer exists */
+		await_answer();
 }
 
 /* Before kexec: process context, all CPUs alive, devices shut down. */
@@ -100,14 +119,14 @@ static void on_kexec(void)
 	vmbus.stopping = true;
 	mutex_unlock(&vmbus.lock);
 	vmbus_connect_stop();
-	on_each_cpu(vmbus_synic_disable, NULL, 1);
+	on_each_cpu(vmbus_synic_quiesce, NULL, 1);
 }
 
 /* Before the crash kernel starts: this CPU only. */
 static void on_crash(struct pt_regs *regs)
 {
 	unload_polling();
-	vmbus_synic_disable(NULL);
+	vmbus_synic_quiesce(NULL);
 }
 
 static int on_panic(struct notifier_block *block, unsigned long action, void *data)
@@ -127,7 +146,8 @@ int vmbus_unload_init(void)
 	post = (void *)get_zeroed_page(GFP_KERNEL);
 	if (!post)
 		return -ENOMEM;
-	atomic_set(&unloaded, 0);
+	atomic_set(&begun, 0);
+	confirmed = false;
 	hv_setup_kexec_handler(on_kexec);
 	hv_setup_crash_handler(on_crash);
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
