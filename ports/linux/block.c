@@ -50,7 +50,7 @@ static blk_status_t later(struct blkvsc *b, int rc)
 static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_queue_data *bd)
 {
 	struct blkvsc *b = hctx->queue->queuedata;
-	enum storage_link_state state = READ_ONCE(b->link.state);
+	enum storage_link_state state = storage_link_state(&b->link);
 	struct request *rq = bd->rq;
 	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
 	int pfn_count, rc;
@@ -354,7 +354,6 @@ static void remove(struct vmb_device *device)
 	struct blkvsc *b = device->data;
 	struct gendisk *disk = b->disk;
 
-	storage_link_end_if_rescinded(&b->link);
 	del_gendisk(disk);
 	stop_work(b);
 	blkvsc_flush(b);

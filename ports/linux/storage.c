@@ -107,12 +107,14 @@ static int queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(host);
 	bool last = cmd->flags & SCMD_LAST; /* cmd may have ended when submit() returns */
+	enum storage_link_state state;
 	int rc = -EAGAIN;
 
 	rcu_read_lock();
-	if (s->link.state == STORAGE_LINK_UP)
+	state = storage_link_state(&s->link);
+	if (state == STORAGE_LINK_UP)
 		rc = submit(s, cmd);
-	else if (s->link.state == STORAGE_LINK_GONE)
+	else if (state == STORAGE_LINK_GONE)
 		rc = -ENODEV;
 	if (rc || last)
 		vmb_channel_commit(s->link.device->channel);
@@ -327,7 +329,6 @@ static void remove(struct vmb_device *device)
 {
 	struct storvsc *s = device->data;
 
-	storage_link_end_if_rescinded(&s->link);
 	WRITE_ONCE(s->removing, true);
 	cancel_work_sync(&s->scan_work);
 	cancel_work_sync(&s->gone_work);

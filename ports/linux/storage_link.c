@@ -127,7 +127,7 @@ static int feed(struct storage_link *link, const struct vmb_ring_received *packe
 				     link->payload, len, event);
 	pump(link);
 	if (!rc && event->type == VMB_GUEST_STORAGE_RESET_DONE)
-		link->reset_done = true;
+		smp_store_release(&link->reset_done, true);
 	spin_unlock_irqrestore(&link->control_lock, flags);
 	return rc;
 }
@@ -150,7 +150,7 @@ const struct vmb_guest_storage_event *storage_link_take(struct storage_link *lin
 	theirs = event->type != VMB_GUEST_STORAGE_COMPLETED || event->slot < link->slot_count;
 	if (!theirs)
 		command_ended(link, event);
-	if (waitqueue_active(&link->wait))
+	if (wq_has_sleeper(&link->wait))
 		wake_up_all(&link->wait);
 	return theirs ? event : NULL;
 }
@@ -177,7 +177,7 @@ static int await_command(struct storage_link *link, u32 timeout_s)
 {
 	wait_event_timeout(link->wait,
 			   smp_load_acquire(&link->command_done) ||
-				   READ_ONCE(link->state) == STORAGE_LINK_GONE ||
+				   storage_link_state(link) == STORAGE_LINK_GONE ||
 				   vmb_channel_rescinded(link->device->channel),
 			   timeout_s * HZ);
 	if (smp_load_acquire(&link->command_done) ||
@@ -199,7 +199,7 @@ static int send_command(struct storage_link *link, struct vmb_guest_storage_requ
 	link->command_done = false;
 	storage_link_pfns(link, slot)[0] = virt_to_phys(link->command_page) >> PAGE_SHIFT;
 	rcu_read_lock();
-	if (READ_ONCE(link->state) != STORAGE_LINK_GONE)
+	if (storage_link_state(link) == STORAGE_LINK_UP)
 		rc = storage_link_submit(link, slot, request, !!request->data_len, true);
 	rcu_read_unlock();
 	return rc;
@@ -239,9 +239,19 @@ int storage_link_command(struct storage_link *link, struct vmb_guest_storage_req
 
 /* ---- the connection ---- */
 
-static bool settled(const struct storage_link *link)
+static enum vmb_guest_storage_state core_state(struct storage_link *link)
 {
-	enum vmb_guest_storage_state state = READ_ONCE(link->core.state);
+	enum vmb_guest_storage_state state;
+
+	spin_lock_irq(&link->control_lock);
+	state = link->core.state;
+	spin_unlock_irq(&link->control_lock);
+	return state;
+}
+
+static bool settled(struct storage_link *link)
+{
+	enum vmb_guest_storage_state state = core_state(link);
 
 	return state == VMB_GUEST_STORAGE_READY || state == VMB_GUEST_STORAGE_FAILED ||
 	       vmb_channel_rescinded(link->device->channel);
@@ -257,7 +267,7 @@ static int shake_hands(struct storage_link *link)
 		dev_err(&link->device->dev, "the host does not answer the storage handshake\n");
 		return -ETIMEDOUT;
 	}
-	if (READ_ONCE(link->core.state) == VMB_GUEST_STORAGE_READY)
+	if (core_state(link) == VMB_GUEST_STORAGE_READY)
 		return 0;
 	if (vmb_channel_rescinded(link->device->channel))
 		return -ENODEV;
@@ -314,49 +324,6 @@ int storage_link_start(struct storage_link *link)
 	return 0;
 }
 
-int storage_link_init(struct storage_link *link, struct vmb_device *device,
-		      const struct storage_link_ops *ops, const struct storage_link_config *config)
-{
-	link->device = device;
-	link->ops = ops;
-	link->max_version = config->max_version;
-	link->ring_len =
-		round_down(clamp(config->ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
-	link->slot_count = config->queue_depth ? config->queue_depth :
-						 link->ring_len / REQUEST_LEN_USUAL;
-	link->slot_count = clamp(link->slot_count, 1u, QUEUE_DEPTH_MAX);
-	spin_lock_init(&link->control_lock);
-	mutex_init(&link->reset_mutex);
-	mutex_init(&link->command_mutex);
-	init_waitqueue_head(&link->wait);
-	link->slots = kvcalloc(link->slot_count + 1, sizeof(*link->slots), GFP_KERNEL);
-	link->packets = kvcalloc(link->slot_count + 1, sizeof(*link->packets), GFP_KERNEL);
-	link->command_page = (void *)get_zeroed_page(GFP_KERNEL);
-	if (link->slots && link->packets && link->command_page)
-		return 0;
-	storage_link_free(link);
-	return -ENOMEM;
-}
-
-void storage_link_stop(struct storage_link *link)
-{
-	/* The page of a command that the host never gave back. */
-	if (vmb_channel_close(link->device->channel) && storage_link_holds(link, link->slot_count))
-		link->command_page = NULL;
-}
-
-void storage_link_free(struct storage_link *link)
-{
-	kvfree(link->lists);
-	kvfree(link->packets);
-	kvfree(link->slots);
-	free_page((unsigned long)link->command_page);
-	link->lists = NULL;
-	link->packets = NULL;
-	link->slots = NULL;
-	link->command_page = NULL;
-}
-
 /* ---- a host that does not answer ---- */
 
 bool storage_link_holds(const struct storage_link *link, u32 slot)
@@ -403,26 +370,37 @@ static void lose_all(struct storage_link *link, enum storage_link_loss loss)
 	wake_up_all(&link->wait);
 }
 
-void storage_link_give_up(struct storage_link *link, bool forgotten)
+/*
+ * There will be no channel any more: ends what the host holds, and what nobody else will end. reset_mutex; also when
+ * somebody else has done it already.
+ */
+static void end_all(struct storage_link *link)
 {
-	WRITE_ONCE(link->state, STORAGE_LINK_GONE);
+	bool forgotten = vmb_channel_close(link->device->channel) == 0;
+
 	synchronize_rcu(); /* nobody is between submit and send any more */
 	lose_all(link, forgotten ? STORAGE_LINK_ENDED : STORAGE_LINK_HELD);
 }
 
-/* All requests fail from here on; those that the host holds are ended by remove(). */
-void storage_link_rescinded(struct storage_link *link)
+static void set_gone(struct storage_link *link)
 {
 	WRITE_ONCE(link->state, STORAGE_LINK_GONE);
 	wake_up_all(&link->wait);
 }
 
-/* A host that is gone answers nothing any more, so its requests are ended first. */
-void storage_link_end_if_rescinded(struct storage_link *link)
+void storage_link_rescinded(struct storage_link *link)
 {
+	set_gone(link);
+	queue_work(link->queue, &link->recover_work);
+}
+
+static void recover_work(struct work_struct *work)
+{
+	struct storage_link *link = container_of(work, struct storage_link, recover_work);
+
 	mutex_lock(&link->reset_mutex);
-	if (vmb_channel_rescinded(link->device->channel))
-		storage_link_give_up(link, vmb_channel_close(link->device->channel) == 0);
+	if (storage_link_state(link) == STORAGE_LINK_GONE)
+		end_all(link);
 	mutex_unlock(&link->reset_mutex);
 }
 
@@ -430,16 +408,16 @@ void storage_link_end_if_rescinded(struct storage_link *link)
 static bool reset_politely(struct storage_link *link)
 {
 	spin_lock_irq(&link->control_lock);
-	link->reset_done = false;
+	WRITE_ONCE(link->reset_done, false);
 	vmb_guest_storage_reset(&link->core);
 	pump(link);
 	spin_unlock_irq(&link->control_lock);
 	wait_event_timeout(link->wait,
-			   READ_ONCE(link->reset_done) ||
-				   READ_ONCE(link->state) == STORAGE_LINK_GONE,
+			   smp_load_acquire(&link->reset_done) ||
+				   storage_link_state(link) == STORAGE_LINK_GONE,
 			   RESET_WAIT);
 	return wait_event_timeout(link->wait,
-				  drained(link) || READ_ONCE(link->state) == STORAGE_LINK_GONE,
+				  drained(link) || storage_link_state(link) == STORAGE_LINK_GONE,
 				  DRAIN_WAIT) &&
 	       drained(link);
 }
@@ -449,18 +427,19 @@ static int reconnect(struct storage_link *link)
 	int rc;
 
 	if (cmpxchg(&link->state, STORAGE_LINK_UP, STORAGE_LINK_DOWN) != STORAGE_LINK_UP)
-		return -ENODEV; /* rescinded: remove() is on its way */
+		return -ENODEV;
 	synchronize_rcu();
 	dev_warn(&link->device->dev, "the host owes answers, replacing the channel\n");
 	rc = vmb_channel_close(link->device->channel);
 	if (rc) {
-		storage_link_give_up(link, false);
+		set_gone(link);
+		lose_all(link, STORAGE_LINK_HELD);
 		return rc;
 	}
 	lose_all(link, STORAGE_LINK_REPLACED);
 	rc = connect(link);
 	if (rc)
-		WRITE_ONCE(link->state, STORAGE_LINK_GONE);
+		set_gone(link);
 	else
 		set_up(link);
 	return rc;
@@ -473,8 +452,62 @@ int storage_link_reset(struct storage_link *link)
 	mutex_lock(&link->reset_mutex);
 	if (!reset_politely(link))
 		rc = reconnect(link);
+	if (storage_link_state(link) == STORAGE_LINK_GONE)
+		end_all(link);
 	mutex_unlock(&link->reset_mutex);
 	if (rc)
 		dev_err(&link->device->dev, "reset failed with error %d\n", rc);
 	return rc;
+}
+
+/* ---- the link's beginning and end ---- */
+
+int storage_link_init(struct storage_link *link, struct vmb_device *device,
+		      const struct storage_link_ops *ops, const struct storage_link_config *config)
+{
+	link->device = device;
+	link->ops = ops;
+	link->max_version = config->max_version;
+	link->ring_len =
+		round_down(clamp(config->ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
+	link->slot_count = config->queue_depth ? config->queue_depth :
+						 link->ring_len / REQUEST_LEN_USUAL;
+	link->slot_count = clamp(link->slot_count, 1u, QUEUE_DEPTH_MAX);
+	spin_lock_init(&link->control_lock);
+	mutex_init(&link->reset_mutex);
+	mutex_init(&link->command_mutex);
+	INIT_WORK(&link->recover_work, recover_work);
+	init_waitqueue_head(&link->wait);
+	link->slots = kvcalloc(link->slot_count + 1, sizeof(*link->slots), GFP_KERNEL);
+	link->packets = kvcalloc(link->slot_count + 1, sizeof(*link->packets), GFP_KERNEL);
+	link->command_page = (void *)get_zeroed_page(GFP_KERNEL);
+	link->queue = alloc_ordered_workqueue("storage_link", WQ_MEM_RECLAIM);
+	if (link->slots && link->packets && link->command_page && link->queue)
+		return 0;
+	storage_link_free(link);
+	return -ENOMEM;
+}
+
+void storage_link_stop(struct storage_link *link)
+{
+	set_gone(link);
+	mutex_lock(&link->reset_mutex);
+	end_all(link);
+	mutex_unlock(&link->reset_mutex);
+	cancel_work_sync(&link->recover_work);
+}
+
+void storage_link_free(struct storage_link *link)
+{
+	if (link->queue)
+		destroy_workqueue(link->queue);
+	kvfree(link->lists);
+	kvfree(link->packets);
+	kvfree(link->slots);
+	free_page((unsigned long)link->command_page);
+	link->queue = NULL;
+	link->lists = NULL;
+	link->packets = NULL;
+	link->slots = NULL;
+	link->command_page = NULL;
 }

@@ -12,7 +12,7 @@
  *                                  storage_link_pfns(); the host sees it with the next commit
  *   storage_link_take()            a packet from the host, as an event
  *   storage_link_reset()           the host owes answers
- *   storage_link_give_up()         after a rescind: ends what the host still holds
+ *   storage_link_rescinded()       the host took the channel away: what it holds is ended soon
  *   storage_link_stop(), storage_link_free()
  *
  * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take when the
@@ -24,6 +24,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include "guest/storage.h"
 #include "ports/linux/vmbus.h"
 
@@ -66,7 +67,7 @@ struct storage_link_config {
 struct storage_link {
 	struct vmb_device *device;
 	const struct storage_link_ops *ops;
-	enum storage_link_state state; /* read under rcu_read_lock before a submit */
+	enum storage_link_state state; /* see storage_link_state() */
 	struct vmb_guest_storage core;
 	spinlock_t control_lock; /* the core's handshake and reset against its input */
 	bool pumping; /* control packets wait for room; written under control_lock */
@@ -83,6 +84,8 @@ struct storage_link {
 	bool reset_done;
 	struct mutex reset_mutex;
 	struct mutex command_mutex;
+	struct workqueue_struct *queue;
+	struct work_struct recover_work;
 	void *command_page; /* the data of the one command, shared with the host */
 	bool command_done;
 	struct vmb_guest_storage_event command_event;
@@ -100,7 +103,9 @@ int storage_link_init(struct storage_link *link, struct vmb_device *device,
 		      const struct storage_link_ops *ops, const struct storage_link_config *config);
 int storage_link_start(struct storage_link *link);
 
-/* Closes the channel. The driver has no request under way, or storage_link_give_up() ended them. */
+/*
+ * Closes the channel for good. The driver has no request under way. Afterwards none of its ops is called any more.
+ */
 void storage_link_stop(struct storage_link *link);
 void storage_link_free(struct storage_link *link);
 
@@ -109,6 +114,15 @@ static inline u64 *storage_link_pfns(const struct storage_link *link, u32 slot)
 {
 	return link->lists + (size_t)slot * (STORAGE_LINK_HEADER_WORDS + link->pfn_max) +
 	       STORAGE_LINK_HEADER_WORDS;
+}
+
+/*
+ * Under the rcu_read_lock in which a request or a command is then submitted. What was negotiated is seen by whoever
+ * sees STORAGE_LINK_UP.
+ */
+static inline enum storage_link_state storage_link_state(const struct storage_link *link)
+{
+	return smp_load_acquire(&link->state);
 }
 
 /*
@@ -146,12 +160,11 @@ bool storage_link_holds(const struct storage_link *link, u32 slot);
  */
 int storage_link_reset(struct storage_link *link);
 
-/* The channel was closed for good, forgotten says whether the host has let go. All requests end. */
-void storage_link_give_up(struct storage_link *link, bool forgotten);
-
-/* For ops->channel.rescinded and remove(): see storage_link_give_up(). */
+/*
+ * For ops->channel.rescinded. All requests fail from here on; those that the host holds are ended soon, whoever waits for
+ * them: a probe() that reads a new disk's partitions does, and until it returns there is no remove().
+ */
 void storage_link_rescinded(struct storage_link *link);
-void storage_link_end_if_rescinded(struct storage_link *link);
 
 /* So that nobody else gets a page that the host may write to. Slab pages cannot be held. */
 void storage_link_leak(phys_addr_t start, u32 len);
