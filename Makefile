@@ -175,7 +175,7 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 LINUX_TESTS := $(basename $(notdir $(wildcard tests/linux/*_test.c)))
 LINUX_PORT  := storage_link block block_request block_unit
 LINUX_SHIM  := kernel block bus bed
-LINUX_KERNEL := $(addprefix linux/,io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
+LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
 	workqueue sysfs version unaligned string sched/mm)
 LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
 LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto)

@@ -157,6 +157,11 @@ static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *pa
 		queue_scan(s);
 }
 
+static void on_drained(struct vmb_channel *ch)
+{
+	storage_link_drained(vmb_channel_context(ch));
+}
+
 static void on_rescinded(struct vmb_channel *ch)
 {
 	storage_link_rescinded(vmb_channel_context(ch));
@@ -165,6 +170,7 @@ static void on_rescinded(struct vmb_channel *ch)
 static const struct storage_link_ops link_ops = {
 	.channel = {
 		.packet = on_packet,
+		.drained = on_drained,
 		.rescinded = on_rescinded,
 		.tolerates_delay = true,
 	},

@@ -11,12 +11,13 @@
  *   storage_link_submit()          a request, with the page frame numbers of its data in
  *                                  storage_link_pfns(); the host sees it with the next commit
  *   storage_link_take()            a packet from the host, as an event
- *   storage_link_reset()           the host owes answers
+ *   storage_link_drained()         all that take() answered has been dealt with
+ *   storage_link_overdue()         a request's time is up: the link sees to it that it ends
  *   storage_link_rescinded()       the host took the channel away: what it holds is ended soon
  *   storage_link_stop(), storage_link_free()
  *
- * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take when the
- * channel has a packet; the rest in process context.
+ * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take and drained
+ * when the channel has packets; overdue anywhere; the rest in process context.
  */
 #ifndef PORTS_LINUX_STORAGE_LINK_H
 #define PORTS_LINUX_STORAGE_LINK_H
@@ -29,9 +30,9 @@
 #include "ports/linux/vmbus.h"
 
 enum storage_link_state {
-	STORAGE_LINK_DOWN, /* no channel, or no handshake yet: requests wait */
+	STORAGE_LINK_DOWN, /* no channel, or no handshake yet: requests wait, for as long as it takes */
 	STORAGE_LINK_UP,
-	STORAGE_LINK_GONE, /* for good: requests fail */
+	STORAGE_LINK_GONE, /* for good, by a rescind, give_up or stop: requests fail */
 };
 
 /* Why a request ends that the host did not answer. */
@@ -62,6 +63,7 @@ struct storage_link_config {
 	u32 ring_size; /* bytes of each ring, as the user said */
 	u32 queue_depth; /* requests, 0: what the ring fits */
 	u16 max_version; /* VMB_STOR_VERSION_*, 0: newest */
+	const unsigned int *give_up; /* seconds that the user may change at any time; 0: never */
 };
 
 struct storage_link {
@@ -80,15 +82,29 @@ struct storage_link {
 	u32 pfn_max;
 	u32 ring_len;
 	u16 max_version;
-	wait_queue_head_t wait; /* handshake, reset, commands, requests that drain */
-	bool reset_done;
-	struct mutex reset_mutex;
+	wait_queue_head_t wait; /* woken by drained, and whenever the state changes */
+	u32 round; /* odd from a batch's first packet until drained */
+	u32 resets; /* how often requests may have been ended for nothing but a reset; any context */
 	struct mutex command_mutex;
-	struct workqueue_struct *queue;
-	struct work_struct recover_work;
 	void *command_page; /* the data of the one command, shared with the host */
 	bool command_done;
+	bool command_lost; /* when it is done */
 	struct vmb_guest_storage_event command_event;
+
+	/* A host that does not answer: see recover(). */
+	struct workqueue_struct *queue;
+	struct delayed_work recover_work;
+	const unsigned int *give_up;
+	bool overdue; /* recover_work has something to do; control_lock */
+	unsigned long overdue_since; /* when the oldest such request was sent; control_lock */
+	bool broken; /* the host broke the ring, nothing will come of asking it */
+	bool reset_done;
+	struct mutex recover_mutex; /* the rest, and who opens and closes */
+	bool asked; /* for a reset, because of these: */
+	u32 *asked_words; /* the slots' words at that time */
+	bool closed; /* the channel is */
+	bool owed; /* and the host has not said that it let go */
+	unsigned long delay; /* until it is asked again */
 };
 
 /* What a short command came to. */
@@ -135,17 +151,22 @@ int storage_link_submit(struct storage_link *link, u32 slot,
 			bool commit);
 
 /*
- * Sends the control packets that wait, feeds the packet to the core, wakes who waits. Answers an
- * event that is the driver's to handle, good until the next call, or NULL.
+ * Sends the control packets that wait, and feeds the packet to the core. Answers an event that is the driver's to handle,
+ * good until the next call, or NULL.
  */
 const struct vmb_guest_storage_event *storage_link_take(struct storage_link *link,
 							const struct vmb_ring_received *packet);
 
 /*
- * One command for request's address, its CDB, direction and data_len (a page at most), and waits
- * request->timeout_s. data: what to send, or where to put what comes; bytes that did not come are
- * zeroes. 0: done; -EIO: the unit refused, answer says why; -ETIMEDOUT, -ENODEV, -EBUSY (an earlier
- * one is still with the host). answer may be NULL.
+ * For ops->channel.drained, after the driver has ended all requests whose events it got: only now those who wait for
+ * them are woken, because they may use the requests again.
+ */
+void storage_link_drained(struct storage_link *link);
+
+/*
+ * One command for request's address, its CDB, direction and data_len (a page at most). Waits until it is answered; after
+ * request->timeout_s it is overdue like any request. data: what to send, or where to put what comes; bytes that did not
+ * come are zeroes. 0: done; -EIO: the unit refused, answer says why; -ENODEV: the link is gone. answer may be NULL.
  */
 int storage_link_command(struct storage_link *link, struct vmb_guest_storage_request *request,
 			 void *data, struct storage_link_answer *answer);
@@ -153,11 +174,17 @@ int storage_link_command(struct storage_link *link, struct vmb_guest_storage_req
 /* True while the host holds the slot. */
 bool storage_link_holds(const struct storage_link *link, u32 slot);
 
+/* Waits until what the host has answered is drained: a slot that it does not hold any more is nobody's then. */
+void storage_link_settle(struct storage_link *link);
+
 /*
- * Asks the host for RESET_BUS and waits for the answers that it owes; if some are still missing,
- * replaces the channel. 0: all slots are free, requests may be sent. Else the link is GONE, and
- * nothing is with the host any more as far as the driver has to care.
+ * A request that was sent at `since` has not been answered in time. The host is asked for a reset, which makes it answer
+ * all it has; what it forgot is lost (ops->lost) with the channel, which is replaced. A host that does not answer that
+ * either is waited for and asked again, until it does, or it rescinds, or config.give_up seconds after `since`.
  */
+void storage_link_overdue(struct storage_link *link, unsigned long since);
+
+/* The same for all that the host holds, and waits for the outcome. 0: it holds none of them; -ENODEV: the link is gone. */
 int storage_link_reset(struct storage_link *link);
 
 /*

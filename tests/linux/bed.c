@@ -64,6 +64,7 @@ static void thread_main(void *argument)
 	struct bed_thread *t = argument;
 
 	t->fn(t->argument);
+	shim_release(t);
 	t->ended = true;
 	sched_wake(t);
 }
@@ -78,4 +79,5 @@ void bed_join(struct bed_thread *t)
 {
 	while (!t->ended)
 		sched_wait(t, SCHED_FOREVER, "bed_join");
+	shim_acquire(t);
 }

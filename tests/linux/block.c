@@ -35,6 +35,7 @@ static void leave(struct request *rq, enum shim_request_state state, const char 
 {
 	if (rq->state != SHIM_REQUEST_STARTED)
 		broken(rq, what);
+	shim_release(rq);
 	rq->state = state;
 	wake_up_all(&rq->q->wait);
 }
@@ -265,6 +266,7 @@ static blk_status_t run(struct request *rq)
 	for (;;) {
 		dispatch(rq);
 		wait_event(rq->q->wait, rq->state != SHIM_REQUEST_STARTED);
+		shim_acquire(rq);
 		if (rq->state == SHIM_REQUEST_ENDED)
 			return rq->status;
 		timer_delete_sync(&rq->timer);

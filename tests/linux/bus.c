@@ -216,6 +216,7 @@ static void let_go(struct vmb_channel *ch)
 	drop_all(&ch->sent);
 	drop_all(&ch->held);
 	ch->in_ring = 0;
+	shim_release(&ch->owed);
 	ch->owed = false;
 	spin_unlock(&ch->lock);
 	wake_up_all(&ch->wait);
@@ -236,7 +237,7 @@ static void host_thread(void *argument)
 	struct vmb_channel *ch = argument;
 	struct fake_packet *p;
 
-	for (;;) {
+	while (!ch->withdrawn) {
 		if (!may_let_go(ch) && !may_serve(ch))
 			sched_wait(&ch->sent, SCHED_FOREVER, "the host has nothing to do");
 		if (may_let_go(ch))
@@ -248,6 +249,8 @@ static void host_thread(void *argument)
 		if (p)
 			serve(ch, p);
 	}
+	ch->threads--;
+	sched_wake(&ch->threads);
 }
 
 void fake_wake(struct vmb_channel *ch)
@@ -319,7 +322,7 @@ static void interrupt_thread(void *argument)
 	struct vmb_channel *ch = argument;
 	struct fake_packet *p;
 
-	for (;;) {
+	while (!ch->withdrawn) {
 		if (!may_interrupt(ch))
 			sched_wait(&ch->incoming, SCHED_FOREVER, "nothing comes from the host");
 		p = next_packet(ch);
@@ -341,6 +344,8 @@ static void interrupt_thread(void *argument)
 		spin_unlock(&ch->lock);
 		sched_wake(&ch->calling);
 	}
+	ch->threads--;
+	sched_wake(&ch->threads);
 }
 
 bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *packet, u32 offset,
@@ -348,6 +353,12 @@ bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *pa
 {
 	memcpy(dst, &ch->incoming->payload, len);
 	return true;
+}
+
+/* What a driver may ask behind its packets; see vmb_channel_read(). */
+int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
+{
+	return ch->broken_incoming ? -EPROTO : -EAGAIN;
 }
 
 /* ---- sending ---- */
@@ -454,6 +465,7 @@ static int open_locked(struct vmb_channel *ch, const struct vmb_channel_ops *ops
 		return -ETIMEDOUT;
 	if (ch->rescinded)
 		return -ENODEV;
+	shim_acquire(&ch->owed);
 	mutex_lock(&bus_lock);
 	ch->ops = ops;
 	ch->context = context;
@@ -461,6 +473,7 @@ static int open_locked(struct vmb_channel *ch, const struct vmb_channel_ops *ops
 	spin_lock(&ch->lock);
 	ch->open = true;
 	ch->broken = 0;
+	ch->broken_incoming = false;
 	ch->opens++;
 	spin_unlock(&ch->lock);
 	fake_wake(ch);
@@ -498,7 +511,10 @@ static int close_locked(struct vmb_channel *ch)
 	ch->closes++;
 	ch->owed = true;
 	fake_wake(ch);
-	return wait_event_timeout(ch->wait, !ch->owed, BUS_WAIT) ? 0 : -ETIMEDOUT;
+	if (!wait_event_timeout(ch->wait, !ch->owed, BUS_WAIT))
+		return -ETIMEDOUT;
+	shim_acquire(&ch->owed);
+	return 0;
 }
 
 int vmb_channel_close(struct vmb_channel *ch)
@@ -576,6 +592,7 @@ static void remove_thread(void *argument)
 	struct vmb_channel *ch = argument;
 
 	fake_unbind(ch);
+	shim_release(&ch->removes);
 	ch->removes++;
 	sched_wake(&ch->removes);
 }
@@ -600,25 +617,35 @@ void fake_rescind(struct vmb_channel *ch)
 	sched_spawn("remove", remove_thread, ch);
 }
 
-struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_guid *instance)
+struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_guid *instance,
+			       u8 *disk)
 {
 	struct vmb_channel *ch = calloc(1, sizeof(*ch));
 
 	ch->device.type_id = *type;
 	ch->device.instance_id = *instance;
 	ch->device.channel = ch;
-	ch->disk = calloc(FAKE_BLOCK_COUNT, FAKE_BLOCK_LEN);
+	ch->disk = disk;
 	ch->room = 64;
+	ch->threads = 2;
 	init_waitqueue_head(&ch->wait);
 	sched_spawn("host", host_thread, ch);
 	sched_spawn("interrupt", interrupt_thread, ch);
 	return ch;
 }
 
-/* Its two threads stay, asleep, and with them the channel. */
 void fake_withdraw(struct vmb_channel *ch)
 {
 	fake_rescind(ch);
 	while (!ch->removes)
 		sched_wait(&ch->removes, SCHED_FOREVER, "the device's removal");
+	shim_acquire(&ch->removes);
+	ch->withdrawn = true;
+	fake_wake(ch);
+	while (ch->threads)
+		sched_wait(&ch->threads, SCHED_FOREVER, "a channel's threads");
+	drop_all(&ch->sent);
+	drop_all(&ch->held);
+	drop_all(&ch->incoming);
+	free(ch);
 }

@@ -3,7 +3,7 @@
  * A scripted other end of ports/linux/vmbus.h: a channel, and behind it a host with one disk, which
  * answers, holds, drops, stalls and takes things away as a test says.
  *
- *   fake_offer()                  a channel with a device; its host runs
+ *   fake_offer()                  a channel with a device; its host runs. disk: FAKE_DISK_LEN bytes
  *   fake_bind(), fake_unbind()    the driver's probe and remove, under the device's lock
  *   fake_rescind()                as the bus does it: ops->rescinded(), then remove in a thread
  *   fake_withdraw()               waits for what runs, frees the channel
@@ -20,6 +20,7 @@
 
 #define FAKE_BLOCK_LEN	 512u
 #define FAKE_BLOCK_COUNT 2048u
+#define FAKE_DISK_LEN	 (FAKE_BLOCK_LEN * FAKE_BLOCK_COUNT)
 
 struct fake_packet {
 	struct fake_packet *next;
@@ -60,14 +61,18 @@ struct vmb_channel {
 	bool keeps_rings; /* does not let go at a close */
 	bool refuses_mode_sense;
 	int broken; /* an error that sending answers */
+	bool broken_incoming; /* what it sends is no packet any more */
 
 	/* what it may ask */
 	u32 opens, closes, resets, flushes, executed, removes, scans;
 	bool owed; /* it was closed and has not let go */
 	u8 *disk;
+	bool withdrawn;
+	u32 threads;
 };
 
-struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_guid *instance);
+struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_guid *instance,
+			       u8 *disk);
 int fake_bind(struct vmb_channel *ch, const char *driver);
 void fake_unbind(struct vmb_channel *ch);
 void fake_rescind(struct vmb_channel *ch);

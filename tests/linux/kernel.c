@@ -14,6 +14,16 @@ void __tsan_release(const void *at);
 #define __tsan_release(at) ((void)(at))
 #endif
 
+void shim_release(const void *at)
+{
+	__tsan_release(at);
+}
+
+void shim_acquire(const void *at)
+{
+	__tsan_acquire(at);
+}
+
 #define fail(...)                                        \
 	do {                                             \
 		fprintf(stderr, "# %s: ", sched_name()); \
@@ -75,14 +85,14 @@ void shim_lock(struct shim_lock *lock, const char *where)
 	while (lock->locked)
 		sched_wait(lock, SCHED_FOREVER, where);
 	lock->locked = true;
-	__tsan_acquire(lock);
+	shim_acquire(lock);
 }
 
 void shim_unlock(struct shim_lock *lock)
 {
 	if (!lock->locked)
 		fail("unlocks what is not locked");
-	__tsan_release(lock);
+	shim_release(lock);
 	lock->locked = false;
 	sched_wake(lock);
 	sched_step();
@@ -127,7 +137,7 @@ void rcu_read_lock(void)
 		return;
 	local()->epoch = rcu.epoch & 1;
 	rcu.readers[local()->epoch]++;
-	__tsan_acquire(&rcu.before);
+	shim_acquire(&rcu.before);
 }
 
 void rcu_read_unlock(void)
@@ -135,7 +145,7 @@ void rcu_read_unlock(void)
 	sched_step();
 	if (--local()->rcu_depth)
 		return;
-	__tsan_release(&rcu.after);
+	shim_release(&rcu.after);
 	rcu.readers[local()->epoch]--;
 	sched_wake(&rcu);
 }
@@ -146,11 +156,11 @@ void synchronize_rcu(void)
 
 	shim_might_sleep("synchronize_rcu");
 	shim_lock(&rcu.lock, "synchronize_rcu");
-	__tsan_release(&rcu.before);
+	shim_release(&rcu.before);
 	old = rcu.epoch++ & 1;
 	while (rcu.readers[old])
 		sched_wait(&rcu, SCHED_FOREVER, "synchronize_rcu");
-	__tsan_acquire(&rcu.after);
+	shim_acquire(&rcu.after);
 	shim_unlock(&rcu.lock);
 }
 
@@ -160,7 +170,7 @@ void shim_wait_begin(wait_queue_head_t *q, struct shim_waiter *w, const char *wh
 {
 	shim_might_sleep(where);
 	shim_full_barrier();
-	__tsan_acquire(q);
+	shim_acquire(q);
 	w->next = q->waiters;
 	q->waiters = w;
 	q->joined = local()->barrier;
@@ -175,7 +185,7 @@ bool shim_wait_sleep(wait_queue_head_t *q, struct shim_waiter *w, u64 until, con
 		return false;
 	if (!w->woken)
 		sched_wait(w, until == SCHED_FOREVER ? until : until - now, where);
-	__tsan_acquire(q);
+	shim_acquire(q);
 	w->woken = false;
 	return true;
 }
@@ -194,7 +204,7 @@ void wake_up_all(wait_queue_head_t *q)
 	struct shim_waiter *w;
 
 	shim_full_barrier();
-	__tsan_release(q);
+	shim_release(q);
 	for (w = q->waiters; w; w = w->next) {
 		w->woken = true;
 		sched_wake(w);
@@ -269,7 +279,7 @@ static void timer_thread(void *unused)
 			continue;
 		}
 		timers.running = unlink_timer(t);
-		__tsan_acquire(t);
+		shim_acquire(t);
 		shim_atomic_begin();
 		t->function(t);
 		shim_atomic_end();
@@ -290,7 +300,7 @@ bool mod_timer(struct timer_list *timer, unsigned long expires)
 	sched_step();
 	if (was)
 		unlink_timer(timer);
-	__tsan_release(timer);
+	shim_release(timer);
 	timer->expires = expires;
 	timer->pending = true;
 	timer->next = timers.first;
@@ -385,11 +395,11 @@ static void worker_thread(void *argument)
 		}
 		me->work = work;
 		work->pending = false;
-		__tsan_acquire(work);
+		shim_acquire(work);
 		work->func(work);
 		if (local()->atomic_depth || local()->rcu_depth)
 			fail("a work item ended in atomic context");
-		__tsan_release(&me->ended);
+		shim_release(&me->ended);
 		me->work = NULL;
 		sched_wake(q);
 		sched_wake(&queues);
@@ -433,7 +443,7 @@ bool queue_work(struct workqueue_struct *queue, struct work_struct *work)
 	struct workqueue_struct *q = queue ? queue : system_queue();
 
 	shim_full_barrier();
-	__tsan_release(work);
+	shim_release(work);
 	if (!work->func)
 		fail("work without a function");
 	if (work->pending)
@@ -480,7 +490,7 @@ static void await_work(struct work_struct *work, const char *where)
 		sched_wait(&queues, SCHED_FOREVER, where);
 	for (struct workqueue_struct *q = queues; q; q = q->next)
 		for (int i = 0; i < q->worker_count; i++)
-			__tsan_acquire(&q->workers[i].ended);
+			shim_acquire(&q->workers[i].ended);
 }
 
 bool cancel_work_sync(struct work_struct *work)
@@ -539,7 +549,7 @@ bool queue_delayed_work(struct workqueue_struct *queue, struct delayed_work *wor
 	shim_full_barrier();
 	if (work->work.pending)
 		return false;
-	__tsan_release(&work->work);
+	shim_release(&work->work);
 	work->queue = queue;
 	if (!delay)
 		return queue_work(queue, &work->work);
@@ -559,6 +569,13 @@ bool mod_delayed_work(struct workqueue_struct *queue, struct delayed_work *work,
 	}
 	queue_delayed_work(queue, work, delay);
 	return was;
+}
+
+bool flush_delayed_work(struct delayed_work *work)
+{
+	if (timer_delete_sync(&work->timer))
+		delay_over(&work->timer);
+	return flush_work(&work->work);
 }
 
 bool cancel_delayed_work_sync(struct delayed_work *work)
@@ -685,8 +702,10 @@ void put_page(struct page *page)
 {
 	if (page->count <= 0)
 		fail("put_page() of a page that is free");
+	shim_release(page);
 	if (--page->count)
 		return;
+	shim_acquire(page);
 	*find_page(page->pfn) = &gap;
 	pages.count--;
 	free(page_address(page));
@@ -721,6 +740,7 @@ void shim_log(const char *level, const char *format, ...)
 	va_start(arguments, format);
 	log_len += (size_t)vsnprintf(line, 500, format, arguments) + 1;
 	va_end(arguments);
+	shim_release(log_text);
 	if (!shim_quiet)
 		fprintf(stderr, "# %8.2f %s: %s", (double)sched_now() / HZ, level, line);
 }
@@ -730,6 +750,7 @@ u32 shim_log_count(const char *words)
 	const char *line;
 	u32 count = 0;
 
+	shim_acquire(log_text);
 	for (line = log_text; line < log_text + log_len; line += strlen(line) + 1)
 		count += strstr(line, words) != NULL;
 	return count;

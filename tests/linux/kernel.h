@@ -35,8 +35,8 @@ typedef unsigned int gfp_t;
 #define __init
 #define __exit
 #define __force
-#define likely(x)	x
-#define unlikely(x)	x
+#define likely(x)	(x)
+#define unlikely(x)	(x)
 #define U16_MAX		UINT16_MAX
 #define U32_MAX		UINT32_MAX
 #define U64_MAX		UINT64_MAX
@@ -119,6 +119,10 @@ void shim_full_barrier(void);
 #define time_before(a, b)    time_after(b, a)
 void msleep(unsigned int ms);
 #define cpu_relax() sched_wait(NULL, 1, "cpu_relax")
+
+/* What is done before the one is seen behind the other: for ThreadSanitizer, where the shim itself hands over. */
+void shim_release(const void *at);
+void shim_acquire(const void *at);
 
 /* ---- contexts ---- */
 
@@ -245,6 +249,7 @@ bool queue_delayed_work(struct workqueue_struct *queue, struct delayed_work *wor
 			unsigned long delay);
 bool mod_delayed_work(struct workqueue_struct *queue, struct delayed_work *work,
 		      unsigned long delay);
+bool flush_delayed_work(struct delayed_work *work);
 bool cancel_delayed_work_sync(struct delayed_work *work);
 
 /* ---- memory ---- */

@@ -5,9 +5,25 @@
 
 static const struct vmb_guid ide = VMB_GUID_IDE;
 
+/* Requests whose answer was taken, and those that the driver has done with. */
+static u32 taken, ended;
+
 static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
-	storage_link_take(vmb_channel_context(ch), packet);
+	const struct vmb_guest_storage_event *event =
+		storage_link_take(vmb_channel_context(ch), packet);
+
+	if (!event || event->type != VMB_GUEST_STORAGE_COMPLETED)
+		return;
+	taken++;
+	sched_step();
+	sched_step();
+	ended++;
+}
+
+static void on_drained(struct vmb_channel *ch)
+{
+	storage_link_drained(vmb_channel_context(ch));
 }
 
 static void on_rescinded(struct vmb_channel *ch)
@@ -20,7 +36,7 @@ static void lost(struct storage_link *link, void *cookie, enum storage_link_loss
 }
 
 static const struct storage_link_ops ops = {
-	.channel = { .packet = on_packet, .rescinded = on_rescinded },
+	.channel = { .packet = on_packet, .drained = on_drained, .rescinded = on_rescinded },
 	.lost = lost,
 };
 
@@ -29,7 +45,8 @@ static struct storage_link *start(void)
 	static const struct storage_link_config config = { .queue_depth = 4 };
 	static const struct vmb_guid instance = {};
 	struct storage_link *link = kzalloc(sizeof(*link), GFP_KERNEL);
-	struct vmb_channel *ch = fake_offer(&ide, &instance);
+	static u8 disk[FAKE_DISK_LEN];
+	struct vmb_channel *ch = fake_offer(&ide, &instance, disk);
 
 	claim_same(storage_link_init(link, &ch->device, &ops, &config), 0);
 	claim_same(storage_link_start(link), 0);
@@ -105,12 +122,63 @@ static void commands_wait_for_a_channel(void)
 	end(link);
 }
 
-bed_test_seeds(commands_wait_for_a_channel, 200)
+/* ---- who is woken, and when ---- */
 
-	int main(void)
+static void submit(struct storage_link *link, u32 slot)
+{
+	const struct vmb_guest_storage_request request = {
+		.cookie = link,
+		.cdb_len = 6,
+		.direction = VMB_STOR_NO_DATA,
+	};
+
+	rcu_read_lock();
+	claim_same(storage_link_submit(link, slot, &request, 0, true), 0);
+	rcu_read_unlock();
+}
+
+/* Who waited for a reset may use the requests again, so the driver must have done with them. */
+static void a_reset_is_over_when_requests_have_ended(void)
+{
+	struct storage_link *link = start();
+	struct vmb_channel *ch = channel_of(link);
+	u32 slot;
+
+	ch->fate = hold_all;
+	for (slot = 0; slot < 4; slot++)
+		submit(link, slot);
+	claim_same(storage_link_reset(link), 0);
+	claim_same(taken, 4);
+	claim_same(ended, 4);
+	end(link);
+}
+
+/* The same for who finds a slot free. */
+static void a_free_slot_is_nobodys_once_it_has_settled(void)
+{
+	struct storage_link *link = start();
+	u32 round;
+
+	for (round = 0; round < 4; round++) {
+		submit(link, 0);
+		while (storage_link_holds(link, 0))
+			msleep(4);
+		storage_link_settle(link);
+		claim_same(ended, round + 1);
+	}
+	end(link);
+}
+
+bed_test_seeds(commands_wait_for_a_channel, 200)
+	bed_test_seeds(a_reset_is_over_when_requests_have_ended, 200)
+		bed_test_seeds(a_free_slot_is_nobodys_once_it_has_settled, 200)
+
+			int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_commands_wait_for_a_channel),
+		cmocka_unit_test(test_a_reset_is_over_when_requests_have_ended),
+		cmocka_unit_test(test_a_free_slot_is_nobodys_once_it_has_settled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,8 @@ struct thread {
 void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned int flags);
 void __tsan_switch_to_fiber(void *fiber, unsigned int flags);
+void __tsan_acquire(void *at);
+void __tsan_release(void *at);
 #define NO_SYNC 1
 #elif defined(SHIM_ASAN)
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
@@ -216,6 +218,9 @@ void *sched_local(void)
 static void thread_main(void)
 {
 	after_switch(self);
+#if defined(SHIM_TSAN)
+	__tsan_acquire(self);
+#endif
 	self->fn(self->argument);
 	self->state = ENDED;
 	hand_over();
@@ -228,6 +233,7 @@ static void prepare(struct thread *t)
 #if defined(SHIM_TSAN)
 	if (!t->sanitizer)
 		t->sanitizer = __tsan_create_fiber(0);
+	__tsan_release(t);
 #else
 	t->sanitizer = NULL;
 #endif
