@@ -156,6 +156,7 @@ static void hold(struct vmb_dev_storage *s, struct vmb_dev_storage_request *requ
 static void end_held(struct vmb_dev_storage *s)
 {
 	struct vmb_dev_storage_request **at = &s->held, *request;
+	struct vmb_dev_disk *disk;
 
 	while ((request = *at)) {
 		if (request->io.task.unit->reset_count == request->reset_count) {
@@ -163,6 +164,8 @@ static void end_held(struct vmb_dev_storage *s)
 			continue;
 		}
 		*at = request->next;
+		disk = request->io.task.unit->backend;
+		disk->went_wrong = true;
 		vmb_host_storage_done(&s->host, &request->io, VMB_HOST_SCSI_ABORTED);
 		queue_answer(s, request);
 	}
@@ -185,11 +188,13 @@ static void take_away(struct vmb_dev_storage *s, struct vmb_dev_storage_request 
 static bool goes_wrong(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
 {
 	const struct vmb_host_scsi_task *task = &request->io.task;
-	const struct vmb_dev_disk *disk = task->unit->backend;
+	struct vmb_dev_disk *disk = task->unit->backend;
 
-	if (meets(&disk->option->stuck, task))
+	if (!disk->went_wrong && meets(&disk->option->stuck, task)) {
+		disk->went_wrong = true;
 		return true;
-	if (meets(&disk->option->hold, task)) {
+	}
+	if (!disk->went_wrong && meets(&disk->option->hold, task)) {
 		hold(s, request);
 		return true;
 	}

@@ -67,6 +67,7 @@ struct vmb_dev_disk {
 	uint32_t block_len;
 	bool read_only;
 	bool can_unmap;
+	bool went_wrong; /* as option->hold or stuck says, which is once */
 	int fd; /* raw */
 	void *state; /* NBD */
 };

@@ -384,7 +384,9 @@ static struct vmb_driver blkvsc_driver = {
 
 static int __init blkvsc_init(void)
 {
-	return vmb_driver_register(&blkvsc_driver);
+	int rc = storage_link_check_version("blkvsc", max_version);
+
+	return rc ? rc : vmb_driver_register(&blkvsc_driver);
 }
 
 static void __exit blkvsc_exit(void)

@@ -703,6 +703,21 @@ int storage_link_reset(struct storage_link *link)
 
 /* ---- the link's beginning and end ---- */
 
+int storage_link_check_version(const char *module, unsigned int version)
+{
+	switch (version) {
+	case 0:
+	case VMB_STOR_VERSION_2_0:
+	case VMB_STOR_VERSION_4_2:
+	case VMB_STOR_VERSION_5_1:
+	case VMB_STOR_VERSION_6_0:
+	case VMB_STOR_VERSION_6_2: return 0;
+	}
+	pr_err("%s: max_version=%#x: there are 0x200, 0x402, 0x501, 0x600, 0x602, and 0 for the newest\n",
+	       module, version);
+	return -EINVAL;
+}
+
 int storage_link_init(struct storage_link *link, struct vmb_device *device,
 		      const struct storage_link_ops *ops, const struct storage_link_config *config)
 {

@@ -115,6 +115,9 @@ struct storage_link_answer {
 	u8 sense[VMB_STOR_SENSE_LEN];
 };
 
+/* -EINVAL, and said: it is neither 0 nor a version of the protocol. For a module's parameter. */
+int storage_link_check_version(const char *module, unsigned int version);
+
 int storage_link_init(struct storage_link *link, struct vmb_device *device,
 		      const struct storage_link_ops *ops, const struct storage_link_config *config);
 int storage_link_start(struct storage_link *link);

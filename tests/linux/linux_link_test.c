@@ -122,6 +122,24 @@ static void commands_wait_for_a_channel(void)
 	end(link);
 }
 
+static enum fake_fate drop_once(struct vmb_channel *ch, const struct fake_packet *packet)
+{
+	ch->fate = NULL;
+	return FAKE_DROP;
+}
+
+static void a_command_that_was_lost_is_sent_again(void)
+{
+	struct storage_link *link = start();
+	struct vmb_channel *ch = channel_of(link);
+
+	ch->fate = drop_once;
+	claim_same(ask(link, 0x00), 0);
+	claim_same(ch->executed, 2);
+	claim_same(ch->opens, 2);
+	end(link);
+}
+
 /* ---- who is woken, and when ---- */
 
 static void submit(struct storage_link *link, u32 slot)
@@ -169,14 +187,15 @@ static void a_free_slot_is_nobodys_once_it_has_settled(void)
 	end(link);
 }
 
-bed_test_seeds(commands_wait_for_a_channel, 200)
-	bed_test_seeds(a_reset_is_over_when_requests_have_ended, 200)
+bed_test_seeds(commands_wait_for_a_channel, 200) bed_test(a_command_that_was_lost_is_sent_again)
+	bed_test_seeds(a_reset_is_over_when_requests_have_ended, 1000)
 		bed_test_seeds(a_free_slot_is_nobodys_once_it_has_settled, 200)
 
 			int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_commands_wait_for_a_channel),
+		cmocka_unit_test(test_a_command_that_was_lost_is_sent_again),
 		cmocka_unit_test(test_a_reset_is_over_when_requests_have_ended),
 		cmocka_unit_test(test_a_free_slot_is_nobodys_once_it_has_settled),
 	};
