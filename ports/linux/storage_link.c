@@ -62,6 +62,7 @@ static void pump(struct storage_link *link)
 		.payload = &part,
 		.payload_count = 1,
 	};
+	int rc;
 
 	WRITE_ONCE(link->pumping, true);
 	smp_mb();
@@ -69,7 +70,10 @@ static void pump(struct storage_link *link)
 		packet.transaction_id = out->transaction_id;
 		part.base = &out->packet;
 		part.len = out->payload_len;
-		if (vmb_channel_send(link->device->channel, &packet))
+		rc = vmb_channel_send(link->device->channel, &packet);
+		if (rc == -EPROTO)
+			WRITE_ONCE(link->broken, true); /* who asked for the packet looks at it */
+		if (rc)
 			return;
 		vmb_guest_storage_output_done(&link->core);
 	}
@@ -137,7 +141,9 @@ static void command_ended(struct storage_link *link, const struct vmb_guest_stor
 static int feed(struct storage_link *link, const struct vmb_ring_received *packet, u32 len)
 {
 	struct vmb_guest_storage_event *event = &link->event;
+	/* Before the handshake is over there is no request, and only a hostile host ends one. */
 	bool lockless =
+		storage_link_state(link) == STORAGE_LINK_UP &&
 		vmb_guest_storage_ends_request(&link->core, packet->type, packet->transaction_id);
 	unsigned long flags;
 	int rc;
@@ -388,7 +394,8 @@ static bool settled(struct storage_link *link)
 	enum vmb_guest_storage_state state = core_state(link);
 
 	return state == VMB_GUEST_STORAGE_READY || state == VMB_GUEST_STORAGE_FAILED ||
-	       is_gone(link) || vmb_channel_rescinded(link->device->channel);
+	       READ_ONCE(link->broken) || is_gone(link) ||
+	       vmb_channel_rescinded(link->device->channel);
 }
 
 static int shake_hands(struct storage_link *link)
@@ -405,7 +412,8 @@ static int shake_hands(struct storage_link *link)
 		return 0;
 	if (is_gone(link) || vmb_channel_rescinded(link->device->channel))
 		return -ENODEV;
-	dev_err(&link->device->dev, "the host refused the storage handshake\n");
+	dev_err(&link->device->dev, "the host %s the storage handshake\n",
+		READ_ONCE(link->broken) ? "broke the ring in" : "refused");
 	return -EPROTO;
 }
 
@@ -524,13 +532,14 @@ static unsigned int overdue_seconds(struct storage_link *link)
 
 static void ask_for_reset(struct storage_link *link)
 {
+	/* First, for what it ends is judged by this. */
+	WRITE_ONCE(link->resets, link->resets + 1);
 	spin_lock_irq(&link->control_lock);
 	WRITE_ONCE(link->reset_done, false);
 	if (vmb_guest_storage_reset(&link->core))
 		vmb_guest_storage_reset_again(&link->core);
 	pump(link);
 	spin_unlock_irq(&link->control_lock);
-	WRITE_ONCE(link->resets, link->resets + 1);
 	dev_warn(&link->device->dev,
 		 "a request is overdue, the host has had it for %u s; asking for a reset\n",
 		 overdue_seconds(link));

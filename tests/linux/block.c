@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "tests/linux/block.h"
 
-#define RESOURCE_DELAY 3 /* ms, as BLK_MQ_RESOURCE_DELAY */
+/* ms; BLK_MQ_RESOURCE_DELAY, growing, because a test of hours would spend most of its time here. */
+#define RESOURCE_DELAY	   3u
+#define RESOURCE_DELAY_MAX 2000u
 
 struct gendisk *shim_disk;
+static wait_queue_head_t frozen; /* of all disks: who leaves one may not touch it any more */
 
 static void broken(const struct request *rq, const char *what)
 {
@@ -135,6 +138,7 @@ int device_add_disk(struct device *parent, struct gendisk *disk,
 {
 	struct page *page = alloc_page(GFP_KERNEL);
 
+	shim_release(&shim_disk);
 	shim_disk = disk;
 	disk->added = true;
 	shim_submit(disk, REQ_OP_READ, 0, &page, PAGE_SIZE);
@@ -148,7 +152,7 @@ void del_gendisk(struct gendisk *disk)
 
 	q->dying = true;
 	wake_up_all(&q->wait);
-	wait_event(q->wait, !q->entered);
+	wait_event(frozen, !q->entered);
 	if (shim_disk == disk)
 		shim_disk = NULL;
 }
@@ -212,6 +216,7 @@ static struct request *get_request(struct request_queue *q)
 
 	wait_event(tags->wait, (rq = find_free(tags)));
 	rq->taken = true;
+	shim_acquire(rq);
 	for (i = 0; tags->requests[i] != rq; i++)
 		;
 	rq->tag = (int)i;
@@ -227,6 +232,7 @@ static void put_request(struct request *rq)
 	struct blk_mq_tag_set *tags = rq->q->tags;
 
 	timer_delete_sync(&rq->timer);
+	shim_release(rq);
 	rq->taken = false;
 	wake_up_all(&tags->wait);
 }
@@ -242,6 +248,7 @@ static void end_early(struct request *rq, blk_status_t status)
 static void dispatch(struct request *rq)
 {
 	const struct blk_mq_queue_data bd = { .rq = rq, .last = true };
+	unsigned int delay = RESOURCE_DELAY;
 	blk_status_t status;
 
 	for (;;) {
@@ -255,7 +262,7 @@ static void dispatch(struct request *rq)
 		if (status != BLK_STS_RESOURCE)
 			break;
 		timer_delete_sync(&rq->timer);
-		msleep(RESOURCE_DELAY + 1);
+		msleep(delay = min(2 * delay, RESOURCE_DELAY_MAX));
 	}
 	if (status)
 		end_early(rq, status);
@@ -291,6 +298,7 @@ blk_status_t shim_submit(struct gendisk *disk, enum req_op op, u64 sector, struc
 	struct request *rq;
 	blk_status_t status;
 
+	shim_acquire(&shim_disk);
 	if (q->dying)
 		return BLK_STS_OFFLINE;
 	q->entered++;
@@ -301,6 +309,6 @@ blk_status_t shim_submit(struct gendisk *disk, enum req_op op, u64 sector, struc
 	status = run(rq);
 	put_request(rq);
 	q->entered--;
-	wake_up_all(&q->wait);
+	wake_up_all(&frozen);
 	return status;
 }

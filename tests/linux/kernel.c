@@ -283,6 +283,7 @@ static void timer_thread(void *unused)
 		shim_atomic_begin();
 		t->function(t);
 		shim_atomic_end();
+		shim_release(&timers);
 		timers.running = NULL;
 		sched_wake(&timers.running);
 	}
@@ -322,6 +323,7 @@ bool timer_delete_sync(struct timer_list *timer)
 		unlink_timer(timer);
 	while (timers.running == timer)
 		sched_wait(&timers.running, SCHED_FOREVER, "timer_delete_sync");
+	shim_acquire(&timers);
 	return was;
 }
 
@@ -396,10 +398,12 @@ static void worker_thread(void *argument)
 		me->work = work;
 		work->pending = false;
 		shim_acquire(work);
+		shim_acquire(&queues); /* it may have run before */
 		work->func(work);
 		if (local()->atomic_depth || local()->rcu_depth)
 			fail("a work item ended in atomic context");
 		shim_release(&me->ended);
+		shim_release(&queues);
 		me->work = NULL;
 		sched_wake(q);
 		sched_wake(&queues);
@@ -673,6 +677,7 @@ struct page *alloc_page(gfp_t flags)
 	memset(memory, flags & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
 	page->pfn = PHYS_PFN(virt_to_phys(memory));
 	page->count = 1;
+	page->memory = memory;
 	add_page(page);
 	return page;
 }

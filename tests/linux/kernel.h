@@ -278,6 +278,7 @@ struct page {
 	u64 pfn; /* a physical address is the pointer's value */
 	int count;
 	bool slab;
+	void *memory; /* so that LeakSanitizer finds it: pages may be lost on purpose */
 };
 struct page *alloc_page(gfp_t flags);
 unsigned long get_zeroed_page(gfp_t flags);

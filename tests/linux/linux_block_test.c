@@ -313,6 +313,13 @@ static void no_answer_about_the_cache_is_flushed(void)
 	end(ch);
 }
 
+static void an_unknown_version_is_said(void)
+{
+	*shim_uint("blkvsc", "max_version") = 0x10501;
+	claim_same(shim_module_load("blkvsc"), -EINVAL);
+	claim_same(shim_log_count("max_version=0x10501"), 1);
+}
+
 bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe,
 				      300) bed_test(a_stall_of_an_hour_ends_well)
 	bed_test(a_host_that_starts_anew_is_asked_again) bed_test(a_lost_completion_is_recovered)
@@ -321,9 +328,11 @@ bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe,
 			bed_test(give_up_ends_requests) bed_test(a_broken_ring_is_replaced_at_once)
 				bed_test(a_lost_command_is_sent_again)
 					bed_test(no_answer_about_the_cache_is_flushed)
-						bed_test_seeds(no_work_outlives_the_disk, 300)
+						bed_test(an_unknown_version_is_said)
+							bed_test_seeds(no_work_outlives_the_disk,
+								       300)
 
-							int main(void)
+								int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_disk_works),
@@ -338,6 +347,7 @@ bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe,
 		cmocka_unit_test(test_a_broken_ring_is_replaced_at_once),
 		cmocka_unit_test(test_a_lost_command_is_sent_again),
 		cmocka_unit_test(test_no_answer_about_the_cache_is_flushed),
+		cmocka_unit_test(test_an_unknown_version_is_said),
 		cmocka_unit_test(test_no_work_outlives_the_disk),
 	};
 

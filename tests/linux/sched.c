@@ -7,8 +7,8 @@
 #include "tests/linux/sched.h"
 
 #define THREADS_MAX 64
-#define STEPS_MAX   (20u << 20)
-#define TICKS_MAX   (30ull * 86400 * 250) /* a month */
+#define STEPS_MAX   (100u << 20)
+#define TICKS_MAX   (90ull * 86400 * 250) /* three months */
 #define STACK_LEN   (256u << 10)
 
 enum state {
@@ -150,7 +150,7 @@ static void advance(void)
 	if (next == SCHED_FOREVER)
 		give_up("all threads wait for each other");
 	if (next > TICKS_MAX)
-		give_up("no end after a month");
+		give_up("no end after three months");
 	sched.now = next;
 	expire();
 }
