@@ -173,12 +173,12 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
 LINUX_TESTS := $(basename $(notdir $(wildcard tests/linux/*_test.c)))
-LINUX_PORT  := storage_link block block_request block_unit
-LINUX_SHIM  := kernel block bus bed
+LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
+LINUX_SHIM  := kernel block scsi bus bed
 LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
 	workqueue sysfs version unaligned string sched/mm)
 LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
-LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto)
+LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
 	-Wno-missing-field-initializers -O1 -g -fno-omit-frame-pointer
