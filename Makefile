@@ -168,6 +168,58 @@ $(BUILD)/model/%.o: $(BUILD)/model/%.c tests/ring_model/variant.c $(BUILD)/obj/.
 $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 	$(BUILD)/obj/tests/ring_model/position.o $(BUILD)/obj/tests/ring_model/explore.o
 
+# The real files of ports/linux in user space, on the shim in tests/linux: linux_X_test under
+# AddressSanitizer, linux_X_tsan_test under ThreadSanitizer. The headers that stand in for the kernel's are
+# one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
+# tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
+LINUX_TESTS := $(basename $(notdir $(wildcard tests/linux/*_test.c)))
+LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
+LINUX_SHIM  := kernel block scsi bus bed
+LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
+	workqueue sysfs version unaligned string sched/mm)
+LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
+LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
+LINUX_DIR    := $(BUILD)/linux
+LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
+	-Wno-missing-field-initializers -O1 -g -fno-omit-frame-pointer
+LINUX_ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all
+LINUX_TSAN   := -fsanitize=thread
+linux-module  = -DKBUILD_MODNAME='"$(if $(filter block%,$*),blkvsc,storvsc)"'
+linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
+	$(1) -MMD -MP -c -o $@ $<
+$(LINUX_DIR)/include/.made: Makefile
+	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi
+	@for h in $(LINUX_KERNEL); do echo '#include "tests/linux/kernel.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_BLOCK); do echo '#include "tests/linux/block.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done
+	@touch $@
+$(LINUX_DIR)/%/sched.o: tests/linux/sched.c | $(BUILD)/.setup-test
+	$(call linux-cc,-DSHIM_$(if $(filter asan,$*),ASAN,TSAN))
+$(LINUX_DIR)/asan/shim/%.o: tests/linux/%.c $(LINUX_DIR)/include/.made | $(BUILD)/.setup-test
+	$(call linux-cc,$(LINUX_ASAN))
+$(LINUX_DIR)/tsan/shim/%.o: tests/linux/%.c $(LINUX_DIR)/include/.made | $(BUILD)/.setup-test
+	$(call linux-cc,-DSHIM_TSAN)
+$(LINUX_DIR)/asan/port/%.o: ports/linux/%.c $(LINUX_DIR)/include/.made | $(BUILD)/.setup-test
+	$(call linux-cc,$(LINUX_ASAN) $(linux-module))
+$(LINUX_DIR)/tsan/port/%.o: ports/linux/%.c $(LINUX_DIR)/include/.made | $(BUILD)/.setup-test
+	$(call linux-cc,$(LINUX_TSAN) $(linux-module))
+$(LINUX_DIR)/asan/core/%.o: guest/%.c | $(BUILD)/.setup-test
+	$(call linux-cc,$(LINUX_ASAN))
+$(LINUX_DIR)/tsan/core/%.o: guest/%.c | $(BUILD)/.setup-test
+	$(call linux-cc,$(LINUX_TSAN))
+linux-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o $(LINUX_SHIM:%=shim/%.o) $(LINUX_PORT:%=port/%.o) \
+	core/storage.o)
+$(LINUX_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(LINUX_DIR)/asan/shim/%.o $(call linux-parts,asan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka
+$(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_test: \
+		$(LINUX_DIR)/tsan/shim/%_test.o $(call linux-parts,tsan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
+
 unit-programs: $(TESTS:%=$(BUILD)/tests/%)
 clang-objects: $(CLANG_FILES:%.c=$(BUILD)/clang/%.o)
 fuzz-programs: $(FUZZERS:%=$(BUILD)/fuzzers/%)
@@ -217,10 +269,10 @@ install: all
 	done
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj asan fuzz model tests fuzzers benches modules cppcheck freestanding \
+	rm -rf $(addprefix $(BUILD)/,obj asan fuzz model linux tests fuzzers benches modules cppcheck freestanding \
 		openvmbus libvmbus-core.a) $(BUILD)/.setup-*
 
 distclean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz $(BUILD)/model -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux -name '*.d' 2>/dev/null)

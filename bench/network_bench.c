@@ -281,8 +281,7 @@ static struct reading take_reading(struct bench *b)
 	for (i = 0; i < b->row->queues; i++) {
 		q = &b->l.guest.queues[i];
 		r.to_host += __atomic_load_n(&q->end.signals, __ATOMIC_RELAXED);
-		r.to_guest +=
-			vmb_user_network_interrupts(&b->l, i);
+		r.to_guest += vmb_user_network_interrupts(&b->l, i);
 		pthread_mutex_lock(&q->lock);
 		r.copied_len += q->copied_len;
 		pthread_mutex_unlock(&q->lock);

@@ -250,6 +250,17 @@ int vmb_guest_storage_reset(struct vmb_guest_storage *s)
 	    !slot_take(&s->control, slot_generation(&s->control), SLOT_FREE))
 		return VMB_EBUSY;
 	queue_control(s, VMB_STOR_RESET_BUS);
+	s->reset_repeats = 0;
+	return 0;
+}
+
+int vmb_guest_storage_reset_again(struct vmb_guest_storage *s)
+{
+	if (s->state != VMB_GUEST_STORAGE_READY || s->output_waiting ||
+	    (vmb_load_u32(&s->control.state) & SLOT_STATE_MASK) != SLOT_IN_FLIGHT)
+		return VMB_EBUSY;
+	s->output_waiting = true;
+	s->reset_repeats++;
 	return 0;
 }
 
@@ -468,12 +479,21 @@ static int request_completed(struct vmb_guest_storage *s, uint64_t id,
 	return 0;
 }
 
+/* A host that comes back answers all that it was asked meanwhile. */
+static bool reset_answered_again(struct vmb_guest_storage *s, uint64_t id)
+{
+	if (!s->reset_repeats || id != s->out.transaction_id)
+		return false;
+	s->reset_repeats--;
+	return true;
+}
+
 static int control_completed(struct vmb_guest_storage *s, uint64_t id,
 			     const struct vmb_stor_packet *packet,
 			     struct vmb_guest_storage_event *event)
 {
 	if (!slot_take(&s->control, (uint32_t)(id >> 32), SLOT_IN_FLIGHT))
-		return forged(s);
+		return reset_answered_again(s, id) ? 0 : forged(s);
 	slot_free(&s->control);
 	if (s->state == VMB_GUEST_STORAGE_READY)
 		event->type = VMB_GUEST_STORAGE_RESET_DONE;

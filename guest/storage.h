@@ -96,6 +96,7 @@ struct vmb_guest_storage {
 	bool output_waiting; /* out waits to be sent */
 	struct vmb_guest_storage_output out;
 	uint64_t shown_id; /* of what output returned last */
+	uint32_t reset_repeats; /* RESET_BUS repeated under the id of out, and not answered */
 	struct vmb_guest_storage_slot
 		control; /* of the one control packet that may be with the host */
 	struct vmb_guest_storage_slot *slots;
@@ -182,6 +183,13 @@ void vmb_guest_storage_output_done(struct vmb_guest_storage *s);
 
 /* Queues RESET_BUS; the event RESET_DONE follows. VMB_EBUSY: one is under way, or not ready. */
 int vmb_guest_storage_reset(struct vmb_guest_storage *s);
+
+/*
+ * Queues the RESET_BUS that the host has not answered once more. One RESET_DONE follows, however
+ * often it was asked and is answered. VMB_EBUSY: none is with the host, or it still waits to be
+ * sent.
+ */
+int vmb_guest_storage_reset_again(struct vmb_guest_storage *s);
 
 /*
  * Takes slot and fills packet. VMB_EBUSY: the slot is taken (in flight or abandoned), or not READY;

@@ -34,6 +34,7 @@ static uint8_t model[DISK_LEN], bytes[DISK_LEN];
 static struct vmb_dev_disk disk;
 static struct vmb_dev_disk_option option;
 static struct vmb_host_scsi_task task;
+static struct vmb_host_scsi_lun unit; /* task's */
 static struct vmb_dev_disk_request request;
 static struct vmb_dev_disk_engine engine;
 static bool threads; /* the engine is without io_uring */
@@ -65,6 +66,7 @@ static int set_up(void **state)
 	close(fd);
 	option = (struct vmb_dev_disk_option){ .path = *state ? *state : path };
 	memset(&task, 0, sizeof(task));
+	task.unit = &unit;
 	memset(&request, 0, sizeof(request));
 	request.task = &task;
 	if (vmb_dev_disk_open(&disk, &option) || vmb_dev_disk_engine_open(&engine, threads))
@@ -489,6 +491,10 @@ static void test_faults_meet_reads_of_their_block_alone(void **state)
 	assert_true(disk.can_unmap);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++)
 		assert_int_equal(read_blocks(cases[i].first, cases[i].count), cases[i].step);
+	unit.reset_count++; /* the disk works again, but what is gone is gone */
+	assert_int_equal(read_blocks(10, 1), VMB_DEV_DISK_DONE);
+	assert_int_equal(read_blocks(20, 1), VMB_DEV_DISK_DONE);
+	assert_int_equal(read_blocks(30, 1), VMB_DEV_DISK_GONE);
 	set(VMB_HOST_SCSI_WRITE, 10 * 4096, 4096);
 	cut(model, 4096, PAGE);
 	assert_int_equal(run(), VMB_HOST_SCSI_OK);

@@ -519,6 +519,31 @@ static void test_reset_is_asked_and_answered(void **state)
 	assert_int_equal(b.event.srb_status, VMB_SRB_ABORTED);
 }
 
+/* A host that slept through the first one; or that answers all of them when it comes back. */
+static void test_reset_is_asked_again(void **state)
+{
+	struct bench b;
+	uint64_t id;
+
+	bench_ready(&b, 0x602);
+	assert_int_equal(vmb_guest_storage_reset_again(&b.s), VMB_EBUSY);
+	assert_int_equal(vmb_guest_storage_reset(&b.s), 0);
+	assert_int_equal(vmb_guest_storage_reset_again(&b.s), VMB_EBUSY);
+	expect_control(&b, 6, 64);
+	id = b.out_id;
+	assert_int_equal(vmb_guest_storage_reset_again(&b.s), 0);
+	expect_control(&b, 6, 64);
+	assert_int_equal(b.out_id, id);
+	assert_int_equal(answer(&b, 0), 0);
+	assert_event(&b, RESET_DONE);
+	assert_int_equal(answer(&b, 0), 0);
+	assert_event(&b, NOTHING);
+	assert_int_equal(answer(&b, 0), VMB_EPROTO); /* it was asked twice, not three times */
+	assert_int_equal(vmb_guest_storage_reset(&b.s), 0);
+	expect_control(&b, 6, 64);
+	assert_true(b.out_id != id);
+}
+
 static void test_reset_answer_may_overtake_done(void **state)
 {
 	const struct vmb_guest_storage_output *out;
@@ -604,6 +629,7 @@ int main(void)
 		cmocka_unit_test(test_events_before_ready_are_ignored),
 		cmocka_unit_test(test_bad_events_are_malformed),
 		cmocka_unit_test(test_reset_is_asked_and_answered),
+		cmocka_unit_test(test_reset_is_asked_again),
 		cmocka_unit_test(test_reset_answer_may_overtake_done),
 		cmocka_unit_test(test_ide_address_comes_from_the_instance_id),
 		cmocka_unit_test(test_ide_address_that_no_request_could_carry_is_refused),

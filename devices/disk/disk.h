@@ -125,6 +125,12 @@ struct vmb_dev_disk_ops {
 	uint64_t (*measure)(const struct vmb_dev_disk *disk);
 };
 
+/* A planned fault that was met, and how often its unit had been reset then. */
+struct vmb_dev_disk_met {
+	bool met;
+	uint32_t reset_count;
+};
+
 struct vmb_dev_disk {
 	const struct vmb_dev_disk_ops *ops;
 	const struct vmb_dev_disk_option *option; /* the caller's, outlives the disk */
@@ -133,6 +139,7 @@ struct vmb_dev_disk {
 	bool read_only;
 	bool can_unmap;
 	bool flush_failed; /* so each later one does: the system reports what it lost only once */
+	struct vmb_dev_disk_met held, stuck; /* a filter of faults */
 	int fd; /* raw */
 	void *state; /* the backend's own */
 	struct vmb_dev_disk *below; /* a filter's */

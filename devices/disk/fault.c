@@ -19,14 +19,28 @@ static bool meets(const struct vmb_dev_disk *disk, const struct vmb_dev_disk_fau
 	       fault->block - first < task->len / disk->block_len;
 }
 
+/*
+ * Until the guest has asked for a reset of the unit: what it sends again then is done, since a host
+ * that lost answers has not lost the disk.
+ */
+static bool goes_wrong(struct vmb_dev_disk *disk, const struct vmb_dev_disk_fault *fault,
+		       struct vmb_dev_disk_met *met, const struct vmb_host_scsi_task *task)
+{
+	if (!meets(disk, fault, task))
+		return false;
+	if (!met->met)
+		*met = (struct vmb_dev_disk_met){ true, task->unit->reset_count };
+	return met->reset_count == task->unit->reset_count;
+}
+
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
 				    struct vmb_dev_disk_engine *engine)
 {
 	const struct vmb_dev_disk_option *option = disk->option;
 
-	if (meets(disk, &option->stuck, request->task))
+	if (goes_wrong(disk, &option->stuck, &disk->stuck, request->task))
 		return VMB_DEV_DISK_STUCK;
-	if (meets(disk, &option->hold, request->task))
+	if (goes_wrong(disk, &option->hold, &disk->held, request->task))
 		return VMB_DEV_DISK_HELD;
 	if (meets(disk, &option->gone, request->task))
 		return VMB_DEV_DISK_GONE;

@@ -24,9 +24,13 @@ MODULE_PARM_DESC(queue_depth, "requests that a disk may hold (default: what the 
 #define TIMEOUT_MAX	86400u
 static unsigned int timeout = TIMEOUT_DEFAULT;
 module_param(timeout, uint, 0444);
-MODULE_PARM_DESC(
-	timeout,
-	"seconds after which a request is given up, 86400 at most (default, and for 0: 180)");
+MODULE_PARM_DESC(timeout, "seconds after which a request is overdue and the host is asked for a "
+			  "reset, 86400 at most (default, and for 0: 180)");
+
+static unsigned int give_up;
+module_param(give_up, uint, 0644);
+MODULE_PARM_DESC(give_up, "seconds after which an overdue request, and with it the disk, is given "
+			  "up (default 0: never)");
 
 static unsigned int max_version;
 module_param(max_version, uint, 0444);
@@ -50,7 +54,7 @@ static blk_status_t later(struct blkvsc *b, int rc)
 static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_queue_data *bd)
 {
 	struct blkvsc *b = hctx->queue->queuedata;
-	enum storage_link_state state = READ_ONCE(b->link.state);
+	enum storage_link_state state = storage_link_state(&b->link);
 	struct request *rq = bd->rq;
 	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
 	int pfn_count, rc;
@@ -74,18 +78,12 @@ static void commit_rqs(struct blk_mq_hw_ctx *hctx)
 	vmb_channel_commit(b->link.device->channel);
 }
 
-/*
- * It stays the host's until storage_link_reset() has it back; then it ends with an error. A reset that is asked for or goes
- * on has it back too, whoever asked; another one behind it would hit those that are sent afterwards.
- */
+/* It stays the host's until the link has it back, and is sent again then. */
 static enum blk_eh_timer_return timed_out(struct request *rq)
 {
 	struct blkvsc *b = rq->q->queuedata;
-	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
 
-	mine->timed_out = true;
-	if (!READ_ONCE(b->removing) && !xchg(&b->resetting, true))
-		schedule_work(&b->reset_work);
+	storage_link_overdue(&b->link, jiffies - rq->timeout);
 	return BLK_EH_RESET_TIMER;
 }
 
@@ -94,17 +92,6 @@ static const struct blk_mq_ops queue_ops = {
 	.commit_rqs = commit_rqs,
 	.timeout = timed_out,
 };
-
-static void reset_work(struct work_struct *work)
-{
-	struct blkvsc *b = container_of(work, struct blkvsc, reset_work);
-
-	dev_warn(&b->link.device->dev, "a request is overdue, asking the host for a reset\n");
-	blk_mq_quiesce_queue(b->disk->queue);
-	storage_link_reset(&b->link);
-	WRITE_ONCE(b->resetting, false);
-	blk_mq_unquiesce_queue(b->disk->queue);
-}
 
 /* ---- packets in; softirq or interrupt, one at a time ---- */
 
@@ -124,7 +111,10 @@ static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *pa
 
 static void on_drained(struct vmb_channel *ch)
 {
-	blkvsc_end_batch(to_blkvsc(vmb_channel_context(ch)));
+	struct blkvsc *b = to_blkvsc(vmb_channel_context(ch));
+
+	blkvsc_end_batch(b);
+	storage_link_drained(&b->link);
 }
 
 static void on_rescinded(struct vmb_channel *ch)
@@ -165,12 +155,18 @@ static void look_work(struct work_struct *work)
 	set_capacity_and_notify(b->disk, sectors_of(&now));
 }
 
-/* For good; before the disk goes, which they use. */
+/* Before the disk goes, which it uses. A packet that is being taken may still queue it, so see close_link(). */
 static void stop_work(struct blkvsc *b)
 {
 	WRITE_ONCE(b->removing, true);
 	cancel_work_sync(&b->look_work);
-	cancel_work_sync(&b->reset_work);
+}
+
+/* Without a channel nothing queues work any more. */
+static void close_link(struct blkvsc *b)
+{
+	storage_link_stop(&b->link);
+	cancel_work_sync(&b->look_work);
 }
 
 static int open_disk(OPEN_TARGET *target, blk_mode_t mode)
@@ -313,7 +309,7 @@ static int start(struct blkvsc *b, const struct hv_vmbus_device_id *id)
 	rc = bring_up(b);
 	if (rc) {
 		stop_work(b);
-		storage_link_stop(&b->link);
+		close_link(b);
 	}
 	return rc;
 }
@@ -324,6 +320,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 		.ring_size = ring_size,
 		.queue_depth = queue_depth,
 		.max_version = max_version,
+		.give_up = &give_up,
 	};
 	struct blkvsc *b = kzalloc(sizeof(*b), GFP_KERNEL);
 	int rc;
@@ -331,7 +328,6 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	if (!b)
 		return -ENOMEM;
 	INIT_WORK(&b->look_work, look_work);
-	INIT_WORK(&b->reset_work, reset_work);
 	rc = storage_link_init(&b->link, device, &link_ops, &config);
 	if (rc)
 		goto free;
@@ -345,20 +341,16 @@ free:
 	return rc;
 }
 
-/*
- * Requests that a silent host holds end by the reset that their time-out asks for, so that goes
- * on until the disk has none any more.
- */
+/* Requests that a silent host holds end by the link, which works until the disk has none any more. */
 static void remove(struct vmb_device *device)
 {
 	struct blkvsc *b = device->data;
 	struct gendisk *disk = b->disk;
 
-	storage_link_end_if_rescinded(&b->link);
 	del_gendisk(disk);
 	stop_work(b);
 	blkvsc_flush(b);
-	storage_link_stop(&b->link);
+	close_link(b);
 	blk_mq_free_tag_set(&b->tags);
 	storage_link_free(&b->link);
 	ida_free(&indices, b->index);
@@ -392,7 +384,9 @@ static struct vmb_driver blkvsc_driver = {
 
 static int __init blkvsc_init(void)
 {
-	return vmb_driver_register(&blkvsc_driver);
+	int rc = storage_link_check_version("blkvsc", max_version);
+
+	return rc ? rc : vmb_driver_register(&blkvsc_driver);
 }
 
 static void __exit blkvsc_exit(void)

@@ -3,8 +3,8 @@
  * What the files of blkvsc.ko share: one disk per IDE channel.
  *
  * Who runs where: queue_rq submits, on any CPU, under blk-mq's rcu_read_lock; the channel's
- * interrupt feeds the protocol core and ends requests there and then, a batch at a time; one work
- * item looks at the unit again, another asks a silent host for its answers.
+ * interrupt feeds the protocol core and ends requests there and then, a batch at a time; a work item
+ * looks at the unit again.
  *
  * A slot of the core is a request's tag. blk-mq gives a tag out again only after the request
  * ended, and a request ends only when the host has let go of its pages, so a slot is never asked
@@ -48,8 +48,7 @@ struct blkvsc {
 	int index; /* of the disk's name */
 	struct io_comp_batch batch; /* what ended well since the interrupt began */
 	bool removing; /* no more work is queued */
-	bool resetting; /* from the first overdue request until all that the host has are back */
-	struct work_struct look_work, reset_work;
+	struct work_struct look_work;
 };
 #define to_blkvsc(l) container_of(l, struct blkvsc, link)
 
@@ -57,7 +56,7 @@ struct blkvsc {
 struct blkvsc_request {
 	struct vmb_guest_storage_request request; /* while it is being sent */
 	u8 retries; /* 0 unless the request is under way */
-	bool timed_out;
+	u32 resets; /* the link's when it was sent */
 	u8 unmap[BLKVSC_UNMAP_LEN];
 };
 

@@ -166,7 +166,7 @@ int blkvsc_build(struct blkvsc *b, struct request *rq, struct vmb_guest_storage_
 	request->target_id = b->address.target_id;
 	request->lun = b->address.lun;
 	request->timeout_s = rq->timeout / HZ;
-	mine->timed_out = false;
+	mine->resets = READ_ONCE(b->link.resets);
 	/* A direct call is cheaper, and these are nearly all. */
 	if (likely(req_op(rq) == REQ_OP_READ || req_op(rq) == REQ_OP_WRITE))
 		return build_rw(b, rq, request);
@@ -186,8 +186,8 @@ static const struct verdict by_srb_status[VMB_SRB_STATUS_MASK + 1] = {
 	[VMB_SRB_BUSY] = { BLK_STS_IOERR, true },
 	[VMB_SRB_BUS_RESET] = { BLK_STS_IOERR, true },
 	[VMB_SRB_REQUEST_FLUSHED] = { BLK_STS_IOERR, true },
-	[VMB_SRB_TIMEOUT] = { BLK_STS_TIMEOUT, false },
-	[VMB_SRB_COMMAND_TIMEOUT] = { BLK_STS_TIMEOUT, false },
+	[VMB_SRB_TIMEOUT] = { BLK_STS_TIMEOUT, true },
+	[VMB_SRB_COMMAND_TIMEOUT] = { BLK_STS_TIMEOUT, true },
 	[VMB_SRB_NO_DEVICE] = { BLK_STS_OFFLINE, false },
 	[VMB_SRB_NO_HBA] = { BLK_STS_OFFLINE, false },
 	[VMB_SRB_INVALID_LUN] = { BLK_STS_OFFLINE, false },
@@ -282,14 +282,22 @@ static bool went_well(const struct request *rq, const struct vmb_guest_storage_e
 	return true;
 }
 
+/* What a reset ended that was asked for since, or the channel's end, does not count. */
+static bool may_retry(struct request *rq)
+{
+	struct blkvsc *b = rq->q->queuedata;
+	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
+
+	if (mine->resets != READ_ONCE(b->link.resets))
+		return true;
+	return mine->retries++ < RETRIES_MAX;
+}
+
 static void retry_or_end(struct request *rq, struct verdict verdict)
 {
 	struct blkvsc_request *mine = blk_mq_rq_to_pdu(rq);
 
-	if (mine->timed_out)
-		verdict = (struct verdict){ BLK_STS_TIMEOUT, false };
-	if (verdict.retry && mine->retries < RETRIES_MAX) {
-		mine->retries++;
+	if (verdict.retry && may_retry(rq)) {
 		blk_mq_requeue_request(rq, false);
 		blk_mq_delay_kick_requeue_list(rq->q, RETRY_DELAY);
 		return;

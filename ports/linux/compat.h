@@ -69,6 +69,12 @@
 #define sdev_init slave_alloc
 #endif
 
+/* 6.2 told the SCSI layer's time-outs from the block layer's. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define scsi_timeout_action blk_eh_timer_return
+#define SCSI_EH_RESET_TIMER BLK_EH_RESET_TIMER
+#endif
+
 /* 6.3 lets a network device say what it can do for XDP. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define xdp_set_features_flag(dev, flags) ((void)(dev))

@@ -21,9 +21,17 @@ static unsigned int queue_depth;
 module_param(queue_depth, uint, 0444);
 MODULE_PARM_DESC(queue_depth, "commands that a controller may hold (default: what the ring fits)");
 
-static unsigned int timeout = 180;
+#define TIMEOUT_DEFAULT 180u
+#define TIMEOUT_MAX	86400u
+static unsigned int timeout = TIMEOUT_DEFAULT;
 module_param(timeout, uint, 0644);
-MODULE_PARM_DESC(timeout, "seconds after which a command is given up (default 180)");
+MODULE_PARM_DESC(timeout, "seconds after which a command is overdue and the host is asked for a "
+			  "reset, 86400 at most (default, and for 0: 180)");
+
+static unsigned int give_up;
+module_param(give_up, uint, 0644);
+MODULE_PARM_DESC(give_up, "seconds after which an overdue command, and with it the controller's "
+			  "disks, is given up (default 0: never)");
 
 static unsigned int max_version;
 module_param(max_version, uint, 0444);
@@ -107,12 +115,14 @@ static int queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(host);
 	bool last = cmd->flags & SCMD_LAST; /* cmd may have ended when submit() returns */
+	enum storage_link_state state;
 	int rc = -EAGAIN;
 
 	rcu_read_lock();
-	if (s->link.state == STORAGE_LINK_UP)
+	state = storage_link_state(&s->link);
+	if (state == STORAGE_LINK_UP)
 		rc = submit(s, cmd);
-	else if (s->link.state == STORAGE_LINK_GONE)
+	else if (state == STORAGE_LINK_GONE)
 		rc = -ENODEV;
 	if (rc || last)
 		vmb_channel_commit(s->link.device->channel);
@@ -155,6 +165,11 @@ static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *pa
 		queue_scan(s);
 }
 
+static void on_drained(struct vmb_channel *ch)
+{
+	storage_link_drained(vmb_channel_context(ch));
+}
+
 static void on_rescinded(struct vmb_channel *ch)
 {
 	storage_link_rescinded(vmb_channel_context(ch));
@@ -163,6 +178,7 @@ static void on_rescinded(struct vmb_channel *ch)
 static const struct storage_link_ops link_ops = {
 	.channel = {
 		.packet = on_packet,
+		.drained = on_drained,
 		.rescinded = on_rescinded,
 		.tolerates_delay = true,
 	},
@@ -181,6 +197,8 @@ static void scan_work(struct work_struct *work)
 	struct scsi_sense_hdr sense;
 	struct scsi_device *sdev;
 
+	if (READ_ONCE(s->removing))
+		return;
 	shost_for_each_device(sdev, s->host) {
 		scsi_test_unit_ready(sdev, SCAN_TIMEOUT, SCAN_RETRIES, &sense);
 		scsi_rescan_device(sdev);
@@ -205,9 +223,19 @@ static void gone_work(struct work_struct *work)
 	}
 }
 
+static u32 lun_count(const struct storvsc *s)
+{
+	return s->ide ? 1 : STORVSC_LUN_COUNT;
+}
+
 /* Microsoft's targets claim SPC-2 but have the newer VPD pages and report their LUNs. */
 static int sdev_init_hook(struct scsi_device *sdev)
 {
+	struct storvsc *s = shost_priv(sdev->host);
+
+	/* REPORT LUNS may name one that has no place in a request, where it would be another's. */
+	if (sdev->lun >= lun_count(s))
+		return -ENXIO;
 	sdev->sdev_bflags = BLIST_REPORTLUN2 | BLIST_TRY_VPD_PAGES;
 	sdev->no_report_opcodes = 1;
 	return 0;
@@ -217,7 +245,10 @@ static int sdev_configure_hook(SDEV_CONFIGURE_ARGS)
 {
 	struct storvsc *s = shost_priv(sdev->host);
 
-	blk_queue_rq_timeout(sdev->request_queue, timeout * HZ);
+	blk_queue_rq_timeout(sdev->request_queue,
+			     min(timeout ? timeout : TIMEOUT_DEFAULT, TIMEOUT_MAX) * HZ);
+	/* A disk that does not say whether it caches is flushed: a wrong flush costs little. */
+	sdev->wce_default_on = 1;
 	sdev->no_write_same = s->link.core.version < VMB_STOR_VERSION_6_2;
 	if (!strncmp(sdev->vendor, "Msft", 4) && sdev->scsi_level < SCSI_SPC_3 &&
 	    s->link.core.version >= VMB_STOR_VERSION_5_1)
@@ -231,6 +262,7 @@ static struct scsi_host_template host_template = {
 	.proc_name = "storvsc",
 	.queuecommand = queuecommand,
 	.commit_rqs = commit_rqs,
+	.eh_timed_out = storvsc_timed_out,
 	.eh_abort_handler = storvsc_abort,
 	.eh_host_reset_handler = storvsc_host_reset,
 	.sdev_init = sdev_init_hook,
@@ -265,6 +297,7 @@ static struct storvsc *new_storvsc(struct vmb_device *device)
 		.ring_size = ring_size,
 		.queue_depth = queue_depth,
 		.max_version = max_version,
+		.give_up = &give_up,
 	};
 	struct Scsi_Host *host = scsi_host_alloc(&host_template, sizeof(struct storvsc));
 	struct storvsc *s;
@@ -285,8 +318,18 @@ static struct storvsc *new_storvsc(struct vmb_device *device)
 	return s;
 }
 
+static void stop_work(struct storvsc *s)
+{
+	WRITE_ONCE(s->removing, true);
+	cancel_work_sync(&s->scan_work);
+	cancel_work_sync(&s->gone_work);
+}
+
+/* A packet that was being taken may have queued work late; without a channel nothing does any more. */
 static void free_storvsc(struct storvsc *s)
 {
+	storage_link_stop(&s->link);
+	stop_work(s);
 	storage_link_free(&s->link);
 	scsi_host_put(s->host);
 }
@@ -315,7 +358,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	device->data = s;
 	rc = bring_up(s, device->driver_override);
 	if (rc) {
-		storage_link_stop(&s->link);
+		WRITE_ONCE(s->removing, true);
 		free_storvsc(s);
 		return rc;
 	}
@@ -327,12 +370,8 @@ static void remove(struct vmb_device *device)
 {
 	struct storvsc *s = device->data;
 
-	storage_link_end_if_rescinded(&s->link);
-	WRITE_ONCE(s->removing, true);
-	cancel_work_sync(&s->scan_work);
-	cancel_work_sync(&s->gone_work);
+	stop_work(s);
 	scsi_remove_host(s->host);
-	storage_link_stop(&s->link);
 	free_storvsc(s);
 }
 
@@ -357,8 +396,10 @@ static struct vmb_driver storvsc_driver = {
 
 static int __init storvsc_init(void)
 {
-	int rc = storvsc_ide_init();
+	int rc = storage_link_check_version("storvsc", max_version);
 
+	if (!rc)
+		rc = storvsc_ide_init();
 	return rc ? rc : vmb_driver_register(&storvsc_driver);
 }
 

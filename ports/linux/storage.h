@@ -17,6 +17,7 @@
 #include <scsi/scsi_cmnd.h>
 #include <scsi/scsi_device.h>
 #include <scsi/scsi_host.h>
+#include "ports/linux/compat.h"
 #include "ports/linux/storage_link.h"
 
 #define STORVSC_TARGET_COUNT 2
@@ -46,6 +47,7 @@ int storvsc_ide_check_unit(struct storvsc *s, bool chosen);
 /* storage_error.c */
 void storvsc_complete(struct storvsc *s, const struct vmb_guest_storage_event *event);
 void storvsc_lost(struct storage_link *link, void *cookie, enum storage_link_loss loss);
+enum scsi_timeout_action storvsc_timed_out(struct scsi_cmnd *cmd);
 int storvsc_abort(struct scsi_cmnd *cmd);
 int storvsc_host_reset(struct scsi_cmnd *cmd);
 

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How storage commands end: what a status means to the SCSI layer, and what is done about a host
- * that does not answer. A command whose time is up stays with the host until storage_link_reset()
- * has it back, so
+ * that does not answer. A command whose time is up stays with the host until the link has it back,
+ * so
  *
- *   abort       fails, unless the answer came in the meantime
+ *   time-out    is told to the link, and the command waits on: the error handler does not start,
+ *               which would take the disks offline when it finds no way
+ *   abort       succeeds if the answer came in the meantime, else fails
  *   host reset  is storage_link_reset()
+ *
+ * The SCSI layer ends a command that is older than all its retries could be, when it is to be tried
+ * again; a host that is slow is no reason for that, so such a command is made young again.
  */
 #include <scsi/scsi.h>
 #include <scsi/scsi_dbg.h>
@@ -68,6 +73,8 @@ static void set_result(struct scsi_cmnd *cmd, const struct vmb_guest_storage_eve
 		scsi_build_sense(cmd, 0, ILLEGAL_REQUEST, 0x20, 0);
 	else
 		cmd->result = host << 16;
+	if (host == DID_RESET)
+		cmd->jiffies_at_alloc = jiffies;
 	scsi_set_resid(cmd, scsi_bufflen(cmd) - event->data_len);
 }
 
@@ -112,20 +119,33 @@ static void leak_pages(struct scsi_cmnd *cmd)
 void storvsc_lost(struct storage_link *link, void *cookie, enum storage_link_loss loss)
 {
 	struct scsi_cmnd *cmd = cookie;
-	u8 host_byte = loss == STORAGE_LINK_REPLACED ? DID_RESET : DID_NO_CONNECT;
+	u8 host_byte = loss == STORAGE_LINK_REPLACED ? DID_REQUEUE : DID_NO_CONNECT;
 
 	if (loss == STORAGE_LINK_HELD)
 		leak_pages(cmd);
 	cmd->result = host_byte << 16;
+	cmd->jiffies_at_alloc = jiffies;
 	scsi_set_resid(cmd, scsi_bufflen(cmd));
 	scsi_done(cmd);
 }
 
+enum scsi_timeout_action storvsc_timed_out(struct scsi_cmnd *cmd)
+{
+	struct storvsc *s = shost_priv(cmd->device->host);
+
+	storage_link_overdue(&s->link, jiffies - scsi_cmd_to_rq(cmd)->timeout);
+	return SCSI_EH_RESET_TIMER;
+}
+
+/* An answer that came may still be on its way to the SCSI layer, which must not have the command back before. */
 int storvsc_abort(struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(cmd->device->host);
 
-	return storage_link_holds(&s->link, scsi_cmd_to_rq(cmd)->tag) ? FAILED : SUCCESS;
+	if (storage_link_holds(&s->link, scsi_cmd_to_rq(cmd)->tag))
+		return FAILED;
+	storage_link_settle(&s->link);
+	return SUCCESS;
 }
 
 /* The error handler's thread, or a user's ioctl with commands still running. */

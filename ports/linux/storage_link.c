@@ -1,25 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The protocol has no abort, so a request whose time is up stays with the host, which may still
- * move its data. Its pages are never given back before that is over:
+ * move its data. Its pages are never given back before that is over, and it does not end with an
+ * error because the host is slow: a host of many may be so for an hour.
  *
- *   reset       asks the host for RESET_BUS and waits for the answers; if some are still missing,
- *               closes the channel. Once the host has let go of the rings it has forgotten all
- *               requests; they are lost, and a new channel is opened.
- *
- * A host that does not even let go of the rings is given up: all requests end with an error, now
- * and later, and the pages that it may still write to are leaked, by a reference that is never
- * dropped.
+ *   overdue     the host is asked for RESET_BUS. What it then still owes, having answered that, is
+ *               lost, so the channel is closed. When the host has let go of it, it has forgotten
+ *               all requests; they may be sent again, over a new channel.
+ *   no answer   neither to the reset, nor to the close: it is waited for, and asked again after 20
+ *               s, 40 s and so on, up to ten minutes. A close is owed no more when an OPEN that
+ *               follows it is answered: a host remembers that until its device is done with the
+ *               old channel (protocol reference, vmbus 4.5).
+ *   gone        after a rescind, or when the user's patience is over (give_up): the channel is
+ *               closed and all requests end, now and later. If the host does not let go, the pages
+ *               that it may still write to are leaked, by a reference that is never dropped.
  */
+#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "ports/linux/storage_link.h"
 
 #define HANDSHAKE_WAIT	  (60 * HZ) /* a busy host takes its time */
 #define RESET_WAIT	  (10 * HZ)
 #define DRAIN_WAIT	  (5 * HZ)
+#define ASK_AGAIN_FIRST	  (20 * HZ)
+#define ASK_AGAIN_MAX	  (600 * HZ)
+#define RING_FULL_WAIT	  10 /* ms */
 #define TRANSFER_LEN_MAX  (1u << 20)
 #define RING_LEN_MIN	  (16u << 10)
 #define RING_LEN_MAX	  (4u << 20)
@@ -27,6 +36,15 @@
 /* What a request of 64 KiB takes in the ring; larger ones find it full sooner and wait. */
 #define REQUEST_LEN_USUAL 256u
 #define SLOT_TAKEN	  3u /* see struct vmb_guest_storage_slot */
+#define SLOT_GENERATION	  (~SLOT_TAKEN)
+
+static void ring_is_broken(struct storage_link *link);
+static void recover_now(struct storage_link *link);
+
+static bool is_gone(const struct storage_link *link)
+{
+	return storage_link_state(link) == STORAGE_LINK_GONE;
+}
 
 /* ---- packets out ---- */
 
@@ -44,6 +62,7 @@ static void pump(struct storage_link *link)
 		.payload = &part,
 		.payload_count = 1,
 	};
+	int rc;
 
 	WRITE_ONCE(link->pumping, true);
 	smp_mb();
@@ -51,7 +70,10 @@ static void pump(struct storage_link *link)
 		packet.transaction_id = out->transaction_id;
 		part.base = &out->packet;
 		part.len = out->payload_len;
-		if (vmb_channel_send(link->device->channel, &packet))
+		rc = vmb_channel_send(link->device->channel, &packet);
+		if (rc == -EPROTO)
+			WRITE_ONCE(link->broken, true); /* who asked for the packet looks at it */
+		if (rc)
 			return;
 		vmb_guest_storage_output_done(&link->core);
 	}
@@ -96,7 +118,11 @@ int storage_link_submit(struct storage_link *link, u32 slot,
 	if (pfn_count == packet->pfn_count)
 		rc = write_request(link, storage_link_pfns(link, slot), packet, commit);
 	if (rc && !vmb_guest_storage_cancel(&link->core, slot))
-		rc = 0;
+		return 0;
+	if (unlikely(rc == -EPROTO)) {
+		ring_is_broken(link);
+		return -EBUSY;
+	}
 	return rc;
 }
 
@@ -107,6 +133,7 @@ static void command_ended(struct storage_link *link, const struct vmb_guest_stor
 	if (!event->cookie)
 		return;
 	link->command_event = *event;
+	link->command_lost = false;
 	smp_store_release(&link->command_done, true);
 }
 
@@ -114,7 +141,9 @@ static void command_ended(struct storage_link *link, const struct vmb_guest_stor
 static int feed(struct storage_link *link, const struct vmb_ring_received *packet, u32 len)
 {
 	struct vmb_guest_storage_event *event = &link->event;
+	/* Before the handshake is over there is no request, and only a hostile host ends one. */
 	bool lockless =
+		storage_link_state(link) == STORAGE_LINK_UP &&
 		vmb_guest_storage_ends_request(&link->core, packet->type, packet->transaction_id);
 	unsigned long flags;
 	int rc;
@@ -126,8 +155,10 @@ static int feed(struct storage_link *link, const struct vmb_ring_received *packe
 	rc = vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id,
 				     link->payload, len, event);
 	pump(link);
-	if (!rc && event->type == VMB_GUEST_STORAGE_RESET_DONE)
-		link->reset_done = true;
+	if (!rc && event->type == VMB_GUEST_STORAGE_RESET_DONE) {
+		smp_store_release(&link->reset_done, true);
+		recover_now(link);
+	}
 	spin_unlock_irqrestore(&link->control_lock, flags);
 	return rc;
 }
@@ -139,6 +170,9 @@ const struct vmb_guest_storage_event *storage_link_take(struct storage_link *lin
 	u32 len = min_t(u32, packet->payload_len, sizeof(link->payload));
 	bool theirs;
 
+	/* Before a slot comes free, so whoever sees that sees this. */
+	if (!(link->round & 1))
+		WRITE_ONCE(link->round, link->round + 1);
 	if (!vmb_channel_copy(link->device->channel, packet,
 			      sizeof(struct vmb_pkt_desc) + packet->header_len, link->payload, len))
 		return NULL;
@@ -150,9 +184,33 @@ const struct vmb_guest_storage_event *storage_link_take(struct storage_link *lin
 	theirs = event->type != VMB_GUEST_STORAGE_COMPLETED || event->slot < link->slot_count;
 	if (!theirs)
 		command_ended(link, event);
-	if (waitqueue_active(&link->wait))
-		wake_up_all(&link->wait);
 	return theirs ? event : NULL;
+}
+
+/* The bus has stopped at a packet that is none, and will say no more. */
+static void look_at_ring(struct storage_link *link)
+{
+	struct vmb_ring_received packet;
+
+	if (vmb_channel_read(link->device->channel, &packet) == -EPROTO)
+		ring_is_broken(link);
+}
+
+void storage_link_drained(struct storage_link *link)
+{
+	if (link->round & 1)
+		smp_store_release(&link->round, link->round + 1);
+	look_at_ring(link);
+	if (wq_has_sleeper(&link->wait))
+		wake_up_all(&link->wait);
+}
+
+void storage_link_settle(struct storage_link *link)
+{
+	u32 round = smp_load_acquire(&link->round);
+
+	if (round & 1)
+		wait_event(link->wait, smp_load_acquire(&link->round) != round);
 }
 
 /* ---- one command, waited for ---- */
@@ -172,37 +230,61 @@ static int judge(const struct storage_link *link, struct storage_link_answer *an
 	return 0;
 }
 
-/* A command that is given up keeps its slot and its page until the host has let go. */
-static int await_command(struct storage_link *link, u32 timeout_s)
+static void await_command(struct storage_link *link, u32 timeout_s)
 {
-	wait_event_timeout(link->wait,
-			   smp_load_acquire(&link->command_done) ||
-				   READ_ONCE(link->state) == STORAGE_LINK_GONE ||
-				   vmb_channel_rescinded(link->device->channel),
-			   timeout_s * HZ);
-	if (smp_load_acquire(&link->command_done) ||
-	    !vmb_guest_storage_abandon(&link->core, link->slot_count)) {
-		/* It was answered just now, and who answers is still writing down what. */
-		while (!smp_load_acquire(&link->command_done))
-			cpu_relax();
-		return 0;
-	}
-	return vmb_channel_rescinded(link->device->channel) ? -ENODEV : -ETIMEDOUT;
+	unsigned long since = jiffies;
+
+	while (!wait_event_timeout(link->wait, smp_load_acquire(&link->command_done),
+				   timeout_s * HZ))
+		storage_link_overdue(link, since);
 }
 
+static int try_command(struct storage_link *link, const struct vmb_guest_storage_request *request)
+{
+	enum storage_link_state state;
+	int rc = -EAGAIN;
+
+	rcu_read_lock();
+	state = storage_link_state(link);
+	if (state == STORAGE_LINK_UP)
+		rc = storage_link_submit(link, link->slot_count, request, !!request->data_len,
+					 true);
+	else if (state == STORAGE_LINK_GONE)
+		rc = -ENODEV;
+	rcu_read_unlock();
+	return rc == -EBUSY ? -EAGAIN : rc;
+}
+
+/* As soon as there is a channel, and room in its ring. */
 static int send_command(struct storage_link *link, struct vmb_guest_storage_request *request)
 {
-	u32 slot = link->slot_count;
-	int rc = -ENODEV;
+	int rc;
 
 	request->cookie = link;
 	link->command_done = false;
-	storage_link_pfns(link, slot)[0] = virt_to_phys(link->command_page) >> PAGE_SHIFT;
-	rcu_read_lock();
-	if (READ_ONCE(link->state) != STORAGE_LINK_GONE)
-		rc = storage_link_submit(link, slot, request, !!request->data_len, true);
-	rcu_read_unlock();
-	return rc;
+	storage_link_pfns(link, link->slot_count)[0] = virt_to_phys(link->command_page) >>
+						       PAGE_SHIFT;
+	for (;;) {
+		wait_event(link->wait, storage_link_state(link) != STORAGE_LINK_DOWN);
+		rc = try_command(link, request);
+		if (rc != -EAGAIN)
+			return rc;
+		msleep(RING_FULL_WAIT);
+	}
+}
+
+/* A channel that is replaced takes the command along, so it is sent once more. */
+static int run_command(struct storage_link *link, struct vmb_guest_storage_request *request)
+{
+	int rc;
+
+	do {
+		rc = send_command(link, request);
+		if (rc)
+			return rc;
+		await_command(link, request->timeout_s);
+	} while (link->command_lost);
+	return 0;
 }
 
 int storage_link_command(struct storage_link *link, struct vmb_guest_storage_request *request,
@@ -217,15 +299,10 @@ int storage_link_command(struct storage_link *link, struct vmb_guest_storage_req
 	if (request->data_len > PAGE_SIZE)
 		return -EINVAL;
 	mutex_lock(&link->command_mutex);
-	rc = -EBUSY;
-	if (!storage_link_holds(link, link->slot_count)) {
-		memset(link->command_page, 0, PAGE_SIZE);
-		if (request->direction == VMB_STOR_WRITE)
-			memcpy(link->command_page, data, request->data_len);
-		rc = send_command(link, request);
-	}
-	if (!rc)
-		rc = await_command(link, request->timeout_s);
+	memset(link->command_page, 0, PAGE_SIZE);
+	if (request->direction == VMB_STOR_WRITE)
+		memcpy(link->command_page, data, request->data_len);
+	rc = run_command(link, request);
 	if (!rc)
 		rc = judge(link, answer);
 	if (request->direction == VMB_STOR_READ) {
@@ -237,13 +314,87 @@ int storage_link_command(struct storage_link *link, struct vmb_guest_storage_req
 	return rc;
 }
 
+/* ---- what the host still holds ---- */
+
+bool storage_link_holds(const struct storage_link *link, u32 slot)
+{
+	return smp_load_acquire(&link->slots[slot].state) & SLOT_TAKEN;
+}
+
+void storage_link_leak(phys_addr_t start, u32 len)
+{
+	phys_addr_t at = start & PAGE_MASK;
+	struct page *page;
+
+	for (; at < start + len; at += PAGE_SIZE) {
+		page = pfn_to_page(PHYS_PFN(at));
+		if (!PageSlab(page))
+			get_page(page);
+	}
+}
+
+static void lose_command(struct storage_link *link, const struct vmb_guest_storage_event *event,
+			 enum storage_link_loss loss)
+{
+	if (loss == STORAGE_LINK_HELD)
+		storage_link_leak(virt_to_phys(link->command_page), PAGE_SIZE);
+	link->command_event = *event;
+	link->command_lost = true;
+	smp_store_release(&link->command_done, true);
+}
+
+/* Ends all that the host still holds; there is no channel. */
+static void lose_all(struct storage_link *link, enum storage_link_loss loss)
+{
+	struct vmb_guest_storage_event event;
+
+	WRITE_ONCE(link->resets, link->resets + 1);
+	while (!vmb_guest_storage_fail_next(&link->core, &event)) {
+		if (event.slot == link->slot_count)
+			lose_command(link, &event, loss);
+		else if (event.cookie)
+			link->ops->lost(link, event.cookie, loss);
+	}
+	wake_up_all(&link->wait);
+}
+
+static void opened(struct storage_link *link)
+{
+	if (link->owed)
+		lose_all(link, STORAGE_LINK_REPLACED);
+	link->owed = false;
+	link->closed = false;
+	link->asked = false;
+	WRITE_ONCE(link->broken, false);
+}
+
+/* True: the host has let go, now or before. */
+static bool close_channel(struct storage_link *link)
+{
+	if (!link->closed)
+		link->owed = vmb_channel_close(link->device->channel) != 0;
+	link->closed = true;
+	return !link->owed;
+}
+
 /* ---- the connection ---- */
 
-static bool settled(const struct storage_link *link)
+static enum vmb_guest_storage_state core_state(struct storage_link *link)
 {
-	enum vmb_guest_storage_state state = READ_ONCE(link->core.state);
+	enum vmb_guest_storage_state state;
+
+	spin_lock_irq(&link->control_lock);
+	state = link->core.state;
+	spin_unlock_irq(&link->control_lock);
+	return state;
+}
+
+static bool settled(struct storage_link *link)
+{
+	enum vmb_guest_storage_state state = core_state(link);
 
 	return state == VMB_GUEST_STORAGE_READY || state == VMB_GUEST_STORAGE_FAILED ||
+	       READ_ONCE(link->broken) || is_gone(link) ||
 	       vmb_channel_rescinded(link->device->channel);
 }
 
@@ -257,11 +408,12 @@ static int shake_hands(struct storage_link *link)
 		dev_err(&link->device->dev, "the host does not answer the storage handshake\n");
 		return -ETIMEDOUT;
 	}
-	if (READ_ONCE(link->core.state) == VMB_GUEST_STORAGE_READY)
+	if (core_state(link) == VMB_GUEST_STORAGE_READY)
 		return 0;
-	if (vmb_channel_rescinded(link->device->channel))
+	if (is_gone(link) || vmb_channel_rescinded(link->device->channel))
 		return -ENODEV;
-	dev_err(&link->device->dev, "the host refused the storage handshake\n");
+	dev_err(&link->device->dev, "the host %s the storage handshake\n",
+		READ_ONCE(link->broken) ? "broke the ring in" : "refused");
 	return -EPROTO;
 }
 
@@ -280,9 +432,10 @@ static int connect(struct storage_link *link)
 	rc = vmb_channel_open(link->device->channel, link->ring_len, &link->ops->channel, link);
 	if (rc)
 		return rc;
+	opened(link);
 	rc = shake_hands(link);
 	if (rc)
-		vmb_channel_close(link->device->channel);
+		close_channel(link);
 	return rc;
 }
 
@@ -292,7 +445,7 @@ static void set_up(struct storage_link *link)
 	cmpxchg(&link->state, STORAGE_LINK_DOWN, STORAGE_LINK_UP);
 }
 
-int storage_link_start(struct storage_link *link)
+static int start(struct storage_link *link)
 {
 	int rc = connect(link);
 	size_t words;
@@ -304,35 +457,301 @@ int storage_link_start(struct storage_link *link)
 	link->lists =
 		kvmalloc_array(link->slot_count + 1, words * sizeof(*link->lists), GFP_KERNEL);
 	if (!link->lists) {
-		vmb_channel_close(link->device->channel);
+		close_channel(link);
 		return -ENOMEM;
 	}
 	set_up(link);
+	return 0;
+}
+
+int storage_link_start(struct storage_link *link)
+{
+	int rc;
+
+	mutex_lock(&link->recover_mutex);
+	rc = start(link);
+	mutex_unlock(&link->recover_mutex);
+	if (rc)
+		return rc;
 	dev_info(&link->device->dev, "storage protocol %u.%u, %u KiB a request, %u requests\n",
 		 link->core.version >> 8, link->core.version & 0xff,
 		 link->core.max_transfer_len >> 10, link->slot_count);
 	return 0;
 }
 
+/* ---- a host that does not answer ---- */
+
+static void set_gone(struct storage_link *link)
+{
+	WRITE_ONCE(link->state, STORAGE_LINK_GONE);
+	wake_up_all(&link->wait);
+}
+
+/* Also when somebody else has done it already. */
+static int end_all(struct storage_link *link)
+{
+	bool forgotten = close_channel(link);
+
+	synchronize_rcu();
+	lose_all(link, forgotten ? STORAGE_LINK_ENDED : STORAGE_LINK_HELD);
+	return -ENODEV;
+}
+
+static u32 slot_word(const struct storage_link *link, u32 slot)
+{
+	return smp_load_acquire(&link->slots[slot].state);
+}
+
+/* What the host held when it was asked. */
+static void note_slots(struct storage_link *link)
+{
+	u32 slot;
+
+	for (slot = 0; slot <= link->slot_count; slot++)
+		link->asked_words[slot] = slot_word(link, slot);
+}
+
+/* True: none of that is still there. What was sent since does not count. */
+static bool came_back(const struct storage_link *link)
+{
+	u32 slot, now;
+
+	for (slot = 0; slot <= link->slot_count; slot++) {
+		now = slot_word(link, slot);
+		if (link->asked_words[slot] & SLOT_TAKEN && now & SLOT_TAKEN &&
+		    !((now ^ link->asked_words[slot]) & SLOT_GENERATION))
+			return false;
+	}
+	return true;
+}
+
+static unsigned int overdue_seconds(struct storage_link *link)
+{
+	return (jiffies - link->overdue_since) / HZ;
+}
+
+static void ask_for_reset(struct storage_link *link)
+{
+	/* First, for what it ends is judged by this. */
+	WRITE_ONCE(link->resets, link->resets + 1);
+	spin_lock_irq(&link->control_lock);
+	WRITE_ONCE(link->reset_done, false);
+	if (vmb_guest_storage_reset(&link->core))
+		vmb_guest_storage_reset_again(&link->core);
+	pump(link);
+	spin_unlock_irq(&link->control_lock);
+	dev_warn(&link->device->dev,
+		 "a request is overdue, the host has had it for %u s; asking for a reset\n",
+		 overdue_seconds(link));
+}
+
+/* 0: the host has answered all; -EAGAIN: not even the reset; -EIO: the reset, but not all. */
+static int ask(struct storage_link *link)
+{
+	bool first = !link->asked;
+
+	if (first)
+		note_slots(link);
+	if (!first && came_back(link))
+		return 0;
+	if (first || !smp_load_acquire(&link->reset_done))
+		ask_for_reset(link);
+	link->asked = true;
+	wait_event_timeout(link->wait,
+			   smp_load_acquire(&link->reset_done) || READ_ONCE(link->broken) ||
+				   is_gone(link) || came_back(link),
+			   RESET_WAIT);
+	if (!smp_load_acquire(&link->reset_done) && !READ_ONCE(link->broken))
+		return came_back(link) ? 0 : -EAGAIN;
+	wait_event_timeout(link->wait, is_gone(link) || came_back(link), DRAIN_WAIT);
+	return came_back(link) ? 0 : -EIO;
+}
+
+/* 0: there is a new channel; -EAGAIN: not yet. */
+static int replace(struct storage_link *link)
+{
+	if (cmpxchg(&link->state, STORAGE_LINK_UP, STORAGE_LINK_DOWN) == STORAGE_LINK_UP)
+		dev_warn(&link->device->dev, "the host owes answers, replacing the channel\n");
+	synchronize_rcu(); /* nobody is between submit and send any more */
+	if (!link->closed && close_channel(link))
+		lose_all(link, STORAGE_LINK_REPLACED);
+	if (is_gone(link))
+		return -EAGAIN;
+	if (connect(link)) {
+		dev_warn(&link->device->dev,
+			 "still no channel, the host has had a request for %u s; trying again\n",
+			 overdue_seconds(link));
+		return -EAGAIN;
+	}
+	set_up(link);
+	wake_up_all(&link->wait);
+	return 0;
+}
+
+static bool patience_is_over(struct storage_link *link)
+{
+	unsigned int seconds = READ_ONCE(*link->give_up);
+
+	if (!seconds || overdue_seconds(link) < seconds)
+		return false;
+	dev_err(&link->device->dev, "giving up after %u s, as give_up says: the disks are gone\n",
+		overdue_seconds(link));
+	return true;
+}
+
+static void recovered(struct storage_link *link)
+{
+	storage_link_settle(link);
+	dev_warn(&link->device->dev, "the host answers again, after %u s\n", overdue_seconds(link));
+	link->asked = false;
+	link->delay = 0;
+	spin_lock_irq(&link->control_lock);
+	smp_store_release(&link->overdue, false);
+	spin_unlock_irq(&link->control_lock);
+	wake_up_all(&link->wait);
+}
+
+/* 0 or -ENODEV: nothing is left to do; -EAGAIN: to be called again. */
+static int recover_once(struct storage_link *link)
+{
+	int rc = -EIO;
+
+	if (!is_gone(link) && smp_load_acquire(&link->overdue) && patience_is_over(link))
+		set_gone(link);
+	if (is_gone(link))
+		return end_all(link);
+	if (!smp_load_acquire(&link->overdue))
+		return 0;
+	if (storage_link_state(link) == STORAGE_LINK_UP && !READ_ONCE(link->broken))
+		rc = ask(link);
+	if (rc == -EIO && !is_gone(link))
+		rc = replace(link);
+	if (is_gone(link) || vmb_channel_rescinded(link->device->channel)) {
+		set_gone(link);
+		return end_all(link);
+	}
+	if (!rc)
+		recovered(link);
+	return rc;
+}
+
+/* Less often the longer it lasts, but when the user's patience ends. */
+static unsigned long next_delay(struct storage_link *link)
+{
+	unsigned long seconds = READ_ONCE(*link->give_up);
+
+	link->delay = clamp(2 * link->delay, (unsigned long)ASK_AGAIN_FIRST,
+			    (unsigned long)ASK_AGAIN_MAX);
+	if (seconds > overdue_seconds(link))
+		return min(link->delay, (seconds - overdue_seconds(link)) * HZ);
+	return link->delay;
+}
+
+/*
+ * What it waits for may be the disk that memory is freed to, so it asks for none that needs a disk, and its queue has a
+ * thread of its own.
+ */
+static void recover(struct work_struct *work)
+{
+	struct storage_link *link =
+		container_of(to_delayed_work(work), struct storage_link, recover_work);
+	unsigned int noio = memalloc_noio_save();
+
+	mutex_lock(&link->recover_mutex);
+	if (recover_once(link) == -EAGAIN)
+		queue_delayed_work(link->queue, &link->recover_work, next_delay(link));
+	mutex_unlock(&link->recover_mutex);
+	memalloc_noio_restore(noio);
+}
+
+static void recover_now(struct storage_link *link)
+{
+	mod_delayed_work(link->queue, &link->recover_work, 0);
+}
+
+void storage_link_overdue(struct storage_link *link, unsigned long since)
+{
+	unsigned long flags;
+	bool first;
+
+	spin_lock_irqsave(&link->control_lock, flags);
+	first = !link->overdue;
+	if (first)
+		link->overdue_since = since;
+	smp_store_release(&link->overdue, true);
+	spin_unlock_irqrestore(&link->control_lock, flags);
+	if (first)
+		recover_now(link);
+}
+
+static void ring_is_broken(struct storage_link *link)
+{
+	if (xchg(&link->broken, true))
+		return;
+	dev_err(&link->device->dev, "the host broke the ring\n");
+	storage_link_overdue(link, jiffies);
+	recover_now(link);
+}
+
+void storage_link_rescinded(struct storage_link *link)
+{
+	set_gone(link);
+	recover_now(link);
+}
+
+int storage_link_reset(struct storage_link *link)
+{
+	storage_link_overdue(link, jiffies);
+	wait_event(link->wait, !smp_load_acquire(&link->overdue) || is_gone(link));
+	if (!is_gone(link))
+		return 0;
+	recover_now(link);
+	flush_delayed_work(&link->recover_work);
+	return -ENODEV;
+}
+
+/* ---- the link's beginning and end ---- */
+
+int storage_link_check_version(const char *module, unsigned int version)
+{
+	switch (version) {
+	case 0:
+	case VMB_STOR_VERSION_2_0:
+	case VMB_STOR_VERSION_4_2:
+	case VMB_STOR_VERSION_5_1:
+	case VMB_STOR_VERSION_6_0:
+	case VMB_STOR_VERSION_6_2: return 0;
+	}
+	pr_err("%s: max_version=%#x: there are 0x200, 0x402, 0x501, 0x600, 0x602, and 0 for the newest\n",
+	       module, version);
+	return -EINVAL;
+}
+
 int storage_link_init(struct storage_link *link, struct vmb_device *device,
 		      const struct storage_link_ops *ops, const struct storage_link_config *config)
 {
+	static const unsigned int never;
+
 	link->device = device;
 	link->ops = ops;
 	link->max_version = config->max_version;
+	link->give_up = config->give_up ? config->give_up : &never;
 	link->ring_len =
 		round_down(clamp(config->ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
 	link->slot_count = config->queue_depth ? config->queue_depth :
 						 link->ring_len / REQUEST_LEN_USUAL;
 	link->slot_count = clamp(link->slot_count, 1u, QUEUE_DEPTH_MAX);
 	spin_lock_init(&link->control_lock);
-	mutex_init(&link->reset_mutex);
+	mutex_init(&link->recover_mutex);
 	mutex_init(&link->command_mutex);
+	INIT_DELAYED_WORK(&link->recover_work, recover);
 	init_waitqueue_head(&link->wait);
 	link->slots = kvcalloc(link->slot_count + 1, sizeof(*link->slots), GFP_KERNEL);
 	link->packets = kvcalloc(link->slot_count + 1, sizeof(*link->packets), GFP_KERNEL);
+	link->asked_words = kvcalloc(link->slot_count + 1, sizeof(*link->asked_words), GFP_KERNEL);
 	link->command_page = (void *)get_zeroed_page(GFP_KERNEL);
-	if (link->slots && link->packets && link->command_page)
+	link->queue = alloc_ordered_workqueue("storage_link", WQ_MEM_RECLAIM);
+	if (link->slots && link->packets && link->asked_words && link->command_page && link->queue)
 		return 0;
 	storage_link_free(link);
 	return -ENOMEM;
@@ -340,141 +759,26 @@ int storage_link_init(struct storage_link *link, struct vmb_device *device,
 
 void storage_link_stop(struct storage_link *link)
 {
-	/* The page of a command that the host never gave back. */
-	if (vmb_channel_close(link->device->channel) && storage_link_holds(link, link->slot_count))
-		link->command_page = NULL;
+	set_gone(link);
+	mutex_lock(&link->recover_mutex);
+	end_all(link);
+	mutex_unlock(&link->recover_mutex);
+	cancel_delayed_work_sync(&link->recover_work);
 }
 
 void storage_link_free(struct storage_link *link)
 {
+	if (link->queue)
+		destroy_workqueue(link->queue);
 	kvfree(link->lists);
+	kvfree(link->asked_words);
 	kvfree(link->packets);
 	kvfree(link->slots);
 	free_page((unsigned long)link->command_page);
+	link->queue = NULL;
 	link->lists = NULL;
+	link->asked_words = NULL;
 	link->packets = NULL;
 	link->slots = NULL;
 	link->command_page = NULL;
-}
-
-/* ---- a host that does not answer ---- */
-
-bool storage_link_holds(const struct storage_link *link, u32 slot)
-{
-	return READ_ONCE(link->slots[slot].state) & SLOT_TAKEN;
-}
-
-static bool drained(const struct storage_link *link)
-{
-	u32 slot;
-
-	for (slot = 0; slot <= link->slot_count; slot++)
-		if (storage_link_holds(link, slot))
-			return false;
-	return true;
-}
-
-void storage_link_leak(phys_addr_t start, u32 len)
-{
-	phys_addr_t at = start & PAGE_MASK;
-	struct page *page;
-
-	for (; at < start + len; at += PAGE_SIZE) {
-		page = pfn_to_page(PHYS_PFN(at));
-		if (!PageSlab(page))
-			get_page(page);
-	}
-}
-
-/* Ends all that the host still holds. */
-static void lose_all(struct storage_link *link, enum storage_link_loss loss)
-{
-	struct vmb_guest_storage_event event;
-
-	while (!vmb_guest_storage_fail_next(&link->core, &event)) {
-		if (event.slot == link->slot_count) {
-			command_ended(link, &event);
-			if (loss == STORAGE_LINK_HELD)
-				storage_link_leak(virt_to_phys(link->command_page), PAGE_SIZE);
-		} else if (event.cookie) {
-			link->ops->lost(link, event.cookie, loss);
-		}
-	}
-	wake_up_all(&link->wait);
-}
-
-void storage_link_give_up(struct storage_link *link, bool forgotten)
-{
-	WRITE_ONCE(link->state, STORAGE_LINK_GONE);
-	synchronize_rcu(); /* nobody is between submit and send any more */
-	lose_all(link, forgotten ? STORAGE_LINK_ENDED : STORAGE_LINK_HELD);
-}
-
-/* All requests fail from here on; those that the host holds are ended by remove(). */
-void storage_link_rescinded(struct storage_link *link)
-{
-	WRITE_ONCE(link->state, STORAGE_LINK_GONE);
-	wake_up_all(&link->wait);
-}
-
-/* A host that is gone answers nothing any more, so its requests are ended first. */
-void storage_link_end_if_rescinded(struct storage_link *link)
-{
-	mutex_lock(&link->reset_mutex);
-	if (vmb_channel_rescinded(link->device->channel))
-		storage_link_give_up(link, vmb_channel_close(link->device->channel) == 0);
-	mutex_unlock(&link->reset_mutex);
-}
-
-/* True when the host has answered all. */
-static bool reset_politely(struct storage_link *link)
-{
-	spin_lock_irq(&link->control_lock);
-	link->reset_done = false;
-	vmb_guest_storage_reset(&link->core);
-	pump(link);
-	spin_unlock_irq(&link->control_lock);
-	wait_event_timeout(link->wait,
-			   READ_ONCE(link->reset_done) ||
-				   READ_ONCE(link->state) == STORAGE_LINK_GONE,
-			   RESET_WAIT);
-	return wait_event_timeout(link->wait,
-				  drained(link) || READ_ONCE(link->state) == STORAGE_LINK_GONE,
-				  DRAIN_WAIT) &&
-	       drained(link);
-}
-
-static int reconnect(struct storage_link *link)
-{
-	int rc;
-
-	if (cmpxchg(&link->state, STORAGE_LINK_UP, STORAGE_LINK_DOWN) != STORAGE_LINK_UP)
-		return -ENODEV; /* rescinded: remove() is on its way */
-	synchronize_rcu();
-	dev_warn(&link->device->dev, "the host owes answers, replacing the channel\n");
-	rc = vmb_channel_close(link->device->channel);
-	if (rc) {
-		storage_link_give_up(link, false);
-		return rc;
-	}
-	lose_all(link, STORAGE_LINK_REPLACED);
-	rc = connect(link);
-	if (rc)
-		WRITE_ONCE(link->state, STORAGE_LINK_GONE);
-	else
-		set_up(link);
-	return rc;
-}
-
-int storage_link_reset(struct storage_link *link)
-{
-	int rc = 0;
-
-	mutex_lock(&link->reset_mutex);
-	if (!reset_politely(link))
-		rc = reconnect(link);
-	mutex_unlock(&link->reset_mutex);
-	if (rc)
-		dev_err(&link->device->dev, "reset failed with error %d\n", rc);
-	return rc;
 }

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A scripted other end of ports/linux/vmbus.h: a channel, and behind it a host with one disk, which
+ * answers, holds, drops, stalls and takes things away as a test says.
+ *
+ *   fake_offer()                  a channel with a device; its host runs. disk: FAKE_DISK_LEN bytes
+ *   fake_bind(), fake_unbind()    the driver's probe and remove, under the device's lock
+ *   fake_rescind()                as the bus does it: ops->rescinded(), then remove in a thread
+ *   fake_withdraw()               waits for what runs, frees the channel
+ *
+ * The host reads and writes the data of a request where its page frame numbers say, whenever it
+ * answers, so a page that was given back too early is AddressSanitizer's find.
+ */
+#ifndef TESTS_LINUX_BUS_H
+#define TESTS_LINUX_BUS_H
+
+#include "ports/linux/vmbus.h"
+#include "tests/linux/kernel.h"
+#include "wire/storage.h"
+
+#define FAKE_BLOCK_LEN	 512u
+#define FAKE_BLOCK_COUNT 2048u
+#define FAKE_DISK_LEN	 (FAKE_BLOCK_LEN * FAKE_BLOCK_COUNT)
+
+struct fake_packet {
+	struct fake_packet *next;
+	u16 type;
+	u64 id;
+	u32 payload_len;
+	u32 byte_offset, byte_count, pfn_count;
+	struct vmb_stor_packet payload;
+	u64 pfns[];
+};
+
+enum fake_fate {
+	FAKE_ANSWER,
+	FAKE_HOLD, /* until fake_answer_held(), a reset or a close */
+	FAKE_DROP, /* it is done, and its completion is lost */
+	FAKE_IGNORE, /* it is neither done nor answered */
+	FAKE_REFUSE, /* invalid command operation code */
+};
+
+struct vmb_channel {
+	struct vmb_device device;
+	const struct vmb_driver *driver; /* NULL: not bound */
+	const struct vmb_channel_ops *ops;
+	void *context;
+	bool open, rescinded, calling;
+	struct mutex mutex;
+	spinlock_t lock;
+	struct wait_queue_head wait;
+	struct fake_packet *written, *sent, *held, *incoming;
+	u32 in_ring, room; /* packets; room: of them all */
+
+	/* what a test may set */
+	enum fake_fate (*fate)(struct vmb_channel *ch, const struct fake_packet *packet);
+	void *script; /* fate's own */
+	bool stalled; /* takes and answers nothing */
+	bool ignores_resets;
+	bool keeps_held; /* a reset does not end what is held */
+	bool keeps_rings; /* does not let go at a close */
+	bool refuses_mode_sense;
+	int broken; /* an error that sending answers */
+	bool broken_incoming; /* what it sends is no packet any more */
+
+	/* what it may ask */
+	u32 opens, closes, resets, flushes, executed, removes, scans;
+	bool owed; /* it was closed and has not let go */
+	u8 *disk;
+	bool withdrawn;
+	u32 threads;
+};
+
+struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_guid *instance,
+			       u8 *disk);
+int fake_bind(struct vmb_channel *ch, const char *driver);
+void fake_unbind(struct vmb_channel *ch);
+void fake_rescind(struct vmb_channel *ch);
+void fake_withdraw(struct vmb_channel *ch);
+
+void fake_stall(struct vmb_channel *ch, bool on);
+void fake_answer_held(struct vmb_channel *ch);
+void fake_say(struct vmb_channel *ch, enum vmb_stor_operation operation); /* unasked */
+void fake_wake(struct vmb_channel *ch); /* after what a test may set was changed */
+bool fake_reads(const struct fake_packet *packet, u64 *block); /* READ(10), READ(16) */
+
+#endif

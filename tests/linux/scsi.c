@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "tests/linux/scsi.h"
+
+struct Scsi_Host *shim_host;
+u64 shim_luns[SHIM_UNITS];
+static wait_queue_head_t done_wait;
+
+void scsi_done(struct scsi_cmnd *cmd)
+{
+	if (cmd->done) {
+		fprintf(stderr, "# a command is done twice\n");
+		abort();
+	}
+	shim_release(cmd);
+	cmd->done = true;
+	wake_up_all(&done_wait);
+}
+
+void scsi_build_sense(struct scsi_cmnd *cmd, int desc, u8 key, u8 asc, u8 ascq)
+{
+	cmd->result = SAM_STAT_CHECK_CONDITION;
+}
+
+struct Scsi_Host *scsi_host_alloc(const struct scsi_host_template *hostt, int len)
+{
+	struct Scsi_Host *host = kzalloc(sizeof(*host) + len, GFP_KERNEL);
+
+	host->hostt = hostt;
+	return host;
+}
+
+void scsi_host_put(struct Scsi_Host *host)
+{
+	kfree(host);
+}
+
+int scsi_add_host(struct Scsi_Host *host, struct device *device)
+{
+	shim_release(&shim_host);
+	shim_host = host;
+	return 0;
+}
+
+void scsi_remove_host(struct Scsi_Host *host)
+{
+	u32 i;
+
+	shim_host = NULL;
+	for (i = 0; i < SHIM_UNITS; i++)
+		kfree(host->units[i]);
+	memset(host->units, 0, sizeof(host->units));
+}
+
+static void add_unit(struct Scsi_Host *host, u32 place, u64 lun)
+{
+	struct scsi_device *sdev = kzalloc(sizeof(*sdev), GFP_KERNEL);
+	struct queue_limits limits = {};
+
+	sdev->host = host;
+	sdev->lun = lun;
+	sdev->vendor = "Msft    ";
+	sdev->request_queue = sdev;
+	if (lun > host->max_lun || host->hostt->sdev_init(sdev)) {
+		kfree(sdev);
+		return;
+	}
+	host->hostt->sdev_configure(sdev, &limits);
+	host->units[place] = sdev;
+}
+
+void scsi_scan_host(struct Scsi_Host *host)
+{
+	u32 i;
+
+	for (i = 0; i < SHIM_UNITS; i++)
+		if (!host->units[i] && (!i || shim_luns[i]))
+			add_unit(host, i, i ? shim_luns[i] : 0);
+}
+
+struct scsi_device *scsi_device_lookup(struct Scsi_Host *host, u32 channel, u32 id, u64 lun)
+{
+	u32 i;
+
+	for (i = 0; i < SHIM_UNITS; i++)
+		if (host->units[i] && host->units[i]->lun == lun)
+			return host->units[i];
+	return NULL;
+}
+
+void scsi_remove_device(struct scsi_device *sdev)
+{
+}
+
+int scsi_change_queue_depth(struct scsi_device *sdev, int depth)
+{
+	return depth;
+}
+
+int match_string(const char *const *array, size_t len, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (!strcmp(array[i], text))
+			return (int)i;
+	return -EINVAL;
+}
+
+static int queue(struct scsi_device *sdev, struct scsi_cmnd *cmd)
+{
+	int rc;
+
+	cmd->done = false;
+	cmd->flags = SCMD_LAST;
+	rcu_read_lock();
+	rc = sdev->host->hostt->queuecommand(sdev->host, cmd);
+	rcu_read_unlock();
+	return rc;
+}
+
+/* What is not handled in time is the error handler's, which nothing here should start. */
+static void await_done(struct scsi_device *sdev, struct scsi_cmnd *cmd)
+{
+	while (!wait_event_timeout(done_wait, cmd->done, cmd->rq.timeout))
+		if (sdev->host->hostt->eh_timed_out(cmd) != SCSI_EH_RESET_TIMER) {
+			fprintf(stderr, "# the error handler starts\n");
+			abort();
+		}
+	shim_acquire(cmd);
+}
+
+void shim_execute(struct scsi_device *sdev, struct scsi_cmnd *cmd, unsigned long timeout)
+{
+	cmd->device = sdev;
+	cmd->rq.timeout = timeout;
+	do {
+		while (queue(sdev, cmd))
+			msleep(100);
+		await_done(sdev, cmd);
+	} while (cmd->result >> 16 == DID_REQUEUE || cmd->result >> 16 == DID_RESET);
+}
