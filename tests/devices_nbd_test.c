@@ -884,6 +884,35 @@ static void test_own_server_of_a_vhdx_that_is_killed_is_started_again(void **sta
 	kill_own_server_again_and_again("vhdx");
 }
 
+/* By the keeper, who sees that the line to us has ended. */
+static void test_own_server_and_its_folder_go_with_us_however_we_end(void **state)
+{
+	static const char note_socket[] =
+		"tr '\\0' '\\n' </proc/$(pgrep -f '^qemu-nbd .*%s')/cmdline 2>/dev/null | "
+		"sed -n 's/^--socket=//p' >%s; test -s %s && test -S $(cat %s)";
+	int status, waited;
+	pid_t child = fork();
+
+	snprintf(own_path, sizeof(own_path), "%s/own.qcow2", folder);
+	if (child == 0) {
+		open_own_disk("qcow2");
+		pause();
+		_exit(0);
+	}
+	for (waited = 0; tool(note_socket, own_path, kept, kept, kept) && waited < 1000; waited++)
+		usleep(10000);
+	assert_int_equal(tool("test -S $(cat %s)", kept), 0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	for (waited = 0; waited < 1000; waited++) {
+		if (tool("test -e $(dirname $(cat %s))", kept))
+			break;
+		usleep(10000);
+	}
+	assert_int_not_equal(tool("test -e $(dirname $(cat %s))", kept), 0);
+	assert_int_not_equal(tool("pgrep -f '^qemu-nbd .*%s' >/dev/null", own_path), 0);
+}
+
 static void test_own_server_that_hangs_keeps_nobody(void **state)
 {
 	double begin_s;
@@ -936,6 +965,7 @@ int main(void)
 		ON_SERVER(test_own_server_that_is_killed_is_started_again),
 		ON_SERVER(test_own_server_of_a_vhdx_that_is_killed_is_started_again),
 		ON_SERVER(test_own_server_that_hangs_keeps_nobody),
+		ON_SERVER(test_own_server_and_its_folder_go_with_us_however_we_end),
 		ON_THREADS(test_every_operation_reaches_the_server),
 		ON_THREADS(test_requests_that_waited_for_room_are_done),
 		ON_THREADS(test_cancelled_requests_do_not_wait_for_a_dead_server),
