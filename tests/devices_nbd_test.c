@@ -481,6 +481,17 @@ static void test_flush_that_the_server_failed_at_is_not_forgotten(void **state)
 	}
 }
 
+static void test_server_with_long_blocks_has_a_disk_with_long_blocks(void **state)
+{
+	open_disk_on_fake(NBD_FAKE_LONG_BLOCKS, 60);
+	assert_int_equal(disk.block_len, 4096);
+	vmb_dev_disk_close(&disk);
+	option.block_len = 512;
+	assert_int_equal(vmb_dev_disk_open(&disk, &option), 0);
+	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
+	close_disk_on_fake();
+}
+
 static uint32_t count_lines(const char *path, const char *what)
 {
 	FILE *file = fopen(path, "r");
@@ -598,6 +609,24 @@ static void test_cancelled_requests_do_not_wait_for_a_dead_server(void **state)
 	assert_int_equal(finish_many(4), 0);
 	start_server(NULL); /* and what begins later is done */
 	assert_disk_is_model();
+}
+
+static void test_cancelled_request_goes_no_further(void **state)
+{
+	int result;
+
+	open_disk_on_fake(NBD_FAKE_GOOD, 60);
+	set(VMB_HOST_SCSI_UNMAP, 0, 0);
+	task.extent_count = 3;
+	for (uint32_t i = 0; i < 3; i++)
+		task.extents[i] = (struct vmb_host_scsi_extent){ i << 20, 4096 };
+	assert_int_equal(begin(), VMB_DEV_DISK_WAIT);
+	assert_ptr_equal(next_completion(&result), &request);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, result), VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_ABORTED);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	close_disk_on_fake();
 }
 
 /* While the other three answer all the time: request goes round and round. */
@@ -954,9 +983,11 @@ int main(void)
 		ON_SERVER(test_server_that_answers_nothing_is_an_error),
 		ON_SERVER(test_server_that_closes_at_a_command_has_it_a_few_times),
 		ON_SERVER(test_flush_that_the_server_failed_at_is_not_forgotten),
+		ON_SERVER(test_server_with_long_blocks_has_a_disk_with_long_blocks),
 		ON_SERVER(test_requests_hold_no_more_than_their_share),
 		ON_SERVER(test_requests_that_waited_for_room_are_done),
 		ON_SERVER(test_cancelled_requests_do_not_wait_for_a_dead_server),
+		ON_SERVER(test_cancelled_request_goes_no_further),
 		ON_SERVER(test_one_silent_connection_is_noticed),
 		ON_SERVER(test_what_looks_like_an_image_is_not_taken_as_raw),
 		ON_SERVER(test_foreign_images_are_not_taken_as_raw),
