@@ -844,14 +844,16 @@ static void set_vhd_footer(const char *path, uint64_t at, uint64_t value, size_t
 	close(fd);
 }
 
-#define FOOTER_CREATOR 28u
-#define FOOTER_LEN     48u
-#define FOOTER_TYPE    60u
+#define FOOTER_CREATOR	28u
+#define FOOTER_LEN	48u
+#define FOOTER_GEOMETRY 56u
+#define FOOTER_TYPE	60u
 
 /* As long as it says, also where its cylinders end earlier; but no longer than the file. */
 static void test_vhd_has_the_length_that_it_says(void **state)
 {
 	const uint32_t virtual_pc = 0x76706320, len = 8389632;
+	const uint32_t cylinders = 240, heads = 4, sectors = 17; /* 8355840 bytes */
 	char path[80];
 
 	snprintf(path, sizeof(path), "%s/odd.vhd", folder);
@@ -859,6 +861,7 @@ static void test_vhd_has_the_length_that_it_says(void **state)
 			      path, len),
 			 0);
 	set_vhd_footer(path, FOOTER_CREATOR, virtual_pc, 4);
+	set_vhd_footer(path, FOOTER_GEOMETRY, cylinders << 16 | heads << 8 | sectors, 4);
 	assert_int_equal(open_image(path, "vhd", false), 0);
 	assert_int_equal(disk.len, len);
 	set_vhd_footer(path, FOOTER_LEN, 2ull * len, 8);
