@@ -30,7 +30,7 @@ bool vmb_dev_text_size(const char *text, uint64_t *len)
 		return false;
 	if (*rest) {
 		unit = strchr(units, *rest & ~0x20);
-		if (!unit || rest[1])
+		if (!unit || !*unit || rest[1]) /* a blank without that bit is the string's end */
 			return false;
 		shift = 10 * (int)(unit - units + 1);
 	}

@@ -350,6 +350,21 @@ static void test_failed_flush_is_not_forgotten(void **state)
 	}
 }
 
+/* One that takes many operations is not gone on with. */
+static void test_cancelled_request_goes_no_further(void **state)
+{
+	set(VMB_HOST_SCSI_WRITE_SAME, 0, 1 << 20);
+	assert_int_equal(disk.ops->begin(&disk, &request, &engine), VMB_DEV_DISK_WAIT);
+	assert_true(request.iov_count * 512 < task.len);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, (int)request.iov_count * 512),
+			 VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_ABORTED);
+	last_kind();
+	set(VMB_HOST_SCSI_FLUSH, 0, 0); /* and the next is done */
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+}
+
 /* The data are there, but not yet on the medium. */
 static void test_interrupted_sync_is_no_sync(void **state)
 {
@@ -749,6 +764,7 @@ int main(void)
 		TEST(test_operations_may_block),
 		TEST(test_what_is_not_possible_now_is_tried_again_later),
 		TEST(test_interrupted_sync_is_no_sync),
+		TEST(test_cancelled_request_goes_no_further),
 		TEST(test_failed_flush_is_not_forgotten),
 		TEST(test_shrunk_file_is_an_error),
 		TEST(test_short_transfers_go_on_where_they_stopped),

@@ -481,6 +481,17 @@ static void test_flush_that_the_server_failed_at_is_not_forgotten(void **state)
 	}
 }
 
+static void test_server_with_long_blocks_has_a_disk_with_long_blocks(void **state)
+{
+	open_disk_on_fake(NBD_FAKE_LONG_BLOCKS, 60);
+	assert_int_equal(disk.block_len, 4096);
+	vmb_dev_disk_close(&disk);
+	option.block_len = 512;
+	assert_int_equal(vmb_dev_disk_open(&disk, &option), 0);
+	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
+	close_disk_on_fake();
+}
+
 static uint32_t count_lines(const char *path, const char *what)
 {
 	FILE *file = fopen(path, "r");
@@ -598,6 +609,24 @@ static void test_cancelled_requests_do_not_wait_for_a_dead_server(void **state)
 	assert_int_equal(finish_many(4), 0);
 	start_server(NULL); /* and what begins later is done */
 	assert_disk_is_model();
+}
+
+static void test_cancelled_request_goes_no_further(void **state)
+{
+	int result;
+
+	open_disk_on_fake(NBD_FAKE_GOOD, 60);
+	set(VMB_HOST_SCSI_UNMAP, 0, 0);
+	task.extent_count = 3;
+	for (uint32_t i = 0; i < 3; i++)
+		task.extents[i] = (struct vmb_host_scsi_extent){ i << 20, 4096 };
+	assert_int_equal(begin(), VMB_DEV_DISK_WAIT);
+	assert_ptr_equal(next_completion(&result), &request);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, result), VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_ABORTED);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	close_disk_on_fake();
 }
 
 /* While the other three answer all the time: request goes round and round. */
@@ -815,14 +844,16 @@ static void set_vhd_footer(const char *path, uint64_t at, uint64_t value, size_t
 	close(fd);
 }
 
-#define FOOTER_CREATOR 28u
-#define FOOTER_LEN     48u
-#define FOOTER_TYPE    60u
+#define FOOTER_CREATOR	28u
+#define FOOTER_LEN	48u
+#define FOOTER_GEOMETRY 56u
+#define FOOTER_TYPE	60u
 
 /* As long as it says, also where its cylinders end earlier; but no longer than the file. */
 static void test_vhd_has_the_length_that_it_says(void **state)
 {
 	const uint32_t virtual_pc = 0x76706320, len = 8389632;
+	const uint32_t cylinders = 240, heads = 4, sectors = 17; /* 8355840 bytes */
 	char path[80];
 
 	snprintf(path, sizeof(path), "%s/odd.vhd", folder);
@@ -830,6 +861,7 @@ static void test_vhd_has_the_length_that_it_says(void **state)
 			      path, len),
 			 0);
 	set_vhd_footer(path, FOOTER_CREATOR, virtual_pc, 4);
+	set_vhd_footer(path, FOOTER_GEOMETRY, cylinders << 16 | heads << 8 | sectors, 4);
 	assert_int_equal(open_image(path, "vhd", false), 0);
 	assert_int_equal(disk.len, len);
 	set_vhd_footer(path, FOOTER_LEN, 2ull * len, 8);
@@ -884,6 +916,35 @@ static void test_own_server_of_a_vhdx_that_is_killed_is_started_again(void **sta
 	kill_own_server_again_and_again("vhdx");
 }
 
+/* By the keeper, who sees that the line to us has ended. */
+static void test_own_server_and_its_folder_go_with_us_however_we_end(void **state)
+{
+	static const char note_socket[] =
+		"tr '\\0' '\\n' </proc/$(pgrep -f '^qemu-nbd .*%s')/cmdline 2>/dev/null | "
+		"sed -n 's/^--socket=//p' >%s; test -s %s && test -S $(cat %s)";
+	int status, waited;
+	pid_t child = fork();
+
+	snprintf(own_path, sizeof(own_path), "%s/own.qcow2", folder);
+	if (child == 0) {
+		open_own_disk("qcow2");
+		pause();
+		_exit(0);
+	}
+	for (waited = 0; tool(note_socket, own_path, kept, kept, kept) && waited < 1000; waited++)
+		usleep(10000);
+	assert_int_equal(tool("test -S $(cat %s)", kept), 0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	for (waited = 0; waited < 1000; waited++) {
+		if (tool("test -e $(dirname $(cat %s))", kept))
+			break;
+		usleep(10000);
+	}
+	assert_int_not_equal(tool("test -e $(dirname $(cat %s))", kept), 0);
+	assert_int_not_equal(tool("pgrep -f '^qemu-nbd .*%s' >/dev/null", own_path), 0);
+}
+
 static void test_own_server_that_hangs_keeps_nobody(void **state)
 {
 	double begin_s;
@@ -925,9 +986,11 @@ int main(void)
 		ON_SERVER(test_server_that_answers_nothing_is_an_error),
 		ON_SERVER(test_server_that_closes_at_a_command_has_it_a_few_times),
 		ON_SERVER(test_flush_that_the_server_failed_at_is_not_forgotten),
+		ON_SERVER(test_server_with_long_blocks_has_a_disk_with_long_blocks),
 		ON_SERVER(test_requests_hold_no_more_than_their_share),
 		ON_SERVER(test_requests_that_waited_for_room_are_done),
 		ON_SERVER(test_cancelled_requests_do_not_wait_for_a_dead_server),
+		ON_SERVER(test_cancelled_request_goes_no_further),
 		ON_SERVER(test_one_silent_connection_is_noticed),
 		ON_SERVER(test_what_looks_like_an_image_is_not_taken_as_raw),
 		ON_SERVER(test_foreign_images_are_not_taken_as_raw),
@@ -936,6 +999,7 @@ int main(void)
 		ON_SERVER(test_own_server_that_is_killed_is_started_again),
 		ON_SERVER(test_own_server_of_a_vhdx_that_is_killed_is_started_again),
 		ON_SERVER(test_own_server_that_hangs_keeps_nobody),
+		ON_SERVER(test_own_server_and_its_folder_go_with_us_however_we_end),
 		ON_THREADS(test_every_operation_reaches_the_server),
 		ON_THREADS(test_requests_that_waited_for_room_are_done),
 		ON_THREADS(test_cancelled_requests_do_not_wait_for_a_dead_server),

@@ -55,6 +55,11 @@ struct info {
 	uint16_t flags;
 } __attribute__((packed));
 
+struct block_info {
+	uint16_t type;
+	uint32_t min, preferred, max;
+} __attribute__((packed));
+
 struct request {
 	uint32_t magic;
 	uint16_t flags, type;
@@ -92,6 +97,8 @@ static bool shake_hands(const struct nbd_fake *s, int fd)
 	const struct hello hello = { htobe64(0x4e42444d41474943ull), htobe64(OPTION_MAGIC),
 				     htobe16(1 | 2) };
 	const struct info info = { 0, htobe64(s->len), htobe16(EXPORT_FLAGS) };
+	const struct block_info blocks = { htobe16(3), htobe32(4096), htobe32(4096),
+					   htobe32(1 << 20) };
 	struct option option;
 	uint8_t data[4096];
 	uint32_t flags;
@@ -106,6 +113,8 @@ static bool shake_hands(const struct nbd_fake *s, int fd)
 			continue;
 		}
 		answer_option(fd, option.option, REPLY_INFO, &info, sizeof(info));
+		if (s->manner == NBD_FAKE_LONG_BLOCKS)
+			answer_option(fd, option.option, REPLY_INFO, &blocks, sizeof(blocks));
 		answer_option(fd, option.option, REPLY_ACK, NULL, 0);
 		return true;
 	}

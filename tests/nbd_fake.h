@@ -13,6 +13,7 @@ enum nbd_fake_manner {
 	NBD_FAKE_MUTE, /* shakes hands and answers nothing */
 	NBD_FAKE_FIRST_MUTE, /* the first connection of all is like that, the others are good */
 	NBD_FAKE_FAILS_A_FLUSH, /* the first, with EIO */
+	NBD_FAKE_LONG_BLOCKS, /* takes blocks of 4096 bytes and no shorter ones */
 	NBD_FAKE_CLOSES_AT_ZEROES, /* goes away when it is to write zeroes */
 };
 

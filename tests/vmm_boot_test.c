@@ -275,9 +275,9 @@ static void test_sizes_are_understood(void **unused)
 		     { "1G", 1024 * MIB },
 		     { "1T", 1024 * 1024 * MIB } };
 	static const char *const bad[] = {
-		"",	    "G",    "1GG",  "1 G", "-1",
-		"+1",	    "1.5G", "0x10", "1B",  "18446744073709551616",
-		"16777216T"
+		"",	     "G",    "1GG",  "1 G", "-1",
+		"+1",	     "1.5G", "0x10", "1B",  "18446744073709551616",
+		"16777216T", "1 "
 	};
 	uint64_t len;
 

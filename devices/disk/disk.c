@@ -117,6 +117,7 @@ bool vmb_dev_disk_resized(struct vmb_dev_disk *disk)
 
 void vmb_dev_disk_cancel(struct vmb_dev_disk *disk)
 {
+	disk->cancels++;
 	if (disk->ops && disk->ops->cancel)
 		disk->ops->cancel(disk);
 }

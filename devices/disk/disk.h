@@ -98,6 +98,7 @@ struct vmb_dev_disk_request {
 	bool by_hand; /* WRITE_ZEROES: the file system cannot, zeroes are written */
 	bool resting; /* the operation was not possible just now; it is tried again after a while */
 	uint32_t tries; /* of it, in vain */
+	uint32_t cancels; /* the disk's, when it began */
 	void *backend;
 	struct vmb_dev_disk_operation operation;
 
@@ -138,6 +139,7 @@ struct vmb_dev_disk {
 	uint32_t block_len;
 	bool read_only;
 	bool can_unmap;
+	uint32_t cancels; /* how often what was under way was cancelled */
 	bool flush_failed; /* so each later one does: the system reports what it lost only once */
 	struct vmb_dev_disk_met held, stuck; /* a filter of faults */
 	int fd; /* raw */

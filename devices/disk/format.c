@@ -9,7 +9,7 @@
  * come from anywhere: a guest can have written it into its own raw disk. So such an image is refused
  * unless backing=allow.
  *
- * Source: QEMU's docs/interop/qcow2.txt; Microsoft's "Virtual Hard Disk Image Format Specification" 1.0;
+ * Source: the description of qcow2 in QEMU's documents; Microsoft's "Virtual Hard Disk Image Format Specification" 1.0;
  * VMware's "Virtual Disk Format 5.0".
  */
 #include <endian.h>

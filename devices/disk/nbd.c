@@ -26,7 +26,6 @@ struct nbd_disk {
 
 	/* the worker's */
 	uint64_t held_len; /* bytes of all operations under way */
-	bool cancelled; /* what waits for room is not started any more */
 	struct vmb_dev_disk_request *waiting, **waiting_end; /* for room */
 };
 
@@ -180,6 +179,8 @@ static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_dis
 
 	if (request->done_len == amount(request->task))
 		return done(request, VMB_HOST_SCSI_OK);
+	if (request->cancels != disk->cancels)
+		return done(request, VMB_HOST_SCSI_ABORTED);
 	next_op(disk, request, &op);
 	if (has_data(&op) && d->held_len && d->held_len + op.len > HELD_LEN_MAX) {
 		wait_for_room(d, request);
@@ -209,21 +210,22 @@ static void start_waiting(struct vmb_dev_disk *disk, struct vmb_dev_disk_engine 
 		struct vmb_dev_nbd_op op = { 0 };
 
 		next_op(disk, request, &op);
-		if (!d->cancelled && d->held_len && d->held_len + op.len > HELD_LEN_MAX)
+		if (request->cancels == disk->cancels && d->held_len &&
+		    d->held_len + op.len > HELD_LEN_MAX)
 			return;
 		take_waiting(d);
-		if (d->cancelled || !start(disk, request, &op, engine)) {
+		if (request->cancels != disk->cancels || !start(disk, request, &op, engine)) {
 			request->backend = NULL;
 			vmb_dev_disk_engine_post(engine, request, EIO);
 		}
 	}
-	d->cancelled = false;
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
 				    struct vmb_dev_disk_engine *engine)
 {
 	request->done_len = 0;
+	request->cancels = disk->cancels;
 	return next(disk, request, engine);
 }
 
@@ -339,7 +341,6 @@ static void cancel(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
 
-	d->cancelled = d->waiting;
 	vmb_dev_nbd_cancel(d->nbd);
 }
 

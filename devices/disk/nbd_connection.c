@@ -66,9 +66,10 @@ struct vmb_dev_nbd {
 	pthread_t thread;
 	bool started;
 	int wake;
-	pthread_mutex_t lock; /* incoming, stopping and cancelled */
+	pthread_mutex_t lock; /* incoming, stopping and cancels */
 	struct list incoming;
-	bool stopping, cancelled;
+	bool stopping;
+	uint32_t cancels; /* how often what was under way was cancelled */
 
 	/* the thread's */
 	enum server server;
@@ -76,6 +77,7 @@ struct vmb_dev_nbd {
 	struct list waiting, sent, finished;
 	uint64_t lost_ms, try_ms,
 		gap_ms; /* when it went away, when to try, how long between tries */
+	uint32_t cancels_taken; /* of cancels, when incoming was taken */
 	uint64_t cancel_ms; /* when what is still with the server is given up; 0: nothing is cancelled */
 	uint64_t say_ms; /* when a line about losses may be written again */
 	uint32_t unsaid; /* losses without a line */
@@ -314,9 +316,11 @@ static void flush_journal(struct vmb_dev_nbd *nbd)
 	if (nbd->flushing || nbd->journal.held_len < JOURNAL_SOFT ||
 	    (nbd->flush_failed && now_ms() - nbd->flush_ms < OWN_FLUSH_GAP_MS))
 		return;
-	nbd->flush = (struct vmb_dev_nbd_op){
-		.kind = VMB_DEV_NBD_FLUSH, .ended = flushed, .nbd = nbd, .since_ms = now_ms()
-	};
+	nbd->flush = (struct vmb_dev_nbd_op){ .kind = VMB_DEV_NBD_FLUSH,
+					      .ended = flushed,
+					      .nbd = nbd,
+					      .since_ms = now_ms(),
+					      .cancels = nbd->cancels_taken };
 	nbd->flushing = true;
 	list_insert(&nbd->waiting.head, &nbd->flush);
 }
@@ -595,16 +599,36 @@ static void watch_window(struct vmb_dev_nbd *nbd)
 	fail_all(nbd, &nbd->waiting, ENOTCONN);
 }
 
+/* The first from op on that was submitted before the last cancel. */
+static struct vmb_dev_nbd_op *find_cancelled(const struct vmb_dev_nbd *nbd, const struct list *l,
+					     struct vmb_dev_nbd_op *op)
+{
+	while (op != &l->head && op->cancels == nbd->cancels_taken)
+		op = op->next;
+	return op == &l->head ? NULL : op;
+}
+
+static void fail_cancelled(struct vmb_dev_nbd *nbd)
+{
+	struct vmb_dev_nbd_op *op = nbd->waiting.head.next, *next;
+
+	while ((op = find_cancelled(nbd, &nbd->waiting, op))) {
+		next = op->next;
+		end(nbd, op, ECANCELED);
+		op = next;
+	}
+}
+
 static void watch_cancel(struct vmb_dev_nbd *nbd)
 {
 	if (!nbd->cancel_ms)
 		return;
-	fail_all(nbd, &nbd->waiting, ECANCELED);
-	if (nbd->server == SERVER_UP && list_first(&nbd->sent)) {
+	fail_cancelled(nbd);
+	if (nbd->server == SERVER_UP && find_cancelled(nbd, &nbd->sent, nbd->sent.head.next)) {
 		if (now_ms() < nbd->cancel_ms)
 			return;
 		lose_server(nbd);
-		fail_all(nbd, &nbd->waiting, ECANCELED);
+		fail_cancelled(nbd);
 	}
 	nbd->cancel_ms = 0;
 }
@@ -619,9 +643,9 @@ static bool take_incoming(struct vmb_dev_nbd *nbd)
 	pthread_mutex_lock(&nbd->lock);
 	while ((op = list_first(&nbd->incoming)))
 		move_to(&nbd->waiting, op);
-	if (nbd->cancelled)
+	if (nbd->cancels_taken != nbd->cancels)
 		nbd->cancel_ms = now_ms() + CANCEL_MS;
-	nbd->cancelled = false;
+	nbd->cancels_taken = nbd->cancels;
 	stopping = nbd->stopping;
 	pthread_mutex_unlock(&nbd->lock);
 	return !stopping;
@@ -731,6 +755,7 @@ void vmb_dev_nbd_submit(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
 	op->since_ms = now_ms();
 	op->syncing = op->replay = false;
 	pthread_mutex_lock(&nbd->lock);
+	op->cancels = nbd->cancels;
 	list_insert(&nbd->incoming.head, op);
 	pthread_mutex_unlock(&nbd->lock);
 	wake(nbd);
@@ -838,7 +863,7 @@ int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_owner *o
 void vmb_dev_nbd_cancel(struct vmb_dev_nbd *nbd)
 {
 	pthread_mutex_lock(&nbd->lock);
-	nbd->cancelled = true;
+	nbd->cancels++;
 	pthread_mutex_unlock(&nbd->lock);
 	wake(nbd);
 }

@@ -53,6 +53,7 @@ struct vmb_dev_nbd_op {
 	uint64_t done_len, sent_len; /* bytes */
 	uint64_t since_ms; /* when it was submitted */
 	uint32_t connection; /* that it was sent on */
+	uint32_t cancels; /* how often was cancelled before it */
 	uint32_t lost_count; /* how often the server went away while it had it */
 	uint64_t mark; /* FLUSH: the journal's last number when it was sent */
 	int error;
@@ -89,7 +90,7 @@ int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_owner *o
 void vmb_dev_nbd_submit(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op);
 /*
  * Nobody waits for what is under way: what was not sent fails with ECANCELED at once, and what the server has not answered
- * within a second after it. Returns at once. What is submitted later than everything under way has ended is not concerned.
+ * within a second after it. Returns at once. What is submitted later is not concerned.
  */
 void vmb_dev_nbd_cancel(struct vmb_dev_nbd *nbd);
 /* The thread ends as soon as it can. Returns at once; close follows. nbd may be NULL. */

@@ -140,6 +140,8 @@ static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_dis
 
 	if (request->done_len == amount(task) && !wants_sync(request))
 		return done(request, VMB_HOST_SCSI_OK);
+	if (request->cancels != disk->cancels)
+		return done(request, VMB_HOST_SCSI_ABORTED);
 	if (disk->flush_failed &&
 	    (task->op == VMB_HOST_SCSI_FLUSH || request->done_len == amount(task)))
 		return done(request, VMB_HOST_SCSI_IO_ERROR);
@@ -166,6 +168,7 @@ static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_di
 	request->by_hand = false;
 	request->resting = false;
 	request->tries = 0;
+	request->cancels = disk->cancels;
 	return next(disk, request, engine);
 }
 
