@@ -293,5 +293,6 @@ int main(void)
 		cmocka_unit_test(test_port_that_is_fast_enough_is_always_waited_for),
 	};
 
+	alarm(120); /* SIGTERM is blocked, so that whoever runs the test could not end it */
 	return cmocka_run_group_tests_name("devices_switch_round", tests, NULL, NULL);
 }
