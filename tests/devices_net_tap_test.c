@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/ethernet.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,11 +66,14 @@ static void receive(void *arg, const struct vmb_dev_net_frame *frame)
 
 static int open_tap(uint32_t queues)
 {
+	int error;
+
 	option = (struct vmb_dev_net_option){
 		.kind = VMB_DEV_NET_TAP, .target = NAME, .queue_count = queues, .mtu_max = 9000
 	};
 	last_len = 0;
-	return vmb_dev_net_open(&net, &option, receive, &net);
+	error = vmb_dev_net_open(&net, &option, receive, &net);
+	return error ? error : vmb_dev_net_prepare(&net);
 }
 
 static void set_address(void)
@@ -221,6 +226,38 @@ static void test_created_interface_is_up_and_goes_again(void **state)
 	assert_true(net.takes_large);
 	vmb_dev_net_close(&net);
 	assert_int_equal(if_nametoindex(NAME), 0);
+}
+
+/* Said before anything is started, not when it is made. */
+static void test_interface_that_may_not_be_made_is_refused(void **state)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct all[_LINUX_CAPABILITY_U32S_3], few[_LINUX_CAPABILITY_U32S_3];
+	int error;
+
+	if (!possible)
+		skip();
+	vmb_dev_net_close(&net);
+	assert_int_equal(syscall(SYS_capget, &header, all), 0);
+	memcpy(few, all, sizeof(few));
+	few[CAP_TO_INDEX(CAP_NET_ADMIN)].effective &= ~CAP_TO_MASK(CAP_NET_ADMIN);
+	assert_int_equal(syscall(SYS_capset, &header, few), 0);
+	error = vmb_dev_net_open(&net, &option, receive, &net);
+	assert_int_equal(syscall(SYS_capset, &header, all), 0);
+	assert_int_equal(error, -EINVAL);
+}
+
+/* Until all that was asked for is known to be good, nothing is made. */
+static void test_interface_is_made_when_the_machine_starts(void **state)
+{
+	if (!possible)
+		skip();
+	vmb_dev_net_close(&net);
+	assert_int_equal(if_nametoindex(NAME), 0);
+	assert_int_equal(vmb_dev_net_open(&net, &option, receive, &net), 0);
+	assert_int_equal(if_nametoindex(NAME), 0);
+	assert_int_equal(vmb_dev_net_prepare(&net), 0);
+	assert_int_not_equal(if_nametoindex(NAME), 0);
 }
 
 static void test_open_checksum_is_completed_and_a_wrong_one_is_not(void **state)
@@ -432,6 +469,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_created_interface_is_up_and_goes_again),
+		TEST(test_interface_that_may_not_be_made_is_refused),
+		TEST(test_interface_is_made_when_the_machine_starts),
 		TEST(test_open_checksum_is_completed_and_a_wrong_one_is_not),
 		TEST(test_large_frame_passes_unsplit_to_the_machine),
 		TEST(test_large_frame_passes_unsplit_to_the_guest),

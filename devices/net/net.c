@@ -35,8 +35,10 @@ int vmb_dev_net_open(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 
 int vmb_dev_net_prepare(struct vmb_dev_net *net)
 {
-	int error = net->capture ? vmb_dev_capture_start(net->capture) : 0;
+	int error = net->ops->prepare ? net->ops->prepare(net) : 0;
 
+	if (!error && net->capture)
+		error = vmb_dev_capture_start(net->capture);
 	if (net->capture && !error)
 		vmb_dev_capture_interface(net->capture, net->ops->name,
 					  "outbound is what the guest sends");

@@ -98,6 +98,8 @@ enum vmb_dev_net_sent {
 struct vmb_dev_net_ops {
 	const char *name;
 	int (*open)(struct vmb_dev_net *net, const struct vmb_dev_net_option *option);
+	/* What open only looked at is made now. NULL: there is nothing to make. 0, or -errno: reported. */
+	int (*prepare)(struct vmb_dev_net *net);
 	void (*close)(struct vmb_dev_net *net);
 	/* Answers how many of max entries it filled; lowers *timeout (ms, -1 = for ever) when it has timers. */
 	uint32_t (*fill)(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, int *timeout);

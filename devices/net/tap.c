@@ -6,12 +6,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/platform.h"
@@ -24,6 +26,10 @@
 _Static_assert(sizeof(struct virtio_net_hdr_v1) == 12, "what TUNSETVNETHDRSZ is told");
 
 struct tap {
+	const char *name;
+	uint32_t wanted; /* queues */
+	uint32_t mtu; /* of an interface that is made here */
+	bool missing; /* it is to be made */
 	int fds[QUEUE_MAX];
 	uint32_t count;
 	uint32_t full_queue; /* refused the last frame */
@@ -119,10 +125,19 @@ static int set_up_interface(const char *name, uint32_t mtu)
 	return error;
 }
 
-static int open_interface(struct tap *t, const struct vmb_dev_net_option *option)
+/* Whoever may configure the network may make an interface; the kernel is asked when it is made. */
+static bool may_create(void)
 {
-	const char *name = option->target;
-	bool created = !if_nametoindex(name);
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return syscall(SYS_capget, &header, data) ||
+	       data[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN);
+}
+
+static int open_interface(struct tap *t)
+{
+	const char *name = t->name;
 	int error;
 
 	if (strchr(name, '/') || strchr(name, '%') || strchr(name, ' '))
@@ -133,9 +148,10 @@ static int open_interface(struct tap *t, const struct vmb_dev_net_option *option
 						 "run as a user who may use it, or use --net user");
 		return -EINVAL;
 	}
-	error = open_queues(t, name, option->queue_count);
-	if (!error && created)
-		error = set_up_interface(name, option->mtu_max);
+	t->missing = !if_nametoindex(name);
+	if (t->missing)
+		return may_create() ? 0 : refuse(name, reason(EPERM));
+	error = open_queues(t, name, t->wanted);
 	return error ? refuse(name, reason(-error)) : 0;
 }
 
@@ -147,7 +163,23 @@ static int open_tap(struct vmb_dev_net *net, const struct vmb_dev_net_option *op
 	if (!t)
 		return refuse(option->target, strerror(ENOMEM));
 	net->takes_large = true;
-	return open_interface(t, option);
+	t->name = option->target;
+	t->wanted = option->queue_count;
+	t->mtu = option->mtu_max;
+	return open_interface(t);
+}
+
+static int prepare_tap(struct vmb_dev_net *net)
+{
+	struct tap *t = net->state;
+	int error;
+
+	if (!t->missing)
+		return 0;
+	error = open_queues(t, t->name, t->wanted);
+	if (!error)
+		error = set_up_interface(t->name, t->mtu);
+	return error ? refuse(t->name, reason(-error)) : 0;
 }
 
 static void close_queues(struct tap *t)
@@ -250,6 +282,7 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 const struct vmb_dev_net_ops vmb_dev_net_tap = {
 	.name = "tap",
 	.open = open_tap,
+	.prepare = prepare_tap,
 	.close = close_tap,
 	.fill = fill,
 	.take = take,

@@ -16,6 +16,7 @@
 #include "devices/net/flows.h"
 #include "devices/net/loopback.h"
 #include "devices/net/net.h"
+#include "devices/net/resolver.h"
 #include "devices/report.h"
 
 #define TIMER_MAX    4u
@@ -59,6 +60,7 @@ struct user {
 	struct vmb_dev_net_flows flows;
 	bool full_reported;
 	bool no_loopback;
+	uint8_t dhcp[MTU_TO_GUEST + ETHERNET_LEN];
 	int listeners[VMB_DEV_NET_FORWARD_MAX]; /* of forwarded TCP ports */
 	uint32_t listener_count;
 	uint32_t frame_len; /* of the guest's frame that libslirp looks at; 0: none */
@@ -75,10 +77,21 @@ static int64_t now_ns(void)
 
 /* What libslirp asks for */
 
+/* What libslirp says of name servers is put right. */
+static const void *put_right(struct user *u, const void *bytes, uint32_t len)
+{
+	if (len > sizeof(u->dhcp) || !vmb_dev_net_resolvers_is_dhcp(bytes, len) ||
+	    vmb_dev_net_resolvers_find().ipv4)
+		return bytes;
+	memcpy(u->dhcp, bytes, len);
+	vmb_dev_net_resolvers_hide(u->dhcp, len);
+	return u->dhcp;
+}
+
 static ssize_t on_packet(const void *bytes, size_t len, void *opaque)
 {
 	struct user *u = opaque;
-	struct iovec iov = { (void *)bytes, len };
+	struct iovec iov = { (void *)put_right(u, bytes, len), len };
 	struct vmb_dev_net_frame frame = { .iov = &iov, .iov_count = 1, .len = len };
 
 	vmb_dev_net_deliver(u->net, &frame);
@@ -381,6 +394,8 @@ static int open_user(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 		if (add_forward(u, &option->forwards[i]))
 			return -EINVAL;
 	note_listeners(u);
+	if (!option->restricted)
+		vmb_dev_net_resolvers_report();
 	return 0;
 }
 

@@ -21,16 +21,19 @@
 #include "devices/net/capture.h"
 #include "devices/net/cable.h"
 #include "devices/report.h"
+#include "devices/switch/patience.h"
 #include "devices/switch/switch.h"
 #include "devices/switch/table.h"
 #include "devices/text.h"
 
 #define PORTS_DEFAULT  16u
 #define TAKE_MAX       64u /* frames of a port in one go */
-#define HOLD_MS	       200
+#define ACCEPT_MAX     16u /* in one go */
+#define ROUND_SENDS    1024u /* frames that leave in one go; a frame for all is one for each port */
 #define ACCEPT_REST_MS 1000 /* when there is no descriptor left */
 #define LOCK_MS	       2000 /* another switch that starts in the folder is long done */
 #define LOCK_REST_MS   20
+#define PORT_SENDS     128u /* of them, because of one port; a frame that was begun goes to all */
 #define SOURCE_AT      6u
 #define ALL_PORTS      (-1)
 
@@ -46,8 +49,7 @@ struct port {
 	int fd;
 	int held_len; /* of the frame in "in" that waits for held_for; 0: none */
 	uint32_t held_for;
-	int64_t held_until;
-	bool stalled; /* made others wait in vain */
+	struct vmb_dev_switch_patience patience; /* of those who send to it */
 	bool gone; /* to be closed, when nobody looks at it any more */
 };
 
@@ -64,6 +66,8 @@ struct network {
 	int listener, stop;
 	struct stat socket_file;
 	int64_t now, accept_at;
+	uint32_t turn; /* the port that is served first */
+	uint32_t sends_left; /* in this round */
 	struct port ports[VMB_DEV_SWITCH_PORT_MAX];
 	/* of all who were plugged in there: */
 	struct counters counters[VMB_DEV_SWITCH_PORT_MAX];
@@ -87,9 +91,10 @@ static enum vmb_dev_net_cable_sent put(struct network *n, uint32_t to,
 {
 	enum vmb_dev_net_cable_sent sent = vmb_dev_net_cable_send(n->ports[to].fd, frame);
 
+	n->sends_left -= n->sends_left ? 1 : 0;
 	if (sent == VMB_DEV_NET_CABLE_SENT) {
 		n->counters[to].out++;
-		n->ports[to].stalled = false;
+		vmb_dev_switch_patience_took(&n->ports[to].patience, n->now, frame->len);
 	}
 	if (sent == VMB_DEV_NET_CABLE_CLOSED)
 		n->ports[to].gone = true;
@@ -109,27 +114,22 @@ static bool forward(struct network *n, uint32_t from, uint32_t to,
 		    const struct vmb_dev_net_frame *frame)
 {
 	struct port *port = &n->ports[from], *target = &n->ports[to];
-	bool waits = port->held_len;
+	bool waited = port->held_len;
 	enum vmb_dev_net_cable_sent sent;
 
 	port->held_len = 0;
 	if (!target->in || target->gone)
 		return true;
 	sent = put(n, to, frame);
-	if (sent == VMB_DEV_NET_CABLE_FULL && !target->stalled &&
-	    (!waits || n->now < port->held_until)) {
+	if (sent == VMB_DEV_NET_CABLE_FULL &&
+	    n->now < vmb_dev_switch_patience_full(&target->patience, n->now)) {
 		port->held_len = frame->len;
 		port->held_for = to;
-		if (!waits) {
-			port->held_until = n->now + HOLD_MS;
-			n->counters[to].held++;
-		}
+		n->counters[to].held += !waited;
 		return false;
 	}
-	if (sent != VMB_DEV_NET_CABLE_SENT) {
-		target->stalled = sent == VMB_DEV_NET_CABLE_FULL;
+	if (sent != VMB_DEV_NET_CABLE_SENT)
 		n->counters[to].dropped++;
-	}
 	return true;
 }
 
@@ -189,10 +189,11 @@ static bool retry_held(struct network *n, uint32_t from)
 
 static void read_port(struct network *n, uint32_t from)
 {
+	uint32_t end = n->sends_left > PORT_SENDS ? n->sends_left - PORT_SENDS : 0;
 	struct port *port = &n->ports[from];
 	int len;
 
-	for (uint32_t i = 0; i < TAKE_MAX && !port->gone; i++) {
+	for (uint32_t i = 0; i < TAKE_MAX && n->sends_left > end && !port->gone; i++) {
 		len = vmb_dev_net_cable_receive(port->fd, port->in);
 		if (len == -EAGAIN)
 			return;
@@ -238,16 +239,22 @@ static void plug_in(struct network *n, int fd)
 	n->connects++;
 	n->ports[number].in = in;
 	n->ports[number].fd = fd;
+	vmb_dev_switch_patience_init(&n->ports[number].patience);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
 }
 
-static void accept_all(struct network *n)
+/* Whoever plugs in and out all the time does not keep the others from being served. */
+static void accept_some(struct network *n)
 {
-	int fd;
+	int fd = -1;
 
-	while ((fd = accept4(n->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+	for (uint32_t i = 0; i < ACCEPT_MAX; i++) {
+		fd = accept4(n->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			break;
 		plug_in(n, fd);
-	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+	}
+	if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
 		n->accept_at = n->now + ACCEPT_REST_MS;
 }
 
@@ -262,8 +269,9 @@ static void lower(int *timeout, int64_t left)
 }
 
 /* A port that waits is not read: its sender's socket fills, and so the sender waits too. */
-static int fill(const struct network *n, struct pollfd *fds)
+static int fill(struct network *n, struct pollfd *fds)
 {
+	int64_t held_until;
 	int timeout = -1;
 
 	fds[POLL_STOP] = (struct pollfd){ .fd = n->stop, .events = POLLIN };
@@ -280,25 +288,40 @@ static int fill(const struct network *n, struct pollfd *fds)
 			continue;
 		fds[POLL_PORTS + i].events &= ~POLLIN;
 		fds[POLL_PORTS + n->ports[i].held_for].events |= POLLOUT;
-		lower(&timeout, n->ports[i].held_until - n->now);
+		held_until = vmb_dev_switch_patience_full(&n->ports[n->ports[i].held_for].patience,
+							  n->now);
+		lower(&timeout, held_until - n->now);
 	}
 	return timeout;
 }
 
+static void serve_port(struct network *n, uint32_t number, short events)
+{
+	struct port *port = &n->ports[number];
+
+	if (!port->in || port->gone)
+		return;
+	if (port->held_len && !retry_held(n, number)) {
+		port->gone = events & (POLLHUP | POLLERR);
+		return;
+	}
+	if (events & ~POLLOUT)
+		read_port(n, number);
+}
+
+/*
+ * A round has an end, also where many ports send to all: whoever asks the switch to stop is heard. The next one goes on
+ * where this one ended.
+ */
 static void serve_ports(struct network *n, const struct pollfd *fds)
 {
-	for (uint32_t i = 0; i < n->port_max; i++) {
-		struct port *port = &n->ports[i];
-		short events = fds[POLL_PORTS + i].revents;
+	uint32_t first = n->turn;
 
-		if (!port->in || port->gone)
-			continue;
-		if (port->held_len && !retry_held(n, i)) {
-			port->gone = events & (POLLHUP | POLLERR);
-			continue;
-		}
-		if (events & ~POLLOUT)
-			read_port(n, i);
+	n->sends_left = ROUND_SENDS;
+	for (uint32_t i = 0; i < n->port_max && n->sends_left; i++) {
+		n->turn = (first + i + 1) % n->port_max;
+		serve_port(n, (first + i) % n->port_max,
+			   fds[POLL_PORTS + (first + i) % n->port_max].revents);
 	}
 	for (uint32_t i = 0; i < n->port_max; i++)
 		if (n->ports[i].gone)
@@ -322,7 +345,7 @@ static int loop(struct network *n)
 			return VMB_VMM_EXIT_OFF;
 		n->now = now_ms();
 		if (fds[POLL_LISTEN].revents)
-			accept_all(n);
+			accept_some(n);
 		serve_ports(n, fds);
 	}
 }

@@ -15,13 +15,16 @@ static void test_guest_reads_the_receive_buffer_once(void **state)
 	struct net_bed *b = net_new_open(config);
 	uint64_t of_handshake = spoilt_len;
 	static uint8_t bytes[9000];
+	struct net_spec spec = { .len = sizeof(bytes), .ip = 4, .protocol = NET_TCP };
 	uint32_t i;
 
 	assert_true(of_handshake > 200);
 	net_expect_traffic(b, 60);
 	assert_true(spoilt_len - of_handshake >= 60 * sizeof(struct rndis_packet));
 	for (i = 0; i < 20; i++) {
-		net_frame_to_guest(bytes, sizeof(bytes), i);
+		spec.flow = i;
+		net_frame_make(bytes, &spec);
+		memcpy(bytes, net_guest_mac, 6);
 		assert_int_equal(net_deliver(b, bytes, sizeof(bytes), 1400), 0);
 		assert_int_equal(b->received.count, 1);
 		assert_int_equal(b->received.list[0].len, sizeof(bytes));
