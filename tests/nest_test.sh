@@ -137,6 +137,29 @@ for signal in TERM INT HUP; do
 	end $signal
 	expect "SIG$signal ends the machine" is "$rc $(<e/err)" '6 '
 done
+
+# Nobody reads; the pipe is full before the signal comes.
+mkfifo paused
+exec {paused}<>paused
+play p 'echo 5 >$job/exit; for ((i = 0; i < 9999; i++)); do say "a line that is long enough to fill a pipe"; done'
+SEEN=$work/p "$program" run --kernel k --accel nest --disk raw >paused 2>p/err </dev/null &
+process=$!
+sleep 1
+kill $process
+gone() { for _ in {1..100}; do kill -0 "$process" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+expect 'a reader that has paused does not hold up a signal' gone
+exec {paused}<&-
+play p 'echo 0 >$job/exit'
+machine p --disk raw
+expect 'and nobody keeps the disk' is "$rc $(<p/err)" '0 '
+play q "trap '' TERM; for _ in {1..600}; do read -rt 0.1 <><(:) || true; done"
+SEEN=$work/q "$program" run --kernel k --accel nest >q/out 2>q/err </dev/null &
+process=$!
+until [ -e q/started ]; do sleep 0.05; done
+kill $process
+sleep 0.5
+kill $process
+expect 'the second signal ends at once what does not listen to the first' gone
 expect 'nothing is left in the folder for temporary files' is "$(ls tmp)" ''
 
 play f 'exec >&- 2>&-; echo 0 >$job/exit'
