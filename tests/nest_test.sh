@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# `openvmbus run` where there is no /dev/kvm, up to the QEMU that it starts, in whose place a script stands here: what that is
-# told, what comes out of it and what is left when it ends; and that no two machines get one disk. Prints TAP.
+# `openvmbus run` where there is no /dev/kvm, up to the QEMU that it starts, in whose place a script
+# stands here: what that is told, what comes out of it and what is left when it ends; and that no
+# two machines get one disk. Prints TAP.
 # shellcheck disable=SC2317,SC2016 # expect calls the functions; scripts for others are in quotes
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,8 +47,8 @@ poke() {
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# In QEMU's place: keeps what it was told in the folder that $SEEN names and does what "play" there says, with "say TEXT" and
-# "complain TEXT" for the command's output and errors.
+# In QEMU's place: keeps what it was told in the folder that $SEEN names and does what "play" there
+# says, with "say TEXT" and "complain TEXT" for the command's output and errors.
 mkdir bin nest tmp
 cat >bin/qemu-system-x86_64 <<'END'
 #!/bin/bash
@@ -73,7 +74,8 @@ play() {
 	echo "$2" >"$1/play"
 }
 
-# machine NAME OPTION...: runs it; its output and errors are NAME/out and NAME/err, its exit code in rc.
+# machine NAME OPTION...: runs it; its output and errors are NAME/out and NAME/err, its exit code in
+# rc.
 machine() {
 	local name=$1
 	shift
@@ -81,7 +83,8 @@ machine() {
 	SEEN=$work/$name "$program" run --kernel k --accel nest "$@" >"$name/out" 2>"$name/err" || rc=$?
 }
 
-# living NAME OPTION...: starts one that lives until it is told to end, in the background; process is its id.
+# living NAME OPTION...: starts one that lives until it is told to end, in the background; process
+# is its id.
 living() {
 	local name=$1
 	shift
