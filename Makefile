@@ -135,7 +135,7 @@ $(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/libvmm.a
 	$(link-test)
 # They listen where the two ends of ports/user reach each other, and have the generations from the monitor.
 HEARD := machine_post machine_signal synic_post synic_interrupt
-HEARD_NETWORK := network_host_open network_host_close
+HEARD_NETWORK := network_bus_open network_bus_close
 $(BUILD)/tests/conformance_network_test: HEARD := $(HEARD_NETWORK)
 $(BUILD)/tests/conformance_test $(BUILD)/tests/conformance_network_test: $(BUILD)/tests/%: \
 		$(BUILD)/asan/tests/%.o $(BUILD)/asan/vmm/generation.o $(BUILD)/asan/libtest.a \

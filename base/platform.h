@@ -46,7 +46,7 @@ int memcmp(const void *a, const void *b, size_t len);
  * Sizes and offsets of wire structures are facts of the protocol: a compiler that disagrees must
  * stop.
  */
-#define VMB_ASSERT_LEN(type, len)	    _Static_assert(sizeof(type) == (len), #type " has the wrong size")
+#define VMB_ASSERT_LEN(type, len)	    _Static_assert(sizeof(type) == (len), "size of " #type)
 #define VMB_ASSERT_OFFSET(type, member, offset) \
 	_Static_assert(offsetof(type, member) == (offset), #type "." #member " is misplaced")
 

@@ -94,6 +94,7 @@ static void op_command(struct bed *b, struct fuzz *f)
 	uint32_t len = fuzz_u16(f), memory_len = fuzz_u8(f) < 224 ? len : fuzz_u16(f);
 
 	payload.u.srb.length = VMB_STOR_SRB_LEN;
+	payload.u.srb.target_id = b->s.config.target_id;
 	payload.u.srb.lun = fuzz_u8(f) % 5;
 	payload.u.srb.sense_len = VMB_STOR_SENSE_LEN;
 	payload.u.srb.data_in = fuzz_u8(f) % 3;

@@ -73,10 +73,10 @@ struct vmb_host_channel {
 int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *ch);
 
 /*
- * Takes the device away: closes it (CLOSE event when open), answers teardowns that waited for that,
- * then sends RESCIND, a primary's after those of its sub-channels. Event RELEASED follows when the guest has let go, at disconnect at the
- * latest; at once (still as an event) when the guest never saw the offer. No OPEN_RESULT follows
- * RESCIND.
+ * Takes the device away: closes the channel (event CLOSE if it is open), answers teardowns that
+ * waited for that, then sends RESCIND, for a primary after those of its sub-channels. The event
+ * RELEASED follows when the guest has released the channel, at a disconnect at the latest; at once
+ * (still as an event) if the guest never saw the offer. No OPEN_RESULT follows RESCIND.
  */
 void vmb_host_channel_rescind(struct vmb_host_channel *ch);
 
@@ -91,9 +91,10 @@ void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 void vmb_host_channel_closed(struct vmb_host_channel *ch);
 
 /*
- * Answers a MODIFY event, any time later: from now on the old VP is not interrupted, so no signal that
- * was aimed at it is under way any more. The guest may have taken the old VP away before one arrived: the port signals the new
- * one once, whether or not there is news. status 0 = target_vp is the wanted one, unless the channel was closed meanwhile.
+ * Must be called for each event MODIFY, at any later time, when the old VP is no longer interrupted
+ * and no signal to it is under way. The guest may have taken the old VP away before a signal
+ * arrived there, so the port must signal the new VP once, whether or not there is news. status 0:
+ * target_vp becomes the wanted one, unless the channel was closed meanwhile.
  */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);
 

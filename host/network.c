@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The network protocol's host side: the handshake and every message that a guest may send. Which one may come when, on
- * which channel and since which version is the table `messages`.
+ * The network protocol's host side: the handshake and every message that a guest may send. Which
+ * one may come when, on which channel and since which version is the table `messages`.
  */
 #include "host/network.h"
 
@@ -10,37 +10,22 @@
 #define NEGOTIATED_VERSION_1 2u
 #define NEGOTIATED	     0xFFFFFFFFu
 #define MDL_CHAIN_MAX	     34u
-#define REPLY_LEN	     32u /* up to version 6: the message's 28 bytes as they stand in the ring */
+#define REPLY_LEN	     32u /* up to version 6: 28 bytes, padded in the ring */
 #define SUBALLOC_COUNT_MIN   2u
-#define FRAME_LEN_MIN	     1514u /* what an agreed frame length is at least, and without agreement */
+#define FRAME_LEN_MIN	     1514u /* the least agreed frame length, and the default */
 #define PAYLOAD_LEN_MAX	     256u
-
-static const uint32_t versions[] = {
-	VMB_NET_VERSION_1, VMB_NET_VERSION_2, VMB_NET_VERSION_4,
-	VMB_NET_VERSION_5, VMB_NET_VERSION_6, VMB_NET_VERSION_6_1,
-};
-
-static bool version_known(uint32_t version)
-{
-	size_t i;
-
-	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
-		if (versions[i] == version)
-			return true;
-	return false;
-}
 
 int vmb_host_network_init(struct vmb_host_network *n, const struct vmb_host_network_config *config,
 			  struct vmb_host_network_queue *queues)
 {
-	if (config->version_max && !version_known(config->version_max))
+	if (config->version_max && !vmb_net_version_known(config->version_max))
 		return VMB_EINVAL;
 	memset(n, 0, sizeof(*n));
 	if (vmb_host_rndis_init(&n->rndis, &config->rndis))
 		return VMB_EINVAL;
 	n->config = *config;
 	if (!config->version_max)
-		n->config.version_max = VMB_NET_VERSION_6_1;
+		n->config.version_max = VMB_NET_VERSION_NEWEST;
 	n->queues = queues;
 	vmb_host_network_reset(n);
 	return 0;
@@ -109,7 +94,7 @@ static int init(struct vmb_host_network *n, struct vmb_host_network_io *io,
 								  REPLY_LEN;
 	if (message.version == VMB_NET_VERSION_1)
 		answer.negotiated = NEGOTIATED_VERSION_1;
-	if (!version_known(message.version) || message.version != message.version_again ||
+	if (!vmb_net_version_known(message.version) || message.version != message.version_again ||
 	    message.version > n->config.version_max) {
 		n->counters.refused++;
 		answer.status = VMB_NET_STATUS_NONE;
@@ -137,7 +122,9 @@ static int ndis_version(struct vmb_host_network *n, struct vmb_host_network_io *
 	return finish_empty(io);
 }
 
-/* The frame length is agreed before the receive buffer is divided by it; later it stays what it is. */
+/*
+ * The frame length is agreed before the receive buffer is divided by it; later it stays what it is.
+ */
 static int ndis_config(struct vmb_host_network *n, struct vmb_host_network_io *io,
 		       const struct vmb_host_network_packet *packet)
 {
@@ -381,8 +368,8 @@ static int ignored(struct vmb_host_network *n, struct vmb_host_network_io *io,
 #define TYPE_MIN     1u
 
 /*
- * What a guest may send. Messages without a row, or before their version, in another state or on a sub-channel that
- * has none but RNDIS, break the protocol.
+ * What a guest may send. Messages without a row, or before their version, in another state or on a
+ * sub-channel that has none but RNDIS, break the protocol.
  */
 static const struct {
 	uint32_t since;

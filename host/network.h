@@ -31,9 +31,10 @@
  *   to the guest: vmb_host_network_receive(n, q, &frame, pieces, count) for each frame, then
  *     while ((out = vmb_host_network_output(n, q)))   write it into q's ring
  *             vmb_host_network_output_done(n, q);
- *     (control replies, indications and in-band messages come out of queue 0 in the same way; what _output showed is void
- *     after UNSHARE, CONTROL, _reset and _queue_closed, on every queue)
- *   when a buffer must be given back because the channel closes: vmb_host_network_reset(n) forgets it; the port unmaps
+ *     (Control replies, indications and in-band messages come out of queue 0 in the same way. What
+ *     _output returned is void after UNSHARE, CONTROL, _reset and _queue_closed, on every queue.)
+ *   when a buffer must be given back because the channel closes: vmb_host_network_reset(n) forgets
+ *   it; the port unmaps it
  *
  * The guest may have lent n->receive_buffer and n->send_buffer. They are read and written at any
  * time between shared and unshared or reset. The guest may change them at any moment: nothing is

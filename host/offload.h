@@ -84,10 +84,12 @@ struct vmb_host_offload_lso {
 };
 
 /*
- * lso: RNDIS_LSO_*. VMB_EPROTO: not TCP; too long; an MSS of more than mtu leaves, or of less than 48 bytes with the frame's
- * TCP options. That is the least that Linux sends to a peer that asks for less (Windows and the BSDs stop earlier), and
- * above what the smallest MTU of IPv4 leaves (68 - 40). IPv6's is 1280, but a peer may announce a smaller MSS there too, so
- * both have the same bound. Nobody sends less on purpose, and 64 KiB in bytes would be a segment each.
+ * Starts a large send. lso: RNDIS_LSO_*. VMB_EPROTO: not TCP; too long; or an MSS that is larger
+ * than mtu allows, or below 48 bytes with the frame's TCP options. 48 is the least that Linux sends
+ * to a peer that asks for less (Windows and the BSDs stop earlier), and more than the smallest MTU
+ * of IPv4 leaves (68 - 40). IPv6's is 1280, but a peer may announce a smaller MSS there too, so
+ * both have the same bound. Nobody sends less on purpose, and 64 KiB would be a segment for each
+ * byte.
  */
 int vmb_host_offload_lso_begin(struct vmb_host_offload_lso *s, const uint8_t *head,
 			       uint32_t head_len, uint32_t len, uint32_t lso, uint32_t mtu);
@@ -101,8 +103,9 @@ int vmb_host_offload_lso_begin(struct vmb_host_offload_lso *s, const uint8_t *he
 bool vmb_host_offload_lso_next(struct vmb_host_offload_lso *s, uint8_t *head,
 			       uint32_t *payload_offset, uint32_t *payload_len);
 /*
- * How many segments are still to come: 1 to 8192 after _begin. A frame costs the caller a segment's work for each, so its budget
- * counts them; between any two it may do something else, or give up, and go on later with what s holds.
+ * Returns the number of segments that are left: 1 to 8192 after _begin. Each costs the caller one
+ * segment's work, so the caller's budget must count them. Between two segments the caller may do
+ * something else, or give up, and continue later with s.
  */
 uint32_t vmb_host_offload_lso_left(const struct vmb_host_offload_lso *s);
 

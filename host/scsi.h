@@ -56,7 +56,7 @@ struct vmb_host_scsi_lun {
 
 	/* the target's */
 	uint32_t attention; /* VMB_HOST_SCSI_* bits */
-	bool flush_failed; /* what it should have saved may be gone: no flush succeeds until the caller clears it */
+	bool flush_failed; /* data may be lost: flushes fail until the caller clears it */
 	uint32_t reset_count; /* for callers that keep requests until a reset */
 	bool medium_absent; /* DVD: no disc in drive or tray; the caller may set it */
 	bool tray_open;

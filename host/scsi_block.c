@@ -122,8 +122,8 @@ enum vmb_host_scsi_step vmb_host_scsi_block_verify(struct vmb_host_scsi_bus *bus
 }
 
 /*
- * Operating systems forget what they could not write once they have said so (an fsync after a failed one succeeds), and
- * then no later flush may promise that all is durable.
+ * Operating systems forget what they could not write once they have said so (an fsync after a
+ * failed one succeeds), and then no later flush may promise that all is durable.
  */
 static enum vmb_host_scsi_step flush(struct vmb_host_scsi_task *task)
 {

@@ -20,7 +20,9 @@ static uint32_t last_block(const struct vmb_host_scsi_lun *unit)
 	return last > 0xFFFFFFFE ? 0xFFFFFFFE : (uint32_t)last;
 }
 
-/* A block address as a table of contents has it: four bytes of block, or of minute, second, frame. */
+/*
+ * A block address as a table of contents has it: four bytes of block, or of minute, second, frame.
+ */
 static void put_address(uint8_t *p, uint32_t lba, bool msf)
 {
 	uint64_t frames = (uint64_t)lba + MSF_PREGAP;

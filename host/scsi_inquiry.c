@@ -235,8 +235,9 @@ static void forget_luns_changed(struct vmb_host_scsi_bus *bus)
 }
 
 /*
- * Answered by the controller for any address, or guests would never look again. An allocation length of 0 is useless here,
- * and the firmware of Generation 2 means "as much as fits the buffer" by it.
+ * Answered by the controller for any address, or guests would never look again. An allocation
+ * length of 0 is useless here, and the firmware of Generation 2 means "as much as fits the buffer"
+ * by it.
  */
 enum vmb_host_scsi_step vmb_host_scsi_inquiry_luns(struct vmb_host_scsi_bus *bus,
 						   struct vmb_host_scsi_task *task)

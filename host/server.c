@@ -1,37 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "host/engine.h"
 
-static const uint32_t versions[] = {
-	VMB_VERSION_0_13, VMB_VERSION_1_1, VMB_VERSION_2_4, VMB_VERSION_3_0,
-	VMB_VERSION_4_0,  VMB_VERSION_4_1, VMB_VERSION_5_0, VMB_VERSION_5_1,
-	VMB_VERSION_5_2,  VMB_VERSION_5_3, VMB_VERSION_6_0,
-};
-
 /* connection_state of VERSION_RESPONSE */
 #define CONNECTION_OK	  0
 #define CONNECTION_FAILED 2
-
-static bool version_known(uint32_t version)
-{
-	size_t i;
-
-	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
-		if (versions[i] == version)
-			return true;
-	return false;
-}
 
 int vmb_host_server_init(struct vmb_host_server *s, const struct vmb_host_server_config *config)
 {
 	memset(s, 0, sizeof(*s));
 	s->config = *config;
 	if (!s->config.version_min)
-		s->config.version_min = versions[0];
+		s->config.version_min = VMB_VERSION_OLDEST;
 	if (!s->config.version_max)
-		s->config.version_max = versions[VMB_ARRAY_COUNT(versions) - 1];
+		s->config.version_max = VMB_VERSION_NEWEST;
 	if (!s->config.vp_count || s->config.version_min > s->config.version_max)
 		return VMB_EINVAL;
-	if (!version_known(s->config.version_min) || !version_known(s->config.version_max))
+	if (!vmb_version_known(s->config.version_min) || !vmb_version_known(s->config.version_max))
 		return VMB_EINVAL;
 	return 0;
 }
@@ -40,7 +24,7 @@ int vmb_host_server_init(struct vmb_host_server *s, const struct vmb_host_server
 
 static bool version_supported(const struct vmb_host_server *s, uint32_t version)
 {
-	return version_known(version) && version >= s->config.version_min &&
+	return vmb_version_known(version) && version >= s->config.version_min &&
 	       version <= s->config.version_max;
 }
 
@@ -202,8 +186,8 @@ void vmb_host_server_reset(struct vmb_host_server *s)
 
 /*
  * A contact for another SINT or trust level is another client's: it is refused there, and ours
- * stays as it is. Only connection 4 has several clients: on connection 1 the two fields do not count
- * (the firmware of Generation 2 leaves them 0 there, and listens on SINT 2).
+ * stays as it is. Only connection 4 has several clients: on connection 1 the two fields do not
+ * count (the firmware of Generation 2 leaves them 0 there, and listens on SINT 2).
  */
 static bool contact_is_ours(const struct vmb_host_server *s,
 			    const struct vmb_msg_initiate_contact *c)
@@ -347,7 +331,7 @@ static uint32_t dispatch(struct vmb_host_server *s, const void *message, uint32_
 	if (!(rule->states & 1u << s->state))
 		return vmb_host_server_misplaced(s);
 	/* Without a connection there is no version; what may come then may always come. */
-	if (s->state != VMB_HOST_DISCONNECTED && s->version < rule->version_min) {
+	if (s->state == VMB_HOST_CONNECTED && s->version < rule->version_min) {
 		s->counters.unknown++;
 		return VMB_HV_SUCCESS;
 	}

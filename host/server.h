@@ -23,7 +23,8 @@
  *       RELEASED        the channel was rescinded and the guest is done with it: free it
  *     while ((out = vmb_host_server_output(s)))
  *       deliver to VP out->target_vp, SINT out->target_sint; vmb_host_server_output_done(s);
- *       or stop when the slot is busy; or vmb_host_server_output_drop(s) when that VP takes no messages
+ *       or stop when the slot is busy;
+ *       or vmb_host_server_output_drop(s) when that VP takes no messages
  *   vmb_host_channel_rescind(ch) takes a device away.
  *   vmb_host_server_reset(s): the machine was reset; like an unload by the guest, without answer.
  *
@@ -47,7 +48,7 @@
  * before 1.1 guests signal all of them on VMB_CONNECTION_EVENT, and UNLOAD has no answer. A contact
  * without a usable interrupt page is refused.
  *
- * Reserved channels are not served: OPEN_RESERVED is refused, CLOSE_RESERVED answered, in any
+ * Reserved channels are not supported: OPEN_RESERVED is refused, CLOSE_RESERVED answered, in any
  * state. Messages that need a feature flag (25, 27, 29) are dropped and counted as unknown.
  *
  * Source: docs/protocol/bus.md, "2 Hypercalls", "3 SynIC messages and event flags",
@@ -109,7 +110,7 @@ struct vmb_host_event {
 
 struct vmb_host_server_output {
 	uint32_t target_vp;
-	uint32_t target_sint; /* 2, but for answers that were asked for on another */
+	uint32_t target_sint; /* 2, except in answers that were requested on another */
 	uint32_t len; /* bytes of payload */
 	const void *payload;
 };
@@ -122,7 +123,7 @@ struct vmb_host_answer {
 	uint32_t status;
 };
 
-/* An answer that goes where the message asked for, not where the connection lives. */
+/* An answer to the VP and SINT that the message asked for, not to those of the connection. */
 struct vmb_host_aside {
 	struct vmb_link link;
 	uint32_t vp, sint;
@@ -133,8 +134,8 @@ struct vmb_host_server_counters {
 	uint64_t messages_in;
 	uint64_t messages_out;
 	uint64_t undelivered; /* dropped by vmb_host_server_output_drop */
-	uint64_t unknown; /* numbers that the version does not have, or host-to-guest ones */
-	uint64_t malformed; /* too short, impossible values */
+	uint64_t unknown; /* numbers that the version does not have, or of host to guest */
+	uint64_t malformed; /* too short, invalid values */
 	uint64_t misplaced; /* legal, but not in this state */
 };
 
@@ -148,8 +149,8 @@ struct vmb_host_server {
 	uint64_t monitor_gpa[2]; /* parent->child, child->parent: guest pages, or both 0 */
 	uint32_t monitors[VMB_MONITOR_GROUP_COUNT]; /* monitor ids that channels have, a bit each */
 	bool offers_requested;
-	uint32_t connection_id; /* on which the message being judged came */
-	struct vmb_msg_initiate_contact contact; /* to be answered when the disconnect is complete */
+	uint32_t connection_id; /* on which the message being handled arrived */
+	struct vmb_msg_initiate_contact contact; /* answered when the disconnect is complete */
 	bool contact_waiting;
 	bool unload_waiting;
 	struct vmb_queue posts; /* messages that wait */
@@ -207,14 +208,15 @@ const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_serv
 void vmb_host_server_output_done(struct vmb_host_server *s);
 
 /*
- * In place of _done: the message cannot be delivered, because its VP has no SynIC or no message page, or
- * because it goes to another SINT than 2 (the refusal of a contact that is not ours) whose slot nobody empties. It is dropped
- * and counted, so that those behind it go on. What a guest misses so it gets back by a new contact only, as on Hyper-V.
+ * To be called in place of _done if the message cannot be delivered: its VP has no SynIC or no
+ * message page, or it goes to another SINT than 2 (the refusal of a contact to another server)
+ * whose slot nobody empties. The message is dropped and counted, so that those behind it go on. A
+ * guest recovers from a lost message only by a new contact, as on Hyper-V.
  */
 void vmb_host_server_output_drop(struct vmb_host_server *s);
 
 /*
- * The machine was reset: everything is closed and released by events, UNLOADED last; no messages
+ * The machine was reset: everything is closed and released by events, UNLOADED last. No messages
  * are sent.
  */
 void vmb_host_server_reset(struct vmb_host_server *s);

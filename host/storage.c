@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The storage protocol's host side: handshake, checks, and the frame around the SCSI target. What an
- * operation may do in which state is the table `operations`.
+ * The storage protocol's host side: handshake, checks, and the frame around the SCSI target. What
+ * an operation may do in which state is the table `operations`.
  */
 #include "host/storage.h"
 
 #define TRANSFER_DEFAULT (1u << 20)
 #define PACKET_SLACK	 16u /* bytes that a packet may have more than the protocol's longest */
-
-static const uint16_t versions[] = {
-	VMB_STOR_VERSION_2_0, VMB_STOR_VERSION_4_2, VMB_STOR_VERSION_5_1,
-	VMB_STOR_VERSION_6_0, VMB_STOR_VERSION_6_2,
-};
-
-static bool version_known(uint16_t version)
-{
-	size_t i;
-
-	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++)
-		if (versions[i] == version)
-			return true;
-	return false;
-}
 
 void vmb_host_storage_ide_offer(uint8_t path_id, uint8_t target_id, struct vmb_guid *instance_id,
 				struct vmb_stor_offer *user)
@@ -49,7 +34,7 @@ int vmb_host_storage_init(struct vmb_host_storage *s, const struct vmb_host_stor
 {
 	uint32_t max_len = config->max_transfer_len ? config->max_transfer_len : TRANSFER_DEFAULT;
 
-	if (config->version_max && !version_known(config->version_max))
+	if (config->version_max && !vmb_stor_version_known(config->version_max))
 		return VMB_EINVAL;
 	if (max_len < VMB_HOST_STORAGE_TRANSFER_MIN || max_len % VMB_PAGE_LEN ||
 	    !address_valid(config))
@@ -58,7 +43,7 @@ int vmb_host_storage_init(struct vmb_host_storage *s, const struct vmb_host_stor
 	s->config = *config;
 	s->config.max_transfer_len = max_len;
 	if (!config->version_max)
-		s->config.version_max = VMB_STOR_VERSION_6_2;
+		s->config.version_max = VMB_STOR_VERSION_NEWEST;
 	s->bus.max_transfer_len = max_len;
 	return 0;
 }
@@ -146,7 +131,7 @@ static int query_version(struct vmb_host_storage *s, struct vmb_host_storage_io 
 {
 	uint16_t version = request->u.version.major_minor;
 
-	if (!version_known(version) || version > s->config.version_max)
+	if (!vmb_stor_version_known(version) || version > s->config.version_max)
 		return reply(s, io, VMB_STOR_STATUS_REVISION_MISMATCH);
 	s->version = version;
 	s->state = VMB_HOST_STORAGE_VERSIONED;
@@ -257,7 +242,10 @@ static bool autosense_disabled(const struct vmb_host_storage *s, const struct vm
 	       srb->srb_flags & VMB_SRB_FLAG_DISABLE_AUTOSENSE;
 }
 
-/* Of IDE guests get the path wrong, and some scan several targets: the unit is at one, which is the bus's 0. */
+/*
+ * Of IDE guests get the path wrong, and some scan several targets: the unit is at one, which is the
+ * bus's 0.
+ */
 static void fill_address(const struct vmb_host_storage *s, struct vmb_host_scsi_task *task,
 			 const struct vmb_stor_srb *srb)
 {

@@ -12,20 +12,27 @@
  *   for each packet of the ring, with a free struct vmb_host_storage_io (the port bounds their
  *   number, so that every completion fits into the ring):
  *     step = vmb_host_storage_input(s, io, &packet)
- *       < 0 (VMB_EPROTO)            the guest broke the protocol: stop serving this channel
- *       VMB_HOST_STORAGE_REPLY      copy io->task.data_len bytes of io->task.data to the guest's pages (if any), then send
- *                                   io->reply (io->reply_len bytes) as completion of io->transaction_id
- *       VMB_HOST_STORAGE_WANT_DATA  copy io->task.want_len bytes from the guest's pages to io->task.data;
- *                                   step = vmb_host_storage_data(s, io)
- *       VMB_HOST_STORAGE_DO         do io->task.op; vmb_host_storage_done(s, io, error): then REPLY
- *       VMB_HOST_STORAGE_NOTHING    no answer is due
- *   events: while (vmb_host_storage_event(s, &packet, &len)) send it in-band, transaction id 0, no completion, and then
- *           vmb_host_storage_event_done(s); or stop when the ring is full: it comes again
+ *       < 0 (VMB_EPROTO)  the guest broke the protocol: stop serving this channel
+ *       VMB_HOST_STORAGE_REPLY
+ *                         copy io->task.data_len bytes of io->task.data to the guest's pages (if
+ *                         any), then send io->reply (io->reply_len bytes) as completion of
+ *                         io->transaction_id
+ *       VMB_HOST_STORAGE_WANT_DATA
+ *                         copy io->task.want_len bytes from the guest's pages to io->task.data;
+ *                         step = vmb_host_storage_data(s, io)
+ *       VMB_HOST_STORAGE_DO
+ *                         do io->task.op; vmb_host_storage_done(s, io, error): then REPLY
+ *       VMB_HOST_STORAGE_NOTHING
+ *                         no answer is due
+ *   events: while (vmb_host_storage_event(s, &packet, &len))
+ *                   send it in-band, transaction id 0, no completion, and then call
+ *                   vmb_host_storage_event_done(s); or stop when the ring is full
  *
  * Context: one caller at a time for a controller; the backend operation itself may run anywhere.
  *
- * Of IDE (config.ide): its one unit is LUN 0 of the offer's target, on whatever path a request says; there are never
- * sub-channels. vmb_host_storage_ide_offer() makes the offer's part.
+ * IDE (config.ide): the one unit is LUN 0 of the offer's target, on any path; there are no
+ * sub-channels. vmb_host_storage_ide_offer() fills in the offer.
+ *
  * Source: docs/protocol/storage.md.
  */
 #ifndef HOST_STORAGE_H
@@ -135,7 +142,10 @@ void vmb_host_storage_detach(struct vmb_host_storage *s, uint32_t lun);
 /* unit->block_count changed, or the disc of a DVD drive: see vmb_host_scsi_changed. */
 void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun);
 
-/* The next unsolicited packet, *len bytes of *packet. False: none. It is the same one until _done says that it was sent. */
+/*
+ * Returns the next unsolicited packet, *len bytes of *packet; false if there is none. It is the
+ * same one until _done says that it was sent.
+ */
 bool vmb_host_storage_event(const struct vmb_host_storage *s, struct vmb_stor_packet *packet,
 			    uint32_t *len);
 void vmb_host_storage_event_done(struct vmb_host_storage *s);

@@ -89,9 +89,11 @@ dd if=k of=short bs=520 count=1 conv=notrunc status=none
 expect 'no command' 'a command is missing; see openvmbus --help'
 expect 'unknown command' 'walk: no such command; see openvmbus --help' walk
 expect 'check with an argument' 'check takes no argument; see openvmbus --help' check kvm
-# What it says is this machine's; that it agrees with its own exit code is not.
+# What it says is this machine's; that it agrees with its own exit code is not. Nor is a machine
+# without io_uring a failure.
 rc=0 agrees=0
 "$program" check >"$out" 2>"$err" || rc=$?
+sed -i '/^openvmbus: io_uring: .*; threads serve the disks, more slowly$/d' "$err"
 case $rc in
 0) grep -qx '/dev/kvm can run guests' "$out" && [ ! -s "$err" ] ;;
 1) [ ! -s "$out" ] && grep -qE '^openvmbus: /dev/kvm(:| lacks) .*; guests run in an emulated machine$' "$err" ;;
@@ -189,18 +191,18 @@ expect 'DVD of odd size' \
 	run --kernel k --cdrom oddcd
 expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
 expect 'disk with unknown property' \
-	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,fast
 expect 'disk with impossible LUN' \
-	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,lun=64
 expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give another lun=N' \
 	run --kernel k --disk disk,lun=3 --disk odd,lun=3
 expect 'one file twice' \
 	'--disk disk: in use by another machine, or given twice; stop that one, or give a copy' \
 	run --kernel k --disk disk --disk disk
-ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
-dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=3600 seconds'
+ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
+dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow and reconnect=0 to reconnect=3600 seconds'
 expect 'IDE disk without name' "--ide: the file's name is missing" run --kernel k --ide ,readonly
 expect 'IDE disk with a LUN' "--ide disk: no property 'lun=1'; $ide" run --kernel k --ide disk,lun=1
 expect 'no such IDE channel' "--ide disk: no property 'channel=2'; $ide" run --kernel k --ide disk,channel=2
@@ -235,10 +237,12 @@ expect 'IDE DVD of odd size' \
 printf 'QFI\xfb' >image
 truncate -s 64K image
 expect 'image without a format' \
-	'--disk image: looks like a qcow2 image; add format=qcow2, or format=raw to take its bytes as they are' \
+	'--disk image: looks like a qcow2 image; add format=raw if it is a guest'\''s own disk, format=qcow2 only if you know that it is an image' \
 	run --kernel k --disk image
+expect 'backing not allowed' "--disk disk: no property 'backing=no'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	run --kernel k --disk disk,backing=no
 expect 'unknown format' \
-	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,format=iso
 expect 'image missing' '--disk none: No such file or directory' run --kernel k --disk none,format=vhdx
 expect 'format of an NBD export' \

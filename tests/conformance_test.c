@@ -400,6 +400,20 @@ static void test_firmware_of_generation_2_is_answered_as_written(void **state)
 	transcript_free(t);
 }
 
+static void test_other_guests_are_answered_as_written(void **state)
+{
+	struct stage_config config = { .bus_version = VMB_VERSION_5_3,
+				       .cast = HOST_REAL,
+				       .kinds = MESSAGES };
+	struct transcript *t = load("other", "guests");
+	struct stage *s = stage_new(&config);
+
+	play_all(s, t, play_section, false);
+	play_end(&s->play);
+	stage_free(s);
+	transcript_free(t);
+}
+
 static void test_no_changed_byte_passes(void **state)
 {
 	struct stage_config config = { .bus_version = VMB_VERSION_6_0,
@@ -452,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_guest_of_every_storage_version_speaks_as_written),
 		cmocka_unit_test(test_monitor_on_every_bus_is_used_as_written),
 		cmocka_unit_test(test_firmware_of_generation_2_is_answered_as_written),
+		cmocka_unit_test(test_other_guests_are_answered_as_written),
 		cmocka_unit_test(test_no_changed_byte_passes),
 		cmocka_unit_test(test_every_generation_speaks_as_written),
 	};

@@ -253,6 +253,8 @@ static void test_disc_and_track_information(void **state)
 	assert_good(b, 36);
 	assert_bytes(b, 0, 0, 34, 1, 1, 0, 0x04, 0x01, 0, 0, 0, 0, 0);
 	assert_bytes(b, 24, 0, 0, 2, 0);
+	READ_CMD(b, 36, 0x52, 1, 0, 0, 0, 1, 0, 0, 36, 0); /* as sg_raw says it */
+	assert_good(b, 36);
 	READ_CMD(b, 64, 0x52, 1, 0, 0, 0, 2, 0, 0, 64, 0);
 	assert_sense(b, 0x052400);
 	READ_CMD(b, 64, 0x52, 0, 0, 0, 0x01, 0xFF, 0, 0, 64, 0);

@@ -46,7 +46,7 @@ static enum verdict expected(uint32_t number, uint32_t len, uint32_t version,
 		    (state == VMB_HOST_DISCONNECTING && !guest_messages[i].disconnecting))
 			return MISPLACED;
 		/* Without a connection there is no version. */
-		return state != VMB_HOST_DISCONNECTED && version < guest_messages[i].version_min ?
+		return state == VMB_HOST_CONNECTED && version < guest_messages[i].version_min ?
 			       UNKNOWN :
 			       TAKEN;
 	}

@@ -12,6 +12,7 @@
 #define RELID_MAX     16u /* more than the devices ever use */
 #define IDS_PER_RELID 4u
 #define LENT_MAX      128u
+#define RESERVED_SINT 9u
 
 enum device_state { OFF, OPENING, OPEN, CLOSING };
 
@@ -46,12 +47,15 @@ struct walk {
 	struct lent *lents[LENT_MAX];
 	struct view views[RELID_MAX];
 	bool version_due, unload_due, offers_due, refusal_due;
+	bool reserved_open_due, reserved_close_due; /* on SINT RESERVED_SINT */
 	uint32_t connect_due;
 	bool must_offer[RELID_MAX]; /* before OFFERS_DELIVERED */
 	uint32_t version; /* of the connection, as the guest sees it */
+	uint32_t contact_version; /* that it asked for last */
 	uint32_t last_open_id;
 	uint64_t delivered[32]; /* messages, by number */
 	uint64_t opened, created; /* successes among them */
+	uint64_t dropped; /* messages that could not be delivered */
 };
 
 extern struct walk *w; /* the one that is under way */

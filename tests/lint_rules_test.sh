@@ -112,6 +112,8 @@ expect long_prose_is_found columns "$docs/b.md:5" add "$docs/b.md" "$long"
 expect long_list_item_is_found columns "$docs/b.md:5" add "$docs/b.md" "  - $long"
 expect long_prose_behind_code_is_found columns "$docs/b.md:8" add "$docs/b.md" '```' "$long" '```' \
 	"$long"
+expect long_comment_is_found columns wire/a.h:3 add wire/a.h "/* ${long:0:96} */"
+expect tabs_count_eight columns wire/a.h:3 add wire/a.h $'\t/* '"${long:0:88} */"
 passes long_table_code_and_link_pass columns add "$docs/b.md" "| $long |" '' "    $long" '' \
 	"[b](b.md#${long// /-}${long// /-})"
 exit $failed

@@ -135,6 +135,9 @@ void vmb_vmm_devices_detach(struct vmb_vmm_devices *d)
 void vmb_vmm_devices_close(struct vmb_vmm_devices *d)
 {
 	for (uint32_t i = 0; i < d->count; i++)
+		if (d->all[i].ops->leave)
+			d->all[i].ops->leave(d->all[i].state);
+	for (uint32_t i = 0; i < d->count; i++)
 		d->all[i].ops->close(d->all[i].state);
 	d->count = 0;
 }

@@ -11,6 +11,7 @@
 #include "vmm/guard.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
+#include "devices/disk/engine.h"
 #include "devices/report.h"
 #include "vmm/run.h"
 #include "devices/bus.h"
@@ -280,10 +281,19 @@ static bool use_nest(const struct vmb_vmm_options *o)
 	return true;
 }
 
+static void report_engine(void)
+{
+	const char *why = vmb_dev_disk_engine_refused();
+
+	if (why)
+		vmb_dev_report("io_uring: %s; threads serve the disks, more slowly", why);
+}
+
 int vmb_vmm_check(void)
 {
 	char why[WHY_LEN];
 
+	report_engine();
 	if (vmb_vmm_kvm_check(why, sizeof(why)) == 0) {
 		puts("/dev/kvm can run guests");
 		return 0;
@@ -299,8 +309,10 @@ int vmb_vmm_run(int argc, char **argv)
 
 	if (vmb_vmm_options_parse(&session.options, argc, argv) || check_inputs(&session))
 		return VMB_VMM_EXIT_USAGE;
-	if (!use_nest(&session.options))
+	if (!use_nest(&session.options)) {
+		report_engine();
 		return run_here(&session);
+	}
 	vmb_vmm_devices_close(&session.devices);
 	vmb_vmm_boot_close(&session.boot);
 	return vmb_vmm_nest_run(&session.options, argc, argv);

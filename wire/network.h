@@ -15,6 +15,7 @@
 #define VMB_NET_VERSION_5		  0x00050000u /* 2012 R2: sub-channels */
 #define VMB_NET_VERSION_6		  0x00060000u /* 2016 */
 #define VMB_NET_VERSION_6_1		  0x00060001u /* 2019: receive segment coalescing */
+#define VMB_NET_VERSION_NEWEST		  VMB_NET_VERSION_6_1
 
 #define VMB_NET_MESSAGE_LEN		  28u /* up to version 6; 32 on the ring */
 #define VMB_NET_MESSAGE_LEN_6_1		  40u
@@ -200,5 +201,19 @@ struct vmb_net_pd_api_complete {
 	uint32_t status;
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_net_pd_api_complete, 12);
+
+/* Whether there is this version: nothing between two of them is one. */
+static inline bool vmb_net_version_known(uint32_t version)
+{
+	switch (version) {
+	case VMB_NET_VERSION_1:
+	case VMB_NET_VERSION_2:
+	case VMB_NET_VERSION_4:
+	case VMB_NET_VERSION_5:
+	case VMB_NET_VERSION_6:
+	case VMB_NET_VERSION_6_1: return true;
+	default: return false;
+	}
+}
 
 #endif

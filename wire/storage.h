@@ -16,6 +16,7 @@
 #define VMB_STOR_VERSION_5_1	0x0501u /* 2012 */
 #define VMB_STOR_VERSION_6_0	0x0600u /* 2012 R2 */
 #define VMB_STOR_VERSION_6_2	0x0602u /* 2016 */
+#define VMB_STOR_VERSION_NEWEST VMB_STOR_VERSION_6_2
 
 #define VMB_STOR_PACKET_LEN_OLD 48u /* before 5.1 */
 #define VMB_STOR_PACKET_LEN	64u
@@ -237,5 +238,18 @@ struct vmb_stor_packet {
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_stor_packet, 64);
 VMB_ASSERT_OFFSET(struct vmb_stor_packet, u, 12);
+
+/* Whether there is this version: nothing between two of them is one. */
+static inline bool vmb_stor_version_known(uint16_t version)
+{
+	switch (version) {
+	case VMB_STOR_VERSION_2_0:
+	case VMB_STOR_VERSION_4_2:
+	case VMB_STOR_VERSION_5_1:
+	case VMB_STOR_VERSION_6_0:
+	case VMB_STOR_VERSION_6_2: return true;
+	default: return false;
+	}
+}
 
 #endif

@@ -30,6 +30,8 @@
 #define VMB_VERSION_5_2			      VMB_VERSION(5, 2)
 #define VMB_VERSION_5_3			      VMB_VERSION(5, 3)
 #define VMB_VERSION_6_0			      VMB_VERSION(6, 0)
+#define VMB_VERSION_OLDEST		      VMB_VERSION_0_13
+#define VMB_VERSION_NEWEST		      VMB_VERSION_6_0
 
 /* Feature flags of version 6.0; the result of negotiation is the intersection. */
 #define VMB_VERSION_FEATURE_GUEST_SIGNAL      0x01u
@@ -376,5 +378,24 @@ VMB_ASSERT_OFFSET(struct vmb_monitor_page, latency, 576);
 VMB_ASSERT_OFFSET(struct vmb_monitor_page, parameters, 1088);
 
 #define VMB_GPADL_RANGES_LEN_MAX 65528u /* the 16-bit length, rounded down to whole qwords */
+
+/* Whether there is this version: nothing between two of them is one. */
+static inline bool vmb_version_known(uint32_t version)
+{
+	switch (version) {
+	case VMB_VERSION_0_13:
+	case VMB_VERSION_1_1:
+	case VMB_VERSION_2_4:
+	case VMB_VERSION_3_0:
+	case VMB_VERSION_4_0:
+	case VMB_VERSION_4_1:
+	case VMB_VERSION_5_0:
+	case VMB_VERSION_5_1:
+	case VMB_VERSION_5_2:
+	case VMB_VERSION_5_3:
+	case VMB_VERSION_6_0: return true;
+	default: return false;
+	}
+}
 
 #endif

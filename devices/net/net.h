@@ -44,7 +44,10 @@ enum vmb_dev_net_kind {
 	VMB_DEV_NET_USER,
 	VMB_DEV_NET_TAP,
 	VMB_DEV_NET_SWITCH,
+	VMB_DEV_NET_OWN, /* the caller's own backend: option.ops and option.arg; not on a command line */
 };
+
+struct vmb_dev_net_ops;
 
 /* hostfwd=PROTOCOL:[ADDRESS]:PORT-[GUEST ADDRESS]:PORT; addresses in network byte order. */
 struct vmb_dev_net_forward {
@@ -71,6 +74,8 @@ struct vmb_dev_net_option {
 	uint32_t forward_count;
 	bool restricted; /* user: nothing leaves but answers to callers */
 	bool no_loopback; /* user: this machine's own loopback is not reached */
+	const struct vmb_dev_net_ops *ops; /* own */
+	void *arg; /* own: for ops->open */
 };
 
 struct vmb_dev_net_frame {

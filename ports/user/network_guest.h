@@ -2,7 +2,7 @@
 /*
  * The guest's end of a network card without a machine.
  *
- *   vmb_user_network_guest_init(g, bus, host, &config)
+ *   vmb_user_network_guest_init(g, bus, &config)
  *   vmb_user_network_guest_open(g)      buffers, primary channel, handshake, sub-channels, RSS, packet filter
  *   vmb_user_network_guest_send(q, &frame, more), _push(q); frames that come arrive at config.received, completions at
  *   config.sent; vmb_user_network_guest_request(g, ...) for queries and sets
@@ -25,7 +25,6 @@
 
 #include "guest/network.h"
 #include "ports/user/network_bus.h"
-#include "ports/user/network_host.h"
 
 #define VMB_USER_NETWORK_SLOT_MAX 1024u
 
@@ -107,7 +106,6 @@ struct vmb_user_network_queue {
 
 struct vmb_user_network_guest {
 	struct vmb_user_network_bus *bus;
-	struct vmb_user_network_host *host;
 	struct vmb_user_network_guest_config config;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -122,7 +120,6 @@ struct vmb_user_network_guest {
 };
 
 int vmb_user_network_guest_init(struct vmb_user_network_guest *g, struct vmb_user_network_bus *bus,
-				struct vmb_user_network_host *host,
 				const struct vmb_user_network_guest_config *config);
 /* Closed before. No other thread is in here. */
 void vmb_user_network_guest_destroy(struct vmb_user_network_guest *g);
@@ -168,6 +165,6 @@ void vmb_user_network_guest_kick(struct vmb_user_network_queue *q);
 
 /* A packet of the test's, past the hook. Takes q->lock. */
 int vmb_user_network_guest_inject(struct vmb_user_network_queue *q,
-				  const struct vmb_user_network_packet *packet);
+				  const struct vmb_dev_packet *packet);
 
 #endif

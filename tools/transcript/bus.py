@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The messages of the bus; docs/protocol/bus.md, "4 Control plane"."""
+"""The messages of the bus: docs/protocol/bus.md, "4 Control plane"."""
 from transcript.form import PAGE, Transcript, dotted, name, raw, u8, u16, u32, width_of, zero
 
 BUS = [(0, 13), (1, 1), (2, 4), (3, 0), (4, 0), (4, 1), (5, 0), (5, 1), (5, 2), (5, 3), (6, 0)]
@@ -17,7 +17,8 @@ MESSAGES = {
     "OPEN_CHANNEL": 5, "OPEN_CHANNEL_RESULT": 6, "CLOSE_CHANNEL": 7, "GPADL_HEADER": 8,
     "GPADL_BODY": 9, "GPADL_CREATED": 10, "GPADL_TEARDOWN": 11, "GPADL_TORNDOWN": 12,
     "RELID_RELEASED": 13, "INITIATE_CONTACT": 14, "VERSION_RESPONSE": 15, "UNLOAD": 16,
-    "UNLOAD_COMPLETE": 17, "MODIFY_CHANNEL": 22, "MODIFY_CHANNEL_RESPONSE": 24,
+    "UNLOAD_COMPLETE": 17, "OPEN_RESERVED_CHANNEL": 18, "CLOSE_RESERVED_CHANNEL": 19,
+    "CLOSE_RESERVED_RESPONSE": 20, "MODIFY_CHANNEL": 22, "MODIFY_CHANNEL_RESPONSE": 24,
 }
 
 
@@ -95,9 +96,9 @@ class Bus(Transcript):
             fields += [name(1, "monitor%d?" % which, "monitor id"), u8(1, "monitor allocated")]
         else:
             fields += [u8(0xFF, "monitor id: none"), u8(0, "monitor not allocated")]
-        # The reference ends the message of 0.13 here. In-tree guests want the whole of it on every
-        # version, and hosts
-        # send it: what the version does not know is 0.
+        # docs/protocol/bus.md, "4.2 Message numbers" ends the message of 0.13 here. In-tree guests
+        # want the whole of it on every version, and hosts send it: what the version does not know
+        # is 0.
         if self.version >= (1, 1):
             fields += [u16(1, "dedicated interrupt"),
                        name(4, "signal%d" % which, "connection id for signals")]
@@ -128,7 +129,8 @@ class Bus(Transcript):
             number_of_body += 1
         self.tell("GPADL_CREATED", name(4, relid), name(4, "gpadl%d" % which), u32(0, "success"))
 
-    # With a monitor its parameters stand (6.3) before the guest hears that the channel is open.
+    # With a monitor its parameters stand before the guest hears that the channel is
+    # open: docs/protocol/bus.md, "6.3 Monitor pages".
     def open(self, which, relid, ring_pages, monitor=False):
         self.gpadl(which, relid, 2 * ring_pages)
         self.post("OPEN_CHANNEL", name(4, relid), name(4, "open%d" % which, "open id"),
@@ -144,6 +146,17 @@ class Bus(Transcript):
         self.post("CLOSE_CHANNEL", name(4, relid), comment="CLOSE_CHANNEL: no reply exists")
         self.post("GPADL_TEARDOWN", name(4, relid), name(4, "gpadl%d" % which))
         self.tell("GPADL_TORNDOWN", name(4, "gpadl%d" % which))
+
+    def open_at(self, which, relid, processor, status):
+        self.post("OPEN_CHANNEL", name(4, relid), name(4, "open%d" % which, "open id"),
+                  name(4, "gpadl0", "ring"), u32(processor, "target VP"),
+                  u32(SMALL_RING, "downstream ring's first page"), raw(bytes(120), "user data"))
+        self.tell("OPEN_CHANNEL_RESULT", name(4, relid), name(4, "open%d" % which), status)
+
+    def close_reserved(self):
+        self.post("CLOSE_RESERVED_CHANNEL", u32(5, "channel id"), u32(0, "answer to VP"),
+                  u32(2, "answer to SINT"))
+        self.tell("CLOSE_RESERVED_RESPONSE", u32(5))
 
     # 22 and 24: from 4.1 a channel may move, from 5.3 the host says so.
     def modify(self, relid):
@@ -190,8 +203,9 @@ IDE_USER = (bytes([0, 0, IDE_PATH, IDE_TARGET]) + bytes(4) + (0x2).to_bytes(4, "
             bytes(120 - 12))
 
 
-# Hyper-V's firmware of Generation 2: one contact on connection 1, with a feature and the client id that goes with it;
-# SINT and trust level, which count on connection 4 only, stay 0. It speaks on connection 1 whatever it is told.
+# Hyper-V's firmware of Generation 2: one contact on connection 1, with a feature and the client
+# id that goes with it; SINT and trust level, which count on connection 4 only, stay 0. It speaks
+# on connection 1 whatever it is told.
 FIRMWARE_CLIENT = "18dd3964-3e8a-4e42-86fa-c8e6b191ee0e"
 FIRMWARE_RING = 10
 FEATURE_CLIENT_ID = 0x08
@@ -222,6 +236,39 @@ def firmware_bus():
     t.section("open", "rings of 10 pages each")
     t.open(0, "relid0", FIRMWARE_RING)
     t.unload()  # and never closes or tears down
+    return t
+
+
+# What other guests say and ours does not: all the bodies that there is room for, processors that
+# do not exist or do not matter, channels that a crash kernel reserves. A failure is any number
+# but 0.
+NO_PROCESSOR = 0xFFFFFFFF
+
+
+def other_guests():
+    t = Bus((5, 3), "VMBus 5.3: messages that are legal and unusual")
+    t.section("contact")
+    t.contact(t.version)
+    t.accept()
+    t.offers("offers", SCSI, INSTANCE)
+    t.section("surplus", "a GPADL in 15 bodies more than it needs, all zeros; one answer")
+    t.gpadl(0, "relid0", 2 * SMALL_RING)
+    for _ in range(15):
+        t.post("GPADL_BODY", u32(0, "message number"), name(4, "gpadl0"), zero(28 * 8))
+    t.section("processor", "one that does not exist is refused, none at all is not")
+    t.open_at(0, "relid0", 99, name(4, "failure", "a failure"))
+    t.open_at(1, "relid0", NO_PROCESSOR, u32(0, "success"))
+    t.section("reserved", "the host has none; a close is answered whatever it closes")
+    t.post("OPEN_RESERVED_CHANNEL", u32(5, "channel id"), u32(0, "answer to VP"),
+           u32(2, "answer to SINT"), name(4, "gpadl0", "ring"), u32(SMALL_RING))
+    t.tell("OPEN_CHANNEL_RESULT", u32(5), u32(0, "it has no open id"), name(4, "failure"))
+    t.close_reserved()
+    t.section("close")
+    t.close(0, "relid0")
+    t.unload()
+    t.section("afterwards", "a close needs no connection")
+    t.connection = "1"
+    t.close_reserved()
     return t
 
 
