@@ -29,8 +29,8 @@ bool vmb_dev_text_size(const char *text, uint64_t *len)
 	if (!vmb_dev_text_number(text, UINT64_MAX, len, &rest))
 		return false;
 	if (*rest) {
-		unit = strchr(units, *rest & ~0x20);
-		if (!unit || !*unit || rest[1]) /* a blank without that bit is the string's end */
+		unit = memchr(units, *rest & ~0x20, sizeof(units) - 1); /* never its NUL */
+		if (!unit || rest[1])
 			return false;
 		shift = 10 * (int)(unit - units + 1);
 	}

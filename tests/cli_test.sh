@@ -375,11 +375,11 @@ rm -f closed.pcapng
 # The same for the lab: each of its programs begins with what all share.
 for file in "$OLDPWD"/lab/*; do
 	{ [ -x "$file" ] && [ -f "$file" ]; } || continue
-	[[ $(sed '/^#/d; /^$/d' "$file" | sed -n 2p) == ". "*/lib/common.sh?* ]] ||
+	[[ $(sed '/^#/d; /^$/d' "$file" | sed -n 2p) == ". "*/host/common.sh?* ]] ||
 		echo "$file"
 done >"$out"
 [ ! -s "$out" ] && bad=0
-result $bad "each program of the lab begins with lib/common.sh"
+result $bad "each program of the lab begins with host/common.sh"
 names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/host/common.sh" "$err" \
 	<&- >&- 2>&- && sort -u "$err") || names=none
 [ "$names" = /dev/null ] && bad=0

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Linux names two SCSI disks in either order, so the lab must know its disks by what the host gave them: the same two
-# disks are shown to the lab's scripts under both orders of names, and nothing may differ. Prints TAP.
+# Linux names two SCSI disks in either order, so the lab must know its disks by what the host gave
+# them: the same two disks are shown to the lab's scripts under both orders of names, and nothing
+# may differ. Prints TAP.
 # shellcheck disable=SC2317 # expect calls the functions
 set -euo pipefail
 cd "$(dirname "$0")/.."

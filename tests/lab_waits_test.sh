@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# What the lab waits for and which ports it takes depends on no luck: a socket that has its name but does not listen yet is
-# waited for, and neither a port in use nor one of another script is taken. Prints TAP.
+# What the lab waits for and which ports it takes depends on no luck: a socket that has its name but
+# does not listen yet is waited for, and neither a port in use nor one of another script is taken.
+# Prints TAP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -24,11 +25,12 @@ expect() {
 	fi
 }
 
-# taken SEED: the port that is taken where chance begins with SEED. Nobody else's in here, so it is free again at once.
+# taken SEED: the port that is taken where chance begins with SEED. Nobody else's in here, so it is
+# free again at once.
 taken() { (RANDOM=$1; take_ports; echo "$port"); }
 
-# listen KIND: a program that listens at a TCP port of its own choice, or that takes its time from bind to listen. It goes
-# on when $work/go is there.
+# listen KIND: a program that listens at a TCP port of its own choice, or that takes its time from
+# bind to listen. It goes on when $work/go is there.
 listen() {
 	perl -MSocket -e '
 		my ($kind, $work) = @ARGV;

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# `openvmbus run` where there is no /dev/kvm, up to the QEMU that it starts, in whose place a script stands here: what that is
-# told, what comes out of it and what is left when it ends; and that no two machines get one disk. Prints TAP.
+# `openvmbus run` where there is no /dev/kvm, up to the QEMU that it starts, in whose place a script
+# stands here: what that is told, what comes out of it and what is left when it ends; and that no
+# two machines get one disk. Prints TAP.
 # shellcheck disable=SC2317,SC2016 # expect calls the functions; scripts for others are in quotes
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,8 +47,8 @@ poke() {
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# In QEMU's place: keeps what it was told in the folder that $SEEN names and does what "play" there says, with "say TEXT" and
-# "complain TEXT" for the command's output and errors.
+# In QEMU's place: keeps what it was told in the folder that $SEEN names and does what "play" there
+# says, with "say TEXT" and "complain TEXT" for the command's output and errors.
 mkdir bin nest tmp
 cat >bin/qemu-system-x86_64 <<'END'
 #!/bin/bash
@@ -73,7 +74,8 @@ play() {
 	echo "$2" >"$1/play"
 }
 
-# machine NAME OPTION...: runs it; its output and errors are NAME/out and NAME/err, its exit code in rc.
+# machine NAME OPTION...: runs it; its output and errors are NAME/out and NAME/err, its exit code in
+# rc.
 machine() {
 	local name=$1
 	shift
@@ -81,7 +83,8 @@ machine() {
 	SEEN=$work/$name "$program" run --kernel k --accel nest "$@" >"$name/out" 2>"$name/err" || rc=$?
 }
 
-# living NAME OPTION...: starts one that lives until it is told to end, in the background; process is its id.
+# living NAME OPTION...: starts one that lives until it is told to end, in the background; process
+# is its id.
 living() {
 	local name=$1
 	shift
@@ -137,6 +140,29 @@ for signal in TERM INT HUP; do
 	end $signal
 	expect "SIG$signal ends the machine" is "$rc $(<e/err)" '6 '
 done
+
+# Nobody reads; the pipe is full before the signal comes.
+mkfifo paused
+exec {paused}<>paused
+play p 'echo 5 >$job/exit; for ((i = 0; i < 9999; i++)); do say "a line that is long enough to fill a pipe"; done'
+SEEN=$work/p "$program" run --kernel k --accel nest --disk raw >paused 2>p/err </dev/null &
+process=$!
+sleep 1
+kill $process
+gone() { for _ in {1..100}; do kill -0 "$process" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+expect 'a reader that has paused does not hold up a signal' gone
+exec {paused}<&-
+play p 'echo 0 >$job/exit'
+machine p --disk raw
+expect 'and nobody keeps the disk' is "$rc $(<p/err)" '0 '
+play q "trap '' TERM; for _ in {1..600}; do read -rt 0.1 <><(:) || true; done"
+SEEN=$work/q "$program" run --kernel k --accel nest >q/out 2>q/err </dev/null &
+process=$!
+until [ -e q/started ]; do sleep 0.05; done
+kill $process
+sleep 0.5
+kill $process
+expect 'the second signal ends at once what does not listen to the first' gone
 expect 'nothing is left in the folder for temporary files' is "$(ls tmp)" ''
 
 play f 'exec >&- 2>&-; echo 0 >$job/exit'

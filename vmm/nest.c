@@ -27,8 +27,9 @@ static bool is_file(const struct vmb_dev_disk_option *disk)
 }
 
 /*
- * The program in the nest locks its disks too, but there 9p grants every lock. So they are locked here, and the
- * descriptors are left to the process that this one becomes and to the QEMU that it starts.
+ * The program in the nest locks its disks too, but there 9p grants every lock. So they are locked
+ * here, and the descriptors are left to the process that this one becomes and to the QEMU that it
+ * starts.
  */
 static int lock_disk(const struct vmb_dev_disk_option *disk)
 {
@@ -54,7 +55,10 @@ static int lock_disks(const struct vmb_vmm_options *o)
 	return error;
 }
 
-/* What starts a nest: where `make install` puts it, or in the sources whose build folder has this program. */
+/*
+ * What starts a nest: where `make install` puts it, or in the sources whose build folder has this
+ * program.
+ */
 static bool find_starter(const char *self, char *path, size_t len)
 {
 	static const char *const places[] = { "../libexec/openvmbus", "../lab/nest" };

@@ -19,7 +19,10 @@ struct forward {
 	const char *protocol, *address, *port, *guest; /* where each begins in the text */
 };
 
-/* The value of a card that ends the argument, or NULL: how the option before it is spelt does not matter. */
+/*
+ * The value of a card that ends the argument, or NULL: how the option before it is spelt does not
+ * matter.
+ */
 static const char *value_in(const struct vmb_vmm_options *o, const char *argument)
 {
 	const char *end = argument + strlen(argument);

@@ -36,8 +36,9 @@ storage_version() {
 	dmesg | sed -n 's/.*storage protocol \([0-9.]*\).*/\1/p' | tail -n1
 }
 
-# count_memory ROUND: pages that are free, the CPUs' own lists of them included, and slab pages that cannot be
-# shrunk. What is held for a moment is not lost: the best of many looks counts, and five that find nothing better end them.
+# count_memory ROUND: pages that are free, the CPUs' own lists of them included, and slab pages that
+# cannot be shrunk. What is held for a moment is not lost: the best of many looks counts, and five
+# that find nothing better end them.
 count_memory() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
@@ -80,7 +81,8 @@ root_evidence() {
 	echo "seconds_to_init=$(cat /run/seconds-to-init)"
 }
 
-# serial_of DISK: the serial number that the host gave a disk like sda or hvda; nothing if it has none.
+# serial_of DISK: the serial number that the host gave a disk like sda or hvda; nothing if it has
+# none.
 serial_of() {
 	if [ -e "/sys/block/$1/serial" ]; then
 		cat "/sys/block/$1/serial"
@@ -89,8 +91,9 @@ serial_of() {
 	fi
 }
 
-# disk_called SERIAL: the name of the disk with that serial number, like sdb; waits for it up to 20 s. Linux names SCSI disks
-# in the order in which it happens to find them, so a name says nothing about which disk it is.
+# disk_called SERIAL: the name of the disk with that serial number, like sdb; waits for it up to 20
+# s. Linux names SCSI disks in the order in which it happens to find them, so a name says nothing
+# about which disk it is.
 disk_called() {
 	tries=200
 	while [ $tries -gt 0 ]; do

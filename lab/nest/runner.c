@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * nest-runner JOB ROOT: becomes the command of the job folder JOB, in a chroot to ROOT; see lab/nest/openvmbus-nest for the
- * folder's files. A program of its own, and linked statically, because a shell and its libraries would first be read through
- * the shared file system, in an emulated machine a sixth of a second before each command.
+ * nest-runner JOB ROOT: becomes the command of the job folder JOB, in a chroot to ROOT; see
+ * lab/nest/openvmbus-nest for the folder's files. A program of its own, and linked statically,
+ * because a shell and its libraries would first be read through the shared file system, in an
+ * emulated machine a sixth of a second before each command.
  */
 #include <errno.h>
 #include <fcntl.h>
