@@ -115,10 +115,10 @@ $(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) $(DEVICES:%.c=$(BUILD)/obj/%.o) 
 
 # What tests, fuzz targets and benchmarks link against: the linker takes from the archive what is
 # used. Tests called vmm_* and devices_* also get the devices and the monitor.
-LINKED := $(CORE) $(USER) $(HELPERS)
+LINKED := $(CORE) $(DEVICES) $(USER) $(HELPERS)
 $(BUILD)/asan/libtest.a: $(LINKED:%.c=$(BUILD)/asan/%.o)
 	$(archive)
-$(BUILD)/asan/libvmm.a: $(patsubst %.c,$(BUILD)/asan/%.o,$(DEVICES) $(filter-out vmm/main.c,$(VMM)))
+$(BUILD)/asan/libvmm.a: $(patsubst %.c,$(BUILD)/asan/%.o,$(filter-out vmm/main.c,$(VMM)))
 	$(archive)
 $(BUILD)/fuzz/libfuzz.a: $(LINKED:%.c=$(BUILD)/fuzz/%.o)
 	$(archive)
@@ -134,7 +134,7 @@ $(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/libvmm.a
 		$(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
 # They listen where the two ends of ports/user reach each other, and have the generations from the monitor.
-HEARD := host_post host_signal synic_post synic_interrupt
+HEARD := machine_post machine_signal synic_post synic_interrupt
 HEARD_NETWORK := network_host_open network_host_close
 $(BUILD)/tests/conformance_network_test: HEARD := $(HEARD_NETWORK)
 $(BUILD)/tests/conformance_test $(BUILD)/tests/conformance_network_test: $(BUILD)/tests/%: \
@@ -148,11 +148,11 @@ $(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BU
 $(BUILD)/fuzzers/%: $(BUILD)/fuzz/fuzz/%.o $(BUILD)/fuzz/libfuzz.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(FUZZ) -fsanitize=fuzzer -pthread -o $@ $^ -luring
+	$(Q)$(FUZZ_CC) $(FUZZ) -fsanitize=fuzzer -pthread -o $@ $^ $(VMM_LIBS)
 $(BUILD)/benches/%: $(BUILD)/obj/bench/%.o $(BUILD)/obj/libbench.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -luring
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
 
 # The ring's model checker: ring.c once as it is and once for each bug that tests/ring_model/mutate plants.
 # Without sanitizers: it explores millions of states.

@@ -26,7 +26,6 @@ struct read {
 
 struct bench {
 	struct vmb_user_loopback l;
-	struct vmb_user_disk disk;
 	struct vmb_user_device *d;
 	struct read reads[DEPTH_MAX];
 	uint32_t depth;
@@ -132,7 +131,8 @@ struct reading {
 static struct reading take_reading(const struct bench *b)
 {
 	return (struct reading){ now(), read_clock(CLOCK_PROCESS_CPUTIME_ID),
-				 b->l.synic.host_signals, b->l.synic.guest_signals };
+				 b->l.machine.synic.host_signals,
+				 b->l.machine.synic.guest_signals };
 }
 
 static void report(struct bench *b, struct reading from, struct reading to)
@@ -166,8 +166,7 @@ static void prepare(struct bench *b)
 	struct vmb_user_loopback_config config = { .threads = true, .guest.ring_pages = 64 };
 	uint32_t i;
 
-	vmb_user_disk_init_null(&b->disk, BLOCK_LEN, BLOCK_COUNT, 1);
-	config.disks[0] = &b->disk;
+	config.disks[0].path = "null:1G";
 	b->latencies = malloc(SAMPLE_COUNT * sizeof(*b->latencies));
 	check(b->latencies && !vmb_user_loopback_init(&b->l, &config), "out of memory");
 	check(!vmb_user_guest_start(&b->l.guest), "the guest cannot connect");
@@ -175,7 +174,8 @@ static void prepare(struct bench *b)
 	check(b->d && !vmb_user_guest_open(&b->l.guest, b->d), "the device cannot be opened");
 	for (i = 0; i < DEPTH_MAX; i++) {
 		b->reads[i].bench = b;
-		check(vmb_user_memory_alloc(&b->l.memory, &b->reads[i].pfn, 1), "out of memory");
+		check(vmb_user_memory_alloc(&b->l.machine.memory, &b->reads[i].pfn, 1),
+		      "out of memory");
 		b->reads[i].request.pfns = &b->reads[i].pfn;
 		b->reads[i].request.ended = ended;
 		b->reads[i].request.storage.cdb_len = 10;

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Carries out what the host core's message engine decides: channels, lent memory, messages. */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "devices/gpadl.h"
-#include "vmm/machine.h"
-#include "devices/report.h"
 #include "devices/bus.h"
+#include "devices/fault.h"
+#include "devices/gpadl.h"
+#include "devices/report.h"
 
 /* A ring has a control page and at least one page of data. */
-#define RING_PAGES_MIN 2u
+#define RING_PAGES_MIN	  2u
+#define FOREIGN_TRIES_MAX 100u /* about a second */
 
 static struct vmb_dev_channel *channel_of(struct vmb_host_channel *host)
 {
@@ -33,7 +35,7 @@ static int map_rings(struct vmb_dev_channel *ch)
 	    ch->page_count - upstream < RING_PAGES_MIN)
 		return -EINVAL;
 	downstream = ch->page_count - upstream;
-	at = vmb_dev_gpadl_map(&ch->bus->machine->memory, range.pfns, range.pfn_count);
+	at = vmb_dev_gpadl_map(ch->bus->memory, range.pfns, range.pfn_count);
 	if (!at)
 		return -errno;
 	ch->pages = at;
@@ -52,29 +54,33 @@ static void unmap_rings(struct vmb_dev_channel *ch)
 	if (ch->pages)
 		vmb_dev_gpadl_unmap(ch->pages, ch->page_count);
 	ch->pages = NULL;
-	if (ch->doorbell >= 0)
-		close(ch->doorbell);
-	ch->doorbell = -1;
+}
+
+static int connect_bell(struct vmb_dev_channel *ch, bool on)
+{
+	struct vmb_dev_machine *machine = ch->bus->machine;
+
+	return machine->ops->doorbell(machine, ch->host.connection_id, &ch->bell, on);
 }
 
 static void stop_doorbells(struct vmb_dev_channel *ch)
 {
 	vmb_dev_doorbell_closed(&ch->bus->doorbell, ch);
-	vmb_vmm_kvm_doorbell(ch->bus->machine->kvm, ch->host.connection_id, ch->doorbell, false);
+	connect_bell(ch, false);
+	/* What rang for this opening is not to be heard in the next one. */
+	if (ch->bell.fd >= 0)
+		vmb_dev_event_clear(ch->bell.fd);
+	__atomic_store_n(&ch->bell.rang, 0, __ATOMIC_SEQ_CST);
 }
 
-/* The doorbell must ring before the guest hears that the channel is open. */
+/* The bell must ring before the guest hears that the channel is open. */
 static int start(struct vmb_dev_channel *ch)
 {
-	struct vmb_vmm_kvm *kvm = ch->bus->machine->kvm;
 	int error = map_rings(ch);
 
 	if (error)
 		return error;
-	ch->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (ch->doorbell < 0)
-		return -errno;
-	error = vmb_vmm_kvm_doorbell(kvm, ch->host.connection_id, ch->doorbell, true);
+	error = connect_bell(ch, true);
 	if (error)
 		return error;
 	__atomic_store_n(&ch->target_vp, ch->host.target_vp, __ATOMIC_RELEASE);
@@ -104,12 +110,33 @@ static void event_close(struct vmb_dev_bus *bus, const struct vmb_host_event *ev
 	ch->ops->stop(ch);
 }
 
-/* Interrupts are edges that are sent or not: when the number is exchanged the old processor gets no new one. */
+static void interrupt(struct vmb_dev_channel *ch)
+{
+	uint32_t vp;
+
+	__atomic_fetch_add(&ch->signalling, 1, __ATOMIC_SEQ_CST);
+	vp = __atomic_load_n(&ch->target_vp, __ATOMIC_SEQ_CST);
+	if (vp != VMB_VP_NONE) {
+		__atomic_fetch_add(&ch->signals, 1, __ATOMIC_RELAXED);
+		vmb_dev_doorbell_interrupt(&ch->bus->doorbell, ch, vp);
+	}
+	__atomic_fetch_sub(&ch->signalling, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * The answer promises that the old processor is not interrupted any more, so nobody may be on the
+ * way to it. Who is takes a few instructions and waits for nothing. An interrupt that the old
+ * processor got and may never look at, because it goes offline, is repeated to the new one.
+ */
 static void event_modify(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	struct vmb_dev_channel *ch = channel_of(event->channel);
 
 	__atomic_store_n(&ch->target_vp, ch->host.wanted_vp, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&ch->signalling, __ATOMIC_SEQ_CST))
+		sched_yield();
+	if (ch->pages)
+		interrupt(ch);
 	vmb_host_channel_modified(&ch->host, VMB_STATUS_SUCCESS);
 }
 
@@ -117,20 +144,23 @@ static void event_gpadl_wanted(struct vmb_dev_bus *bus, const struct vmb_host_ev
 {
 	struct vmb_host_gpadl *gpadl = calloc(1, sizeof(*gpadl) + event->ranges_len);
 
+	bus->gpadl_count += gpadl ? 1 : 0;
 	vmb_host_gpadl_supply(&bus->server, gpadl, gpadl ? (uint64_t *)(gpadl + 1) : NULL);
 }
 _Static_assert(sizeof(struct vmb_host_gpadl) % sizeof(uint64_t) == 0, "the range list follows");
 
 static void event_gpadl_released(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
+	bus->gpadl_count--;
 	free(event->gpadl);
 }
 
 static void event_contact(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	bus->version = bus->server.version;
+	bus->contact_count++;
 	if (vmb_dev_doorbell_connect(&bus->doorbell))
-		vmb_vmm_power_end(bus->machine, VMB_VMM_FAILURE);
+		bus->machine->ops->fail(bus->machine);
 }
 
 static void event_released(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
@@ -144,6 +174,7 @@ static void event_released(struct vmb_dev_bus *bus, const struct vmb_host_event 
 static void event_unloaded(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	vmb_dev_doorbell_disconnect(&bus->doorbell);
+	bus->unload_count++;
 }
 
 static void take_events(struct vmb_dev_bus *bus)
@@ -166,42 +197,50 @@ static void take_events(struct vmb_dev_bus *bus)
 
 /* Messages to the guest */
 
-static void set_waiting(struct vmb_dev_bus *bus, uint32_t vp)
+/*
+ * What goes where the connection does not live (the refusal of another client's contact, the answer to a crash kernel)
+ * may find nobody there. The connection's own messages do not wait for that for ever.
+ */
+static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output *out, int error)
 {
-	__atomic_store_n(&bus->waiting_vp, vp, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&bus->waiting, true, __ATOMIC_SEQ_CST);
-	vmb_vmm_machine_wake(bus->machine);
+	if (out->target_sint == VMB_SYNIC_SINT_VMBUS && out->target_vp == bus->server.target_vp)
+		return false;
+	return error == VMB_ENODEV || ++bus->tries > FOREIGN_TRIES_MAX;
 }
 
-static void hand_over(struct vmb_vmm_vcpu *v)
+/* Messages leave in order, so the first that cannot leave stops those behind it. */
+static void send_messages(struct vmb_dev_bus *bus)
 {
-	__atomic_store_n(&v->deliver, 1, __ATOMIC_SEQ_CST);
-	vmb_vmm_vcpu_kick(v);
-}
-
-/* Messages leave in order, so the first that cannot leave stops those behind it. self: the calling processor or NULL. */
-static void send_messages(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *self)
-{
+	struct vmb_dev_machine *machine = bus->machine;
 	const struct vmb_host_server_output *out;
-	struct vmb_vmm_vcpu *v;
 	int error;
 
 	while ((out = vmb_host_server_output(&bus->server))) {
-		v = &bus->machine->vcpus[out->target_vp];
-		if (v != self) {
-			hand_over(v);
-			return;
+		if (bus->fault)
+			error = vmb_dev_fault_post(bus->fault, machine, out);
+		else
+			error = machine->ops->post(machine, out->target_vp, out->target_sint,
+						   out->payload, out->len);
+		if (error && is_lost(bus, out, error)) {
+			bus->tries = 0;
+			vmb_host_server_output_drop(&bus->server);
+			continue;
 		}
-		error = vmb_vmm_synic_post(&v->synic, out->target_sint, out->payload, out->len);
-		if (error == VMB_EAGAIN)
-			set_waiting(bus, v->index);
 		if (error)
-			return; /* VMB_ENODEV: tried again when the guest enables its page */
+			return; /* the machine calls vmb_dev_bus_deliver() */
+		bus->tries = 0;
 		vmb_host_server_output_done(&bus->server);
 	}
 }
 
-uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *v, uint32_t connection_id,
+/* Whatever was said to the engine has its consequences, the lock is still held. */
+static void settle(struct vmb_dev_bus *bus)
+{
+	take_events(bus);
+	send_messages(bus);
+}
+
+uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, uint32_t connection_id,
 			  const struct vmb_synic_post *post)
 {
 	uint32_t status;
@@ -209,36 +248,24 @@ uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *v, uint3
 	pthread_mutex_lock(&bus->lock);
 	status = vmb_host_server_input(&bus->server, connection_id, post->type, post->payload,
 				       post->payload_len);
-	take_events(bus);
-	send_messages(bus, v);
+	settle(bus);
 	pthread_mutex_unlock(&bus->lock);
 	return status;
 }
 
-void vmb_dev_bus_deliver(struct vmb_dev_bus *bus, struct vmb_vmm_vcpu *v)
+void vmb_dev_bus_deliver(struct vmb_dev_bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
-	send_messages(bus, v);
+	send_messages(bus);
 	pthread_mutex_unlock(&bus->lock);
-}
-
-void vmb_dev_bus_retry(struct vmb_dev_bus *bus)
-{
-	if (__atomic_exchange_n(&bus->waiting, false, __ATOMIC_SEQ_CST))
-		hand_over(
-			&bus->machine->vcpus[__atomic_load_n(&bus->waiting_vp, __ATOMIC_SEQ_CST)]);
 }
 
 /* Devices */
 
 void vmb_dev_bus_signal(struct vmb_dev_channel *ch)
 {
-	uint32_t vp = __atomic_load_n(&ch->target_vp, __ATOMIC_ACQUIRE);
-
-	if (vp == VMB_VP_NONE)
-		return;
-	__atomic_fetch_add(&ch->signals, 1, __ATOMIC_RELAXED);
-	vmb_dev_doorbell_interrupt(&ch->bus->doorbell, ch, vp);
+	if (!ch->bus->fault || vmb_dev_fault_signals(ch->bus->fault, ch))
+		interrupt(ch);
 }
 
 void vmb_dev_bus_rescind(struct vmb_dev_channel *ch)
@@ -247,8 +274,7 @@ void vmb_dev_bus_rescind(struct vmb_dev_channel *ch)
 
 	pthread_mutex_lock(&bus->lock);
 	vmb_host_channel_rescind(&ch->host);
-	take_events(bus);
-	send_messages(bus, NULL);
+	settle(bus);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -258,11 +284,11 @@ void vmb_dev_bus_stopped(struct vmb_dev_channel *ch)
 
 	pthread_mutex_lock(&bus->lock);
 	stop_doorbells(ch);
+	vmb_dev_fault_forget(ch);
 	unmap_rings(ch);
 	bus->open_count--;
 	vmb_host_channel_closed(&ch->host);
-	take_events(bus);
-	send_messages(bus, NULL);
+	settle(bus);
 	pthread_cond_broadcast(&bus->changed);
 	pthread_mutex_unlock(&bus->lock);
 }
@@ -275,7 +301,7 @@ static int map_gpadl(struct vmb_dev_channel *ch, struct vmb_host_gpadl *gpadl,
 	if (gpadl->range_count != 1 || !vmb_host_gpadl_range(gpadl, 0, &range) ||
 	    range.byte_offset || range.byte_count % VMB_PAGE_LEN)
 		return -EINVAL;
-	shared->memory = vmb_dev_gpadl_map(&ch->bus->machine->memory, range.pfns, range.pfn_count);
+	shared->memory = vmb_dev_gpadl_map(ch->bus->memory, range.pfns, range.pfn_count);
 	if (!shared->memory)
 		return -errno;
 	shared->len = range.byte_count;
@@ -306,8 +332,7 @@ void vmb_dev_bus_unshare(struct vmb_dev_channel *ch, struct vmb_dev_shared *shar
 	vmb_dev_gpadl_unmap(shared->memory, shared->len / VMB_PAGE_LEN);
 	pthread_mutex_lock(&bus->lock);
 	vmb_host_gpadl_put(shared->gpadl);
-	take_events(bus);
-	send_messages(bus, NULL);
+	settle(bus);
 	pthread_mutex_unlock(&bus->lock);
 	memset(shared, 0, sizeof(*shared));
 }
@@ -317,47 +342,82 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch)
 	int error;
 
 	ch->bus = bus;
-	ch->doorbell = -1;
+	ch->bell = (struct vmb_dev_bell){ .fd = -1 };
+	if (!bus->config.stepped)
+		ch->bell.fd = vmb_dev_event_create();
+	if (!bus->config.stepped && ch->bell.fd < 0) {
+		vmb_dev_report("VMBus: eventfd: %s", strerror(-ch->bell.fd));
+		return ch->bell.fd;
+	}
 	pthread_mutex_lock(&bus->lock);
 	error = vmb_host_channel_offer(&bus->server, &ch->host);
-	send_messages(bus, NULL);
+	if (!error)
+		send_messages(bus);
 	pthread_mutex_unlock(&bus->lock);
+	if (error)
+		vmb_dev_bus_detach(ch);
 	/* How many sub-channels there are is the guest's doing. */
 	if (error && !ch->host.sub_channel_index)
 		vmb_dev_report("VMBus: a device cannot be offered: %s", strerror(-error));
 	return error;
 }
 
-struct vmb_dev_bus *vmb_dev_bus_create(struct vmb_vmm_machine *machine)
+void vmb_dev_bus_detach(struct vmb_dev_channel *ch)
+{
+	if (!ch->bus)
+		return;
+	if (ch->bell.fd >= 0)
+		close(ch->bell.fd);
+	ch->bell.fd = -1;
+	ch->bus = NULL;
+}
+
+static void init_server(struct vmb_dev_bus *bus)
+{
+	struct vmb_host_server_config config = { .vp_count = bus->machine->vp_count,
+						 .version_min = bus->config.version_min,
+						 .version_max = bus->config.version_max,
+						 .monitors = bus->config.monitors,
+						 .ram = bus->ram };
+
+	config.ram_count = vmb_dev_memory_ram(bus->memory, bus->ram);
+	vmb_host_server_init(&bus->server, &config);
+}
+
+struct vmb_dev_bus *vmb_dev_bus_create(const struct vmb_dev_bus_config *config)
 {
 	struct vmb_dev_bus *bus = calloc(1, sizeof(*bus));
-	struct vmb_host_server_config config = { .vp_count = machine->vp_count,
-						 .version_max = machine->generation.bus,
-						 .monitors = machine->monitor };
 
 	if (!bus) {
 		vmb_dev_report("VMBus: %s", strerror(ENOMEM));
 		return NULL;
 	}
+	bus->config = *config;
+	bus->machine = config->machine;
+	bus->memory = &config->machine->memory;
 	if (vmb_dev_doorbell_init(&bus->doorbell, bus)) {
 		vmb_dev_doorbell_destroy(&bus->doorbell);
 		free(bus);
 		return NULL;
 	}
-	bus->machine = machine;
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_cond_init(&bus->changed, NULL);
-	config.ram = bus->ram;
-	config.ram_count = vmb_dev_memory_ram(&machine->memory, bus->ram);
-	vmb_host_server_init(&bus->server, &config);
+	init_server(bus);
 	return bus;
 }
 
-void vmb_dev_bus_stop(struct vmb_dev_bus *bus)
+void vmb_dev_bus_reset(struct vmb_dev_bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
 	vmb_host_server_reset(&bus->server);
 	take_events(bus);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+void vmb_dev_bus_stop(struct vmb_dev_bus *bus)
+{
+	vmb_dev_bus_reset(bus);
+	pthread_mutex_lock(&bus->lock);
 	while (bus->open_count)
 		pthread_cond_wait(&bus->changed, &bus->lock);
 	take_events(bus);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What devices do with the rings of an open channel alike. */
 #include "devices/channel.h"
+#include "devices/fault.h"
 
 int vmb_dev_channel_write(struct vmb_dev_channel *ch, const struct vmb_ring_packet *packet,
 			  uint32_t len)
 {
+	struct vmb_dev_fault *fault = ch->bus->fault;
 	int error;
 
-	while ((error = vmb_ring_write(&ch->tx, packet)) == VMB_EAGAIN) {
+	while ((error = fault ? vmb_dev_fault_write(fault, ch, packet) :
+				vmb_ring_write(&ch->tx, packet)) == VMB_EAGAIN) {
 		/* A wish for room while something is unseen would be for room that never comes. */
 		if (vmb_ring_commit(&ch->tx))
 			vmb_dev_bus_signal(ch);

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Looks at the interrupt page and the monitor page for whom the guest signals there. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "host/doorbell.h"
-#include "devices/doorbell.h"
-#include "vmm/machine.h"
-#include "devices/report.h"
 #include "devices/bus.h"
+#include "devices/doorbell.h"
+#include "devices/report.h"
+#include "host/doorbell.h"
 
 #define BUSY_NS	       100000
 #define IDLE_NS	       1000000
@@ -24,28 +23,11 @@ struct found {
 	bool any_interrupt, any_monitor;
 };
 
-static void ring(int fd)
-{
-	uint64_t one = 1;
-
-	/* A full counter rings as well. */
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
-}
-
-static void clear(int fd)
-{
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) < 0)
-		return;
-}
-
-/* Under d->lock. */
-static void take(struct vmb_dev_doorbell *d, struct found *found)
+/* rang: the interrupt page is to be looked at. Under d->lock. */
+static void take(struct vmb_dev_doorbell *d, struct found *found, bool rang)
 {
 	memset(found, 0, sizeof(*found));
-	for (uint32_t i = 0; d->interrupt_page && i < VMB_INTERRUPT_WORD_COUNT; i++) {
+	for (uint32_t i = 0; rang && d->interrupt_page && i < VMB_INTERRUPT_WORD_COUNT; i++) {
 		found->interrupts[i] = vmb_host_doorbell_take(d->interrupt_page, i);
 		found->any_interrupt |= found->interrupts[i] != 0;
 	}
@@ -55,18 +37,18 @@ static void take(struct vmb_dev_doorbell *d, struct found *found)
 	}
 }
 
-/* A channel that is closed meanwhile, or never was, has no doorbell. */
-static uint64_t ring_channel(struct vmb_host_channel *host)
+/* Counts a channel that was rung in *rung. One that is closed meanwhile, or never was, is a stray. */
+static void ring_channel(struct vmb_dev_doorbell *d, struct vmb_host_channel *host, uint64_t *rung)
 {
-	struct vmb_dev_channel *ch;
+	struct vmb_dev_channel *ch = host ? VMB_CONTAINER_OF(host, struct vmb_dev_channel, host) :
+					    NULL;
 
-	if (!host)
-		return 0;
-	ch = VMB_CONTAINER_OF(host, struct vmb_dev_channel, host);
-	if (ch->doorbell < 0)
-		return 0;
-	ring(ch->doorbell);
-	return 1;
+	if (!ch || !ch->pages) {
+		d->strays++;
+		return;
+	}
+	vmb_dev_bell_ring(&ch->bell);
+	++*rung;
 }
 
 static void ring_found(struct vmb_dev_doorbell *d, const struct found *found)
@@ -78,24 +60,24 @@ static void ring_found(struct vmb_dev_doorbell *d, const struct found *found)
 	pthread_mutex_lock(&d->bus->lock);
 	for (uint32_t id = 0; id < VMB_CHANNEL_COUNT_SHARED; id++)
 		if (found->interrupts[id / 32] >> id % 32 & 1)
-			d->by_interrupt_page += ring_channel(vmb_host_channel_find(server, id));
+			ring_channel(d, vmb_host_channel_find(server, id), &d->by_interrupt_page);
 	for (uint32_t id = 0; id < VMB_MONITOR_COUNT_MAX; id++)
 		if (found->monitors[id / 32] >> id % 32 & 1)
-			d->by_monitor += ring_channel(vmb_host_doorbell_monitored(server, id));
+			ring_channel(d, vmb_host_doorbell_monitored(server, id), &d->by_monitor);
 	pthread_mutex_unlock(&d->bus->lock);
 }
 
 /* The eventfds are cleared before the pages are looked at, so what is set after the look rings again. */
 static void wait_for_something(struct vmb_dev_doorbell *d, const struct timespec *limit)
 {
-	struct pollfd fds[] = { { .fd = d->shared, .events = POLLIN },
+	struct pollfd fds[] = { { .fd = d->shared.fd, .events = POLLIN },
 				{ .fd = d->wake, .events = POLLIN } };
 
 	if (ppoll(fds, VMB_ARRAY_COUNT(fds), limit, NULL) <= 0)
 		return;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(fds); i++)
 		if (fds[i].revents)
-			clear(fds[i].fd);
+			vmb_dev_event_clear(fds[i].fd);
 }
 
 static void *work(void *arg)
@@ -109,7 +91,7 @@ static void *work(void *arg)
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
 	do {
 		pthread_mutex_lock(&d->lock);
-		take(d, &found);
+		take(d, &found, true);
 		monitoring = d->monitor_page && d->monitored_count;
 		stopping = d->stopping;
 		pthread_mutex_unlock(&d->lock);
@@ -123,11 +105,22 @@ static void *work(void *arg)
 	return NULL;
 }
 
+bool vmb_dev_doorbell_step(struct vmb_dev_doorbell *d)
+{
+	struct found found;
+
+	pthread_mutex_lock(&d->lock);
+	take(d, &found, vmb_dev_bell_take(&d->shared));
+	pthread_mutex_unlock(&d->lock);
+	ring_found(d, &found);
+	return found.any_interrupt || found.any_monitor;
+}
+
 static int start(struct vmb_dev_doorbell *d)
 {
 	int error;
 
-	if (d->started)
+	if (d->started || d->bus->config.stepped)
 		return 0;
 	error = pthread_create(&d->thread, NULL, work, d);
 	d->started = !error;
@@ -144,9 +137,16 @@ static void set_pages(struct vmb_dev_doorbell *d, void *interrupt_page, void *mo
 	pthread_mutex_unlock(&d->lock);
 }
 
+static int connect_shared(struct vmb_dev_doorbell *d, bool on)
+{
+	struct vmb_dev_machine *machine = d->bus->machine;
+
+	return machine->ops->doorbell(machine, VMB_CONNECTION_EVENT, &d->shared, on);
+}
+
 static void *page_at(const struct vmb_dev_doorbell *d, uint64_t gpa)
 {
-	return gpa ? vmb_dev_memory_at(&d->bus->machine->memory, gpa, VMB_PAGE_LEN) : NULL;
+	return gpa ? vmb_dev_memory_at(d->bus->memory, gpa, VMB_PAGE_LEN) : NULL;
 }
 
 int vmb_dev_doorbell_connect(struct vmb_dev_doorbell *d)
@@ -164,8 +164,7 @@ int vmb_dev_doorbell_connect(struct vmb_dev_doorbell *d)
 		vmb_host_doorbell_monitor_reset(monitor_page);
 	error = start(d);
 	if (!error && interrupt_page)
-		error = vmb_vmm_kvm_doorbell(d->bus->machine->kvm, VMB_CONNECTION_EVENT, d->shared,
-					     true);
+		error = connect_shared(d, true);
 	if (!error)
 		set_pages(d, interrupt_page, monitor_page);
 	return error;
@@ -174,7 +173,7 @@ int vmb_dev_doorbell_connect(struct vmb_dev_doorbell *d)
 void vmb_dev_doorbell_disconnect(struct vmb_dev_doorbell *d)
 {
 	if (d->interrupt_page)
-		vmb_vmm_kvm_doorbell(d->bus->machine->kvm, VMB_CONNECTION_EVENT, d->shared, false);
+		connect_shared(d, false);
 	set_pages(d, NULL, NULL);
 }
 
@@ -187,7 +186,8 @@ static void count_monitored(struct vmb_dev_doorbell *d, const struct vmb_dev_cha
 	if (by > 0 && d->monitor_page)
 		vmb_host_doorbell_monitor_enable(d->monitor_page, &ch->host, LATENCY_100NS);
 	pthread_mutex_unlock(&d->lock);
-	ring(d->wake);
+	if (d->wake >= 0)
+		vmb_dev_event_ring(d->wake);
 }
 
 void vmb_dev_doorbell_opening(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch)
@@ -204,27 +204,30 @@ void vmb_dev_doorbell_interrupt(struct vmb_dev_doorbell *d, const struct vmb_dev
 				uint32_t vp)
 {
 	void *page = __atomic_load_n(&d->interrupt_page, __ATOMIC_ACQUIRE);
-	struct vmb_vmm_vcpu *vcpus = d->bus->machine->vcpus;
+	struct vmb_dev_machine *machine = d->bus->machine;
 
 	if (!page) {
-		vmb_vmm_synic_signal(&vcpus[vp].synic, ch->host.relid);
+		machine->ops->signal(machine, vp, ch->host.relid);
 		return;
 	}
 	vmb_host_doorbell_set(page, ch->host.relid);
-	vmb_vmm_synic_signal(&vcpus[0].synic, 0);
+	machine->ops->signal(machine, 0, 0);
 }
 
 int vmb_dev_doorbell_init(struct vmb_dev_doorbell *d, struct vmb_dev_bus *bus)
 {
 	memset(d, 0, sizeof(*d));
 	d->bus = bus;
+	d->shared.fd = d->wake = -1;
 	pthread_mutex_init(&d->lock, NULL);
-	d->shared = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	d->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (d->shared >= 0 && d->wake >= 0)
+	if (bus->config.stepped)
 		return 0;
-	vmb_dev_report("VMBus: eventfd: %s", strerror(errno));
-	return -errno;
+	d->shared.fd = vmb_dev_event_create();
+	d->wake = vmb_dev_event_create();
+	if (d->shared.fd >= 0 && d->wake >= 0)
+		return 0;
+	vmb_dev_report("VMBus: eventfd: %s", strerror(d->wake < 0 ? -d->wake : -d->shared.fd));
+	return -EMFILE;
 }
 
 void vmb_dev_doorbell_stop(struct vmb_dev_doorbell *d)
@@ -234,7 +237,7 @@ void vmb_dev_doorbell_stop(struct vmb_dev_doorbell *d)
 	pthread_mutex_unlock(&d->lock);
 	if (!d->started)
 		return;
-	ring(d->wake);
+	vmb_dev_event_ring(d->wake);
 	pthread_join(d->thread, NULL);
 	d->started = false;
 }
@@ -250,8 +253,8 @@ void vmb_dev_doorbell_report(const struct vmb_dev_doorbell *d)
 
 void vmb_dev_doorbell_destroy(struct vmb_dev_doorbell *d)
 {
-	if (d->shared >= 0)
-		close(d->shared);
+	if (d->shared.fd >= 0)
+		close(d->shared.fd);
 	if (d->wake >= 0)
 		close(d->wake);
 	pthread_mutex_destroy(&d->lock);

@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 
+#include "devices/event.h"
 #include "wire/vmbus.h"
 
 struct vmb_dev_bus;
@@ -31,13 +32,13 @@ struct vmb_dev_doorbell {
 	pthread_t thread;
 	bool started;
 	bool stopping; /* lock */
-	int shared; /* eventfd of VMB_CONNECTION_EVENT */
+	struct vmb_dev_bell shared; /* of VMB_CONNECTION_EVENT */
 	int wake; /* eventfd: look at what has changed */
 	void *interrupt_page; /* lock for the thread; atomic for who interrupts the guest; NULL: from 2.4 on */
 	void *monitor_page; /* lock; NULL: no monitors */
 	uint32_t monitored_count; /* open channels with a monitor id; lock */
-	uint64_t by_interrupt_page,
-		by_monitor; /* channels that were signalled so; the thread's, read when it has ended */
+	/* channels that were signalled so, and bits of no open channel; the thread's, read when it has ended */
+	uint64_t by_interrupt_page, by_monitor, strays;
 };
 
 /* 0 or -errno: reported, and only destroy is due. */
@@ -45,6 +46,9 @@ int vmb_dev_doorbell_init(struct vmb_dev_doorbell *d, struct vmb_dev_bus *bus);
 /* Waits for the thread; without the bus's lock, when the guest is gone. Counters stand until destroy. */
 void vmb_dev_doorbell_stop(struct vmb_dev_doorbell *d);
 void vmb_dev_doorbell_destroy(struct vmb_dev_doorbell *d);
+
+/* Of a stepped bus, in place of the thread: one look at both pages. True: somebody was rung. */
+bool vmb_dev_doorbell_step(struct vmb_dev_doorbell *d);
 
 /* For the summary, after stop: nothing when nothing came this way. */
 void vmb_dev_doorbell_report(const struct vmb_dev_doorbell *d);

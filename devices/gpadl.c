@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Maps pages that a guest lent side by side. */
 #include <errno.h>
 #include <sys/mman.h>
 
 #include "devices/gpadl.h"
 
-/* Pages from first on that follow each other in the file: one mapping serves them all. */
-static uint32_t run_of(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count,
-		       uint64_t *offset)
+static const struct vmb_dev_memory_region *region_of(const struct vmb_dev_memory *m, uint64_t pfn)
 {
-	uint64_t next;
+	if (pfn >> (64 - VMB_PAGE_SHIFT))
+		return NULL;
+	return vmb_dev_memory_find(m, pfn << VMB_PAGE_SHIFT, VMB_PAGE_LEN);
+}
+
+static uint64_t offset_of(const struct vmb_dev_memory_region *region, uint64_t pfn)
+{
+	return region->offset + ((pfn << VMB_PAGE_SHIFT) - region->gpa);
+}
+
+/* Returns how many pages from the first on follow each other in its file: one mapping serves them. */
+static uint32_t run_of(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count,
+		       const struct vmb_dev_memory_region *first)
+{
+	const struct vmb_dev_memory_region *region;
+	uint64_t offset = offset_of(first, pfns[0]);
 	uint32_t run;
 
-	if (pfns[0] >> (64 - VMB_PAGE_SHIFT) ||
-	    !vmb_dev_memory_offset(m, pfns[0] << VMB_PAGE_SHIFT, VMB_PAGE_LEN, offset))
-		return 0;
 	for (run = 1; run < count; run++) {
-		if (pfns[run] >> (64 - VMB_PAGE_SHIFT) ||
-		    !vmb_dev_memory_offset(m, pfns[run] << VMB_PAGE_SHIFT, VMB_PAGE_LEN, &next) ||
-		    next != *offset + (uint64_t)run * VMB_PAGE_LEN)
+		region = region_of(m, pfns[run]);
+		if (!region || region->fd != first->fd ||
+		    offset_of(region, pfns[run]) != offset + (uint64_t)run * VMB_PAGE_LEN)
 			break;
 	}
 	return run;
@@ -26,18 +37,19 @@ static uint32_t run_of(const struct vmb_dev_memory *m, const uint64_t *pfns, uin
 static bool map_runs(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count,
 		     uint8_t *at)
 {
-	uint64_t offset;
+	const struct vmb_dev_memory_region *region;
 	uint32_t run;
 
 	for (uint32_t i = 0; i < count; i += run) {
-		run = run_of(m, pfns + i, count - i, &offset);
-		if (!run) {
+		region = region_of(m, pfns[i]);
+		if (!region) {
 			errno = EFAULT;
 			return false;
 		}
+		run = run_of(m, pfns + i, count - i, region);
 		if (mmap(at + (uint64_t)i * VMB_PAGE_LEN, (uint64_t)run * VMB_PAGE_LEN,
-			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, m->fd,
-			 (off_t)offset) == MAP_FAILED)
+			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, region->fd,
+			 (off_t)offset_of(region, pfns[i])) == MAP_FAILED)
 			return false;
 	}
 	return true;

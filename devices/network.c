@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The card: its channels, its worker, its summary. */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "devices/network.h"
 #include "devices/report.h"
@@ -18,23 +15,6 @@
 /* Any one GUID names a card, the same in every life of the machine; the card's number is added. */
 static const struct vmb_guid instance =
 	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x6e, 0x65, 0x74, 0x30, 0x30, 0x00);
-
-static void wake(struct vmb_dev_network *c)
-{
-	const uint64_t one = 1;
-
-	/* A full counter wakes as well. */
-	if (write(c->wake, &one, sizeof(one)) < 0)
-		return;
-}
-
-static void clear(int fd)
-{
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) < 0)
-		return;
-}
 
 /* The bus's requests; its lock is held. */
 
@@ -52,7 +32,7 @@ static int start(struct vmb_dev_channel *channel)
 	pthread_mutex_lock(&c->lock);
 	queue_of(channel)->opening = channel;
 	pthread_mutex_unlock(&c->lock);
-	wake(c);
+	vmb_dev_worker_wake(&c->worker);
 	return 0;
 }
 
@@ -63,13 +43,15 @@ static void stop(struct vmb_dev_channel *channel)
 	pthread_mutex_lock(&c->lock);
 	queue_of(channel)->closing = channel;
 	pthread_mutex_unlock(&c->lock);
-	wake(c);
+	vmb_dev_worker_wake(&c->worker);
 }
 
 static void released(struct vmb_dev_channel *channel)
 {
-	if (channel->host.sub_channel_index)
-		free(channel);
+	if (!channel->host.sub_channel_index)
+		return;
+	vmb_dev_bus_detach(channel);
+	free(channel);
 }
 
 static const struct vmb_dev_channel_ops channel_ops = { start, stop, released };
@@ -146,12 +128,11 @@ static void close_queue(struct vmb_dev_network *c, struct vmb_dev_network_queue 
 
 /*
  * Sub-channels close before their primary and open after it. When a primary closes, the bus asks for its sub-channels
- * to be closed in the same breath, so no old one is open when new ones are offered. False: the end.
+ * to be closed in the same breath, so no old one is open when new ones are offered.
  */
-static bool take_requests(struct vmb_dev_network *c)
+static void take_requests(struct vmb_dev_network *c)
 {
 	struct vmb_dev_channel *opening[VMB_NET_QUEUE_COUNT_MAX], *closing[VMB_NET_QUEUE_COUNT_MAX];
-	bool ending;
 
 	pthread_mutex_lock(&c->lock);
 	for (uint32_t i = 0; i < c->queue_count; i++) {
@@ -159,7 +140,6 @@ static bool take_requests(struct vmb_dev_network *c)
 		closing[i] = c->queues[i].closing;
 		c->queues[i].opening = c->queues[i].closing = NULL;
 	}
-	ending = c->ending;
 	pthread_mutex_unlock(&c->lock);
 	for (uint32_t i = c->queue_count; i-- > 0;)
 		if (closing[i])
@@ -167,13 +147,11 @@ static bool take_requests(struct vmb_dev_network *c)
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (opening[i] && !closing[i])
 			open_queue(c, &c->queues[i], opening[i]);
-	return !ending;
 }
 
 static void serve(struct vmb_dev_network *c)
 {
-	if (c->host.rndis.link_up != c->net.link_up)
-		vmb_host_network_set_link(&c->host, c->net.link_up);
+	vmb_host_network_set_link(&c->host, c->net.link_up);
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i].channel)
 			vmb_dev_network_queue_read(&c->queues[i]);
@@ -198,66 +176,75 @@ static int timeout_of(const struct vmb_dev_network_queue *q)
 	return q->blocked && !vmb_ring_peer_signals_room(&q->channel->rx) ? ROOM_POLL_MS : -1;
 }
 
-static void take_doorbells(struct vmb_dev_network *c)
+static void take_bells(struct vmb_dev_network *c)
 {
-	const struct pollfd *fd = c->fds;
-
-	if (fd->revents)
-		clear(c->wake);
 	for (uint32_t i = 0; i < c->queue_count; i++) {
-		if (!c->queues[i].channel || !(++fd)->revents)
+		if (!c->queues[i].channel || !vmb_dev_bell_take(&c->queues[i].channel->bell))
 			continue;
-		clear(fd->fd);
 		c->counters.doorbells++;
 		c->queues[i].look = true;
 	}
 }
 
-static void wait_for_something(struct vmb_dev_network *c)
+static bool step(void *state)
 {
-	int timeout = -1, soonest;
-	uint32_t count = 0, own;
+	struct vmb_dev_network *c = state;
+	bool more = false;
 
-	c->fds[count++] = (struct pollfd){ .fd = c->wake, .events = POLLIN };
+	take_requests(c);
+	take_bells(c);
+	serve(c);
+	for (uint32_t i = 0; i < c->queue_count; i++)
+		more |= c->queues[i].channel && timeout_of(&c->queues[i]) == 0;
+	return more;
+}
+
+/* Returns how many descriptors are the card's own; lowers *timeout. */
+static uint32_t fill_own(struct vmb_dev_network *c, int *timeout)
+{
+	uint32_t count = 0;
+	int soonest;
+
+	c->fds[count++] = (struct pollfd){ .fd = c->worker.wake, .events = POLLIN };
 	for (uint32_t i = 0; i < c->queue_count; i++) {
 		if (!c->queues[i].channel)
 			continue;
 		c->fds[count++] =
-			(struct pollfd){ .fd = c->queues[i].channel->doorbell, .events = POLLIN };
+			(struct pollfd){ .fd = c->queues[i].channel->bell.fd, .events = POLLIN };
 		soonest = timeout_of(&c->queues[i]);
-		if (soonest >= 0 && (timeout < 0 || soonest < timeout))
-			timeout = soonest;
+		if (soonest >= 0 && (*timeout < 0 || soonest < *timeout))
+			*timeout = soonest;
 	}
-	own = count;
-	count += c->net.ops->fill(&c->net, c->fds + own, VMB_DEV_NET_POLL_MAX, &timeout);
+	return count;
+}
+
+static void take_own(struct vmb_dev_network *c)
+{
+	const struct pollfd *fd = c->fds;
+
+	if (fd->revents)
+		vmb_dev_event_clear(c->worker.wake);
+	for (uint32_t i = 0; i < c->queue_count; i++)
+		if (c->queues[i].channel && (++fd)->revents)
+			vmb_dev_bell_heard(&c->queues[i].channel->bell);
+}
+
+/* One place for bells, the bus and the backend's descriptors alike. */
+static void wait(void *state, bool more)
+{
+	struct vmb_dev_network *c = state;
+	int timeout = more ? 0 : -1;
+	uint32_t own = fill_own(c, &timeout), count;
+
+	count = own + c->net.ops->fill(&c->net, c->fds + own, VMB_DEV_NET_POLL_MAX, &timeout);
 	if (poll(c->fds, count, timeout) < 0)
 		for (uint32_t i = 0; i < count; i++)
 			c->fds[i].revents = 0;
-	take_doorbells(c);
+	take_own(c);
 	c->net.ops->take(&c->net, c->fds + own, count - own);
 }
 
-/*
- * Where processors are scarce, whoever woke this thread, the guest by a doorbell or a sender by a frame, goes on
- * until its slice ends or it sleeps, so this finds many packets and not one each time. Where one is idle, this
- * runs there at once as before. If the kernel refuses, only throughput is lost.
- */
-static void let_packets_gather(void)
-{
-	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
-}
-
-static void *work(void *arg)
-{
-	struct vmb_dev_network *c = arg;
-
-	let_packets_gather();
-	while (take_requests(c)) {
-		serve(c);
-		wait_for_something(c);
-	}
-	return NULL;
-}
+static const struct vmb_dev_worker_ops worker_ops = { .step = step, .wait = wait, .gathers = true };
 
 /* Life */
 
@@ -287,11 +274,11 @@ static int allocate(struct vmb_dev_network *c, const struct vmb_dev_net_option *
 	c->queue_count = option->queue_count;
 	snprintf(c->name, sizeof(c->name), "OpenVMBus network %u", number);
 	pthread_mutex_init(&c->lock, NULL);
-	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	vmb_dev_worker_init(&c->worker, &worker_ops, c);
 	c->queues = calloc(c->queue_count, sizeof(*c->queues));
 	c->host_queues = calloc(c->queue_count, sizeof(*c->host_queues));
 	c->fds = calloc(POLL_MAX, sizeof(*c->fds));
-	if (c->wake < 0 || !c->queues || !c->host_queues || !c->fds)
+	if (!c->queues || !c->host_queues || !c->fds)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->queue_count; i++) {
 		c->queues[i].card = c;
@@ -301,64 +288,42 @@ static int allocate(struct vmb_dev_network *c, const struct vmb_dev_net_option *
 	return 0;
 }
 
-int vmb_dev_network_open(struct vmb_dev_network **card, const struct vmb_dev_net_option *option,
-			 uint32_t number)
+static int prepare(void *state)
 {
-	struct vmb_dev_network *c = calloc(1, sizeof(*c));
-	int error = c ? allocate(c, option, number) : -ENOMEM;
+	struct vmb_dev_network *c = state;
 
-	if (error)
-		vmb_dev_report("network: %s", strerror(-error));
-	if (!error)
-		error = vmb_dev_net_open(&c->net, option, vmb_dev_network_receive, c);
-	if (!error) {
-		error = init_core(c, option);
-		if (error)
-			vmb_dev_report("network %u: %s", number, strerror(-error));
-	}
-	if (!error)
-		*card = c;
-	else if (c)
-		vmb_dev_network_close(c);
-	return error;
-}
-
-int vmb_dev_network_prepare(struct vmb_dev_network *c)
-{
 	return vmb_dev_net_prepare(&c->net);
 }
 
-int vmb_dev_network_attach(struct vmb_dev_network *c, struct vmb_dev_bus *bus)
+static void detach(void *state)
 {
+	struct vmb_dev_network *c = state;
+
+	vmb_dev_worker_stop(&c->worker);
+	vmb_dev_bus_detach(&c->channel);
+}
+
+static int attach(void *state, struct vmb_dev_bus *bus)
+{
+	struct vmb_dev_network *c = state;
 	int error;
 
 	fill_channel(c, &c->channel, 0);
-	c->ending = false;
-	error = -pthread_create(&c->thread, NULL, work, c);
-	c->started = !error;
+	error = vmb_dev_bus_attach(bus, &c->channel);
+	if (error || bus->config.stepped)
+		return error;
+	error = vmb_dev_worker_start(&c->worker);
 	if (error)
 		vmb_dev_report("network %u: no thread: %s", c->number, strerror(-error));
-	return error ? error : vmb_dev_bus_attach(bus, &c->channel);
+	return error;
 }
 
-void vmb_dev_network_detach(struct vmb_dev_network *c)
+static void shut(void *state)
 {
-	if (!c->started)
-		return;
-	pthread_mutex_lock(&c->lock);
-	c->ending = true;
-	pthread_mutex_unlock(&c->lock);
-	wake(c);
-	pthread_join(c->thread, NULL);
-	c->started = false;
-}
+	struct vmb_dev_network *c = state;
 
-void vmb_dev_network_close(struct vmb_dev_network *c)
-{
-	vmb_dev_network_detach(c);
+	detach(c);
 	vmb_dev_net_close(&c->net);
-	if (c->wake >= 0)
-		close(c->wake);
 	pthread_mutex_destroy(&c->lock);
 	free(c->queues);
 	free(c->host_queues);
@@ -402,8 +367,9 @@ static void report_traffic(const struct vmb_dev_network *c)
 		       (unsigned long long)c->net.malformed);
 }
 
-void vmb_dev_network_report(const struct vmb_dev_network *c)
+static void report(const void *state)
 {
+	const struct vmb_dev_network *c = state;
 	const struct vmb_dev_network_counters *n = &c->counters;
 	const struct vmb_host_network_counters *host = &c->host.counters;
 
@@ -419,4 +385,33 @@ void vmb_dev_network_report(const struct vmb_dev_network *c)
 		       (unsigned long long)host->refused, (unsigned long long)host->broken,
 		       (unsigned long long)host->forged, (unsigned long long)n->copied_bytes,
 		       (unsigned long long)n->pending, (unsigned long long)host->no_suballoc);
+}
+
+static const struct vmb_dev_device_ops device_ops = { .prepare = prepare,
+						      .attach = attach,
+						      .detach = detach,
+						      .step = step,
+						      .report = report,
+						      .close = shut };
+
+int vmb_dev_network_open(struct vmb_dev_device *device, const struct vmb_dev_net_option *option,
+			 uint32_t number)
+{
+	struct vmb_dev_network *c = calloc(1, sizeof(*c));
+	int error = c ? allocate(c, option, number) : -ENOMEM;
+
+	if (error)
+		vmb_dev_report("network %u: %s", number, strerror(-error));
+	if (!error)
+		error = vmb_dev_net_open(&c->net, option, vmb_dev_network_receive, c);
+	if (!error) {
+		error = init_core(c, option);
+		if (error)
+			vmb_dev_report("network %u: %s", number, strerror(-error));
+	}
+	if (!error)
+		*device = (struct vmb_dev_device){ &device_ops, c };
+	else if (c)
+		shut(c);
+	return error;
 }

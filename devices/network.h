@@ -2,14 +2,9 @@
 /*
  * A network card on the bus: between the host core's network protocol and a backend.
  *
- *   vmb_dev_network_open(&card, &option, number)   the backend; reported when it is no good
- *   vmb_dev_network_prepare(card)                  it will be used
- *   for every start of the machine:
- *     vmb_dev_network_attach(card, bus)            after the bus was created; the worker begins
- *     vmb_dev_network_detach(card)                 after the machine was stopped; the worker ends
- *   vmb_dev_network_close(card)
+ *   vmb_dev_network_open(&device, &option, number), then the device's own functions
  *
- * A card has one worker thread, for all of its queues: it owns the rings of every open channel, the core's state and the
+ * A card has one worker, for all of its queues: it owns the rings of every open channel, the core's state and the
  * backend, and waits in one place, for doorbells, the bus and the backend's descriptors alike. What belongs to one queue is
  * in struct vmb_dev_network_queue and handled by network_queue.c, so that queues can be spread over threads once the core's
  * state is; today they share a processor of the host.
@@ -24,22 +19,20 @@
 #ifndef DEVICES_NETWORK_H
 #define DEVICES_NETWORK_H
 
+#include "host/frame.h"
 #include "host/network.h"
 #include "devices/net/net.h"
-#include "devices/bus.h"
+#include "devices/device.h"
+#include "devices/worker.h"
 
 #define VMB_DEV_NETWORK_PENDING_LEN_MAX	  (512u << 10) /* bytes of frames that wait, a queue */
 #define VMB_DEV_NETWORK_PENDING_COUNT_MAX 256u
-#define VMB_DEV_NETWORK_TAG_LEN		  4u /* of an 802.1Q tag */
 
 /* The guest's frame that is on its way to the backend. */
 struct vmb_dev_network_send {
+	bool active; /* frame has more */
 	bool ready; /* out waits for the backend */
-	bool cutting; /* lso has more segments */
-	struct vmb_host_network_frame frame;
-	struct vmb_host_offload_lso lso;
-	uint8_t head[VMB_HOST_OFFLOAD_HEAD_LEN_MAX + VMB_DEV_NETWORK_TAG_LEN];
-	struct vmb_host_offload_piece rest[VMB_HOST_NETWORK_PIECE_COUNT_MAX];
+	struct vmb_host_frame_send frame;
 	struct iovec iov[VMB_HOST_NETWORK_PIECE_COUNT_MAX + 1];
 	struct vmb_dev_net_frame out;
 };
@@ -102,10 +95,7 @@ struct vmb_dev_network {
 	char name[32];
 
 	pthread_mutex_t lock; /* for the requests; the bus's lock comes first */
-	bool ending;
-	int wake; /* eventfd */
-	pthread_t thread;
-	bool started; /* there is a thread to join */
+	struct vmb_dev_worker worker;
 
 	/* the worker's */
 	struct vmb_dev_shared shared[2]; /* receive buffer, send buffer */
@@ -117,16 +107,12 @@ struct vmb_dev_network {
 	struct vmb_dev_network_counters counters;
 };
 
-/* number: of the card in its machine, 0..VMB_DEV_NET_MAX - 1. 0, or -errno with nothing left behind. */
-int vmb_dev_network_open(struct vmb_dev_network **card, const struct vmb_dev_net_option *option,
+/*
+ * number: of the card in its machine, 0..VMB_DEV_NET_MAX - 1. 0, or -errno: reported, with nothing
+ * left behind. The device's state is a struct vmb_dev_network.
+ */
+int vmb_dev_network_open(struct vmb_dev_device *device, const struct vmb_dev_net_option *option,
 			 uint32_t number);
-int vmb_dev_network_prepare(struct vmb_dev_network *card);
-int vmb_dev_network_attach(struct vmb_dev_network *card, struct vmb_dev_bus *bus);
-void vmb_dev_network_detach(struct vmb_dev_network *card);
-void vmb_dev_network_close(struct vmb_dev_network *card);
-
-/* Its lines of --stats. When no worker runs. */
-void vmb_dev_network_report(const struct vmb_dev_network *card);
 
 /*
  * One queue's rings, on the worker's thread; network_queue.c. The channel must be open. _read takes

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "devices/channel.h"
-#include "vmm/machine.h"
 #include "devices/network.h"
 
 #define READ_BUDGET	64u /* packets of one queue, then it is the next one's turn */
@@ -16,13 +15,11 @@
 
 static bool add_page(struct vmb_dev_network_queue *q, uint64_t pfn, uint32_t into, uint32_t len)
 {
-	const struct vmb_dev_memory *m = &q->channel->bus->machine->memory;
+	const struct vmb_dev_memory *m = q->channel->bus->memory;
 	struct vmb_host_offload_piece *last;
 	const uint8_t *page;
 
-	if (pfn >> (64 - VMB_PAGE_SHIFT))
-		return false;
-	page = vmb_dev_memory_at(m, pfn << VMB_PAGE_SHIFT, VMB_PAGE_LEN);
+	page = vmb_dev_memory_page(m, pfn);
 	if (!page)
 		return false;
 	last = q->piece_count ? &q->pieces[q->piece_count - 1] : NULL;
@@ -148,17 +145,11 @@ static void write_outputs(struct vmb_dev_network_queue *q)
 static int do_share(struct vmb_dev_network_queue *q)
 {
 	struct vmb_dev_network *c = q->card;
-	bool receive = q->io.receive_buffer;
-	struct vmb_dev_shared *shared = &c->shared[!receive];
-	int step;
+	struct vmb_dev_shared *shared = &c->shared[!q->io.receive_buffer];
 
 	vmb_dev_bus_unshare(q->channel, shared);
 	vmb_dev_bus_share(q->channel, q->io.gpadl_id, shared);
-	step = vmb_host_network_shared(&c->host, &q->io, shared->memory, shared->len);
-	/* The core may find that it is too small. */
-	if (!(receive ? c->host.receive_buffer.memory : c->host.send_buffer.memory))
-		vmb_dev_bus_unshare(q->channel, shared);
-	return step;
+	return vmb_host_network_shared(&c->host, &q->io, shared->memory, shared->len);
 }
 
 static void advance(struct vmb_dev_network_queue *q, int step);
@@ -168,7 +159,7 @@ static void abandon(struct vmb_dev_network_queue *q)
 {
 	if (!q->channel || q->broken || !q->sending || !q->io.has_section)
 		return;
-	q->sending = q->send.ready = q->send.cutting = false;
+	q->sending = q->send.ready = q->send.active = false;
 	q->io.status = VMB_NET_STATUS_FAIL;
 	advance(q, vmb_host_network_send_done(&q->card->host, &q->io));
 }
@@ -438,7 +429,7 @@ static void forget(struct vmb_dev_network_queue *q)
 {
 	q->more = q->blocked = false;
 	q->sending = q->replying = q->offering = false;
-	q->send.ready = q->send.cutting = false;
+	q->send.ready = q->send.active = false;
 }
 
 void vmb_dev_network_queue_open(struct vmb_dev_network_queue *q, struct vmb_dev_channel *channel)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The storage device: moves packets between a channel's rings, the SCSI target and the disks. */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "devices/channel.h"
-#include "vmm/machine.h"
 #include "devices/report.h"
 #include "devices/storage.h"
 
@@ -16,13 +16,18 @@
 #define PHYSICAL_LEN	4096u
 #define ROOM_POLL_NS	1000000
 #define MEASURE_S	1
+#define READ_BUDGET	64u /* packets, then it is looked whether the channel shall close */
 #define PAYLOAD_LEN_MAX 128u /* longer than any packet of the protocol */
 #define HEADER_AT	sizeof(struct vmb_pkt_desc)
 #define RANGE_AT	(HEADER_AT + sizeof(struct vmb_pkt_gpa_direct))
 #define PFNS_AT		(RANGE_AT + sizeof(struct vmb_gpa_range))
 
+/* What the bus wants of the device: bits of storage->orders. */
+#define ORDER_OPEN	1u
+#define ORDER_CLOSE	2u
+
 /* Completions that are not a request's. */
-static char doorbell_rang, stop_rang, second_passed;
+static char bell_rang, wake_rang, second_passed;
 
 /* Any GUIDs will do, if they are the same in every life of the machine. */
 static const struct vmb_guid scsi_id =
@@ -49,9 +54,7 @@ static uint32_t resolve(const struct vmb_dev_memory *m, struct vmb_dev_storage_r
 	request->transfer_len = range->byte_count;
 	for (n = 0; n < count; n++, into = 0, left -= len) {
 		len = VMB_PAGE_LEN - into < left ? VMB_PAGE_LEN - into : left;
-		if (pfns[n] >> (64 - VMB_PAGE_SHIFT))
-			break;
-		page = vmb_dev_memory_at(m, pfns[n] << VMB_PAGE_SHIFT, VMB_PAGE_LEN);
+		page = vmb_dev_memory_page(m, pfns[n]);
 		if (!page)
 			break;
 		if (last && (uint8_t *)last->iov_base + last->iov_len == page) {
@@ -92,8 +95,7 @@ static bool copy_range(struct vmb_dev_storage *s, struct vmb_dev_storage_request
 	count = page_count;
 	if (!vmb_ring_copy(rx, received, PFNS_AT, pfns, count * sizeof(pfns[0])))
 		return false;
-	packet->pfn_count =
-		resolve(&s->channel.bus->machine->memory, request, &packet->range, pfns, count);
+	packet->pfn_count = resolve(s->channel.bus->memory, request, &packet->range, pfns, count);
 	return true;
 }
 
@@ -136,15 +138,6 @@ static void finish(struct vmb_dev_storage *s, struct vmb_dev_storage_request *re
 
 /* Faults */
 
-static bool meets(const struct vmb_dev_disk_fault *fault, const struct vmb_host_scsi_task *task)
-{
-	const struct vmb_dev_disk *disk = task->unit->backend;
-	uint64_t first = task->offset / disk->block_len;
-
-	return fault->planned && task->op == VMB_HOST_SCSI_READ && fault->block >= first &&
-	       fault->block - first < task->len / disk->block_len;
-}
-
 static void hold(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
 {
 	request->reset_count = request->io.task.unit->reset_count;
@@ -172,7 +165,7 @@ static void end_held(struct vmb_dev_storage *s)
 static void take_away(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
 {
 	if (s->host.config.ide) {
-		s->broken = s->stopping = true;
+		s->broken = true;
 		vmb_dev_bus_rescind(&s->channel);
 		return;
 	}
@@ -181,22 +174,19 @@ static void take_away(struct vmb_dev_storage *s, struct vmb_dev_storage_request 
 	queue_answer(s, request);
 }
 
-/* True: the request goes wrong as planned, and is dealt with. */
-static bool goes_wrong(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
+/* What a backend says about a request that it had. */
+static void take_step(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request,
+		      enum vmb_dev_disk_step step)
 {
-	const struct vmb_host_scsi_task *task = &request->io.task;
-	const struct vmb_dev_disk *disk = task->unit->backend;
-
-	if (meets(&disk->option->stuck, task))
-		return true;
-	if (meets(&disk->option->hold, task)) {
+	if (step == VMB_DEV_DISK_WAIT)
+		return;
+	s->busy_count--;
+	if (step == VMB_DEV_DISK_DONE)
+		finish(s, request);
+	else if (step == VMB_DEV_DISK_HELD)
 		hold(s, request);
-		return true;
-	}
-	if (!meets(&disk->option->gone, task))
-		return false;
-	take_away(s, request);
-	return true;
+	else if (step == VMB_DEV_DISK_GONE)
+		take_away(s, request);
 }
 
 static void begin_operation(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
@@ -206,9 +196,6 @@ static void begin_operation(struct vmb_dev_storage *s, struct vmb_dev_storage_re
 	bool moves = task->op == VMB_HOST_SCSI_READ || task->op == VMB_HOST_SCSI_WRITE;
 
 	request->disk.task = task;
-	if (goes_wrong(s, request))
-		return;
-	s->busy_count++;
 	if (moves && task->len > request->transfer_len) {
 		request->disk.error = VMB_HOST_SCSI_IO_ERROR;
 		finish(s, request);
@@ -216,8 +203,8 @@ static void begin_operation(struct vmb_dev_storage *s, struct vmb_dev_storage_re
 	}
 	if (moves)
 		cut_iov(&request->disk, task->len);
-	if (disk->ops->begin(disk, &request->disk, &s->uring) == VMB_DEV_DISK_DONE)
-		finish(s, request);
+	s->busy_count++;
+	take_step(s, request, disk->ops->begin(disk, &request->disk, &s->uring));
 }
 
 /* Goes on with a request until it waits for its backend or for room in the ring. */
@@ -245,7 +232,6 @@ static void finish(struct vmb_dev_storage *s, struct vmb_dev_storage_request *re
 {
 	struct vmb_host_scsi_task *task = &request->io.task;
 
-	s->busy_count--;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_READ)
 		s->read_len += task->len;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_WRITE)
@@ -289,18 +275,22 @@ static void take_packet(struct vmb_dev_storage *s, const struct vmb_ring_receive
 		s->version = s->host.version;
 }
 
-/* Reads until the ring is empty or all requests are under way: true, and the ring stays masked. */
-static bool read_ring(struct vmb_dev_storage *s)
+/*
+ * Reads until the ring is empty, the budget is used up, or all requests are under way; in the last
+ * two cases the ring stays masked and s->more or s->starved says why.
+ */
+static void read_ring(struct vmb_dev_storage *s)
 {
 	struct vmb_ring_reader *rx = &s->channel.rx;
 	struct vmb_ring_received received;
-	bool more = true;
+	uint32_t budget = READ_BUDGET;
 	int error;
 
-	while (more && !s->broken) {
+	do {
 		vmb_ring_mask(rx);
 		error = VMB_EAGAIN;
-		while (s->free && !s->broken && !(error = vmb_ring_read(rx, &received))) {
+		while (budget && s->free && !s->broken && !(error = vmb_ring_read(rx, &received))) {
+			budget--;
 			take_packet(s, &received);
 			vmb_ring_next(rx, &received);
 		}
@@ -308,11 +298,9 @@ static bool read_ring(struct vmb_dev_storage *s)
 			s->broken = true;
 		if (vmb_ring_release(rx))
 			vmb_dev_bus_signal(&s->channel);
-		if (!s->free)
-			return true;
-		more = vmb_ring_unmask(rx);
-	}
-	return false;
+		s->starved = !s->broken && !s->free;
+		s->more = !s->broken && !s->starved && !budget;
+	} while (!s->broken && !s->starved && !s->more && vmb_ring_unmask(rx));
 }
 
 static int write_packet(struct vmb_dev_storage *s, uint16_t type, uint64_t id, const void *payload,
@@ -346,38 +334,14 @@ static void write_ring(struct vmb_dev_storage *s)
 			s->answers_end = &s->answers;
 		release_request(s, request);
 	}
-	if (!s->answers && vmb_host_storage_event(&s->host, &event, &len))
-		write_packet(s, VMB_PKT_INBAND, 0, &event, len);
+	if (!s->answers && vmb_host_storage_event(&s->host, &event, &len) &&
+	    !write_packet(s, VMB_PKT_INBAND, 0, &event, len))
+		vmb_host_storage_event_done(&s->host);
 	if (vmb_ring_commit(&s->channel.tx))
 		vmb_dev_bus_signal(&s->channel);
 }
 
-/* The worker */
-
-static void watch(struct vmb_dev_storage *s, int fd, void *what)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->uring);
-
-	io_uring_prep_poll_add(sqe, fd, POLLIN);
-	io_uring_sqe_set_data(sqe, what);
-}
-
-static bool any_grows(const struct vmb_dev_storage *s)
-{
-	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
-		if (s->disks[lun].ops && s->disks[lun].ops->measure)
-			return true;
-	return false;
-}
-
-static void watch_time(struct vmb_dev_storage *s)
-{
-	static struct __kernel_timespec second = { .tv_sec = MEASURE_S };
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->uring);
-
-	io_uring_prep_timeout(sqe, &second, 0, 0);
-	io_uring_sqe_set_data(sqe, &second_passed);
-}
+/* Time */
 
 static void measure(struct vmb_dev_storage *s)
 {
@@ -391,157 +355,227 @@ static void measure(struct vmb_dev_storage *s)
 	}
 }
 
-static void clear(int fd)
+static bool any_grows(const struct vmb_dev_storage *s)
 {
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) < 0)
-		return;
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (s->disks[lun].ops && s->disks[lun].ops->measure)
+			return true;
+	return false;
 }
 
-static void take_completion(struct vmb_dev_storage *s, void *what, int result)
+/* Opening and closing: the bus orders, the device carries it out when it is stepped. */
+
+static void order(struct vmb_dev_channel *channel, uint32_t what)
 {
-	struct vmb_dev_storage_request *request;
-	struct vmb_dev_disk *disk;
+	struct vmb_dev_storage *s = channel->device;
 
-	if (what == &doorbell_rang) {
-		s->doorbells++;
-		clear(s->channel.doorbell);
-		watch(s, s->channel.doorbell, &doorbell_rang);
-		return;
-	}
-	if (what == &stop_rang) {
-		s->stopping = true;
-		return;
-	}
-	if (what == &second_passed) {
-		measure(s);
-		watch_time(s);
-		return;
-	}
-	request = VMB_CONTAINER_OF((struct vmb_dev_disk_request *)what,
-				   struct vmb_dev_storage_request, disk);
-	disk = request->io.task.unit->backend;
-	if (disk->ops->resume(disk, &request->disk, &s->uring, result) == VMB_DEV_DISK_DONE)
-		finish(s, request);
-}
-
-static void take_completions(struct vmb_dev_storage *s)
-{
-	struct io_uring_cqe *cqe;
-
-	while (io_uring_peek_cqe(&s->uring, &cqe) == 0) {
-		void *what = io_uring_cqe_get_data(cqe);
-		int result = cqe->res;
-
-		io_uring_cqe_seen(&s->uring, cqe);
-		take_completion(s, what, result);
-	}
-}
-
-/* A backend that does not wait frees requests at once: then the ring is read on. */
-static void serve_rings(struct vmb_dev_storage *s)
-{
-	bool stalled;
-
-	do {
-		stalled = read_ring(s);
-		write_ring(s);
-	} while (stalled && s->free && !s->broken);
-}
-
-/* A guest that never promised to signal when its ring has room again is looked at now and then. */
-static int wait_for_something(struct vmb_dev_storage *s)
-{
-	struct __kernel_timespec soon = { .tv_nsec = ROOM_POLL_NS };
-	struct io_uring_cqe *cqe;
-
-	if (!s->answers || vmb_ring_peer_signals_room(&s->channel.rx))
-		return io_uring_submit_and_wait(&s->uring, 1);
-	return io_uring_submit_and_wait_timeout(&s->uring, &cqe, 1, &soon, NULL);
-}
-
-/*
- * The guest may have filled the ring before it opened the channel, so the rings come first. What is under way when the
- * channel closes is waited for, not answered.
- */
-static void *work(void *arg)
-{
-	struct vmb_dev_storage *s = arg;
-	int error;
-
-	watch(s, s->channel.doorbell, &doorbell_rang);
-	watch(s, s->stop, &stop_rang);
-	if (any_grows(s))
-		watch_time(s);
-	while (!s->stopping || s->busy_count) {
-		if (!s->stopping)
-			serve_rings(s);
-		error = wait_for_something(s);
-		if (error < 0 && error != -EINTR && error != -EBUSY && error != -EAGAIN &&
-		    error != -ETIME) {
-			vmb_dev_report("storage: io_uring: %s", strerror(-error));
-			vmb_vmm_power_end(s->channel.bus->machine, VMB_VMM_FAILURE);
-			break;
-		}
-		take_completions(s);
-	}
-	io_uring_queue_exit(&s->uring);
-	vmb_dev_bus_stopped(&s->channel);
-	return NULL;
-}
-
-/*
- * A guest that opens the channel again while it closes is heard on the old worker, as it tells the bus
- * that it stopped: it cannot wait for itself. It touches nothing of ours behind that point, and the bus
- * lives until its lock is free, so that nobody else has to wait for it either.
- */
-static void join_worker(struct vmb_dev_storage *s)
-{
-	if (s->started && pthread_equal(s->thread, pthread_self()))
-		pthread_detach(s->thread);
-	else if (s->started)
-		pthread_join(s->thread, NULL);
-	s->started = false;
+	__atomic_fetch_or(&s->orders, what, __ATOMIC_SEQ_CST);
+	vmb_dev_worker_wake(&s->worker);
 }
 
 static int start(struct vmb_dev_channel *channel)
 {
-	struct vmb_dev_storage *s = channel->device;
-	int error;
+	order(channel, ORDER_OPEN);
+	return 0;
+}
 
-	join_worker(s);
-	clear(s->stop);
-	s->stopping = s->broken = false;
+static void stop(struct vmb_dev_channel *channel)
+{
+	order(channel, ORDER_CLOSE);
+}
+
+static void released(struct vmb_dev_channel *channel)
+{
+	struct vmb_dev_storage *s = channel->device;
+
+	__atomic_store_n(&s->released, true, __ATOMIC_RELEASE);
+}
+
+static const struct vmb_dev_channel_ops channel_ops = { .start = start,
+							.stop = stop,
+							.released = released };
+
+static void begin_open(struct vmb_dev_storage *s)
+{
+	s->broken = s->starved = false;
+	s->more = true; /* the guest may have filled the ring before it opened the channel */
 	s->busy_count = 0;
 	s->free = s->held = s->answers = NULL;
 	s->answers_end = &s->answers;
 	for (uint32_t i = 0; i < VMB_DEV_STORAGE_REQUEST_COUNT; i++)
 		release_request(s, &s->requests[i]);
 	vmb_host_storage_reset(&s->host);
-	error = io_uring_queue_init(URING_LEN, &s->uring, 0);
-	if (error) {
-		vmb_dev_report("storage: io_uring: %s; this machine must allow it",
-			       strerror(-error));
-		return error;
-	}
-	error = -pthread_create(&s->thread, NULL, work, s);
-	if (error)
-		io_uring_queue_exit(&s->uring);
-	s->started = !error;
-	return error;
+	s->state = VMB_DEV_STORAGE_OPEN;
 }
 
-static void stop(struct vmb_dev_channel *channel)
+/* What is under way is waited for, not answered. Nobody waits for an order that came too early. */
+static void begin_close(struct vmb_dev_storage *s)
 {
-	struct vmb_dev_storage *s = channel->device;
-	uint64_t one = 1;
-
-	if (write(s->stop, &one, sizeof(one)) < 0)
-		return;
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		vmb_dev_disk_cancel(&s->disks[lun]);
+	s->state = VMB_DEV_STORAGE_CLOSING;
 }
 
-static const struct vmb_dev_channel_ops channel_ops = { .start = start, .stop = stop };
+static void take_orders(struct vmb_dev_storage *s)
+{
+	uint32_t orders = __atomic_exchange_n(&s->orders, 0, __ATOMIC_SEQ_CST);
+
+	if (orders & ORDER_CLOSE)
+		begin_close(s);
+	else if (orders & ORDER_OPEN)
+		begin_open(s);
+}
+
+/* The guest may open the channel again from within: that is another order. */
+static bool finish_close(struct vmb_dev_storage *s)
+{
+	if (s->busy_count && !s->uring_failed)
+		return false;
+	s->busy_count = 0;
+	s->state = VMB_DEV_STORAGE_CLOSED;
+	vmb_dev_bus_stopped(&s->channel);
+	return true;
+}
+
+/* The device's step */
+
+static void take_completion(struct vmb_dev_storage *s, void *what, int result)
+{
+	struct vmb_dev_storage_request *request = VMB_CONTAINER_OF(
+		(struct vmb_dev_disk_request *)what, struct vmb_dev_storage_request, disk);
+	struct vmb_dev_disk *disk = request->io.task.unit->backend;
+
+	take_step(s, request, disk->ops->resume(disk, &request->disk, &s->uring, result));
+}
+
+static void watch(struct vmb_dev_storage *s, int fd, void *what)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->uring);
+
+	io_uring_prep_poll_add(sqe, fd, POLLIN);
+	io_uring_sqe_set_data(sqe, what);
+}
+
+static void watch_time(struct vmb_dev_storage *s)
+{
+	static struct __kernel_timespec second = { .tv_sec = MEASURE_S };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->uring);
+
+	io_uring_prep_timeout(sqe, &second, 0, 0);
+	io_uring_sqe_set_data(sqe, &second_passed);
+}
+
+/* Once the worker runs: its descriptors are there. */
+static void begin_watching(struct vmb_dev_storage *s)
+{
+	if (s->watching)
+		return;
+	s->watching = true;
+	watch(s, s->channel.bell.fd, &bell_rang);
+	watch(s, s->worker.wake, &wake_rang);
+	if (any_grows(s))
+		watch_time(s);
+}
+
+static void take_event(struct vmb_dev_storage *s, void *what, int result)
+{
+	if (what == &bell_rang) {
+		vmb_dev_bell_heard(&s->channel.bell);
+		watch(s, s->channel.bell.fd, what);
+	} else if (what == &wake_rang) {
+		vmb_dev_event_clear(s->worker.wake);
+		watch(s, s->worker.wake, what);
+	} else if (what == &second_passed) {
+		if (s->state == VMB_DEV_STORAGE_OPEN)
+			measure(s);
+		watch_time(s);
+	} else {
+		take_completion(s, what, result);
+	}
+}
+
+/* True: something has happened. */
+static bool take_events(struct vmb_dev_storage *s)
+{
+	struct io_uring_cqe *cqe;
+	bool any = false;
+
+	while (s->has_uring && io_uring_peek_cqe(&s->uring, &cqe) == 0) {
+		void *what = io_uring_cqe_get_data(cqe);
+		int result = cqe->res;
+
+		io_uring_cqe_seen(&s->uring, cqe);
+		take_event(s, what, result);
+		any = true;
+	}
+	return any;
+}
+
+/* The ring is looked at only when there is a reason to: the bell, or what was left of the last look. */
+static void serve_rings(struct vmb_dev_storage *s)
+{
+	bool rang = vmb_dev_bell_take(&s->channel.bell);
+
+	if (rang)
+		s->doorbells++;
+	if (!s->broken && (rang || s->more || (s->starved && s->free)))
+		read_ring(s);
+	write_ring(s);
+}
+
+static bool step(void *state)
+{
+	struct vmb_dev_storage *s = state;
+	bool any;
+
+	take_orders(s);
+	any = take_events(s);
+	if (s->state == VMB_DEV_STORAGE_CLOSING)
+		return finish_close(s) || any;
+	if (s->state != VMB_DEV_STORAGE_OPEN)
+		return false;
+	serve_rings(s);
+	/* A backend that does not wait frees requests at once: then the ring is read on. */
+	return s->more || (s->starved && s->free && !s->broken);
+}
+
+/* Waiting */
+
+/* A guest that never promised to signal when its ring has room again is looked at now and then. */
+static int wait_for_events(struct vmb_dev_storage *s)
+{
+	struct __kernel_timespec soon = { .tv_nsec = ROOM_POLL_NS };
+	struct io_uring_cqe *cqe;
+
+	if (s->state != VMB_DEV_STORAGE_OPEN || !s->answers ||
+	    vmb_ring_peer_signals_room(&s->channel.rx))
+		return io_uring_submit_and_wait(&s->uring, 1);
+	return io_uring_submit_and_wait_timeout(&s->uring, &cqe, 1, &soon, NULL);
+}
+
+static void wait(void *state, bool more)
+{
+	struct vmb_dev_storage *s = state;
+	struct pollfd wake = { .fd = s->worker.wake, .events = POLLIN };
+	int error;
+
+	if (s->uring_failed) {
+		if (poll(&wake, 1, -1) > 0)
+			vmb_dev_event_clear(s->worker.wake);
+		return;
+	}
+	begin_watching(s);
+	error = more ? io_uring_submit(&s->uring) : wait_for_events(s);
+	if (error >= 0 || error == -EINTR || error == -EBUSY || error == -EAGAIN || error == -ETIME)
+		return;
+	vmb_dev_report("%s: io_uring: %s", s->name, strerror(-error));
+	s->uring_failed = s->broken = true;
+	s->channel.bus->machine->ops->fail(s->channel.bus->machine);
+}
+
+static const struct vmb_dev_worker_ops worker_ops = { .step = step, .wait = wait };
+
+/* Life */
 
 /* A unit's id and serial number are as they were in the machine's last life, and no other unit's. */
 static void fill_identity(const struct vmb_dev_storage *s, struct vmb_host_scsi_lun *unit,
@@ -575,63 +609,58 @@ static void fill_unit(const struct vmb_dev_storage *s, struct vmb_host_scsi_lun 
 	fill_identity(s, unit, disk->option, lun);
 }
 
-static int open_controller(struct vmb_dev_storage *s, const struct vmb_vmm_options *o,
-			   struct vmb_host_storage_config config)
+static void name_scsi(struct vmb_dev_storage *s, const struct vmb_guid *instance_id)
 {
-	config.version_max = o->generation.storage;
-	config.max_transfer_len = VMB_DEV_DISK_TRANSFER_MAX;
-	memset(s, 0, sizeof(*s));
-	vmb_host_storage_init(&s->host, &config);
-	s->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	s->requests = calloc(VMB_DEV_STORAGE_REQUEST_COUNT, sizeof(*s->requests));
-	if (s->requests && s->stop >= 0)
-		return 0;
-	vmb_dev_report("storage: %s", strerror(ENOMEM));
-	return -ENOMEM;
-}
-
-void vmb_dev_storage_report(const struct vmb_dev_storage *s)
-{
-	vmb_dev_report("stats: %s: %llu requests, %llu refused, %llu broken; %llu bytes read, "
-		       "%llu written, %llu flushes; %llu doorbells, %llu signals",
-		       s->name, (unsigned long long)s->host.counters.requests,
-		       (unsigned long long)s->host.counters.refused,
-		       (unsigned long long)s->host.counters.broken, (unsigned long long)s->read_len,
-		       (unsigned long long)s->written_len, (unsigned long long)s->flushes,
-		       (unsigned long long)s->doorbells, (unsigned long long)s->channel.signals);
-}
-
-int vmb_dev_storage_open(struct vmb_dev_storage *s, const struct vmb_vmm_options *o)
-{
-	int error = open_controller(s, o, (struct vmb_host_storage_config){ 0 });
-
 	snprintf(s->name, sizeof(s->name), "storage");
 	s->type_id = (struct vmb_guid)VMB_GUID_SCSI;
-	s->instance_id = s->unit_id = scsi_id;
-	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX && !error; lun++)
-		if (o->disks[lun].path)
-			error = vmb_dev_disk_open(&s->disks[lun], &o->disks[lun]);
+	s->instance_id = s->unit_id = instance_id ? *instance_id : scsi_id;
+}
+
+static void name_ide(struct vmb_dev_storage *s, uint32_t place)
+{
+	uint8_t channel = VMB_DEV_IDE_CHANNEL(place), unit = VMB_DEV_IDE_UNIT(place);
+
+	snprintf(s->name, sizeof(s->name), "ide%u:%u", channel, unit);
+	s->type_id = (struct vmb_guid)VMB_GUID_IDE;
+	vmb_host_storage_ide_offer(channel, unit, &s->instance_id, &s->user);
+	s->unit_id = ide_id;
+	s->unit_id.bytes[sizeof(s->unit_id.bytes) - 1] ^= place;
+}
+
+static int init(struct vmb_dev_storage *s, const struct vmb_dev_storage_config *config)
+{
+	const struct vmb_host_storage_config host = {
+		.version_max = config->version_max,
+		.max_transfer_len = VMB_DEV_DISK_TRANSFER_MAX,
+		.ide = config->ide,
+		.path_id = config->ide ? VMB_DEV_IDE_CHANNEL(config->place) : 0,
+		.target_id = config->ide ? VMB_DEV_IDE_UNIT(config->place) : 0,
+	};
+	int error = 0;
+
+	vmb_host_storage_init(&s->host, &host);
+	vmb_dev_worker_init(&s->worker, &worker_ops, s);
+	if (config->ide)
+		name_ide(s, config->place);
+	else
+		name_scsi(s, config->instance_id);
+	if (config->unit_id)
+		s->unit_id = *config->unit_id;
+	s->requests = calloc(VMB_DEV_STORAGE_REQUEST_COUNT, sizeof(*s->requests));
+	if (!s->requests) {
+		vmb_dev_report("%s: %s", s->name, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	for (uint32_t lun = 0; lun < config->disk_count && !error; lun++)
+		if (config->disks[lun].path)
+			error = vmb_dev_disk_open(&s->disks[lun], &config->disks[lun]);
 	return error;
 }
 
-int vmb_dev_storage_open_ide(struct vmb_dev_storage *s, const struct vmb_vmm_options *o,
-			     uint32_t place)
+static int prepare(void *state)
 {
-	const struct vmb_host_storage_config config = { .ide = true,
-							.path_id = VMB_DEV_IDE_CHANNEL(place),
-							.target_id = VMB_DEV_IDE_UNIT(place) };
-	int error = open_controller(s, o, config);
+	struct vmb_dev_storage *s = state;
 
-	s->type_id = (struct vmb_guid)VMB_GUID_IDE;
-	vmb_host_storage_ide_offer(config.path_id, config.target_id, &s->instance_id, &s->user);
-	s->unit_id = ide_id;
-	s->unit_id.bytes[sizeof(s->unit_id.bytes) - 1] ^= place;
-	snprintf(s->name, sizeof(s->name), "ide%u:%u", config.path_id, config.target_id);
-	return error ? error : vmb_dev_disk_open(&s->disks[0], &o->ides[place]);
-}
-
-int vmb_dev_storage_prepare(struct vmb_dev_storage *s)
-{
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++) {
 		if (!s->disks[lun].ops)
 			continue;
@@ -642,26 +671,108 @@ int vmb_dev_storage_prepare(struct vmb_dev_storage *s)
 	return 0;
 }
 
-int vmb_dev_storage_attach(struct vmb_dev_storage *s, struct vmb_dev_bus *bus)
+/* The worker waits in one place, for bell, wake and completed disk operations alike. */
+static int start_worker(struct vmb_dev_storage *s)
 {
-	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
-		if (s->disks[lun].ops)
-			vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
+	int error = io_uring_queue_init(URING_LEN, &s->uring, 0);
+
+	if (error) {
+		vmb_dev_report("%s: io_uring: %s; this machine must allow it", s->name,
+			       strerror(-error));
+		return error;
+	}
+	s->has_uring = true;
+	s->uring_failed = false;
+	s->watching = false;
+	error = vmb_dev_worker_start(&s->worker);
+	if (error)
+		vmb_dev_report("%s: no thread: %s", s->name, strerror(-error));
+	return error;
+}
+
+static void fill_channel(struct vmb_dev_storage *s)
+{
 	memset(&s->channel, 0, sizeof(s->channel));
 	s->channel.ops = &channel_ops;
 	s->channel.device = s;
 	s->channel.host.type_id = s->type_id;
 	s->channel.host.instance_id = s->instance_id;
+	s->channel.host.flags = VMB_OFFER_FLAG_ENUMERATE;
 	memcpy(s->channel.host.user, &s->user, sizeof(s->user));
-	return vmb_dev_bus_attach(bus, &s->channel);
 }
 
-void vmb_dev_storage_close(struct vmb_dev_storage *s)
+static void detach(void *state)
 {
-	join_worker(s);
+	struct vmb_dev_storage *s = state;
+
+	vmb_dev_worker_stop(&s->worker);
+	if (s->has_uring)
+		io_uring_queue_exit(&s->uring);
+	s->has_uring = false;
+	vmb_dev_bus_detach(&s->channel);
+}
+
+static int attach(void *state, struct vmb_dev_bus *bus)
+{
+	struct vmb_dev_storage *s = state;
+	int error;
+
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (s->disks[lun].ops)
+			vmb_host_storage_attach(&s->host, lun, &s->units[lun]);
+	fill_channel(s);
+	s->state = VMB_DEV_STORAGE_CLOSED;
+	s->orders = 0;
+	s->released = false;
+	error = vmb_dev_bus_attach(bus, &s->channel);
+	if (!error && !bus->config.stepped)
+		error = start_worker(s);
+	return error;
+}
+
+static void report(const void *state)
+{
+	const struct vmb_dev_storage *s = state;
+	const struct vmb_host_storage_counters *n = &s->host.counters;
+
+	vmb_dev_report("stats: %s: %" PRIu64 " requests, %" PRIu64 " refused, %" PRIu64
+		       " broken; %" PRIu64 " bytes read, %" PRIu64 " written, %" PRIu64
+		       " flushes; %" PRIu64 " doorbells, %" PRIu64 " signals",
+		       s->name, n->requests, n->refused, n->broken, s->read_len, s->written_len,
+		       s->flushes, s->doorbells, s->channel.signals);
+}
+
+static void shut(void *state)
+{
+	struct vmb_dev_storage *s = state;
+
+	detach(s);
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		vmb_dev_disk_close(&s->disks[lun]);
-	if (s->stop >= 0)
-		close(s->stop);
 	free(s->requests);
+	free(s);
+}
+
+const struct vmb_dev_device_ops vmb_dev_storage_ops = { .prepare = prepare,
+							.attach = attach,
+							.detach = detach,
+							.step = step,
+							.report = report,
+							.close = shut };
+
+int vmb_dev_storage_open(struct vmb_dev_device *device, const struct vmb_dev_storage_config *config)
+{
+	struct vmb_dev_storage *s = calloc(1, sizeof(*s));
+	int error;
+
+	if (!s) {
+		vmb_dev_report("storage: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	error = init(s, config);
+	if (error)
+		shut(s);
+	else
+		*device = (struct vmb_dev_device){ &vmb_dev_storage_ops, s };
+	return error;
 }

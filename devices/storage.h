@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A storage channel on the bus, between the host core's storage protocol and the backends: the SCSI controller with all its
- * disks, or one unit of the IDE controller. devices/controllers.h has all those of a machine.
+ * A storage channel on the bus, between the host core's storage protocol and the disk backends: a
+ * SCSI controller with all its disks, or one unit of the IDE controller. A device of
+ * devices/device.h:
  *
- *   vmb_dev_storage_open(&storage, &options)   the disks; reported when one is no good. For IDE: _open_ide
- *   vmb_dev_storage_prepare(&storage)          they will be used
- *   for every start of the machine: vmb_dev_storage_attach(&storage, bus), after the bus was created
- *   vmb_dev_storage_close(&storage)
+ *   vmb_dev_storage_open(&device, &config), then the device's own functions
  *
- * An open channel has a worker thread that owns everything below: the rings, the requests, the core's state. It waits
- * in one place, for doorbell, stop and completed disk operations alike. The number of requests is bounded; when all are
- * under way the ring is left alone until one ends.
+ * The device is stepped, by a worker thread or by whoever owns it, and its step owns everything
+ * below: the rings, the requests, the core's state. The bus orders it to open and to close. The
+ * number of requests is bounded; when all are under way the ring is left alone until one ends.
  *
- * Faults that the options plan are played here: a request that is held is nobody's until a reset of its unit, one that is
- * stuck until the channel opens again; closing waits for neither. A unit that was taken away is back in the machine's next
- * life. Once a second the worker looks whether a medium has another length, and tells the guest.
+ * A request that a disk's fault holds is nobody's until a reset of its unit, one that is stuck until
+ * the channel opens again; closing waits for neither. A unit that was taken away is back in the
+ * machine's next life. Once a second the worker looks whether a medium has another length, and tells
+ * the guest.
  *
- * What a request says is copied out of the ring once and judged in the copy. The guest's pages may change at any time:
- * nothing in them is interpreted, except parameter lists, which are copied first.
+ * What a request says is copied out of the ring once and judged in the copy. The guest's pages may
+ * change at any time: nothing in them is interpreted, except parameter lists, which are copied
+ * first.
  */
 #ifndef DEVICES_STORAGE_H
 #define DEVICES_STORAGE_H
 
-#include "host/storage.h"
+#include <liburing.h>
+
+#include "devices/device.h"
 #include "devices/disk/disk.h"
-#include "devices/bus.h"
+#include "devices/worker.h"
+#include "host/storage.h"
 
 #define VMB_DEV_STORAGE_REQUEST_COUNT 256u
 
@@ -34,6 +37,22 @@ struct vmb_dev_storage_request {
 	uint32_t transfer_len; /* bytes of guest memory in disk.iov */
 	uint32_t reset_count; /* of the unit, when it was held */
 	struct vmb_dev_storage_request *next; /* free, held, or waits to be answered */
+};
+
+struct vmb_dev_storage_config {
+	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
+	bool ide; /* one unit on an IDE channel */
+	uint32_t place; /* of the IDE unit: 0..VMB_DEV_IDE_MAX - 1 */
+	const struct vmb_guid *instance_id; /* of a SCSI controller; NULL: the one of openvmbus */
+	const struct vmb_guid *unit_id; /* names LUN 0, see below; NULL: made up */
+	const struct vmb_dev_disk_option *disks; /* by LUN; outlive the device; path NULL: no unit */
+	uint32_t disk_count; /* at most VMB_HOST_SCSI_LUN_MAX; 1 if ide */
+};
+
+enum vmb_dev_storage_state {
+	VMB_DEV_STORAGE_CLOSED,
+	VMB_DEV_STORAGE_OPEN,
+	VMB_DEV_STORAGE_CLOSING, /* until the backends have let go of all requests */
 };
 
 struct vmb_dev_storage {
@@ -46,12 +65,16 @@ struct vmb_dev_storage {
 	struct vmb_dev_disk disks[VMB_HOST_SCSI_LUN_MAX]; /* without ops: not there */
 	struct vmb_dev_channel channel;
 
-	/* the worker's */
-	pthread_t thread;
-	bool started; /* there is a thread to join */
-	int stop; /* eventfd */
-	bool stopping;
+	uint32_t orders; /* of the bus: to open, to close; atomic */
+	bool released; /* the guest has let go of a channel that is no longer offered; atomic */
+	struct vmb_dev_worker worker;
+
+	/* the step's */
+	enum vmb_dev_storage_state state;
 	bool broken; /* the guest broke the protocol, or the unit is gone: nothing is read any more */
+	bool more; /* the budget ended before the ring */
+	bool starved; /* all requests are under way, and the ring is masked */
+	bool has_uring, watching, uring_failed;
 	struct io_uring uring;
 	struct vmb_dev_storage_request *requests;
 	struct vmb_dev_storage_request *free;
@@ -66,16 +89,10 @@ struct vmb_dev_storage {
 	uint64_t packets_in, packets_out, doorbells;
 };
 
-/* -errno: reported. */
-int vmb_dev_storage_open(struct vmb_dev_storage *s, const struct vmb_vmm_options *o);
-/* The unit at o->ides[place], which is there. */
-int vmb_dev_storage_open_ide(struct vmb_dev_storage *s, const struct vmb_vmm_options *o,
-			     uint32_t place);
-/* -EINVAL: reported; close what is open. */
-int vmb_dev_storage_prepare(struct vmb_dev_storage *s);
-int vmb_dev_storage_attach(struct vmb_dev_storage *s, struct vmb_dev_bus *bus);
-void vmb_dev_storage_close(struct vmb_dev_storage *s);
-/* A line of statistics. When no worker runs. */
-void vmb_dev_storage_report(const struct vmb_dev_storage *s);
+extern const struct vmb_dev_device_ops vmb_dev_storage_ops;
+
+/* -errno: reported, and nothing is left behind. The device's state is a struct vmb_dev_storage. */
+int vmb_dev_storage_open(struct vmb_dev_device *device,
+			 const struct vmb_dev_storage_config *config);
 
 #endif

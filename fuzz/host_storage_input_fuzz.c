@@ -149,8 +149,10 @@ static void op_device(struct bed *b, struct fuzz *f)
 			vmb_host_storage_resized(&b->s, lun);
 		break;
 	case 3:
-		while (vmb_host_storage_event(&b->s, &event, &len))
+		while (vmb_host_storage_event(&b->s, &event, &len)) {
 			FUZZ_CHECK(len && len <= sizeof(event));
+			vmb_host_storage_event_done(&b->s);
+		}
 		break;
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "host/internal.h"
+#include "host/engine.h"
 
 /*
  * Connection ids of channels: unique because relids are, below the hypervisor's limit of 24 bits,
@@ -90,7 +90,7 @@ void vmb_host_channel_announce(struct vmb_host_channel *ch)
 	struct vmb_host_server *s = ch->server;
 
 	if (s->version >= VMB_VERSION_2_4 || ch->relid < VMB_CHANNEL_COUNT_SHARED)
-		vmb_host_server_post(s, &ch->offer_link, VMB_HOST_POST_OFFER);
+		vmb_host_server_post(s, &ch->offer_link, VMB_MSG_OFFER);
 }
 
 int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *ch)
@@ -151,7 +151,7 @@ static bool ring_is_sound(const struct vmb_host_gpadl *gpadl, uint32_t downstrea
 static void answer_open(struct vmb_host_channel *ch, uint32_t status)
 {
 	ch->open_status = status;
-	vmb_host_server_post(ch->server, &ch->open_link, VMB_HOST_POST_OPEN);
+	vmb_host_server_post(ch->server, &ch->open_link, VMB_MSG_OPEN_RESULT);
 }
 
 static void begin_open(struct vmb_host_channel *ch, const struct vmb_msg_open *m)
@@ -191,7 +191,7 @@ uint32_t vmb_host_channel_input_open(struct vmb_host_server *s, const void *mess
 	if (ch->reopen ||
 	    (ch->state != VMB_HOST_CHANNEL_OFFERED && ch->state != VMB_HOST_CHANNEL_CLOSING))
 		return vmb_host_server_misplaced(s);
-	if (ch->open_link.link.queued)
+	if (ch->open_link.queued)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
 	if (ch->state == VMB_HOST_CHANNEL_CLOSING) {
 		ch->reopen = true;
@@ -298,8 +298,8 @@ static void shut(struct vmb_host_channel *ch)
 	ch->reopen = false;
 	if (ch->state == VMB_HOST_CHANNEL_OPEN) {
 		begin_close(ch);
-	} else if (ch->open_event.link.queued) {
-		vmb_queue_remove(&s->events, &ch->open_event.link);
+	} else if (ch->open_event.queued) {
+		vmb_queue_remove(&s->events, &ch->open_event);
 		end_close(ch);
 	}
 }
@@ -323,6 +323,27 @@ void vmb_host_channel_rescind(struct vmb_host_channel *ch)
 	vmb_host_server_settle(ch->server);
 }
 
+/* A guest that hears of a primary's end has heard of its sub-channels'. */
+static bool waits_for_sub_channels(const struct vmb_host_channel *ch)
+{
+	const struct vmb_host_channel *at;
+
+	for (at = ch->sub_channel_index ? NULL : ch->server->first; at; at = at->next)
+		if (at->sub_channel_index && same_device(at, ch) && at->visible &&
+		    !at->rescind_queued)
+			return true;
+	return false;
+}
+
+static void settle_primary(const struct vmb_host_channel *ch)
+{
+	struct vmb_host_channel *primary = ch->sub_channel_index ? sibling(ch->server, ch, 0) :
+								   NULL;
+
+	if (primary)
+		vmb_host_channel_settle(primary);
+}
+
 void vmb_host_channel_settle(struct vmb_host_channel *ch)
 {
 	if (!ch->revoked || ch->state != VMB_HOST_CHANNEL_OFFERED)
@@ -331,10 +352,11 @@ void vmb_host_channel_settle(struct vmb_host_channel *ch)
 		if (!ch->gpadl_count && !ch->modifying)
 			vmb_host_server_notify(ch->server, &ch->released_event,
 					       VMB_HOST_EVENT_RELEASED);
-	} else if (!ch->rescind_queued && !ch->tearing_count) {
+	} else if (!ch->rescind_queued && !ch->tearing_count && !waits_for_sub_channels(ch)) {
 		/* After every TORNDOWN and OPEN_RESULT, which are in the queue already. */
 		ch->rescind_queued = true;
-		vmb_host_server_post(ch->server, &ch->rescind_link, VMB_HOST_POST_RESCIND);
+		vmb_host_server_post(ch->server, &ch->rescind_link, VMB_MSG_RESCIND);
+		settle_primary(ch);
 	}
 }
 
@@ -376,6 +398,7 @@ uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *
 		ch->revoked = true;
 	vmb_host_channel_drop(ch);
 	vmb_host_channel_settle(ch);
+	settle_primary(ch);
 	return VMB_HV_SUCCESS;
 }
 
@@ -385,7 +408,7 @@ static void answer_modify(struct vmb_host_channel *ch, uint32_t status)
 {
 	ch->modify_status = status;
 	if (ch->server->version >= VMB_VERSION_5_3)
-		vmb_host_server_post(ch->server, &ch->modify_link, VMB_HOST_POST_MODIFY);
+		vmb_host_server_post(ch->server, &ch->modify_link, VMB_MSG_MODIFY_CHANNEL_RESPONSE);
 }
 
 uint32_t vmb_host_channel_input_modify(struct vmb_host_server *s, const void *message, uint32_t len)
@@ -397,7 +420,7 @@ uint32_t vmb_host_channel_input_modify(struct vmb_host_server *s, const void *me
 	ch = vmb_host_channel_visible(s, m.relid);
 	if (!ch)
 		return vmb_host_server_malformed(s);
-	if (ch->modifying || ch->modify_link.link.queued)
+	if (ch->modifying || ch->modify_link.queued)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
 	if (ch->state != VMB_HOST_CHANNEL_OPEN || ch->target_vp == VMB_VP_NONE) {
 		answer_modify(ch, VMB_STATUS_FAILURE);
@@ -436,14 +459,14 @@ void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status)
 
 /* Messages */
 
-uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, void *owner, void *payload)
+uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, struct vmb_link *link,
+				      void *message)
 {
-	struct vmb_host_channel *ch = owner;
-	struct vmb_msg_offer *m = payload;
+	struct vmb_host_channel *ch = VMB_CONTAINER_OF(link, struct vmb_host_channel, offer_link);
+	struct vmb_msg_offer *m = message;
 
 	/* From here on the guest may have seen it, even if the port never says that it left. */
 	ch->visible = true;
-	m->header.type = VMB_MSG_OFFER;
 	m->type_id = ch->type_id;
 	m->instance_id = ch->instance_id;
 	m->flags = ch->flags;
@@ -455,41 +478,45 @@ uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, void *owner, vo
 		m->monitor_id = (uint8_t)ch->monitor_id;
 		m->monitor_allocated = 1;
 	}
-	if (s->version < VMB_VERSION_1_1)
-		return VMB_MSG_OFFER_LEN_0_13;
-	m->is_dedicated = 1;
-	m->connection_id = ch->connection_id;
+	/* The whole message goes out on every version, since guests want it; below 1.1 these two are not there yet. */
+	if (s->version >= VMB_VERSION_1_1) {
+		m->is_dedicated = 1;
+		m->connection_id = ch->connection_id;
+	}
 	return sizeof(*m);
 }
 
-uint32_t vmb_host_channel_build_rescind(struct vmb_host_server *s, void *owner, void *payload)
+uint32_t vmb_host_channel_build_rescind(struct vmb_host_server *s, struct vmb_link *link,
+					void *message)
 {
-	const struct vmb_host_channel *ch = owner;
-	struct vmb_msg_relid *m = payload;
+	const struct vmb_host_channel *ch =
+		VMB_CONTAINER_OF(link, struct vmb_host_channel, rescind_link);
+	struct vmb_msg_relid *m = message;
 
-	m->header.type = VMB_MSG_RESCIND;
 	m->relid = ch->relid;
 	return sizeof(*m);
 }
 
-uint32_t vmb_host_channel_build_result(struct vmb_host_server *s, void *owner, void *payload)
+uint32_t vmb_host_channel_build_result(struct vmb_host_server *s, struct vmb_link *link,
+				       void *message)
 {
-	const struct vmb_host_channel *ch = owner;
-	struct vmb_msg_open_result *m = payload;
+	const struct vmb_host_channel *ch =
+		VMB_CONTAINER_OF(link, struct vmb_host_channel, open_link);
+	struct vmb_msg_open_result *m = message;
 
-	m->header.type = VMB_MSG_OPEN_RESULT;
 	m->relid = ch->relid;
 	m->open_id = ch->open_id;
 	m->status = ch->open_status;
 	return sizeof(*m);
 }
 
-uint32_t vmb_host_channel_build_modified(struct vmb_host_server *s, void *owner, void *payload)
+uint32_t vmb_host_channel_build_modified(struct vmb_host_server *s, struct vmb_link *link,
+					 void *message)
 {
-	const struct vmb_host_channel *ch = owner;
-	struct vmb_msg_modify_channel_response *m = payload;
+	const struct vmb_host_channel *ch =
+		VMB_CONTAINER_OF(link, struct vmb_host_channel, modify_link);
+	struct vmb_msg_modify_channel_response *m = message;
 
-	m->header.type = VMB_MSG_MODIFY_CHANNEL_RESPONSE;
 	m->relid = ch->relid;
 	m->status = ch->modify_status;
 	return sizeof(*m);

@@ -6,7 +6,7 @@
 #ifndef HOST_CHANNEL_H
 #define HOST_CHANNEL_H
 
-#include "host/queue.h"
+#include "base/queue.h"
 #include "wire/vmbus.h"
 
 struct vmb_host_server;
@@ -53,8 +53,8 @@ struct vmb_host_channel {
 	uint32_t gpadl_count; /* that the guest has lent */
 	uint32_t tearing_count; /* of them, those that a TORNDOWN is owed for */
 	struct vmb_msg_open reopen_message;
-	struct vmb_host_link offer_link, rescind_link, open_link, modify_link; /* messages */
-	struct vmb_host_link open_event, close_event, modify_event, released_event;
+	struct vmb_link offer_link, rescind_link, open_link, modify_link; /* messages */
+	struct vmb_link open_event, close_event, modify_event, released_event;
 };
 
 /*
@@ -73,7 +73,7 @@ int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *c
 
 /*
  * Takes the device away: closes it (CLOSE event when open), answers teardowns that waited for that,
- * then sends RESCIND. Event RELEASED follows when the guest has let go, at disconnect at the
+ * then sends RESCIND, a primary's after those of its sub-channels. Event RELEASED follows when the guest has let go, at disconnect at the
  * latest; at once (still as an event) when the guest never saw the offer. No OPEN_RESULT follows
  * RESCIND.
  */
@@ -90,8 +90,9 @@ void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 void vmb_host_channel_closed(struct vmb_host_channel *ch);
 
 /*
- * Answers a MODIFY event: from now on the old VP is not interrupted. status 0 = target_vp is the
- * wanted one, unless the channel was closed meanwhile.
+ * Answers a MODIFY event, any time later: from now on the old VP is not interrupted, so no signal that
+ * was aimed at it is under way any more. The guest may have taken the old VP away before one arrived: the port signals the new
+ * one once, whether or not there is news. status 0 = target_vp is the wanted one, unless the channel was closed meanwhile.
  */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);
 

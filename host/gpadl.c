@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "host/internal.h"
+#include "host/engine.h"
 
 #define QWORD_LEN     8u
 #define RANGE_LEN_MIN 16u /* a range of one page */
 
 /* Answers */
 
-static void answer(struct vmb_host_server *s, uint32_t type, uint32_t relid, uint32_t gpadl_id,
-		   uint32_t status)
+static void answer(struct vmb_host_server *s, enum vmb_msg_type type, uint32_t relid,
+		   uint32_t gpadl_id, uint32_t status)
 {
 	struct vmb_host_answer *a;
 
 	a = &s->answers[(s->answer_first + s->answer_count) % VMB_HOST_ANSWER_COUNT_MAX];
 	s->answer_count++;
-	a->type = type;
 	a->relid = relid;
 	a->gpadl_id = gpadl_id;
 	a->status = status;
-	vmb_host_server_post(s, &a->link, VMB_HOST_POST_ANSWER);
+	vmb_host_server_post(s, &a->link, type);
 }
 
 static uint32_t refuse(struct vmb_host_server *s, uint32_t relid, uint32_t gpadl_id)
@@ -32,22 +31,26 @@ static bool answers_fit(const struct vmb_host_server *s)
 	return s->answer_count + 2 * s->gpadl_count + 2 <= VMB_HOST_ANSWER_COUNT_MAX;
 }
 
-uint32_t vmb_host_gpadl_build_answer(struct vmb_host_server *s, void *owner, void *payload)
+uint32_t vmb_host_gpadl_build_created(struct vmb_host_server *s, struct vmb_link *link,
+				      void *message)
 {
-	const struct vmb_host_answer *a = owner;
-	struct vmb_msg_gpadl_created *created = payload;
-	struct vmb_msg_gpadl_torndown *torndown = payload;
+	const struct vmb_host_answer *a = VMB_CONTAINER_OF(link, struct vmb_host_answer, link);
+	struct vmb_msg_gpadl_created *m = message;
 
-	if (a->type == VMB_MSG_GPADL_TORNDOWN) {
-		torndown->header.type = a->type;
-		torndown->gpadl_id = a->gpadl_id;
-		return sizeof(*torndown);
-	}
-	created->header.type = a->type;
-	created->relid = a->relid;
-	created->gpadl_id = a->gpadl_id;
-	created->status = a->status;
-	return sizeof(*created);
+	m->relid = a->relid;
+	m->gpadl_id = a->gpadl_id;
+	m->status = a->status;
+	return sizeof(*m);
+}
+
+uint32_t vmb_host_gpadl_build_torndown(struct vmb_host_server *s, struct vmb_link *link,
+				       void *message)
+{
+	const struct vmb_host_answer *a = VMB_CONTAINER_OF(link, struct vmb_host_answer, link);
+	struct vmb_msg_gpadl_torndown *m = message;
+
+	m->gpadl_id = a->gpadl_id;
+	return sizeof(*m);
 }
 
 /* Finding and releasing */
@@ -313,16 +316,34 @@ void vmb_host_gpadl_supply(struct vmb_host_server *s, struct vmb_host_gpadl *gpa
 	vmb_host_server_settle(s);
 }
 
+/* Some guests send all the bodies that they have room for: zeros follow a list that is complete. */
+static bool is_surplus(const struct vmb_host_server *s, uint32_t id, const uint8_t *part,
+		       uint32_t part_len)
+{
+	const struct vmb_host_gpadl *g = s->gpadls;
+
+	while (g && (g->id != id || g->state != VMB_HOST_GPADL_READY))
+		g = g->next;
+	while (part_len && !*part) {
+		part++;
+		part_len--;
+	}
+	return g && !part_len;
+}
+
 uint32_t vmb_host_gpadl_input_body(struct vmb_host_server *s, const void *message, uint32_t len)
 {
+	const uint8_t *part = (const uint8_t *)message + sizeof(struct vmb_msg_gpadl_body);
+	uint32_t part_len = len - sizeof(struct vmb_msg_gpadl_body);
 	struct vmb_host_gpadl *gpadl;
 	struct vmb_msg_gpadl_body m;
 
 	memcpy(&m, message, sizeof(m));
 	gpadl = find_assembling(s, m.gpadl_id);
 	if (!gpadl)
-		return vmb_host_server_misplaced(s);
-	if (!append(gpadl, (const char *)message + sizeof(m), len - sizeof(m)))
+		return is_surplus(s, m.gpadl_id, part, part_len) ? VMB_HV_SUCCESS :
+								   vmb_host_server_misplaced(s);
+	if (!append(gpadl, part, part_len))
 		return vmb_host_server_malformed(s);
 	complete(gpadl);
 	return VMB_HV_SUCCESS;

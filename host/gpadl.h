@@ -5,7 +5,7 @@
 #ifndef HOST_GPADL_H
 #define HOST_GPADL_H
 
-#include "host/queue.h"
+#include "base/queue.h"
 #include "wire/vmbus.h"
 
 struct vmb_host_server;
@@ -33,7 +33,7 @@ struct vmb_host_gpadl {
 	uint32_t ranges_len; /* bytes of it */
 	uint32_t filled_len;
 	uint32_t range_count;
-	struct vmb_host_link released_event;
+	struct vmb_link released_event;
 };
 
 /* One range of a READY GPADL. */

@@ -25,7 +25,7 @@
  *     while ((out = vmb_host_network_output(n, q)))   write it into q's ring
  *             vmb_host_network_output_done(n, q);
  *     (control replies, indications and in-band messages come out of queue 0 in the same way; what _output showed is void
- *     after UNSHARE, _reset and _queue_closed)
+ *     after UNSHARE, CONTROL, _reset and _queue_closed, on every queue)
  *   when a buffer must be given back because the channel closes: vmb_host_network_reset(n) forgets it; the port unmaps
  *
  * What may be lent by the guest and mapped at one time: n->receive_buffer and n->send_buffer. They are read and written at

@@ -58,13 +58,13 @@ static void release_out(struct vmb_host_network *n, struct vmb_host_network_queu
 	q->frame_count = 0;
 }
 
-/* What the port has seen already stays, since it may be half written. */
+/* Also what the port has seen and found no room for. Control messages have no frames, and stay. */
 void vmb_host_network_receive_flush(struct vmb_host_network *n)
 {
 	uint32_t i;
 
 	for (i = 0; i < n->config.rndis.queue_count_max; i++)
-		if (n->queues[i].filling && !n->queues[i].ready)
+		if (n->queues[i].frame_count)
 			release_out(n, &n->queues[i]);
 }
 

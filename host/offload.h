@@ -75,7 +75,12 @@ struct vmb_host_offload_lso {
 	uint32_t number; /* of the next segment */
 };
 
-/* lso: RNDIS_LSO_*. VMB_EPROTO: not TCP, MSS of 0 or more than mtu leaves, too long. */
+/*
+ * lso: RNDIS_LSO_*. VMB_EPROTO: not TCP; too long; an MSS of more than mtu leaves, or of less than 48 bytes with the frame's
+ * TCP options. That is the least that Linux sends to a peer that asks for less (Windows and the BSDs stop earlier), and
+ * above what the smallest MTU of IPv4 leaves (68 - 40). IPv6's is 1280, but a peer may announce a smaller MSS there too, so
+ * both have the same bound. Nobody sends less on purpose, and 64 KiB in bytes would be a segment each.
+ */
 int vmb_host_offload_lso_begin(struct vmb_host_offload_lso *s, const uint8_t *head,
 			       uint32_t head_len, uint32_t len, uint32_t lso, uint32_t mtu);
 /*
@@ -86,6 +91,11 @@ int vmb_host_offload_lso_begin(struct vmb_host_offload_lso *s, const uint8_t *he
  */
 bool vmb_host_offload_lso_next(struct vmb_host_offload_lso *s, uint8_t *head,
 			       uint32_t *payload_offset, uint32_t *payload_len);
+/*
+ * How many segments are still to come: 1 to 8192 after _begin. A frame costs the caller a segment's work for each, so its budget
+ * counts them; between any two it may do something else, or give up, and go on later with what s holds.
+ */
+uint32_t vmb_host_offload_lso_left(const struct vmb_host_offload_lso *s);
 
 /*
  * Checks all checksums of a frame that arrived: RNDIS_RX_CHECKSUM_* that can be said of it; 0 for

@@ -8,6 +8,7 @@
 
 /* What one IP packet can carry. A guest is held to less, a frame that arrives is not. */
 #define PAYLOAD_LEN_MAX 0xFFFFu
+#define SEGMENT_LEN_MIN 48u /* bytes of TCP options and payload */
 #define TCP_FLAGS_AT	13u
 #define TCP_FIN		0x01u
 #define TCP_PSH		0x08u
@@ -16,7 +17,7 @@
 int vmb_host_offload_lso_begin(struct vmb_host_offload_lso *s, const uint8_t *head,
 			       uint32_t head_len, uint32_t len, uint32_t lso, uint32_t mtu)
 {
-	uint32_t headers;
+	uint32_t headers, options;
 
 	memset(s, 0, sizeof(*s));
 	if (head_len > len || vmb_host_offload_parse(head, head_len, len, &s->layout))
@@ -29,7 +30,8 @@ int vmb_host_offload_lso_begin(struct vmb_host_offload_lso *s, const uint8_t *he
 	headers = s->head_len - s->layout.ip_offset;
 	if (s->head_len > sizeof(s->head) || s->payload_len > PAYLOAD_LEN_MAX)
 		return VMB_EPROTO;
-	if (!s->mss || headers >= mtu || s->mss > mtu - headers)
+	options = s->head_len - s->layout.transport_offset - VMB_HOST_OFFLOAD_TCP_LEN;
+	if (s->mss + options < SEGMENT_LEN_MIN || headers >= mtu || s->mss > mtu - headers)
 		return VMB_EPROTO;
 	memcpy(s->head, head, s->head_len);
 	return 0;
@@ -92,4 +94,12 @@ bool vmb_host_offload_lso_next(struct vmb_host_offload_lso *s, uint8_t *head,
 	s->done += len;
 	s->number++;
 	return true;
+}
+
+uint32_t vmb_host_offload_lso_left(const struct vmb_host_offload_lso *s)
+{
+	uint32_t len = s->payload_len - s->done;
+
+	/* A frame without payload is one segment. */
+	return len ? (len - 1) / s->mss + 1 : !s->number;
 }

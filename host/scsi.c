@@ -387,7 +387,10 @@ enum vmb_host_scsi_step vmb_host_scsi_data(struct vmb_host_scsi_bus *bus,
 void vmb_host_scsi_done(struct vmb_host_scsi_task *task, enum vmb_host_scsi_error error)
 {
 	bool reading = task->op == VMB_HOST_SCSI_READ;
+	bool lost = error == VMB_HOST_SCSI_IO_ERROR || error == VMB_HOST_SCSI_NO_SPACE;
 
+	if (task->op == VMB_HOST_SCSI_FLUSH && lost)
+		task->unit->flush_failed = true;
 	switch (error) {
 	case VMB_HOST_SCSI_OK: break;
 	case VMB_HOST_SCSI_NO_SPACE: vmb_host_scsi_check(task, VMB_SENSE_SPACE); break;

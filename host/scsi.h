@@ -51,6 +51,7 @@ struct vmb_host_scsi_lun {
 
 	/* the target's */
 	uint32_t attention; /* VMB_HOST_SCSI_* bits */
+	bool flush_failed; /* what it should have saved may be gone: no flush succeeds until the caller clears it */
 	uint32_t reset_count; /* for callers that keep requests until a reset */
 	bool medium_absent; /* DVD: no disc in the drive or on its tray; the caller may set it */
 	bool tray_open;

@@ -120,13 +120,24 @@ enum vmb_host_scsi_step vmb_host_scsi_block_verify(struct vmb_host_scsi_bus *bus
 	return VMB_HOST_SCSI_DONE;
 }
 
+/*
+ * Operating systems forget what they could not write once they have said so (an fsync after a failed one succeeds), and
+ * then no later flush may promise that all is durable.
+ */
+static enum vmb_host_scsi_step flush(struct vmb_host_scsi_task *task)
+{
+	if (task->unit->flush_failed)
+		return vmb_host_scsi_check(task, VMB_SENSE_WRITE_ERROR);
+	return vmb_host_scsi_backend(task, VMB_HOST_SCSI_FLUSH);
+}
+
 /* The range is checked and then exceeded: all of the cache goes out. */
 enum vmb_host_scsi_step vmb_host_scsi_block_flush(struct vmb_host_scsi_bus *bus,
 						  struct vmb_host_scsi_task *task)
 {
 	if (!range_exists(task->unit, parse_range(task->cdb)))
 		return vmb_host_scsi_check(task, VMB_SENSE_LBA);
-	return vmb_host_scsi_backend(task, VMB_HOST_SCSI_FLUSH);
+	return flush(task);
 }
 
 enum write_same_bits { WRITE_SAME_NDOB = 0x01, WRITE_SAME_UNMAP = 0x08, WRITE_SAME_REFUSED = 0xF6 };
@@ -293,7 +304,7 @@ enum vmb_host_scsi_step vmb_host_scsi_block_start_stop(struct vmb_host_scsi_bus 
 		return vmb_host_scsi_check(task, VMB_SENSE_CDB_FIELD);
 	if (start || no_flush)
 		return VMB_HOST_SCSI_DONE;
-	return vmb_host_scsi_backend(task, VMB_HOST_SCSI_FLUSH);
+	return flush(task);
 }
 
 /* The medium is formatted already. */

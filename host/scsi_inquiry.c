@@ -233,10 +233,14 @@ static void forget_luns_changed(struct vmb_host_scsi_bus *bus)
 			bus->luns[lun]->attention &= ~(uint32_t)VMB_HOST_SCSI_LUNS_CHANGED;
 }
 
-/* Answered by the controller for any address, or guests would never look again. */
+/*
+ * Answered by the controller for any address, or guests would never look again. An allocation length of 0 is useless here,
+ * and the firmware of Generation 2 means "as much as fits the buffer" by it.
+ */
 enum vmb_host_scsi_step vmb_host_scsi_inquiry_luns(struct vmb_host_scsi_bus *bus,
 						   struct vmb_host_scsi_task *task)
 {
+	uint32_t allocation_len = vmb_get_be32(&task->cdb[6]);
 	uint8_t select = task->cdb[2];
 	uint32_t len = 0;
 
@@ -247,5 +251,6 @@ enum vmb_host_scsi_step vmb_host_scsi_inquiry_luns(struct vmb_host_scsi_bus *bus
 		forget_luns_changed(bus);
 	}
 	vmb_put_be32(task->data, len);
-	return vmb_host_scsi_answer(task, 8 + len, vmb_get_be32(&task->cdb[6]));
+	return vmb_host_scsi_answer(task, 8 + len,
+				    allocation_len ? allocation_len : task->transfer_len);
 }

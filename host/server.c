@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "host/internal.h"
+#include "host/engine.h"
 
 static const uint32_t versions[] = {
 	VMB_VERSION_0_13, VMB_VERSION_1_1, VMB_VERSION_2_4, VMB_VERSION_3_0,
@@ -36,41 +36,6 @@ int vmb_host_server_init(struct vmb_host_server *s, const struct vmb_host_server
 	return 0;
 }
 
-void vmb_host_server_post(struct vmb_host_server *s, struct vmb_host_link *link,
-			  enum vmb_host_post kind)
-{
-	link->kind = kind;
-	vmb_queue_push(&s->posts, &link->link);
-}
-
-void vmb_host_server_unpost(struct vmb_host_server *s, struct vmb_host_link *link)
-{
-	if (!link->link.queued)
-		return;
-	vmb_queue_remove(&s->posts, &link->link);
-	if (s->sending == &link->link)
-		s->sending = NULL;
-}
-
-void vmb_host_server_notify(struct vmb_host_server *s, struct vmb_host_link *link,
-			    enum vmb_host_event_type type)
-{
-	link->kind = type;
-	vmb_queue_push(&s->events, &link->link);
-}
-
-uint32_t vmb_host_server_malformed(struct vmb_host_server *s)
-{
-	s->counters.malformed++;
-	return VMB_HV_SUCCESS;
-}
-
-uint32_t vmb_host_server_misplaced(struct vmb_host_server *s)
-{
-	s->counters.misplaced++;
-	return VMB_HV_SUCCESS;
-}
-
 /* Connecting and disconnecting */
 
 static bool version_supported(const struct vmb_host_server *s, uint32_t version)
@@ -95,7 +60,7 @@ static void respond(struct vmb_host_server *s, bool supported, uint8_t connectio
 		if (version >= VMB_VERSION_6_0)
 			s->response_len = VMB_MSG_VERSION_RESPONSE_LEN_6_0;
 	}
-	vmb_host_server_post(s, &s->version_link, VMB_HOST_POST_VERSION);
+	vmb_host_server_post(s, &s->version_link, VMB_MSG_VERSION_RESPONSE);
 }
 
 /* Before 3.0 hosts ignore which VP the guest asks for and use VP 0. */
@@ -193,7 +158,7 @@ void vmb_host_server_settle(struct vmb_host_server *s)
 	}
 	vmb_host_server_notify(s, &s->unloaded_event, VMB_HOST_EVENT_UNLOADED);
 	if (complete)
-		vmb_host_server_post(s, &s->unload_link, VMB_HOST_POST_UNLOAD);
+		vmb_host_server_post(s, &s->unload_link, VMB_MSG_UNLOAD_COMPLETE);
 }
 
 static void drop_posts(struct vmb_host_server *s)
@@ -225,7 +190,7 @@ static void disconnect(struct vmb_host_server *s)
 
 void vmb_host_server_reset(struct vmb_host_server *s)
 {
-	vmb_queue_remove(&s->events, &s->contact_event.link);
+	vmb_queue_remove(&s->events, &s->contact_event);
 	disconnect(s);
 	s->contact_waiting = false;
 	s->unload_waiting = false;
@@ -237,10 +202,14 @@ void vmb_host_server_reset(struct vmb_host_server *s)
 
 /*
  * A contact for another SINT or trust level is another client's: it is refused there, and ours
- * stays as it is.
+ * stays as it is. Only connection 4 has several clients: on connection 1 the two fields do not count
+ * (the firmware of Generation 2 leaves them 0 there, and listens on SINT 2).
  */
-static bool contact_is_ours(const struct vmb_msg_initiate_contact *c)
+static bool contact_is_ours(const struct vmb_host_server *s,
+			    const struct vmb_msg_initiate_contact *c)
 {
+	if (s->connection_id != VMB_CONNECTION_MESSAGE_MULTICLIENT)
+		return true;
 	if (c->version >= VMB_VERSION_5_0 && c->u.v5.target_sint != VMB_SYNIC_SINT_VMBUS)
 		return false;
 	return c->version < VMB_VERSION_5_1 || !c->u.v5.target_vtl;
@@ -248,12 +217,14 @@ static bool contact_is_ours(const struct vmb_msg_initiate_contact *c)
 
 static uint32_t refuse_contact(struct vmb_host_server *s, const struct vmb_msg_initiate_contact *c)
 {
-	if (s->refusal_link.link.queued)
+	struct vmb_host_aside *aside = &s->refusal;
+
+	if (aside->link.queued)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
-	s->refusal_vp = c->target_vp < s->config.vp_count ? c->target_vp : 0;
-	s->refusal_sint = c->u.v5.target_sint < VMB_SYNIC_SLOT_COUNT ? c->u.v5.target_sint :
-								       VMB_SYNIC_SINT_VMBUS;
-	vmb_host_server_post(s, &s->refusal_link, VMB_HOST_POST_REFUSAL);
+	aside->vp = c->target_vp < s->config.vp_count ? c->target_vp : 0;
+	aside->sint = c->u.v5.target_sint < VMB_SYNIC_SLOT_COUNT ? c->u.v5.target_sint :
+								   VMB_SYNIC_SINT_VMBUS;
+	vmb_host_server_post(s, &aside->link, VMB_MSG_VERSION_RESPONSE);
 	return VMB_HV_SUCCESS;
 }
 
@@ -262,7 +233,7 @@ static uint32_t input_contact(struct vmb_host_server *s, const void *message, ui
 	struct vmb_msg_initiate_contact contact = { 0 };
 
 	memcpy(&contact, message, VMB_MSG_INITIATE_CONTACT_LEN);
-	if (!contact_is_ours(&contact))
+	if (!contact_is_ours(s, &contact))
 		return refuse_contact(s, &contact);
 	disconnect(s);
 	s->contact = contact;
@@ -297,7 +268,7 @@ static uint32_t input_request_offers(struct vmb_host_server *s, const void *mess
 	for (ch = s->first; ch; ch = ch->next)
 		if (!ch->revoked)
 			vmb_host_channel_announce(ch);
-	vmb_host_server_post(s, &s->delivered_link, VMB_HOST_POST_DELIVERED);
+	vmb_host_server_post(s, &s->delivered_link, VMB_MSG_OFFERS_DELIVERED);
 	return VMB_HV_SUCCESS;
 }
 
@@ -308,7 +279,7 @@ static uint32_t input_tl_connect(struct vmb_host_server *s, const void *message,
 
 	if (s->version < VMB_VERSION_4_1)
 		return VMB_HV_SUCCESS;
-	if (s->connect_link.link.queued)
+	if (s->connect_link.queued)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
 	memcpy(&request, message, VMB_MSG_TL_CONNECT_REQUEST_LEN);
 	memset(&s->connect_result, 0, sizeof(s->connect_result));
@@ -316,7 +287,7 @@ static uint32_t input_tl_connect(struct vmb_host_server *s, const void *message,
 	s->connect_result.endpoint_id = request.endpoint_id;
 	s->connect_result.service_id = request.service_id;
 	s->connect_result.status = VMB_STATUS_REFUSED;
-	vmb_host_server_post(s, &s->connect_link, VMB_HOST_POST_CONNECT);
+	vmb_host_server_post(s, &s->connect_link, VMB_MSG_TL_CONNECT_RESULT);
 	return VMB_HV_SUCCESS;
 }
 
@@ -329,7 +300,7 @@ static const struct input_rule {
 	uint32_t version_min;
 	uint16_t len_min;
 	uint16_t states;
-	uint32_t (*handler)(struct vmb_host_server *s, const void *message, uint32_t len);
+	vmb_host_server_handle *handler;
 } inputs[VMB_MSG_TYPE_COUNT] = {
 	[VMB_MSG_REQUEST_OFFERS] = { 0, sizeof(struct vmb_msg_header), IN_CONNECTED,
 				     input_request_offers },
@@ -349,6 +320,11 @@ static const struct input_rule {
 				       input_contact },
 	[VMB_MSG_UNLOAD] = { 0, sizeof(struct vmb_msg_header), IN_CONNECTED | IN_DISCONNECTING,
 			     input_unload },
+	[VMB_MSG_OPEN_RESERVED] = { VMB_VERSION_4_0, sizeof(struct vmb_msg_open_reserved),
+				    IN_CONNECTED, vmb_host_reserved_input_open },
+	[VMB_MSG_CLOSE_RESERVED] = { VMB_VERSION_4_0, sizeof(struct vmb_msg_close_reserved),
+				     IN_DISCONNECTED | IN_CONNECTED | IN_DISCONNECTING,
+				     vmb_host_reserved_input_close },
 	[VMB_MSG_TL_CONNECT_REQUEST] = { VMB_VERSION_4_0, VMB_MSG_TL_CONNECT_REQUEST_LEN,
 					 IN_CONNECTED, input_tl_connect },
 	[VMB_MSG_MODIFY_CHANNEL] = { VMB_VERSION_4_1, sizeof(struct vmb_msg_modify_channel),
@@ -370,7 +346,8 @@ static uint32_t dispatch(struct vmb_host_server *s, const void *message, uint32_
 		return vmb_host_server_malformed(s);
 	if (!(rule->states & 1u << s->state))
 		return vmb_host_server_misplaced(s);
-	if (s->version < rule->version_min) {
+	/* Without a connection there is no version; what may come then may always come. */
+	if (s->state != VMB_HOST_DISCONNECTED && s->version < rule->version_min) {
 		s->counters.unknown++;
 		return VMB_HV_SUCCESS;
 	}
@@ -390,6 +367,7 @@ uint32_t vmb_host_server_input(struct vmb_host_server *s, uint32_t connection_id
 		return VMB_HV_INVALID_PARAMETER;
 	if (vmb_queue_head(&s->events) || s->wanted)
 		return VMB_HV_INSUFFICIENT_BUFFERS;
+	s->connection_id = connection_id;
 	status = dispatch(s, payload, len);
 	if (status == VMB_HV_SUCCESS)
 		s->counters.messages_in++;
@@ -426,20 +404,18 @@ static uint32_t wanted_ranges_len(const struct vmb_host_server *s)
 
 bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *event)
 {
-	struct vmb_link *head = vmb_queue_head(&s->events);
-	struct vmb_host_link *link;
+	struct vmb_link *link = vmb_queue_head(&s->events);
 	void *owner;
 
-	if (!head)
+	if (!link)
 		return false;
-	vmb_queue_remove(&s->events, head);
-	link = VMB_CONTAINER_OF(head, struct vmb_host_link, link);
-	owner = (char *)link - events[link->kind].link;
+	vmb_queue_remove(&s->events, link);
+	owner = (char *)link - events[link->tag].link;
 	memset(event, 0, sizeof(*event));
-	event->type = link->kind;
-	if (events[link->kind].of_channel)
+	event->type = link->tag;
+	if (events[link->tag].of_channel)
 		event->channel = owner;
-	if (events[link->kind].of_gpadl) {
+	if (events[link->tag].of_gpadl) {
 		event->gpadl = owner;
 		event->channel = event->gpadl->channel;
 	}
@@ -454,97 +430,96 @@ bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *eve
 
 /* Messages to the guest */
 
-static uint32_t build_version(struct vmb_host_server *s, void *owner, void *payload)
+void vmb_host_server_aim(struct vmb_host_server *s, const struct vmb_host_aside *aside)
 {
-	memcpy(payload, &s->response, s->response_len);
+	s->out.target_vp = aside->vp;
+	s->out.target_sint = aside->sint;
+}
+
+/* Ours, or the refusal of a contact that is not, which is all zeros. */
+static uint32_t build_version(struct vmb_host_server *s, struct vmb_link *link, void *message)
+{
+	if (link == &s->refusal.link) {
+		vmb_host_server_aim(s, &s->refusal);
+		return VMB_MSG_VERSION_RESPONSE_LEN;
+	}
+	memcpy(message, &s->response, s->response_len);
 	return s->response_len;
 }
 
-static uint32_t build_refusal(struct vmb_host_server *s, void *owner, void *payload)
+static uint32_t build_result(struct vmb_host_server *s, struct vmb_link *link, void *message)
 {
-	struct vmb_msg_version_response *m = payload;
-
-	m->header.type = VMB_MSG_VERSION_RESPONSE;
-	s->out.target_vp = s->refusal_vp;
-	s->out.target_sint = s->refusal_sint;
-	return VMB_MSG_VERSION_RESPONSE_LEN;
+	return link == &s->reserved_open.link ? vmb_host_reserved_build_result(s, link, message) :
+						vmb_host_channel_build_result(s, link, message);
 }
 
-static uint32_t build_delivered(struct vmb_host_server *s, void *owner, void *payload)
+static uint32_t build_header(struct vmb_host_server *s, struct vmb_link *link, void *message)
 {
-	struct vmb_msg_header *m = payload;
-
-	m->type = VMB_MSG_OFFERS_DELIVERED;
-	return sizeof(*m);
+	return sizeof(struct vmb_msg_header);
 }
 
-static uint32_t build_unload(struct vmb_host_server *s, void *owner, void *payload)
+static uint32_t build_connect(struct vmb_host_server *s, struct vmb_link *link, void *message)
 {
-	struct vmb_msg_header *m = payload;
-
-	m->type = VMB_MSG_UNLOAD_COMPLETE;
-	return sizeof(*m);
-}
-
-static uint32_t build_connect(struct vmb_host_server *s, void *owner, void *payload)
-{
-	memcpy(payload, &s->connect_result, sizeof(s->connect_result));
+	memcpy(message, &s->connect_result, sizeof(s->connect_result));
 	return sizeof(s->connect_result);
 }
 
-static const struct post_rule {
-	uint16_t link; /* offset of the entry in its owner */
-	uint32_t (*build)(struct vmb_host_server *s, void *owner, void *payload);
-} posts[] = {
-	[VMB_HOST_POST_VERSION] = { 0, build_version },
-	[VMB_HOST_POST_REFUSAL] = { 0, build_refusal },
-	[VMB_HOST_POST_DELIVERED] = { 0, build_delivered },
-	[VMB_HOST_POST_UNLOAD] = { 0, build_unload },
-	[VMB_HOST_POST_CONNECT] = { 0, build_connect },
-	[VMB_HOST_POST_OFFER] = { offsetof(struct vmb_host_channel, offer_link),
-				  vmb_host_channel_build_offer },
-	[VMB_HOST_POST_RESCIND] = { offsetof(struct vmb_host_channel, rescind_link),
-				    vmb_host_channel_build_rescind },
-	[VMB_HOST_POST_OPEN] = { offsetof(struct vmb_host_channel, open_link),
-				 vmb_host_channel_build_result },
-	[VMB_HOST_POST_MODIFY] = { offsetof(struct vmb_host_channel, modify_link),
-				   vmb_host_channel_build_modified },
-	[VMB_HOST_POST_ANSWER] = { offsetof(struct vmb_host_answer, link),
-				   vmb_host_gpadl_build_answer },
+static vmb_host_server_build *const outgoing[VMB_MSG_TYPE_COUNT] = {
+	[VMB_MSG_OFFER] = vmb_host_channel_build_offer,
+	[VMB_MSG_RESCIND] = vmb_host_channel_build_rescind,
+	[VMB_MSG_OFFERS_DELIVERED] = build_header,
+	[VMB_MSG_OPEN_RESULT] = build_result,
+	[VMB_MSG_GPADL_CREATED] = vmb_host_gpadl_build_created,
+	[VMB_MSG_GPADL_TORNDOWN] = vmb_host_gpadl_build_torndown,
+	[VMB_MSG_VERSION_RESPONSE] = build_version,
+	[VMB_MSG_UNLOAD_COMPLETE] = build_header,
+	[VMB_MSG_CLOSE_RESERVED_RESPONSE] = vmb_host_reserved_build_closed,
+	[VMB_MSG_TL_CONNECT_RESULT] = build_connect,
+	[VMB_MSG_MODIFY_CHANNEL_RESPONSE] = vmb_host_channel_build_modified,
 };
 
 const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s)
 {
-	struct vmb_link *head = vmb_queue_head(&s->posts);
-	const struct post_rule *rule;
-	struct vmb_host_link *link;
+	struct vmb_link *link = vmb_queue_head(&s->posts);
+	struct vmb_msg_header header = { 0, 0 };
 
-	if (!head || vmb_queue_head(&s->events))
+	if (!link || vmb_queue_head(&s->events))
 		return NULL;
 	if (s->sending)
 		return &s->out;
-	link = VMB_CONTAINER_OF(head, struct vmb_host_link, link);
-	rule = &posts[link->kind];
 	memset(s->out_payload, 0, sizeof(s->out_payload));
+	header.type = link->tag;
+	memcpy(s->out_payload, &header, sizeof(header));
 	s->out.target_vp = s->target_vp;
 	s->out.target_sint = VMB_SYNIC_SINT_VMBUS;
 	s->out.payload = s->out_payload;
-	s->out.len = rule->build(s, (char *)link - rule->link, s->out_payload);
-	s->sending = head;
+	s->out.len = outgoing[link->tag](s, link, s->out_payload);
+	s->sending = link;
 	return &s->out;
 }
 
-void vmb_host_server_output_done(struct vmb_host_server *s)
+/* The message that was shown is gone, one way or the other. False: none was. */
+static bool leave(struct vmb_host_server *s)
 {
 	struct vmb_link *link = s->sending;
 
 	if (!link)
-		return;
+		return false;
 	vmb_queue_remove(&s->posts, link);
 	s->sending = NULL;
-	s->counters.messages_out++;
-	if (VMB_CONTAINER_OF(link, struct vmb_host_link, link)->kind == VMB_HOST_POST_ANSWER) {
+	if (link->tag == VMB_MSG_GPADL_CREATED || link->tag == VMB_MSG_GPADL_TORNDOWN) {
 		s->answer_first = (s->answer_first + 1) % VMB_HOST_ANSWER_COUNT_MAX;
 		s->answer_count--;
 	}
+	return true;
+}
+
+void vmb_host_server_output_done(struct vmb_host_server *s)
+{
+	s->counters.messages_out += leave(s);
+}
+
+void vmb_host_server_output_drop(struct vmb_host_server *s)
+{
+	s->counters.undelivered += leave(s);
 }

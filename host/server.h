@@ -20,7 +20,7 @@
  *       RELEASED        the channel was rescinded and the guest is done with it: free it
  *     while ((out = vmb_host_server_output(s)))
  *       deliver to VP out->target_vp, SINT out->target_sint; vmb_host_server_output_done(s);
- *       or stop when the slot is busy
+ *       or stop when the slot is busy; or vmb_host_server_output_drop(s) when that VP takes no messages
  *   vmb_host_channel_rescind(ch) takes a device away.
  *   vmb_host_server_reset(s): the machine was reset: as if the guest had unloaded, without an answer.
  *
@@ -39,8 +39,8 @@
  * host/doorbell.h; only channels with relids below 256 are offered, and no sub-channels; before 1.1
  * guests signal all of them on VMB_CONNECTION_EVENT, and UNLOAD has no answer. A contact without a usable
  * interrupt page is refused.
- * Not served, dropped and counted as unknown: reserved channels (18, 19) and what needs a feature
- * flag (25, 27, 29).
+ * Reserved channels are not served: OPEN_RESERVED is refused, CLOSE_RESERVED answered, in any state.
+ * Dropped and counted as unknown: what needs a feature flag (25, 27, 29).
  * A guest's mistake never stops the server: it is counted, answered where an answer exists, else
  * dropped.
  * Source: protocol reference, vmbus sections 2 to 4 and 11.
@@ -48,9 +48,9 @@
 #ifndef HOST_SERVER_H
 #define HOST_SERVER_H
 
+#include "base/queue.h"
 #include "host/channel.h"
 #include "host/gpadl.h"
-#include "host/queue.h"
 #include "wire/vmbus.h"
 
 #define VMB_HOST_GPADL_COUNT_MAX   1024u /* at most so many GPADLs a connection */
@@ -101,23 +101,30 @@ struct vmb_host_event {
 
 struct vmb_host_server_output {
 	uint32_t target_vp;
-	uint32_t target_sint; /* 2, but for the refusal of a contact that asked for another */
+	uint32_t target_sint; /* 2, but for answers that were asked for on another */
 	uint32_t len; /* bytes of payload */
 	const void *payload;
 };
 
 /* GPADL_CREATED or GPADL_TORNDOWN that waits; the GPADL itself may be gone. */
 struct vmb_host_answer {
-	struct vmb_host_link link;
-	uint32_t type;
+	struct vmb_link link;
 	uint32_t relid;
 	uint32_t gpadl_id;
 	uint32_t status;
 };
 
+/* An answer that goes where the message asked for, not where the connection lives. */
+struct vmb_host_aside {
+	struct vmb_link link;
+	uint32_t vp, sint;
+	uint32_t relid; /* reserved channels */
+};
+
 struct vmb_host_server_counters {
 	uint64_t messages_in;
 	uint64_t messages_out;
+	uint64_t undelivered; /* dropped by vmb_host_server_output_drop */
 	uint64_t unknown; /* numbers that the version does not have, or host-to-guest ones */
 	uint64_t malformed; /* too short, impossible values */
 	uint64_t misplaced; /* legal, but not in this state */
@@ -133,16 +140,17 @@ struct vmb_host_server {
 	uint64_t monitor_gpa[2]; /* parent->child, child->parent: pages of guest memory, or both 0 */
 	uint32_t monitors[VMB_MONITOR_GROUP_COUNT]; /* monitor ids that channels have, a bit each */
 	bool offers_requested;
+	uint32_t connection_id; /* on which the message being judged came */
 	struct vmb_msg_initiate_contact contact; /* to be answered when the disconnect is complete */
 	bool contact_waiting;
 	bool unload_waiting;
 	struct vmb_queue posts; /* messages that wait */
 	struct vmb_queue events; /* events that wait */
-	struct vmb_host_link version_link, refusal_link, delivered_link, unload_link, connect_link;
-	struct vmb_host_link contact_event, unloaded_event, wanted_event;
+	struct vmb_link version_link, delivered_link, unload_link, connect_link;
+	struct vmb_host_aside refusal, reserved_open, reserved_close;
+	struct vmb_link contact_event, unloaded_event, wanted_event;
 	struct vmb_msg_version_response response;
 	uint32_t response_len;
-	uint32_t refusal_vp, refusal_sint; /* where a contact that is not ours is answered */
 	struct vmb_msg_tl_connect_result connect_result;
 	struct vmb_host_answer answers[VMB_HOST_ANSWER_COUNT_MAX]; /* a ring: they leave in order */
 	uint32_t answer_first;
@@ -189,6 +197,13 @@ bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *eve
  */
 const struct vmb_host_server_output *vmb_host_server_output(struct vmb_host_server *s);
 void vmb_host_server_output_done(struct vmb_host_server *s);
+
+/*
+ * In place of _done: the message cannot be delivered, because its VP has no SynIC or no message page, or
+ * because it goes to another SINT than 2 (the refusal of a contact that is not ours) whose slot nobody empties. It is dropped
+ * and counted, so that those behind it go on. What a guest misses so it gets back by a new contact only, as on Hyper-V.
+ */
+void vmb_host_server_output_drop(struct vmb_host_server *s);
 
 /*
  * The machine was reset: everything is closed and released by events, UNLOADED last; no messages

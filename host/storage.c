@@ -150,6 +150,8 @@ static int query_version(struct vmb_host_storage *s, struct vmb_host_storage_io 
 		return reply(s, io, VMB_STOR_STATUS_REVISION_MISMATCH);
 	s->version = version;
 	s->state = VMB_HOST_STORAGE_VERSIONED;
+	/* The firmware of Generation 2 stops if it does not read there what it asked for. */
+	io->reply.u.version.major_minor = version;
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
 
@@ -210,6 +212,7 @@ static int create_sub_channels(struct vmb_host_storage *s, struct vmb_host_stora
 		return reply(s, io, VMB_STOR_STATUS_INVALID_PARAMETER);
 	s->sub_channels_created = true;
 	s->sub_channel_wanted = count;
+	io->reply.u.sub_channel_count = count;
 	return reply(s, io, VMB_STOR_STATUS_SUCCESS);
 }
 
@@ -220,7 +223,7 @@ static int refuse_fibre(struct vmb_host_storage *s, struct vmb_host_storage_io *
 	return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_REQUEST);
 }
 
-/* An IDE channel is one device's: there is no other path or target that could be meant. */
+/* What resets a unit. An IDE channel is one device's: there is no other that could be meant. */
 static bool address_is_ours(const struct vmb_host_storage *s, const struct vmb_stor_srb *srb)
 {
 	return s->config.ide || (srb->path_id == 0 && srb->target_id == 0);
@@ -254,14 +257,21 @@ static bool autosense_disabled(const struct vmb_host_storage *s, const struct vm
 	       srb->srb_flags & VMB_SRB_FLAG_DISABLE_AUTOSENSE;
 }
 
+/* Of IDE guests get the path wrong, and some scan several targets: the unit is at one, which is the bus's 0. */
+static void fill_address(const struct vmb_host_storage *s, struct vmb_host_scsi_task *task,
+			 const struct vmb_stor_srb *srb)
+{
+	task->path_id = s->config.ide ? 0 : srb->path_id;
+	task->target_id = srb->target_id ^ s->config.target_id;
+	task->lun = srb->lun;
+}
+
 static void fill_task(const struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 		      const struct vmb_stor_srb *srb)
 {
 	struct vmb_host_scsi_task *task = &io->task;
 
-	task->path_id = s->config.ide ? 0 : srb->path_id;
-	task->target_id = s->config.ide ? 0 : srb->target_id;
-	task->lun = srb->lun;
+	fill_address(s, task, srb);
 	task->cdb_len = srb->cdb_len;
 	memcpy(task->cdb, srb->u.cdb, sizeof(task->cdb));
 	task->direction = srb->data_in;
@@ -277,9 +287,16 @@ static void fill_reply(const struct vmb_host_storage *s, struct vmb_host_storage
 
 	srb->length = s->version >= VMB_STOR_VERSION_5_1 ? VMB_STOR_SRB_LEN : VMB_STOR_SRB_LEN_OLD;
 	srb->path_id = s->config.ide ? s->config.path_id : request->path_id;
-	srb->target_id = s->config.ide ? s->config.target_id : request->target_id;
+	srb->target_id = request->target_id;
 	srb->lun = request->lun;
 	srb->cdb_len = VMB_STOR_CDB_LEN_MAX;
+}
+
+/* Both statuses say so, since a guest may look at one of them only. */
+static int refuse_srb(struct vmb_host_storage *s, struct vmb_host_storage_io *io, uint32_t status)
+{
+	io->reply.u.srb.srb_status = VMB_SRB_INVALID_REQUEST;
+	return reply(s, io, status);
 }
 
 /* Guest memory of a request: all there, one range, no more than we take, as much as it says. */
@@ -304,14 +321,12 @@ static int execute(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 {
 	const struct vmb_stor_srb *srb = &request->u.srb;
 
-	if (s->state != VMB_HOST_STORAGE_READY)
-		return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
-	s->counters.requests++;
 	fill_reply(s, io, srb);
-	if (!memory_valid(s, packet, srb->data_transfer_len)) {
-		io->reply.u.srb.srb_status = VMB_SRB_INVALID_REQUEST;
-		return reply(s, io, status_of(VMB_SRB_INVALID_REQUEST));
-	}
+	if (s->state != VMB_HOST_STORAGE_READY)
+		return refuse_srb(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
+	s->counters.requests++;
+	if (!memory_valid(s, packet, srb->data_transfer_len))
+		return refuse_srb(s, io, status_of(VMB_SRB_INVALID_REQUEST));
 	fill_task(s, io, srb);
 	return go_on(io, vmb_host_scsi_execute(&s->bus, &io->task));
 }
@@ -433,14 +448,18 @@ void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun)
 	bus_changed(s);
 }
 
-bool vmb_host_storage_event(struct vmb_host_storage *s, struct vmb_stor_packet *packet,
+bool vmb_host_storage_event(const struct vmb_host_storage *s, struct vmb_stor_packet *packet,
 			    uint32_t *len)
 {
 	if (!s->enumerate_waiting)
 		return false;
-	s->enumerate_waiting = false;
 	memset(packet, 0, sizeof(*packet));
 	packet->operation = VMB_STOR_ENUMERATE_BUS;
 	*len = s->version >= VMB_STOR_VERSION_5_1 ? VMB_STOR_PACKET_LEN : VMB_STOR_PACKET_LEN_OLD;
 	return true;
+}
+
+void vmb_host_storage_event_done(struct vmb_host_storage *s)
+{
+	s->enumerate_waiting = false;
 }

@@ -18,12 +18,13 @@
  *                                   step = vmb_host_storage_data(s, io)
  *       VMB_HOST_STORAGE_DO         do io->task.op; vmb_host_storage_done(s, io, error): then REPLY
  *       VMB_HOST_STORAGE_NOTHING    no answer is due
- *   events: while (vmb_host_storage_event(s, &packet, &len)) send it in-band, transaction id 0, no completion
+ *   events: while (vmb_host_storage_event(s, &packet, &len)) send it in-band, transaction id 0, no completion, and then
+ *           vmb_host_storage_event_done(s); or stop when the ring is full: it comes again
  *
  * Context: one caller at a time for a controller; the backend operation itself runs anywhere.
  *
- * Of IDE (config.ide): its one unit is LUN 0; path and target are those of the offer, whatever a request says; there are
- * never sub-channels. vmb_host_storage_ide_offer() makes the offer's part.
+ * Of IDE (config.ide): its one unit is LUN 0 of the offer's target, on whatever path a request says; there are never
+ * sub-channels. vmb_host_storage_ide_offer() makes the offer's part.
  * Source: protocol reference, storage sections 1 to 8, 10, 11 and 16.
  */
 #ifndef HOST_STORAGE_H
@@ -129,8 +130,9 @@ void vmb_host_storage_detach(struct vmb_host_storage *s, uint32_t lun);
 /* unit->block_count changed, or the disc of a DVD drive: see vmb_host_scsi_changed. */
 void vmb_host_storage_resized(struct vmb_host_storage *s, uint32_t lun);
 
-/* The next unsolicited packet, *len bytes of *packet. False: none. */
-bool vmb_host_storage_event(struct vmb_host_storage *s, struct vmb_stor_packet *packet,
+/* The next unsolicited packet, *len bytes of *packet. False: none. It is the same one until _done says that it was sent. */
+bool vmb_host_storage_event(const struct vmb_host_storage *s, struct vmb_stor_packet *packet,
 			    uint32_t *len);
+void vmb_host_storage_event_done(struct vmb_host_storage *s);
 
 #endif

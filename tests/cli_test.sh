@@ -189,17 +189,17 @@ expect 'DVD of odd size' \
 	run --kernel k --cdrom oddcd
 expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
 expect 'disk with unknown property' \
-	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,fast
 expect 'disk with impossible LUN' \
-	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,lun=64
 expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give another lun=N' \
 	run --kernel k --disk disk,lun=3 --disk odd,lun=3
 expect 'one file twice' \
 	'--disk disk: in use by another machine, or given twice; stop that one, or give a copy' \
 	run --kernel k --disk disk --disk disk
-ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
+ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
 dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=3600 seconds'
 expect 'IDE disk without name' "--ide: the file's name is missing" run --kernel k --ide ,readonly
 expect 'IDE disk with a LUN' "--ide disk: no property 'lun=1'; $ide" run --kernel k --ide disk,lun=1
@@ -238,7 +238,7 @@ expect 'image without a format' \
 	'--disk image: looks like a qcow2 image; add format=qcow2, or format=raw to take its bytes as they are' \
 	run --kernel k --disk image
 expect 'unknown format' \
-	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,format=iso
 expect 'image missing' '--disk none: No such file or directory' run --kernel k --disk none,format=vhdx
 expect 'format of an NBD export' \
@@ -246,6 +246,11 @@ expect 'format of an NBD export' \
 	run --kernel k --disk nbd://localhost,format=qcow2
 expect 'null disk without size' "--disk null:big: 'big' is no size; give for example null:1G" \
 	run --kernel k --disk null:big
+expect 'RAM disk without size' "--disk ram:: '' is no size; give for example ram:64M" run --kernel k --disk ram:
+expect 'no such block length' "--ide disk: no property 'block=1024'; $ide" run --kernel k --ide disk,block=1024
+expect 'RAM disk of odd size' \
+	'--disk ram:6K: 6144 bytes are not whole blocks of 4096; grow it with truncate -s %4096' \
+	run --kernel k --disk ram:6K,block=4096
 OPENVMBUS_NEST=$work expect 'nest missing' \
 	"the nest is missing: no vmlinux and initrd in $work; run lab/nest-image, or use a machine with /dev/kvm" \
 	run --kernel k --disk disk --accel nest

@@ -144,7 +144,7 @@ static void listen_for_signals(struct card *c, uint32_t queue)
 }
 
 /* One end has done a step: all of it is new. */
-static void listen(struct card *c)
+static void listen_now(struct card *c)
 {
 	uint32_t i;
 
@@ -178,13 +178,13 @@ int __wrap_vmb_user_network_host_open(struct vmb_user_network_host *h, uint16_t 
 	if (play_has_host(&current->play))
 		err = __real_vmb_user_network_host_open(h, queue, peer, to_host, to_guest,
 							ring_len);
-	listen(current);
+	listen_now(current);
 	return err;
 }
 
 void __wrap_vmb_user_network_host_close(struct vmb_user_network_host *h, uint16_t queue)
 {
-	listen(current);
+	listen_now(current);
 	current->rings[queue][GUEST_TO_HOST].base = NULL;
 	current->rings[queue][HOST_TO_GUEST].base = NULL;
 	if (play_has_host(&current->play))
@@ -223,17 +223,17 @@ static bool step(void *arg)
 	struct card *c = arg;
 	bool any = false;
 
-	listen(c); /* a verb of the guest's may have spoken */
+	listen_now(c); /* a verb of the guest's may have spoken */
 	if (play_has_host(&c->play))
 		any = vmb_user_network_host_step(&c->l.host);
-	listen(c);
+	listen_now(c);
 	if (play_has_guest(&c->play))
 		any |= vmb_user_network_guest_step(&c->l.guest);
 	else if (c->open_sub)
 		open_scripted(c, 1);
 	any |= c->open_sub;
 	c->open_sub = false;
-	listen(c);
+	listen_now(c);
 	return any;
 }
 

@@ -21,7 +21,7 @@ static struct stage *current;
 
 static uint8_t *page(struct stage *s, uint64_t pfn)
 {
-	uint8_t *at = vmb_user_memory_page(&s->l.memory, pfn);
+	uint8_t *at = vmb_user_memory_page(&s->l.machine.memory, pfn);
 
 	if (!at)
 		fail_msg("page %llx is no memory", (unsigned long long)pfn);
@@ -199,7 +199,7 @@ static void listen_to(struct stage *s, enum transcript_way way)
 		put32(page(s, r->pfns[0]) + 4, r->heard);
 }
 
-static void listen(struct stage *s)
+static void listen_now(struct stage *s)
 {
 	listen_to(s, GUEST_TO_HOST);
 	listen_to(s, HOST_TO_GUEST);
@@ -221,7 +221,7 @@ static uint8_t interrupt_bit(const struct stage *s)
 
 static void hear_signal(struct stage *s, uint32_t connection_id)
 {
-	listen(s);
+	listen_now(s);
 	if (s->bus_version < VMB_VERSION_1_1) {
 		assert_int_equal(connection_id, 2);
 		assert_true(*interrupt_bits(s, GUEST_TO_HOST) & interrupt_bit(s));
@@ -231,7 +231,7 @@ static void hear_signal(struct stage *s, uint32_t connection_id)
 
 static void hear_event(struct stage *s, uint32_t flag)
 {
-	listen(s);
+	listen_now(s);
 	if (s->bus_version < VMB_VERSION_2_4) {
 		assert_int_equal(flag, 0);
 		assert_true(*interrupt_bits(s, HOST_TO_GUEST) & interrupt_bit(s));
@@ -285,28 +285,28 @@ static void listen_for_pending(struct stage *s)
 
 /* Where the linker lets us listen. */
 
-uint32_t __real_vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_id,
-				   const void *payload, uint32_t len);
-uint32_t __real_vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id);
+uint32_t __real_vmb_user_machine_post(struct vmb_user_machine *m, uint32_t connection_id,
+				      const void *payload, uint32_t len);
+uint32_t __real_vmb_user_machine_signal(struct vmb_user_machine *m, uint32_t connection_id);
 bool __real_vmb_user_synic_post(struct vmb_user_synic *s, const void *payload, uint32_t len);
 void __real_vmb_user_synic_interrupt(struct vmb_user_synic *s, uint32_t flag);
 
-uint32_t __wrap_vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_id,
-				   const void *payload, uint32_t len);
-uint32_t __wrap_vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id);
+uint32_t __wrap_vmb_user_machine_post(struct vmb_user_machine *m, uint32_t connection_id,
+				      const void *payload, uint32_t len);
+uint32_t __wrap_vmb_user_machine_signal(struct vmb_user_machine *m, uint32_t connection_id);
 bool __wrap_vmb_user_synic_post(struct vmb_user_synic *s, const void *payload, uint32_t len);
 void __wrap_vmb_user_synic_interrupt(struct vmb_user_synic *s, uint32_t flag);
 
-uint32_t __wrap_vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_id,
-				   const void *payload, uint32_t len)
+uint32_t __wrap_vmb_user_machine_post(struct vmb_user_machine *m, uint32_t connection_id,
+				      const void *payload, uint32_t len)
 {
 	uint32_t status = VMB_HV_SUCCESS, before;
 
-	listen(current);
+	listen_now(current);
 	before = current->play.said_count;
 	play_say(&current->play, GUEST_TO_HOST, A_MESSAGE, connection_id, 0, payload, len);
 	if (play_has_host(&current->play))
-		status = __real_vmb_user_host_post(h, connection_id, payload, len);
+		status = __real_vmb_user_machine_post(m, connection_id, payload, len);
 	if (!status)
 		hear_message(current, payload, len);
 	else if (current->play.said_count > before)
@@ -314,16 +314,16 @@ uint32_t __wrap_vmb_user_host_post(struct vmb_user_host *h, uint32_t connection_
 	return status;
 }
 
-uint32_t __wrap_vmb_user_host_signal(struct vmb_user_host *h, uint32_t connection_id)
+uint32_t __wrap_vmb_user_machine_signal(struct vmb_user_machine *m, uint32_t connection_id)
 {
 	hear_signal(current, connection_id);
-	return play_has_host(&current->play) ? __real_vmb_user_host_signal(h, connection_id) :
+	return play_has_host(&current->play) ? __real_vmb_user_machine_signal(m, connection_id) :
 					       VMB_HV_SUCCESS;
 }
 
 bool __wrap_vmb_user_synic_post(struct vmb_user_synic *synic, const void *payload, uint32_t len)
 {
-	listen(current);
+	listen_now(current);
 	hear_message(current, payload, len);
 	if (current->has_monitor && get32(payload) == MSG_RESULT)
 		hear_monitor(current);
@@ -347,15 +347,15 @@ static bool step(void *arg)
 	struct stage *s = arg;
 	bool any = false;
 
-	listen(s);
+	listen_now(s);
 	listen_for_pending(s);
 	if (play_has_host(&s->play))
-		any = vmb_user_host_step(&s->l.host);
-	listen(s);
+		any = vmb_user_machine_step(&s->l.machine);
+	listen_now(s);
 	listen_for_pending(s);
 	if (play_has_guest(&s->play))
 		any |= vmb_user_guest_step(&s->l.guest);
-	listen(s);
+	listen_now(s);
 	listen_for_pending(s);
 	return any;
 }
@@ -364,7 +364,7 @@ static uint64_t new_page(struct stage *s)
 {
 	uint64_t pfn;
 
-	assert_true(vmb_user_memory_alloc(&s->l.memory, &pfn, 1));
+	assert_true(vmb_user_memory_alloc(&s->l.machine.memory, &pfn, 1));
 	return pfn;
 }
 
@@ -391,7 +391,8 @@ static void put_signal(struct stage *s, uint32_t connection_id)
 {
 	if (s->bus_version < VMB_VERSION_1_1)
 		*interrupt_bits(s, GUEST_TO_HOST) |= interrupt_bit(s);
-	assert_int_equal(__real_vmb_user_host_signal(&s->l.host, connection_id), VMB_HV_SUCCESS);
+	assert_int_equal(__real_vmb_user_machine_signal(&s->l.machine, connection_id),
+			 VMB_HV_SUCCESS);
 }
 
 static void put_event(struct stage *s, uint32_t flag)
@@ -400,7 +401,7 @@ static void put_event(struct stage *s, uint32_t flag)
 		*interrupt_bits(s, HOST_TO_GUEST) |= interrupt_bit(s);
 		flag = 0;
 	}
-	__real_vmb_user_synic_interrupt(&s->l.synic, flag);
+	__real_vmb_user_synic_interrupt(&s->l.machine.synic, flag);
 }
 
 static void put_packet(struct stage *s, const struct transcript_said *said)
@@ -421,14 +422,15 @@ static void put_message(struct stage *s, const struct transcript_said *said)
 {
 	if (said->way == HOST_TO_GUEST) {
 		hear_message(s, said->bytes, said->len);
-		while (!vmb_user_synic_is_free(&s->l.synic))
+		while (!vmb_user_synic_is_free(&s->l.machine.synic))
 			step(s);
-		assert_true(__real_vmb_user_synic_post(&s->l.synic, said->bytes, said->len));
+		assert_true(
+			__real_vmb_user_synic_post(&s->l.machine.synic, said->bytes, said->len));
 		return;
 	}
 	hear_message(s, said->bytes, said->len);
-	assert_int_equal(__real_vmb_user_host_post(&s->l.host, (uint32_t)said->args[0], said->bytes,
-						   said->len),
+	assert_int_equal(__real_vmb_user_machine_post(&s->l.machine, (uint32_t)said->args[0],
+						      said->bytes, said->len),
 			 VMB_HV_SUCCESS);
 }
 
@@ -467,15 +469,16 @@ void stage_play(struct stage *s, const struct transcript *t, const char *section
 struct stage *stage_new(const struct stage_config *config)
 {
 	struct vmb_user_loopback_config loopback = {
-		.host = { .version_min = VMB_VERSION_0_13,
-			  .version_max = config->bus_version,
-			  .storage_version_max = config->storage_version,
-			  .monitors = config->monitors },
+		.machine = { .version_min = VMB_VERSION_0_13,
+			     .version_max = config->bus_version,
+			     .monitors = config->monitors },
+		.storage_version_max = config->storage_version,
 		.guest = { .version_min = VMB_VERSION_0_13,
 			   .storage_version_max = config->guest_storage_version,
 			   .tolerant = config->monitors,
 			   .ring_pages = 2 },
 	};
+	struct vmb_dev_disk_option disk = { .path = "ram:16M", .ide = config->ide };
 	struct stage *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
@@ -489,11 +492,10 @@ struct stage *stage_new(const struct stage_config *config)
 				 .put = put,
 				 .choose = choose,
 				 .arg = s };
-	assert_int_equal(vmb_user_disk_init_ram(&s->disk, 512, 32768, 1), 0);
 	if (config->ide)
-		loopback.ides[3] = &s->disk;
+		loopback.ides[3] = disk;
 	else
-		loopback.disks[0] = &s->disk;
+		loopback.disks[0] = disk;
 	assert_int_equal(vmb_user_loopback_init(&s->l, &loopback), 0);
 	return s;
 }
@@ -504,7 +506,6 @@ void stage_free(struct stage *s)
 	s->play.cast = BOTH_REAL;
 	memset(s->rings, 0, sizeof(s->rings));
 	vmb_user_loopback_destroy(&s->l);
-	vmb_user_disk_destroy(&s->disk);
 	free(s);
 	current = NULL;
 }

@@ -60,7 +60,6 @@ struct stage_request {
 
 struct stage {
 	struct vmb_user_loopback l;
-	struct vmb_user_disk disk;
 	struct play play;
 	uint32_t bus_version;
 	bool monitors;

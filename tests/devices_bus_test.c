@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "devices/channel.h"
-#include "vmm/machine.h"
 #include "devices/bus.h"
+#include "vmm/memory.h"
 
 #define MIB	   (1ull << 20)
 #define PAGE	   4096u
@@ -26,42 +26,47 @@ struct message {
 	uint8_t bytes[240];
 };
 
-static struct vmb_vmm_machine machine;
+static struct vmb_dev_machine machine;
+static bool elsewhere; /* another thread than the processor's own has the message */
 static struct vmb_dev_bus *bus;
 static struct message kept[KEPT_MAX];
 static uint32_t kept_count, seen;
+static uint32_t signalled[2]; /* by virtual processor */
 static uint32_t kicks, started, stopping, released;
 static struct vmb_dev_channel *last_released;
 static struct vmb_dev_channel primary;
 
 /* What stands around the bus. */
-int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *payload, uint32_t len)
+static int post_to_guest(struct vmb_dev_machine *m, uint32_t vp, uint32_t sint, const void *payload,
+			 uint32_t len)
 {
+	if (elsewhere) {
+		kicks++;
+		return VMB_EAGAIN;
+	}
+	if (sint != VMB_SYNIC_SINT_VMBUS)
+		return sint == 7 ? VMB_ENODEV : VMB_EAGAIN;
 	assert_true(kept_count < KEPT_MAX);
 	kept[kept_count].len = len;
 	memcpy(kept[kept_count++].bytes, payload, len);
 	return 0;
 }
 
-void vmb_vmm_synic_signal(struct vmb_vmm_synic *s, uint32_t flag)
+static void signal_guest(struct vmb_dev_machine *m, uint32_t vp, uint32_t flag)
 {
+	signalled[vp]++;
 }
 
-void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
+static int connect_bell(struct vmb_dev_machine *m, uint32_t connection_id,
+			struct vmb_dev_bell *bell, bool on)
 {
-	assert_int_equal(v->deliver, 1);
-	kicks++;
-}
-
-void vmb_vmm_machine_wake(struct vmb_vmm_machine *m)
-{
-}
-
-int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on)
-{
-	assert_true(fd >= 0);
+	assert_true(bell->fd >= 0);
 	return 0;
 }
+
+static const struct vmb_dev_machine_ops machine_ops = { .doorbell = connect_bell,
+							.signal = signal_guest,
+							.post = post_to_guest };
 
 /* The device. */
 static int start(struct vmb_dev_channel *channel)
@@ -79,8 +84,10 @@ static void let_go(struct vmb_dev_channel *channel)
 {
 	released++;
 	last_released = channel;
-	if (channel->host.sub_channel_index)
-		free(channel);
+	if (!channel->host.sub_channel_index)
+		return;
+	vmb_dev_bus_detach(channel);
+	free(channel);
 }
 
 static const struct vmb_dev_channel_ops ops = { start, stop, let_go };
@@ -102,14 +109,17 @@ static void post(const void *message, uint32_t len)
 	struct vmb_synic_post block = { .type = VMB_SYNIC_MESSAGE_VMBUS, .payload_len = len };
 
 	memcpy(block.payload, message, len);
-	assert_int_equal(vmb_dev_bus_post(bus, &machine.vcpus[0], 1, &block), 0);
+	elsewhere = false; /* the guest's processor is in the hypercall */
+	assert_int_equal(vmb_dev_bus_post(bus, 1, &block), 0);
+	elsewhere = true;
 }
 
 /* What a kicked processor does. */
 static void deliver(void)
 {
-	machine.vcpus[0].deliver = 0;
-	vmb_dev_bus_deliver(bus, &machine.vcpus[0]);
+	elsewhere = false;
+	vmb_dev_bus_deliver(bus);
+	elsewhere = true;
 }
 
 static const void *expect(uint32_t type)
@@ -185,11 +195,13 @@ static int set_up(void **state)
 	const struct vmb_msg_header offers = { VMB_MSG_REQUEST_OFFERS, 0 };
 
 	kept_count = seen = kicks = started = stopping = released = 0;
-	machine.vp_count = 1;
-	machine.vcpus[0].machine = &machine;
-	if (vmb_dev_memory_create(&machine.memory, 16 * MIB))
+	memset(signalled, 0, sizeof(signalled));
+	elsewhere = true;
+	machine.ops = &machine_ops;
+	machine.vp_count = 2;
+	if (vmb_vmm_memory_create(&machine.memory, 16 * MIB))
 		return -1;
-	bus = machine.vmbus = vmb_dev_bus_create(&machine);
+	bus = vmb_dev_bus_create(&(struct vmb_dev_bus_config){ .machine = &machine });
 	memset(&primary, 0, sizeof(primary));
 	primary.ops = &ops;
 	primary.host.instance_id.bytes[0] = 1;
@@ -216,8 +228,9 @@ static int tear_down(void **state)
 	if (primary.pages)
 		close_primary();
 	vmb_dev_bus_stop(bus);
+	vmb_dev_bus_detach(&primary);
 	vmb_dev_bus_destroy(bus);
-	vmb_dev_memory_destroy(&machine.memory);
+	vmb_vmm_memory_destroy(&machine.memory);
 	return 0;
 }
 
@@ -249,6 +262,30 @@ static void test_late_offer_reaches_the_guest(void **state)
 	free(refused);
 	post_relid(VMB_MSG_CLOSE, relid);
 	vmb_dev_bus_stopped(channel);
+}
+
+/* No page there, or a slot that nobody empties: what is behind the refusal goes on. */
+static void test_refusal_that_nobody_takes_holds_nothing_up(void **state)
+{
+	struct vmb_msg_initiate_contact contact = {
+		.header = { VMB_MSG_INITIATE_CONTACT, 0 },
+		.version = VMB_VERSION_5_3,
+	};
+	struct vmb_synic_post block = { .type = VMB_SYNIC_MESSAGE_VMBUS,
+					.payload_len = VMB_MSG_INITIATE_CONTACT_LEN };
+	struct vmb_dev_channel *channel;
+
+	elsewhere = false;
+	for (contact.u.v5.target_sint = 7; contact.u.v5.target_sint < 9;
+	     contact.u.v5.target_sint++) {
+		memcpy(block.payload, &contact, VMB_MSG_INITIATE_CONTACT_LEN);
+		assert_int_equal(vmb_dev_bus_post(bus, VMB_CONNECTION_MESSAGE_MULTICLIENT, &block),
+				 0);
+	}
+	for (uint32_t i = 0; i < 100; i++)
+		deliver(); /* SINT 8 has its time */
+	expect_nothing();
+	offer_sub_channel(1, &channel);
 }
 
 static void test_sub_channels_go_with_their_primary(void **state)
@@ -354,11 +391,28 @@ static void test_full_ring_is_published_before_the_wish(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The old processor may go offline with an interrupt that it never looks at. */
+static void test_moved_channel_interrupts_its_new_processor_at_once(void **state)
+{
+	const struct vmb_msg_modify_channel m = { { VMB_MSG_MODIFY_CHANNEL, 0 }, 1, 1 };
+
+	vmb_dev_bus_signal(&primary);
+	assert_int_equal(signalled[0], 1);
+	post(&m, sizeof(m));
+	expect(VMB_MSG_MODIFY_CHANNEL_RESPONSE);
+	assert_int_equal(signalled[1], 1);
+	vmb_dev_bus_signal(&primary);
+	assert_int_equal(signalled[0], 1);
+	assert_int_equal(signalled[1], 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_late_offer_reaches_the_guest),
+		CASE(test_refusal_that_nobody_takes_holds_nothing_up),
 		CASE(test_sub_channels_go_with_their_primary),
+		CASE(test_moved_channel_interrupts_its_new_processor_at_once),
 		CASE(test_machine_that_stops_gives_sub_channels_back),
 		CASE(test_lent_pages_are_mapped_side_by_side),
 		CASE(test_what_is_no_buffer_is_not_mapped),

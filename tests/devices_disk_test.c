@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The raw backend on a real file: every operation that the SCSI target asks for, judged by the file's bytes.
+ * The raw backend on a real file and the RAM disk: every operation that the SCSI target asks for, judged by the bytes that are
+ * there afterwards. And the filter of planned faults.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -27,6 +29,20 @@ static struct vmb_host_scsi_task task;
 static struct vmb_dev_disk_request request;
 static struct io_uring uring;
 
+static enum vmb_host_scsi_error run(void);
+static void set(enum vmb_host_scsi_op op, uint64_t offset, uint64_t len);
+static void cut(uint8_t *buf, uint64_t len, uint64_t piece);
+
+static void move_all(enum vmb_host_scsi_op op, uint8_t *buf)
+{
+	for (uint32_t at = 0; at < DISK_LEN; at += 1 << 20) {
+		set(op, at, 1 << 20);
+		cut(buf + at, 1 << 20, PAGE);
+		assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	}
+}
+
+/* *state: the disk in place of a file, which has the model's bytes too. */
 static int set_up(void **state)
 {
 	int fd;
@@ -38,13 +54,15 @@ static int set_up(void **state)
 	if (fd < 0 || write(fd, model, sizeof(model)) != (ssize_t)sizeof(model))
 		return -1;
 	close(fd);
-	option = (struct vmb_dev_disk_option){ .path = path };
+	option = (struct vmb_dev_disk_option){ .path = *state ? *state : path };
 	memset(&task, 0, sizeof(task));
 	memset(&request, 0, sizeof(request));
 	request.task = &task;
 	if (vmb_dev_disk_open(&disk, &option) || io_uring_queue_init(8, &uring, 0))
 		return -1;
 	assert_int_equal(vmb_dev_disk_prepare(&disk), 0);
+	if (*state)
+		move_all(VMB_HOST_SCSI_WRITE, model);
 	return 0;
 }
 
@@ -95,8 +113,14 @@ static void cut(uint8_t *buf, uint64_t len, uint64_t piece)
 
 static void assert_file_is_model(void)
 {
-	int fd = open(path, O_RDONLY);
+	int fd;
 
+	if (option.path != path) {
+		move_all(VMB_HOST_SCSI_READ, bytes);
+		assert_memory_equal(bytes, model, sizeof(model));
+		return;
+	}
+	fd = open(path, O_RDONLY);
 	assert_int_equal(read(fd, bytes, sizeof(bytes)), sizeof(bytes));
 	assert_int_equal(read(fd, bytes, 1), 0);
 	lseek(fd, 0, SEEK_SET);
@@ -125,7 +149,7 @@ static void test_write_changes_exactly_its_bytes(void **state)
 		task.fua = fua;
 		cut(buf, sizeof(buf), 700);
 		assert_int_equal(run(), VMB_HOST_SCSI_OK);
-		assert_int_equal(request.syncing, fua);
+		assert_int_equal(request.syncing, option.path == path && fua);
 		memset(model + task.offset, 0xEE, task.len);
 	}
 	assert_file_is_model();
@@ -236,6 +260,68 @@ static void test_errors_become_sense_the_guest_understands(void **state)
 	}
 }
 
+/* The last thing that was put into the ring, which is empty again then. */
+static uint8_t last_opcode(void)
+{
+	uint8_t opcode = uring.sq.sqes[uring.sq.sqe_tail - 1].opcode;
+
+	io_uring_queue_exit(&uring);
+	assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
+	return opcode;
+}
+
+/* O_NONBLOCK would have block devices say EAGAIN, at once and for ever. */
+static void test_operations_may_block(void **state)
+{
+	assert_int_equal(fcntl(disk.fd, F_GETFL) & O_NONBLOCK, 0);
+}
+
+/* Each time after a rest, and not for ever; what has come further begins to count anew. */
+static void test_what_is_not_possible_now_is_tried_again_later(void **state)
+{
+	static uint8_t buf[2 * PAGE];
+	uint32_t tries = 0;
+
+	set(VMB_HOST_SCSI_WRITE, 0, sizeof(buf));
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	for (uint32_t i = 0; i < 2 && tries < 1000;) {
+		assert_int_equal(last_opcode(), IORING_OP_WRITEV);
+		if (disk.ops->resume(&disk, &request, &uring, i ? -EINTR : -EAGAIN) ==
+		    VMB_DEV_DISK_DONE)
+			break;
+		assert_int_equal(last_opcode(), IORING_OP_TIMEOUT);
+		assert_int_equal(disk.ops->resume(&disk, &request, &uring, -ETIME),
+				 VMB_DEV_DISK_WAIT);
+		if (++tries == 50) { /* half of what there is to do is done */
+			i++;
+			assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE),
+					 VMB_DEV_DISK_WAIT);
+		}
+	}
+	assert_int_equal(request.error, VMB_HOST_SCSI_IO_ERROR);
+	assert_int_equal(tries, 150);
+}
+
+/* The data are there, but not yet on the medium. */
+static void test_interrupted_sync_is_no_sync(void **state)
+{
+	static uint8_t buf[PAGE];
+
+	set(VMB_HOST_SCSI_WRITE, 0, sizeof(buf));
+	task.fua = true;
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_opcode(), IORING_OP_FSYNC);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -EINTR), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_opcode(), IORING_OP_TIMEOUT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -ETIME), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_opcode(), IORING_OP_FSYNC);
+	assert_int_equal(disk.ops->resume(&disk, &request, &uring, 0), VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_OK);
+}
+
 /* A file that was cut while the guest runs: an error, not a hang. */
 static void test_shrunk_file_is_an_error(void **state)
 {
@@ -301,9 +387,96 @@ static void test_null_disk_reads_zeroes(void **state)
 	assert_memory_equal(buf, zero, sizeof(buf));
 }
 
+/* Pieces of pages on either side of whole ones. */
+static void test_ram_disk_clears_exactly_what_it_is_told_to(void **state)
+{
+	static const struct {
+		uint64_t offset, len;
+	} cases[] = { { 512, 512 },	     { PAGE - 512, 1024 },     { PAGE, PAGE },
+		      { 3 * 512, 9 * PAGE }, { PAGE, 2 * PAGE + 512 }, { 0, DISK_LEN / 2 } };
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		set(i % 2 ? VMB_HOST_SCSI_WRITE_ZEROES : VMB_HOST_SCSI_UNMAP, cases[i].offset,
+		    cases[i].len);
+		task.extent_count = 1;
+		task.extents[0].offset = cases[i].offset;
+		task.extents[0].len = cases[i].len;
+		assert_int_equal(run(), VMB_HOST_SCSI_OK);
+		memset(model + cases[i].offset, 0, cases[i].len);
+		assert_file_is_model();
+	}
+}
+
+static enum vmb_dev_disk_step read_blocks(uint64_t first, uint64_t count)
+{
+	static uint8_t buf[1 << 16];
+
+	set(VMB_HOST_SCSI_READ, first * disk.block_len, count * disk.block_len);
+	cut(buf, task.len, PAGE);
+	return disk.ops->begin(&disk, &request, &uring);
+}
+
+/* A table's rows above any backend: what the option says is all that the filter has to do with the disk below. */
+static void test_faults_meet_reads_of_their_block_alone(void **state)
+{
+	static const struct vmb_dev_disk_option faulty = {
+		.path = "ram:1M",
+		.block_len = 4096,
+		.hold = { true, 10 },
+		.stuck = { true, 20 },
+		.gone = { true, 30 },
+	};
+	static const struct {
+		uint64_t first, count;
+		enum vmb_dev_disk_step step;
+	} cases[] = {
+		{ 0, 10, VMB_DEV_DISK_DONE },  { 9, 2, VMB_DEV_DISK_HELD },
+		{ 10, 1, VMB_DEV_DISK_HELD },  { 11, 9, VMB_DEV_DISK_DONE },
+		{ 15, 6, VMB_DEV_DISK_STUCK }, { 10, 11, VMB_DEV_DISK_STUCK },
+		{ 30, 1, VMB_DEV_DISK_GONE },  { 31, 10, VMB_DEV_DISK_DONE },
+	};
+
+	vmb_dev_disk_close(&disk);
+	assert_int_equal(vmb_dev_disk_open(&disk, &faulty), 0);
+	assert_int_equal(vmb_dev_disk_prepare(&disk), 0);
+	assert_int_equal(disk.len, 1 << 20);
+	assert_int_equal(disk.block_len, 4096);
+	assert_true(disk.can_unmap);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++)
+		assert_int_equal(read_blocks(cases[i].first, cases[i].count), cases[i].step);
+	set(VMB_HOST_SCSI_WRITE, 10 * 4096, 4096);
+	cut(model, 4096, PAGE);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	set(VMB_HOST_SCSI_FLUSH, 20 * 4096, 4096);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	vmb_dev_disk_cancel(&disk);
+	assert_false(vmb_dev_disk_resized(&disk));
+}
+
+/* A file below waits, is resumed and measured as without the filter. */
+static void test_the_disk_below_a_filter_works_as_without(void **state)
+{
+	struct vmb_dev_disk_option faulty = { .path = path, .gone = { true, 1 } };
+
+	vmb_dev_disk_close(&disk);
+	assert_int_equal(vmb_dev_disk_open(&disk, &faulty), 0);
+	assert_int_equal(vmb_dev_disk_prepare(&disk), 0);
+	assert_int_equal(read_blocks(1, 1), VMB_DEV_DISK_GONE);
+	set(VMB_HOST_SCSI_WRITE, 0, 3 * PAGE);
+	task.fua = true;
+	memset(model, 0x77, task.len);
+	cut(model, task.len, 700);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_file_is_model();
+	assert_int_equal(truncate(path, DISK_LEN / 2), 0);
+	assert_true(vmb_dev_disk_resized(&disk));
+	assert_int_equal(disk.len, DISK_LEN / 2);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define ON_RAM(name) cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, "ram:16M")
+#define TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_read_returns_the_files_bytes),
 		TEST(test_write_changes_exactly_its_bytes),
@@ -314,10 +487,23 @@ int main(void)
 		TEST(test_unmapped_extents_read_as_zero),
 		TEST(test_unmap_without_extents_does_nothing),
 		TEST(test_errors_become_sense_the_guest_understands),
+		TEST(test_operations_may_block),
+		TEST(test_what_is_not_possible_now_is_tried_again_later),
+		TEST(test_interrupted_sync_is_no_sync),
 		TEST(test_shrunk_file_is_an_error),
 		TEST(test_short_transfers_go_on_where_they_stopped),
 		TEST(test_file_is_locked_while_open),
 		TEST(test_null_disk_reads_zeroes),
+		ON_RAM(test_read_returns_the_files_bytes),
+		ON_RAM(test_write_changes_exactly_its_bytes),
+		ON_RAM(test_flush_succeeds),
+		ON_RAM(test_zeroes_are_zeroes),
+		ON_RAM(test_write_same_repeats_the_block),
+		ON_RAM(test_unmapped_extents_read_as_zero),
+		ON_RAM(test_unmap_without_extents_does_nothing),
+		ON_RAM(test_ram_disk_clears_exactly_what_it_is_told_to),
+		TEST(test_faults_meet_reads_of_their_block_alone),
+		TEST(test_the_disk_below_a_filter_works_as_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "vmm/machine.h"
 #include "devices/bus.h"
+#include "vmm/memory.h"
 
 #define MIB	      (1ull << 20)
 #define PAGE	      4096u
@@ -27,43 +27,41 @@
 #define SHORT_MS      50 /* it must not come */
 #define CHANNEL_COUNT 2u
 
-static struct vmb_vmm_machine machine;
+static struct vmb_dev_machine machine;
 static struct vmb_dev_bus *bus;
 static struct vmb_dev_channel channels[CHANNEL_COUNT];
 static uint8_t last_message[240];
-static struct vmb_vmm_synic *signalled; /* whose SynIC the last flag was set in */
+static uint32_t signalled_vp; /* where the last flag was set */
 static int64_t signalled_flag; /* -1: none */
 static int shared_fd; /* of connection 2, -1: none */
 
 /* What stands around the bus. */
-int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *payload, uint32_t len)
+static int post_to_guest(struct vmb_dev_machine *m, uint32_t vp, uint32_t sint, const void *payload,
+			 uint32_t len)
 {
 	memcpy(last_message, payload, len);
 	return 0;
 }
 
-void vmb_vmm_synic_signal(struct vmb_vmm_synic *s, uint32_t flag)
+static void signal_guest(struct vmb_dev_machine *m, uint32_t vp, uint32_t flag)
 {
-	signalled = s;
+	signalled_vp = vp;
 	signalled_flag = flag;
 }
 
-void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
-{
-}
-
-void vmb_vmm_machine_wake(struct vmb_vmm_machine *m)
-{
-}
-
-int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on)
+static int connect_bell(struct vmb_dev_machine *m, uint32_t connection_id,
+			struct vmb_dev_bell *bell, bool on)
 {
 	if (connection_id != VMB_CONNECTION_EVENT)
 		return 0;
 	assert_int_equal(shared_fd >= 0, !on);
-	shared_fd = on ? fd : -1;
+	shared_fd = on ? bell->fd : -1;
 	return 0;
 }
+
+static const struct vmb_dev_machine_ops machine_ops = { .doorbell = connect_bell,
+							.signal = signal_guest,
+							.post = post_to_guest };
 
 /* The devices: their threads are this one. */
 static int start(struct vmb_dev_channel *channel)
@@ -83,7 +81,7 @@ static void post(const void *message, uint32_t len)
 	struct vmb_synic_post block = { .type = VMB_SYNIC_MESSAGE_VMBUS, .payload_len = len };
 
 	memcpy(block.payload, message, len);
-	assert_int_equal(vmb_dev_bus_post(bus, &machine.vcpus[0], 1, &block), 0);
+	assert_int_equal(vmb_dev_bus_post(bus, 1, &block), 0);
 }
 
 static void post_bare(uint32_t type)
@@ -151,7 +149,7 @@ static void signal_shared(void)
 
 static bool rings(uint32_t relid, int limit_ms)
 {
-	struct pollfd fd = { .fd = channels[relid - 1].doorbell, .events = POLLIN };
+	struct pollfd fd = { .fd = channels[relid - 1].bell.fd, .events = POLLIN };
 	uint64_t count;
 
 	return poll(&fd, 1, limit_ms) == 1 && read(fd.fd, &count, sizeof(count)) > 0;
@@ -169,11 +167,11 @@ static void connect_as(uint32_t version, bool monitor)
 	};
 
 	signalled_flag = shared_fd = -1;
+	machine.ops = &machine_ops;
 	machine.vp_count = 2;
-	machine.monitor = monitor;
-	machine.vcpus[0].machine = &machine;
-	assert_int_equal(vmb_dev_memory_create(&machine.memory, 16 * MIB), 0);
-	bus = machine.vmbus = vmb_dev_bus_create(&machine);
+	assert_int_equal(vmb_vmm_memory_create(&machine.memory, 16 * MIB), 0);
+	bus = vmb_dev_bus_create(
+		&(struct vmb_dev_bus_config){ .machine = &machine, .monitors = monitor });
 	assert_non_null(bus);
 	memset(channels, 0, sizeof(channels));
 	for (uint32_t i = 0; i < CHANNEL_COUNT; i++) {
@@ -195,15 +193,17 @@ static void disconnect(void)
 		if (channels[relid - 1].pages)
 			close_channel(relid);
 	vmb_dev_bus_stop(bus);
+	for (uint32_t i = 0; i < CHANNEL_COUNT; i++)
+		vmb_dev_bus_detach(&channels[i]);
 	vmb_dev_bus_destroy(bus);
-	vmb_dev_memory_destroy(&machine.memory);
+	vmb_vmm_memory_destroy(&machine.memory);
 }
 
 static void test_old_guest_is_interrupted_by_page_and_flag_0_of_vp_0(void **state)
 {
 	connect_as(VMB_VERSION_1_1, false);
 	vmb_dev_bus_signal(&channels[1]);
-	assert_ptr_equal(signalled, &machine.vcpus[0].synic);
+	assert_int_equal(signalled_vp, 0);
 	assert_int_equal(signalled_flag, 0);
 	assert_int_equal(interrupt_page()->to_guest[0], 1u << 2);
 	assert_int_equal(interrupt_page()->to_host[0], 0);
@@ -214,7 +214,7 @@ static void test_guest_since_2_4_is_interrupted_by_its_channels_flag(void **stat
 {
 	connect_as(VMB_VERSION_2_4, false);
 	vmb_dev_bus_signal(&channels[1]);
-	assert_ptr_equal(signalled, &machine.vcpus[1].synic);
+	assert_int_equal(signalled_vp, 1);
 	assert_int_equal(signalled_flag, 2);
 	assert_int_equal(interrupt_page()->to_guest[0], 0);
 	assert_int_equal(shared_fd, -1);

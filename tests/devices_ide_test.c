@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * --ide and --ide-cdrom: where each unit goes, what is offered for it, and that it is the same unit in the machine's
- * next life. The bus's part is played here.
+ * next life.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,13 +13,14 @@
 
 #include <cmocka.h>
 
-#include "devices/controllers.h"
-#include "vmm/machine.h"
+#include "devices/storage.h"
+#include "vmm/devices.h"
+#include "vmm/memory.h"
+#include "vmm/options.h"
 
 static struct vmb_vmm_options options;
-static struct vmb_dev_controllers controllers;
-static struct vmb_dev_channel *offered[8];
-static uint32_t offered_count;
+static struct vmb_vmm_devices devices;
+static struct vmb_dev_bus *bus;
 
 /* A program parses its options once, and their texts live as long as it does. */
 const char *__lsan_default_suppressions(void);
@@ -28,32 +29,32 @@ const char *__lsan_default_suppressions(void)
 	return "leak:vmb_vmm_options_parse";
 }
 
-/* The bus's side. */
-int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *channel)
+/* No guest is there: the bus has nobody to tell. */
+static int post(struct vmb_dev_machine *m, uint32_t vp, uint32_t sint, const void *payload,
+		uint32_t len)
 {
-	assert_true(offered_count < VMB_ARRAY_COUNT(offered));
-	offered[offered_count++] = channel;
+	return VMB_ENODEV;
+}
+
+static const struct vmb_dev_machine_ops machine_ops = { .post = post };
+static struct vmb_dev_machine machine = { .ops = &machine_ops, .vp_count = 1 };
+
+static int create_bus(void **state)
+{
+	const struct vmb_dev_bus_config config = { .machine = &machine, .stepped = true };
+
+	if (vmb_vmm_memory_create(&machine.memory, 16u << 20))
+		return -1;
+	bus = vmb_dev_bus_create(&config);
+	return bus ? 0 : -1;
+}
+
+static int destroy_bus(void **state)
+{
+	vmb_vmm_devices_close(&devices);
+	vmb_dev_bus_destroy(bus);
+	vmb_vmm_memory_destroy(&machine.memory);
 	return 0;
-}
-
-void vmb_dev_bus_signal(struct vmb_dev_channel *channel)
-{
-	abort();
-}
-
-void vmb_dev_bus_rescind(struct vmb_dev_channel *channel)
-{
-	abort();
-}
-
-void vmb_dev_bus_stopped(struct vmb_dev_channel *channel)
-{
-	abort();
-}
-
-void vmb_vmm_power_end(struct vmb_vmm_machine *m, enum vmb_vmm_outcome outcome)
-{
-	abort();
 }
 
 /* line: options and values, separated by spaces. */
@@ -116,10 +117,24 @@ static void test_properties_are_those_of_a_disk(void **state)
 static void start(const char *line)
 {
 	assert_int_equal(parse(line), 0);
-	offered_count = 0;
-	assert_int_equal(vmb_dev_controllers_open(&controllers, &options), 0);
-	assert_int_equal(vmb_dev_controllers_prepare(&controllers), 0);
-	assert_int_equal(vmb_dev_controllers_attach(&controllers, NULL), 0);
+	assert_int_equal(vmb_vmm_devices_open_disks(&devices, &options), 0);
+	assert_int_equal(vmb_vmm_devices_prepare(&devices), 0);
+	assert_int_equal(vmb_vmm_devices_attach(&devices, bus), 0);
+}
+
+static const struct vmb_dev_storage *storage(uint32_t device)
+{
+	return devices.all[device].state;
+}
+
+static const struct vmb_host_storage *host(uint32_t device)
+{
+	return &storage(device)->host;
+}
+
+static const struct vmb_dev_channel *offered(uint32_t device)
+{
+	return &storage(device)->channel;
 }
 
 static void expect_ide(const struct vmb_dev_channel *channel, uint8_t path, uint8_t target)
@@ -142,20 +157,19 @@ static void test_each_unit_is_offered_beside_the_controller(void **state)
 
 	start("--ide null:1M,channel=1,unit=1 --ide-cdrom null:4M --disk null:2M "
 	      "--storage-version 2.0");
-	assert_int_equal(offered_count, 3);
-	assert_memory_equal(&offered[0]->host.type_id, &scsi, sizeof(scsi));
-	assert_memory_equal(offered[0]->host.user, zeroes, sizeof(zeroes));
-	expect_ide(offered[1], 0, 0);
-	expect_ide(offered[2], 1, 1);
-	dvd = controllers.all[1].host.bus.luns[0];
+	assert_int_equal(devices.count, 3);
+	assert_memory_equal(&offered(0)->host.type_id, &scsi, sizeof(scsi));
+	assert_memory_equal(offered(0)->host.user, zeroes, sizeof(zeroes));
+	expect_ide(offered(1), 0, 0);
+	expect_ide(offered(2), 1, 1);
+	dvd = host(1)->bus.luns[0];
 	assert_int_equal(dvd->kind, VMB_HOST_SCSI_DVD);
 	assert_int_equal(dvd->block_count, 2048);
-	assert_int_equal(controllers.all[2].host.bus.luns[0]->block_count, 2048);
+	assert_int_equal(host(2)->bus.luns[0]->block_count, 2048);
 	for (uint32_t i = 0; i < 3; i++) {
-		assert_int_equal(controllers.all[i].host.config.version_max, 0x0200);
-		assert_null(controllers.all[i].host.bus.luns[1]);
+		assert_int_equal(host(i)->config.version_max, 0x0200);
+		assert_null(host(i)->bus.luns[1]);
 	}
-	vmb_dev_controllers_close(&controllers);
 }
 
 /* Of all units, SCSI's too: no two of a machine are alike, and each is in the next life what it was. */
@@ -167,7 +181,7 @@ static void test_identities_are_unique_and_stay(void **state)
 
 	start(line);
 	for (uint32_t i = 0; i < 5; i++) {
-		before[i] = *controllers.all[i].host.bus.luns[0];
+		before[i] = *host(i)->bus.luns[0];
 		assert_true(before[i].serial[0] != 0);
 		for (uint32_t j = 0; j < i; j++) {
 			assert_memory_not_equal(before[i].guid, before[j].guid, 16);
@@ -175,13 +189,13 @@ static void test_identities_are_unique_and_stay(void **state)
 		}
 	}
 	assert_string_equal(before[3].serial, "MINE");
-	vmb_dev_controllers_close(&controllers);
+	destroy_bus(NULL);
+	assert_int_equal(create_bus(NULL), 0);
 	start(line);
 	for (uint32_t i = 0; i < 5; i++) {
-		assert_memory_equal(controllers.all[i].host.bus.luns[0]->guid, before[i].guid, 16);
-		assert_string_equal(controllers.all[i].host.bus.luns[0]->serial, before[i].serial);
+		assert_memory_equal(host(i)->bus.luns[0]->guid, before[i].guid, 16);
+		assert_string_equal(host(i)->bus.luns[0]->serial, before[i].serial);
 	}
-	vmb_dev_controllers_close(&controllers);
 }
 
 int main(void)
@@ -189,8 +203,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_units_take_the_first_free_place_that_fits),
 		cmocka_unit_test(test_properties_are_those_of_a_disk),
-		cmocka_unit_test(test_each_unit_is_offered_beside_the_controller),
-		cmocka_unit_test(test_identities_are_unique_and_stay),
+		cmocka_unit_test_setup_teardown(test_each_unit_is_offered_beside_the_controller,
+						create_bus, destroy_bus),
+		cmocka_unit_test_setup_teardown(test_identities_are_unique_and_stay, create_bus,
+						destroy_bus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

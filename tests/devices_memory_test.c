@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "devices/gpadl.h"
-#include "devices/memory.h"
+#include "vmm/memory.h"
 
 #define MIB  (1ull << 20)
 #define PAGE 4096ull
@@ -18,14 +18,15 @@
 static void test_range_inside_ram_is_found(void **state)
 {
 	struct vmb_dev_memory m;
-	uint64_t offset;
+	const struct vmb_dev_memory_region *region;
 
-	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
-	assert_ptr_equal(vmb_dev_memory_at(&m, 0, 64 * MIB), m.base);
-	assert_ptr_equal(vmb_dev_memory_at(&m, 64 * MIB - 1, 1), m.base + 64 * MIB - 1);
-	assert_true(vmb_dev_memory_offset(&m, 5 * PAGE, PAGE, &offset));
-	assert_int_equal(offset, 5 * PAGE);
-	vmb_dev_memory_destroy(&m);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_ptr_equal(vmb_dev_memory_at(&m, 0, 64 * MIB), m.regions[0].base);
+	assert_ptr_equal(vmb_dev_memory_at(&m, 64 * MIB - 1, 1), m.regions[0].base + 64 * MIB - 1);
+	region = vmb_dev_memory_find(&m, 5 * PAGE, PAGE);
+	assert_non_null(region);
+	assert_int_equal(region->offset + 5 * PAGE - region->gpa, 5 * PAGE);
+	vmb_vmm_memory_destroy(&m);
 }
 
 static void test_range_outside_ram_is_refused(void **state)
@@ -35,54 +36,54 @@ static void test_range_outside_ram_is_refused(void **state)
 	} bad[] = {
 		{ 64 * MIB, 1 },	  { 64 * MIB - 1, 2 },	  { 0, 64 * MIB + 1 },
 		{ PAGE, UINT64_MAX },	  { UINT64_MAX, 1 },	  { UINT64_MAX - 4095, PAGE },
-		{ VMB_DEV_HIGH_BASE, 1 }, { VMB_DEV_LOW_MAX, 1 },
+		{ VMB_VMM_HIGH_BASE, 1 }, { VMB_VMM_LOW_MAX, 1 },
 	};
 	uint8_t byte = 1;
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		assert_null(vmb_dev_memory_at(&m, bad[i].gpa, bad[i].len));
 		assert_false(vmb_dev_memory_write(&m, bad[i].gpa, &byte, bad[i].len));
 		assert_false(vmb_dev_memory_read(&m, bad[i].gpa, &byte, bad[i].len));
 	}
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 /* Memory is not touched, so 4 GiB cost nothing. */
 static void test_ram_above_3_gib_continues_at_4_gib(void **state)
 {
-	uint64_t len = 4096 * MIB, high = VMB_DEV_HIGH_BASE;
+	uint64_t len = 4096 * MIB, high = VMB_VMM_HIGH_BASE;
 	struct vmb_host_ram ram[2];
 	struct vmb_dev_memory m;
 	uint32_t word = 0x12345678, back = 0;
 
-	assert_int_equal(vmb_dev_memory_create(&m, len), 0);
-	assert_null(vmb_dev_memory_at(&m, VMB_DEV_LOW_MAX, 1));
-	assert_null(vmb_dev_memory_at(&m, VMB_DEV_LOW_MAX - 1, 2));
+	assert_int_equal(vmb_vmm_memory_create(&m, len), 0);
+	assert_null(vmb_dev_memory_at(&m, VMB_VMM_LOW_MAX, 1));
+	assert_null(vmb_dev_memory_at(&m, VMB_VMM_LOW_MAX - 1, 2));
 	assert_null(vmb_dev_memory_at(&m, high - 1, 1));
 	assert_null(vmb_dev_memory_at(&m, high, 1024 * MIB + 1));
 	assert_non_null(vmb_dev_memory_at(&m, high, 1024 * MIB));
 	assert_true(vmb_dev_memory_write(&m, high, &word, sizeof(word)));
-	memcpy(&back, m.base + VMB_DEV_LOW_MAX, sizeof(back));
+	memcpy(&back, m.regions[0].base + VMB_VMM_LOW_MAX, sizeof(back));
 	assert_int_equal(back, word);
 	assert_int_equal(vmb_dev_memory_ram(&m, ram), 2);
-	assert_int_equal(ram[0].pfn_count, VMB_DEV_LOW_MAX / PAGE);
+	assert_int_equal(ram[0].pfn_count, VMB_VMM_LOW_MAX / PAGE);
 	assert_int_equal(ram[1].first_pfn, high / PAGE);
 	assert_int_equal(ram[1].pfn_count, 1024 * MIB / PAGE);
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 /* Scattered, repeated and adjacent pages, and a run that crosses from low to high memory in the file. */
 static void test_lent_pages_lie_side_by_side(void **state)
 {
-	uint64_t low_last = VMB_DEV_LOW_MAX / PAGE - 1, high_first = VMB_DEV_HIGH_BASE / PAGE;
+	uint64_t low_last = VMB_VMM_LOW_MAX / PAGE - 1, high_first = VMB_VMM_HIGH_BASE / PAGE;
 	const uint64_t pfns[] = { 7, 3, 4, 5, 3, low_last, high_first, 9 };
 	uint32_t count = VMB_ARRAY_COUNT(pfns), word;
 	struct vmb_dev_memory m;
 	uint8_t *at;
 
-	assert_int_equal(vmb_dev_memory_create(&m, 4096 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 4096 * MIB), 0);
 	for (uint32_t i = 0; i < count; i++) {
 		word = pfns[i];
 		assert_true(vmb_dev_memory_write(&m, pfns[i] * PAGE, &word, sizeof(word)));
@@ -96,9 +97,9 @@ static void test_lent_pages_lie_side_by_side(void **state)
 	word = 0xABCD;
 	memcpy(at + PAGE, &word, sizeof(word));
 	assert_memory_equal(at + 4 * PAGE, &word, sizeof(word));
-	assert_memory_equal(m.base + 3 * PAGE, &word, sizeof(word));
+	assert_memory_equal(m.regions[0].base + 3 * PAGE, &word, sizeof(word));
 	vmb_dev_gpadl_unmap(at, count);
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 static void test_pages_that_are_no_ram_are_not_mapped(void **state)
@@ -106,14 +107,14 @@ static void test_pages_that_are_no_ram_are_not_mapped(void **state)
 	const uint64_t bad[] = { 64 * MIB / PAGE, UINT64_MAX, 1ull << 52, UINT64_MAX >> 12 };
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		const uint64_t pfns[] = { 1, 2, bad[i] };
 
 		assert_null(vmb_dev_gpadl_map(&m, pfns, 3));
 		assert_null(vmb_dev_gpadl_map(&m, pfns + 2, 1));
 	}
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 int main(void)

@@ -19,8 +19,8 @@
 #include <cmocka.h>
 
 #include "tests/network_frame.h"
-#include "vmm/machine.h"
 #include "devices/network.h"
+#include "vmm/memory.h"
 
 #define BED		__attribute__((unused)) static
 #define MIB		(1ull << 20)
@@ -59,9 +59,10 @@ static struct {
 	uint32_t mapped_count; /* shared and not unshared */
 } bed = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
-static struct vmb_vmm_machine machine;
+static struct vmb_dev_machine machine;
 static struct vmb_dev_bus bus;
-static struct vmb_dev_network *card;
+static struct vmb_dev_device device;
+static struct vmb_dev_network *card; /* its state */
 static struct vmb_ring_writer tx[QUEUES];
 static struct vmb_ring_reader rx[QUEUES];
 static uint32_t receive_len = 64 * PAGE;
@@ -100,6 +101,8 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *b, struct vmb_dev_channel *channel)
 	uint16_t index = channel->host.sub_channel_index;
 
 	channel->bus = b;
+	channel->bell = (struct vmb_dev_bell){ .fd = vmb_dev_event_create() };
+	assert_true(channel->bell.fd >= 0);
 	if (!index)
 		return 0;
 	pthread_mutex_lock(&bed.mutex);
@@ -107,6 +110,13 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *b, struct vmb_dev_channel *channel)
 	bed.offer_count++;
 	pthread_mutex_unlock(&bed.mutex);
 	return 0;
+}
+
+void vmb_dev_bus_detach(struct vmb_dev_channel *channel)
+{
+	if (channel->bus)
+		close(channel->bell.fd);
+	channel->bus = NULL;
 }
 
 void vmb_dev_bus_signal(struct vmb_dev_channel *channel)
@@ -278,7 +288,6 @@ BED void open_queue(uint32_t queue)
 	assert_int_equal(vmb_ring_reader_init(&rx[queue], down, down + PAGE, RING_LEN, true), 0);
 	assert_int_equal(vmb_ring_reader_init(&ch->rx, up, up + PAGE, RING_LEN, false), 0);
 	assert_int_equal(vmb_ring_writer_init(&ch->tx, down, down + PAGE, RING_LEN, false), 0);
-	ch->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(ch->ops->start(ch), 0);
 }
 
@@ -289,7 +298,6 @@ BED void close_queue(uint32_t queue)
 
 	ch->ops->stop(ch);
 	await(&bed.stopped_count, before + 1);
-	close(ch->doorbell);
 }
 
 /* The guest has let go of a sub-channel. */
@@ -305,7 +313,7 @@ BED void ring_doorbell(uint32_t queue)
 {
 	const uint64_t one = 1;
 
-	assert_int_equal(write(channel_of(queue)->doorbell, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(write(channel_of(queue)->bell.fd, &one, sizeof(one)), sizeof(one));
 }
 
 BED int post(uint32_t queue, uint16_t type, const void *header, uint32_t header_len,
@@ -548,8 +556,12 @@ BED int set_up(void **state)
 	memset(bed.subs, 0, sizeof(bed.subs));
 	bed.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	bus.machine = &machine;
-	if (vmb_dev_memory_create(&machine.memory, 64 * MIB) ||
-	    vmb_dev_network_open(&card, &option, 0) || vmb_dev_network_attach(card, &bus))
+	bus.memory = &machine.memory;
+	if (vmb_vmm_memory_create(&machine.memory, 64 * MIB) ||
+	    vmb_dev_network_open(&device, &option, 0))
+		return -1;
+	card = device.state;
+	if (device.ops->attach(card, &bus))
 		return -1;
 	open_queue(0);
 	return 0;
@@ -565,8 +577,8 @@ BED int tear_down(void **state)
 {
 	close_queue(0);
 	assert_int_equal(peek(&bed.mapped_count), 0);
-	vmb_dev_network_close(card);
-	vmb_dev_memory_destroy(&machine.memory);
+	device.ops->close(card);
+	vmb_vmm_memory_destroy(&machine.memory);
 	close(bed.event);
 	backend_takes_large = false;
 	receive_len = 64 * PAGE;

@@ -9,14 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "vmm/machine.h"
 #include "devices/storage.h"
+#include "vmm/memory.h"
 
 #define MIB	    (1ull << 20)
 #define PAGE	    4096u
@@ -30,10 +29,11 @@
 #define STUCK_BLOCK 5100u
 #define GONE_BLOCK  5200u
 
-static struct vmb_vmm_machine machine;
+static struct vmb_dev_machine machine;
 static struct vmb_dev_bus bus;
-static struct vmb_dev_storage storage;
-static struct vmb_vmm_options options;
+static struct vmb_dev_device device;
+static struct vmb_dev_storage *storage; /* its state */
+static struct vmb_dev_disk_option disks[2];
 static struct vmb_ring_writer tx;
 static struct vmb_ring_reader rx;
 static char path[] = "/tmp/vmm-storage-XXXXXX";
@@ -48,7 +48,16 @@ static void start_channel(struct vmb_dev_channel *ch);
 int vmb_dev_bus_attach(struct vmb_dev_bus *b, struct vmb_dev_channel *channel)
 {
 	channel->bus = b;
+	channel->bell = (struct vmb_dev_bell){ .fd = vmb_dev_event_create() };
+	assert_true(channel->bell.fd >= 0);
 	return 0;
+}
+
+void vmb_dev_bus_detach(struct vmb_dev_channel *channel)
+{
+	if (channel->bus)
+		close(channel->bell.fd);
+	channel->bus = NULL;
 }
 
 void vmb_dev_bus_signal(struct vmb_dev_channel *channel)
@@ -65,17 +74,17 @@ void vmb_dev_bus_rescind(struct vmb_dev_channel *channel)
 
 void vmb_dev_bus_stopped(struct vmb_dev_channel *channel)
 {
-	if (__atomic_exchange_n(&reopens, 0, __ATOMIC_SEQ_CST)) {
-		close(channel->doorbell);
+	if (__atomic_exchange_n(&reopens, 0, __ATOMIC_SEQ_CST))
 		start_channel(channel);
-	}
 	__atomic_store_n(&stopped, 1, __ATOMIC_SEQ_CST);
 }
 
-void vmb_vmm_power_end(struct vmb_vmm_machine *m, enum vmb_vmm_outcome outcome)
+static void on_failure(struct vmb_dev_machine *m)
 {
 	abort();
 }
+
+static const struct vmb_dev_machine_ops machine_ops = { .fail = on_failure };
 
 static void nap(void)
 {
@@ -97,26 +106,25 @@ static void start_channel(struct vmb_dev_channel *ch)
 	assert_int_equal(vmb_ring_reader_init(&rx, down, down + PAGE, RING_LEN, true), 0);
 	assert_int_equal(vmb_ring_reader_init(&ch->rx, up, up + PAGE, RING_LEN, false), 0);
 	assert_int_equal(vmb_ring_writer_init(&ch->tx, down, down + PAGE, RING_LEN, false), 0);
-	ch->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(ch->ops->start(ch), 0);
 }
 
 static void open_channel(void)
 {
-	start_channel(&storage.channel);
+	start_channel(&storage->channel);
 }
 
 static void close_channel(void)
 {
-	storage.channel.ops->stop(&storage.channel);
+	storage->channel.ops->stop(&storage->channel);
 	while (!__atomic_load_n(&stopped, __ATOMIC_SEQ_CST))
 		nap();
 	stopped = 0;
-	close(storage.channel.doorbell);
 }
 
 static int set_up(void **state)
 {
+	struct vmb_dev_storage_config config = { 0 };
 	static uint8_t pattern[DISK_LEN];
 
 	strcpy(path + sizeof(path) - 7, "XXXXXX");
@@ -124,22 +132,26 @@ static int set_up(void **state)
 	for (size_t i = 0; i < sizeof(pattern); i++)
 		pattern[i] = i / 512 + i;
 	if (file < 0 || write(file, pattern, sizeof(pattern)) != (ssize_t)sizeof(pattern) ||
-	    vmb_dev_memory_create(&machine.memory, 64 * MIB))
+	    vmb_vmm_memory_create(&machine.memory, 64 * MIB))
 		return -1;
+	machine.ops = &machine_ops;
 	bus.machine = &machine;
-	memset(&options, 0, sizeof(options));
-	options.disks[0].path = path;
-	options.disks[0].hold = (struct vmb_dev_disk_fault){ true, HELD_BLOCK };
-	options.disks[0].stuck = (struct vmb_dev_disk_fault){ true, STUCK_BLOCK };
-	options.disks[1].path = "null:1G";
-	options.disks[1].gone = (struct vmb_dev_disk_fault){ true, GONE_BLOCK };
-	options.ides[0] = options.disks[1];
-	options.ides[0].ide = true;
-	if (*state ? vmb_dev_storage_open_ide(&storage, &options, 0) :
-		     vmb_dev_storage_open(&storage, &options))
+	bus.memory = &machine.memory;
+	memset(disks, 0, sizeof(disks));
+	disks[0].path = path;
+	disks[0].hold = (struct vmb_dev_disk_fault){ true, HELD_BLOCK };
+	disks[0].stuck = (struct vmb_dev_disk_fault){ true, STUCK_BLOCK };
+	disks[1].path = "null:1G";
+	disks[1].gone = (struct vmb_dev_disk_fault){ true, GONE_BLOCK };
+	disks[1].ide = *state;
+	config.disks = *state ? &disks[1] : disks;
+	config.disk_count = *state ? 1 : 2;
+	config.ide = *state;
+	if (vmb_dev_storage_open(&device, &config))
 		return -1;
-	assert_int_equal(vmb_dev_storage_prepare(&storage), 0);
-	if (vmb_dev_storage_attach(&storage, &bus))
+	storage = device.state;
+	assert_int_equal(device.ops->prepare(storage), 0);
+	if (device.ops->attach(storage, &bus))
 		return -1;
 	open_channel();
 	return 0;
@@ -148,8 +160,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	close_channel();
-	vmb_dev_storage_close(&storage);
-	vmb_dev_memory_destroy(&machine.memory);
+	device.ops->close(storage);
+	vmb_vmm_memory_destroy(&machine.memory);
 	close(file);
 	unlink(path);
 	return 0;
@@ -159,7 +171,7 @@ static void ring_doorbell(void)
 {
 	const uint64_t one = 1;
 
-	assert_int_equal(write(storage.channel.doorbell, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(write(storage->channel.bell.fd, &one, sizeof(one)), sizeof(one));
 }
 
 static void post(uint16_t type, const void *header, uint32_t header_len, const void *payload,
@@ -316,7 +328,7 @@ static void flood(void)
 	static uint8_t answered[2000];
 	uint32_t sent = 0, got = 0, header_len, room;
 	struct vmb_stor_packet reply;
-	uint64_t before = storage.host.counters.requests;
+	uint64_t before = storage->host.counters.requests;
 	uint64_t id;
 
 	memset(answered, 0, sizeof(answered));
@@ -340,7 +352,7 @@ static void flood(void)
 		}
 		assert_int_equal(got, sent);
 	}
-	assert_int_equal(storage.host.counters.requests - before, sizeof(answered));
+	assert_int_equal(storage->host.counters.requests - before, sizeof(answered));
 }
 
 static void test_flood_is_answered_completely(void **state)
@@ -471,7 +483,7 @@ static void test_close_waits_for_the_disk(void **state)
 	}
 	publish();
 	close_channel();
-	assert_int_equal(storage.busy_count, 0);
+	assert_int_equal(storage->busy_count, 0);
 	open_channel();
 	handshake();
 }
@@ -588,7 +600,8 @@ static void test_a_unit_that_goes_is_back_in_the_next_life(void **state)
 	expect_answer(2, VMB_SRB_INVALID_LUN);
 	hear_attention(0);
 	close_channel();
-	assert_int_equal(vmb_dev_storage_attach(&storage, &bus), 0);
+	device.ops->detach(storage);
+	assert_int_equal(device.ops->attach(storage, &bus), 0);
 	open_channel();
 	handshake();
 	flood();
@@ -611,7 +624,6 @@ static void test_an_ide_unit_goes_with_its_channel(void **state)
 	stopped = 0;
 	assert_int_equal(__atomic_load_n(&rescinds, __ATOMIC_SEQ_CST), 1);
 	assert_false(receive(&reply, &id, 0));
-	close(storage.channel.doorbell);
 	open_channel(); /* of the machine's next life */
 	handshake();
 }
@@ -630,7 +642,31 @@ static void test_a_file_of_another_length_is_news(void **state)
 	assert_int_equal(ftruncate(file, DISK_LEN / 2), 0);
 	expect_enumerate();
 	hear_attention(0);
-	assert_int_equal(storage.units[0].block_count, DISK_LEN / 2 / 512);
+	assert_int_equal(storage->units[0].block_count, DISK_LEN / 2 / 512);
+}
+
+/* The guest has not read its answers, and the ring has no room for the news: it comes later. */
+static void test_news_waits_for_room(void **state)
+{
+	const uint32_t count =
+		(RING_LEN - 8) / vmb_ring_packet_len(0, sizeof(struct vmb_stor_packet));
+	struct vmb_stor_packet reply;
+	uint64_t id;
+
+	handshake();
+	for (uint32_t i = 0; i < count; i++) {
+		while (vmb_ring_room(&tx) <= vmb_ring_packet_len(0, sizeof(reply)))
+			nap();
+		post_reset(i);
+	}
+	assert_int_equal(ftruncate(file, DISK_LEN / 2), 0);
+	while (__atomic_load_n(&storage->units[0].block_count, __ATOMIC_SEQ_CST) == DISK_LEN / 512)
+		nap();
+	for (uint32_t i = 0; i < 20; i++)
+		nap(); /* the worker tries, too soon */
+	for (uint32_t i = 0; i < count; i++)
+		assert_true(receive(&reply, &id, 5000));
+	expect_enumerate();
 }
 
 static uint64_t address_space_mib(void)
@@ -651,7 +687,7 @@ static void test_open_while_it_closes_leaves_no_thread(void **state)
 
 	for (int i = 0; i < 100; i++) {
 		reopens = 1;
-		storage.channel.ops->stop(&storage.channel);
+		storage->channel.ops->stop(&storage->channel);
 		while (!__atomic_load_n(&stopped, __ATOMIC_SEQ_CST))
 			nap();
 		stopped = 0;
@@ -681,6 +717,7 @@ int main(void)
 		cmocka_unit_test_prestate_setup_teardown(test_an_ide_unit_goes_with_its_channel,
 							 set_up, tear_down, "ide"),
 		TEST(test_a_file_of_another_length_is_news),
+		TEST(test_news_waits_for_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,17 +146,22 @@ void bed_pump(struct bed *bed)
 	deliver(bed);
 }
 
-uint32_t bed_post(struct bed *bed, const void *bytes, uint32_t len)
+uint32_t bed_post_on(struct bed *bed, uint32_t connection_id, const void *bytes, uint32_t len)
 {
 	uint8_t *copy = malloc(len); /* exact, for the address sanitizer */
 	uint32_t status;
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, len);
-	status = vmb_host_server_input(&bed->s, 1, 1, copy, len);
+	status = vmb_host_server_input(&bed->s, connection_id, 1, copy, len);
 	free(copy);
 	bed_pump(bed);
 	return status;
+}
+
+uint32_t bed_post(struct bed *bed, const void *bytes, uint32_t len)
+{
+	return bed_post_on(bed, 1, bytes, len);
 }
 
 const uint8_t *bed_expect(struct bed *bed, uint32_t number, uint32_t len)
@@ -233,7 +238,7 @@ uint32_t post_contact(struct bed *bed, uint32_t version, uint32_t vp)
 		m[16] = 2;
 	else
 		put64(m, 16, (uint64_t)BED_FIRST_PFN << 12);
-	return bed_post(bed, m, sizeof(m));
+	return bed_post_on(bed, version >= 0x50000 ? 4 : 1, m, sizeof(m));
 }
 
 uint32_t post_simple(struct bed *bed, uint32_t number)

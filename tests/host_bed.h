@@ -50,7 +50,9 @@ struct vmb_host_channel *bed_device(struct bed *bed, uint8_t name, uint16_t inde
 /* Does what a port does after each call: events first, then messages. */
 void bed_pump(struct bed *bed);
 
-/* Posts len bytes on connection 1 and pumps. Answers the hypercall's status. */
+/* Posts len bytes on this connection and pumps. Answers the hypercall's status. */
+uint32_t bed_post_on(struct bed *bed, uint32_t connection_id, const void *bytes, uint32_t len);
+/* The same on connection 1. */
 uint32_t bed_post(struct bed *bed, const void *bytes, uint32_t len);
 
 /*
@@ -70,7 +72,7 @@ void put16(uint8_t *bytes, uint32_t offset, uint16_t value);
 void put32(uint8_t *bytes, uint32_t offset, uint32_t value);
 void put64(uint8_t *bytes, uint32_t offset, uint64_t value);
 
-/* The guest's messages; each posts and answers the hypercall's status. */
+/* The guest's messages; each posts and answers the hypercall's status. A contact from 5.0 on is on connection 4. */
 uint32_t post_contact(struct bed *bed, uint32_t version, uint32_t vp);
 uint32_t post_simple(struct bed *bed, uint32_t number);
 uint32_t post_relid(struct bed *bed, uint32_t number, uint32_t relid);

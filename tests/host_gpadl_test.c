@@ -202,6 +202,72 @@ static void test_bodies_of_nothing_are_dropped(void **state)
 	bed_free(bed);
 }
 
+/* Some guests send as many bodies as they have room for: what is behind the list is zeros, and no mistake. */
+static void test_surplus_bodies_of_zeros_are_taken(void **state)
+{
+	static const uint64_t list[] = { RANGE(2 * 4096, 0), BED_FIRST_PFN, BED_FIRST_PFN + 1 };
+	static const uint64_t zeros[28];
+	struct bed *bed = connected();
+	uint32_t i;
+
+	post_list(bed, 1, 7, 24, 1, list, 2);
+	post_body(bed, 7, list + 2, 1, 0);
+	expect_created(bed, 1, 7, true);
+	for (i = 0; i < 15; i++)
+		assert_int_equal(post_body(bed, 7, zeros, 28, 0), 0);
+	assert_int_equal(bed->s.counters.misplaced, 0);
+	assert_int_equal(bed->s.counters.malformed, 0);
+	bed_expect_nothing(bed);
+	/* Not what has something to say, nor what is of no GPADL. */
+	post_body(bed, 7, list + 1, 2, 0);
+	post_body(bed, 8, zeros, 28, 0);
+	assert_int_equal(bed->s.counters.misplaced, 2);
+	post_open(bed, 1, 1, 7, 0, 2);
+	assert_int_equal(bed->s.counters.malformed, 1); /* two pages are no ring */
+	post_teardown(bed, 1, 7);
+	post_body(bed, 7, zeros, 28, 0);
+	assert_int_equal(bed->s.counters.misplaced, 3);
+	bed_free(bed);
+}
+
+/* The guest lets go of a channel whose GPADL it never finished, and uses the id for another one. */
+static void test_unfinished_gpadl_of_a_released_channel_frees_its_id(void **state)
+{
+	struct bed *bed = connected();
+	struct vmb_host_gpadl_range range;
+	uint8_t m[240] = { 8 };
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		put32(m, 8, 2);
+		put32(m, 12, 7);
+		put16(m, 16, 8 + 8 * 100);
+		put16(m, 18, 1);
+		put32(m, 20, 4096 * 100);
+		assert_int_equal(bed_post(bed, m, 240), 0);
+		if (i) /* once let go, once taken away as well */
+			vmb_host_channel_rescind(bed->s.channels[2]);
+		bed_pump(bed);
+		post_relid(bed, 13, 2);
+		assert_int_equal(bed->gpadls_lent, 0);
+		bed_forget(bed);
+		assert_int_equal(post_gpadl(bed, 1, 7, 40), 0);
+		expect_created(bed, 1, 7, true);
+		assert_true(vmb_host_gpadl_range(vmb_host_gpadl_find(bed->s.channels[1], 7), 0,
+						 &range));
+		assert_int_equal(range.pfns[39], BED_FIRST_PFN + 39);
+		post_teardown(bed, 1, 7);
+		bed_forget(bed);
+		if (i) {
+			assert_null(bed->s.channels[2]);
+			bed_device(bed, 2, 0);
+		} else {
+			bed_connect(bed, 0x50003); /* which shows it again */
+		}
+	}
+	bed_free(bed);
+}
+
 /* Validation */
 
 static void test_bad_header_gets_a_failure(void **state)
@@ -403,6 +469,54 @@ static void test_teardown_waits_for_every_user(void **state)
 	bed_free(bed);
 }
 
+/*
+ * A card's buffers: guests below 4.0 tear them down before CLOSE, later ones behind it, and some while the device still
+ * has them in hand. Each is answered once, and only when nobody writes there any more.
+ */
+static void test_buffers_are_torn_down_before_and_behind_close(void **state)
+{
+	struct vmb_host_gpadl *buffers[2];
+	struct bed *bed;
+	int behind, held;
+
+	for (behind = 0; behind < 2; behind++) {
+		for (held = 0; held < 2; held++) {
+			bed = connected();
+			bed_open(bed, 1, 7);
+			for (uint32_t i = 0; i < 2; i++) {
+				assert_int_equal(post_gpadl(bed, 1, 8 + i, 60), 0);
+				buffers[i] = vmb_host_gpadl_find(bed->s.channels[1], 8 + i);
+				vmb_host_gpadl_get(buffers[i]);
+			}
+			bed_forget(bed);
+			bed->hold_close = true;
+			for (uint32_t i = 0; i < 2 && !held; i++)
+				vmb_host_gpadl_put(buffers[i]); /* the guest revoked it */
+			if (behind)
+				assert_int_equal(post_relid(bed, 7, 1), 0);
+			for (uint32_t i = 0; i < 2; i++)
+				assert_int_equal(post_teardown(bed, 1, 8 + i), 0);
+			if (!behind)
+				assert_int_equal(post_relid(bed, 7, 1), 0);
+			assert_int_equal(post_teardown(bed, 1, 7), 0);
+			if (held) {
+				bed_expect_nothing(bed);
+				for (uint32_t i = 0; i < 2; i++)
+					vmb_host_gpadl_put(buffers[i]);
+				bed_pump(bed);
+			}
+			assert_int_equal(get32(bed_expect(bed, 12, 12), 8), 8);
+			assert_int_equal(get32(bed_expect(bed, 12, 12), 8), 9);
+			bed_expect_nothing(bed); /* the ring is the device's until it has closed */
+			vmb_host_channel_closed(bed->s.channels[1]);
+			bed_pump(bed);
+			assert_int_equal(get32(bed_expect(bed, 12, 12), 8), 7);
+			bed_expect_nothing(bed);
+			bed_free(bed);
+		}
+	}
+}
+
 static void test_use_without_teardown_keeps_it(void **state)
 {
 	struct bed *bed = connected();
@@ -486,6 +600,8 @@ int main(void)
 		cmocka_unit_test(test_cuts_do_not_matter),
 		cmocka_unit_test(test_two_assemblies_interleave),
 		cmocka_unit_test(test_bodies_of_nothing_are_dropped),
+		cmocka_unit_test(test_surplus_bodies_of_zeros_are_taken),
+		cmocka_unit_test(test_unfinished_gpadl_of_a_released_channel_frees_its_id),
 		cmocka_unit_test(test_bad_header_gets_a_failure),
 		cmocka_unit_test(test_bad_list_gets_a_failure_and_is_released),
 		cmocka_unit_test(test_id_in_use_gets_a_failure),
@@ -493,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_gpadls_get_a_failure),
 		cmocka_unit_test(test_answers_wait_in_order_and_none_is_lost),
 		cmocka_unit_test(test_teardown_waits_for_every_user),
+		cmocka_unit_test(test_buffers_are_torn_down_before_and_behind_close),
 		cmocka_unit_test(test_use_without_teardown_keeps_it),
 		cmocka_unit_test(test_teardown_of_what_is_not_ready_is_dropped),
 		cmocka_unit_test(test_torndown_waits_for_the_release_event),

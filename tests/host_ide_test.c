@@ -236,15 +236,14 @@ static void test_flush_reads_nothing(void **state)
 	expect_good(f, 0);
 }
 
-/* Path and target are the offer's, in the answer too; a LUN is not. */
-static void test_any_path_and_target_mean_the_unit(void **state)
+/* A guest that scans several targets finds the unit once. The path is the offer's, in the answer too. */
+static void test_unit_answers_its_target_and_lun_on_any_path(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
 
 	handshake(f);
 	srb(f, 2, 0, CDB(0x00), 6);
 	f->bytes[12 + 5] = STALE;
-	f->bytes[12 + 6] = 0;
 	send(f, 0);
 	expect_good(f, 0);
 	f->bytes[12 + 7] = 1;
@@ -253,6 +252,19 @@ static void test_any_path_and_target_mean_the_unit(void **state)
 	assert_int_equal(f->reply[17], 1);
 	assert_int_equal(f->reply[18], 1);
 	assert_int_equal(f->reply[19], 1);
+	f->bytes[12 + 7] = 0;
+	f->bytes[12 + 6] = 0;
+	send(f, 0);
+	assert_int_equal(f->reply[14], 0x20); /* no such target */
+	assert_int_equal(f->reply[18], 0);
+	srb(f, 1, 36, CDB(0x12, 0, 0, 0, 36), 6);
+	f->bytes[12 + 6] = 0;
+	send(f, 36);
+	assert_int_equal(f->io.task.data[0], 0x7F); /* nobody can be there */
+	srb(f, 1, 16, CDB(0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 16), 12);
+	f->bytes[12 + 6] = 0;
+	send(f, 16);
+	assert_int_equal(f->io.task.data_len, 8); /* no LUNs either */
 }
 
 static void test_old_properties_say_what_the_device_is(void **state)
@@ -270,7 +282,7 @@ static void test_old_properties_say_what_the_device_is(void **state)
 	assert_int_equal(get32(f->reply + 20), 3); /* and removable */
 }
 
-/* A reset of the unit is one whatever the address, as path and target are the offer's. */
+/* A reset of the unit is one whatever the address: guests leave garbage there, and there is no other unit to reset. */
 static void test_unit_is_reset_at_any_address(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
@@ -331,7 +343,7 @@ int main(void)
 		cmocka_unit_test(test_cd_is_probed),
 		cmocka_unit_test(test_data_moves),
 		cmocka_unit_test(test_flush_reads_nothing),
-		cmocka_unit_test(test_any_path_and_target_mean_the_unit),
+		cmocka_unit_test(test_unit_answers_its_target_and_lun_on_any_path),
 		cmocka_unit_test(test_old_properties_say_what_the_device_is),
 		cmocka_unit_test(test_unit_is_reset_at_any_address),
 		cmocka_unit_test(test_configuration_of_no_ide_unit_is_refused),

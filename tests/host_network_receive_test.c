@@ -11,6 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "host/network_internal.h"
+
 static struct nic nic;
 
 static void set_filter(struct nic *nic, uint32_t filter)
@@ -230,18 +232,32 @@ static void test_nobody_receives_before_filter_and_after_halt(void **state)
 	assert_null(vmb_host_network_output(&nic->n, 0));
 }
 
-static void test_filter_of_zero_drops_what_has_not_left(void **state)
+/* At once, on every queue: what the ring had no room for goes too, and a later sub-channel gets nothing. */
+static void test_filter_of_zero_stops_receiving_at_once(void **state)
 {
 	struct nic *nic = *state;
 	uint32_t before = nic->n.free_count;
 
+	vmb_host_network_queue_closed(&nic->n, 3);
 	assert_int_equal(receive(nic, 1, 60), 0);
 	assert_int_equal(receive(nic, 2, 60), 0);
-	assert_non_null(vmb_host_network_output(&nic->n, 2)); /* the port is writing this one */
+	assert_non_null(vmb_host_network_output(&nic->n, 2)); /* the ring is full */
 	set_filter(nic, 0);
 	assert_null(vmb_host_network_output(&nic->n, 1));
-	assert_int_equal(nic->n.free_count, before - 1);
-	vmb_host_network_output_done(&nic->n, 2);
+	assert_null(vmb_host_network_output(&nic->n, 2));
+	vmb_host_network_output_done(&nic->n, 2); /* of nothing */
+	assert_int_equal(nic->n.free_count, before);
+	vmb_host_network_queue_opened(&nic->n, 3);
+	assert_int_equal(receive(nic, 3, 60), VMB_ENODEV);
+	assert_int_equal(vmb_host_network_output(&nic->n, 0)->type, VMB_PKT_INBAND); /* the table */
+	vmb_host_network_receive_flush(&nic->n); /* it is no frame */
+	assert_int_equal(vmb_host_network_output(&nic->n, 0)->type, VMB_PKT_INBAND);
+	vmb_host_network_output_done(&nic->n, 0);
+	assert_null(vmb_host_network_output(&nic->n, 3));
+	set_filter(nic, 0x0D);
+	assert_int_equal(receive(nic, 3, 60), 0);
+	assert_int_equal(vmb_host_network_output(&nic->n, 3)->payload_len,
+			 40); /* of 6.1, as on all */
 }
 
 static void test_lengths_out_of_bounds_are_refused(void **state)
@@ -676,7 +692,7 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(test_nobody_receives_before_filter_and_after_halt,
 						start, end),
-		cmocka_unit_test_setup_teardown(test_filter_of_zero_drops_what_has_not_left, start,
+		cmocka_unit_test_setup_teardown(test_filter_of_zero_stops_receiving_at_once, start,
 						end),
 		cmocka_unit_test_setup_teardown(test_lengths_out_of_bounds_are_refused, start, end),
 		cmocka_unit_test_setup_teardown(test_control_stands_alone_and_is_not_starved, start,

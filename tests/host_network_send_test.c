@@ -432,6 +432,33 @@ static void test_control_of_no_sense_is_refused(void **state)
 	assert_false(nic_take_answer(nic));
 }
 
+/* Who asks for a completion gets one, also of what is no request, of what only a host says, and of what is nothing. */
+static void test_whatever_rndis_says_is_completed(void **state)
+{
+	static const uint32_t types[] = {
+		0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x80000002, 0x80000008, ~0u
+	};
+	uint32_t payload[10] = { 107, 0, 0, 64 }, message[16] = { 0, 64, 9 };
+	struct vmb_host_network_packet packet = { .type = 6, .flags = 1 };
+	struct nic *nic = *state;
+	size_t i;
+
+	packet.payload = payload;
+	packet.payload_len = sizeof(payload);
+	for (i = 0; i < VMB_ARRAY_COUNT(types); i++) {
+		for (payload[1] = 0; payload[1] < 3; payload[1]++) { /* data, control, nothing */
+			message[0] = types[i];
+			memcpy(nic->send_buffer, message, sizeof(message));
+			assert_int_equal(nic_packet(nic, 0, &packet, NULL, 0),
+					 VMB_HOST_NETWORK_REPLY);
+			assert_int_equal(nic_get32(nic->reply), 108);
+			assert_int_not_equal(nic_get32(nic->reply + 4), 0);
+			while (nic_take_answer(nic))
+				;
+		}
+	}
+}
+
 static void test_control_in_pieces_is_one_message(void **state)
 {
 	const uint32_t query[7] = { 4, 28, 5, 0x00010106, 0, 20, 0 };
@@ -499,6 +526,7 @@ int main(void)
 						start, end),
 		cmocka_unit_test_setup_teardown(test_control_is_the_primary_channels, start, end),
 		cmocka_unit_test_setup_teardown(test_control_of_no_sense_is_refused, start, end),
+		cmocka_unit_test_setup_teardown(test_whatever_rndis_says_is_completed, start, end),
 		cmocka_unit_test_setup_teardown(test_control_in_pieces_is_one_message, start, end),
 		cmocka_unit_test_setup_teardown(test_replies_that_are_not_fetched_are_bounded,
 						start, end),

@@ -628,13 +628,15 @@ static void cut(const struct frame *f, const struct frame_kind *kind, uint32_t m
 {
 	static struct vmb_host_offload_lso s;
 	static uint8_t payload[SINK_FRAME_LEN_MAX];
-	uint32_t done = 0, offset, len, number = 0;
+	uint32_t done = 0, offset, len, number = 0, left;
 	struct vmb_host_offload_piece piece;
 
 	assert_int_equal(vmb_host_offload_lso_begin(&s, f->bytes, f->payload_at, f->len,
 						    mss | RNDIS_LSO_V2, mtu),
 			 0);
+	left = vmb_host_offload_lso_left(&s);
 	while (vmb_host_offload_lso_next(&s, segment.bytes, &offset, &len)) {
+		assert_int_equal(vmb_host_offload_lso_left(&s), --left);
 		assert_int_equal(offset, f->payload_at + done);
 		assert_true(len <= mss && offset + len <= f->len);
 		piece.base = f->bytes + offset;
@@ -650,6 +652,7 @@ static void cut(const struct frame *f, const struct frame_kind *kind, uint32_t m
 		done += len;
 		number++;
 	}
+	assert_int_equal(left, 0);
 	assert_int_equal(done, kind->payload_len);
 	assert_int_equal(number, kind->payload_len ? (kind->payload_len + mss - 1) / mss : 1);
 	assert_memory_equal(payload, f->bytes + f->payload_at, done);
@@ -661,7 +664,7 @@ static void test_segments_are_frames_and_make_up_the_whole(void **state)
 
 	for (round = 0; round < 200; round++) {
 		struct frame_kind kind = source_kind(round % 10 ? 9000 : 0xF53C);
-		uint32_t mtu = 1500 + source_random() % 3 * 1000, headers;
+		uint32_t mtu = 1500 + source_random() % 3 * 1000, headers, least;
 
 		kind.protocol = 6;
 		kind.padding = 0;
@@ -670,7 +673,9 @@ static void test_segments_are_frames_and_make_up_the_whole(void **state)
 		if (round & 1)
 			memset(frame.bytes + frame.ip_at + (kind.ip_version == 4 ? 2 : 4), 0, 2);
 		headers = frame.payload_at - frame.ip_at;
-		cut(&frame, &kind, 1 + source_random() % (mtu - headers), mtu);
+		least = 48 - (frame.payload_at - frame.transport_at - 20);
+		cut(&frame, &kind, least + source_random() % (mtu - headers - least + 1), mtu);
+		cut(&frame, &kind, least, mtu);
 		cut(&frame, &kind, mtu - headers, mtu);
 	}
 }
@@ -726,6 +731,52 @@ static void test_large_sends_that_are_no_good_are_refused(void **state)
 			 VMB_EPROTO);
 }
 
+/* A frame in segments of one byte is tens of thousands of them; no guest has a reason to send less than 48 with options. */
+static void test_segments_too_small_to_be_meant_are_refused(void **state)
+{
+	static struct vmb_host_offload_lso s;
+	uint32_t round, mss, least;
+
+	for (round = 0; round < 50; round++) {
+		struct frame_kind kind = source_kind(9000);
+
+		kind.protocol = 6;
+		kind.padding = 0;
+		kind.payload_len += 9000;
+		source_frame(&frame, &kind);
+		least = 48 - (frame.payload_at - frame.transport_at - 20);
+		assert_true(least >= 8);
+		for (mss = 0; mss < least + 2; mss++)
+			assert_int_equal(BEGIN(mss, 1500), mss < least ? VMB_EPROTO : 0);
+	}
+}
+
+/* The caller's budget may end between any two segments: all that is to be known is in the struct. */
+static void test_large_send_goes_on_where_it_was_left(void **state)
+{
+	struct frame_kind kind = { .ip_version = 4, .protocol = 6, .payload_len = 5000 };
+	static struct vmb_host_offload_lso s, copy;
+	uint8_t head[VMB_HOST_OFFLOAD_HEAD_LEN_MAX], other[VMB_HOST_OFFLOAD_HEAD_LEN_MAX];
+	uint32_t offset, len, offset2, len2, count = 0;
+
+	source_frame(&frame, &kind);
+	assert_int_equal(BEGIN(100, 1500), 0);
+	assert_int_equal(vmb_host_offload_lso_left(&s), 50);
+	do {
+		copy = s;
+		memset(&s, 0xEE, sizeof(s));
+		s = copy;
+		count++;
+		assert_true(vmb_host_offload_lso_next(&s, head, &offset, &len));
+		assert_true(vmb_host_offload_lso_next(&copy, other, &offset2, &len2));
+		assert_int_equal(offset, frame.payload_at + 100 * (count - 1));
+		assert_int_equal(offset, offset2);
+		assert_memory_equal(head, other, s.head_len);
+	} while (vmb_host_offload_lso_left(&s));
+	assert_int_equal(count, 50);
+	assert_false(vmb_host_offload_lso_next(&s, head, &offset, &len));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -754,6 +805,8 @@ int main(void)
 		cmocka_unit_test(test_large_send_without_payload_is_one_segment),
 		cmocka_unit_test(test_segment_numbers_wrap),
 		cmocka_unit_test(test_large_sends_that_are_no_good_are_refused),
+		cmocka_unit_test(test_segments_too_small_to_be_meant_are_refused),
+		cmocka_unit_test(test_large_send_goes_on_where_it_was_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

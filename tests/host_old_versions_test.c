@@ -74,10 +74,11 @@ static void test_old_version_needs_an_interrupt_page_in_memory(void **state)
 	bed_free(bed);
 }
 
-static void test_offers_before_1_1_are_190_bytes(void **state)
+/* Of 196 bytes always: in-tree guests take nothing shorter. What the version does not know is 0. */
+static void test_offers_before_1_1_end_in_zeros(void **state)
 {
 	struct bed *bed = bed_new(0, 0);
-	uint8_t want[190] = { 1 };
+	uint8_t want[196] = { 1 };
 
 	bed_device(bed, 0x10, 0);
 	assert_int_equal(post_contact(bed, 0xD, 0), 0);
@@ -89,7 +90,7 @@ static void test_offers_before_1_1_are_190_bytes(void **state)
 	memset(want + 60, 0x55, 120);
 	put32(want, 184, 1);
 	want[188] = 0xFF;
-	assert_memory_equal(bed_expect(bed, 1, 190), want, 190);
+	assert_memory_equal(bed_expect(bed, 1, 196), want, 196);
 	bed_expect(bed, 4, 8);
 	assert_int_equal(post_contact(bed, 0x10001, 0), 0);
 	bed_forget(bed);
@@ -116,9 +117,7 @@ static void test_before_2_4_only_relids_below_256_are_offered(void **state)
 		bed_forget(bed);
 		assert_int_equal(post_simple(bed, 3), 0);
 		for (i = 1; i <= count; i++)
-			assert_int_equal(
-				get32(bed_expect(bed, 1, versions[v] < 0x10001 ? 190 : 196), 184),
-				i);
+			assert_int_equal(get32(bed_expect(bed, 1, 196), 184), i);
 		bed_expect(bed, 4, 8);
 		bed_device(bed, 0xF0, 0)->instance_id.bytes[2] = (uint8_t)v; /* relid 301 and up */
 		if (v == 2)
@@ -180,15 +179,52 @@ static void test_unload_before_1_1_has_no_answer(void **state)
 	bed_free(bed);
 }
 
+/* What iPXE says: it looks whether 3.0 is there, leaves again, and lives on 0.13, with ids of its own liking. */
+static void test_3_0_then_unload_then_0_13_is_a_life(void **state)
+{
+	struct bed *bed = bed_new(0, 0);
+	const uint8_t *m;
+	uint32_t round;
+
+	bed_device(bed, 0x10, 0);
+	for (round = 0; round < 3; round++) {
+		assert_int_equal(post_contact(bed, 0x30000, 0), 0);
+		assert_int_equal(get32(bed_expect(bed, 15, 16), 12), 0x30000);
+		assert_int_equal(post_simple(bed, 16), 0);
+		bed_expect(bed, 17, 8);
+		assert_int_equal(post_contact(bed, 0xD, 0), 0);
+		expect_response(bed, accept_0_13);
+		assert_int_equal(post_simple(bed, 3), 0);
+		m = bed_expect(bed, 1, 196);
+		assert_int_equal(get32(m, 184), 1);
+		assert_int_equal(get32(m, 192), 0);
+		bed_expect(bed, 4, 8);
+		assert_int_equal(post_gpadl(bed, 1, 0x18AE0000 + round, 8), 0);
+		bed_expect(bed, 10, 20);
+		assert_int_equal(post_open(bed, 1, 0xC0FFEE, 0x18AE0000 + round, 3, 4), 0);
+		assert_int_equal(get32(bed_expect(bed, 6, 20), 12), 0xC0FFEE);
+		assert_int_equal(bed->s.channels[1]->target_vp, 0); /* whatever it asks for */
+		if (round) { /* once it leaves all open, and the next contact finds nothing of it */
+			assert_int_equal(post_relid(bed, 7, 1), 0);
+			assert_int_equal(post_teardown(bed, 1, 0x18AE0000 + round), 0);
+			bed_expect(bed, 12, 12);
+			assert_int_equal(post_simple(bed, 16), 0);
+		}
+		bed_expect_nothing(bed); /* 0.13 does not answer UNLOAD */
+	}
+	bed_free(bed);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lone_monitor_page_refuses_an_old_version),
 		cmocka_unit_test(test_old_version_needs_an_interrupt_page_in_memory),
-		cmocka_unit_test(test_offers_before_1_1_are_190_bytes),
+		cmocka_unit_test(test_offers_before_1_1_end_in_zeros),
 		cmocka_unit_test(test_before_2_4_only_relids_below_256_are_offered),
 		cmocka_unit_test(test_sub_channels_need_2_4),
 		cmocka_unit_test(test_unload_before_1_1_has_no_answer),
+		cmocka_unit_test(test_3_0_then_unload_then_0_13_is_a_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,62 @@ static void test_synchronize_cache_flushes_whatever_the_direction(void **state)
 	assert_sense(b, 0x052100);
 }
 
+/* What a failed flush should have saved is gone, and no later one brings it back: none of them says GOOD. */
+static void test_a_failed_flush_is_not_forgotten(void **state)
+{
+	static const enum vmb_host_scsi_error lost[] = { VMB_HOST_SCSI_IO_ERROR,
+							 VMB_HOST_SCSI_NO_SPACE };
+	static const enum vmb_host_scsi_error kept[] = { VMB_HOST_SCSI_GONE,
+							 VMB_HOST_SCSI_ABORTED };
+	struct scsi_bed *b = *state;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		b->error = kept[i]; /* nothing was lost: it may come again */
+		PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_int_not_equal(b->task.srb_status, 1);
+		b->error = VMB_HOST_SCSI_OK;
+		PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_good(b, 0);
+	}
+	for (i = 0; i < 2; i++) {
+		b->error = lost[i];
+		PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_sense(b, i ? 0x072707 : 0x030C00);
+		assert_true(b->disk.flush_failed);
+		b->error = VMB_HOST_SCSI_OK;
+		b->op_count = 0;
+		PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_sense(b, 0x030C00);
+		PLAIN_CMD(b, 0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_sense(b, 0x030C00);
+		PLAIN_CMD(b, 0x1B, 0, 0, 0, 0, 0); /* stop */
+		assert_sense(b, 0x030C00);
+		vmb_host_scsi_reset(&b->disk); /* which mends nothing */
+		b->disk.attention = 0;
+		PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_sense(b, 0x030C00);
+		assert_int_equal(b->op_count, 0);
+		WRITE_CMD(b, 512, 0x2A, 0, 0, 0, 0, 0, 0, 0, 1, 0); /* goes on, as does reading */
+		assert_good(b, 512);
+		READ_CMD(b, 512, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+		assert_good(b, 512);
+		b->lun = SCSI_BIG; /* another disk */
+		PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_good(b, 0);
+		b->lun = SCSI_DISK;
+		b->disk.flush_failed = false; /* a new disk stands in its place */
+		PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		assert_good(b, 0);
+	}
+	b->error = VMB_HOST_SCSI_IO_ERROR; /* a write that failed is known to whoever wrote */
+	WRITE_CMD(b, 512, 0x2A, 0x08, 0, 0, 0, 0, 0, 0, 1, 0);
+	assert_sense(b, 0x030C00);
+	b->error = VMB_HOST_SCSI_OK;
+	PLAIN_CMD(b, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	assert_good(b, 0);
+}
+
 static void test_capacity_10(void **state)
 {
 	struct scsi_bed *b = *state;
@@ -552,6 +608,7 @@ int main(void)
 		cmocka_unit_test_setup(test_more_than_the_limit_is_refused, start),
 		cmocka_unit_test_setup(test_protection_bits_are_refused, start),
 		cmocka_unit_test_setup(test_verify_checks_the_range, start),
+		cmocka_unit_test_setup(test_a_failed_flush_is_not_forgotten, start),
 		cmocka_unit_test_setup(test_synchronize_cache_flushes_whatever_the_direction,
 				       start),
 		cmocka_unit_test_setup(test_capacity_10, start),

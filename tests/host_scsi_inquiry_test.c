@@ -272,6 +272,28 @@ static void test_report_luns_lists_all(void **state)
 	assert_sense(b, 0x052400);
 }
 
+/* The firmware of Generation 2 leaves the allocation length 0: then the buffer's length counts. */
+static void test_report_luns_without_allocation_length_fills_the_buffer(void **state)
+{
+	struct scsi_bed *b = *state;
+
+	READ_CMD(b, 512, 0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	assert_good(b, 32);
+	assert_bytes(b, 0, 0, 0, 0, 24, 0, 0, 0, 0);
+	assert_bytes(b, 16, 0, 1);
+	assert_untouched(b, 32);
+	READ_CMD(b, 16, 0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	assert_good(b, 16);
+	assert_bytes(b, 0, 0, 0, 0, 24);
+	assert_untouched(b, 16);
+	READ_CMD(b, 0, 0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	assert_good(b, 0);
+	/* Elsewhere 0 is a length like any other. */
+	READ_CMD(b, 96, 0x12, 0, 0, 0, 0, 0);
+	assert_good(b, 0);
+	assert_untouched(b, 0);
+}
+
 static void test_report_luns_works_at_absent_lun_and_full_bus(void **state)
 {
 	struct scsi_bed *b = *state;
@@ -407,6 +429,8 @@ int main(void)
 		cmocka_unit_test_setup(test_absent_lun_refuses_everything_else, start),
 		cmocka_unit_test_setup(test_other_targets_are_empty, start),
 		cmocka_unit_test_setup(test_report_luns_lists_all, start),
+		cmocka_unit_test_setup(test_report_luns_without_allocation_length_fills_the_buffer,
+				       start),
 		cmocka_unit_test_setup(test_report_luns_works_at_absent_lun_and_full_bus, start),
 		cmocka_unit_test_setup(test_sg_inq_understands_standard_data, start),
 		cmocka_unit_test_setup(test_sg_vpd_understands_pages, start),

@@ -228,25 +228,53 @@ static void test_contact_for_another_sint_is_refused_there(void **state)
 	put32(m, 8, 0x50003);
 	put32(m, 12, 2);
 	m[16] = 7;
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	assert_memory_equal(bed_expect(bed, 15, 16), refusal, 16);
 	assert_int_equal(bed->messages[0].sint, 7);
 	assert_int_equal(bed->messages[0].vp, 2);
 	assert_int_equal(bed->s.state, VMB_HOST_CONNECTED);
 	m[16] = 99;
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	bed_expect(bed, 15, 16);
 	assert_int_equal(bed->messages[1].sint, 2);
 	m[16] = 2;
 	m[17] = 2; /* VTL 2: since 5.1 */
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	assert_memory_equal(bed_expect(bed, 15, 16), refusal, 16);
 	bed_expect_nothing(bed);
 	bed_expect_no_event(bed);
 	put32(m, 8, 0x50000); /* which has no such byte */
 	put32(m, 12, 0);
-	assert_int_equal(bed_post(bed, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
 	assert_memory_equal(bed_expect(bed, 15, 16), accepted[6].response, 16);
+	bed_free(bed);
+}
+
+/*
+ * Hyper-V's firmware for Generation 2 contacts on connection 1, whatever the version, and leaves SINT and trust level 0:
+ * these two count on connection 4 only. It also asks for a feature and sends the longer contact that goes with it.
+ */
+static void test_sint_and_vtl_do_not_count_on_connection_1(void **state)
+{
+	struct bed *bed = bed_new(0, 0);
+	uint8_t m[56] = { 14 };
+	uint32_t sint, vtl;
+
+	put32(m, 8, 0x60000);
+	put32(m, 20, 0x08);
+	memset(m + 40, 0xC1, 16);
+	for (sint = 0; sint < 4; sint++) {
+		for (vtl = 0; vtl < 2; vtl++) {
+			m[16] = (uint8_t)sint;
+			m[17] = (uint8_t)vtl;
+			assert_int_equal(bed_post_on(bed, 1, m, 56), 0);
+			expect_response(bed, accepted[10].response, 20, 0);
+			assert_int_equal(bed->s.state, VMB_HOST_CONNECTED);
+		}
+	}
+	m[16] = 0;
+	assert_int_equal(bed_post_on(bed, 4, m, 56), 0);
+	assert_memory_equal(bed_expect(bed, 15, 16), refusal, 16);
 	bed_free(bed);
 }
 
@@ -383,6 +411,50 @@ static void test_busy_slot_shows_the_same_message_again(void **state)
 	out = vmb_host_server_output(&bed->s);
 	assert_int_equal(get32(out->payload, 0), 1);
 	assert_int_equal(get32(out->payload, 184), 1);
+	bed_free(bed);
+}
+
+/* Messages of kinds that hold something until they left: GPADL answers, OPEN_RESULT. */
+static void test_undeliverable_message_lets_those_behind_it_go(void **state)
+{
+	struct bed *bed = bed_new(0, 0);
+	const struct vmb_host_server_output *out;
+	uint8_t m[40] = { 14 };
+	uint32_t i;
+
+	bed_device(bed, 1, 0);
+	bed_connect(bed, 0x50003);
+	bed->slot_busy = true;
+	put32(m, 8, 0x50003);
+	put32(m, 12, 3); /* VP 3 has no SynIC */
+	m[16] = 7;
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0x13); /* one at a time */
+	assert_int_equal(post_gpadl(bed, 1, 5, 8), 0);
+	assert_int_equal(post_open(bed, 1, 77, 5, 0, 4), 0);
+	out = vmb_host_server_output(&bed->s);
+	assert_int_equal(out->target_vp, 3);
+	assert_int_equal(out->target_sint, 7);
+	vmb_host_server_output_drop(&bed->s);
+	vmb_host_server_output_drop(&bed->s); /* one message, not two */
+	assert_int_equal(bed->s.counters.undelivered, 1);
+	bed->slot_busy = false;
+	bed_pump(bed);
+	bed_expect(bed, 10, 20);
+	assert_int_equal(get32(bed_expect(bed, 6, 20), 12), 77);
+	bed_expect_nothing(bed);
+	assert_int_equal(bed_post_on(bed, 4, m, 40), 0);
+	bed_expect(bed, 15, 16);
+	/* Room for answers comes back as if they had been delivered. */
+	for (i = 0; i < 2 * VMB_HOST_ANSWER_COUNT_MAX; i++) {
+		bed->slot_busy = true;
+		assert_int_equal(post_gpadl(bed, 1, 6, 0), 0);
+		assert_non_null(vmb_host_server_output(&bed->s));
+		vmb_host_server_output_drop(&bed->s);
+	}
+	bed->slot_busy = false;
+	bed_expect_nothing(bed);
+	assert_int_equal(bed->s.counters.undelivered, 1 + 2 * VMB_HOST_ANSWER_COUNT_MAX);
 	bed_free(bed);
 }
 
@@ -675,12 +747,14 @@ int main(void)
 		cmocka_unit_test(test_version_max_caps_every_version),
 		cmocka_unit_test(test_impossible_vp_is_refused_on_vp_0),
 		cmocka_unit_test(test_contact_for_another_sint_is_refused_there),
+		cmocka_unit_test(test_sint_and_vtl_do_not_count_on_connection_1),
 		cmocka_unit_test(test_bad_config_is_refused),
 		cmocka_unit_test(test_offers_come_in_order_with_exact_bytes),
 		cmocka_unit_test(test_second_request_is_ignored),
 		cmocka_unit_test(test_relids_are_stable_over_reconnects),
 		cmocka_unit_test(test_full_queue_delivers_every_offer),
 		cmocka_unit_test(test_busy_slot_shows_the_same_message_again),
+		cmocka_unit_test(test_undeliverable_message_lets_those_behind_it_go),
 		cmocka_unit_test(test_unload_completes_after_everything_closed),
 		cmocka_unit_test(test_contact_while_connected_disconnects_silently),
 		cmocka_unit_test(test_contact_while_disconnecting_replaces_the_first),

@@ -27,7 +27,8 @@ static const struct {
 	{ 7, 0, 12, false, false },	   { 8, 0, 20, false, false },
 	{ 9, 0, 16, false, false },	   { 11, 0, 16, false, false },
 	{ 13, 0, 12, false, false },	   { 14, 0, 40, true, true },
-	{ 16, 0, 8, false, true },	   { 21, 0x40000, 40, false, false },
+	{ 16, 0, 8, false, true },	   { 18, 0x40000, 28, false, false },
+	{ 19, 0x40000, 20, true, true },   { 21, 0x40000, 40, false, false },
 	{ 22, 0x40001, 16, false, false },
 };
 
@@ -44,7 +45,10 @@ static enum verdict expected(uint32_t number, uint32_t len, uint32_t version,
 		if ((state == VMB_HOST_DISCONNECTED && !guest_messages[i].disconnected) ||
 		    (state == VMB_HOST_DISCONNECTING && !guest_messages[i].disconnecting))
 			return MISPLACED;
-		return version < guest_messages[i].version_min ? UNKNOWN : TAKEN;
+		/* Without a connection there is no version. */
+		return state != VMB_HOST_DISCONNECTED && version < guest_messages[i].version_min ?
+			       UNKNOWN :
+			       TAKEN;
 	}
 	return UNKNOWN;
 }
@@ -94,7 +98,7 @@ static void check_message(struct bed *bed, enum vmb_host_server_state state, uin
 
 static void check_numbers(enum vmb_host_server_state state, uint32_t version)
 {
-	static const uint32_t lens[] = { 8, 11, 12, 15, 16, 19, 20, 39, 40, 147, 148, 240 };
+	static const uint32_t lens[] = { 8, 11, 12, 15, 16, 19, 20, 27, 28, 39, 40, 147, 148, 240 };
 	struct bed *bed = bed_in(state, version);
 	uint32_t number, bit;
 	size_t l;

@@ -184,6 +184,28 @@ static void test_handshake_with_every_version(void **state)
 	assert_int_equal(f->s.counters.refused, 0);
 }
 
+/* The firmware of Generation 2 stops unless the accepted version stands in the completion; of a refused one nothing does. */
+static void test_what_was_agreed_stands_in_the_completion(void **state)
+{
+	static const uint8_t zeros[52];
+	struct fixture *f = *state;
+
+	assert_int_equal(control(f, 7, 0), 0);
+	assert_memory_equal(f->reply + 12, zeros, 52);
+	assert_int_equal(control(f, 9, 0x0601), 0xC0000059);
+	assert_memory_equal(f->reply + 12, zeros, 52);
+	assert_int_equal(control(f, 9, 0xABCD0600),
+			 0); /* with a revision, which is the guest's own */
+	assert_int_equal(get32(f->reply + 12), 0x0600);
+	assert_memory_equal(f->reply + 16, zeros, 48);
+	assert_int_equal(control(f, 10, 0), 0);
+	assert_int_equal(control(f, 8, 0), 0);
+	assert_memory_equal(f->reply + 12, zeros, 52);
+	assert_int_equal(control(f, 13, 2), 0);
+	assert_int_equal(get32(f->reply + 12), 2);
+	assert_memory_equal(f->reply + 16, zeros, 48);
+}
+
 static void test_every_other_version_is_a_mismatch(void **state)
 {
 	struct fixture *f = *state;
@@ -244,6 +266,8 @@ static void test_srb_before_ready_is_refused(void **state)
 	assert_int_equal(f->step, VMB_HOST_STORAGE_REPLY);
 	assert_int_equal(get32(f->reply), 1);
 	assert_int_equal(get32(f->reply + 8), READY_STATUS);
+	assert_int_equal(get16(f->reply + 12), 0x24); /* no version yet: the oldest layout */
+	assert_int_equal(f->reply[14], 0x06); /* who looks at the SRB only is told too */
 	assert_int_equal(f->s.counters.requests, 0);
 }
 
@@ -669,10 +693,40 @@ static void test_resets_succeed_and_are_told(void **state)
 	assert_int_equal(get32(f->reply + 8), 0);
 }
 
-static bool take_event(struct fixture *f, uint32_t *len)
+static bool see_event(struct fixture *f, uint32_t *len)
 {
 	memset(f->reply, 0xEE, sizeof(f->reply));
 	return vmb_host_storage_event(&f->s, (struct vmb_stor_packet *)f->reply, len);
+}
+
+static bool take_event(struct fixture *f, uint32_t *len)
+{
+	bool found = see_event(f, len);
+
+	vmb_host_storage_event_done(&f->s);
+	return found;
+}
+
+/* The ring may be full; the event then waits until there is room, however often it is looked at. */
+static void test_event_waits_until_it_was_sent(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t len = 0, round;
+
+	handshake(f, 0x0602);
+	vmb_host_storage_event_done(&f->s); /* of nothing */
+	vmb_host_storage_detach(&f->s, 5);
+	for (round = 0; round < 3; round++) {
+		assert_true(see_event(f, &len));
+		assert_int_equal(len, 64);
+		assert_int_equal(get32(f->reply), 11);
+	}
+	vmb_host_storage_event_done(&f->s);
+	assert_false(see_event(f, &len));
+	vmb_host_storage_attach(&f->s, 5, &f->second); /* and the next one is another one */
+	assert_true(see_event(f, &len));
+	vmb_host_storage_reset(&f->s);
+	assert_false(see_event(f, &len));
 }
 
 static void test_event_is_sent_once_and_only_when_ready(void **state)
@@ -763,6 +817,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_bad_configuration_is_refused, start),
 		cmocka_unit_test_setup(test_handshake_with_every_version, start),
+		cmocka_unit_test_setup(test_what_was_agreed_stands_in_the_completion, start),
 		cmocka_unit_test_setup(test_every_other_version_is_a_mismatch, start),
 		cmocka_unit_test_setup(test_versions_above_the_limit_are_a_mismatch, start),
 		cmocka_unit_test_setup(test_operation_in_each_state, start),
@@ -789,6 +844,7 @@ int main(void)
 		cmocka_unit_test_setup(test_data_without_memory_is_refused, start),
 		cmocka_unit_test_setup(test_direction_conflict_touches_nothing, start),
 		cmocka_unit_test_setup(test_resets_succeed_and_are_told, start),
+		cmocka_unit_test_setup(test_event_waits_until_it_was_sent, start),
 		cmocka_unit_test_setup(test_event_is_sent_once_and_only_when_ready, start),
 		cmocka_unit_test_setup(test_event_needs_4_2_and_has_its_length, start),
 		cmocka_unit_test_setup(test_change_is_told_to_the_units, start),

@@ -124,6 +124,60 @@ static void test_rescinding_the_primary_takes_its_sub_channels_along(void **stat
 	bed_free(bed);
 }
 
+/* Whatever order the devices let go in: who hears that a primary is gone has heard that of its sub-channels. */
+static void test_primary_is_rescinded_last(void **state)
+{
+	struct bed *bed = connected(0x50003);
+	uint32_t first, second;
+
+	bed_open(bed, 1, 7);
+	first = offer_sub_channel(bed, 1);
+	second = offer_sub_channel(bed, 2);
+	bed_open(bed, first, 8);
+	bed_open(bed, second, 9);
+	bed->hold_close = true;
+	vmb_host_channel_rescind(bed->s.channels[1]);
+	bed_pump(bed);
+	vmb_host_channel_closed(bed->s.channels[1]);
+	bed_pump(bed);
+	bed_expect_nothing(bed);
+	post_teardown(bed, first, 8); /* answered before its rescind, and not before it is closed */
+	vmb_host_channel_closed(bed->s.channels[second]);
+	bed_pump(bed);
+	assert_int_equal(get32(bed_expect(bed, 2, 12), 8), second);
+	bed_expect_nothing(bed);
+	vmb_host_channel_closed(bed->s.channels[first]);
+	bed_pump(bed);
+	assert_int_equal(get32(bed_expect(bed, 12, 12), 8), 8);
+	assert_int_equal(get32(bed_expect(bed, 2, 12), 8), first);
+	assert_int_equal(get32(bed_expect(bed, 2, 12), 8), 1);
+	bed_expect_nothing(bed);
+	bed_free(bed);
+}
+
+/* A sub-channel that the guest lets go of by itself keeps its primary waiting no longer. */
+static void test_primary_does_not_wait_for_what_the_guest_forgot(void **state)
+{
+	struct bed *bed = connected(0x50003);
+	uint32_t relid;
+
+	bed_open(bed, 1, 7);
+	relid = offer_sub_channel(bed, 1);
+	bed_open(bed, relid, 8);
+	bed->hold_close = true;
+	post_relid(bed, 7, relid);
+	vmb_host_channel_rescind(bed->s.channels[1]);
+	bed_pump(bed);
+	vmb_host_channel_closed(bed->s.channels[1]);
+	bed_pump(bed);
+	bed_expect_nothing(bed);
+	post_relid(bed, 13, relid); /* while its device is still closing */
+	assert_int_equal(get32(bed_expect(bed, 2, 12), 8), 1);
+	bed_expect_nothing(bed);
+	vmb_host_channel_closed(bed->s.channels[relid]);
+	bed_free(bed);
+}
+
 /* The guest lets go of the last round's sub-channels only after it was offered this round's. */
 static void test_sub_channels_of_100_lives_leave_nothing_behind(void **state)
 {
@@ -162,6 +216,8 @@ int main(void)
 		cmocka_unit_test(test_closing_the_primary_rescinds_sub_channels),
 		cmocka_unit_test(test_sub_channel_that_the_guest_lets_go_is_released),
 		cmocka_unit_test(test_rescinding_the_primary_takes_its_sub_channels_along),
+		cmocka_unit_test(test_primary_is_rescinded_last),
+		cmocka_unit_test(test_primary_does_not_wait_for_what_the_guest_forgot),
 		cmocka_unit_test(test_sub_channels_of_100_lives_leave_nothing_behind),
 	};
 

@@ -36,8 +36,7 @@ static void got_offer(const uint8_t *m)
 
 	assert_true(relid < RELID_MAX);
 	assert_false(w->views[relid].offered);
-	if (w->version >= 0x10001)
-		assert_int_equal(get32(m, 192), 0x2000 | relid);
+	assert_int_equal(get32(m, 192), w->version >= 0x10001 ? 0x2000 | relid : 0);
 	w->views[relid].offered = true;
 	w->views[relid].rescinded = false;
 	w->must_offer[relid] = false;
@@ -177,17 +176,22 @@ static uint32_t some_relid(void)
 	return roll(DEVICE_MAX + 2);
 }
 
-static uint32_t post(const void *bytes, uint32_t len)
+static uint32_t post_on(uint32_t connection_id, const void *bytes, uint32_t len)
 {
 	uint8_t *copy = malloc(len);
 	uint32_t status;
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, len);
-	status = vmb_host_server_input(&w->s, roll(2) ? 1 : 4, 1, copy, len);
+	status = vmb_host_server_input(&w->s, connection_id, 1, copy, len);
 	assert_true(status == 0 || status == 0x13);
 	free(copy);
 	return status;
+}
+
+static uint32_t post(const void *bytes, uint32_t len)
+{
+	return post_on(roll(2) ? 1 : 4, bytes, len);
 }
 
 static void forget_connection(void)
@@ -204,6 +208,7 @@ static void send_contact(void)
 					     0x40000, 0x20004, 0x10001, 0xD };
 	uint8_t m[40] = { 14 };
 	uint32_t version = versions[roll(VMB_ARRAY_COUNT(versions))];
+	uint32_t connection_id = roll(2) ? 1 : 4;
 
 	put32(m, 8, version);
 	put32(m, 12, roll(BED_VP_COUNT));
@@ -211,9 +216,9 @@ static void send_contact(void)
 		put64(m, 16, roll(20) ? (uint64_t)BED_FIRST_PFN << 12 : 0);
 	else
 		m[16] = roll(6) ? 2 : 5;
-	if (post(m, sizeof(m)))
+	if (post_on(connection_id, m, sizeof(m)))
 		return;
-	if (m[16] == 5) {
+	if (m[16] == 5 && connection_id == 4) {
 		w->refusal_due = true;
 		return;
 	}

@@ -12,14 +12,16 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "devices/fault.h"
 #include "ports/user/loopback.h"
 
 #define LOOP_BLOCK_LEN	 512u
-#define LOOP_BLOCK_COUNT 32768u /* 16 MiB */
+#define LOOP_BLOCK_COUNT 32768u
+#define LOOP_DISK	 "ram:16M"
 
 struct loop {
 	struct vmb_user_loopback l;
-	struct vmb_user_disk disk;
+	struct vmb_dev_fault fault; /* what loop_spoil() makes the host do */
 	uint64_t random;
 };
 
@@ -36,8 +38,7 @@ static inline struct loop *loop_new(struct vmb_user_loopback_config config)
 
 	assert_non_null(b);
 	b->random = 0x2545F4914F6CDD1Dull;
-	assert_int_equal(vmb_user_disk_init_ram(&b->disk, LOOP_BLOCK_LEN, LOOP_BLOCK_COUNT, 1), 0);
-	config.disks[0] = &b->disk;
+	config.disks[0].path = LOOP_DISK;
 	assert_int_equal(vmb_user_loopback_init(&b->l, &config), 0);
 	return b;
 }
@@ -45,15 +46,31 @@ static inline struct loop *loop_new(struct vmb_user_loopback_config config)
 static inline void loop_free(struct loop *b)
 {
 	vmb_user_loopback_destroy(&b->l);
-	vmb_user_disk_destroy(&b->disk);
 	free(b);
+}
+
+/* The medium of LUN 0 of the newest device. */
+static inline uint8_t *loop_medium(struct loop *b)
+{
+	return vmb_user_loopback_first(&b->l)->disks[0].state;
+}
+
+/* From now on b->fault is played. */
+static inline void loop_spoil(struct loop *b)
+{
+	b->l.machine.bus->fault = &b->fault;
+}
+
+static inline struct vmb_dev_channel *loop_channel(struct loop *b)
+{
+	return &vmb_user_loopback_first(&b->l)->channel;
 }
 
 /* Neither end holds anything of the other's. */
 static inline void loop_expect_nothing_held(struct loop *b)
 {
-	assert_int_equal(b->l.memory.used_count, 0);
-	assert_int_equal(b->l.host.gpadl_count, 0);
+	assert_int_equal(b->l.machine.memory.used_count, 0);
+	assert_int_equal(b->l.machine.bus->gpadl_count, 0);
 }
 
 static inline struct vmb_user_device *loop_open(struct loop *b)
@@ -108,7 +125,7 @@ static inline void loop_verify(struct loop *b, struct vmb_user_device *d, uint32
 	assert_int_equal(loop_move(b, d, LOOP_WRITE, block, out, len, &event), 0);
 	assert_int_equal(event.srb_status, VMB_SRB_SUCCESS);
 	assert_int_equal(event.data_len, len);
-	assert_memory_equal(b->disk.bytes + block * LOOP_BLOCK_LEN, out, len);
+	assert_memory_equal(loop_medium(b) + block * LOOP_BLOCK_LEN, out, len);
 	assert_int_equal(loop_move(b, d, LOOP_READ, block, in, len, &event), 0);
 	assert_int_equal(event.srb_status, VMB_SRB_SUCCESS);
 	assert_int_equal(event.data_len, len);

@@ -18,12 +18,11 @@ static struct loop *ide_new(uint32_t place, uint32_t block_len,
 
 	assert_non_null(b);
 	b->random = 0x9E3779B97F4A7C15ull;
-	assert_int_equal(vmb_user_disk_init_ram(&b->disk, block_len, LOOP_BLOCK_COUNT, 1), 0);
-	if (block_len == DVD_BLOCK_LEN) {
-		b->disk.unit.kind = VMB_HOST_SCSI_DVD;
-		b->disk.unit.read_only = true;
-	}
-	config.ides[place] = &b->disk;
+	config.ides[place] = (struct vmb_dev_disk_option){ .path = LOOP_DISK, .ide = true };
+	if (block_len == DVD_BLOCK_LEN)
+		config.ides[place] = (struct vmb_dev_disk_option){
+			.path = "ram:64M", .ide = true, .dvd = true, .read_only = true
+		};
 	assert_int_equal(vmb_user_loopback_init(&b->l, &config), 0);
 	return b;
 }
@@ -64,7 +63,8 @@ static void expect_identity(struct loop *b, struct vmb_user_device *d, uint8_t t
 	event = ask(b, d, capacity, 10, data, 8);
 	assert_int_equal(event.srb_status, VMB_SRB_SUCCESS);
 	assert_int_equal(data[2] << 8 | data[3], LOOP_BLOCK_COUNT - 1);
-	assert_int_equal(data[6] << 8 | data[7], b->disk.unit.block_len);
+	assert_int_equal(data[6] << 8 | data[7],
+			 vmb_user_loopback_first(&b->l)->units[0].block_len);
 }
 
 /* What was agreed, and that each end has the other where it is. */
@@ -81,7 +81,7 @@ static void expect_agreement(struct loop *b, struct vmb_user_device *d, uint16_t
 	assert_int_equal(d->storage.target_id, old ? place % 2 : 0);
 	assert_int_equal(d->address.path_id, place / 2);
 	assert_int_equal(d->address.target_id, place % 2);
-	assert_int_equal(vmb_user_host_first(&b->l.host)->storage.version, version);
+	assert_int_equal(vmb_user_loopback_first(&b->l)->host.version, version);
 	assert_null(d->next); /* nothing else was offered */
 }
 
@@ -95,7 +95,7 @@ static void test_disk_works_with_every_version_at_every_place(void **state)
 
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
 		for (place = 0; place < 4; place++) {
-			config.host.storage_version_max = versions[i];
+			config.storage_version_max = versions[i];
 			b = ide_new(place, LOOP_BLOCK_LEN, config);
 			d = loop_open(b);
 			expect_agreement(b, d, versions[i], place);
@@ -131,12 +131,12 @@ static void expect_dvd_reads(struct loop *b, struct vmb_user_device *d)
 	uint32_t i;
 
 	for (i = 0; i < sizeof(data); i++)
-		b->disk.bytes[7 * DVD_BLOCK_LEN + i] = (uint8_t)loop_random(b, 256);
+		loop_medium(b)[7 * DVD_BLOCK_LEN + i] = (uint8_t)loop_random(b, 256);
 	loop_cdb(cdb, LOOP_READ, 7, 2);
 	event = ask(b, d, cdb, 10, data, sizeof(data));
 	assert_int_equal(event.srb_status, VMB_SRB_SUCCESS);
 	assert_int_equal(event.data_len, sizeof(data));
-	assert_memory_equal(data, b->disk.bytes + 7 * DVD_BLOCK_LEN, sizeof(data));
+	assert_memory_equal(data, loop_medium(b) + 7 * DVD_BLOCK_LEN, sizeof(data));
 	loop_cdb(cdb, LOOP_WRITE, 7, 2);
 	assert_int_equal(vmb_user_loopback_scsi(&b->l, d, 0, cdb, 10, VMB_STOR_WRITE, data,
 						sizeof(data), &event),
@@ -167,7 +167,7 @@ static void test_dvd_works_with_every_version(void **state)
 	uint32_t i;
 
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
-		config.host.storage_version_max = versions[i];
+		config.storage_version_max = versions[i];
 		b = ide_new(2, DVD_BLOCK_LEN, config);
 		d = loop_open(b);
 		expect_agreement(b, d, versions[i], 2);
@@ -192,8 +192,8 @@ static void test_whole_life_leaves_nothing_behind(void **state)
 	}
 }
 
-/* Path and target are the offer's; another LUN is nobody. */
-static void test_any_path_and_target_mean_the_unit(void **state)
+/* Guests get the path wrong, and some scan several targets; another target or LUN is nobody. */
+static void test_any_path_means_the_unit_and_only_its_target(void **state)
 {
 	static const uint8_t inquiry[6] = { 0x12, 0, 0, 0, 36 }, capacity[10] = { 0x25 };
 	struct loop *b = ide_new(3, LOOP_BLOCK_LEN, (struct vmb_user_loopback_config){ 0 });
@@ -202,10 +202,15 @@ static void test_any_path_and_target_mean_the_unit(void **state)
 	uint8_t data[36];
 
 	d->address.path_id = 0xA5;
-	d->address.target_id = 0x5A;
 	loop_verify(b, d, 9, 4096);
-	d->address.path_id = d->address.target_id = 0;
+	d->address.path_id = 0;
 	loop_verify(b, d, 10, 4096);
+	d->address.target_id = 0;
+	assert_int_equal(vmb_user_loopback_scsi(&b->l, d, 0, capacity, 10, VMB_STOR_READ, data, 8,
+						&event),
+			 0);
+	assert_int_equal(event.srb_status, VMB_SRB_INVALID_LUN);
+	d->address.target_id = 1;
 	assert_int_equal(vmb_user_loopback_scsi(&b->l, d, 1, capacity, 10, VMB_STOR_READ, data, 8,
 						&event),
 			 0);
@@ -246,16 +251,18 @@ static void write_mark(struct loop *b, struct vmb_user_device *d, uint32_t block
 static void test_four_units_and_a_controller_keep_apart(void **state)
 {
 	struct vmb_user_loopback_config config = { 0 };
+	struct vmb_user_machine_device *at;
 	struct vmb_user_device *d, *all[4];
-	struct vmb_user_disk disks[4];
+	uint8_t *media[5]; /* the controller's last */
 	struct loop *b;
 	uint32_t i;
 
-	for (i = 0; i < 4; i++) {
-		assert_int_equal(vmb_user_disk_init_ram(&disks[i], LOOP_BLOCK_LEN, 1000, 2 + i), 0);
-		config.ides[i] = &disks[i];
-	}
+	for (i = 0; i < 4; i++)
+		config.ides[i] = (struct vmb_dev_disk_option){ .path = "ram:512000", .ide = true };
 	b = loop_new(config);
+	/* The newest is the controller, then the units from the last to the first. */
+	for (i = 5, at = b->l.machine.devices; i-- > 0; at = at->next)
+		media[i] = ((struct vmb_dev_storage *)at->device.state)->disks[0].state;
 	d = loop_open(b);
 	assert_ptr_equal(d, b->l.guest.devices); /* the controller: offered last */
 	for (i = 0; i < 4; i++) {
@@ -268,16 +275,14 @@ static void test_four_units_and_a_controller_keep_apart(void **state)
 		write_mark(b, all[i], 17, (uint8_t)(0xC0 + i));
 	write_mark(b, d, 17, 0xCF);
 	for (i = 0; i < 4; i++)
-		assert_int_equal(disks[i].bytes[17 * LOOP_BLOCK_LEN], 0xC0 + i);
-	assert_int_equal(b->disk.bytes[17 * LOOP_BLOCK_LEN], 0xCF);
+		assert_int_equal(media[i][17 * LOOP_BLOCK_LEN], 0xC0 + i);
+	assert_int_equal(media[4][17 * LOOP_BLOCK_LEN], 0xCF);
 	assert_int_equal(vmb_user_guest_close(&b->l.guest, all[1]), 0);
 	write_mark(b, all[0], 18, 0xD0);
-	assert_int_equal(disks[0].bytes[18 * LOOP_BLOCK_LEN], 0xD0);
+	assert_int_equal(media[0][18 * LOOP_BLOCK_LEN], 0xD0);
 	assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
 	loop_expect_nothing_held(b);
 	loop_free(b);
-	for (i = 0; i < 4; i++)
-		vmb_user_disk_destroy(&disks[i]);
 }
 
 /* The offer's bytes: what drivers of all ages look at. */
@@ -303,7 +308,7 @@ int main(void)
 		cmocka_unit_test(test_guest_may_be_older_than_the_host),
 		cmocka_unit_test(test_dvd_works_with_every_version),
 		cmocka_unit_test(test_whole_life_leaves_nothing_behind),
-		cmocka_unit_test(test_any_path_and_target_mean_the_unit),
+		cmocka_unit_test(test_any_path_means_the_unit_and_only_its_target),
 		cmocka_unit_test(test_unit_is_lun_0_alone),
 		cmocka_unit_test(test_four_units_and_a_controller_keep_apart),
 	};

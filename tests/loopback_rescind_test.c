@@ -46,7 +46,8 @@ static bool live_one_step(struct life *life)
 		life->d = vmb_user_guest_device(g);
 	if (life->d)
 		live_device(life);
-	any = life->steps++ % 2 ? vmb_user_host_step(&life->b->l.host) : vmb_user_guest_step(g);
+	any = life->steps++ % 2 ? vmb_user_machine_step(&life->b->l.machine) :
+				  vmb_user_guest_step(g);
 	life->finished = g->unloaded;
 	return any;
 }
@@ -63,8 +64,8 @@ static void live_steps(struct life *life, struct loop *b, uint32_t steps)
 static void expect_new_life(struct loop *b)
 {
 	vmb_user_loopback_settle(&b->l);
-	if (!vmb_user_host_first(&b->l.host))
-		assert_non_null(vmb_user_host_offer(&b->l.host, 2));
+	if (!vmb_user_loopback_first(&b->l))
+		assert_non_null(vmb_user_loopback_offer(&b->l, 2));
 	assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
 	loop_expect_whole_life(b);
 }
@@ -86,7 +87,7 @@ static uint32_t whole_life(void)
 static void test_rescind_between_any_two_messages_leaves_nothing(void **state)
 {
 	uint32_t steps, count = whole_life();
-	struct vmb_user_channel *ch;
+	struct vmb_dev_storage *ch;
 	struct life life;
 	struct loop *b;
 
@@ -95,11 +96,12 @@ static void test_rescind_between_any_two_messages_leaves_nothing(void **state)
 	for (steps = 0; steps < count; steps++) {
 		b = loop_new((struct vmb_user_loopback_config){ 0 });
 		live_steps(&life, b, steps);
-		ch = vmb_user_host_first(&b->l.host);
-		vmb_user_host_rescind(&b->l.host, ch);
+		ch = vmb_user_loopback_first(&b->l);
+		vmb_dev_bus_rescind(&ch->channel);
 		vmb_user_loopback_settle(&b->l);
 		loop_expect_nothing_held(b);
-		assert_null(b->l.host.channels);
+		assert_null(vmb_user_loopback_first(&b->l));
+		assert_null(b->l.machine.devices);
 		if (life.submitted)
 			assert_true(life.request.has_ended);
 		expect_new_life(b);
@@ -115,11 +117,11 @@ static void test_device_offered_anew_is_used(void **state)
 
 	for (round = 0; round < 50; round++) {
 		loop_verify(b, loop_open(b), 3, 4096);
-		vmb_user_host_rescind(&b->l.host, vmb_user_host_first(&b->l.host));
+		vmb_dev_bus_rescind(&vmb_user_loopback_first(&b->l)->channel);
 		vmb_user_loopback_settle(&b->l);
 		loop_expect_nothing_held(b);
 		assert_null(vmb_user_guest_device(&b->l.guest));
-		assert_non_null(vmb_user_host_offer(&b->l.host, round));
+		assert_non_null(vmb_user_loopback_offer(&b->l, round));
 		vmb_user_loopback_settle(&b->l);
 	}
 	loop_expect_whole_life(b);
@@ -137,12 +139,12 @@ static void test_threads_survive_rescind_under_load(void **state)
 	for (round = 0; round < 50; round++) {
 		d = loop_open(b);
 		loop_verify(b, d, 3, 4096);
-		vmb_user_host_rescind(&b->l.host, vmb_user_host_first(&b->l.host));
+		vmb_dev_bus_rescind(&vmb_user_loopback_first(&b->l)->channel);
 		do
 			err = loop_move(b, d, LOOP_READ, 0, data, sizeof(data), &event);
 		while (!err && event.srb_status == VMB_SRB_SUCCESS);
 		assert_true(!err || err == VMB_ENODEV || err == VMB_EBUSY);
-		assert_non_null(vmb_user_host_offer(&b->l.host, (uint8_t)(round + 2)));
+		assert_non_null(vmb_user_loopback_offer(&b->l, (uint8_t)(round + 2)));
 		while (!(d = vmb_user_guest_device(&b->l.guest)))
 			;
 	}
@@ -185,10 +187,11 @@ static void test_any_message_may_be_lost(void **state)
 		n.at++;
 		n.count = 0;
 		b = loop_new((struct vmb_user_loopback_config){ 0 });
-		b->l.host.hooks.arg = &n;
-		b->l.host.hooks.message = make_noise;
+		b->fault.arg = &n;
+		b->fault.message = make_noise;
+		loop_spoil(b);
 		live_steps(&life, b, STEPS_MAX);
-		b->l.host.hooks.message = NULL;
+		b->fault.message = NULL;
 		expect_new_life(b);
 		loop_free(b);
 	} while (n.count >= n.at);
@@ -205,12 +208,13 @@ static void test_scrambled_messages_do_no_harm(void **state)
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 
 	n.b = b;
-	b->l.host.hooks.arg = &n;
+	b->fault.arg = &n;
 	for (round = 0; round < 2000; round++) {
-		b->l.host.hooks.message = make_noise;
+		b->fault.message = make_noise;
+		loop_spoil(b);
 		live_steps(&life, b, 100);
 		finished += life.finished;
-		b->l.host.hooks.message = NULL;
+		b->fault.message = NULL;
 		vmb_user_loopback_settle(&b->l);
 		assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
 	}
@@ -220,8 +224,8 @@ static void test_scrambled_messages_do_no_harm(void **state)
 	 * What the guests leaked because the host never answered went with them: start from
 	 * nothing.
 	 */
-	b->l.memory.used_count = 0;
-	memset(b->l.memory.used, 0, b->l.memory.page_count);
+	b->l.machine.memory.used_count = 0;
+	memset(b->l.machine.memory.used, 0, b->l.machine.memory.page_count);
 	loop_expect_whole_life(b);
 	loop_free(b);
 }
@@ -231,7 +235,7 @@ static void say(struct loop *b, uint32_t type, uint32_t relid)
 {
 	struct vmb_msg_relid message = { .header.type = type, .relid = relid };
 
-	while (!vmb_user_synic_post(&b->l.synic, &message, sizeof(message)))
+	while (!vmb_user_synic_post(&b->l.machine.synic, &message, sizeof(message)))
 		vmb_user_guest_step(&b->l.guest);
 	vmb_user_guest_step(&b->l.guest);
 }
@@ -260,15 +264,15 @@ static void test_rescind_sent_twice_is_one_rescind(void **state)
 {
 	uint32_t steps, count = whole_life(), relid;
 	struct life life;
-	struct vmb_user_channel *ch;
+	struct vmb_dev_storage *ch;
 	struct loop *b;
 
 	for (steps = 0; steps < count; steps++) {
 		b = loop_new((struct vmb_user_loopback_config){ 0 });
 		live_steps(&life, b, steps);
-		ch = vmb_user_host_first(&b->l.host);
-		relid = ch->host.relid;
-		vmb_user_host_rescind(&b->l.host, ch);
+		ch = vmb_user_loopback_first(&b->l);
+		relid = ch->channel.host.relid;
+		vmb_dev_bus_rescind(&ch->channel);
 		say(b, VMB_MSG_RESCIND, relid);
 		vmb_user_loopback_settle(&b->l);
 		say(b, VMB_MSG_RESCIND, relid);
@@ -289,10 +293,10 @@ static void test_machine_reset_at_any_step_releases_everything(void **state)
 	for (steps = 0; steps < count; steps++) {
 		b = loop_new((struct vmb_user_loopback_config){ 0 });
 		live_steps(&life, b, steps);
-		vmb_user_host_reset(&b->l.host);
-		while (vmb_user_host_step(&b->l.host))
+		vmb_dev_bus_reset(b->l.machine.bus);
+		while (vmb_user_machine_step(&b->l.machine))
 			;
-		assert_int_equal(b->l.host.gpadl_count, 0);
+		assert_int_equal(b->l.machine.bus->gpadl_count, 0);
 		assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
 		loop_expect_whole_life(b);
 		loop_free(b);

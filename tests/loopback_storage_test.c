@@ -14,7 +14,8 @@ static void test_whole_life_leaves_nothing_behind(void **state)
 		b = loop_new((struct vmb_user_loopback_config){ .threads = threads });
 		for (round = 0; round < 20; round++)
 			loop_expect_whole_life(b);
-		assert_true(b->l.host.contact_count == 20 && b->l.host.unload_count == 20);
+		assert_true(b->l.machine.bus->contact_count == 20 &&
+			    b->l.machine.bus->unload_count == 20);
 		loop_free(b);
 	}
 }
@@ -28,18 +29,18 @@ static void test_every_bus_version_is_agreed_upon(void **state)
 	for (; *version; version++) {
 		if (*version < VMB_VERSION_2_4)
 			break;
-		config.host.version_max = *version;
+		config.machine.version_max = *version;
 		b = loop_new(config);
 		loop_verify(b, loop_open(b), 7, 4096);
 		assert_int_equal(b->l.guest.connect.version, *version);
-		assert_int_equal(b->l.host.server.version, *version);
+		assert_int_equal(b->l.machine.bus->server.version, *version);
 		loop_free(b);
 	}
 }
 
 static void test_guest_that_host_is_too_old_for_is_refused(void **state)
 {
-	struct vmb_user_loopback_config config = { .host.version_max = VMB_VERSION_3_0,
+	struct vmb_user_loopback_config config = { .machine.version_max = VMB_VERSION_3_0,
 						   .guest.version_min = VMB_VERSION_4_0 };
 	struct loop *b = loop_new(config);
 
@@ -58,7 +59,7 @@ static void test_every_storage_version_is_agreed_upon(void **state)
 	uint32_t i;
 
 	for (i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
-		config.host.storage_version_max = versions[i];
+		config.storage_version_max = versions[i];
 		b = loop_new(config);
 		d = loop_open(b);
 		loop_verify(b, d, 100, 65536);
@@ -132,7 +133,7 @@ static uint64_t load_word(uint32_t number, uint32_t word)
 
 static uint64_t *load_page(struct load *load, uint32_t i, uint32_t page)
 {
-	return (uint64_t *)vmb_user_memory_page(&load->b->l.memory, load->pfns[i][page]);
+	return (uint64_t *)vmb_user_memory_page(&load->b->l.machine.memory, load->pfns[i][page]);
 }
 
 static void load_fill_pages(struct load *load, uint32_t i, uint32_t len, uint32_t number)
@@ -225,13 +226,13 @@ static bool load_done(void *arg)
 static void run_load(struct loop *b, uint32_t total)
 {
 	struct load *load = calloc(1, sizeof(*load));
-	uint32_t i, held = b->l.memory.used_count;
+	uint32_t i, held = b->l.machine.memory.used_count;
 
 	load->b = b;
 	load->total = total;
 	load->d = loop_open(b);
 	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
-		assert_true(vmb_user_memory_alloc(&b->l.memory, load->pfns[i], LOAD_PAGES));
+		assert_true(vmb_user_memory_alloc(&b->l.machine.memory, load->pfns[i], LOAD_PAGES));
 	pthread_mutex_lock(&load->d->rx_lock);
 	load->d->looked_arg = load;
 	load->d->looked = load_submit;
@@ -243,8 +244,8 @@ static void run_load(struct loop *b, uint32_t total)
 	load->d->looked = NULL;
 	assert_int_equal(load->d->free_count, VMB_USER_SLOT_COUNT);
 	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
-		vmb_user_memory_free(&b->l.memory, load->pfns[i], LOAD_PAGES);
-	assert_int_equal(b->l.memory.used_count, held + load->d->page_count);
+		vmb_user_memory_free(&b->l.machine.memory, load->pfns[i], LOAD_PAGES);
+	assert_int_equal(b->l.machine.memory.used_count, held + load->d->page_count);
 	assert_true(load->d->refused_packets == 0);
 	free(load);
 }
@@ -263,12 +264,12 @@ static void test_full_rings_leak_nothing(void **state)
 		run_load(b, 100000);
 		d = b->l.guest.devices;
 		assert_true(threads || d->tx.counters.full > 1000);
-		assert_true(threads || vmb_user_host_first(&b->l.host)->rx.counters.signals > 100);
+		assert_true(threads || loop_channel(b)->rx.counters.signals > 100);
 		print_message("# %llu packets, %llu found the ring full, %llu + %llu signals\n",
 			      (unsigned long long)d->tx.counters.packets,
 			      (unsigned long long)d->tx.counters.full,
-			      (unsigned long long)b->l.synic.host_signals,
-			      (unsigned long long)b->l.synic.guest_signals);
+			      (unsigned long long)b->l.machine.synic.host_signals,
+			      (unsigned long long)b->l.machine.synic.guest_signals);
 		assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
 		loop_expect_nothing_held(b);
 		loop_free(b);
@@ -281,39 +282,41 @@ static void test_big_rings_signal_seldom(void **state)
 	struct loop *b = loop_new(config);
 
 	run_load(b, 50000);
-	assert_true(b->l.synic.host_signals < 50000 / 8);
-	assert_true(b->l.synic.guest_signals < 50000 / 8);
+	assert_true(b->l.machine.synic.host_signals < 50000 / 8);
+	assert_true(b->l.machine.synic.guest_signals < 50000 / 8);
 	loop_free(b);
 }
 
 /* Hosts that misbehave. */
 
 struct mischief {
-	enum vmb_user_fate fate;
+	enum vmb_dev_fault_verdict fate;
 	uint32_t count;
 	uint64_t last_id;
 	bool scramble;
 	struct loop *b;
 };
 
-static enum vmb_user_fate do_mischief(void *arg, uint64_t *transaction_id,
-				      struct vmb_stor_packet *packet, uint32_t *len)
+static enum vmb_dev_fault_verdict do_mischief(void *arg, struct vmb_dev_channel *ch,
+					      struct vmb_dev_packet *packet)
 {
 	struct mischief *m = arg;
-	uint8_t *bytes = (uint8_t *)packet;
 	uint32_t i;
 
+	if (packet->type != VMB_PKT_COMPLETION)
+		return VMB_DEV_FAULT_PASS;
 	m->count++;
-	m->last_id = *transaction_id;
+	m->last_id = packet->transaction_id;
 	if (!m->scramble)
 		return m->fate;
 	for (i = loop_random(m->b, 8); i; i--)
-		bytes[loop_random(m->b, sizeof(*packet))] = (uint8_t)loop_random(m->b, 256);
+		packet->payload[loop_random(m->b, VMB_STOR_PACKET_LEN)] =
+			(uint8_t)loop_random(m->b, 256);
 	if (!loop_random(m->b, 8))
-		*len = loop_random(m->b, sizeof(*packet) + 1);
+		packet->payload_len = loop_random(m->b, VMB_STOR_PACKET_LEN + 1);
 	if (!loop_random(m->b, 8))
-		*transaction_id ^= 1ull << loop_random(m->b, 64);
-	return loop_random(m->b, 8) ? VMB_USER_SEND : VMB_USER_DUPLICATE;
+		packet->transaction_id ^= 1ull << loop_random(m->b, 64);
+	return loop_random(m->b, 8) ? VMB_DEV_FAULT_PASS : VMB_DEV_FAULT_TWICE;
 }
 
 static struct vmb_user_device *open_with(struct loop *b, struct mischief *m)
@@ -321,8 +324,9 @@ static struct vmb_user_device *open_with(struct loop *b, struct mischief *m)
 	struct vmb_user_device *d = loop_open(b);
 
 	m->b = b;
-	b->l.host.hooks.arg = m;
-	b->l.host.hooks.completion = do_mischief;
+	b->fault.arg = m;
+	b->fault.packet = do_mischief;
+	loop_spoil(b);
 	return d;
 }
 
@@ -339,13 +343,13 @@ static void submit_held(struct loop *b, struct vmb_user_device *d, struct vmb_us
 
 static void test_late_completion_ends_request_late(void **state)
 {
-	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct mischief m = { .fate = VMB_DEV_FAULT_HOLD };
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	struct vmb_user_device *d = open_with(b, &m);
 	struct vmb_user_request request;
 
 	submit_held(b, d, &request);
-	vmb_user_host_unhold(&b->l.host, vmb_user_host_first(&b->l.host));
+	vmb_dev_fault_release(loop_channel(b));
 	vmb_user_loopback_settle(&b->l);
 	assert_true(request.has_ended);
 	assert_int_equal(d->free_count, VMB_USER_SLOT_COUNT);
@@ -355,7 +359,7 @@ static void test_late_completion_ends_request_late(void **state)
 /* Known-bugs 25: the port gives up; the slot is not reused until the host has answered. */
 static void test_abandoned_request_keeps_its_slot_until_answered(void **state)
 {
-	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct mischief m = { .fate = VMB_DEV_FAULT_HOLD };
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	struct vmb_user_device *d = open_with(b, &m);
 	struct vmb_user_request request;
@@ -364,7 +368,7 @@ static void test_abandoned_request_keeps_its_slot_until_answered(void **state)
 	assert_true(vmb_guest_storage_abandon(&d->storage, 0));
 	assert_false(vmb_guest_storage_abandon(&d->storage, 0));
 	assert_int_equal(d->free_count, VMB_USER_SLOT_COUNT - 1);
-	vmb_user_host_unhold(&b->l.host, vmb_user_host_first(&b->l.host));
+	vmb_dev_fault_release(loop_channel(b));
 	vmb_user_loopback_settle(&b->l);
 	assert_false(request.has_ended);
 	assert_int_equal(d->free_count, VMB_USER_SLOT_COUNT);
@@ -373,7 +377,7 @@ static void test_abandoned_request_keeps_its_slot_until_answered(void **state)
 
 static void test_completion_that_never_comes_ends_with_close(void **state)
 {
-	struct mischief m = { .fate = VMB_USER_DROP };
+	struct mischief m = { .fate = VMB_DEV_FAULT_DROP };
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	struct vmb_user_device *d = open_with(b, &m);
 	struct vmb_user_request request;
@@ -383,7 +387,7 @@ static void test_completion_that_never_comes_ends_with_close(void **state)
 	assert_true(request.has_ended);
 	assert_int_equal(request.result.srb_status, VMB_SRB_NO_DEVICE);
 	loop_expect_nothing_held(b);
-	b->l.host.hooks.completion = NULL;
+	b->fault.packet = NULL;
 	loop_verify(b, loop_open(b), 9, 4096);
 	loop_free(b);
 }
@@ -394,31 +398,31 @@ static void test_forged_completions_end_nothing(void **state)
 	static const uint64_t ids[] = {
 		0, 1, 2, 64, 65, 0x100000001ull, 0xFFFFFFFFull, UINT64_MAX, 1ull << 63
 	};
-	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct mischief m = { .fate = VMB_DEV_FAULT_HOLD };
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	struct vmb_user_device *d = open_with(b, &m);
-	struct vmb_user_reply reply = { .type = VMB_PKT_COMPLETION, .len = VMB_STOR_PACKET_LEN };
+	struct vmb_dev_packet reply = { .type = VMB_PKT_COMPLETION,
+					.payload_len = VMB_STOR_PACKET_LEN };
+	struct vmb_stor_packet *body = (struct vmb_stor_packet *)reply.payload;
 	struct vmb_user_request request;
 	uint64_t refused;
 	uint32_t i, bit;
 
 	submit_held(b, d, &request);
-	reply.packet.operation = VMB_STOR_COMPLETE_IO;
-	reply.packet.u.srb.srb_status = VMB_SRB_SUCCESS;
+	body->operation = VMB_STOR_COMPLETE_IO;
+	body->u.srb.srb_status = VMB_SRB_SUCCESS;
 	for (i = 0; i < VMB_ARRAY_COUNT(ids) + 64; i++) {
 		bit = i - (uint32_t)VMB_ARRAY_COUNT(ids);
 		reply.transaction_id = i < VMB_ARRAY_COUNT(ids) ? ids[i] : m.last_id ^ 1ull << bit;
 		if (reply.transaction_id == m.last_id)
 			continue;
 		refused = d->refused_packets;
-		assert_int_equal(vmb_user_host_inject(&b->l.host, vmb_user_host_first(&b->l.host),
-						      &reply),
-				 0);
+		assert_int_equal(vmb_dev_fault_inject(loop_channel(b), &reply), 0);
 		vmb_user_loopback_settle(&b->l);
 		assert_false(request.has_ended);
 		assert_true(d->refused_packets == refused + 1);
 	}
-	vmb_user_host_unhold(&b->l.host, vmb_user_host_first(&b->l.host));
+	vmb_dev_fault_release(loop_channel(b));
 	vmb_user_loopback_settle(&b->l);
 	assert_true(request.has_ended);
 	assert_int_equal(request.result.srb_status, VMB_SRB_SUCCESS);
@@ -427,7 +431,7 @@ static void test_forged_completions_end_nothing(void **state)
 
 static void test_duplicate_completions_are_refused(void **state)
 {
-	struct mischief m = { .fate = VMB_USER_DUPLICATE };
+	struct mischief m = { .fate = VMB_DEV_FAULT_TWICE };
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	struct vmb_user_device *d = open_with(b, &m);
 	uint32_t i;
@@ -457,7 +461,7 @@ static void chain_ended(struct vmb_user_request *request,
 	chain->ended++;
 	if (chain->left && chain->left--)
 		vmb_user_guest_submit(chain->d, request, false);
-	vmb_user_host_step(&chain->b->l.host);
+	vmb_user_machine_step(&chain->b->l.machine);
 }
 
 static void test_ring_that_never_runs_empty_does_not_hold_the_guest(void **state)
@@ -471,7 +475,7 @@ static void test_ring_that_never_runs_empty_does_not_hold_the_guest(void **state
 	uint32_t before;
 
 	assert_int_equal(vmb_user_guest_submit(chain.d, &request, false), 0);
-	vmb_user_host_step(&b->l.host);
+	vmb_user_machine_step(&b->l.machine);
 	do {
 		before = chain.ended;
 		vmb_user_guest_step(&b->l.guest);
@@ -510,7 +514,7 @@ static void test_scrambled_completions_stay_within_bounds(void **state)
 	uint64_t refused = 0;
 
 	for (round = 0; round < 100; round++) {
-		b->l.host.hooks.completion = NULL;
+		b->fault.packet = NULL;
 		d = open_with(b, &m);
 		ended += scrambled_round(b, d);
 		assert_int_equal(vmb_user_guest_close(&b->l.guest, d), 0);
@@ -520,7 +524,7 @@ static void test_scrambled_completions_stay_within_bounds(void **state)
 	print_message("# %u requests ended, %llu packets refused\n", ended,
 		      (unsigned long long)refused);
 	assert_true(ended > 5000 && refused > 1000);
-	b->l.host.hooks.completion = NULL;
+	b->fault.packet = NULL;
 	loop_expect_whole_life(b);
 	loop_free(b);
 }
@@ -577,18 +581,18 @@ static void test_pages_outside_memory_are_refused(void **state)
  */
 static void test_guest_booted_over_another_starts_clean(void **state)
 {
-	struct mischief m = { .fate = VMB_USER_HOLD };
+	struct mischief m = { .fate = VMB_DEV_FAULT_HOLD };
 	struct vmb_user_request request;
 	struct loop *b = loop_new((struct vmb_user_loopback_config){ 0 });
 	int round;
 
 	for (round = 0; round < 10; round++) {
 		submit_held(b, open_with(b, &m), &request);
-		b->l.host.hooks.completion = NULL;
-		assert_int_equal(b->l.host.gpadl_count, 1);
+		b->fault.packet = NULL;
+		assert_int_equal(b->l.machine.bus->gpadl_count, 1);
 		assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
 		loop_verify(b, loop_open(b), 77, 4096);
-		assert_int_equal(b->l.host.gpadl_count, 1);
+		assert_int_equal(b->l.machine.bus->gpadl_count, 1);
 	}
 	loop_expect_whole_life(b);
 	loop_free(b);
@@ -601,8 +605,8 @@ static void test_resized_disk_makes_guest_look_again(void **state)
 	struct vmb_guest_storage_event event;
 	uint8_t cdb[10] = { 0x25 }, data[8]; /* READ CAPACITY */
 
-	b->disk.unit.block_count /= 2;
-	vmb_host_storage_resized(&vmb_user_host_first(&b->l.host)->storage, 0);
+	vmb_user_loopback_first(&b->l)->units[0].block_count /= 2;
+	vmb_host_storage_resized(&vmb_user_loopback_first(&b->l)->host, 0);
 	vmb_user_loopback_settle(&b->l);
 	assert_int_equal(
 		vmb_user_loopback_scsi(&b->l, d, 0, cdb, 10, VMB_STOR_READ, data, 8, &event), 0);

@@ -16,7 +16,8 @@ static const uint32_t versions[] = { VMB_VERSION_0_13, VMB_VERSION_1_1, VMB_VERS
 
 static struct vmb_user_loopback_config config_of(uint32_t version, bool threads)
 {
-	return (struct vmb_user_loopback_config){ .host.version_max = version, .threads = threads };
+	return (struct vmb_user_loopback_config){ .machine.version_max = version,
+						  .threads = threads };
 }
 
 /* How the signals of this version went. */
@@ -24,20 +25,21 @@ static void expect_signals(const struct loop *b, uint32_t version)
 {
 	assert_int_equal(b->l.guest.connect.version, version);
 	if (version < VMB_VERSION_1_1)
-		assert_true(b->l.host.shared_count > 0);
+		assert_true(b->l.machine.bus->doorbell.by_interrupt_page > 0);
 	else
-		assert_int_equal(b->l.host.shared_count, 0);
-	assert_int_equal(b->l.host.monitored_count, 0);
+		assert_int_equal(b->l.machine.bus->doorbell.by_interrupt_page, 0);
+	assert_int_equal(b->l.machine.bus->doorbell.by_monitor, 0);
 	assert_int_equal(b->l.guest.stray_count, 0);
 }
 
 /* Offers a device and waits for it; the guest may have yet to hear that the last one is gone. */
 static struct vmb_user_device *hot_add(struct loop *b, const struct vmb_user_device *last)
 {
-	uint8_t number = (uint8_t)(2 + b->l.host.contact_count % 200); /* not the last one's */
+	uint8_t number =
+		(uint8_t)(2 + b->l.machine.bus->contact_count % 200); /* not the last one's */
 	struct vmb_user_device *d;
 
-	assert_non_null(vmb_user_host_offer(&b->l.host, number));
+	assert_non_null(vmb_user_loopback_offer(&b->l, number));
 	while (!(d = vmb_user_guest_device(&b->l.guest)) || d == last)
 		if (b->l.config.threads)
 			sched_yield();
@@ -49,7 +51,7 @@ static struct vmb_user_device *hot_add(struct loop *b, const struct vmb_user_dev
 /* One connection with everything in it, and nothing left behind. */
 static void live(struct loop *b, uint32_t version)
 {
-	struct vmb_user_channel *ch;
+	struct vmb_dev_storage *ch;
 	struct vmb_user_device *d;
 	uint32_t i;
 
@@ -59,8 +61,8 @@ static void live(struct loop *b, uint32_t version)
 	assert_int_equal(vmb_user_guest_close(&b->l.guest, d), 0);
 	assert_int_equal(vmb_user_guest_open(&b->l.guest, d), 0);
 	loop_verify(b, d, 7, 4096);
-	ch = vmb_user_host_first(&b->l.host);
-	vmb_user_host_rescind(&b->l.host, ch);
+	ch = vmb_user_loopback_first(&b->l);
+	vmb_dev_bus_rescind(&ch->channel);
 	assert_int_equal(vmb_user_guest_close(&b->l.guest, d), 0);
 	loop_expect_nothing_held(b);
 	d = hot_add(b, d);
@@ -80,7 +82,7 @@ static void live_in_every_version(bool threads)
 		b = loop_new(config_of(versions[i], threads));
 		for (round = 0; round < 3; round++) {
 			live(b, versions[i]);
-			assert_int_equal(b->l.host.unload_count, round + 1);
+			assert_int_equal(b->l.machine.bus->unload_count, round + 1);
 		}
 		loop_free(b);
 	}
@@ -106,7 +108,7 @@ static void test_guest_walks_down_to_what_the_host_has(void **state)
 		b = loop_new(config_of(versions[i], false));
 		assert_int_equal(vmb_user_guest_start(&b->l.guest), 0);
 		assert_int_equal(b->l.guest.connect.version, versions[i]);
-		assert_int_equal(b->l.host.server.version, versions[i]);
+		assert_int_equal(b->l.machine.bus->server.version, versions[i]);
 		/* A contact for each version, accepted or not, is answered; then the two of the offers. */
 		assert_int_equal(b->l.guest.connect.counters.messages_out,
 				 VMB_ARRAY_COUNT(versions) - i + 1);
@@ -143,7 +145,7 @@ static void test_one_host_serves_guest_after_guest_of_any_version(void **state)
 		if (i)
 			assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
 		b->l.guest.connect.config.version_max = version;
-		b->l.host.shared_count = 0;
+		b->l.machine.bus->doorbell.by_interrupt_page = 0;
 		live(b, version);
 	}
 	loop_free(b);
@@ -155,7 +157,7 @@ static struct loop *monitored(uint32_t version, bool threads)
 {
 	struct vmb_user_loopback_config config = config_of(version, threads);
 
-	config.host.monitors = true;
+	config.machine.monitors = true;
 	config.guest.tolerant = true;
 	return loop_new(config);
 }
@@ -175,9 +177,9 @@ static void test_monitor_replaces_signals_in_every_version(void **state)
 		for (j = 0; j < 20; j++)
 			loop_verify(b, d, loop_random(b, 1000), 16384);
 		/* A host that is awake already needs to be told nothing: with threads, any number of times. */
-		assert_true(b->l.host.monitored_count >= (threads ? 1 : 20));
-		assert_int_equal(b->l.synic.host_signals, 0);
-		assert_int_equal(b->l.host.stray_count, 0);
+		assert_true(b->l.machine.bus->doorbell.by_monitor >= (threads ? 1 : 20));
+		assert_int_equal(b->l.machine.synic.host_signals, 0);
+		assert_int_equal(b->l.machine.bus->doorbell.strays, 0);
 		assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
 		loop_expect_nothing_held(b);
 		loop_free(b);
@@ -189,11 +191,11 @@ static void test_urgent_driver_signals_in_spite_of_the_monitor(void **state)
 	struct vmb_user_loopback_config config = config_of(VMB_VERSION_4_0, true);
 	struct loop *b;
 
-	config.host.monitors = true;
+	config.machine.monitors = true;
 	b = loop_new(config);
 	loop_expect_whole_life(b);
-	assert_true(b->l.synic.host_signals > 0);
-	assert_int_equal(b->l.host.monitored_count, 0);
+	assert_true(b->l.machine.synic.host_signals > 0);
+	assert_int_equal(b->l.machine.bus->doorbell.by_monitor, 0);
 	loop_free(b);
 }
 
@@ -206,7 +208,7 @@ static void test_tolerant_driver_without_monitor_signals(void **state)
 	config.guest.tolerant = true;
 	b = loop_new(config);
 	loop_expect_whole_life(b);
-	assert_true(b->l.synic.host_signals > 0);
+	assert_true(b->l.machine.synic.host_signals > 0);
 	loop_free(b);
 }
 
@@ -232,19 +234,22 @@ static void test_guest_that_sets_every_bit_is_served(void **state)
 			for (word = 0; word < VMB_MONITOR_GROUP_COUNT; word++)
 				monitor->groups[word].pending = 0xFFFFFFFF;
 			monitor->trigger_state = loop_random(b, 0xFFFF);
-			vmb_user_host_signal(&b->l.host, VMB_CONNECTION_EVENT);
+			vmb_user_machine_signal(&b->l.machine, VMB_CONNECTION_EVENT);
 			vmb_user_loopback_settle(&b->l);
 			monitor->trigger_state = 0xF;
 			loop_verify(b, d, loop_random(b, 1000), 8192);
 		}
-		assert_true(b->l.host.stray_count >= 10 * 127);
 		/* Every relid below 256 and not one more; the page is no page of a newer version. */
-		if (versions[i] < VMB_VERSION_2_4)
-			assert_true(b->l.host.shared_count >= 256);
-		else
-			assert_int_equal(b->l.host.shared_count, 0);
+		if (versions[i] < VMB_VERSION_2_4) {
+			assert_true(b->l.machine.bus->doorbell.by_interrupt_page >= 10);
+			assert_int_equal(b->l.machine.bus->doorbell.strays, 10 * (127 + 255));
+		} else {
+			assert_int_equal(b->l.machine.bus->doorbell.by_interrupt_page, 0);
+			assert_int_equal(b->l.machine.bus->doorbell.strays, 10 * 127);
+		}
 		assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
-		vmb_user_host_signal(&b->l.host, VMB_CONNECTION_EVENT); /* of nobody any more */
+		vmb_user_machine_signal(&b->l.machine,
+					VMB_CONNECTION_EVENT); /* of nobody any more */
 		vmb_user_loopback_settle(&b->l);
 		loop_expect_nothing_held(b);
 		loop_free(b);
@@ -267,7 +272,7 @@ static void test_host_that_sets_every_bit_is_served(void **state)
 			for (word = 0; word < 512; word++)
 				page->to_guest[word] = 0xFFFFFFFF;
 			for (word = 0; word < VMB_SYNIC_FLAG_COUNT; word++)
-				vmb_user_synic_interrupt(&b->l.synic, word);
+				vmb_user_synic_interrupt(&b->l.machine.synic, word);
 			loop_verify(b, d, loop_random(b, 1000), 8192);
 		}
 		if (versions[i] < VMB_VERSION_2_4)
@@ -293,10 +298,10 @@ static void test_bit_and_flag_go_together_below_2_4(void **state)
 		vmb_user_loopback_settle(&b->l);
 		vmb_host_doorbell_set(b->l.guest.interrupt_page, d->channel.relid);
 		assert_false(vmb_user_guest_step(&b->l.guest));
-		vmb_user_synic_interrupt(&b->l.synic, 0);
+		vmb_user_synic_interrupt(&b->l.machine.synic, 0);
 		assert_true(vmb_user_guest_step(&b->l.guest));
 		vmb_user_loopback_settle(&b->l);
-		vmb_user_synic_interrupt(&b->l.synic, 0);
+		vmb_user_synic_interrupt(&b->l.machine.synic, 0);
 		assert_true(vmb_user_guest_step(&b->l.guest));
 		assert_false(d->interrupted);
 		loop_free(b);
@@ -322,14 +327,15 @@ static void test_offers_of_the_wrong_length(void **state)
 	for (i = 0; i < 2 * VMB_ARRAY_COUNT(versions); i++) {
 		b = loop_new(config_of(versions[i / 2], false));
 		len = i % 2 ? 196 : 190;
-		b->l.host.hooks.arg = &len;
-		b->l.host.hooks.message = resize_offer;
+		b->fault.arg = &len;
+		b->fault.message = resize_offer;
+		loop_spoil(b);
 		assert_int_equal(vmb_user_guest_start(&b->l.guest), 0);
 		if (len < 196 && versions[i / 2] >= VMB_VERSION_1_1) {
 			assert_null(vmb_user_guest_device(&b->l.guest));
 			assert_int_equal(b->l.guest.connect.counters.malformed, 1);
-			b->l.host.hooks.message = NULL;
-			assert_non_null(vmb_user_host_offer(&b->l.host, 2));
+			b->fault.message = NULL;
+			assert_non_null(vmb_user_loopback_offer(&b->l, 2));
 			vmb_user_loopback_settle(&b->l);
 		}
 		loop_expect_whole_life(b);
@@ -362,15 +368,16 @@ static void test_garbage_in_answers_to_contact(void **state)
 		b->l.config.guest.version_max = versions[round % 11];
 		if (round)
 			assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
-		b->l.host.hooks.arg = &random;
-		b->l.host.hooks.message = spoil_version;
+		b->fault.arg = &random;
+		b->fault.message = spoil_version;
+		loop_spoil(b);
 		vmb_guest_connect_start(&b->l.guest.connect);
 		vmb_user_loopback_settle(&b->l);
 		connected += b->l.guest.connect.state == VMB_GUEST_CONNECTED;
 	}
 	print_message("# %u of %u guests took garbage for a yes\n", connected, round);
 	assert_true(connected > 10 && connected < 1990);
-	b->l.host.hooks.message = NULL;
+	b->fault.message = NULL;
 	b->l.config.guest.version_max = 0;
 	assert_int_equal(vmb_user_loopback_reboot(&b->l), 0);
 	loop_expect_whole_life(b);

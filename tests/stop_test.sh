@@ -40,7 +40,7 @@ number=0 failures=0
 
 # The ways to end. Each ends what has the process id $pid.
 end_signal() { kill "$pid"; }
-end_twice() { kill "$pid" && sleep 0.1 && { kill "$pid" 2>/dev/null || true; }; }
+end_twice() { kill "$pid" && sleep 0.5 && { kill "$pid" 2>/dev/null || true; }; }
 end_hang-up() { kill -HUP "$pid"; }
 end_off() { :; } # the guest does it by itself
 declare -A codes=([signal]=6 [twice]=6 [hang-up]=6 [off]=0)

@@ -19,13 +19,14 @@ judge() {
 }
 
 a_changed_byte_is_found() {
-	local copy found=1
+	local copy said found=1
 	copy=$(mktemp -d)
 	mkdir -p "$copy/tools" "$copy/tests"
-	cp tools/transcripts "$copy/tools"
+	cp -r tools/transcripts tools/transcript "$copy/tools"
 	cp -r tests/transcripts "$copy/tests"
 	sed -i '0,/^  0e 00/s//  0e 01/' "$copy/tests/transcripts/bus-6.0.txt"
-	"$copy/tools/transcripts" --check >/dev/null || found=0
+	said=$("$copy/tools/transcripts" --check) || found=0
+	[ "$said" = "tests/transcripts/bus-6.0.txt: not what tools/transcripts writes" ] || found=1
 	rm -r "$copy"
 	return $found
 }

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "devices/text.h"
 #include "vmm/acpi.h"
 #include "vmm/boot.h"
 #include "vmm/options.h"
@@ -114,7 +115,7 @@ static void elf_kernel(void)
 static void load(struct vmb_dev_memory *m, uint64_t len, struct vmb_vmm_boot_state *state)
 {
 	assert_int_equal(vmb_vmm_boot_check(&boot, len), 0);
-	assert_int_equal(vmb_dev_memory_create(m, len), 0);
+	assert_int_equal(vmb_vmm_memory_create(m, len), 0);
 	assert_int_equal(vmb_vmm_boot_load(&boot, m, state), 0);
 	vmb_vmm_boot_close(&boot);
 }
@@ -135,23 +136,23 @@ static void test_linux_kernel_is_loaded_with_its_parameters(void **unused)
 	load(&m, 4096 * MIB, &state);
 	assert_true(state.long_mode);
 	assert_int_equal(state.rip, 16 * MIB + 0x200);
-	assert_memory_equal(m.base + 16 * MIB, file + 1024, FILE_LEN - 1024);
-	params = m.base + state.rsi;
+	assert_memory_equal(m.regions[0].base + 16 * MIB, file + 1024, FILE_LEN - 1024);
+	params = m.regions[0].base + state.rsi;
 	assert_memory_equal(params + 0x1F1, file + 0x1F1, 0x210 - 0x1F1);
 	assert_int_equal(params[0x210], 0xFF);
-	assert_string_equal((char *)m.base + get(params, 0x228, 4), "console=ttyS0");
+	assert_string_equal((char *)m.regions[0].base + get(params, 0x228, 4), "console=ttyS0");
 	gpa = get(params, 0x218, 4);
 	assert_int_equal(get(params, 0x21C, 4), sizeof(initrd));
 	assert_true(gpa >= 24 * MIB && gpa + sizeof(initrd) <= 0x80000000);
-	assert_memory_equal(m.base + gpa, initrd, sizeof(initrd));
+	assert_memory_equal(m.regions[0].base + gpa, initrd, sizeof(initrd));
 	assert_int_equal(get(params, 0x70, 8), VMB_VMM_ACPI_GPA);
 	assert_int_equal(params[0x1E8], 3); /* memory map: up to 640 KiB, up to 3 GiB, from 4 GiB */
 	assert_int_equal(get(params, 0x2D0 + 8, 8), 640 * 1024);
 	assert_int_equal(get(params, 0x2D0 + 20, 8), MIB);
-	assert_int_equal(get(params, 0x2D0 + 28, 8), VMB_DEV_LOW_MAX - MIB);
-	assert_int_equal(get(params, 0x2D0 + 40, 8), VMB_DEV_HIGH_BASE);
+	assert_int_equal(get(params, 0x2D0 + 28, 8), VMB_VMM_LOW_MAX - MIB);
+	assert_int_equal(get(params, 0x2D0 + 40, 8), VMB_VMM_HIGH_BASE);
 	assert_int_equal(get(params, 0x2D0 + 48, 8), 1024 * MIB);
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 /* Walks the tables as the processor does. */
@@ -164,16 +165,16 @@ static void test_page_tables_map_4_gib_to_themselves(void **unused)
 	assert_int_equal(open_kernel(FILE_LEN, NULL, ""), 0);
 	load(&m, 64 * MIB, &state);
 	for (uint64_t gpa = 0; gpa < 4096 * MIB; gpa += 2 * MIB) {
-		uint64_t entry = get(m.base, VMB_VMM_BOOT_TABLES_GPA, 8);
+		uint64_t entry = get(m.regions[0].base, VMB_VMM_BOOT_TABLES_GPA, 8);
 
 		assert_int_equal(entry & 3, 3);
-		entry = get(m.base + (entry & ~0xFFFull), (gpa >> 30) * 8, 8);
+		entry = get(m.regions[0].base + (entry & ~0xFFFull), (gpa >> 30) * 8, 8);
 		assert_int_equal(entry & 3, 3);
-		entry = get(m.base + (entry & ~0xFFFull), (gpa >> 21 & 511) * 8, 8);
+		entry = get(m.regions[0].base + (entry & ~0xFFFull), (gpa >> 21 & 511) * 8, 8);
 		assert_int_equal(entry & 0x83, 0x83);
 		assert_int_equal(entry & ~0xFFFull, gpa);
 	}
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 static void test_elf_kernel_is_loaded_through_its_note(void **unused)
@@ -188,16 +189,16 @@ static void test_elf_kernel_is_loaded_through_its_note(void **unused)
 	load(&m, 64 * MIB, &state);
 	assert_false(state.long_mode);
 	assert_int_equal(state.rip, ENTRY);
-	assert_memory_equal(m.base + 16 * MIB, file + 4096, 8192);
-	assert_memory_equal(m.base + 16 * MIB + 8192, zero, 8192);
-	start = m.base + state.rbx;
+	assert_memory_equal(m.regions[0].base + 16 * MIB, file + 4096, 8192);
+	assert_memory_equal(m.regions[0].base + 16 * MIB + 8192, zero, 8192);
+	start = m.regions[0].base + state.rbx;
 	assert_int_equal(get(start, 0, 4), 0x336EC578);
 	assert_int_equal(get(start, 12, 4), 0); /* modules */
-	assert_string_equal((char *)m.base + get(start, 24, 8), "quiet");
+	assert_string_equal((char *)m.regions[0].base + get(start, 24, 8), "quiet");
 	assert_int_equal(get(start, 32, 8), VMB_VMM_ACPI_GPA);
 	assert_int_equal(get(start, 48, 4), 2);
-	assert_int_equal(get(m.base, get(start, 40, 8) + 24, 8), MIB);
-	vmb_dev_memory_destroy(&m);
+	assert_int_equal(get(m.regions[0].base, get(start, 40, 8) + 24, 8), MIB);
+	vmb_vmm_memory_destroy(&m);
 }
 
 static void test_bad_linux_headers_are_refused(void **unused)
@@ -247,7 +248,7 @@ static void test_hostile_elf_headers_touch_nothing(void **unused)
 	struct vmb_vmm_boot_state state;
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
 	for (size_t at = 32; at < 1024 + 48; at = at == 176 ? 1024 : at + 4) {
 		for (size_t i = 0; i < 2 * VMB_ARRAY_COUNT(values); i++) {
 			elf_kernel();
@@ -258,7 +259,7 @@ static void test_hostile_elf_headers_touch_nothing(void **unused)
 			vmb_vmm_boot_close(&boot);
 		}
 	}
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 static void test_sizes_are_understood(void **unused)
@@ -281,11 +282,11 @@ static void test_sizes_are_understood(void **unused)
 	uint64_t len;
 
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(good); i++) {
-		assert_true(vmb_vmm_options_size(good[i].text, &len));
+		assert_true(vmb_dev_text_size(good[i].text, &len));
 		assert_int_equal(len, good[i].len);
 	}
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++)
-		assert_false(vmb_vmm_options_size(bad[i], &len));
+		assert_false(vmb_dev_text_size(bad[i], &len));
 }
 
 static uint8_t sum(const uint8_t *bytes, size_t len)
@@ -314,24 +315,24 @@ static void test_acpi_tables_hang_together(void **unused)
 	const uint8_t *rsdp, *xsdt, *fadt, *madt;
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_dev_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(counts); i++) {
 		assert_true(vmb_vmm_acpi_write(&m, counts[i]));
-		rsdp = m.base + VMB_VMM_ACPI_GPA;
+		rsdp = m.regions[0].base + VMB_VMM_ACPI_GPA;
 		assert_memory_equal(rsdp, "RSD PTR ", 8);
 		assert_int_equal(sum(rsdp, 20), 0);
 		assert_int_equal(sum(rsdp, 36), 0);
 		check_table(&m, get(rsdp, 24, 8), "XSDT");
-		xsdt = m.base + get(rsdp, 24, 8);
+		xsdt = m.regions[0].base + get(rsdp, 24, 8);
 		assert_int_equal(get(xsdt, 4, 4), 36 + 16);
 		check_table(&m, get(xsdt, 36, 8), "FACP");
 		check_table(&m, get(xsdt, 44, 8), "APIC");
-		fadt = m.base + get(xsdt, 36, 8);
+		fadt = m.regions[0].base + get(xsdt, 36, 8);
 		check_table(&m, get(fadt, 140, 8), "DSDT");
-		madt = m.base + get(xsdt, 44, 8);
+		madt = m.regions[0].base + get(xsdt, 44, 8);
 		assert_int_equal(get(madt, 4, 4), 44 + 12 + 6 + 8 * counts[i]);
 	}
-	vmb_dev_memory_destroy(&m);
+	vmb_vmm_memory_destroy(&m);
 }
 
 int main(void)

@@ -2,6 +2,7 @@
 /*
  * --generation and the single caps: what each Windows Server speaks at most, and who wins.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -55,7 +56,7 @@ static void test_each_windows_server_has_its_versions(void **state)
 		const char *option;
 		uint32_t bus, storage, network, release, build;
 	} rows[] = {
-		{ "--generation 2008", 0x0000000D, 0x0200, 0x00000002, 0x00060000, 6001 },
+		{ "--generation 2008", 0x0000000D, 0x0200, 0x00000002, 0x00060000, 6002 },
 		{ "--generation 2008r2", 0x00010001, 0x0402, 0x00030002, 0x00060001, 7600 },
 		{ "--generation 2012", 0x00020004, 0x0501, 0x00040000, 0x00060002, 9200 },
 		{ "--generation 2012r2", 0x00030000, 0x0600, 0x00050000, 0x00060003, 9600 },
@@ -107,6 +108,17 @@ static void test_a_bus_without_sub_channels_has_cards_of_one_queue(void **state)
 	assert_int_equal(options.nets[0].queue_count, 4);
 }
 
+static void test_old_windows_servers_have_few_processors(void **state)
+{
+	assert_int_equal(parse("--cpus 4 --generation 2008"), 0);
+	assert_int_equal(parse("--generation 2008r2 --cpus 4"), 0);
+	assert_int_equal(parse("--generation 2012 --cpus 64"), 0);
+	assert_int_equal(parse("--cpus 5 --generation 2008"), -EINVAL);
+	assert_int_equal(parse("--generation 2008r2 --cpus 5"), -EINVAL);
+	assert_int_equal(parse("--cpus 5 --vmbus-version 0.13"),
+			 0); /* a host of today that speaks old */
+}
+
 static void test_the_last_of_one_option_counts(void **state)
 {
 	assert_int_equal(parse("--vmbus-version 0.13 --vmbus-version 5.3"), 0);
@@ -145,6 +157,7 @@ int main(void)
 		cmocka_unit_test(test_a_single_cap_wins_before_and_behind_the_generation),
 		cmocka_unit_test(test_every_card_has_the_cap_of_the_network),
 		cmocka_unit_test(test_a_bus_without_sub_channels_has_cards_of_one_queue),
+		cmocka_unit_test(test_old_windows_servers_have_few_processors),
 		cmocka_unit_test(test_the_last_of_one_option_counts),
 		cmocka_unit_test(test_every_version_has_one_name),
 	};

@@ -58,7 +58,7 @@ static uint8_t *flag_byte(uint32_t flag)
 
 static int set_up(void **state)
 {
-	if (vmb_dev_memory_create(&memory, 64 * MIB))
+	if (vmb_vmm_memory_create(&memory, 64 * MIB))
 		return -1;
 	if (vmb_vmm_synic_create(&synic, NULL, &memory, 3, -1))
 		return -1;
@@ -69,7 +69,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	vmb_vmm_synic_destroy(&synic);
-	vmb_dev_memory_destroy(&memory);
+	vmb_vmm_memory_destroy(&memory);
 	return 0;
 }
 

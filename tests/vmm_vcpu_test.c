@@ -45,7 +45,7 @@ static int set_up(void **state)
 
 	memset(&machine, 0, sizeof(machine));
 	machine.outcome = VMB_VMM_OFF;
-	machine.vp_count = 1;
+	machine.dev.vp_count = 1;
 	v->machine = &machine;
 	v->run = &page;
 	pthread_mutex_init(&v->lock, NULL);

@@ -160,7 +160,7 @@ struct long_irq {
 
 static void window_resources(struct vmb_vmm_aml *aml, const struct vmb_dev_memory *m)
 {
-	uint64_t ram_end = VMB_DEV_HIGH_BASE + m->high_len;
+	uint64_t ram_end = VMB_VMM_HIGH_BASE + vmb_vmm_memory_high_len(m);
 	uint64_t high = WINDOW_HIGH_GPA_MIN > ram_end ? WINDOW_HIGH_GPA_MIN : ram_end;
 	struct {
 		struct dword_memory low;

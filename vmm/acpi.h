@@ -6,7 +6,7 @@
 #ifndef VMM_ACPI_H
 #define VMM_ACPI_H
 
-#include "devices/memory.h"
+#include "vmm/memory.h"
 
 /* Writes all tables; the RSDP is at VMB_VMM_ACPI_GPA. False: they do not fit. */
 bool vmb_vmm_acpi_write(const struct vmb_dev_memory *m, uint32_t vp_count);

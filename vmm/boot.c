@@ -107,7 +107,7 @@ static uint64_t place_initrd(const struct vmb_vmm_boot *boot, uint64_t low_len)
 
 int vmb_vmm_boot_check(const struct vmb_vmm_boot *boot, uint64_t memory_len)
 {
-	uint64_t low_len = memory_len < VMB_DEV_LOW_MAX ? memory_len : VMB_DEV_LOW_MAX;
+	uint64_t low_len = memory_len < VMB_VMM_LOW_MAX ? memory_len : VMB_VMM_LOW_MAX;
 
 	if (boot->first_gpa < LOADED_FROM_GPA) {
 		vmb_dev_report("--kernel %s: wants to lie below 1 MiB, where the loader is",
@@ -178,7 +178,7 @@ int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_dev_mem
 		return -EINVAL;
 	if (boot->initrd_fd < 0)
 		return 0;
-	*initrd_gpa = place_initrd(boot, m->low_len);
+	*initrd_gpa = place_initrd(boot, vmb_vmm_memory_low_len(m));
 	dst = vmb_dev_memory_at(m, *initrd_gpa, boot->initrd_len);
 	if (!*initrd_gpa || !dst)
 		return -EINVAL;
@@ -189,9 +189,9 @@ int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_dev_mem
 uint32_t vmb_vmm_boot_ram(const struct vmb_dev_memory *m, struct vmb_vmm_boot_range range[3])
 {
 	range[0] = (struct vmb_vmm_boot_range){ 0, VMB_VMM_BOOT_LOW_RAM_END };
-	range[1] = (struct vmb_vmm_boot_range){ MIB, m->low_len - MIB };
-	range[2] = (struct vmb_vmm_boot_range){ VMB_DEV_HIGH_BASE, m->high_len };
-	return m->high_len ? 3 : 2;
+	range[1] = (struct vmb_vmm_boot_range){ MIB, vmb_vmm_memory_low_len(m) - MIB };
+	range[2] = (struct vmb_vmm_boot_range){ VMB_VMM_HIGH_BASE, vmb_vmm_memory_high_len(m) };
+	return vmb_vmm_memory_high_len(m) ? 3 : 2;
 }
 
 int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,

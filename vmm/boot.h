@@ -13,7 +13,7 @@
 #ifndef VMM_BOOT_H
 #define VMM_BOOT_H
 
-#include "devices/memory.h"
+#include "vmm/memory.h"
 
 #define VMB_VMM_ACPI_GPA	 0xE0000u /* RSDP and tables, up to 1 MiB */
 #define VMB_VMM_ACPI_LEN_MAX	 0x20000u

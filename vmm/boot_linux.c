@@ -63,7 +63,7 @@ static int probe(struct vmb_vmm_boot *boot)
 	if (setup_len + ENTRY_64BIT >= boot->kernel_len)
 		return refuse(boot, "the file is cut short");
 	len = boot->kernel_len - setup_len;
-	if (!(header.loadflags & LOADED_HIGH) || header.pref_address > VMB_DEV_LOW_MAX)
+	if (!(header.loadflags & LOADED_HIGH) || header.pref_address > VMB_VMM_LOW_MAX)
 		return refuse(boot, "not one that can be loaded where memory is");
 	boot->first_gpa = header.pref_address;
 	boot->end_gpa = header.pref_address + (header.init_size > len ? header.init_size : len);

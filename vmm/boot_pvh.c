@@ -88,8 +88,8 @@ static int add_segment(struct vmb_vmm_boot *boot, const Elf64_Phdr *segment)
 		return 0;
 	if (n == VMB_VMM_BOOT_SEGMENT_MAX)
 		return refuse(boot, "with too many segments");
-	if (segment->p_filesz > segment->p_memsz || segment->p_paddr > VMB_DEV_LOW_MAX ||
-	    segment->p_memsz > VMB_DEV_LOW_MAX || segment->p_offset > boot->kernel_len ||
+	if (segment->p_filesz > segment->p_memsz || segment->p_paddr > VMB_VMM_LOW_MAX ||
+	    segment->p_memsz > VMB_VMM_LOW_MAX || segment->p_offset > boot->kernel_len ||
 	    segment->p_filesz > boot->kernel_len - segment->p_offset)
 		return refuse(boot, "with a segment that is not in the file or not below 3 GiB");
 	boot->segments[n].file_offset = segment->p_offset;
@@ -131,7 +131,7 @@ static int probe(struct vmb_vmm_boot *boot)
 		return error;
 	if (!found || !boot->segment_count)
 		return refuse(boot, "without a PVH note, so nothing says how to start it");
-	boot->initrd_end_max = VMB_DEV_LOW_MAX;
+	boot->initrd_end_max = VMB_VMM_LOW_MAX;
 	boot->cmdline_len_max = VMB_VMM_BOOT_CMDLINE_MAX - 1;
 	return 1;
 }

@@ -8,26 +8,27 @@
 
 #define RELEASE(major, minor) ((uint32_t)(major) << 16 | (minor))
 
-#define GENERATION(label, bus_version, storage_version, network_version, os, os_build)         \
-	{                                                                                      \
-		.name = label, .bus = VMB_VERSION_##bus_version,                               \
-		.storage = VMB_STOR_VERSION_##storage_version,                                 \
-		.network = VMB_NET_VERSION_##network_version, .release = os, .build = os_build \
+#define GENERATION(label, bus_version, storage_version, network_version, vps, os, os_build) \
+	{                                                                                   \
+		.name = label, .bus = VMB_VERSION_##bus_version,                            \
+		.storage = VMB_STOR_VERSION_##storage_version,                              \
+		.network = VMB_NET_VERSION_##network_version, .vp_max = vps, .release = os, \
+		.build = os_build                                                           \
 	}
 
 static const struct vmb_vmm_generation generations[] = {
-	GENERATION("2008", 0_13, 2_0, 1, RELEASE(6, 0), 6001),
-	GENERATION("2008r2", 1_1, 4_2, 2, RELEASE(6, 1), 7600),
-	GENERATION("2012", 2_4, 5_1, 4, RELEASE(6, 2), 9200),
-	GENERATION("2012r2", 3_0, 6_0, 5, RELEASE(6, 3), 9600),
-	GENERATION("2016", 4_0, 6_2, 6, RELEASE(10, 0), 14393),
-	GENERATION("2019", 5_2, 6_2, 6_1, RELEASE(10, 0), 17763),
-	GENERATION("2022", 5_3, 6_2, 6_1, RELEASE(10, 0), 20348),
-	GENERATION("2025", 6_0, 6_2, 6_1, RELEASE(10, 0), 26100),
+	GENERATION("2008", 0_13, 2_0, 1, 4, RELEASE(6, 0), 6002),
+	GENERATION("2008r2", 1_1, 4_2, 2, 4, RELEASE(6, 1), 7600),
+	GENERATION("2012", 2_4, 5_1, 4, 64, RELEASE(6, 2), 9200),
+	GENERATION("2012r2", 3_0, 6_0, 5, 0, RELEASE(6, 3), 9600),
+	GENERATION("2016", 4_0, 6_2, 6, 0, RELEASE(10, 0), 14393),
+	GENERATION("2019", 5_2, 6_2, 6_1, 0, RELEASE(10, 0), 17763),
+	GENERATION("2022", 5_3, 6_2, 6_1, 0, RELEASE(10, 0), 20348),
+	GENERATION("2025", 6_0, 6_2, 6_1, 0, RELEASE(10, 0), 26100),
 };
 
 static const struct vmb_vmm_generation newest =
-	GENERATION("newest", 6_0, 6_2, 6_1, RELEASE(10, 0), 20348);
+	GENERATION("newest", 6_0, 6_2, 6_1, 0, RELEASE(10, 0), 20348);
 
 struct version {
 	const char *text;

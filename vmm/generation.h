@@ -24,6 +24,7 @@ struct vmb_vmm_generation {
 	uint32_t bus; /* VMB_VERSION_* */
 	uint16_t storage; /* VMB_STOR_VERSION_* */
 	uint32_t network; /* VMB_NET_VERSION_* */
+	uint32_t vp_max; /* virtual processors of a machine; 0: no fewer than ours */
 	uint32_t release; /* leaf 0x40000002: EBX, major and minor */
 	uint32_t build; /* and EAX */
 	bool no_timers; /* for tests: no synthetic timers */

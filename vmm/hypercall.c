@@ -14,11 +14,11 @@ static uint32_t post_message(struct vmb_vmm_vcpu *v, uint64_t input, uint64_t gp
 	if (input & VMB_HYPERCALL_FAST)
 		return VMB_HV_INVALID_HYPERCALL_INPUT;
 	if (gpa % 8 || gpa % VMB_PAGE_LEN > VMB_PAGE_LEN - sizeof(post) ||
-	    !vmb_dev_memory_read(&v->machine->memory, gpa, &post, sizeof(post)))
+	    !vmb_dev_memory_read(&v->machine->dev.memory, gpa, &post, sizeof(post)))
 		return VMB_HV_INVALID_ALIGNMENT;
 	if (post.payload_len > sizeof(post.payload) || !post.type || post.type >> 31)
 		return VMB_HV_INVALID_PARAMETER;
-	return vmb_dev_bus_post(v->machine->vmbus, v, post.connection_id & CONNECTION_MASK, &post);
+	return vmb_dev_bus_post(v->machine->vmbus, post.connection_id & CONNECTION_MASK, &post);
 }
 
 /*

@@ -104,21 +104,22 @@ int vmb_vmm_kvm_open(struct vmb_vmm_kvm *k)
 	return 0;
 }
 
-static int add_slot(int vm, uint32_t slot, uint64_t gpa, uint64_t len, const void *at)
+static int add_slot(int vm, uint32_t slot, const struct vmb_dev_memory_region *region)
 {
-	struct kvm_userspace_memory_region region = {
+	struct kvm_userspace_memory_region kvm_region = {
 		.slot = slot,
-		.guest_phys_addr = gpa,
-		.memory_size = len,
-		.userspace_addr = (uintptr_t)at,
+		.guest_phys_addr = region->gpa,
+		.memory_size = region->len,
+		.userspace_addr = (uintptr_t)region->base,
 	};
 
-	return len ? ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) : 0;
+	return ioctl(vm, KVM_SET_USER_MEMORY_REGION, &kvm_region);
 }
 
 int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 {
 	uint64_t identity_map = IDENTITY_MAP_GPA;
+	int error = 0;
 
 	k->vm = ioctl(k->dev, KVM_CREATE_VM, 0);
 	if (k->vm < 0)
@@ -128,8 +129,9 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 		return failed("reserve pages");
 	if (ioctl(k->vm, KVM_CREATE_IRQCHIP, 0))
 		return failed("create interrupt controller");
-	if (add_slot(k->vm, 0, 0, m->low_len, m->base) ||
-	    add_slot(k->vm, 1, VMB_DEV_HIGH_BASE, m->high_len, m->base + m->low_len))
+	for (uint32_t i = 0; i < m->region_count && !error; i++)
+		error = add_slot(k->vm, i, &m->regions[i]);
+	if (error)
 		return failed("map memory");
 	return 0;
 }

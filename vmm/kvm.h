@@ -16,7 +16,7 @@
 
 #include <linux/kvm.h>
 
-#include "devices/memory.h"
+#include "vmm/memory.h"
 
 #define VMB_VMM_VP_MAX	     64u
 #define VMB_VMM_IOAPIC_GPA   0xFEC00000u

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "devices/bus.h"
+#include "devices/report.h"
 #include "vmm/acpi.h"
 #include "vmm/machine.h"
-#include "devices/report.h"
-#include "devices/bus.h"
 
 /* A message waits for an occupied slot: how long until we look without having been told, milliseconds. */
 #define RETRY_MS 10
@@ -23,11 +24,77 @@ void vmb_vmm_machine_wake(struct vmb_vmm_machine *machine)
 		return;
 }
 
+/* What the devices ask of it */
+
+static struct vmb_vmm_machine *machine_of(struct vmb_dev_machine *dev)
+{
+	return VMB_CONTAINER_OF(dev, struct vmb_vmm_machine, dev);
+}
+
+static int ring_doorbell(struct vmb_dev_machine *dev, uint32_t connection_id,
+			 struct vmb_dev_bell *bell, bool on)
+{
+	return vmb_vmm_kvm_doorbell(machine_of(dev)->kvm, connection_id, bell->fd, on);
+}
+
+static void signal_vp(struct vmb_dev_machine *dev, uint32_t vp, uint32_t flag)
+{
+	vmb_vmm_synic_signal(&machine_of(dev)->vcpus[vp].synic, flag);
+}
+
+static void hand_over(struct vmb_vmm_vcpu *v)
+{
+	__atomic_store_n(&v->deliver, 1, __ATOMIC_SEQ_CST);
+	vmb_vmm_vcpu_kick(v);
+}
+
+/*
+ * A message is written by its processor's own thread (see vmm/synic.h), so whoever has one for
+ * another processor kicks that one. One whose slot is occupied waits for the acknowledgement: the
+ * main thread looks for it.
+ */
+static int post_message(struct vmb_dev_machine *dev, uint32_t vp, uint32_t sint,
+			const void *payload, uint32_t len)
+{
+	struct vmb_vmm_machine *machine = machine_of(dev);
+	struct vmb_vmm_vcpu *v = &machine->vcpus[vp];
+	int error;
+
+	if (!vmb_vmm_vcpu_is_current(v)) {
+		hand_over(v);
+		return VMB_EAGAIN;
+	}
+	error = vmb_vmm_synic_post(&v->synic, sint, payload, len);
+	if (error == VMB_EAGAIN) {
+		__atomic_store_n(&machine->waiting_vp, vp, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&machine->waiting, true, __ATOMIC_SEQ_CST);
+		vmb_vmm_machine_wake(machine);
+	}
+	return error;
+}
+
+static void retry_message(struct vmb_vmm_machine *machine)
+{
+	if (__atomic_exchange_n(&machine->waiting, false, __ATOMIC_SEQ_CST))
+		hand_over(&machine->vcpus[__atomic_load_n(&machine->waiting_vp, __ATOMIC_SEQ_CST)]);
+}
+
+static void fail(struct vmb_dev_machine *dev)
+{
+	vmb_vmm_power_end(machine_of(dev), VMB_VMM_FAILURE);
+}
+
+static const struct vmb_dev_machine_ops dev_ops = {
+	.doorbell = ring_doorbell, .signal = signal_vp, .post = post_message, .fail = fail
+};
+
+/* Life */
+
 static int create_vcpus(struct vmb_vmm_machine *machine, uint32_t count)
 {
 	int error = 0;
 
-	machine->vp_count = count;
+	machine->dev.vp_count = count;
 	for (uint32_t i = 0; i < count; i++) {
 		machine->vcpus[i].fd = machine->vcpus[i].synic.irq = -1;
 		machine->vcpus[i].run = (void *)-1;
@@ -47,34 +114,43 @@ static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot
 	struct vmb_vmm_boot_state state;
 	int error;
 
-	error = vmb_vmm_boot_load(boot, &machine->memory, &state);
+	error = vmb_vmm_boot_load(boot, &machine->dev.memory, &state);
 	if (error)
 		return error;
-	if (!vmb_vmm_acpi_write(&machine->memory, machine->vp_count) ||
-	    !vmb_vmm_power_write_vector(&machine->memory)) {
+	if (!vmb_vmm_acpi_write(&machine->dev.memory, machine->dev.vp_count) ||
+	    !vmb_vmm_power_write_vector(&machine->dev.memory)) {
 		vmb_dev_report("the ACPI tables do not fit");
 		return -EOVERFLOW;
 	}
 	return vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
 }
 
+static int create_bus(struct vmb_vmm_machine *machine)
+{
+	const struct vmb_dev_bus_config config = { .machine = &machine->dev,
+						   .version_max = machine->generation.bus,
+						   .monitors = machine->monitor };
+
+	machine->vmbus = vmb_dev_bus_create(&config);
+	return machine->vmbus ? 0 : -ENOMEM;
+}
+
 static int create_parts(struct vmb_vmm_machine *machine, const struct vmb_vmm_options *o)
 {
-	int error = vmb_dev_memory_create(&machine->memory, o->memory_len);
+	int error = vmb_vmm_memory_create(&machine->dev.memory, o->memory_len);
 
 	if (error) {
 		vmb_dev_report("--memory: %s; give less", strerror(-error));
 		return error;
 	}
-	error = vmb_vmm_kvm_create(machine->kvm, &machine->memory);
+	error = vmb_vmm_kvm_create(machine->kvm, &machine->dev.memory);
 	if (error)
 		return error;
 	vmb_vmm_serial_create(&machine->serial, machine);
 	error = create_vcpus(machine, o->cpus);
 	if (error)
 		return error;
-	machine->vmbus = vmb_dev_bus_create(machine);
-	return machine->vmbus ? 0 : -ENOMEM;
+	return create_bus(machine);
 }
 
 struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
@@ -87,6 +163,7 @@ struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 
 	if (!machine)
 		return NULL;
+	machine->dev.ops = &dev_ops;
 	machine->kvm = kvm;
 	machine->options = o;
 	machine->console = console;
@@ -108,7 +185,7 @@ int vmb_vmm_machine_start(struct vmb_vmm_machine *machine)
 	int error = 0;
 
 	vmb_vmm_watch_start(machine);
-	for (uint32_t i = 0; i < machine->vp_count && !error; i++)
+	for (uint32_t i = 0; i < machine->dev.vp_count && !error; i++)
 		error = vmb_vmm_vcpu_start(&machine->vcpus[i]);
 	if (error)
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
@@ -123,29 +200,50 @@ static void drain(int fd)
 		return;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* How long to sleep: a message that waits is tried again at its time, however often we are woken before. */
+static int sleep_ms(bool waiting, int64_t retry_at)
+{
+	int64_t left = retry_at - now_ms();
+
+	if (!waiting)
+		return VMB_VMM_WATCH_TICK_MS;
+	return left > 0 ? (int)left : 0;
+}
+
 /*
  * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked at only while a
  * message waits for one.
  */
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 {
+	int64_t retry_at = now_ms() + RETRY_MS;
 	struct pollfd fds[3];
 	bool waiting;
 
 	while (vmb_vmm_power_outcome(machine) == VMB_VMM_RUNNING) {
-		waiting = __atomic_load_n(&machine->vmbus->waiting, __ATOMIC_SEQ_CST);
+		waiting = __atomic_load_n(&machine->waiting, __ATOMIC_SEQ_CST);
 		fds[0] = (struct pollfd){ .fd = machine->wake, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
 		fds[2] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
 					  .events = POLLIN };
-		if (poll(fds, VMB_ARRAY_COUNT(fds), waiting ? RETRY_MS : VMB_VMM_WATCH_TICK_MS) < 0)
+		if (poll(fds, VMB_ARRAY_COUNT(fds), sleep_ms(waiting, retry_at)) < 0)
 			continue;
 		if (fds[0].revents)
 			drain(machine->wake);
 		if (fds[1].revents)
 			drain(machine->ack);
-		if (waiting)
-			vmb_dev_bus_retry(machine->vmbus);
+		if (waiting && (fds[1].revents || now_ms() >= retry_at)) {
+			retry_message(machine);
+			retry_at = now_ms() + RETRY_MS;
+		}
 		if (fds[2].revents)
 			vmb_vmm_console_input(machine->console, machine);
 		vmb_vmm_console_watch(machine->console, machine);
@@ -155,7 +253,7 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 
 void vmb_vmm_machine_stop(struct vmb_vmm_machine *machine)
 {
-	for (uint32_t i = 0; i < machine->vp_count; i++)
+	for (uint32_t i = 0; i < machine->dev.vp_count; i++)
 		vmb_vmm_vcpu_join(&machine->vcpus[i]);
 	vmb_dev_bus_stop(machine->vmbus);
 }
@@ -164,13 +262,12 @@ void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine)
 {
 	if (machine->vmbus)
 		vmb_dev_bus_destroy(machine->vmbus);
-	for (uint32_t i = 0; i < machine->vp_count; i++)
+	for (uint32_t i = 0; i < machine->dev.vp_count; i++)
 		vmb_vmm_vcpu_destroy(&machine->vcpus[i]);
 	vmb_vmm_kvm_destroy(machine->kvm);
 	if (machine->serial.machine)
 		vmb_vmm_serial_destroy(&machine->serial);
-	if (machine->memory.base)
-		vmb_dev_memory_destroy(&machine->memory);
+	vmb_vmm_memory_destroy(&machine->dev.memory);
 	if (machine->ack >= 0)
 		close(machine->ack);
 	free(machine);

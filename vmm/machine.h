@@ -8,7 +8,8 @@
 
 #include "vmm/console.h"
 #include "vmm/kvm.h"
-#include "devices/memory.h"
+#include "devices/machine.h"
+#include "vmm/memory.h"
 #include "vmm/options.h"
 #include "vmm/power.h"
 #include "vmm/rtc.h"
@@ -19,16 +20,15 @@
 struct vmb_dev_bus;
 
 struct vmb_vmm_machine {
+	struct vmb_dev_machine dev; /* how the devices see it */
 	struct vmb_vmm_kvm *kvm;
 	const struct vmb_vmm_options *options;
-	struct vmb_dev_memory memory;
 	struct vmb_vmm_console *console; /* outlives the machine */
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
 	struct vmb_vmm_generation generation; /* zero: the newest of everything */
 	bool monitor; /* channels may be signalled through the monitor page */
 	struct vmb_dev_bus *vmbus;
-	uint32_t vp_count;
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
 	struct vmb_vmm_watch watch;
 	int outcome; /* enum vmb_vmm_outcome, atomic */
@@ -36,6 +36,8 @@ struct vmb_vmm_machine {
 	bool lacking; /* the guest was refused a device that is its own, atomic */
 	int wake; /* eventfd: the main thread has something to look at */
 	int ack; /* eventfd: the guest acknowledged an interrupt of SINT 2 */
+	bool waiting; /* atomic: a message waits for its slot */
+	uint32_t waiting_vp; /* atomic */
 };
 
 /*

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/disk/disk.h"
+#include "devices/report.h"
+#include "devices/text.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
-#include "devices/report.h"
 #include "wire/vmbus.h"
 
 #define MEMORY_DEFAULT (1ull << 30)
@@ -17,46 +17,9 @@
 #define CONTACT_S      120u
 #define SECONDS_MAX    3600u
 
-bool vmb_vmm_options_number(const char *text, uint64_t max, uint64_t *value, const char **rest)
-{
-	uint64_t digit;
-
-	*value = 0;
-	if (*text < '0' || *text > '9')
-		return false;
-	while (*text >= '0' && *text <= '9') {
-		digit = (uint64_t)(*text++ - '0');
-		if (digit > max || *value > (max - digit) / 10)
-			return false;
-		*value = *value * 10 + digit;
-	}
-	*rest = text;
-	return true;
-}
-
-bool vmb_vmm_options_size(const char *text, uint64_t *len)
-{
-	static const char units[] = "KMGT";
-	const char *rest, *unit;
-	int shift = 0;
-
-	if (!vmb_vmm_options_number(text, UINT64_MAX, len, &rest))
-		return false;
-	if (*rest) {
-		unit = memchr(units, *rest & ~0x20, sizeof(units) - 1);
-		if (!unit || rest[1])
-			return false;
-		shift = 10 * (int)(unit - units + 1);
-	}
-	if (*len > UINT64_MAX >> shift)
-		return false;
-	*len <<= shift;
-	return true;
-}
-
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
-	if (!vmb_vmm_options_size(value, &o->memory_len)) {
+	if (!vmb_dev_text_size(value, &o->memory_len)) {
 		vmb_dev_report("--memory %s: not a size; give a number with K, M or G, for "
 			       "example 1G",
 			       value);
@@ -75,7 +38,7 @@ static int parse_cpus(struct vmb_vmm_options *o, char *value)
 	const char *rest;
 	uint64_t n;
 
-	if (!vmb_vmm_options_number(value, UINT32_MAX, &n, &rest) || *rest || !n ||
+	if (!vmb_dev_text_number(value, UINT32_MAX, &n, &rest) || *rest || !n ||
 	    n > VMB_VMM_VP_MAX) {
 		vmb_dev_report("--cpus %s: give a number from 1 to %u", value, VMB_VMM_VP_MAX);
 		return -EINVAL;
@@ -100,22 +63,22 @@ static int parse_accel(struct vmb_vmm_options *o, char *value)
 
 static int parse_disk(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, false, false);
+	return vmb_dev_disk_parse(o->disks, value, false, false);
 }
 
 static int parse_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, false, true);
+	return vmb_dev_disk_parse(o->disks, value, false, true);
 }
 
 static int parse_ide(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, true, false);
+	return vmb_dev_disk_parse(o->ides, value, true, false);
 }
 
 static int parse_ide_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o, value, true, true);
+	return vmb_dev_disk_parse(o->ides, value, true, true);
 }
 
 static int check_net(const struct vmb_vmm_options *o, const struct vmb_dev_net_option *net)
@@ -200,8 +163,16 @@ static int parse_network_version(struct vmb_vmm_options *o, char *value)
 }
 
 /* Single caps come after --generation, in whatever order they were given. */
-static void settle_generation(struct vmb_vmm_options *o)
+static int settle_generation(struct vmb_vmm_options *o)
 {
+	uint32_t vp_max = o->generation.vp_max;
+
+	if (vp_max && o->cpus > vp_max) {
+		vmb_dev_report(
+			"--cpus %u: Windows Server %s has at most %u processors a machine; give fewer, or --vmbus-version alone",
+			o->cpus, o->generation.name, vp_max);
+		return -EINVAL;
+	}
 	if (o->caps.bus)
 		o->generation.bus = o->caps.bus;
 	if (o->caps.storage)
@@ -214,6 +185,7 @@ static void settle_generation(struct vmb_vmm_options *o)
 		if (o->generation.bus < VMB_VERSION_2_4)
 			o->nets[i].queue_count = 1; /* no sub-channels */
 	}
+	return 0;
 }
 
 static int parse_kernel(struct vmb_vmm_options *o, char *value)
@@ -257,7 +229,7 @@ static bool parse_seconds(const char *text, uint32_t *seconds)
 	const char *rest;
 	uint64_t n;
 
-	if (!vmb_vmm_options_number(text, SECONDS_MAX, &n, &rest) || *rest)
+	if (!vmb_dev_text_number(text, SECONDS_MAX, &n, &rest) || *rest)
 		return false;
 	*seconds = n;
 	return true;
@@ -369,6 +341,5 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 		vmb_dev_report("--kernel FILE is missing; see openvmbus --help");
 		return -EINVAL;
 	}
-	settle_generation(o);
-	return 0;
+	return settle_generation(o);
 }

@@ -5,40 +5,15 @@
 #ifndef VMM_OPTIONS_H
 #define VMM_OPTIONS_H
 
-#include "host/scsi.h"
-#include "vmm/generation.h"
+#include "devices/disk/disk.h"
 #include "devices/net/net.h"
+#include "vmm/generation.h"
 
 enum vmb_vmm_accel {
 	VMB_VMM_ACCEL_AUTO, /* KVM, or the nest where there is no /dev/kvm */
 	VMB_VMM_ACCEL_KVM,
 	VMB_VMM_ACCEL_NEST,
 };
-
-/* Something that goes wrong when the guest reads this block. */
-struct vmb_dev_disk_fault {
-	bool planned;
-	uint64_t block; /* logical */
-};
-
-struct vmb_dev_disk_option {
-	const char *path; /* NULL: no unit here; "null:LENGTH" is a disk of zeroes; or an NBD URI */
-	const char *format; /* as format= names it; NULL: not said */
-	const char *serial; /* NULL: one is made up */
-	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
-	bool read_only;
-	bool dvd;
-	bool ide;
-	struct vmb_dev_disk_fault
-		hold; /* not answered until the guest resets the unit or closes the channel */
-	struct vmb_dev_disk_fault stuck; /* not answered until the guest closes the channel */
-	struct vmb_dev_disk_fault gone; /* the disk is taken away */
-};
-
-/* Two IDE channels with two units each, by place. */
-#define VMB_DEV_IDE_MAX		   4u
-#define VMB_DEV_IDE_CHANNEL(place) ((place) / 2)
-#define VMB_DEV_IDE_UNIT(place)	   ((place) % 2)
 
 struct vmb_vmm_options {
 	const char *kernel;
@@ -71,11 +46,5 @@ struct vmb_vmm_options {
  * Looks at no file.
  */
 int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv);
-
-/* A decimal number of at most max; *rest is what follows it. False: none. */
-bool vmb_vmm_options_number(const char *text, uint64_t max, uint64_t *value, const char **rest);
-
-/* "4096", "64K", "512M", "1G", "1T" in bytes. False: not a size. */
-bool vmb_vmm_options_size(const char *text, uint64_t *len);
 
 #endif

@@ -13,7 +13,7 @@ void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome out
 	if (!__atomic_compare_exchange_n(&machine->outcome, &running, (int)outcome, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
-	for (uint32_t i = 0; i < machine->vp_count; i++)
+	for (uint32_t i = 0; i < machine->dev.vp_count; i++)
 		vmb_vmm_vcpu_kick(&machine->vcpus[i]);
 	vmb_vmm_machine_wake(machine);
 }

@@ -7,11 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "devices/controllers.h"
+#include "vmm/devices.h"
 #include "vmm/guard.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
-#include "devices/network.h"
 #include "devices/report.h"
 #include "vmm/run.h"
 #include "devices/bus.h"
@@ -27,12 +26,10 @@ struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
 	struct vmb_vmm_kvm kvm;
-	struct vmb_dev_controllers storage;
-	struct vmb_dev_network *networks[VMB_DEV_NET_MAX];
+	struct vmb_vmm_devices devices;
 	struct vmb_vmm_console console;
 	struct vmb_vmm_guard guard;
 	int wake;
-	bool begun; /* something was started or written that a bad option must not start or write */
 	bool crashed, lacking; /* in one of its starts */
 	uint32_t resets, short_lives;
 	int64_t started_at; /* milliseconds */
@@ -53,7 +50,7 @@ static int check_inputs(struct session *s)
 
 	if (!error)
 		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
-	return error ? error : vmb_dev_controllers_open(&s->storage, &s->options);
+	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
 }
 
 /* Those that kick processors arrive only there, and at the console's writer. */
@@ -77,7 +74,7 @@ static uint16_t version_part(uint32_t version, bool major)
 static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 {
 	const struct vmb_host_server_counters *messages = &bus->server.counters;
-	uint16_t storage = vmb_dev_controllers_version(&s->storage);
+	uint16_t storage = vmb_vmm_devices_storage_version(&s->devices);
 
 	vmb_dev_report("stats: negotiated VMBus %u.%u, storage %u.%u",
 		       version_part(bus->version, true), version_part(bus->version, false),
@@ -92,57 +89,7 @@ static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 		       (unsigned long long)messages->malformed,
 		       (unsigned long long)messages->misplaced);
 	vmb_dev_doorbell_report(&bus->doorbell);
-	vmb_dev_controllers_report(&s->storage);
-	for (uint32_t i = 0; i < s->options.net_count; i++)
-		vmb_dev_network_report(s->networks[i]);
-}
-
-static int open_some_networks(struct session *s, bool taps)
-{
-	const struct vmb_dev_net_option *nets = s->options.nets;
-	int error = 0;
-
-	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		if ((nets[i].kind == VMB_DEV_NET_TAP) == taps)
-			error = vmb_dev_network_open(&s->networks[i], &nets[i], i);
-	return error;
-}
-
-/* What is no good about a backend is found before the machine starts. A tap may be created, so taps come last. */
-static int open_networks(struct session *s)
-{
-	int error = open_some_networks(s, false);
-
-	if (!error)
-		error = open_some_networks(s, true);
-	for (uint32_t i = 0; i < s->options.net_count; i++)
-		s->begun |= s->options.nets[i].kind == VMB_DEV_NET_TAP && s->networks[i];
-	return error;
-}
-
-static int prepare_networks(struct session *s)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_dev_network_prepare(s->networks[i]);
-	return error;
-}
-
-static int attach_networks(struct session *s, struct vmb_dev_bus *bus)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < s->options.net_count && !error; i++)
-		error = vmb_dev_network_attach(s->networks[i], bus);
-	return error;
-}
-
-static void close_networks(struct session *s)
-{
-	for (uint32_t i = 0; i < s->options.net_count; i++)
-		if (s->networks[i])
-			vmb_dev_network_close(s->networks[i]);
+	vmb_vmm_devices_report(&s->devices);
 }
 
 /* What the guest, or the user, made of a machine: whether there is another start. */
@@ -205,11 +152,11 @@ static void slow_down(struct session *s)
 /* Each part of the end has its name, for the case that it does not come. */
 static void stop(struct session *s, struct vmb_vmm_machine *machine)
 {
-	vmb_vmm_guard_waits_for(&s->guard, "the machine's processors and devices");
+	vmb_vmm_guard_waits_for(&s->guard,
+				"the machine's processors, or the devices whose channels are open");
 	vmb_vmm_machine_stop(machine);
-	vmb_vmm_guard_waits_for(&s->guard, "the network cards");
-	for (uint32_t i = 0; i < s->options.net_count; i++)
-		vmb_dev_network_detach(s->networks[i]);
+	vmb_vmm_guard_waits_for(&s->guard, "the machine's devices");
+	vmb_vmm_devices_detach(&s->devices);
 }
 
 /* The statistics come after what the guest printed, once. */
@@ -249,8 +196,7 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 		return VMB_VMM_FAILURE;
 	s->started_at = now_ms();
 	vmb_vmm_guard_attach(&s->guard, machine);
-	if (vmb_dev_controllers_attach(&s->storage, machine->vmbus) ||
-	    attach_networks(s, machine->vmbus))
+	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	vmb_vmm_machine_start(machine);
 	vmb_vmm_machine_watch(machine);
@@ -296,31 +242,27 @@ static int run_to_end(struct session *s)
 }
 
 /*
- * First what only looks: a bad option or file then leaves nothing behind. What comes after something was started is a
- * failure of the host, by its exit code. What writes to files that may hold something, console and captures, comes last.
+ * First what only looks: a bad option or file then leaves nothing behind. What writes to files that may hold something comes
+ * last.
  */
 static int run_here(struct session *s)
 {
-	int code = VMB_VMM_EXIT_FAILURE;
+	int code;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0 &&
-	    open_networks(s) == 0 && vmb_dev_controllers_prepare(&s->storage) == 0 &&
-	    vmb_vmm_console_start(&s->console) == 0) {
-		s->begun = true;
-		if (prepare_networks(s) == 0)
-			code = run_to_end(s);
-	} else if (!s->begun) {
-		code = VMB_VMM_EXIT_USAGE;
-	}
+	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) ||
+	    vmb_vmm_devices_open(&s->devices, &s->options) ||
+	    vmb_vmm_devices_prepare(&s->devices) || vmb_vmm_console_start(&s->console))
+		code = vmb_vmm_devices_have_begun(&s->devices) ? VMB_VMM_EXIT_FAILURE :
+								 VMB_VMM_EXIT_USAGE;
+	else
+		code = run_to_end(s);
 	vmb_vmm_guard_detach(&s->guard, true);
 	vmb_vmm_guard_waits_for(&s->guard, "the console's reader");
 	vmb_vmm_console_close(&s->console);
-	vmb_vmm_guard_waits_for(&s->guard, "the network");
-	close_networks(s);
-	vmb_vmm_guard_waits_for(&s->guard, "the disks");
-	vmb_dev_controllers_close(&s->storage);
+	vmb_vmm_guard_waits_for(&s->guard, "the disks and the network");
+	vmb_vmm_devices_close(&s->devices);
 	return code;
 }
 
@@ -359,7 +301,7 @@ int vmb_vmm_run(int argc, char **argv)
 	if (!use_nest(&session.options))
 		return run_here(&session);
 	code = vmb_vmm_nest_run(&session.options, argc, argv);
-	vmb_dev_controllers_close(&session.storage);
+	vmb_vmm_devices_close(&session.devices);
 	vmb_vmm_boot_close(&session.boot);
 	return code;
 }

@@ -16,6 +16,14 @@
 
 #define CRASH_WORDS 5u
 
+/* The processor whose thread this is. */
+static __thread struct vmb_vmm_vcpu *current;
+
+bool vmb_vmm_vcpu_is_current(const struct vmb_vmm_vcpu *v)
+{
+	return v == current;
+}
+
 static int failed(const struct vmb_vmm_vcpu *v, const char *what)
 {
 	int error = -errno;
@@ -69,7 +77,7 @@ int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine,
 	if (v->run == MAP_FAILED)
 		return failed(v, "map its page");
 	error = vmb_vmm_cpuid_set(machine->kvm, &machine->generation, v->fd, index,
-				  machine->vp_count);
+				  machine->dev.vp_count);
 	return error ? error : enable_synic(v);
 }
 
@@ -77,7 +85,7 @@ int vmb_vmm_vcpu_connect(struct vmb_vmm_vcpu *v, int ack)
 {
 	struct vmb_vmm_machine *machine = v->machine;
 
-	return vmb_vmm_synic_create(&v->synic, machine->kvm, &machine->memory, v->index, ack);
+	return vmb_vmm_synic_create(&v->synic, machine->kvm, &machine->dev.memory, v->index, ack);
 }
 
 #define CR0_PE	     0x1u
@@ -114,7 +122,7 @@ static void fill_gdt(struct vmb_vmm_machine *machine, struct kvm_sregs *sregs, b
 		0x00008B0000000067ull,
 	};
 
-	vmb_dev_memory_write(&machine->memory, VMB_VMM_BOOT_GDT_GPA, gdt, sizeof(gdt));
+	vmb_dev_memory_write(&machine->dev.memory, VMB_VMM_BOOT_GDT_GPA, gdt, sizeof(gdt));
 	sregs->gdt.base = VMB_VMM_BOOT_GDT_GPA;
 	sregs->gdt.limit = sizeof(gdt) - 1;
 }
@@ -169,7 +177,7 @@ static void exit_hyperv(struct vmb_vmm_vcpu *v)
 {
 	if (v->run->hyperv.type == KVM_EXIT_HYPERV_SYNIC) {
 		vmb_vmm_synic_exit(&v->synic, &v->run->hyperv);
-		vmb_dev_bus_deliver(v->machine->vmbus, v);
+		vmb_dev_bus_deliver(v->machine->vmbus);
 	} else if (v->run->hyperv.type == KVM_EXIT_HYPERV_HCALL) {
 		vmb_vmm_hypercall_exit(v, &v->run->hyperv);
 	}
@@ -253,12 +261,13 @@ static void *run_thread(void *arg)
 {
 	struct vmb_vmm_vcpu *v = arg;
 
+	current = v;
 	for (;;) {
 		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 		if (vmb_vmm_power_outcome(v->machine) != VMB_VMM_RUNNING)
 			return NULL;
 		if (__atomic_exchange_n(&v->deliver, 0, __ATOMIC_SEQ_CST))
-			vmb_dev_bus_deliver(v->machine->vmbus, v);
+			vmb_dev_bus_deliver(v->machine->vmbus);
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {
 			__atomic_fetch_add(&v->exits, 1, __ATOMIC_RELAXED);
 			handle_exit(v);

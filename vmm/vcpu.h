@@ -43,6 +43,9 @@ int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v);
 void vmb_vmm_vcpu_join(struct vmb_vmm_vcpu *v);
 void vmb_vmm_vcpu_destroy(struct vmb_vmm_vcpu *v);
 
+/* Whether the caller is v's own thread. */
+bool vmb_vmm_vcpu_is_current(const struct vmb_vmm_vcpu *v);
+
 /* Makes v leave the guest and look at what there is to do. Any thread. */
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v);
 

@@ -60,7 +60,7 @@ static void look_for_life(struct vmb_vmm_machine *machine, struct vmb_vmm_watch 
 	uint32_t limit = machine->options->crash_s;
 	uint64_t exits = 0;
 
-	for (uint32_t i = 0; i < machine->vp_count; i++)
+	for (uint32_t i = 0; i < machine->dev.vp_count; i++)
 		exits += __atomic_load_n(&machine->vcpus[i].exits, __ATOMIC_RELAXED);
 	if (exits != w->exits || !vmb_vmm_power_crashed(machine)) {
 		w->exits = exits;

@@ -137,7 +137,7 @@ VMB_ASSERT_LEN(struct vmb_msg_version_response, 40);
 #define VMB_OFFER_USER_LEN		 120u
 #define VMB_OFFER_MONITOR_NONE		 0xFFu
 
-/* 1. 190 bytes before 1.1: is_dedicated and connection_id are missing then. */
+/* 1. Before 1.1 it ended behind 190 bytes: is_dedicated and connection_id are missing or 0 then. */
 struct vmb_msg_offer {
 	struct vmb_msg_header header;
 	struct vmb_guid type_id;

@@ -40,24 +40,45 @@ static bool is_image(const struct vmb_dev_disk_option *option)
 	return option->format && strcmp(option->format, "raw") != 0;
 }
 
+static bool begins_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static int open_backend(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
+{
+	int error;
+
+	if (vmb_dev_disk_is_nbd(option->path) || is_image(option))
+		return vmb_dev_disk_open_nbd(disk, option); /* its length is not known yet */
+	if (begins_with(option->path, VMB_DEV_DISK_NULL_PREFIX))
+		error = vmb_dev_disk_open_null(disk, option);
+	else if (begins_with(option->path, VMB_DEV_DISK_RAM_PREFIX))
+		error = vmb_dev_disk_open_ram(disk, option);
+	else
+		error = vmb_dev_disk_open_raw(disk, option);
+	return error ? error : check_len(disk);
+}
+
+static uint32_t block_len(const struct vmb_dev_disk_option *option)
+{
+	if (option->dvd)
+		return DVD_BLOCK_LEN;
+	return option->block_len ? option->block_len : DISK_BLOCK_LEN;
+}
+
 int vmb_dev_disk_open(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
 {
-	size_t prefix_len = strlen(VMB_DEV_DISK_NULL_PREFIX);
 	int error;
 
 	memset(disk, 0, sizeof(*disk));
 	disk->fd = -1;
 	disk->option = option;
 	disk->read_only = option->read_only;
-	disk->block_len = option->dvd ? DVD_BLOCK_LEN : DISK_BLOCK_LEN;
-	if (strncmp(option->path, VMB_DEV_DISK_NULL_PREFIX, prefix_len) == 0)
-		error = vmb_dev_disk_open_null(disk, option);
-	else if (vmb_dev_disk_is_nbd(option->path) || is_image(option))
-		return vmb_dev_disk_open_nbd(disk, option);
-	else
-		error = vmb_dev_disk_open_raw(disk, option);
-	if (!error)
-		error = check_len(disk);
+	disk->block_len = block_len(option);
+	error = open_backend(disk, option);
+	if (!error && (option->hold.planned || option->stuck.planned || option->gone.planned))
+		error = vmb_dev_disk_add_fault(disk);
 	if (error)
 		vmb_dev_disk_close(disk);
 	return error;
@@ -80,6 +101,12 @@ bool vmb_dev_disk_resized(struct vmb_dev_disk *disk)
 		return false;
 	disk->len = len;
 	return true;
+}
+
+void vmb_dev_disk_cancel(struct vmb_dev_disk *disk)
+{
+	if (disk->ops && disk->ops->cancel)
+		disk->ops->cancel(disk);
 }
 
 void vmb_dev_disk_close(struct vmb_dev_disk *disk)

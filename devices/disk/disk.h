@@ -7,26 +7,61 @@
  *   step = disk.ops->begin(&disk, request, uring)
  *     VMB_DEV_DISK_WAIT: one operation is in uring with request as its user data;
  *     when it is complete: step = disk.ops->resume(&disk, request, uring, result)
- *   until VMB_DEV_DISK_DONE: request->error says what became of it
+ *   until VMB_DEV_DISK_DONE: request->error says what became of it; or a step that only a fault takes
+ *   vmb_dev_disk_cancel(&disk)             what is under way shall end soon
  *   vmb_dev_disk_resized(&disk)            now and then: whether its length has changed
  *   vmb_dev_disk_close(&disk)
+ *
+ * A filter is a disk above another: it has the same table, and hands down what it does not do itself (devices/disk/fault.c).
  *
  * Context: one thread a uring. The request, its iov and the task are the caller's until DONE.
  */
 #ifndef DEVICES_DISK_DISK_H
 #define DEVICES_DISK_DISK_H
 
-#include <liburing.h>
+#include <sys/uio.h>
 
-#include "vmm/options.h"
+#include "host/scsi.h"
+
+struct io_uring;
 
 /* Pages of the longest transfer, the first and last of which may be cut. */
 #define VMB_DEV_DISK_TRANSFER_MAX (1u << 20)
 #define VMB_DEV_DISK_IOV_MAX	  (VMB_DEV_DISK_TRANSFER_MAX / VMB_PAGE_LEN + 1)
 
+/* Something that goes wrong when the guest reads this block. */
+struct vmb_dev_disk_fault {
+	bool planned;
+	uint64_t block; /* logical */
+};
+
+struct vmb_dev_disk_option {
+	const char *path; /* NULL: no unit here. A file, an NBD URI, "null:LENGTH" or "ram:LENGTH" */
+	const char *format; /* as format= names it; NULL: not said */
+	const char *serial; /* NULL: one is made up */
+	uint32_t block_len; /* bytes; 0: not said */
+	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
+	bool read_only;
+	bool dvd;
+	bool ide;
+	struct vmb_dev_disk_fault
+		hold; /* not answered until the guest resets the unit or closes the channel */
+	struct vmb_dev_disk_fault stuck; /* not answered until the guest closes the channel */
+	struct vmb_dev_disk_fault gone; /* the disk is taken away */
+};
+
+/* Two IDE channels with two units each, by place. */
+#define VMB_DEV_IDE_MAX		   4u
+#define VMB_DEV_IDE_CHANNEL(place) ((place) / 2)
+#define VMB_DEV_IDE_UNIT(place)	   ((place) % 2)
+
 enum vmb_dev_disk_step {
 	VMB_DEV_DISK_WAIT,
 	VMB_DEV_DISK_DONE,
+	/* the request is no longer the backend's, and has no outcome: */
+	VMB_DEV_DISK_HELD, /* it ends, as aborted, with the next reset of its unit; or with the channel */
+	VMB_DEV_DISK_STUCK, /* it ends with the channel */
+	VMB_DEV_DISK_GONE, /* the unit is to be taken away */
 };
 
 struct vmb_dev_disk_request {
@@ -42,6 +77,8 @@ struct vmb_dev_disk_request {
 	uint64_t done_len; /* bytes, or extents */
 	bool syncing; /* FUA: the data are written, now for the medium */
 	bool by_hand; /* WRITE_ZEROES: the file system cannot, zeroes are written */
+	bool resting; /* the operation was not possible just now; it is tried again after a while */
+	uint32_t tries; /* of it, in vain */
 	void *backend;
 };
 
@@ -55,6 +92,8 @@ struct vmb_dev_disk_ops {
 	enum vmb_dev_disk_step (*resume)(struct vmb_dev_disk *disk,
 					 struct vmb_dev_disk_request *request,
 					 struct io_uring *uring, int result);
+	/* NULL: what is under way ends soon anyway. */
+	void (*cancel)(struct vmb_dev_disk *disk);
 	void (*close)(struct vmb_dev_disk *disk);
 	/* Bytes that the medium has now, 0: not known. NULL: it stays as it was. Must not wait. */
 	uint64_t (*measure)(const struct vmb_dev_disk *disk);
@@ -68,7 +107,8 @@ struct vmb_dev_disk {
 	bool read_only;
 	bool can_unmap;
 	int fd; /* raw */
-	void *state; /* NBD */
+	void *state; /* the backend's own */
+	struct vmb_dev_disk *below; /* a filter's */
 };
 
 /* What is wrong is reported in one line: -EINVAL. */
@@ -76,15 +116,24 @@ int vmb_dev_disk_open(struct vmb_dev_disk *disk, const struct vmb_dev_disk_optio
 int vmb_dev_disk_prepare(struct vmb_dev_disk *disk);
 /* Measures a medium that somebody may have made longer or shorter; true: len is another now. Else nothing changed. */
 bool vmb_dev_disk_resized(struct vmb_dev_disk *disk);
+/*
+ * What is under way at the backend ends soon, with whatever error: nobody waits for the outcome any more. Each request must still
+ * be resumed until it is done. Does not wait; what begins afterwards is not concerned.
+ */
+void vmb_dev_disk_cancel(struct vmb_dev_disk *disk);
 void vmb_dev_disk_close(struct vmb_dev_disk *disk);
 
 /* The kinds. -EINVAL: reported. */
 int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 int vmb_dev_disk_open_null(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
-
+int vmb_dev_disk_open_ram(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 
+/* Puts the filter of planned faults above an open disk. -EINVAL: reported, and disk is as it was. */
+int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk);
+
 #define VMB_DEV_DISK_NULL_PREFIX "null:"
+#define VMB_DEV_DISK_RAM_PREFIX	 "ram:"
 bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */
 
 /* Image formats (devices/disk/format.c). */
@@ -103,7 +152,10 @@ void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server);
 /* How messages name an option. */
 const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);
 
-/* The value of --disk, --cdrom, --ide or --ide-cdrom, into a free place of o. -EINVAL: reported. */
-int vmb_dev_disk_parse(struct vmb_vmm_options *o, char *value, bool ide, bool dvd);
+/*
+ * The value of --disk, --cdrom, --ide or --ide-cdrom, into a free place of units: VMB_DEV_IDE_MAX of them by place if ide,
+ * else VMB_HOST_SCSI_LUN_MAX by LUN. value is not changed; a copy of it is kept. -EINVAL: reported.
+ */
+int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, bool ide, bool dvd);
 
 #endif

@@ -5,6 +5,7 @@
  * change while a write waits for its server, and what is written again later must be what was answered.
  */
 #include <errno.h>
+#include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,7 +299,9 @@ static void close_disk(struct vmb_dev_disk *disk)
 	free(d);
 }
 
-static const struct vmb_dev_disk_ops ops = { prepare, begin, resume, close_disk, NULL };
+static const struct vmb_dev_disk_ops ops = {
+	.prepare = prepare, .begin = begin, .resume = resume, .close = close_disk
+};
 
 bool vmb_dev_disk_is_nbd(const char *path)
 {

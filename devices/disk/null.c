@@ -7,6 +7,7 @@
 
 #include "devices/disk/disk.h"
 #include "devices/report.h"
+#include "devices/text.h"
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
 				    struct io_uring *uring)
@@ -36,14 +37,16 @@ static void close_disk(struct vmb_dev_disk *disk)
 {
 }
 
-static const struct vmb_dev_disk_ops ops = { prepare, begin, resume, close_disk, NULL };
+static const struct vmb_dev_disk_ops ops = {
+	.prepare = prepare, .begin = begin, .resume = resume, .close = close_disk
+};
 
 int vmb_dev_disk_open_null(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
 {
 	const char *size = option->path + strlen(VMB_DEV_DISK_NULL_PREFIX);
 
 	disk->ops = &ops;
-	if (vmb_vmm_options_size(size, &disk->len))
+	if (vmb_dev_text_size(size, &disk->len))
 		return 0;
 	vmb_dev_report("%s %s: '%s' is no size; give for example null:1G",
 		       vmb_dev_disk_option_name(option), option->path, size);

@@ -9,9 +9,11 @@
 
 #include "devices/disk/disk.h"
 #include "devices/report.h"
+#include "devices/text.h"
 
 #define RECONNECT_DEFAULT 25u /* seconds: Linux gives a SCSI command 30 */
 #define RECONNECT_MAX	  3600u
+#define BLOCK_LEN_MAX	  4096
 #define NOT_SAID	  (-1)
 #define USAGE_LEN	  320u
 
@@ -33,7 +35,7 @@ static bool set_number(const char *value, uint32_t max, int *number)
 	const char *rest;
 	uint64_t n;
 
-	if (!vmb_vmm_options_number(value, max, &n, &rest) || *rest)
+	if (!vmb_dev_text_number(value, max, &n, &rest) || *rest)
 		return false;
 	*number = (int)n;
 	return true;
@@ -66,6 +68,16 @@ static bool set_format(struct parsing *p, const char *value)
 	return vmb_dev_disk_format_known(value);
 }
 
+static bool set_block(struct parsing *p, const char *value)
+{
+	int len;
+
+	if (!set_number(value, BLOCK_LEN_MAX, &len))
+		return false;
+	p->option.block_len = (uint32_t)len;
+	return len == 512 || len == BLOCK_LEN_MAX;
+}
+
 static bool set_reconnect(struct parsing *p, const char *value)
 {
 	int seconds;
@@ -82,7 +94,7 @@ static bool set_fault(struct vmb_dev_disk_fault *fault, const char *value)
 	const char *rest;
 
 	fault->planned = true;
-	return vmb_vmm_options_number(value, UINT64_MAX, &fault->block, &rest) && !*rest;
+	return vmb_dev_text_number(value, UINT64_MAX, &fault->block, &rest) && !*rest;
 }
 
 static bool set_hold(struct parsing *p, const char *value)
@@ -123,6 +135,7 @@ static const struct property {
 	{ "channel=", set_channel, IDE_UNIT | DISK | DVD, "channel=0|1" },
 	{ "unit=", set_unit, IDE_UNIT | DISK | DVD, "unit=0|1" },
 	{ "format=", set_format, ALL, "format=raw|qcow2|vhd|vhdx|vmdk" },
+	{ "block=", set_block, SCSI_UNIT | IDE_UNIT | DISK, "block=512|4096" },
 	{ "serial=", set_serial, SCSI_UNIT | IDE_UNIT | DISK, "serial=1 to 31 characters" },
 	{ "reconnect=", set_reconnect, ALL, "reconnect=0 to reconnect=3600 seconds" },
 	{ "hold=", set_hold, SCSI_UNIT | IDE_UNIT | DISK, "hold=BLOCK" },
@@ -177,31 +190,31 @@ static int parse_property(struct parsing *p, char *found)
 }
 
 /* The first place that is free and is what was said; count if there is none. */
-static uint32_t find_lun(const struct vmb_vmm_options *o, const struct parsing *p)
+static uint32_t find_lun(const struct vmb_dev_disk_option *units, const struct parsing *p)
 {
 	uint32_t lun;
 
 	for (lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
-		if (!o->disks[lun].path && (p->lun == NOT_SAID || p->lun == (int)lun))
+		if (!units[lun].path && (p->lun == NOT_SAID || p->lun == (int)lun))
 			break;
 	return lun;
 }
 
-static uint32_t find_ide(const struct vmb_vmm_options *o, const struct parsing *p)
+static uint32_t find_ide(const struct vmb_dev_disk_option *units, const struct parsing *p)
 {
 	uint32_t place;
 
 	for (place = 0; place < VMB_DEV_IDE_MAX; place++)
-		if (!o->ides[place].path &&
+		if (!units[place].path &&
 		    (p->channel == NOT_SAID || p->channel == (int)VMB_DEV_IDE_CHANNEL(place)) &&
 		    (p->unit == NOT_SAID || p->unit == (int)VMB_DEV_IDE_UNIT(place)))
 			break;
 	return place;
 }
 
-static int place_scsi(struct vmb_vmm_options *o, const struct parsing *p)
+static int place_scsi(struct vmb_dev_disk_option *units, const struct parsing *p)
 {
-	uint32_t lun = find_lun(o, p);
+	uint32_t lun = find_lun(units, p);
 
 	if (lun == VMB_HOST_SCSI_LUN_MAX) {
 		vmb_dev_report("%s %s: LUN %d is taken already; give another lun=N",
@@ -209,17 +222,17 @@ static int place_scsi(struct vmb_vmm_options *o, const struct parsing *p)
 			       p->lun == NOT_SAID ? 0 : p->lun);
 		return -EINVAL;
 	}
-	o->disks[lun] = p->option;
+	units[lun] = p->option;
 	return 0;
 }
 
-static int place_ide(struct vmb_vmm_options *o, const struct parsing *p)
+static int place_ide(struct vmb_dev_disk_option *units, const struct parsing *p)
 {
 	const char *name = vmb_dev_disk_option_name(&p->option), *path = p->option.path;
-	uint32_t place = find_ide(o, p);
+	uint32_t place = find_ide(units, p);
 
 	if (place < VMB_DEV_IDE_MAX) {
-		o->ides[place] = p->option;
+		units[place] = p->option;
 		return 0;
 	}
 	if (p->channel != NOT_SAID && p->unit != NOT_SAID)
@@ -240,7 +253,7 @@ static int place_ide(struct vmb_vmm_options *o, const struct parsing *p)
 	return -EINVAL;
 }
 
-int vmb_dev_disk_parse(struct vmb_vmm_options *o, char *value, bool ide, bool dvd)
+int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, bool ide, bool dvd)
 {
 	struct parsing p = { .option = { .ide = ide,
 					 .dvd = dvd,
@@ -250,19 +263,19 @@ int vmb_dev_disk_parse(struct vmb_vmm_options *o, char *value, bool ide, bool dv
 			     .channel = NOT_SAID,
 			     .unit = NOT_SAID };
 	const char *name = vmb_dev_disk_option_name(&p.option);
+	char *rest = strdup(value); /* argv stays whole: the nest is given it again */
 
-	value = strdup(value); /* argv stays whole: the nest is given it again */
-	if (!value) {
+	if (!rest) {
 		vmb_dev_report("%s: %s", name, strerror(ENOMEM));
 		return -EINVAL;
 	}
-	p.option.path = strsep(&value, ",");
+	p.option.path = strsep(&rest, ",");
 	if (!*p.option.path) {
 		vmb_dev_report("%s: the file's name is missing", name);
 		return -EINVAL;
 	}
-	while (value)
-		if (parse_property(&p, strsep(&value, ",")))
+	while (rest)
+		if (parse_property(&p, strsep(&rest, ",")))
 			return -EINVAL;
-	return ide ? place_ide(o, &p) : place_scsi(o, &p);
+	return ide ? place_ide(units, &p) : place_scsi(units, &p);
 }

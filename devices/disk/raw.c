@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <string.h>
@@ -14,7 +15,11 @@
 #include "devices/disk/disk.h"
 #include "devices/report.h"
 
-#define HOLE_LEN 4096
+#define HOLE_LEN  4096
+#define TRIES_MAX 100u /* of an operation that is not possible just now */
+
+/* Between two tries: 2 s for all of them. */
+static struct __kernel_timespec rest_time = { .tv_nsec = 20000000 };
 
 /* The source of zeroes where a file system cannot make them. */
 static const uint8_t zeroes[64 << 10];
@@ -112,7 +117,7 @@ static uint64_t amount(const struct vmb_host_scsi_task *task)
 
 static bool wants_sync(const struct vmb_dev_disk_request *request)
 {
-	return request->task->fua && !request->syncing && request->task->op != VMB_HOST_SCSI_READ &&
+	return request->task->fua && request->task->op != VMB_HOST_SCSI_READ &&
 	       request->task->op != VMB_HOST_SCSI_FLUSH;
 }
 
@@ -122,7 +127,7 @@ static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_dis
 	const struct vmb_host_scsi_task *task = request->task;
 	struct io_uring_sqe *sqe;
 
-	if (request->syncing || (request->done_len == amount(task) && !wants_sync(request)))
+	if (request->done_len == amount(task) && !wants_sync(request))
 		return done(request, VMB_HOST_SCSI_OK);
 	sqe = io_uring_get_sqe(uring);
 	if (!sqe)
@@ -148,6 +153,8 @@ static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_di
 	request->iov_first = 0;
 	request->syncing = false;
 	request->by_hand = false;
+	request->resting = false;
+	request->tries = 0;
 	return next(disk, request, uring);
 }
 
@@ -174,6 +181,18 @@ static bool unsupported(int result)
 	return result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS;
 }
 
+/* What says "not now" may say so for ever: then it is the medium's fault. */
+static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request, struct io_uring *uring)
+{
+	struct io_uring_sqe *sqe = request->tries++ < TRIES_MAX ? io_uring_get_sqe(uring) : NULL;
+
+	if (!sqe)
+		return done(request, VMB_HOST_SCSI_IO_ERROR);
+	request->resting = true;
+	io_uring_prep_timeout(sqe, &rest_time, 0, 0);
+	return submit(sqe, request);
+}
+
 /*
  * A file system that cannot do what was asked: giving space back is only a wish, except that zeroes must
  * be zeroes. Anything else is the medium's fault.
@@ -185,7 +204,7 @@ static enum vmb_dev_disk_step failed(struct vmb_dev_disk *disk,
 	enum vmb_host_scsi_op op = request->task->op;
 
 	if (result == -EINTR || result == -EAGAIN)
-		return next(disk, request, uring);
+		return rest(request, uring);
 	if (op == VMB_HOST_SCSI_UNMAP && unsupported(result) && !request->syncing) {
 		request->done_len++;
 		return next(disk, request, uring);
@@ -205,8 +224,13 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 {
 	enum vmb_host_scsi_op op = request->task->op;
 
+	if (request->resting) {
+		request->resting = false;
+		return next(disk, request, uring);
+	}
 	if (result < 0)
 		return failed(disk, request, uring, result);
+	request->tries = 0;
 	if (request->syncing || op == VMB_HOST_SCSI_FLUSH)
 		return done(request, VMB_HOST_SCSI_OK);
 	if (op == VMB_HOST_SCSI_UNMAP)
@@ -252,7 +276,11 @@ static uint64_t measure(const struct vmb_dev_disk *disk)
 	return fstat(disk->fd, &st) ? 0 : len_of(disk->fd, &st);
 }
 
-static const struct vmb_dev_disk_ops ops = { prepare, begin, resume, close_disk, measure };
+static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
+					     .begin = begin,
+					     .resume = resume,
+					     .close = close_disk,
+					     .measure = measure };
 
 static int refuse(const struct vmb_dev_disk_option *option, const char *why)
 {
@@ -300,7 +328,7 @@ static int refuse_images(const struct vmb_dev_disk *disk, const struct vmb_dev_d
 
 int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
 {
-	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* the last for a FIFO, which is refused */
 	int error;
 
 	disk->fd = open(option->path, flags | (disk->read_only ? O_RDONLY : O_RDWR));
@@ -312,6 +340,8 @@ int vmb_dev_disk_open_raw(struct vmb_dev_disk *disk, const struct vmb_dev_disk_o
 	}
 	disk->ops = &ops;
 	error = check_kind(disk, option);
+	if (!error && fcntl(disk->fd, F_SETFL, 0))
+		error = refuse(option, strerror(errno));
 	if (!error)
 		error = refuse_images(disk, option);
 	return error ? error : lock_file(disk, option);

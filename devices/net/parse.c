@@ -15,8 +15,9 @@
 #include <sys/un.h>
 
 #include "base/platform.h"
-#include "vmm/options.h"
+#include "devices/net/net.h"
 #include "devices/report.h"
+#include "devices/text.h"
 
 #define QUEUE_MAX   64u
 #define MTU_DEFAULT 1500u
@@ -50,7 +51,7 @@ static bool parse_port(const char *text, char end, uint16_t *port, const char **
 {
 	uint64_t n;
 
-	if (!vmb_vmm_options_number(text, PORT_MAX, &n, rest) || !n || **rest != end)
+	if (!vmb_dev_text_number(text, PORT_MAX, &n, rest) || !n || **rest != end)
 		return false;
 	*port = n;
 	return true;
@@ -122,7 +123,7 @@ static int parse_queues(struct vmb_dev_net_option *option, char *value)
 	const char *rest;
 	uint64_t n;
 
-	if (!vmb_vmm_options_number(value, QUEUE_MAX, &n, &rest) || *rest || !n)
+	if (!vmb_dev_text_number(value, QUEUE_MAX, &n, &rest) || *rest || !n)
 		return refuse(option, "queues", value, "give a number from 1 to 64");
 	option->queue_count = n;
 	return 0;
@@ -133,7 +134,7 @@ static int parse_mtu(struct vmb_dev_net_option *option, char *value)
 	const char *rest;
 	uint64_t n;
 
-	if (!vmb_vmm_options_number(value, MTU_MAX, &n, &rest) || *rest || n < MTU_MIN)
+	if (!vmb_dev_text_number(value, MTU_MAX, &n, &rest) || *rest || n < MTU_MIN)
 		return refuse(option, "mtu", value, "give a number from 1500 to 65521");
 	option->mtu_max = n;
 	return 0;

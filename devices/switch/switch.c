@@ -20,10 +20,10 @@
 #include "base/platform.h"
 #include "devices/net/capture.h"
 #include "devices/net/cable.h"
-#include "vmm/options.h"
 #include "devices/report.h"
 #include "devices/switch/switch.h"
 #include "devices/switch/table.h"
+#include "devices/text.h"
 
 #define PORTS_DEFAULT  16u
 #define TAKE_MAX       64u /* frames of a port in one go */
@@ -354,7 +354,7 @@ static int parse_ports(struct network *n, const char *value)
 	const char *rest;
 	uint64_t ports;
 
-	if (!vmb_vmm_options_number(value, VMB_DEV_SWITCH_PORT_MAX, &ports, &rest) || *rest ||
+	if (!vmb_dev_text_number(value, VMB_DEV_SWITCH_PORT_MAX, &ports, &rest) || *rest ||
 	    ports < 2) {
 		vmb_dev_report("--ports %s: give a number from 2 to %u", value,
 			       VMB_DEV_SWITCH_PORT_MAX);

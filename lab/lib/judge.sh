@@ -157,7 +157,7 @@ judge_reload() {
 
 # What guest and host must agree on, and the build that the CPU reports: by Windows Server.
 declare -A GENERATION_BUS=([2008]=0.13 [2008r2]=1.1 [2012]=2.4 [2012r2]=3.0 [2016]=4.0 [2019]=5.2 [2022]=5.3 [2025]=6.0)
-declare -A GENERATION_BUILD=([2008]=6001 [2008r2]=7600 [2012]=9200 [2012r2]=9600 [2016]=14393 [2019]=17763
+declare -A GENERATION_BUILD=([2008]=6002 [2008r2]=7600 [2012]=9200 [2012r2]=9600 [2016]=14393 [2019]=17763
 	[2022]=20348 [2025]=26100)
 
 judge_generation() {

@@ -206,7 +206,7 @@ static bool take_message(struct vmb_user_guest *g)
 
 	if (!len)
 		return false;
-	vmb_user_host_eom(g->host);
+	vmb_user_machine_eom(g->machine);
 	if (!vmb_guest_connect_input(&g->connect, payload, len, &event))
 		handlers[event.type](g, &event);
 	return true;
@@ -219,7 +219,8 @@ static bool post_messages(struct vmb_user_guest *g)
 	bool any = false;
 
 	while ((out = vmb_guest_connect_output(&g->connect))) {
-		status = vmb_user_host_post(g->host, out->connection_id, out->payload, out->len);
+		status = vmb_user_machine_post(g->machine, out->connection_id, out->payload,
+					       out->len);
 		if (!status && vmb_guest_connect_output_done(&g->connect))
 			event_unloaded(g, NULL);
 		else if (status &&
@@ -248,7 +249,7 @@ static void signal_host(struct vmb_user_device *d)
 
 	if (vmb_guest_doorbell_ring(&d->channel, g->interrupt_page, g->monitor_page,
 				    g->config.tolerant))
-		vmb_user_host_signal(g->host, d->channel.connection_id);
+		vmb_user_machine_signal(g->machine, d->channel.connection_id);
 }
 
 static void end_request(struct vmb_user_device *d, const struct vmb_guest_storage_event *event)
@@ -556,7 +557,7 @@ void vmb_user_guest_publish(struct vmb_user_device *d)
 
 static bool step_both(struct vmb_user_guest *g)
 {
-	bool any = vmb_user_host_step(g->host);
+	bool any = vmb_user_machine_step(g->machine);
 
 	return vmb_user_guest_step(g) || any;
 }
@@ -716,17 +717,16 @@ static void init_pages(struct vmb_user_guest *g, struct vmb_guest_connect_config
 	g->monitor_page = vmb_user_memory_page(g->memory, pfns[2]);
 }
 
-int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_memory *memory,
-			struct vmb_user_synic *synic, struct vmb_user_host *host,
+int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_machine *machine,
 			const struct vmb_user_guest_config *config)
 {
 	struct vmb_guest_connect_config connect = { .version_min = config->version_min,
 						    .version_max = config->version_max };
 
 	memset(g, 0, sizeof(*g));
-	g->memory = memory;
-	g->synic = synic;
-	g->host = host;
+	g->memory = &machine->memory;
+	g->synic = &machine->synic;
+	g->machine = machine;
 	g->config = *config;
 	if (!g->config.ring_pages)
 		g->config.ring_pages = RING_PAGES_DEFAULT;

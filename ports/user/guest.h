@@ -20,7 +20,7 @@
 
 #include "guest/connect.h"
 #include "guest/storage.h"
-#include "ports/user/host.h"
+#include "ports/user/machine.h"
 #include "ports/user/memory.h"
 #include "ports/user/synic.h"
 #include "ring/ring.h"
@@ -85,7 +85,7 @@ struct vmb_user_guest {
 	pthread_cond_t changed;
 	struct vmb_user_memory *memory;
 	struct vmb_user_synic *synic;
-	struct vmb_user_host *host;
+	struct vmb_user_machine *machine;
 	struct vmb_user_guest_config config;
 	struct vmb_guest_connect connect;
 	struct vmb_user_device *devices; /* all there ever were, newest first */
@@ -97,8 +97,7 @@ struct vmb_user_guest {
 	bool threaded; /* somebody else steps both ends */
 };
 
-int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_memory *memory,
-			struct vmb_user_synic *synic, struct vmb_user_host *host,
+int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_machine *machine,
 			const struct vmb_user_guest_config *config);
 /* Frees everything without a word to the host. No other thread is in here. */
 void vmb_user_guest_destroy(struct vmb_user_guest *g);

@@ -8,40 +8,25 @@ static void *run_guest(void *arg)
 	struct vmb_user_loopback *l = arg;
 
 	while (!__atomic_load_n(&l->guest_stop, __ATOMIC_ACQUIRE)) {
-		vmb_user_synic_wait(l->synic.guest_fd);
+		vmb_user_synic_wait(l->machine.synic.guest_fd);
 		while (vmb_user_guest_step(&l->guest))
 			;
 	}
 	return NULL;
 }
 
-static void *run_host(void *arg)
-{
-	struct vmb_user_loopback *l = arg;
-
-	while (!__atomic_load_n(&l->host_stop, __ATOMIC_ACQUIRE)) {
-		if (l->config.host.monitors)
-			vmb_user_synic_wait_monitor(l->synic.host_fd);
-		else
-			vmb_user_synic_wait(l->synic.host_fd);
-		while (vmb_user_host_step(&l->host))
-			;
-	}
-	return NULL;
-}
-
-static void stop(struct vmb_user_loopback *l, bool *flag, int fd, pthread_t thread)
+static void stop_guest(struct vmb_user_loopback *l)
 {
 	if (!l->config.threads)
 		return;
-	__atomic_store_n(flag, true, __ATOMIC_RELEASE);
-	vmb_user_synic_kick(fd);
-	pthread_join(thread, NULL);
+	__atomic_store_n(&l->guest_stop, true, __ATOMIC_RELEASE);
+	vmb_user_synic_kick(l->machine.synic.guest_fd);
+	pthread_join(l->guest_thread, NULL);
 }
 
 static int start_guest(struct vmb_user_loopback *l)
 {
-	int err = vmb_user_guest_init(&l->guest, &l->memory, &l->synic, &l->host, &l->config.guest);
+	int err = vmb_user_guest_init(&l->guest, &l->machine, &l->config.guest);
 
 	l->guest.threaded = l->config.threads;
 	l->guest_stop = false;
@@ -50,23 +35,90 @@ static int start_guest(struct vmb_user_loopback *l)
 	return err;
 }
 
+static struct vmb_dev_storage *add(struct vmb_user_loopback *l,
+				   const struct vmb_dev_storage_config *config)
+{
+	struct vmb_dev_device device;
+
+	if (vmb_dev_storage_open(&device, config) || vmb_user_machine_add(&l->machine, &device))
+		return NULL;
+	return device.state;
+}
+
+struct vmb_dev_storage *vmb_user_loopback_offer(struct vmb_user_loopback *l, uint8_t number)
+{
+	struct vmb_guid instance_id;
+	const struct vmb_dev_storage_config config = { .version_max = l->config.storage_version_max,
+						       .instance_id = &instance_id,
+						       .disks = l->config.disks,
+						       .disk_count = VMB_USER_DISK_MAX };
+
+	memset(instance_id.bytes, number, sizeof(instance_id.bytes));
+	return add(l, &config);
+}
+
+static bool offer_ides(struct vmb_user_loopback *l)
+{
+	static const struct vmb_guid unit_id = { { 1 } };
+	struct vmb_dev_storage_config config = { .version_max = l->config.storage_version_max,
+						 .ide = true,
+						 .unit_id = &unit_id,
+						 .disk_count = 1 };
+
+	for (config.place = 0; config.place < VMB_DEV_IDE_MAX; config.place++) {
+		config.disks = &l->config.ides[config.place];
+		if (config.disks->path && !add(l, &config))
+			return false;
+	}
+	return true;
+}
+
+static bool any_disk(const struct vmb_dev_disk_option *disks, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (disks[i].path)
+			return true;
+	return false;
+}
+
 static int offer_controllers(struct vmb_user_loopback *l)
 {
-	bool scsi = false, ide = false;
-	uint8_t i;
+	bool ide = any_disk(l->config.ides, VMB_DEV_IDE_MAX);
 
-	for (i = 0; i < VMB_ARRAY_COUNT(l->config.disks); i++)
-		scsi |= l->config.disks[i] != NULL;
-	for (i = 0; i < VMB_ARRAY_COUNT(l->config.ides); i++) {
-		if (!l->config.ides[i])
-			continue;
-		ide = true;
-		if (!vmb_user_host_offer_ide(&l->host, i / 2, i % 2, l->config.ides[i]))
-			return VMB_ENOMEM;
-	}
-	if ((scsi || !ide) && !vmb_user_host_offer(&l->host, 1))
+	if (!offer_ides(l))
+		return VMB_ENOMEM;
+	if ((!ide || any_disk(l->config.disks, VMB_USER_DISK_MAX)) &&
+	    !vmb_user_loopback_offer(l, 1))
 		return VMB_ENOMEM;
 	return 0;
+}
+
+static struct vmb_dev_storage *storage_of(struct vmb_user_machine_device *d)
+{
+	return d->device.state;
+}
+
+static void reap(struct vmb_user_loopback *l)
+{
+	struct vmb_user_machine_device *d, *next;
+
+	for (d = l->machine.devices; d; d = next) {
+		next = d->next;
+		if (__atomic_load_n(&storage_of(d)->released, __ATOMIC_ACQUIRE))
+			vmb_user_machine_remove(&l->machine, &d->device);
+	}
+}
+
+struct vmb_dev_storage *vmb_user_loopback_first(struct vmb_user_loopback *l)
+{
+	struct vmb_user_machine_device *d;
+
+	reap(l);
+	pthread_mutex_lock(&l->machine.bus->lock);
+	for (d = l->machine.devices; d && storage_of(d)->channel.host.revoked; d = d->next)
+		;
+	pthread_mutex_unlock(&l->machine.bus->lock);
+	return d ? d->device.state : NULL;
 }
 
 int vmb_user_loopback_init(struct vmb_user_loopback *l,
@@ -76,33 +128,29 @@ int vmb_user_loopback_init(struct vmb_user_loopback *l,
 
 	memset(l, 0, sizeof(*l));
 	l->config = *config;
-	if (vmb_user_memory_init(&l->memory, MEMORY_PAGES) || vmb_user_synic_init(&l->synic))
-		return VMB_ENOMEM;
-	err = vmb_user_host_init(&l->host, &l->memory, &l->synic, &config->host);
+	l->config.machine.page_count = MEMORY_PAGES;
+	l->config.machine.threads = config->threads;
+	err = vmb_user_machine_init(&l->machine, &l->config.machine);
 	if (err)
 		return err;
-	memcpy(l->host.disks, config->disks, sizeof(l->host.disks));
 	err = offer_controllers(l);
+	if (!err)
+		err = start_guest(l);
 	if (err)
-		return err;
-	if (config->threads && pthread_create(&l->host_thread, NULL, run_host, l))
-		return VMB_ENOMEM;
-	return start_guest(l);
+		vmb_user_machine_destroy(&l->machine);
+	return err;
 }
 
 void vmb_user_loopback_destroy(struct vmb_user_loopback *l)
 {
-	stop(l, &l->guest_stop, l->synic.guest_fd, l->guest_thread);
-	stop(l, &l->host_stop, l->synic.host_fd, l->host_thread);
+	stop_guest(l);
 	vmb_user_guest_destroy(&l->guest);
-	vmb_user_host_destroy(&l->host);
-	vmb_user_synic_destroy(&l->synic);
-	vmb_user_memory_destroy(&l->memory);
+	vmb_user_machine_destroy(&l->machine);
 }
 
 int vmb_user_loopback_reboot(struct vmb_user_loopback *l)
 {
-	stop(l, &l->guest_stop, l->synic.guest_fd, l->guest_thread);
+	stop_guest(l);
 	vmb_user_guest_destroy(&l->guest);
 	return start_guest(l);
 }
@@ -112,7 +160,7 @@ void vmb_user_loopback_settle(struct vmb_user_loopback *l)
 	bool any;
 
 	do {
-		any = vmb_user_host_step(&l->host);
+		any = vmb_user_machine_step(&l->machine);
 		any |= vmb_user_guest_step(&l->guest);
 	} while (any);
 }
@@ -124,7 +172,7 @@ static void copy_pages(const struct vmb_user_loopback *l, const uint64_t *pfns, 
 	uint32_t piece;
 
 	for (; len; len -= piece, at += piece) {
-		page = vmb_user_memory_page(&l->memory, *pfns++);
+		page = vmb_user_memory_page(&l->machine.memory, *pfns++);
 		piece = len < VMB_PAGE_LEN ? len : VMB_PAGE_LEN;
 		if (to_pages)
 			memcpy(page, at, piece);
@@ -157,17 +205,17 @@ int vmb_user_loopback_scsi(struct vmb_user_loopback *l, struct vmb_user_device *
 							 .direction = direction,
 							 .data_len = len,
 							 .timeout_s = 60 } };
-	uint64_t pfns[VMB_USER_SPAN_MAX];
+	uint64_t pfns[VMB_DEV_DISK_IOV_MAX];
 	uint32_t count = (len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
 	int err;
 
-	if (count > VMB_USER_SPAN_MAX || !vmb_user_memory_alloc(&l->memory, pfns, count))
+	if (count > VMB_DEV_DISK_IOV_MAX || !vmb_user_memory_alloc(&l->machine.memory, pfns, count))
 		return VMB_ENOMEM;
 	memcpy(request.storage.cdb, cdb, cdb_len);
 	request.pfns = pfns;
 	err = execute(l, d, &request, data, len);
 	if (!err)
 		*event = request.result;
-	vmb_user_memory_free(&l->memory, pfns, count);
+	vmb_user_memory_free(&l->machine.memory, pfns, count);
 	return err;
 }

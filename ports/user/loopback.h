@@ -12,39 +12,49 @@
  *   vmb_user_guest_close(), vmb_user_guest_unload()
  *   vmb_user_loopback_destroy(l)
  *
- * threads true: each end has a thread that sleeps until its eventfd rings. False: the caller's
- * thread steps both ends in turn whenever it waits, so that a test decides what happens between any
- * two steps.
+ * The host's end is the devices of devices/ as they ship, over ports/user/machine.h.
+ *
+ * threads true: the guest has a thread and each device a worker. False: the caller's thread steps
+ * both ends in turn whenever it waits, so that a test decides what happens between any two steps.
  */
 #ifndef PORTS_USER_LOOPBACK_H
 #define PORTS_USER_LOOPBACK_H
 
+#include "devices/storage.h"
 #include "ports/user/guest.h"
-#include "ports/user/host.h"
+
+#define VMB_USER_DISK_MAX 8u
 
 struct vmb_user_loopback_config {
 	struct vmb_user_guest_config guest;
-	struct vmb_user_host_config host;
-	struct vmb_user_disk *disks[VMB_USER_DISK_MAX]; /* by LUN; the caller's */
-	struct vmb_user_disk *ides[4]; /* by 2 * channel + unit; with one, there is no SCSI controller
-					* unless it has disks */
+	struct vmb_user_machine_config machine; /* page_count and threads are filled in */
+	uint16_t storage_version_max; /* VMB_STOR_VERSION_*, 0 = newest */
+	struct vmb_dev_disk_option disks[VMB_USER_DISK_MAX]; /* by LUN; path NULL: none */
+	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place; with one, there is no SCSI
+							   * controller unless it has disks */
 	bool threads;
 };
 
 struct vmb_user_loopback {
 	struct vmb_user_loopback_config config;
-	struct vmb_user_memory memory;
-	struct vmb_user_synic synic;
-	struct vmb_user_host host;
+	struct vmb_user_machine machine;
 	struct vmb_user_guest guest;
-	pthread_t guest_thread, host_thread;
-	bool guest_stop, host_stop; /* atomic */
+	pthread_t guest_thread;
+	bool guest_stop; /* atomic */
 };
 
 /* 0 or an enum vmb_error; then nothing is left behind. */
 int vmb_user_loopback_init(struct vmb_user_loopback *l,
 			   const struct vmb_user_loopback_config *config);
 void vmb_user_loopback_destroy(struct vmb_user_loopback *l);
+
+/*
+ * Offers another SCSI controller with config.disks; each has media of its own. number: 1..255, not
+ * that of one that is still there. NULL: impossible.
+ */
+struct vmb_dev_storage *vmb_user_loopback_offer(struct vmb_user_loopback *l, uint8_t number);
+/* The newest storage device that the guest may open, or NULL. Closes those that it has let go of. */
+struct vmb_dev_storage *vmb_user_loopback_first(struct vmb_user_loopback *l);
 
 /* The guest dies without a word and another one boots over it, as with kexec. */
 int vmb_user_loopback_reboot(struct vmb_user_loopback *l);

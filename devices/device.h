@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A device of a machine: a row of functions and its state. Whoever runs a machine goes over an
+ * array of these (vmm/run.c), so a new service is a file here and a row in vmm/devices.c.
+ *
+ *   some _open function fills in a device: what can be wrong with it is found, nothing is changed
+ *   ops->prepare(state)        it will be used: connects, creates files
+ *   for every start of the machine:
+ *     ops->attach(state, bus)  offers its channels
+ *     (the guest runs; the bus is stopped)
+ *     ops->detach(state)
+ *     ops->report(state)       its lines of --stats
+ *   ops->close(state)
+ *
+ * Context: one thread. Errors are -errno, reported in one line each.
+ */
+#ifndef DEVICES_DEVICE_H
+#define DEVICES_DEVICE_H
+
+#include "devices/bus.h"
+
+struct vmb_dev_device_ops {
+	int (*prepare)(void *state);
+	int (*attach)(void *state, struct vmb_dev_bus *bus);
+	void (*detach)(void *state); /* of what is not attached: nothing */
+	/* Does what can be done now, on a stepped bus. True: there is more to do. */
+	bool (*step)(void *state);
+	void (*report)(const void *state);
+	void (*close)(void *state); /* also when prepare failed */
+};
+
+struct vmb_dev_device {
+	const struct vmb_dev_device_ops *ops;
+	void *state; /* the device's own */
+};
+
+#endif

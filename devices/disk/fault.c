@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A filter over any disk, for tests: reads that touch a planned block go wrong, in the same place in every run. All else goes
+ * to the disk below. What a planned read does to the channel or to the unit is the device's business: the step tells it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/disk/disk.h"
+#include "devices/report.h"
+
+static bool meets(const struct vmb_dev_disk *disk, const struct vmb_dev_disk_fault *fault,
+		  const struct vmb_host_scsi_task *task)
+{
+	uint64_t first = task->offset / disk->block_len;
+
+	return fault->planned && task->op == VMB_HOST_SCSI_READ && fault->block >= first &&
+	       fault->block - first < task->len / disk->block_len;
+}
+
+static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
+				    struct io_uring *uring)
+{
+	const struct vmb_dev_disk_option *option = disk->option;
+
+	if (meets(disk, &option->stuck, request->task))
+		return VMB_DEV_DISK_STUCK;
+	if (meets(disk, &option->hold, request->task))
+		return VMB_DEV_DISK_HELD;
+	if (meets(disk, &option->gone, request->task))
+		return VMB_DEV_DISK_GONE;
+	return disk->below->ops->begin(disk->below, request, uring);
+}
+
+static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
+				     struct vmb_dev_disk_request *request, struct io_uring *uring,
+				     int result)
+{
+	return disk->below->ops->resume(disk->below, request, uring, result);
+}
+
+static int prepare(struct vmb_dev_disk *disk)
+{
+	int error = disk->below->ops->prepare(disk->below);
+
+	disk->len = disk->below->len;
+	disk->can_unmap = disk->below->can_unmap;
+	return error;
+}
+
+static void cancel(struct vmb_dev_disk *disk)
+{
+	vmb_dev_disk_cancel(disk->below);
+}
+
+static uint64_t measure(const struct vmb_dev_disk *disk)
+{
+	return disk->below->ops->measure ? disk->below->ops->measure(disk->below) : 0;
+}
+
+static void close_disk(struct vmb_dev_disk *disk)
+{
+	vmb_dev_disk_close(disk->below);
+	free(disk->below);
+}
+
+static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
+					     .begin = begin,
+					     .resume = resume,
+					     .cancel = cancel,
+					     .close = close_disk,
+					     .measure = measure };
+
+int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk)
+{
+	struct vmb_dev_disk *below = malloc(sizeof(*below));
+
+	if (!below) {
+		vmb_dev_report("%s %s: %s", vmb_dev_disk_option_name(disk->option),
+			       disk->option->path, strerror(ENOMEM));
+		return -EINVAL;
+	}
+	*below = *disk;
+	disk->ops = &ops;
+	disk->below = below;
+	disk->state = NULL;
+	disk->fd = -1;
+	return 0;
+}

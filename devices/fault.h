@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Misbehaviour to order: the one place where a device that works is made one that does not. All
+ * that the host sends passes here when a fault is set: messages, packets into rings, interrupts.
+ *
+ *   bus->fault = &fault    before a guest connects; NULL again when it is gone
+ *   fault.packet() says what becomes of a packet, and may change it
+ *   vmb_dev_fault_release(channel)  sends what was held back, oldest first
+ *   vmb_dev_fault_inject(channel, &packet)  sends what no device sent
+ *
+ * Context: packet() and signal() are called by the device that sends, message() with the bus's lock
+ * held. _release and _inject write into the ring, so they belong to whoever steps the device.
+ */
+#ifndef DEVICES_FAULT_H
+#define DEVICES_FAULT_H
+
+#include "devices/bus.h"
+#include "wire/network.h"
+
+#define VMB_DEV_PACKET_HEADER_LEN_MAX                       \
+	((uint32_t)(sizeof(struct vmb_pkt_transfer_pages) + \
+		    VMB_NET_RANGE_COUNT_MAX_RSC * sizeof(struct vmb_gpa_range)))
+#define VMB_DEV_PACKET_PAYLOAD_LEN_MAX 256u
+#define VMB_DEV_HELD_MAX	       256u /* packets of one channel; more are dropped */
+
+/* A packet in one piece. */
+struct vmb_dev_packet {
+	uint16_t type, flags; /* VMB_PKT_* */
+	uint64_t transaction_id;
+	uint32_t header_len, payload_len; /* bytes */
+	uint8_t header[VMB_DEV_PACKET_HEADER_LEN_MAX]; /* behind the descriptor */
+	uint8_t payload[VMB_DEV_PACKET_PAYLOAD_LEN_MAX];
+};
+
+enum vmb_dev_fault_verdict {
+	VMB_DEV_FAULT_PASS,
+	VMB_DEV_FAULT_DROP,
+	VMB_DEV_FAULT_HOLD, /* until vmb_dev_fault_release */
+	VMB_DEV_FAULT_TWICE,
+};
+
+/* Functions that are NULL change nothing. */
+struct vmb_dev_fault {
+	void *arg;
+	/* A message to the guest, which may be changed; false: it gets lost. */
+	bool (*message)(void *arg, uint8_t payload[VMB_MSG_LEN_MAX], uint32_t *len);
+	/* A packet for the guest's ring, which may be changed. */
+	enum vmb_dev_fault_verdict (*packet)(void *arg, struct vmb_dev_channel *channel,
+					     struct vmb_dev_packet *packet);
+	/* False: this interrupt gets lost. */
+	bool (*signal)(void *arg, struct vmb_dev_channel *channel);
+
+	/* _post's: the message that waits for its slot has been judged, and is this. */
+	bool judged;
+	uint32_t len;
+	uint8_t payload[VMB_MSG_LEN_MAX];
+};
+
+/* For the bus: as the machine's post(). */
+int vmb_dev_fault_post(struct vmb_dev_fault *fault, struct vmb_dev_machine *machine,
+		       const struct vmb_host_server_output *out);
+bool vmb_dev_fault_signals(struct vmb_dev_fault *fault, struct vmb_dev_channel *channel);
+/* As vmb_ring_write(); a packet that was dropped or held was written. */
+int vmb_dev_fault_write(struct vmb_dev_fault *fault, struct vmb_dev_channel *channel,
+			const struct vmb_ring_packet *packet);
+/* The channel closes: what was held is gone. */
+void vmb_dev_fault_forget(struct vmb_dev_channel *channel);
+
+/* As vmb_ring_write(). Published and signalled. VMB_EAGAIN: no room; of held packets the rest stays. */
+int vmb_dev_fault_inject(struct vmb_dev_channel *channel, const struct vmb_dev_packet *packet);
+int vmb_dev_fault_release(struct vmb_dev_channel *channel);
+
+#endif

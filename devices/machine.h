@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The machine as the devices see it: guest memory, and a table of what only a machine can do. KVM is
+ * one implementation (vmm/machine.c), a process without a virtual machine another
+ * (ports/user/machine.c). Whoever wants these devices in a monitor of his own writes the next.
+ *
+ *   the machine fills in a struct vmb_dev_machine and passes it to vmb_dev_bus_create()
+ *   HvCallPostMessage: vmb_dev_bus_post()
+ *   a message may be taken now that post() refused before: vmb_dev_bus_deliver()
+ *   HvCallSignalEvent: rings the bell that doorbell() connected
+ *
+ * Locks: all functions of the table but signal() are called with the bus's lock held. None may call
+ * back into the bus, and none may wait for the guest or for a device.
+ */
+#ifndef DEVICES_MACHINE_H
+#define DEVICES_MACHINE_H
+
+#include "devices/event.h"
+#include "devices/memory.h"
+
+struct vmb_dev_machine;
+
+struct vmb_dev_machine_ops {
+	/*
+	 * From now on (on), or no longer, a signal on connection_id rings bell: rings bell->fd, or
+	 * calls vmb_dev_bell_ring(). bell lives until it is disconnected. 0, or -errno: reported.
+	 */
+	int (*doorbell)(struct vmb_dev_machine *machine, uint32_t connection_id,
+			struct vmb_dev_bell *bell, bool on);
+	/*
+	 * Sets event flag (0..VMB_SYNIC_FLAG_COUNT - 1) of SINT 2 of virtual processor vp
+	 * (0..vp_count - 1), and interrupts it if the flag was clear. Any thread, no lock held.
+	 */
+	void (*signal)(struct vmb_dev_machine *machine, uint32_t vp, uint32_t flag);
+	/*
+	 * Puts a message of len bytes (at most VMB_MSG_LEN_MAX) into the slot of sint of virtual
+	 * processor vp. 0; VMB_EAGAIN: not now, and the machine calls vmb_dev_bus_deliver() when
+	 * it may be; VMB_ENODEV: this processor takes no messages, the machine calls
+	 * vmb_dev_bus_deliver() if that changes.
+	 */
+	int (*post)(struct vmb_dev_machine *machine, uint32_t vp, uint32_t sint,
+		    const void *payload, uint32_t len);
+	/* The host cannot go on; why has been reported. Any thread; the lock may be held or not. */
+	void (*fail)(struct vmb_dev_machine *machine);
+};
+
+struct vmb_dev_machine {
+	const struct vmb_dev_machine_ops *ops;
+	struct vmb_dev_memory memory;
+	uint32_t vp_count;
+};
+
+#endif

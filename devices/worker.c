@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The loop of every thread that serves a device. */
+#include <sched.h>
+#include <unistd.h>
+
+#include "devices/event.h"
+#include "devices/worker.h"
+
+/*
+ * Whoever woke this thread, the guest by a doorbell or a sender by a frame, goes on until its slice
+ * ends or it sleeps, so this finds many packets and not one each time. Where a processor is idle
+ * this runs there at once as before. If the kernel refuses, only throughput is lost.
+ */
+static void let_work_gather(void)
+{
+	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
+}
+
+static void *work(void *arg)
+{
+	struct vmb_dev_worker *w = arg;
+
+	if (w->ops->gathers)
+		let_work_gather();
+	while (!__atomic_load_n(&w->ending, __ATOMIC_SEQ_CST))
+		w->ops->wait(w->device, w->ops->step(w->device));
+	return NULL;
+}
+
+void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_ops *ops,
+			 void *device)
+{
+	*w = (struct vmb_dev_worker){ .ops = ops, .device = device, .wake = -1 };
+}
+
+int vmb_dev_worker_start(struct vmb_dev_worker *w)
+{
+	int error;
+
+	w->ending = false;
+	w->wake = vmb_dev_event_create();
+	if (w->wake < 0)
+		return w->wake;
+	error = -pthread_create(&w->thread, NULL, work, w);
+	w->started = !error;
+	if (error)
+		vmb_dev_worker_stop(w);
+	return error;
+}
+
+void vmb_dev_worker_wake(struct vmb_dev_worker *w)
+{
+	if (w->wake >= 0)
+		vmb_dev_event_ring(w->wake);
+}
+
+void vmb_dev_worker_stop(struct vmb_dev_worker *w)
+{
+	__atomic_store_n(&w->ending, true, __ATOMIC_SEQ_CST);
+	vmb_dev_worker_wake(w);
+	if (w->started)
+		pthread_join(w->thread, NULL);
+	w->started = false;
+	if (w->wake >= 0)
+		close(w->wake);
+	w->wake = -1;
+}

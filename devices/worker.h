@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A thread that serves a device. The device says what there is to do (step, which never waits) and
+ * how to wait for more (wait); the worker only takes turns. Without a worker, on a stepped bus,
+ * whoever owns the device calls its step.
+ *
+ *   vmb_dev_worker_init(&worker, &ops, device)
+ *   vmb_dev_worker_start(&worker)     the thread begins
+ *   vmb_dev_worker_wake(&worker)      wait() returns soon, step() is called; any thread
+ *   vmb_dev_worker_stop(&worker)      the thread has ended when this returns
+ */
+#ifndef DEVICES_WORKER_H
+#define DEVICES_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct vmb_dev_worker_ops {
+	/* Does what can be done now. True: there is more to do, call again. Must not wait. */
+	bool (*step)(void *device);
+	/*
+	 * Waits until there may be something to do, at most for good; worker->wake is readable
+	 * when the worker was woken, and is cleared here. more: looks, but does not wait.
+	 */
+	void (*wait)(void *device, bool more);
+	/*
+	 * Where processors are scarce the worker lets work gather: it does not take the processor
+	 * from whoever woke it.
+	 */
+	bool gathers;
+};
+
+struct vmb_dev_worker {
+	const struct vmb_dev_worker_ops *ops;
+	void *device;
+	int wake; /* eventfd; -1: not started */
+	pthread_t thread;
+	bool started; /* there is a thread to join */
+	bool ending; /* atomic */
+};
+
+void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_ops *ops,
+			 void *device);
+/* 0 or -errno, with nothing left behind. */
+int vmb_dev_worker_start(struct vmb_dev_worker *w);
+void vmb_dev_worker_wake(struct vmb_dev_worker *w);
+/* The device has nothing open any more. Nothing, if it was not started. Not on the worker itself. */
+void vmb_dev_worker_stop(struct vmb_dev_worker *w);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A machine without a virtual machine: guest memory, one virtual processor's message slot and event
+ * flags, and the bus with its devices (devices/), all in this process. The guest's half is in
+ * ports/user/guest.h.
+ *
+ *   vmb_user_machine_init(m, &config)
+ *   vmb_user_machine_add(m, &device)     a device that was opened; it is prepared and attached
+ *   _post, _signal, _eom are the guest's hypercalls, on the guest's threads
+ *   vmb_user_machine_step(m) until it returns false: all that the devices can do now; only if
+ *     config.threads is false, else they have workers
+ *   m->bus->fault = &fault               misbehaviour to order, see devices/fault.h
+ *   vmb_user_machine_destroy(m)
+ *
+ * A channel's rings are looked at when the guest has signalled it, and only then.
+ */
+#ifndef PORTS_USER_MACHINE_H
+#define PORTS_USER_MACHINE_H
+
+#include "devices/device.h"
+#include "ports/user/memory.h"
+#include "ports/user/synic.h"
+
+#define VMB_USER_BELL_COUNT 4096u
+
+struct vmb_user_machine_config {
+	uint32_t page_count; /* of guest memory */
+	uint32_t version_min, version_max; /* VMB_VERSION_*, 0 = the server's */
+	bool monitors; /* offers have monitor ids */
+	bool threads; /* devices have workers; else the caller steps */
+};
+
+/* A device, newest first. */
+struct vmb_user_machine_device {
+	struct vmb_dev_device device;
+	struct vmb_user_machine_device *next;
+};
+
+struct vmb_user_machine {
+	struct vmb_dev_machine dev; /* how the devices see it */
+	struct vmb_user_machine_config config;
+	struct vmb_user_memory memory;
+	struct vmb_user_synic synic;
+	struct vmb_dev_bus *bus;
+	struct vmb_user_machine_device *devices;
+	pthread_mutex_t bells_lock;
+	struct {
+		uint32_t connection_id;
+		struct vmb_dev_bell *bell; /* NULL: nothing is connected */
+	} bells[VMB_USER_BELL_COUNT];
+};
+
+/* 0, or VMB_ENOMEM or what the bus refuses, with nothing left behind. */
+int vmb_user_machine_init(struct vmb_user_machine *m, const struct vmb_user_machine_config *config);
+/* Whatever state channels are in. No guest is in here any more. */
+void vmb_user_machine_destroy(struct vmb_user_machine *m);
+
+/* 0 and the device is the machine's, or -errno and it is closed. */
+int vmb_user_machine_add(struct vmb_user_machine *m, const struct vmb_dev_device *device);
+/* Closes a device whose channels the guest has let go of, after a rescind. */
+void vmb_user_machine_remove(struct vmb_user_machine *m, const struct vmb_dev_device *device);
+
+/* True: something was done, and there may be more. */
+bool vmb_user_machine_step(struct vmb_user_machine *m);
+
+/* Hypercalls: enum vmb_hv_status. */
+uint32_t vmb_user_machine_post(struct vmb_user_machine *m, uint32_t connection_id,
+			       const void *payload, uint32_t len);
+uint32_t vmb_user_machine_signal(struct vmb_user_machine *m, uint32_t connection_id);
+/* The guest has emptied its message slot. */
+void vmb_user_machine_eom(struct vmb_user_machine *m);
+
+#endif

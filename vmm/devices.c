@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The one list of devices that a machine can have. */
+#include "devices/network.h"
+#include "devices/storage.h"
+#include "vmm/devices.h"
+
+static int open_scsi(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	const struct vmb_dev_storage_config config = { .version_max = o->generation.storage,
+						       .disks = o->disks,
+						       .disk_count = VMB_HOST_SCSI_LUN_MAX };
+	int error = vmb_dev_storage_open(&d->all[d->count], &config);
+
+	d->count += !error;
+	return error;
+}
+
+static int open_ide(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	struct vmb_dev_storage_config config = { .version_max = o->generation.storage,
+						 .ide = true,
+						 .disk_count = 1 };
+	int error = 0;
+
+	for (config.place = 0; config.place < VMB_DEV_IDE_MAX && !error; config.place++) {
+		config.disks = &o->ides[config.place];
+		if (!config.disks->path)
+			continue;
+		error = vmb_dev_storage_open(&d->all[d->count], &config);
+		d->count += !error;
+	}
+	return error;
+}
+
+static int open_cards(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool taps)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < o->net_count && !error; i++) {
+		if ((o->nets[i].kind == VMB_DEV_NET_TAP) != taps)
+			continue;
+		error = vmb_dev_network_open(&d->all[d->count], &o->nets[i], i);
+		d->count += !error;
+		d->begun |= taps && !error;
+	}
+	return error;
+}
+
+static int open_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	return open_cards(d, o, false);
+}
+
+/* An interface is created if it is not there, so these come when all else was looked at. */
+static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	return open_cards(d, o, true);
+}
+
+/* The kinds. Disks are locked and checked outside of a nest, too, while the nest works on them. */
+static const struct {
+	int (*open)(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
+	bool is_disk;
+} kinds[] = {
+	{ open_scsi, true },
+	{ open_ide, true },
+	{ open_networks, false },
+	{ open_taps, false },
+};
+
+static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(kinds) && !error; i++)
+		if (kinds[i].is_disk == disks)
+			error = kinds[i].open(d, o);
+	return error;
+}
+
+int vmb_vmm_devices_open_disks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	d->count = 0;
+	d->begun = false;
+	return open_kinds(d, o, true);
+}
+
+int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	return open_kinds(d, o, false);
+}
+
+int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < d->count && !error; i++)
+		error = d->all[i].ops->prepare(d->all[i].state);
+	d->begun |= !error;
+	return error;
+}
+
+bool vmb_vmm_devices_have_begun(const struct vmb_vmm_devices *d)
+{
+	return d->begun;
+}
+
+int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < d->count && !error; i++)
+		error = d->all[i].ops->attach(d->all[i].state, bus);
+	return error;
+}
+
+void vmb_vmm_devices_detach(struct vmb_vmm_devices *d)
+{
+	for (uint32_t i = 0; i < d->count; i++)
+		d->all[i].ops->detach(d->all[i].state);
+}
+
+void vmb_vmm_devices_close(struct vmb_vmm_devices *d)
+{
+	for (uint32_t i = 0; i < d->count; i++)
+		d->all[i].ops->close(d->all[i].state);
+	d->count = 0;
+}
+
+void vmb_vmm_devices_report(const struct vmb_vmm_devices *d)
+{
+	for (uint32_t i = 0; i < d->count; i++)
+		d->all[i].ops->report(d->all[i].state);
+}
+
+uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d)
+{
+	uint16_t version = 0;
+
+	for (uint32_t i = 0; i < d->count && !version; i++)
+		if (d->all[i].ops == &vmb_dev_storage_ops)
+			version = ((struct vmb_dev_storage *)d->all[i].state)->version;
+	return version;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The devices of a machine, as the command line asks for them: which kinds there are, and all of
+ * them as one array. A new kind is a row in vmm/devices.c.
+ *
+ *   vmb_vmm_devices_open_disks(&devices, &options)  what stays here when the machine runs in a nest
+ *   vmb_vmm_devices_open(&devices, &options)        the rest; both look, and change nothing but taps
+ *   vmb_vmm_devices_prepare(&devices)         they will be used
+ *   for every start of the machine: _attach, after the bus was created; _detach, after it has
+ *     stopped; _report
+ *   vmb_vmm_devices_close(&devices)
+ */
+#ifndef VMM_DEVICES_H
+#define VMM_DEVICES_H
+
+#include "devices/device.h"
+#include "vmm/options.h"
+
+#define VMB_VMM_DEVICE_MAX (1 + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
+
+struct vmb_vmm_devices {
+	struct vmb_dev_device all[VMB_VMM_DEVICE_MAX];
+	uint32_t count;
+	bool begun;
+};
+
+/* -errno: reported; close what is open. */
+int vmb_vmm_devices_open_disks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
+int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
+int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d);
+int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus);
+void vmb_vmm_devices_detach(struct vmb_vmm_devices *d);
+void vmb_vmm_devices_close(struct vmb_vmm_devices *d);
+
+/* Something was started or written: an interface was created, or all devices are prepared. */
+bool vmb_vmm_devices_have_begun(const struct vmb_vmm_devices *d);
+
+/* The lines of --stats. */
+void vmb_vmm_devices_report(const struct vmb_vmm_devices *d);
+/* The storage version of the first disk channel that a guest used; 0: none. */
+uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The RAM of a machine on KVM: one memory file, mapped once. It starts at guest address 0; what
+ * exceeds VMB_VMM_LOW_MAX continues at 4 GiB, because devices live in between.
+ */
+#ifndef VMM_MEMORY_H
+#define VMM_MEMORY_H
+
+#include "devices/memory.h"
+
+#define VMB_VMM_LOW_MAX	  0xC0000000ull /* RAM below 4 GiB ends here at the latest */
+#define VMB_VMM_HIGH_BASE 0x100000000ull
+
+/* len: bytes, a multiple of a page, not 0. 0, or -errno with nothing left behind. */
+int vmb_vmm_memory_create(struct vmb_dev_memory *m, uint64_t len);
+void vmb_vmm_memory_destroy(struct vmb_dev_memory *m);
+
+/* Bytes at guest address 0, and at 4 GiB. */
+uint64_t vmb_vmm_memory_low_len(const struct vmb_dev_memory *m);
+uint64_t vmb_vmm_memory_high_len(const struct vmb_dev_memory *m);
+
+#endif
