@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,7 @@
 #define OUT_FD		8 /* numbers that the contract names */
 #define ERR_FD		9
 #define COPY_LEN	65536u
+#define END_S		5 /* how long QEMU may take to end */
 
 /* See lab/nest-append: stable clock, no randomisation, quick start. */
 static const char kernel_line[] = "quiet nokaslr mitigations=off tsc=reliable random.trust_cpu=on "
@@ -416,10 +418,12 @@ static bool start_qemu(struct nest *n)
 static volatile sig_atomic_t stopped;
 static pid_t child;
 
+/* The second signal, or when QEMU does not end: without asking. */
 static void pass_on(int number)
 {
+	kill(child, stopped || number == SIGALRM ? SIGKILL : SIGTERM);
 	stopped = 1;
-	kill(child, SIGTERM);
+	alarm(END_S);
 }
 
 static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -447,11 +451,27 @@ static void catch_signals(struct nest *n)
 	child = n->qemu;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(stop_signals); i++)
 		sigaction(stop_signals[i], &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	release_signals(n);
 }
 
-/* False: there is no more. A reader that went away does not stop the machine. */
+/* As much as surely does not wait. */
+static ssize_t write_if_taken(int to, const char *bytes, size_t len)
+{
+	struct pollfd out = { .fd = to, .events = POLLOUT };
+
+	if (poll(&out, 1, 0) != 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(to, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+}
+
+/*
+ * False: there is no more. A reader that went away does not stop the machine; one that has paused holds it up, but not the
+ * end: a signal ends the wait for it.
+ */
 static bool copy_some(int from, int to)
 {
 	char bytes[COPY_LEN];
@@ -460,7 +480,8 @@ static bool copy_some(int from, int to)
 	if (len < 0 && errno == EINTR)
 		return true;
 	while (done < len) {
-		n = write(to, bytes + done, len - done);
+		n = stopped ? write_if_taken(to, bytes + done, len - done) :
+			      write(to, bytes + done, len - done);
 		if (n < 0 && errno != EINTR)
 			break;
 		done += n > 0 ? n : 0;
@@ -498,7 +519,7 @@ static int run_qemu(struct nest *n)
 	while (waitpid(n->qemu, &status, 0) < 0 && errno == EINTR)
 		continue;
 	if (have_saved)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	code = read_exit(n);
 	if (code >= 0)
 		return code;
