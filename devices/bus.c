@@ -73,6 +73,16 @@ static void stop_doorbells(struct vmb_dev_channel *ch)
 	__atomic_store_n(&ch->bell.rang, 0, __ATOMIC_SEQ_CST);
 }
 
+/* That the rings cannot be mapped is the guest's doing, all else ours. */
+static int lacks(struct vmb_dev_channel *ch, int error)
+{
+	struct vmb_dev_machine *machine = ch->bus->machine;
+
+	if (machine->ops->lacks)
+		machine->ops->lacks(machine);
+	return error;
+}
+
 /* The bell must ring before the guest hears that the channel is open. */
 static int start(struct vmb_dev_channel *ch)
 {
@@ -82,13 +92,14 @@ static int start(struct vmb_dev_channel *ch)
 		return error;
 	error = connect_bell(ch, true);
 	if (error)
-		return error;
+		return lacks(ch, error);
 	__atomic_store_n(&ch->target_vp, ch->host.target_vp, __ATOMIC_RELEASE);
 	vmb_dev_doorbell_opening(&ch->bus->doorbell, ch);
 	error = ch->ops->start(ch);
-	if (error)
-		stop_doorbells(ch);
-	return error;
+	if (!error)
+		return 0;
+	stop_doorbells(ch);
+	return lacks(ch, error);
 }
 
 static void event_open(struct vmb_dev_bus *bus, const struct vmb_host_event *event)

@@ -79,14 +79,21 @@ static void retry_message(struct vmb_vmm_machine *machine)
 		hand_over(&machine->vcpus[__atomic_load_n(&machine->waiting_vp, __ATOMIC_SEQ_CST)]);
 }
 
+static void lacks(struct vmb_dev_machine *dev)
+{
+	vmb_vmm_power_lacks(machine_of(dev));
+}
+
 static void fail(struct vmb_dev_machine *dev)
 {
 	vmb_vmm_power_end(machine_of(dev), VMB_VMM_FAILURE);
 }
 
-static const struct vmb_dev_machine_ops dev_ops = {
-	.doorbell = ring_doorbell, .signal = signal_vp, .post = post_message, .fail = fail
-};
+static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
+						    .signal = signal_vp,
+						    .post = post_message,
+						    .lacks = lacks,
+						    .fail = fail };
 
 /* Life */
 
