@@ -135,7 +135,7 @@ $(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/libvmm.a
 	$(link-test)
 # They listen where the two ends of ports/user reach each other, and have the generations from the monitor.
 HEARD := machine_post machine_signal synic_post synic_interrupt
-HEARD_NETWORK := network_host_open network_host_close
+HEARD_NETWORK := network_bus_open network_bus_close
 $(BUILD)/tests/conformance_network_test: HEARD := $(HEARD_NETWORK)
 $(BUILD)/tests/conformance_test $(BUILD)/tests/conformance_network_test: $(BUILD)/tests/%: \
 		$(BUILD)/asan/tests/%.o $(BUILD)/asan/vmm/generation.o $(BUILD)/asan/libtest.a \
@@ -206,6 +206,10 @@ run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
 
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib'
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus' lab/nest/openvmbus-nest
+	if [ -e $(BUILD)/nest/initrd ]; then \
+		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/vmlinux $(BUILD)/nest/initrd; \
+	fi
 	install -m 755 $(BUILD)/openvmbus '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 644 $(BUILD)/libvmbus-core.a '$(DESTDIR)$(PREFIX)/lib/'
 	for h in $(PUBLIC); do \

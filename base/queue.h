@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * An intrusive first-in first-out queue, used by both message engines for what waits to be sent.
- * The owner of a link guarantees that it lives as long as it is queued. No locks: the engine's context.
+ * An intrusive first-in first-out queue. Both message engines keep the messages that wait to be
+ * sent in one. The owner of a link must keep it alive while it is queued. No locks: the context is
+ * that of the engine.
  */
 #ifndef BASE_QUEUE_H
 #define BASE_QUEUE_H
@@ -11,7 +12,7 @@
 struct vmb_link {
 	struct vmb_link *next;
 	bool queued;
-	uint8_t tag; /* the owner's own: tells links of different kinds in one queue apart */
+	uint8_t tag; /* the owner's: distinguishes links of different kinds in one queue */
 };
 
 struct vmb_queue {
@@ -19,7 +20,7 @@ struct vmb_queue {
 	struct vmb_link *tail;
 };
 
-/* Appends link; a link that is queued already keeps its place. */
+/* Appends link. A link that is already queued keeps its place. */
 static inline void vmb_queue_push(struct vmb_queue *queue, struct vmb_link *link)
 {
 	if (link->queued)
@@ -38,7 +39,7 @@ static inline struct vmb_link *vmb_queue_head(const struct vmb_queue *queue)
 	return queue->head;
 }
 
-/* Takes link out wherever it stands; does nothing when it is not queued. */
+/* Removes link from any place in the queue. Does nothing if it is not queued. */
 static inline void vmb_queue_remove(struct vmb_queue *queue, struct vmb_link *link)
 {
 	struct vmb_link *before = NULL;

@@ -109,10 +109,9 @@ static void count_frame(struct bench *b)
 	__atomic_store_n(&b->frames, b->frames + 1, __ATOMIC_RELAXED);
 }
 
-static void take_sent(struct vmb_user_network_host *h, uint16_t queue,
-		      const struct vmb_host_network_frame *frame)
+static void take_sent(struct vmb_user_network *l, const struct vmb_dev_net_frame *frame)
 {
-	count_frame(h->config.arg);
+	count_frame(l->config.host.arg);
 }
 
 static void take_received(struct vmb_user_network_queue *q,
@@ -150,9 +149,9 @@ static void send_frames(struct vmb_user_network_queue *q)
 }
 
 /* The host's source. */
-static bool give_frames(struct vmb_user_network_host *h)
+static bool give_frames(struct vmb_user_network *l)
 {
-	struct bench *b = h->config.arg;
+	struct bench *b = l->config.host.arg;
 	const struct row *row = b->row;
 	struct vmb_host_network_received frame = { .len = row->len,
 						   .checksum = RNDIS_RX_CHECKSUM_TCP_OK |
@@ -165,11 +164,11 @@ static bool give_frames(struct vmb_user_network_host *h)
 	if (row->to_host || !runs(b))
 		return false;
 	for (i = 1; i <= GIVE_MAX; i++) {
-		if (vmb_user_network_host_give(h, queue, &frame, &piece, 1))
+		if (vmb_user_network_give(l, queue, &frame, &piece, 1))
 			return false;
 		if (i % row->batch)
 			continue;
-		vmb_user_network_host_flush(h);
+		vmb_user_network_flush(l);
 		queue = (uint16_t)((queue + 1) % row->queues);
 	}
 	return true;
@@ -194,7 +193,8 @@ static struct vmb_user_network_config configuration(struct bench *b, bool thread
 							VMB_HOST_RNDIS_RX_CHECKSUM |
 							VMB_HOST_RNDIS_LSO | VMB_HOST_RNDIS_RSC,
 					     .queue_count_max = VMB_USER_NETWORK_QUEUE_MAX },
-			  .sent = take_sent,
+			  .taken = take_sent,
+			  .large = true,
 			  .looked = give_frames,
 			  .arg = b },
 	};
@@ -208,7 +208,7 @@ static void make_pages(struct bench *b)
 {
 	uint32_t left = b->row->len - HEAD_LEN, i;
 
-	check(vmb_user_memory_alloc(&b->l.bus.memory, b->pfns, PAGE_MAX), "out of memory");
+	check(vmb_user_memory_alloc(&b->l.bus.machine.memory, b->pfns, PAGE_MAX), "out of memory");
 	for (i = 0; b->row->pages && left; i++) {
 		b->ranges[i] = (struct vmb_user_network_range){
 			.pfn = b->pfns[i], .len = left < VMB_PAGE_LEN ? left : VMB_PAGE_LEN
@@ -238,7 +238,7 @@ static void tear_down(struct bench *b)
 {
 	__atomic_store_n(&b->run, false, __ATOMIC_RELEASE);
 	check(!vmb_user_network_guest_close(&b->l.guest), "the card cannot be closed");
-	vmb_user_memory_free(&b->l.bus.memory, b->pfns, PAGE_MAX);
+	vmb_user_memory_free(&b->l.bus.machine.memory, b->pfns, PAGE_MAX);
 	check(vmb_user_network_holds_nothing(&b->l), "memory was left behind");
 	vmb_user_network_destroy(&b->l);
 	free(b);
@@ -251,8 +251,8 @@ static void start(struct bench *b)
 	__atomic_store_n(&b->run, true, __ATOMIC_RELEASE);
 	for (i = 0; i < b->row->queues; i++)
 		vmb_user_network_guest_kick(&b->l.guest.queues[i]);
-	if (b->l.bus.threads)
-		vmb_user_synic_kick(b->l.bus.synic.host_fd);
+	if (b->l.config.threads)
+		vmb_user_wire_wake(&b->l.wire);
 }
 
 static void wait_s(double seconds)
@@ -273,7 +273,7 @@ static struct reading take_reading(struct bench *b)
 {
 	struct reading r = { .time = read_clock(CLOCK_MONOTONIC),
 			     .guest_time = thread_time(b->l.guest_thread),
-			     .host_time = thread_time(b->l.host_thread),
+			     .host_time = thread_time(b->l.card->worker.thread),
 			     .frames = __atomic_load_n(&b->frames, __ATOMIC_RELAXED) };
 	struct vmb_user_network_queue *q;
 	uint32_t i;
@@ -281,14 +281,13 @@ static struct reading take_reading(struct bench *b)
 	for (i = 0; i < b->row->queues; i++) {
 		q = &b->l.guest.queues[i];
 		r.to_host += __atomic_load_n(&q->end.signals, __ATOMIC_RELAXED);
-		r.to_guest += __atomic_load_n(&b->l.host.queues[i].end.signals, __ATOMIC_RELAXED);
+		r.to_guest +=
+			vmb_user_network_interrupts(&b->l, i);
 		pthread_mutex_lock(&q->lock);
 		r.copied_len += q->copied_len;
 		pthread_mutex_unlock(&q->lock);
 	}
-	pthread_mutex_lock(b->l.host.lock);
-	r.copied_len += b->l.host.counters.copied_len;
-	pthread_mutex_unlock(b->l.host.lock);
+	r.copied_len += b->l.card->counters.copied_bytes;
 	return r;
 }
 

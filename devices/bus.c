@@ -73,16 +73,6 @@ static void stop_doorbells(struct vmb_dev_channel *ch)
 	__atomic_store_n(&ch->bell.rang, 0, __ATOMIC_SEQ_CST);
 }
 
-/* That the rings cannot be mapped is the guest's doing, all else ours. */
-static int lacks(struct vmb_dev_channel *ch, int error)
-{
-	struct vmb_dev_machine *machine = ch->bus->machine;
-
-	if (machine->ops->lacks)
-		machine->ops->lacks(machine);
-	return error;
-}
-
 /* The bell must ring before the guest hears that the channel is open. */
 static int start(struct vmb_dev_channel *ch)
 {
@@ -92,14 +82,23 @@ static int start(struct vmb_dev_channel *ch)
 		return error;
 	error = connect_bell(ch, true);
 	if (error)
-		return lacks(ch, error);
+		return error;
 	__atomic_store_n(&ch->target_vp, ch->host.target_vp, __ATOMIC_RELEASE);
 	vmb_dev_doorbell_opening(&ch->bus->doorbell, ch);
 	error = ch->ops->start(ch);
-	if (!error)
-		return 0;
-	stop_doorbells(ch);
-	return lacks(ch, error);
+	if (error)
+		stop_doorbells(ch);
+	return error;
+}
+
+/* What the guest lent may be no rings; all else is the host's want. */
+static void report_refusal(struct vmb_dev_bus *bus, int error)
+{
+	if (error == -EINVAL || error == -EPROTO || error == -EFAULT)
+		return;
+	vmb_dev_report("VMBus: a channel cannot be opened: %s", strerror(-error));
+	if (bus->machine->ops->lacks)
+		bus->machine->ops->lacks(bus->machine);
 }
 
 static void event_open(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
@@ -107,10 +106,12 @@ static void event_open(struct vmb_dev_bus *bus, const struct vmb_host_event *eve
 	struct vmb_dev_channel *ch = channel_of(event->channel);
 	int error = start(ch);
 
-	if (error)
+	if (error) {
 		unmap_rings(ch);
-	else
+		report_refusal(bus, error);
+	} else {
 		bus->open_count++;
+	}
 	vmb_host_channel_opened(&ch->host, error ? VMB_STATUS_FAILURE : VMB_STATUS_SUCCESS);
 }
 

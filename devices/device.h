@@ -26,6 +26,8 @@ struct vmb_dev_device_ops {
 	/* Does what can be done now, on a stepped bus. True: there is more to do. */
 	bool (*step)(void *state);
 	void (*report)(const void *state);
+	/* Begins to close, without waiting, so that devices close side by side. NULL: close is quick. */
+	void (*leave)(void *state);
 	void (*close)(void *state); /* also when prepare failed */
 };
 

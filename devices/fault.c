@@ -43,7 +43,7 @@ static void gather(uint8_t *dst, uint32_t room, uint32_t *len, const struct vmb_
 	}
 }
 
-static void flatten(struct vmb_dev_packet *flat, const struct vmb_ring_packet *packet)
+void vmb_dev_packet_flatten(struct vmb_dev_packet *flat, const struct vmb_ring_packet *packet)
 {
 	flat->type = packet->type;
 	flat->flags = packet->flags;
@@ -54,7 +54,7 @@ static void flatten(struct vmb_dev_packet *flat, const struct vmb_ring_packet *p
 	       packet->payload_count);
 }
 
-static int write_flat(struct vmb_dev_channel *ch, const struct vmb_dev_packet *flat)
+int vmb_dev_packet_write(struct vmb_ring_writer *tx, const struct vmb_dev_packet *flat)
 {
 	const struct vmb_ring_part header = { flat->header, flat->header_len };
 	const struct vmb_ring_part payload = { flat->payload, flat->payload_len };
@@ -66,7 +66,7 @@ static int write_flat(struct vmb_dev_channel *ch, const struct vmb_dev_packet *f
 						.payload = &payload,
 						.payload_count = 1 };
 
-	return vmb_ring_write(&ch->tx, &packet);
+	return vmb_ring_write(tx, &packet);
 }
 
 static void hold(struct vmb_dev_channel *ch, const struct vmb_dev_packet *packet)
@@ -94,16 +94,16 @@ int vmb_dev_fault_write(struct vmb_dev_fault *f, struct vmb_dev_channel *ch,
 
 	if (!f->packet)
 		return vmb_ring_write(&ch->tx, packet);
-	flatten(&flat, packet);
+	vmb_dev_packet_flatten(&flat, packet);
 	if (vmb_ring_room(&ch->tx) <= vmb_ring_packet_len(flat.header_len, flat.payload_len))
 		return vmb_ring_write(&ch->tx, packet);
 	verdict = f->packet(f->arg, ch, &flat);
 	if (verdict == VMB_DEV_FAULT_HOLD)
 		hold(ch, &flat);
 	if (verdict == VMB_DEV_FAULT_PASS || verdict == VMB_DEV_FAULT_TWICE)
-		error = write_flat(ch, &flat);
+		error = vmb_dev_packet_write(&ch->tx, &flat);
 	if (verdict == VMB_DEV_FAULT_TWICE)
-		write_flat(ch, &flat);
+		vmb_dev_packet_write(&ch->tx, &flat);
 	return error;
 }
 
@@ -115,7 +115,7 @@ static void publish(struct vmb_dev_channel *ch)
 
 int vmb_dev_fault_inject(struct vmb_dev_channel *ch, const struct vmb_dev_packet *packet)
 {
-	int error = ch->pages ? write_flat(ch, packet) : VMB_ENODEV;
+	int error = ch->pages ? vmb_dev_packet_write(&ch->tx, packet) : VMB_ENODEV;
 
 	if (!error)
 		publish(ch);
@@ -134,7 +134,7 @@ int vmb_dev_fault_release(struct vmb_dev_channel *ch)
 {
 	int error = 0;
 
-	while (ch->held && !(error = write_flat(ch, &ch->held->packet)))
+	while (ch->held && !(error = vmb_dev_packet_write(&ch->tx, &ch->held->packet)))
 		drop_first(ch);
 	publish(ch);
 	return error;

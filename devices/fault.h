@@ -66,6 +66,10 @@ int vmb_dev_fault_write(struct vmb_dev_fault *fault, struct vmb_dev_channel *cha
 /* The channel closes: what was held is gone. */
 void vmb_dev_fault_forget(struct vmb_dev_channel *channel);
 
+/* A packet in one piece out of one in parts (what exceeds the room is left out), and into a ring. */
+void vmb_dev_packet_flatten(struct vmb_dev_packet *flat, const struct vmb_ring_packet *packet);
+int vmb_dev_packet_write(struct vmb_ring_writer *tx, const struct vmb_dev_packet *flat);
+
 /* As vmb_ring_write(). Published and signalled. VMB_EAGAIN: no room; of held packets the rest stays. */
 int vmb_dev_fault_inject(struct vmb_dev_channel *channel, const struct vmb_dev_packet *packet);
 int vmb_dev_fault_release(struct vmb_dev_channel *channel);

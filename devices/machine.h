@@ -41,8 +41,8 @@ struct vmb_dev_machine_ops {
 	int (*post)(struct vmb_dev_machine *machine, uint32_t vp, uint32_t sint,
 		    const void *payload, uint32_t len);
 	/*
-	 * The guest was refused a device for a reason that is the host's; what it was has been
-	 * reported. The machine goes on, and its user must hear of it. NULL: nobody wants to know.
+	 * The guest was refused a channel for want of something that the host should have had; what
+	 * has been reported. NULL: nobody wants to know.
 	 */
 	void (*lacks)(struct vmb_dev_machine *machine);
 	/* The host cannot go on; why has been reported. Any thread; the lock may be held or not. */

@@ -134,6 +134,7 @@ static void take_requests(struct vmb_dev_network *c)
 {
 	struct vmb_dev_channel *opening[VMB_NET_QUEUE_COUNT_MAX], *closing[VMB_NET_QUEUE_COUNT_MAX];
 
+	vmb_dev_worker_heard(&c->worker);
 	pthread_mutex_lock(&c->lock);
 	for (uint32_t i = 0; i < c->queue_count; i++) {
 		opening[i] = c->queues[i].opening;

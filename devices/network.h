@@ -12,7 +12,9 @@
  * The bus tells of opened and closed channels by leaving a request behind (under card->lock) and waking the worker.
  *
  * What a packet says is copied out of the ring once and judged in the copy. A frame's headers are copied before they are
- * looked at; the rest of it goes to the backend from where the guest put it. Nothing waits for a guest or a backend: a
+ * looked at; the rest of it goes to the backend from where the guest put it. One packet can be a quarter of a million
+ * segments, so that a queue's turn is counted in frames and bytes for the backend, and the bus's requests are looked at
+ * between any two. Nothing waits for a guest or a backend: a
  * ring whose backend is full, or whose answers find no room, is left alone until that changes; frames that find no room
  * in the receive buffer wait in a bounded queue, then are dropped and counted.
  */
@@ -27,6 +29,10 @@
 
 #define VMB_DEV_NETWORK_PENDING_LEN_MAX	  (512u << 10) /* bytes of frames that wait, a queue */
 #define VMB_DEV_NETWORK_PENDING_COUNT_MAX 256u
+
+/* What one queue may send to the backend before the others and the bus get their turn. */
+#define VMB_DEV_NETWORK_TURN_FRAMES	  256u
+#define VMB_DEV_NETWORK_TURN_LEN	  (1u << 20) /* bytes */
 
 /* The guest's frame that is on its way to the backend. */
 struct vmb_dev_network_send {
@@ -65,6 +71,7 @@ struct vmb_dev_network_queue {
 	uint32_t piece_count;
 	bool pieces_good; /* all ranges are RAM */
 	struct vmb_dev_network_send send;
+	uint32_t turn_frames, turn_len; /* sent to the backend in this turn */
 	struct vmb_dev_network_pending *pending, **pending_end;
 	uint32_t pending_len, pending_count;
 };
@@ -133,7 +140,10 @@ void vmb_dev_network_queue_deliver(struct vmb_dev_network_queue *queue,
 /* Offers the sub-channels that the core granted; network.c. */
 void vmb_dev_network_offer(struct vmb_dev_network *card);
 
-/* Moves the frames of the packet under way. False: the backend is full, call again; network_send.c. */
+/*
+ * Moves the frames of the packet under way. False: the backend is full, the queue's turn is over or the bus asks for
+ * something: call again; network_send.c.
+ */
 bool vmb_dev_network_send(struct vmb_dev_network_queue *queue);
 
 /* A backend's frame; arg is the card; network_receive.c. */

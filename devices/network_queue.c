@@ -293,6 +293,7 @@ void vmb_dev_network_queue_read(struct vmb_dev_network_queue *q)
 
 	if (q->broken)
 		return;
+	q->turn_frames = q->turn_len = 0;
 	if (waits(q))
 		resume(q);
 	if (!q->look && !q->more)

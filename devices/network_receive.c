@@ -45,13 +45,17 @@ static void count_begun(struct vmb_dev_network *c, int error, enum vmb_host_fram
 		c->counters.cut_in++;
 }
 
+/* What is cut can be many thousand segments: when the bus asks for something, the rest of them is dropped. */
 static void deliver(struct vmb_dev_network *c, struct vmb_host_frame_receive *r)
 {
 	int more;
 
-	while ((more = vmb_host_frame_receive_next(r, &c->host)) > 0)
+	while ((more = vmb_host_frame_receive_next(r, &c->host)) > 0) {
 		vmb_dev_network_queue_deliver(&c->queues[r->queue], &r->frame, r->pieces, r->count);
-	if (more < 0)
+		if (r->way == VMB_HOST_FRAME_CUT && vmb_dev_worker_woken(&c->worker))
+			break;
+	}
+	if (more)
 		c->counters.in_dropped++;
 }
 

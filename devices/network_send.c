@@ -81,6 +81,8 @@ static bool push(struct vmb_dev_network_queue *q)
 	if (sent == VMB_DEV_NET_FULL)
 		return false;
 	s->ready = false;
+	q->turn_frames++;
+	q->turn_len += s->out.len;
 	if (sent == VMB_DEV_NET_DROPPED) {
 		counters->out_dropped++;
 	} else {
@@ -90,13 +92,19 @@ static bool push(struct vmb_dev_network_queue *q)
 	return true;
 }
 
+static bool turn_is_over(const struct vmb_dev_network_queue *q)
+{
+	return q->turn_frames >= VMB_DEV_NETWORK_TURN_FRAMES ||
+	       q->turn_len >= VMB_DEV_NETWORK_TURN_LEN || vmb_dev_worker_woken(&q->card->worker);
+}
+
 bool vmb_dev_network_send(struct vmb_dev_network_queue *q)
 {
 	struct vmb_dev_network_send *s = &q->send;
 	struct vmb_host_network_frame frame;
 
 	for (;;) {
-		if (s->ready && !push(q))
+		if (s->ready && (turn_is_over(q) || !push(q)))
 			return false;
 		if (s->active)
 			next_segment(q);

@@ -12,10 +12,9 @@
 #include "devices/report.h"
 #include "devices/storage.h"
 
-#define URING_LEN	(2 * VMB_DEV_STORAGE_REQUEST_COUNT)
 #define PHYSICAL_LEN	4096u
 #define ROOM_POLL_NS	1000000
-#define MEASURE_S	1
+#define MEASURE_NS	1000000000u
 #define READ_BUDGET	64u /* packets, then it is looked whether the channel shall close */
 #define PAYLOAD_LEN_MAX 128u /* longer than any packet of the protocol */
 #define HEADER_AT	sizeof(struct vmb_pkt_desc)
@@ -204,7 +203,7 @@ static void begin_operation(struct vmb_dev_storage *s, struct vmb_dev_storage_re
 	if (moves)
 		cut_iov(&request->disk, task->len);
 	s->busy_count++;
-	take_step(s, request, disk->ops->begin(disk, &request->disk, &s->uring));
+	take_step(s, request, disk->ops->begin(disk, &request->disk, &s->engine));
 }
 
 /* Goes on with a request until it waits for its backend or for room in the ring. */
@@ -429,7 +428,7 @@ static void take_orders(struct vmb_dev_storage *s)
 /* The guest may open the channel again from within: that is another order. */
 static bool finish_close(struct vmb_dev_storage *s)
 {
-	if (s->busy_count && !s->uring_failed)
+	if (s->busy_count && !s->engine_failed)
 		return false;
 	s->busy_count = 0;
 	s->state = VMB_DEV_STORAGE_CLOSED;
@@ -445,24 +444,7 @@ static void take_completion(struct vmb_dev_storage *s, void *what, int result)
 		(struct vmb_dev_disk_request *)what, struct vmb_dev_storage_request, disk);
 	struct vmb_dev_disk *disk = request->io.task.unit->backend;
 
-	take_step(s, request, disk->ops->resume(disk, &request->disk, &s->uring, result));
-}
-
-static void watch(struct vmb_dev_storage *s, int fd, void *what)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->uring);
-
-	io_uring_prep_poll_add(sqe, fd, POLLIN);
-	io_uring_sqe_set_data(sqe, what);
-}
-
-static void watch_time(struct vmb_dev_storage *s)
-{
-	static struct __kernel_timespec second = { .tv_sec = MEASURE_S };
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->uring);
-
-	io_uring_prep_timeout(sqe, &second, 0, 0);
-	io_uring_sqe_set_data(sqe, &second_passed);
+	take_step(s, request, disk->ops->resume(disk, &request->disk, &s->engine, result));
 }
 
 /* Once the worker runs: its descriptors are there. */
@@ -471,24 +453,24 @@ static void begin_watching(struct vmb_dev_storage *s)
 	if (s->watching)
 		return;
 	s->watching = true;
-	watch(s, s->channel.bell.fd, &bell_rang);
-	watch(s, s->worker.wake, &wake_rang);
+	vmb_dev_disk_engine_watch(&s->engine, s->channel.bell.fd, &bell_rang);
+	vmb_dev_disk_engine_watch(&s->engine, s->worker.wake, &wake_rang);
 	if (any_grows(s))
-		watch_time(s);
+		vmb_dev_disk_engine_timer(&s->engine, MEASURE_NS, &second_passed);
 }
 
 static void take_event(struct vmb_dev_storage *s, void *what, int result)
 {
 	if (what == &bell_rang) {
 		vmb_dev_bell_heard(&s->channel.bell);
-		watch(s, s->channel.bell.fd, what);
+		vmb_dev_disk_engine_watch(&s->engine, s->channel.bell.fd, what);
 	} else if (what == &wake_rang) {
 		vmb_dev_event_clear(s->worker.wake);
-		watch(s, s->worker.wake, what);
+		vmb_dev_disk_engine_watch(&s->engine, s->worker.wake, what);
 	} else if (what == &second_passed) {
 		if (s->state == VMB_DEV_STORAGE_OPEN)
 			measure(s);
-		watch_time(s);
+		vmb_dev_disk_engine_timer(&s->engine, MEASURE_NS, what);
 	} else {
 		take_completion(s, what, result);
 	}
@@ -497,14 +479,11 @@ static void take_event(struct vmb_dev_storage *s, void *what, int result)
 /* True: something has happened. */
 static bool take_events(struct vmb_dev_storage *s)
 {
-	struct io_uring_cqe *cqe;
 	bool any = false;
+	void *what;
+	int result;
 
-	while (s->has_uring && io_uring_peek_cqe(&s->uring, &cqe) == 0) {
-		void *what = io_uring_cqe_get_data(cqe);
-		int result = cqe->res;
-
-		io_uring_cqe_seen(&s->uring, cqe);
+	while (s->has_engine && vmb_dev_disk_engine_take(&s->engine, &what, &result)) {
 		take_event(s, what, result);
 		any = true;
 	}
@@ -542,15 +521,12 @@ static bool step(void *state)
 /* Waiting */
 
 /* A guest that never promised to signal when its ring has room again is looked at now and then. */
-static int wait_for_events(struct vmb_dev_storage *s)
+static uint64_t wait_ns(const struct vmb_dev_storage *s)
 {
-	struct __kernel_timespec soon = { .tv_nsec = ROOM_POLL_NS };
-	struct io_uring_cqe *cqe;
-
 	if (s->state != VMB_DEV_STORAGE_OPEN || !s->answers ||
 	    vmb_ring_peer_signals_room(&s->channel.rx))
-		return io_uring_submit_and_wait(&s->uring, 1);
-	return io_uring_submit_and_wait_timeout(&s->uring, &cqe, 1, &soon, NULL);
+		return UINT64_MAX;
+	return ROOM_POLL_NS;
 }
 
 static void wait(void *state, bool more)
@@ -559,17 +535,17 @@ static void wait(void *state, bool more)
 	struct pollfd wake = { .fd = s->worker.wake, .events = POLLIN };
 	int error;
 
-	if (s->uring_failed) {
+	if (s->engine_failed) {
 		if (poll(&wake, 1, -1) > 0)
 			vmb_dev_event_clear(s->worker.wake);
 		return;
 	}
 	begin_watching(s);
-	error = more ? io_uring_submit(&s->uring) : wait_for_events(s);
-	if (error >= 0 || error == -EINTR || error == -EBUSY || error == -EAGAIN || error == -ETIME)
+	error = vmb_dev_disk_engine_wait(&s->engine, more ? 0 : wait_ns(s));
+	if (!error)
 		return;
-	vmb_dev_report("%s: io_uring: %s", s->name, strerror(-error));
-	s->uring_failed = s->broken = true;
+	vmb_dev_report("%s: %s", s->name, strerror(-error));
+	s->engine_failed = s->broken = true;
 	s->channel.bus->machine->ops->fail(s->channel.bus->machine);
 }
 
@@ -674,15 +650,14 @@ static int prepare(void *state)
 /* The worker waits in one place, for bell, wake and completed disk operations alike. */
 static int start_worker(struct vmb_dev_storage *s)
 {
-	int error = io_uring_queue_init(URING_LEN, &s->uring, 0);
+	int error = vmb_dev_disk_engine_open(&s->engine, false);
 
 	if (error) {
-		vmb_dev_report("%s: io_uring: %s; this machine must allow it", s->name,
-			       strerror(-error));
+		vmb_dev_report("%s: %s", s->name, strerror(-error));
 		return error;
 	}
-	s->has_uring = true;
-	s->uring_failed = false;
+	s->has_engine = true;
+	s->engine_failed = false;
 	s->watching = false;
 	error = vmb_dev_worker_start(&s->worker);
 	if (error)
@@ -706,9 +681,9 @@ static void detach(void *state)
 	struct vmb_dev_storage *s = state;
 
 	vmb_dev_worker_stop(&s->worker);
-	if (s->has_uring)
-		io_uring_queue_exit(&s->uring);
-	s->has_uring = false;
+	if (s->has_engine)
+		vmb_dev_disk_engine_close(&s->engine);
+	s->has_engine = false;
 	vmb_dev_bus_detach(&s->channel);
 }
 
@@ -742,11 +717,20 @@ static void report(const void *state)
 		       s->flushes, s->doorbells, s->channel.signals);
 }
 
-static void shut(void *state)
+static void leave(void *state)
 {
 	struct vmb_dev_storage *s = state;
 
 	detach(s);
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		vmb_dev_disk_leave(&s->disks[lun]);
+}
+
+static void shut(void *state)
+{
+	struct vmb_dev_storage *s = state;
+
+	leave(s);
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		vmb_dev_disk_close(&s->disks[lun]);
 	free(s->requests);
@@ -758,6 +742,7 @@ const struct vmb_dev_device_ops vmb_dev_storage_ops = { .prepare = prepare,
 							.detach = detach,
 							.step = step,
 							.report = report,
+							.leave = leave,
 							.close = shut };
 
 int vmb_dev_storage_open(struct vmb_dev_device *device, const struct vmb_dev_storage_config *config)

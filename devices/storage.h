@@ -22,10 +22,9 @@
 #ifndef DEVICES_STORAGE_H
 #define DEVICES_STORAGE_H
 
-#include <liburing.h>
-
 #include "devices/device.h"
 #include "devices/disk/disk.h"
+#include "devices/disk/engine.h"
 #include "devices/worker.h"
 #include "host/storage.h"
 
@@ -74,8 +73,8 @@ struct vmb_dev_storage {
 	bool broken; /* the guest broke the protocol, or the unit is gone: nothing is read any more */
 	bool more; /* the budget ended before the ring */
 	bool starved; /* all requests are under way, and the ring is masked */
-	bool has_uring, watching, uring_failed;
-	struct io_uring uring;
+	bool has_engine, watching, engine_failed;
+	struct vmb_dev_disk_engine engine;
 	struct vmb_dev_storage_request *requests;
 	struct vmb_dev_storage_request *free;
 	struct vmb_dev_storage_request *held; /* until a reset */

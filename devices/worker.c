@@ -50,8 +50,19 @@ int vmb_dev_worker_start(struct vmb_dev_worker *w)
 
 void vmb_dev_worker_wake(struct vmb_dev_worker *w)
 {
+	__atomic_store_n(&w->woken, true, __ATOMIC_SEQ_CST);
 	if (w->wake >= 0)
 		vmb_dev_event_ring(w->wake);
+}
+
+void vmb_dev_worker_heard(struct vmb_dev_worker *w)
+{
+	__atomic_store_n(&w->woken, false, __ATOMIC_SEQ_CST);
+}
+
+bool vmb_dev_worker_woken(const struct vmb_dev_worker *w)
+{
+	return __atomic_load_n(&w->woken, __ATOMIC_RELAXED);
 }
 
 void vmb_dev_worker_stop(struct vmb_dev_worker *w)

@@ -8,6 +8,9 @@
  *   vmb_dev_worker_start(&worker)     the thread begins
  *   vmb_dev_worker_wake(&worker)      wait() returns soon, step() is called; any thread
  *   vmb_dev_worker_stop(&worker)      the thread has ended when this returns
+ *
+ * A step that can be long looks at vmb_dev_worker_woken() between its parts and returns when it is true:
+ * somebody wants a channel closed, or the worker ended.
  */
 #ifndef DEVICES_WORKER_H
 #define DEVICES_WORKER_H
@@ -37,6 +40,7 @@ struct vmb_dev_worker {
 	pthread_t thread;
 	bool started; /* there is a thread to join */
 	bool ending; /* atomic */
+	bool woken; /* atomic: since the device last said that it heard */
 };
 
 void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_ops *ops,
@@ -44,6 +48,9 @@ void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_o
 /* 0 or -errno, with nothing left behind. */
 int vmb_dev_worker_start(struct vmb_dev_worker *w);
 void vmb_dev_worker_wake(struct vmb_dev_worker *w);
+/* In a step, before it looks at what it is woken for: what comes later is looked at later. */
+void vmb_dev_worker_heard(struct vmb_dev_worker *w);
+bool vmb_dev_worker_woken(const struct vmb_dev_worker *w);
 /* The device has nothing open any more. Nothing, if it was not started. Not on the worker itself. */
 void vmb_dev_worker_stop(struct vmb_dev_worker *w);
 

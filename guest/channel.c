@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Channels: what is offered, opened, closed, moved to another VP, rescinded and released. */
+/* Channels: offers, open, close, moves to another VP, rescind and release. */
 #include "guest/engine.h"
 
 #define RING_PAGES_MIN	2u /* a control page and one of data */
 #define OFFER_DEDICATED 1u
 #define OFFER_MONITORED 1u
 
-/* Whether relid was given back unasked; one RESCIND of it may be on its way, until it is offered again. */
+/*
+ * Whether relid was released without a RESCIND. One RESCIND of it may be under way until it is
+ * offered again.
+ */
 static bool given_back(const struct vmb_guest_connect *c, uint32_t relid)
 {
 	return c->given_back[relid / 32] >> relid % 32 & 1;
@@ -173,7 +176,7 @@ void vmb_guest_channel_remove(struct vmb_guest_channel *ch)
 		c->channels[ch->relid] = NULL;
 }
 
-/* ---- what leaves ---- */
+/* ---- messages to the host ---- */
 
 uint32_t vmb_guest_channel_build_open(struct vmb_guest_connect *c, struct vmb_link *link,
 				      void *message)
@@ -224,7 +227,10 @@ bool vmb_guest_channel_modify_left(struct vmb_guest_connect *c, struct vmb_link 
 	return false;
 }
 
-/* The host may offer the relid again before the sender says that this left: it is free from here on. */
+/*
+ * The host may offer the relid again before the sender reports that this was sent: it is free from
+ * here on.
+ */
 uint32_t vmb_guest_channel_build_release(struct vmb_guest_connect *c, struct vmb_link *link,
 					 void *message)
 {
@@ -238,7 +244,7 @@ uint32_t vmb_guest_channel_build_release(struct vmb_guest_connect *c, struct vmb
 	return sizeof(*msg);
 }
 
-/* ---- what comes ---- */
+/* ---- messages from the host ---- */
 
 /* The live primary channel of the device that offer names, or NULL. */
 static const struct vmb_guest_channel *find_primary(const struct vmb_guest_connect *c,
@@ -267,7 +273,7 @@ static bool offer_acceptable(const struct vmb_guest_connect *c, const struct vmb
 	if (offer->monitor_allocated & OFFER_MONITORED &&
 	    offer->monitor_id >= VMB_MONITOR_COUNT_MAX)
 		return false;
-	/* One primary a device, and no sub-channel without it. */
+	/* A device has one primary, and no sub-channel without it. */
 	return !find_primary(c, offer) == !offer->sub_channel_index;
 }
 
@@ -309,7 +315,7 @@ int vmb_guest_channel_rescinded(struct vmb_guest_connect *c, const void *message
 	ch->rescinded = true;
 	if (ch->released)
 		return 0;
-	/* The host ignores an OPEN from now on, and one that it has will get no result. */
+	/* The host ignores OPEN from now on, and one that it already has gets no result. */
 	vmb_guest_connect_unpost(c, &ch->open_link);
 	vmb_guest_connect_unpost(c, &ch->modify_link);
 	ch->modifying = false;
@@ -355,7 +361,7 @@ int vmb_guest_channel_modified(struct vmb_guest_connect *c, const void *message,
 		return vmb_guest_connect_unsolicited(c);
 	vmb_guest_connect_unpost(c, &ch->modify_link);
 	ch->modifying = false;
-	/* The answer to what was asked before a close says nothing about a later open. */
+	/* The answer to a request from before a close says nothing about a later open. */
 	if (ch->state != VMB_GUEST_CHANNEL_OPEN)
 		return 0;
 	if (!msg->status)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The connection: negotiation, the queue of what is to be sent, and who handles what the host says. */
+/*
+ * The connection: negotiation, the queue of what is to be sent, and who handles what the host says.
+ */
 #include "guest/engine.h"
 
 /* Newest first. */
@@ -45,7 +47,10 @@ int vmb_guest_connect_init(struct vmb_guest_connect *c,
 	return 0;
 }
 
-/* Queues a contact with the newest allowed version from version_step on that is below limit. False: none is left. */
+/*
+ * Queues a contact with the newest allowed version from version_step on that is below limit. False:
+ * none is left.
+ */
 static bool propose(struct vmb_guest_connect *c, uint32_t limit)
 {
 	uint32_t version = 0;

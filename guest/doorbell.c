@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "guest/doorbell.h"
 
-/* False: nobody looks at this bit. */
+/* Returns false if nobody scans this bit. */
 static bool set_pending(struct vmb_monitor_page *page, uint32_t monitor_id)
 {
 	uint32_t group = monitor_id / VMB_MONITOR_GROUP_BITS;
@@ -28,7 +28,7 @@ uint32_t vmb_guest_doorbell_take(void *interrupt_page, uint32_t word)
 {
 	struct vmb_interrupt_page *page = interrupt_page;
 
-	/* A word that is clear is not written: the line stays with the host. */
+	/* A clear word is not written, so that the cache line stays with the host. */
 	if (word >= VMB_INTERRUPT_WORD_COUNT || !vmb_load_u32(&page->to_guest[word]))
 		return 0;
 	return vmb_exchange_u32(&page->to_guest[word], 0);

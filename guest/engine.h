@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What connect.c, channel.c and gpadl.c tell each other; not for ports.
+ * Shared by connect.c, channel.c and gpadl.c; not for ports.
  *
- * A message that is to be sent is a link in the connection's queue whose tag is the message's number. It stays
- * in the queue while it is with the sender (between output and done), because its answer may come before the
- * sender has said that it left. From then on an answer is legal: vmb_guest_connect_handed().
+ * A message to be sent is a link in the connection's queue; the link's tag is the message's number.
+ * The link stays in the queue while the sender has the message (between output and done), because
+ * its answer may arrive before the sender has reported that it was sent. From then on an answer is
+ * legal: vmb_guest_connect_handed().
  */
 #ifndef GUEST_ENGINE_H
 #define GUEST_ENGINE_H
@@ -19,7 +20,10 @@ static inline void vmb_guest_connect_post(struct vmb_guest_connect *c, struct vm
 	vmb_queue_push(&c->posts, link);
 }
 
-/* Takes link back, also from a sender that has it: nobody cares any more whether it leaves. */
+/*
+ * Takes link back, also from a sender that has it. It no longer matters whether the message is
+ * sent.
+ */
 static inline void vmb_guest_connect_unpost(struct vmb_guest_connect *c, struct vmb_link *link)
 {
 	vmb_queue_remove(&c->posts, link);
@@ -27,7 +31,7 @@ static inline void vmb_guest_connect_unpost(struct vmb_guest_connect *c, struct 
 		c->sending = NULL;
 }
 
-/* Whether the host may have seen what was last posted with link. */
+/* Returns whether the host may have seen the message that was last posted with link. */
 static inline bool vmb_guest_connect_handed(const struct vmb_guest_connect *c,
 					    const struct vmb_link *link)
 {
@@ -47,14 +51,17 @@ static inline int vmb_guest_connect_unsolicited(struct vmb_guest_connect *c)
 }
 
 /*
- * Builders fill a zeroed message of VMB_MSG_LEN_MAX bytes, behind its number, and answer its length. The _left
- * functions answer whether link has more to send, as its new tag says.
+ * Builders fill a zeroed message of VMB_MSG_LEN_MAX bytes, behind its number, and return its
+ * length. The _left functions return whether link has more to send; its new tag says what.
  */
 typedef uint32_t vmb_guest_connect_build(struct vmb_guest_connect *c, struct vmb_link *link,
 					 void *message);
 typedef bool vmb_guest_connect_left(struct vmb_guest_connect *c, struct vmb_link *link);
 
-/* Handlers get a message of at least the length that the table of connect.c names, in a legal state. */
+/*
+ * Handlers get a message in a legal state; it has at least the length that the table in connect.c
+ * gives.
+ */
 typedef int vmb_guest_connect_handle(struct vmb_guest_connect *c, const void *message, uint32_t len,
 				     struct vmb_guest_event *event);
 
@@ -75,7 +82,7 @@ vmb_guest_connect_left vmb_guest_gpadl_part_left;
 vmb_guest_connect_handle vmb_guest_gpadl_created;
 vmb_guest_connect_handle vmb_guest_gpadl_torndown;
 
-/* True while the host may hold a GPADL of ch. */
+/* Returns true while the host may hold a GPADL of ch. */
 bool vmb_guest_gpadl_any(const struct vmb_guest_connect *c, const struct vmb_guest_channel *ch);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* GPADLs: one range of guest pages each, told to the host in one message or many. */
+/* GPADLs: one range of guest pages each, sent to the host in one message or more. */
 #include "guest/engine.h"
 
 #define GPADL_PAGES_MAX VMB_GUEST_GPADL_PAGES_MAX
@@ -103,9 +103,12 @@ void vmb_guest_gpadl_forget(struct vmb_guest_gpadl *gpadl)
 	gpadl->state = VMB_GUEST_GPADL_NONE;
 }
 
-/* ---- what leaves ---- */
+/* ---- messages to the host ---- */
 
-/* Copies the next qwords of the range list, count_max at most, behind a message's fixed part; answers their bytes. */
+/*
+ * Copies the next qwords of the range list, at most count_max, behind a message's fixed part.
+ * Returns their length in bytes.
+ */
 static uint32_t build_part(struct vmb_guest_gpadl *gpadl, uint8_t *dst, uint32_t count_max)
 {
 	struct vmb_gpa_range range = { gpadl->byte_count, gpadl->byte_offset };
@@ -171,9 +174,12 @@ uint32_t vmb_guest_gpadl_build_teardown(struct vmb_guest_connect *c, struct vmb_
 	return sizeof(*msg);
 }
 
-/* ---- what comes ---- */
+/* ---- messages from the host ---- */
 
-/* Whether the host may have the header (only then can it refuse), or all of the list (to accept it). */
+/*
+ * Whether the host may have the header (else it cannot refuse), or the whole list (else it cannot
+ * accept).
+ */
 static bool shown(const struct vmb_guest_connect *c, const struct vmb_guest_gpadl *gpadl, bool all)
 {
 	uint32_t seen = gpadl->sent_count;

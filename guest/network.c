@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The network guest's dialogue with the host on the primary channel: one message is out at a time, and what answers it
- * is known before it leaves.
+ * The network guest's dialogue with the host on the primary channel: one message is out at a time,
+ * and the type of its answer is known before it is sent.
  */
 #include "guest/network_internal.h"
 
-/* No body of a completion is shorter, where one is read. */
+/* A completion whose body is read has at least this length. */
 #define COPY_LEN	 sizeof(union vmb_guest_network_message)
 
-/* Where the table stands in a message of old hosts, whatever they say. */
+/* Where old hosts put the table, whatever offset they give. */
 #define OLD_TABLE_OFFSET 40u
 #define TABLE_LEN	 (VMB_NET_TABLE_COUNT * sizeof(uint32_t))
 
@@ -46,7 +46,7 @@ int vmb_guest_network_start(struct vmb_guest_network *n)
 	return 0;
 }
 
-/* ---- what leaves ---- */
+/* ---- messages to the host ---- */
 
 void vmb_guest_network_post(struct vmb_guest_network *n, const void *message, uint32_t len,
 			    uint32_t answer, uint32_t answer_len_min)
@@ -94,7 +94,7 @@ void vmb_guest_network_output_done(struct vmb_guest_network *n)
 {
 	struct vmb_guest_network_event event;
 
-	/* An answer that was faster has put the next message there, which nobody has seen. */
+	/* A faster answer has put the next message there, which was not returned yet. */
 	if (!n->output_waiting || n->shown_id != n->output_id)
 		return;
 	n->output_waiting = false;
@@ -142,7 +142,7 @@ static void data_path_switched(struct vmb_guest_network *n, struct vmb_guest_net
 	vmb_guest_network_request_ended(n, event);
 }
 
-/* Hosts say nothing when they have switched the data path, and something in all other cases. */
+/* Hosts complete a switch of the data path without a body, everything else with one. */
 static bool answers(const struct vmb_guest_network *n, uint32_t type, uint32_t len)
 {
 	if (n->output_answer == VMB_NET_SWITCH_DATA_PATH && !len)
@@ -187,7 +187,7 @@ static int completed(struct vmb_guest_network *n, struct vmb_guest_network_queue
 	return vmb_guest_network_sent(q, id, payload, len, event);
 }
 
-/* ---- what the host says unasked ---- */
+/* ---- unsolicited messages ---- */
 
 static int take_vf(struct vmb_guest_network *n, const void *payload, uint32_t len,
 		   struct vmb_guest_network_event *event)
@@ -198,7 +198,7 @@ static int take_vf(struct vmb_guest_network *n, const void *payload, uint32_t le
 		return vmb_guest_network_malformed(&n->counters);
 	memcpy(&vf, payload, sizeof(vf));
 	if (n->vf_allocated == !!vf.allocated && (!vf.allocated || n->vf_serial == vf.serial))
-		return 0; /* said before */
+		return 0; /* announced before */
 	n->vf_allocated = vf.allocated;
 	n->vf_serial = vf.serial;
 	vmb_guest_network_tell(n, event, VMB_GUEST_NETWORK_VF_CHANGED);
@@ -206,8 +206,9 @@ static int take_vf(struct vmb_guest_network *n, const void *payload, uint32_t le
 }
 
 /*
- * Where the table's entries stand. Hosts before 6.1 may name the offset that they meant and write them behind their
- * union of all messages: such a message is long enough for that, an honest one is not.
+ * Where the table's entries are. Hosts before 6.1 may give the offset that they meant, but write
+ * the entries behind their union of all messages. Such a message is long enough for that; a correct
+ * one is not.
  */
 static uint32_t table_offset(const struct vmb_guest_network *n, uint32_t offset, uint32_t len)
 {
@@ -246,7 +247,7 @@ static const struct {
 	{ VMB_NET_SEND_INDIRECTION_TABLE, VMB_NET_VERSION_5, take_table },
 };
 
-/* Types that are not known are dropped; sub-channels have no in-band messages. */
+/* Unknown types are dropped; sub-channels have no in-band messages. */
 static int said(struct vmb_guest_network *n, struct vmb_guest_network_queue *q, uint64_t id,
 		const void *payload, uint32_t len, struct vmb_guest_network_event *event)
 {

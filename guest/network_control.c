@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The control channel: RNDIS requests in the control page, their replies, and what the host says of itself. A request ends
- * when the host has let go of the page (its completion) and has replied, in whichever order.
+ * The control channel: RNDIS requests in the control page, their replies, and what the host says of
+ * itself. A request ends when the host has let go of the page (its completion) and has replied, in
+ * whichever order.
  */
 #include "guest/network_internal.h"
 
@@ -197,7 +198,10 @@ void vmb_guest_network_request_taken(struct vmb_guest_network *n, uint32_t statu
 				     struct vmb_guest_network_event *event)
 {
 	if (status != VMB_NET_STATUS_SUCCESS) {
-		/* It was no message for the host, so it will not reply; if it has, that does not count. */
+		/*
+		 * It was no message for the host, so it will not reply; if it has, that does not
+		 * count.
+		 */
 		n->reply_waiting = false;
 		set_answer(n, RNDIS_STATUS_FAILURE, NULL, 0);
 	} else if (n->request_type == RNDIS_HALT) {

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From INIT to READY. Each step is a row: who needs it, what it asks, what it makes of the answer. A question about
- * something that a card can do without may be refused.
+ * From INIT to READY. Each step is a row: the condition for it, its request, and what it does with
+ * the answer. The host may refuse a query about something that a card can do without.
  */
 #include "guest/network_internal.h"
 
-/* A completion with a body is never shorter, although its fields may be. */
+/* A completion with a body is never shorter, even if its fields are. */
 #define BODY_LEN_MIN	   VMB_NET_MESSAGE_LEN
 
-/* The least that is a frame: without its checksum. */
+/* The shortest frame, without its checksum. */
 #define FRAME_LEN_MIN	   60u
 #define ALIGNMENT_MIN	   4u
-/* A section holds a frame's whole envelope and its protocol headers: a large send's are changed in the copy. */
+/*
+ * A section must hold a frame's whole envelope and its protocol headers, since those of a large
+ * send are changed in the copy.
+ */
 #define SECTION_LEN_MIN	   (VMB_GUEST_RNDIS_ENVELOPE_LEN_MAX + 128u)
 #define ALIGNMENT_LOG2_MAX 8u
 
@@ -286,7 +289,7 @@ static int set_offload(struct vmb_guest_network *n)
 	return vmb_guest_network_ask_set(n, RNDIS_OID_OFFLOAD_PARAMETERS, &parameters, len);
 }
 
-/* A host that cannot switch it on cannot do it. */
+/* A host that cannot enable it does not have it. */
 static enum vmb_guest_network_failure
 offload_answered(struct vmb_guest_network *n, const union vmb_guest_network_message *message)
 {
@@ -358,7 +361,7 @@ static int ask_sub_channels(struct vmb_guest_network *n)
 	return 0;
 }
 
-/* Until the host says otherwise frames are spread over all queues. */
+/* Until the host sends a table, frames are spread over all queues. */
 static enum vmb_guest_network_failure
 sub_channels_answered(struct vmb_guest_network *n, const union vmb_guest_network_message *message)
 {
@@ -374,7 +377,7 @@ sub_channels_answered(struct vmb_guest_network *n, const union vmb_guest_network
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
-/* ---- the order ---- */
+/* ---- the order of the steps ---- */
 
 static const struct {
 	enum vmb_guest_network_state state;
@@ -405,7 +408,7 @@ bool vmb_guest_network_shaking(const struct vmb_guest_network *n)
 	return n->state > VMB_GUEST_NETWORK_IDLE && n->state < VMB_GUEST_NETWORK_READY;
 }
 
-/* n->step is the row that comes next. The questions fit the control page, so none of them can fail. */
+/* n->step is the next row. The queries fit into the control page, so none of them can fail. */
 void vmb_guest_network_advance(struct vmb_guest_network *n, struct vmb_guest_network_event *event)
 {
 	uint32_t step;

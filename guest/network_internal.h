@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the files of the network guest tell each other; not for ports.
+ * Shared by the files of the network guest; not for ports.
  *
- *   network.c            the dialogue with the host: what is to be sent, what answers it
+ *   network.c            the dialogue with the host: messages to be sent, and their answers
  *   network_handshake.c  the steps from INIT to READY
- *   network_control.c    RNDIS requests and what comes on the control channel
+ *   network_control.c    RNDIS requests and messages of the control channel
  *   network_offload.c    offload and RSS structures
  *   network_send.c, network_receive.c   frames
  */
@@ -13,10 +13,13 @@
 
 #include "guest/network.h"
 
-/* Low half of a control message's transaction id; a data packet's has its slot + 1 there, so no id is 0. */
+/*
+ * The low half of a control message's transaction id. In a data packet's id it is the slot + 1, so
+ * no id is 0.
+ */
 #define VMB_GUEST_NETWORK_ID_CONTROL 0xFFFFFFFFu
 
-/* What the port's request changes when the host agrees. */
+/* What the port's request changes if the host agrees. */
 enum vmb_guest_network_asked {
 	VMB_GUEST_NETWORK_ASKED_NOTHING,
 	VMB_GUEST_NETWORK_ASKED_MAC,
@@ -45,13 +48,13 @@ static inline int vmb_guest_network_forged(struct vmb_guest_network_counters *co
 	return VMB_EPROTO;
 }
 
-/* Whether a request of the port's may begin. */
+/* Returns whether the port may start a request. */
 static inline bool vmb_guest_network_may_ask(const struct vmb_guest_network *n)
 {
 	return n->state == VMB_GUEST_NETWORK_READY && !n->request_waiting;
 }
 
-/* Events are for a card that the port has taken into use; before and after only fields change. */
+/* Events are reported only while the port uses the card; before and after only fields change. */
 static inline void vmb_guest_network_tell(const struct vmb_guest_network *n,
 					  struct vmb_guest_network_event *event,
 					  enum vmb_guest_network_event_type type)
@@ -65,28 +68,37 @@ static inline bool vmb_guest_network_mac_sane(const uint8_t mac[VMB_NET_MAC_LEN]
 	return !(mac[0] & 1) && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
 }
 
-/* network.c: makes n->out a message of len bytes, which a completion of type answer (0 = none) will answer. */
+/*
+ * network.c: fills n->out with a message of len bytes. A completion of type answer (0 = none) will
+ * answer it.
+ */
 void vmb_guest_network_post(struct vmb_guest_network *n, const void *message, uint32_t len,
 			    uint32_t answer, uint32_t answer_len_min);
 
 /* network_handshake.c */
-/* Fills in the configuration's open ends. VMB_EINVAL: no such versions, or the receive buffer is too long for them. */
+/*
+ * Fills in what the configuration leaves open. VMB_EINVAL: unknown versions, or the receive buffer
+ * is too long for them.
+ */
 int vmb_guest_network_first_version(struct vmb_guest_network *n, uint32_t *step);
 void vmb_guest_network_use_version(struct vmb_guest_network *n, uint32_t step);
 void vmb_guest_network_advance(struct vmb_guest_network *n, struct vmb_guest_network_event *event);
-/* The step's answer is there: message, or n->answer of an RNDIS request (message is NULL). */
+/*
+ * The answer to the current step has arrived: message, or n->answer of an RNDIS request (message is
+ * NULL).
+ */
 void vmb_guest_network_step_answered(struct vmb_guest_network *n,
 				     const union vmb_guest_network_message *message,
 				     struct vmb_guest_network_event *event);
 bool vmb_guest_network_shaking(const struct vmb_guest_network *n);
 
-/* network_control.c: a request's message in the control page; 0 or VMB_EOVERFLOW. */
+/* network_control.c: build a request in the control page. Return 0 or VMB_EOVERFLOW. */
 int vmb_guest_network_ask_initialize(struct vmb_guest_network *n);
 int vmb_guest_network_ask_query(struct vmb_guest_network *n, uint32_t oid, const void *data,
 				uint32_t len);
 int vmb_guest_network_ask_set(struct vmb_guest_network *n, uint32_t oid, const void *data,
 			      uint32_t len);
-/* The host has taken the request that is out, or refused it. */
+/* The host has accepted or refused the request that is out. */
 void vmb_guest_network_request_taken(struct vmb_guest_network *n, uint32_t status,
 				     struct vmb_guest_network_event *event);
 /* The port's request has ended with n->answer. */
@@ -96,10 +108,10 @@ void vmb_guest_network_request_ended(struct vmb_guest_network *n,
 /* network_offload.c */
 struct vmb_guest_network_offloads {
 	uint32_t offload; /* VMB_GUEST_NETWORK_* */
-	uint32_t receive; /* whose checksums the host verifies: bits as VMB_GUEST_NETWORK_TX_* */
+	uint32_t receive; /* checksums that the host verifies, as VMB_GUEST_NETWORK_TX_* */
 	uint32_t lso_len_max, lso_segments_min;
 };
-/* What the host says that it can do, or that is on. False: no such structure. */
+/* Reads which offloads the host has, or has enabled. Returns false if data is no such structure. */
 bool vmb_guest_network_offload_read(const struct vmb_guest_network *n, const void *data,
 				    uint32_t len, struct vmb_guest_network_offloads *offloads);
 uint32_t vmb_guest_network_offload_asked(const struct vmb_guest_network *n,

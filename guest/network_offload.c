@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What cards do for their guests: offload structures and RSS, read and built. */
+/* Offload structures and RSS: parsed and built. */
 #include "guest/network_internal.h"
 
-/* A guest's stack sends TCP options in every frame, and extension headers when it likes. */
+/* A guest's stack sends TCP options in every frame, and sometimes extension headers. */
 #define TCP4_FLAGS	 (NDIS_OFFLOAD_TCP | NDIS_OFFLOAD_TCP_OPTIONS)
 #define TCP6_FLAGS	 (TCP4_FLAGS | NDIS_OFFLOAD_IPV6_EXTENSIONS)
 #define LSO6_FLAGS	 (NDIS_OFFLOAD_IPV6_EXTENSIONS | NDIS_OFFLOAD_TCP_OPTIONS)
 
-/* More than that a sender cannot promise of each large send. */
+/* A sender cannot guarantee more for each large send. */
 #define SEGMENTS_MIN_MAX 16u
 
 /* ---- offload ---- */
@@ -87,7 +87,7 @@ bool vmb_guest_network_offload_read(const struct vmb_guest_network *n, const voi
 	return true;
 }
 
-/* The question carries the structure that is wanted back, empty but for its head. */
+/* The query carries the structure that is wanted, empty except for its header. */
 uint32_t vmb_guest_network_offload_asked(const struct vmb_guest_network *n,
 					 struct ndis_offload *input)
 {
@@ -168,7 +168,10 @@ int vmb_guest_network_set_offload(struct vmb_guest_network *n, uint32_t offload)
 
 /* ---- RSS ---- */
 
-/* Without Toeplitz and TCP there is nothing to be set. An old structure, or 0, says nothing of the table's size. */
+/*
+ * Without Toeplitz and TCP nothing can be set. An old structure, or a 0, does not give the table's
+ * size.
+ */
 void vmb_guest_network_rss_read(struct vmb_guest_network *n, const void *data, uint32_t len)
 {
 	struct ndis_rss_capabilities caps;
@@ -193,7 +196,7 @@ void vmb_guest_network_rss_read(struct vmb_guest_network *n, const void *data, u
 		n->rss_table_count = NDIS_RSS_TABLE_COUNT_MAX;
 }
 
-/* The parameters with table and key behind them. */
+/* The parameters, then table and key. */
 struct rss_parameters {
 	struct ndis_rss_parameters head;
 	uint32_t table[NDIS_RSS_TABLE_COUNT_MAX]; /* used up to the host's size, then the key */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames that come: transfer-page packets, whose ranges are RNDIS messages in the receive buffer. The envelope is copied
- * and judged; the frame stays in place.
+ * Received frames: transfer-page packets, whose ranges are RNDIS messages in the receive buffer.
+ * The envelope is copied and validated; the frame stays in place.
  */
 #include "guest/network_internal.h"
 
-/* A frame, coalesced or not: as long as IP can say, an Ethernet header and a tag. */
+/* The longest frame, coalesced or not: an IP packet, an Ethernet header and a tag. */
 #define FRAME_LEN_MAX (0xFFFFu + VMB_NET_ETHERNET_LEN + 4u)
 
 const struct vmb_net_rndis_packet_complete vmb_guest_network_ack_message = {
@@ -35,7 +35,7 @@ static bool header_sane(const struct vmb_guest_network *n,
 	       pages->range_count <= (header_len - sizeof(*pages)) / sizeof(r->header.ranges[0]);
 }
 
-/* What the packet carries, or VMB_EPROTO where this queue may not get it now. */
+/* Returns what the packet carries, or VMB_EPROTO if this queue may not get it now. */
 static int judge(const struct vmb_guest_network *n, const struct vmb_guest_network_queue *q,
 		 const struct vmb_guest_network_receive *r, uint32_t payload_len)
 {
@@ -49,8 +49,8 @@ static int judge(const struct vmb_guest_network *n, const struct vmb_guest_netwo
 	if (message.channel_type == VMB_NET_CONTROL && !q->index)
 		return VMB_GUEST_NETWORK_CONTROL;
 	/*
-	 * Without a packet filter there are no frames, and that comes after READY. Not n->state: the dialogue
-	 * changes it while other queues are polled.
+	 * Without a packet filter there are no frames, and a filter is set only after READY. Not
+	 * n->state: the dialogue changes it while other queues are polled.
 	 */
 	if (message.channel_type == VMB_NET_DATA && n->receiving)
 		return VMB_GUEST_NETWORK_FRAMES;
@@ -72,7 +72,7 @@ int vmb_guest_network_receive(struct vmb_guest_network *n, struct vmb_guest_netw
 	return kind < 0 ? vmb_guest_network_malformed(&q->counters) : kind;
 }
 
-/* The frame of one range, into r->part. */
+/* Parses the frame of one range into r->part. */
 static int read_range(const struct vmb_guest_network *n, struct vmb_guest_network_receive *r,
 		      const struct vmb_gpa_range *range)
 {
@@ -90,7 +90,7 @@ static int read_range(const struct vmb_guest_network *n, struct vmb_guest_networ
 	return vmb_guest_rndis_unwrap(r->envelope, len, range->byte_count, &r->part);
 }
 
-/* What was being put together is no frame. */
+/* Drops the frame that was being assembled. */
 static void give_up(struct vmb_guest_network_queue *q, struct vmb_guest_network_receive *r)
 {
 	if (r->piece_count)
@@ -108,7 +108,7 @@ static void append(struct vmb_guest_network_receive *r, uint32_t byte_offset,
 	r->fragment_len += part->len;
 }
 
-/* Adds a fragment; true when it was the last. */
+/* Adds a fragment. Returns true if it was the last one. */
 static bool assemble(const struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
 		     struct vmb_guest_network_receive *r, uint32_t byte_offset,
 		     const struct vmb_guest_rndis_frame *part)
@@ -135,7 +135,7 @@ static bool is_fragment(const struct vmb_guest_rndis_frame *part)
 	       part->packet_id.flags & RNDIS_PACKET_ID_SUBALLOC;
 }
 
-/* Takes one range; true when a frame is whole. */
+/* Takes one range. Returns true when a frame is complete. */
 static bool take_range(const struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
 		       struct vmb_guest_network_receive *r, const struct vmb_gpa_range *range)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames that leave. A slot is a section of the send buffer; free ones wait in a ring that the sender takes from and the
- * poll gives to. A slot's word says whose it is: the sender's while it is free or being filled, nobody's in flight,
- * and whoever swaps it from there may free it.
+ * Sent frames. A slot is a section of the send buffer. Free ones wait in a ring from which the
+ * sender takes and to which the poll gives. A slot's word says who owns it: the sender while it is
+ * free or being filled, nobody in flight; whoever swaps it from there may free it.
  */
 #include "guest/network_internal.h"
 
@@ -17,7 +17,7 @@ enum slot_state {
 #define SLOT_GENERATION_SHIFT 2
 #define SLOT_GENERATION_ONE   (1u << SLOT_GENERATION_SHIFT)
 
-/* No driver sends more in one frame; what is longer is the caller's mistake. */
+/* No driver sends more in one frame; a longer one is the caller's mistake. */
 #define FRAME_LEN_MAX	      (1u << 20)
 
 int vmb_guest_network_queue_init(struct vmb_guest_network *n, struct vmb_guest_network_queue *q,
@@ -57,7 +57,7 @@ int vmb_guest_network_queue_init(struct vmb_guest_network *n, struct vmb_guest_n
 static bool slot_take(struct vmb_guest_network_queue *q, uint32_t *slot)
 {
 	if (q->take == q->give_seen) {
-		/* Whoever gave a slot has let go of its fields before. */
+		/* The giver of a slot no longer uses its fields. */
 		q->give_seen = vmb_load_acquire_u32(&q->give);
 		if (q->take == q->give_seen)
 			return false;
@@ -67,14 +67,14 @@ static bool slot_take(struct vmb_guest_network_queue *q, uint32_t *slot)
 	return true;
 }
 
-/* The poll's. Only slots that were taken come back, so there is room. */
+/* For the poll. Only slots that were taken come back, so there is room. */
 static void slot_give(struct vmb_guest_network_queue *q, uint32_t slot)
 {
 	q->free_slots[q->give & (q->slot_count - 1)] = slot;
 	vmb_store_release_u32(&q->give, q->give + 1);
 }
 
-/* Frees a slot that is ENDING or FILLING, to be used under the next generation. */
+/* Frees a slot that is ENDING or FILLING, for use under the next generation. */
 static void slot_clear(struct vmb_guest_network_slot *slot)
 {
 	uint32_t word = vmb_load_u32(&slot->state);
@@ -96,7 +96,7 @@ static bool slot_end(struct vmb_guest_network_slot *slot, uint32_t generation)
 	uint32_t word = generation << SLOT_GENERATION_SHIFT;
 
 	if (word >> SLOT_GENERATION_SHIFT != generation)
-		return false; /* longer than any that was given out */
+		return false; /* no such id was sent */
 	return vmb_compare_swap_u32(&slot->state, word | SLOT_IN_FLIGHT, word | SLOT_ENDING);
 }
 
@@ -115,7 +115,9 @@ uint32_t vmb_guest_network_inline_max(const struct vmb_guest_network *n,
 	return frame->len < room ? frame->len : room;
 }
 
-/* Whether a message of message_len bytes, of which used go into the section, may join the packet. */
+/*
+ * Whether a message of message_len bytes, of which used go into the section, may join the packet.
+ */
 static bool fits(const struct vmb_guest_network_queue *q, uint32_t used, uint32_t message_len)
 {
 	const struct vmb_guest_network *n = q->network;
@@ -134,7 +136,7 @@ static bool begin(struct vmb_guest_network_queue *q)
 		return false;
 	q->filling = slot;
 	q->filled_len = 0;
-	/* A host that guesses makes the poll look at the word meanwhile. */
+	/* If a host guesses the id, the poll reads the word meanwhile. */
 	vmb_store_u32(&q->slots[slot].state, vmb_load_u32(&q->slots[slot].state) | SLOT_FILLING);
 	return true;
 }
@@ -195,7 +197,7 @@ bool vmb_guest_network_seal(struct vmb_guest_network_queue *q,
 	packet->payload.rndis.section_index = q->first_section + q->filling;
 	packet->payload.rndis.section_len = q->filled_len;
 	q->filling = VMB_NET_SECTION_NONE;
-	/* The poll may end it from here on, and reads the fields then. */
+	/* From here on the poll may end it, and then reads the fields. */
 	vmb_store_release_u32(&slot->state, (word & ~SLOT_STATE_MASK) | SLOT_IN_FLIGHT);
 	return true;
 }
@@ -211,15 +213,15 @@ bool vmb_guest_network_unseal(struct vmb_guest_network_queue *q, uint32_t slot)
 		return false;
 	slot_clear(at);
 	/*
-	 * Back to where it was taken from. The poll does not write there: with this slot outside of the ring
-	 * there are at most slot_count - 1 in it, from take on.
+	 * Puts the slot back to where it was taken from. The poll does not write there: without
+	 * this slot the ring has at most slot_count - 1, from take on.
 	 */
 	q->free_slots[(q->take - 1) & (q->slot_count - 1)] = slot;
 	vmb_store_u32(&q->take, q->take - 1);
 	return true;
 }
 
-/* ---- what comes back ---- */
+/* ---- completions ---- */
 
 static void tell_sent(const struct vmb_guest_network_slot *slot, uint32_t index, uint32_t status,
 		      struct vmb_guest_network_event *event)

@@ -337,8 +337,9 @@ static void take_info(struct vmb_guest_rndis_frame *frame, uint32_t type, uint32
 }
 
 /*
- * Walks len bytes of per-packet information. Each element says its own length, at least its head's, and where in it the
- * data stands: all of them are one word long; of an unknown type nothing but the length matters.
+ * Walks len bytes of per-packet information. Each element says its own length, at least its head's,
+ * and where in it the data stands: all of them are one word long; of an unknown type nothing but
+ * the length matters.
  */
 static int read_infos(const uint8_t *at, uint32_t len, struct vmb_guest_rndis_frame *frame)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The storage protocol's guest side: handshake, requests, completions, events. */
+/* The guest's side of the storage protocol: handshake, requests, completions, events. */
 #include "guest/storage.h"
 
 #define TRANSFER_LEN_MIN     VMB_PAGE_LEN
@@ -9,7 +9,7 @@
 #define SCSI_CHECK_CONDITION 0x02u
 #define NTSTATUS_ERROR	     0xC0000000u /* both top bits */
 
-/* Newest first, with what each puts on the wire. */
+/* Newest first, with the sizes that each uses on the wire. */
 static const struct storage_version {
 	uint16_t number;
 	uint16_t packet_len;
@@ -25,7 +25,7 @@ static const struct storage_version {
 	  VMB_STOR_SENSE_LEN_OLD },
 };
 
-/* A slot's word: generation << 2 | one of these. BUSY: somebody reads or writes the other fields. */
+/* A slot's word: generation << 2 | one of these. BUSY: the other fields are in use. */
 enum slot_state {
 	SLOT_FREE = 0,
 	SLOT_BUSY = 1,
@@ -50,7 +50,7 @@ static bool slot_take(struct vmb_guest_storage_slot *slot, uint32_t generation,
 	uint32_t word = generation << SLOT_GENERATION_SHIFT;
 
 	if (word >> SLOT_GENERATION_SHIFT != generation)
-		return false; /* longer than any that was given out */
+		return false; /* no such id was sent */
 	return vmb_compare_swap_u32(&slot->state, word | (uint32_t)from, word | SLOT_BUSY);
 }
 
@@ -59,7 +59,7 @@ static uint32_t slot_generation(const struct vmb_guest_storage_slot *slot)
 	return vmb_load_acquire_u32(&slot->state) >> SLOT_GENERATION_SHIFT;
 }
 
-/* Lets go of a BUSY slot, to be used under the next generation. */
+/* Frees a BUSY slot for use under the next generation. */
 static void slot_free(struct vmb_guest_storage_slot *slot)
 {
 	uint32_t generation = slot_generation(slot) + 1;
@@ -109,7 +109,7 @@ int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage
 	return 0;
 }
 
-/* What stands behind the device number is nothing that a driver has ever looked at. */
+/* No driver has ever read what is behind the device number. */
 int vmb_guest_storage_ide_address(const struct vmb_guid *instance_id,
 				  struct vmb_guest_storage_address *address)
 {
@@ -136,7 +136,7 @@ static void set_version(struct vmb_guest_storage *s)
 	s->sense_len = version->sense_len;
 }
 
-/* Makes out the next control packet; the control slot is BUSY. */
+/* Builds the next control packet; the control slot is BUSY. */
 static void queue_control(struct vmb_guest_storage *s, enum vmb_stor_operation operation)
 {
 	memset(&s->out, 0, sizeof(s->out));
@@ -149,7 +149,7 @@ static void queue_control(struct vmb_guest_storage *s, enum vmb_stor_operation o
 	s->output_waiting = true;
 }
 
-/* What each step of the handshake sends, and the step after the host's consent. */
+/* What each step of the handshake sends, and the step after the host agrees. */
 static const struct {
 	enum vmb_stor_operation operation;
 	enum vmb_guest_storage_state next;
@@ -179,7 +179,7 @@ int vmb_guest_storage_start(struct vmb_guest_storage *s)
 	return 0;
 }
 
-/* The layout of the first eight bytes is the negotiated version's; the limit stands at 12 in all of them. */
+/* The first eight bytes have the negotiated version's layout; the limit is at 12 in all of them. */
 static enum vmb_guest_storage_state read_properties(struct vmb_guest_storage *s,
 						    const struct vmb_stor_packet *packet)
 {
@@ -199,7 +199,7 @@ static enum vmb_guest_storage_state read_properties(struct vmb_guest_storage *s,
 	return VMB_GUEST_STORAGE_END;
 }
 
-/* The host said no: to a version there may be an older one, everything else is fatal. */
+/* The host refused: for a version there may be an older one, all else is fatal. */
 static enum vmb_guest_storage_state refused(struct vmb_guest_storage *s)
 {
 	if (s->state != VMB_GUEST_STORAGE_VERSION || s->version == s->config.version_min)
@@ -239,7 +239,7 @@ const struct vmb_guest_storage_output *vmb_guest_storage_output(struct vmb_guest
 
 void vmb_guest_storage_output_done(struct vmb_guest_storage *s)
 {
-	/* An answer that was faster has put the next packet there, which nobody has seen. */
+	/* A faster answer has put the next packet there, which was not returned yet. */
 	if (s->shown_id == s->out.transaction_id)
 		s->output_waiting = false;
 }
@@ -294,7 +294,7 @@ static void fill_srb(const struct vmb_guest_storage *s, struct vmb_stor_srb *srb
 		.srb_flags = srb_flags(request->direction),
 		.timeout_s = request->timeout_s,
 	};
-	/* All of it: a copy of a fixed length is a few moves, and the rest of a CDB is zeroes. */
+	/* All of it: a copy of a fixed length is a few moves, and the rest of a CDB is 0. */
 	memcpy(srb->u.cdb, request->cdb, sizeof(srb->u.cdb));
 }
 
@@ -365,16 +365,16 @@ bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot)
 				    word | SLOT_ABANDONED);
 }
 
-/* ---- what comes ---- */
+/* ---- packets from the host ---- */
 
-/* Statuses under which a unit's news may be hidden in its sense data. */
+/* Statuses whose sense data may report a change of the unit. */
 static bool may_say_changed(uint8_t srb_status)
 {
 	return srb_status == VMB_SRB_ERROR || srb_status == VMB_SRB_ABORTED ||
 	       srb_status == VMB_SRB_INVALID_REQUEST || srb_status == VMB_SRB_INTERNAL_ERROR;
 }
 
-/* Sense data that means that what is known of the unit is out of date; fixed format and descriptor format. */
+/* Sense data that says that the unit has changed; in fixed or descriptor format. */
 static bool says_changed(const uint8_t *sense, uint32_t len)
 {
 	uint32_t format = len ? sense[0] & 0x7Fu : 0;
@@ -403,7 +403,7 @@ static void read_sense(const struct vmb_stor_srb *srb, uint32_t offered,
 				  says_changed(event->sense, len);
 }
 
-/* A host that says success in one place and error in another has not moved the data. */
+/* If one status says success and the other error, the data has not moved. */
 static uint8_t settle_status(const struct vmb_stor_packet *packet)
 {
 	uint8_t status = packet->u.srb.srb_status & VMB_SRB_STATUS_MASK;
@@ -492,7 +492,7 @@ static int completed(struct vmb_guest_storage *s, uint64_t id, const struct vmb_
 	return request_completed(s, id, packet, len, event);
 }
 
-/* What the host may say unasked; NOTHING: known, and of no interest. */
+/* Unsolicited packets of the host; NOTHING: known and ignored. */
 static const struct {
 	bool legal;
 	enum vmb_guest_storage_event_type event;
@@ -509,7 +509,7 @@ static int said_unasked(struct vmb_guest_storage *s, const struct vmb_stor_packe
 	    packet->operation >= VMB_STOR_OPERATION_COUNT || !unasked[packet->operation].legal)
 		return malformed(s);
 	s->counters.events++;
-	/* Before the handshake is over there is nothing that could be scanned again. */
+	/* Before the handshake is over nothing could be scanned again. */
 	if (s->state == VMB_GUEST_STORAGE_READY)
 		event->type = unasked[packet->operation].event;
 	return 0;
@@ -521,7 +521,7 @@ bool vmb_guest_storage_ends_request(const struct vmb_guest_storage *s, uint16_t 
 	return type == VMB_PKT_COMPLETION && (uint32_t)transaction_id - 1 < s->slot_count;
 }
 
-/* Nothing that is read of a packet lies behind its old length. */
+/* No field that is read lies behind the packet's old length. */
 VMB_ASSERT_OFFSET(struct vmb_stor_packet, u.srb.u.sense[VMB_STOR_SENSE_LEN],
 		  VMB_STOR_PACKET_LEN_OLD);
 

@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guest's side of the storage protocol: packet payloads in and out. It does not know the channel: the port
- * moves payloads through a ring and gives page frame numbers.
+ * The guest's side of the storage protocol: packet payloads in and out. It does not know the
+ * channel: the port moves payloads through a ring and supplies page frame numbers.
  *
  * Life story:
  *
  *   vmb_guest_storage_init(s, slots, slot_count, &config);
- *   vmb_guest_storage_start(s);                    the handshake, one packet outstanding at a time
- *   while ((out = vmb_guest_storage_output(s)))    write it to the ring (in-band, completion requested),
+ *   vmb_guest_storage_start(s);           the handshake, one packet outstanding at a time
+ *   while ((out = vmb_guest_storage_output(s)))
+ *           write it to the ring (in-band, completion requested), then
  *           vmb_guest_storage_output_done(s);
  *   for each packet read from the ring:
  *     vmb_guest_storage_input(s, type, transaction_id, payload, len, &event)
- *       IS_READY    version, max_transfer_len are settled: scan for disks
+ *       IS_READY    version and max_transfer_len are settled: scan for disks
  *       HAS_FAILED  the host refused the handshake
  *       COMPLETED   a request ended: event.cookie, status, sense
- *       RESCAN      disks came, went or changed
+ *       RESCAN      disks were added, removed or changed
  *       RESET_DONE
  *   I/O: vmb_guest_storage_submit() fills a packet; write it to the ring; if the ring refuses it,
  *        vmb_guest_storage_cancel() takes the slot back.
- *   A request whose time is up: vmb_guest_storage_abandon(): the port answers its OS, the slot stays taken
- *   until the host completes it or the channel is closed (vmb_guest_storage_fail_next), because the host may still move data.
+ *   A request that timed out: vmb_guest_storage_abandon(). The port answers its OS; the slot stays
+ *        taken until the host completes it or the channel is closed
+ *        (vmb_guest_storage_fail_next), because the host may still move data.
  *
- * Context: submit, cancel and abandon for different slots may run at the same time; input runs on one caller at a time;
- * a slot's own calls never race with each other except abandon against input, which the slot's state
- * word settles: exactly one of them wins. Handshake functions: one caller; until READY or FAILED it is also input's.
- * A channel of the IDE class (VMB_GUID_IDE) speaks the same protocol; its one unit is addressed as
- * vmb_guest_storage_ide_address() says, and there are never sub-channels.
- * Source: protocol reference, storage sections 1 to 8 and 16.
+ * Context: submit, cancel and abandon for different slots may run at the same time; input runs on
+ * one caller at a time. The calls for one slot must not race with each other, except abandon with
+ * input: the slot's state word decides, and exactly one of them wins. Handshake functions: one
+ * caller; until READY or FAILED it must also be the caller of input.
+ *
+ * A channel of the IDE class (VMB_GUID_IDE) uses the same protocol. Its one unit is addressed as
+ * vmb_guest_storage_ide_address() says, and it has no sub-channels.
+ *
+ * Source: docs/protocol/storage.md.
  */
 #ifndef GUEST_STORAGE_H
 #define GUEST_STORAGE_H
@@ -46,8 +51,11 @@ enum vmb_guest_storage_state {
 
 /* One request that the host may hold. Index = the caller's tag. */
 struct vmb_guest_storage_slot {
-	/* Bits 1:0 free, busy, in flight or abandoned; above them a generation that makes the ids of one slot
-	 * differ, so that a duplicate is refused. One word, changed by compare-and-swap. */
+	/*
+	 * Bits 1:0: free, busy, in flight or abandoned. The other bits are a generation that makes
+	 * the ids of one slot differ, so that a duplicate is refused. One word, changed by
+	 * compare-and-swap.
+	 */
 	uint32_t state;
 	void *cookie;
 	uint32_t data_len;
@@ -62,9 +70,9 @@ struct vmb_guest_storage_config {
 
 struct vmb_guest_storage_counters {
 	uint64_t completed;
-	uint64_t forged; /* completions whose id is no request in flight: refused */
+	uint64_t forged; /* completions whose id belongs to no request in flight: refused */
 	uint64_t malformed; /* too short, wrong type or operation */
-	uint64_t events; /* what the host said unasked */
+	uint64_t events; /* unsolicited packets of the host */
 };
 
 struct vmb_guest_storage_output {
@@ -84,10 +92,10 @@ struct vmb_guest_storage {
 	uint32_t max_transfer_len; /* bytes, a multiple of 4096 */
 	uint16_t max_sub_channel_count; /* 0 unless multi-channel is allowed */
 	uint8_t path_id,
-		target_id; /* before 5.1: where the host says the controller stands; else 0 */
-	bool output_waiting; /* out is to be sent */
+		target_id; /* before 5.1: the controller's address, from the host; else 0 */
+	bool output_waiting; /* out waits to be sent */
 	struct vmb_guest_storage_output out;
-	uint64_t shown_id; /* of what output answered last */
+	uint64_t shown_id; /* of what output returned last */
 	struct vmb_guest_storage_slot
 		control; /* of the one control packet that may be with the host */
 	struct vmb_guest_storage_slot *slots;
@@ -99,14 +107,17 @@ struct vmb_guest_storage_request {
 	void *cookie; /* returned with the completion */
 	uint8_t path_id, target_id, lun;
 	uint8_t cdb_len; /* 1..16 */
-	uint8_t cdb[VMB_STOR_CDB_LEN_MAX]; /* zeroes behind cdb_len */
+	uint8_t cdb[VMB_STOR_CDB_LEN_MAX]; /* zero behind cdb_len */
 	uint8_t direction; /* enum vmb_stor_direction */
 	uint32_t data_len; /* bytes; <= max_transfer_len */
 	uint32_t data_offset; /* 0..4095, into the first page */
 	uint32_t timeout_s;
 };
 
-/* What to write into the ring: type, transaction id, header (gpa then the page frame numbers) and payload. */
+/*
+ * What to write into the ring: type, transaction id, header (gpa, then the page frame numbers) and
+ * payload.
+ */
 struct vmb_guest_storage_packet {
 	uint16_t type; /* VMB_PKT_GPA_DIRECT with data, else VMB_PKT_INBAND */
 	uint64_t transaction_id;
@@ -130,12 +141,12 @@ enum vmb_guest_storage_event_type {
 
 struct vmb_guest_storage_event {
 	enum vmb_guest_storage_event_type type;
-	void *cookie; /* COMPLETED; NULL when the request was abandoned: only the slot came free */
+	void *cookie; /* COMPLETED; NULL if the request was abandoned: only the slot became free */
 	uint32_t slot;
 	uint8_t srb_status; /* enum vmb_srb_status: the low six bits, without the flags */
 	uint8_t scsi_status;
 	bool capacity_changed; /* valid sense says 2A/09 or 3F/xx but 03, 0E: ask again, rescan */
-	uint32_t data_len; /* bytes moved, never more than asked; 0 unless SUCCESS or DATA_OVERRUN */
+	uint32_t data_len; /* bytes moved, <= those asked for; 0 unless SUCCESS or DATA_OVERRUN */
 	uint8_t sense_len; /* 0 unless the sense data is valid */
 	uint8_t sense[VMB_STOR_SENSE_LEN];
 };
@@ -145,62 +156,76 @@ struct vmb_guest_storage_address {
 };
 
 /*
- * Where the unit of an IDE channel stands, by the instance id of its offer: what to write into its requests. VMB_EPROTO: no
- * address that a request could carry. Any context. Protocol reference, storage sections 1 and 11.
+ * Fills in the address of the unit of an IDE channel, which requests must carry, from the instance
+ * id of its offer. VMB_EPROTO: the id gives no address that a request could carry. Any context.
+ * docs/protocol/storage.md, "1 Classes and offers", "11 The IDE driver of 2009".
  */
 int vmb_guest_storage_ide_address(const struct vmb_guid *instance_id,
 				  struct vmb_guest_storage_address *address);
 
-/* slots: the caller's array, slot_count long, zeroed. VMB_EINVAL: no slots, unknown version bound, no limit. */
+/*
+ * Initialises s. slots: the caller's array of slot_count entries, zeroed. VMB_EINVAL: no slots, an
+ * unknown version bound, or an invalid limit.
+ */
 int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage_slot *slots,
 			   uint32_t slot_count, const struct vmb_guest_storage_config *config);
 
-/* Begins the handshake. VMB_EBUSY unless idle. */
+/* Starts the handshake. VMB_EBUSY unless idle. */
 int vmb_guest_storage_start(struct vmb_guest_storage *s);
 
-/* The control packet to send next, or NULL; in-band with completion requested. Valid until _output_done. */
+/*
+ * Returns the control packet to send next, in-band with completion requested, or NULL. Valid until
+ * _output_done.
+ */
 const struct vmb_guest_storage_output *vmb_guest_storage_output(struct vmb_guest_storage *s);
 void vmb_guest_storage_output_done(struct vmb_guest_storage *s);
 
-/* Queues RESET_BUS; RESET_DONE follows. VMB_EBUSY: one is under way, or not ready. */
+/* Queues RESET_BUS; the event RESET_DONE follows. VMB_EBUSY: one is under way, or not ready. */
 int vmb_guest_storage_reset(struct vmb_guest_storage *s);
 
 /*
- * Takes slot and fills packet. VMB_EBUSY: the slot is taken (in flight or abandoned), or not READY; VMB_EINVAL: slot, cdb_len,
- * direction without data or data without direction, offset; VMB_EOVERFLOW: data_len > max_transfer_len.
- * The packet's fields are all written; what the negotiated version does not have is beyond payload_len.
+ * Takes slot and fills packet. VMB_EBUSY: the slot is taken (in flight or abandoned), or not READY;
+ * VMB_EINVAL: slot, cdb_len, direction without data, data without direction, or offset;
+ * VMB_EOVERFLOW: data_len > max_transfer_len. All fields of the packet are written; those that the
+ * negotiated version does not have are beyond payload_len.
  */
 int vmb_guest_storage_submit(struct vmb_guest_storage *s, uint32_t slot,
 			     const struct vmb_guest_storage_request *request,
 			     struct vmb_guest_storage_packet *packet);
 
 /*
- * The ring took it not. True: the slot is free again, the request is the caller's. False: a host that guessed the id
- * has ended the request already; its COMPLETED event stands.
+ * The ring refused the packet. Returns true if the slot is free again; the request is the caller's.
+ * Returns false if a host that guessed the id has already ended the request; its COMPLETED event is
+ * valid.
  */
 bool vmb_guest_storage_cancel(struct vmb_guest_storage *s, uint32_t slot);
 
-/* True: the request is given up, its completion will come with a NULL cookie. False: it completed just now. */
+/*
+ * Gives a request up. Returns true if its completion will come later with a NULL cookie, false if
+ * it completed just now.
+ */
 bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot);
 
 /*
- * One packet from the ring: type and transaction id from its validated descriptor, payload a private copy of len bytes.
- * 0: event; VMB_EPROTO: refused and counted (forged, duplicate, malformed): nothing changed. The channel may go on.
+ * Takes one packet from the ring: type and transaction_id from its validated descriptor, payload a
+ * private copy of len bytes. Returns 0: see event; VMB_EPROTO: the packet was refused and counted
+ * (forged, duplicate, malformed) and nothing changed. The channel may go on.
  */
 int vmb_guest_storage_input(struct vmb_guest_storage *s, uint16_t type, uint64_t transaction_id,
 			    const void *payload, uint32_t len,
 			    struct vmb_guest_storage_event *event);
 
 /*
- * Whether a packet with this descriptor ends a request. Of such a packet input touches the request's slot and nothing
- * that the handshake functions and reset use, so it may run beside those. Any context.
+ * Returns whether a packet with this descriptor ends a request. For such a packet input touches the
+ * request's slot and nothing that the handshake functions and reset use, so it may run beside them.
+ * Any context.
  */
 bool vmb_guest_storage_ends_request(const struct vmb_guest_storage *s, uint16_t type,
 				    uint64_t transaction_id);
 
 /*
- * After the channel is closed and torn down: the next slot that was still taken, as a COMPLETED event with srb_status
- * NO_DEVICE, freeing it. VMB_EAGAIN: none is left.
+ * To be called after the channel is closed and torn down: frees the next slot that was still taken
+ * and reports it as a COMPLETED event with srb_status NO_DEVICE. VMB_EAGAIN: none is left.
  */
 int vmb_guest_storage_fail_next(struct vmb_guest_storage *s, struct vmb_guest_storage_event *event);
 

@@ -14,8 +14,8 @@ static bool same_device(const struct vmb_host_channel *a, const struct vmb_host_
 }
 
 /*
- * The channel of ch's device that has this index, or NULL. A sub-channel that was taken away counts no more: the
- * guest may ask for new ones before it has let go of the old.
+ * The channel of ch's device that has this index, or NULL. A sub-channel that was taken away counts
+ * no more: the guest may ask for new ones before it has let go of the old.
  */
 static struct vmb_host_channel *sibling(struct vmb_host_server *s,
 					const struct vmb_host_channel *ch, uint16_t index)
@@ -290,7 +290,9 @@ void vmb_host_channel_closed(struct vmb_host_channel *ch)
 	vmb_host_server_settle(s);
 }
 
-/* Takes ch from its device in any state; the device confirms with _opened or _closed if it has to. */
+/*
+ * Takes ch from its device in any state; the device confirms with _opened or _closed if it has to.
+ */
 static void shut(struct vmb_host_channel *ch)
 {
 	struct vmb_host_server *s = ch->server;
@@ -378,8 +380,8 @@ void vmb_host_channel_drop(struct vmb_host_channel *ch)
 }
 
 /*
- * Of a rescinded channel this is the last word, and of a sub-channel too. A guest may also let go of a primary that
- * is still there; then it hears of it again in its next connection.
+ * Of a rescinded channel this is the last word, and of a sub-channel too. A guest may also let go
+ * of a primary that is still there; then it hears of it again in its next connection.
  */
 uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *message,
 					 uint32_t len)
@@ -478,7 +480,10 @@ uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, struct vmb_link
 		m->monitor_id = (uint8_t)ch->monitor_id;
 		m->monitor_allocated = 1;
 	}
-	/* The whole message goes out on every version, since guests want it; below 1.1 these two are not there yet. */
+	/*
+	 * The whole message goes out on every version, since guests want it; below 1.1 these two
+	 * are not there yet.
+	 */
 	if (s->version >= VMB_VERSION_1_1) {
 		m->is_dedicated = 1;
 		m->connection_id = ch->connection_id;

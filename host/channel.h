@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A channel that the host offers. Read host/server.h first: its life story, ownership and context
- * hold here.
+ * A channel that the host offers. Read host/server.h first: life story, ownership and context are
+ * described there.
  */
 #ifndef HOST_CHANNEL_H
 #define HOST_CHANNEL_H
@@ -32,16 +32,16 @@ struct vmb_host_channel {
 	struct vmb_host_server *server;
 	struct vmb_host_channel *next;
 	uint32_t relid;
-	uint32_t connection_id; /* the guest signals with this one; below 1.1 with VMB_CONNECTION_EVENT */
+	uint32_t connection_id; /* the guest signals on it; below 1.1 on VMB_CONNECTION_EVENT */
 	uint32_t monitor_id; /* 0..127, or VMB_OFFER_MONITOR_NONE */
 	enum vmb_host_channel_state state;
-	bool visible; /* the guest has been told of it in this connection, and has not let go of it */
-	bool revoked; /* the device is gone: no OPEN any more */
+	bool visible; /* offered in this connection, and not released by the guest */
+	bool revoked; /* the device is gone: OPEN is refused */
 	bool rescind_queued; /* RESCIND is queued or sent */
 	bool reopen; /* OPEN arrived while closing: reopen_message */
 	bool modifying; /* MODIFY event out, waiting for vmb_host_channel_modified */
-	bool modify_valid; /* ... and the channel was not closed since */
-	bool modify_answer; /* ... and the guest is owed a response */
+	bool modify_valid; /* ... and the channel was not closed meanwhile */
+	bool modify_answer; /* ... and the guest must get a response */
 	uint32_t target_vp; /* VMB_VP_NONE = no interrupts */
 	uint32_t wanted_vp; /* MODIFY: the new one */
 	uint32_t open_id;
@@ -51,7 +51,7 @@ struct vmb_host_channel {
 	uint32_t open_status;
 	uint32_t modify_status;
 	uint32_t gpadl_count; /* that the guest has lent */
-	uint32_t tearing_count; /* of them, those that a TORNDOWN is owed for */
+	uint32_t tearing_count; /* of them, those whose TORNDOWN is due */
 	struct vmb_msg_open reopen_message;
 	struct vmb_link offer_link, rescind_link, open_link, modify_link; /* messages */
 	struct vmb_link open_event, close_event, modify_event, released_event;
@@ -59,44 +59,46 @@ struct vmb_host_channel {
 
 /*
  * Gives ch a relid, which it keeps over reconnects, and queues OFFER when the guest has asked for
- * offers. The rest of ch is zeroed by the caller. Offers leave in the order of these calls.
- * VMB_EAGAIN: no relid is free. VMB_EBUSY: a channel with this type, instance and index is still
- * known: wait for its RELEASED. VMB_EINVAL: a sub-channel (index > 0) whose primary is not open.
+ * offers. The caller must have zeroed the rest of ch. Offers are sent in the order of these calls.
+ * VMB_EAGAIN: no relid is free; VMB_EBUSY: a channel with this type, instance and index still
+ * exists: wait for its RELEASED; VMB_EINVAL: a sub-channel (index > 0) whose primary is not open;
  * VMB_EOPNOTSUPP: a sub-channel on a connection below 2.4.
  *
- * A sub-channel lives as long as its primary stays open: when that closes, or goes away, it is
- * rescinded. It never outlives its connection either: at a disconnect it is RELEASED, and so it is
- * when the guest lets go of it unasked. The guest asks for new ones by the device's protocol; they
- * may be offered, with the same indexes, while it still holds rescinded ones.
+ * A sub-channel lives as long as its primary stays open: when the primary closes or goes away, the
+ * sub-channel is rescinded. It never outlives its connection: at a disconnect it is RELEASED. It is
+ * also RELEASED when the guest releases it without a RESCIND. The guest asks for new sub-channels
+ * by the device's protocol; they may be offered, with the same indexes, while the guest still holds
+ * rescinded ones.
  */
 int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *ch);
 
 /*
- * Takes the device away: closes it (CLOSE event when open), answers teardowns that waited for that,
- * then sends RESCIND, a primary's after those of its sub-channels. Event RELEASED follows when the guest has let go, at disconnect at the
- * latest; at once (still as an event) when the guest never saw the offer. No OPEN_RESULT follows
- * RESCIND.
+ * Takes the device away: closes the channel (event CLOSE if it is open), answers teardowns that
+ * waited for that, then sends RESCIND, for a primary after those of its sub-channels. The event
+ * RELEASED follows when the guest has released the channel, at a disconnect at the latest; at once
+ * (still as an event) if the guest never saw the offer. No OPEN_RESULT follows RESCIND.
  */
 void vmb_host_channel_rescind(struct vmb_host_channel *ch);
 
 /*
- * Answers an OPEN event, exactly once for each. status: 0 = success, the doorbell works already;
- * anything else goes to the guest as it is. When the channel was rescinded or the guest
- * disconnected meanwhile, a CLOSE event follows a success at once.
+ * Must be called exactly once for each event OPEN. status: 0 = success, and the doorbell already
+ * works; any other value goes to the guest unchanged. If the channel was rescinded or the guest
+ * disconnected meanwhile, an event CLOSE follows a success at once.
  */
 void vmb_host_channel_opened(struct vmb_host_channel *ch, uint32_t status);
 
-/* Answers a CLOSE event: no thread touches the rings any more. */
+/* Must be called for each event CLOSE, when no thread touches the rings any more. */
 void vmb_host_channel_closed(struct vmb_host_channel *ch);
 
 /*
- * Answers a MODIFY event, any time later: from now on the old VP is not interrupted, so no signal that
- * was aimed at it is under way any more. The guest may have taken the old VP away before one arrived: the port signals the new
- * one once, whether or not there is news. status 0 = target_vp is the wanted one, unless the channel was closed meanwhile.
+ * Must be called for each event MODIFY, at any later time, when the old VP is no longer interrupted
+ * and no signal to it is under way. The guest may have taken the old VP away before a signal
+ * arrived there, so the port must signal the new VP once, whether or not there is news. status 0:
+ * target_vp becomes the wanted one, unless the channel was closed meanwhile.
  */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);
 
-/* The channel with this relid, or NULL; relid may be anything. */
+/* Returns the channel with this relid, or NULL. relid may be any number. */
 struct vmb_host_channel *vmb_host_channel_find(struct vmb_host_server *s, uint32_t relid);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What server.c, channel.c, gpadl.c and reserved.c tell each other; not for ports. The guest's is guest/engine.h.
+ * Shared by server.c, channel.c, gpadl.c and reserved.c; not for ports. The guest's is
+ * guest/engine.h.
  *
- * A message that is to be sent is a link in the server's queue whose tag is the message's number; it is built when it
- * leaves. What the port is to do is a link in the other queue whose tag is the event. Handlers and the functions that they call
- * never end a disconnect; the public function that began it all calls vmb_host_server_settle last.
+ * A message to be sent is a link in the server's queue whose tag is the message's number; it is
+ * built when it is sent. A task of the port is a link in the other queue whose tag is the event.
+ * Handlers and the functions that they call never end a disconnect: the public function that was
+ * called first calls vmb_host_server_settle last.
  */
 #ifndef HOST_ENGINE_H
 #define HOST_ENGINE_H
@@ -20,7 +22,10 @@ static inline void vmb_host_server_post(struct vmb_host_server *s, struct vmb_li
 	vmb_queue_push(&s->posts, link);
 }
 
-/* Takes link back, also from a sender that has it: nobody cares any more whether it leaves. */
+/*
+ * Takes link back, also from a sender that has it. It no longer matters whether the message is
+ * sent.
+ */
 static inline void vmb_host_server_unpost(struct vmb_host_server *s, struct vmb_link *link)
 {
 	vmb_queue_remove(&s->posts, link);
@@ -36,7 +41,7 @@ static inline void vmb_host_server_notify(struct vmb_host_server *s, struct vmb_
 	vmb_queue_push(&s->events, link);
 }
 
-/* A message dropped: answers SUCCESS, counts. */
+/* Counts a message that is dropped. Returns SUCCESS. */
 static inline uint32_t vmb_host_server_malformed(struct vmb_host_server *s)
 {
 	s->counters.malformed++;
@@ -49,20 +54,23 @@ static inline uint32_t vmb_host_server_misplaced(struct vmb_host_server *s)
 	return VMB_HV_SUCCESS;
 }
 
-/* For builders: the message goes where aside says. */
+/* For builders: sends the message to the VP and SINT in aside. */
 void vmb_host_server_aim(struct vmb_host_server *s, const struct vmb_host_aside *aside);
 
-/* Completes a disconnect when nothing is in its way any more. */
+/* Completes a disconnect when nothing prevents it any more. */
 void vmb_host_server_settle(struct vmb_host_server *s);
 
-/* Builders fill a zeroed message of VMB_MSG_LEN_MAX bytes, behind its number, and answer its length in bytes. */
+/*
+ * Builders fill a zeroed message of VMB_MSG_LEN_MAX bytes, behind its number, and return its length
+ * in bytes.
+ */
 typedef uint32_t vmb_host_server_build(struct vmb_host_server *s, struct vmb_link *link,
 				       void *message);
 
 /*
- * Handlers get a message that the table in server.c has passed: the version has it, its length is at least that of its fixed
- * part, and the connection is in a state for it. They answer the hypercall's status; INSUFFICIENT_BUFFERS only before
- * anything was changed.
+ * Handlers get a message that the table in server.c has accepted: the version has it, its length is
+ * at least that of its fixed part, and the connection is in a state for it. They return the
+ * hypercall's status; INSUFFICIENT_BUFFERS only before they have changed anything.
  */
 typedef uint32_t vmb_host_server_handle(struct vmb_host_server *s, const void *message,
 					uint32_t len);
@@ -87,28 +95,28 @@ vmb_host_server_build vmb_host_reserved_build_closed;
 vmb_host_server_handle vmb_host_reserved_input_open;
 vmb_host_server_handle vmb_host_reserved_input_close;
 
-/* The channel that the guest means: known, and shown to it in this connection. */
+/* Returns the channel that the guest means: it exists and was offered in this connection. */
 struct vmb_host_channel *vmb_host_channel_visible(struct vmb_host_server *s, uint32_t relid);
 
 /*
- * The guest is gone or has let go of ch: no more messages about it, its GPADLs are dropped, an
- * open device is closed.
+ * The guest is gone or has released ch: no more messages about it are sent, its GPADLs are dropped,
+ * and an open device is closed.
  */
 void vmb_host_channel_drop(struct vmb_host_channel *ch);
 
-/* Sends RESCIND or ends the life of a revoked channel, when it is time. */
+/* Sends RESCIND, or ends the life of a revoked channel, when it is time. */
 void vmb_host_channel_settle(struct vmb_host_channel *ch);
 
-/* RELEASED is being told: from here on ch is its owner's, and its relid is free. */
+/* RELEASED is being reported: from here on ch is its owner's, and its relid is free. */
 void vmb_host_channel_forget(struct vmb_host_channel *ch);
 
-/* All GPADLs of ch are released without an answer, as soon as nobody uses them. */
+/* Releases all GPADLs of ch without an answer, as soon as they are not in use. */
 void vmb_host_gpadl_drop_all(struct vmb_host_channel *ch);
 
-/* Whether this page frame number names guest memory. */
+/* Returns whether this page frame number names guest memory. */
 bool vmb_host_gpadl_in_ram(const struct vmb_host_server *s, uint64_t pfn);
 
-/* Queues OFFER, unless the connection's version has no room for ch. */
+/* Queues OFFER, unless the connection's version cannot have ch. */
 void vmb_host_channel_announce(struct vmb_host_channel *ch);
 
 /* vmb_host_gpadl_put without settling the connection. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Frames between the guest's messages and a wire: tags are put in and taken out, checksums are
- * completed, left open or judged, large frames are cut or passed whole. offload.c parses headers and
- * makes sums; this file says when.
+ * completed, left open or judged, large frames are cut or passed whole. offload.c parses headers
+ * and makes sums; this file says when.
  */
 #include "host/frame.h"
 
@@ -196,8 +196,8 @@ int vmb_host_frame_send_next(struct vmb_host_frame_send *s, const struct vmb_hos
 /* To the guest */
 
 /*
- * Copies the head; whole is the head and what is left of pieces. False: no Ethernet frame, or too many
- * pieces.
+ * Copies the head; whole is the head and what is left of pieces. False: no Ethernet frame, or too
+ * many pieces.
  */
 static bool take_pieces(struct vmb_host_frame_receive *r,
 			const struct vmb_host_offload_piece *pieces, uint32_t count)

@@ -8,8 +8,8 @@
  *   large TCP frame    with a wish for a cut, or coalesced    cut, or whole with a note
  *
  * The note is struct vmb_host_frame_work: work that the one who has the frame leaves to the one who
- * takes it. A wire that takes large frames (takes_large) takes open checksums as well; for any other
- * wire all the work is done here.
+ * takes it. A wire that takes large frames (takes_large) takes open checksums as well; for any
+ * other wire all the work is done here.
  *
  * From the guest, for each frame of vmb_host_network_send_next():
  *
@@ -35,8 +35,10 @@
  * and judged in the copy. Neither a guest nor a wire is believed: lengths, offsets and notes are
  * checked against the frame.
  *
- * Context: one caller at a time for a card; the state is the caller's. Source: protocol reference,
- * network sections 9, 9.1, 10 and 16; IEEE 802.1Q; RFC 791, 793, 768, 1071, 8200.
+ * Context: one caller at a time for a card; the state is the caller's.
+ *
+ * Source: docs/protocol/network.md, "9 RNDIS packets", "9.1 LSO", "10 NDIS structures",
+ * "16 Hardening"; IEEE 802.1Q; RFC 791, 793, 768, 1071, 8200.
  */
 #ifndef HOST_FRAME_H
 #define HOST_FRAME_H
@@ -57,10 +59,13 @@ struct vmb_host_frame_work {
 	bool checksum;
 	uint32_t checksum_start, checksum_at; /* bytes */
 	bool checksum_good; /* to the guest: all sums were looked at and are right */
-	/* A TCP frame over IPv4 (4) or IPv6 (6) is to be cut. 0: not. Others: a kind not known here. */
+	/*
+	 * A TCP frame over IPv4 (4) or IPv6 (6) is to be cut. 0: not. Others: a kind not known
+	 * here.
+	 */
 	uint8_t large;
 	uint32_t mss; /* large: bytes of payload of a segment, not 0 */
-	uint32_t head_len; /* large: bytes of all headers; on the way to the guest it does not count */
+	uint32_t head_len; /* large: bytes of all headers; not used to the guest */
 };
 
 /* What happens to a frame. */
@@ -125,17 +130,17 @@ int vmb_host_frame_send_next(struct vmb_host_frame_send *s, const struct vmb_hos
 
 /*
  * Begins a frame of a wire, in count pieces that stay the caller's and must not change until the
- * last _next(). work: what the wire says is left to do. 0: go on with _next(). VMB_ENODEV: the guest
- * does not receive, or not frames with this destination. VMB_EPROTO: no Ethernet frame, more than
- * VMB_HOST_FRAME_PIECE_COUNT_MAX pieces, or work that does not fit the frame.
+ * last _next(). work: what the wire says is left to do. 0: go on with _next(). VMB_ENODEV: the
+ * guest does not receive, or not frames with this destination. VMB_EPROTO: no Ethernet frame, more
+ * than VMB_HOST_FRAME_PIECE_COUNT_MAX pieces, or work that does not fit the frame.
  */
 int vmb_host_frame_receive_begin(struct vmb_host_frame_receive *r, const struct vmb_host_network *n,
 				 const struct vmb_host_offload_piece *pieces, uint32_t count,
 				 const struct vmb_host_frame_work *work);
 
 /*
- * 1: frame, pieces and queue are for vmb_host_network_receive(). 0: there is no more. VMB_EPROTO: the
- * rest of the frame cannot be had.
+ * 1: frame, pieces and queue are for vmb_host_network_receive(). 0: there is no more. VMB_EPROTO:
+ * the rest of the frame cannot be had.
  */
 int vmb_host_frame_receive_next(struct vmb_host_frame_receive *r, const struct vmb_host_network *n);
 

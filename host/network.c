@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The network protocol's host side: the handshake and every message that a guest may send. Which one may come when, on
- * which channel and since which version is the table `messages`.
+ * The network protocol's host side: the handshake and every message that a guest may send. Which
+ * one may come when, on which channel and since which version is the table `messages`.
  */
 #include "host/network.h"
 
@@ -10,9 +10,9 @@
 #define NEGOTIATED_VERSION_1 2u
 #define NEGOTIATED	     0xFFFFFFFFu
 #define MDL_CHAIN_MAX	     34u
-#define REPLY_LEN	     32u /* up to version 6: the message's 28 bytes as they stand in the ring */
+#define REPLY_LEN	     32u /* up to version 6: 28 bytes, padded in the ring */
 #define SUBALLOC_COUNT_MIN   2u
-#define FRAME_LEN_MIN	     1514u /* what an agreed frame length is at least, and without agreement */
+#define FRAME_LEN_MIN	     1514u /* the least agreed frame length, and the default */
 #define PAYLOAD_LEN_MAX	     256u
 
 static const uint32_t versions[] = {
@@ -137,7 +137,9 @@ static int ndis_version(struct vmb_host_network *n, struct vmb_host_network_io *
 	return finish_empty(io);
 }
 
-/* The frame length is agreed before the receive buffer is divided by it; later it stays what it is. */
+/*
+ * The frame length is agreed before the receive buffer is divided by it; later it stays what it is.
+ */
 static int ndis_config(struct vmb_host_network *n, struct vmb_host_network_io *io,
 		       const struct vmb_host_network_packet *packet)
 {
@@ -381,8 +383,8 @@ static int ignored(struct vmb_host_network *n, struct vmb_host_network_io *io,
 #define TYPE_MIN     1u
 
 /*
- * What a guest may send. Messages without a row, or before their version, in another state or on a sub-channel that
- * has none but RNDIS, break the protocol.
+ * What a guest may send. Messages without a row, or before their version, in another state or on a
+ * sub-channel that has none but RNDIS, break the protocol.
  */
 static const struct {
 	uint32_t since;

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the files of the host's network protocol share: network.c has the messages and the handshake, network_send.c
- * frames from the guest, network_receive.c frames to the guest and the receive buffer.
+ * Shared by the files of the host's network protocol: network.c has the messages and the handshake,
+ * network_send.c frames from the guest, network_receive.c frames to the guest and the receive
+ * buffer.
  */
 #ifndef HOST_NETWORK_INTERNAL_H
 #define HOST_NETWORK_INTERNAL_H
 
 #include "host/network.h"
 
-/* Prepares io's reply: type and body (which begins with the type), padded to the version's length. */
+/*
+ * Prepares io's reply: type and body (which begins with the type), padded to the version's length.
+ */
 void vmb_host_network_reply(const struct vmb_host_network *n, struct vmb_host_network_io *io,
 			    const void *message, uint32_t len);
-/* REPLY if the guest wants one, else NOTHING. */
+/* Returns REPLY if the guest wants one, else NOTHING. */
 int vmb_host_network_finish(const struct vmb_host_network_io *io);
 /* The same with the completion of SEND_RNDIS_PACKET. */
 int vmb_host_network_send_reply(struct vmb_host_network *n, struct vmb_host_network_io *io,
@@ -20,15 +23,18 @@ int vmb_host_network_send_reply(struct vmb_host_network *n, struct vmb_host_netw
 /* A queue was opened or closed. */
 void vmb_host_network_queues_count(struct vmb_host_network *n);
 
-/* SEND_RNDIS_PACKET: SEND, CONTROL, or refused. */
+/* Handles SEND_RNDIS_PACKET: SEND, CONTROL, or refused. */
 int vmb_host_network_send_input(struct vmb_host_network *n, struct vmb_host_network_io *io,
 				const struct vmb_host_network_packet *packet);
 
-/* The receive buffer is there: all of its suballocations are free. */
+/* The receive buffer is shared: all of its suballocations are free. */
 void vmb_host_network_receive_start(struct vmb_host_network *n);
-/* Nothing of it may be touched any more: what the guest holds and what waits is forgotten. */
+/*
+ * The receive buffer must not be touched any more: what the guest holds and what waits is
+ * forgotten.
+ */
 void vmb_host_network_receive_stop(struct vmb_host_network *n);
-/* Frames that have not left are dropped. */
+/* Drops frames that have not been sent. */
 void vmb_host_network_receive_flush(struct vmb_host_network *n);
 /* The guest has given transaction_id back. */
 void vmb_host_network_receive_ack(struct vmb_host_network *n, uint16_t queue,

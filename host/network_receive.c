@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * To the guest: frames and control messages in the receive buffer, and the packets that point to them. A suballocation
- * is free, in a queue's packet that has not left, or with the guest until it completes that packet. The guest writes to
- * the buffer as it likes, so all bookkeeping is here.
+ * To the guest: frames and control messages in the receive buffer, and the packets that point to
+ * them. A suballocation is free, in a queue's packet that has not left, or with the guest until it
+ * completes that packet. The guest writes to the buffer as it likes, so all bookkeeping is here.
  */
 #include "host/network.h"
 
@@ -69,8 +69,8 @@ void vmb_host_network_receive_flush(struct vmb_host_network *n)
 }
 
 /*
- * The guest revokes the buffer on the primary channel; what another queue acknowledged meanwhile, or just before, may
- * be read after that.
+ * The guest revokes the buffer on the primary channel; what another queue acknowledged meanwhile,
+ * or just before, may be read after that.
  */
 static void acknowledge_nothing(struct vmb_host_network *n, struct vmb_host_network_queue *q)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * RNDIS messages from the guest: a section of the send buffer, page ranges, or one and then the other, seen as one
- * stream of bytes in pieces. Of a frame only its envelope is copied.
+ * RNDIS messages from the guest: a section of the send buffer, page ranges, or one and then the
+ * other, seen as one stream of bytes in pieces. Of a frame only its envelope is copied.
  *
- * Real hosts want header and per-packet information in the first range. Here they are gathered from wherever they lie,
- * because guests have got that wrong and nothing is gained by refusing.
+ * Real hosts want header and per-packet information in the first range. Here they are gathered from
+ * wherever they lie, because guests have got that wrong and nothing is gained by refusing.
  */
 #include "host/network.h"
 
@@ -74,7 +74,10 @@ int vmb_host_network_send_input(struct vmb_host_network *n, struct vmb_host_netw
 	return vmb_host_network_send_reply(n, io, VMB_NET_STATUS_INVALID_RNDIS_PACKET);
 }
 
-/* Section and ranges become one list. False: too many pieces or bytes, none at all, or some range is nowhere. */
+/*
+ * Section and ranges become one list. False: too many pieces or bytes, none at all, or some range
+ * is nowhere.
+ */
 static bool assemble(struct vmb_host_network_io *io, const struct vmb_host_offload_piece *pieces,
 		     uint32_t count)
 {
@@ -150,7 +153,10 @@ uint32_t vmb_host_network_slice(const struct vmb_host_network_io *io, uint32_t o
 	return count;
 }
 
-/* The frames that a filter of 0 or a halted adapter leaves behind go the way of those that were never taken. */
+/*
+ * The frames that a filter of 0 or a halted adapter leaves behind go the way of those that were
+ * never taken.
+ */
 static void carry_out(struct vmb_host_network *n)
 {
 	if (!n->rndis.filter)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Where a frame's headers lie, and its checksums. Lengths that stand in the headers count only as far as the frame
- * really has the bytes.
+ * Where a frame's headers lie, and its checksums. Lengths that stand in the headers count only as
+ * far as the frame really has the bytes.
  */
 #include "host/offload.h"
 
@@ -53,7 +53,10 @@ static int parse_transport(struct parser *p, uint32_t at)
 	return 0;
 }
 
-/* The transport's header of a first fragment is there, but neither all of it nor what it sums need be. */
+/*
+ * The transport's header of a first fragment is there, but neither all of it nor what it sums need
+ * be.
+ */
 static int parse_behind_ip(struct parser *p, uint32_t at, uint32_t fragment_offset)
 {
 	if (!p->layout->fragment)
@@ -90,7 +93,10 @@ static uint32_t extension_len(uint8_t type, const uint8_t *at)
 	switch (type) {
 	case IPV6_HOP_BY_HOP:
 	case IPV6_DESTINATION: return (at[1] + 1u) * 8;
-	/* With hops to go the checksum is made with another address than the one that stands in the header. */
+	/*
+	 * With hops to go the checksum is made with another address than the one that stands in the
+	 * header.
+	 */
 	case IPV6_ROUTING: return at[3] ? 0 : (at[1] + 1u) * 8;
 	case IPV6_FRAGMENT: return 8;
 	case IPV6_AUTHENTICATION: return (at[1] + 2u) * 4;
@@ -184,8 +190,8 @@ static uint16_t fold64(uint64_t sum)
 }
 
 /*
- * Whole words of 64 bits with the carry added back: a one's complement sum does not care how wide its words are. Two
- * chains, so that one addition need not wait for the other's carry.
+ * Whole words of 64 bits with the carry added back: a one's complement sum does not care how wide
+ * its words are. Two chains, so that one addition need not wait for the other's carry.
  */
 uint32_t vmb_host_offload_sum(uint32_t sum, bool odd, const uint8_t *bytes, uint32_t len)
 {
@@ -283,7 +289,10 @@ uint32_t vmb_host_offload_checksum_at(const struct vmb_host_offload_layout *layo
 	return layout->transport_offset + (layout->protocol == VMB_HOST_OFFLOAD_TCP ? 16 : 6);
 }
 
-/* Bytes from the frame's first one to the end of the IP packet; what follows is padding. 0: more than there are. */
+/*
+ * Bytes from the frame's first one to the end of the IP packet; what follows is padding. 0: more
+ * than there are.
+ */
 static uint32_t ip_end(const uint8_t *head, const struct vmb_host_offload_layout *layout,
 		       uint32_t len)
 {
@@ -301,7 +310,10 @@ static uint32_t ip_end(const uint8_t *head, const struct vmb_host_offload_layout
 	return layout->ip_offset + ip_len <= len ? layout->ip_offset + ip_len : 0;
 }
 
-/* Bytes that the transport's checksum covers, its header included. 0: its headers say something impossible. */
+/*
+ * Bytes that the transport's checksum covers, its header included. 0: its headers say something
+ * impossible.
+ */
 static uint32_t transport_len(const uint8_t *head, const struct vmb_host_offload_layout *layout,
 			      uint32_t len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What offload.c (headers, checksums) and offload_lso.c (large sends) share. All offsets are those of a layout that
- * vmb_host_offload_parse() filled in, so they are inside of head.
+ * Shared by offload.c (headers, checksums) and offload_lso.c (large sends). All offsets are those
+ * of a layout that vmb_host_offload_parse() filled in, so they are inside head.
  */
 #ifndef HOST_OFFLOAD_INTERNAL_H
 #define HOST_OFFLOAD_INTERNAL_H
@@ -29,7 +29,7 @@ static inline void vmb_host_offload_put16(uint8_t *at, uint32_t value)
 	at[1] = (uint8_t)value;
 }
 
-/* Sum of the pseudo-header for len bytes of transport. */
+/* Returns the sum of the pseudo-header for len bytes of transport. */
 uint32_t vmb_host_offload_pseudo(const uint8_t *head, const struct vmb_host_offload_layout *layout,
 				 uint32_t len);
 /* Writes the IPv4 header's checksum. */
@@ -37,9 +37,9 @@ void vmb_host_offload_ip_header(uint8_t *head, const struct vmb_host_offload_lay
 /* Writes the IP packet's length, which reaches to the end of a frame of len bytes. */
 void vmb_host_offload_ip_len(uint8_t *head, const struct vmb_host_offload_layout *layout,
 			     uint32_t len);
-/* Where the TCP or UDP checksum stands. */
+/* Returns the offset of the TCP or UDP checksum. */
 uint32_t vmb_host_offload_checksum_at(const struct vmb_host_offload_layout *layout);
-/* Whether the frame is what RNDIS_TX_CHECKSUM_* say. */
+/* Returns whether the frame is of the kind that flags (RNDIS_TX_CHECKSUM_*) claim. */
 bool vmb_host_offload_flags_fit(const struct vmb_host_offload_layout *layout, uint32_t flags);
 
 #endif

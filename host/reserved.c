@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Reserved channels: what a crash kernel or a debugger keeps open over a disconnect and polls. This host has none to
- * give: OPEN_RESERVED gets a failure, and CLOSE_RESERVED its answer, without which a guest would wait for ever. Both are
- * answered at the VP and SINT that the message names; where that is none, by silence.
- * Source: protocol reference, vmbus 4.3 (18 to 20) and 4.5.
+ * Reserved channels: those that a crash kernel or a debugger keeps open over a disconnect and
+ * polls. This host offers none: OPEN_RESERVED gets a failure, and CLOSE_RESERVED its answer,
+ * without which a guest would wait for ever. Both are answered at the VP and SINT that the message
+ * names; if there is no such VP or SINT, there is no answer.
+ *
+ * Source: docs/protocol/bus.md, "OPEN_RESERVED_CHANNEL (18)", "CLOSE_RESERVED_CHANNEL (19)",
+ * "CLOSE_RESERVED_RESPONSE (20)", "4.5 A connection, host side".
  */
 #include "host/engine.h"
 

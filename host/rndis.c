@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The adapter's messages: control requests with their replies, indications, and the envelope of a frame in both
- * directions. Which message may come when is the table `requests`.
+ * The adapter's messages: control requests with their replies, indications, and the envelope of a
+ * frame in both directions. Which message may come when is the table `requests`.
  */
 #include "host/rndis.h"
 
@@ -164,7 +164,9 @@ static void set(struct vmb_host_rndis *r, const union request *request, const ui
 	complete(request, status, reply, reply_len);
 }
 
-/* Requests are answered at once and addresses are kept, so that nothing is left to be thrown away. */
+/*
+ * Requests are answered at once and addresses are kept, so that nothing is left to be thrown away.
+ */
 static void reset(struct vmb_host_rndis *r, const union request *request, const uint8_t *message,
 		  void *reply, uint32_t *reply_len)
 {
@@ -351,7 +353,10 @@ static bool take_infos(const uint8_t *envelope, uint32_t start, uint32_t len,
 	return true;
 }
 
-/* offset counts from byte 8, the part must lie behind the header and within end bytes of the message. */
+/*
+ * offset counts from byte 8, the part must lie behind the header and within end bytes of the
+ * message.
+ */
 static bool part_valid(uint32_t offset, uint32_t len, uint32_t end)
 {
 	uint64_t start = (uint64_t)offset + RNDIS_OFFSET_BASE;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Offloads of the adapter: what it announces, what a guest switches on and off, by parameters or by Windows'
- * configuration keywords, and what is on. Kept by protocol, since a guest may want TCP over IPv4 alone; the rest of the
- * host knows four switches (vmb_host_rndis.offload).
+ * Offloads of the adapter: what it announces, what a guest switches on and off, by parameters or by
+ * Windows' configuration keywords, and what is on. Kept by protocol, since a guest may want TCP
+ * over IPv4 alone; the rest of the host knows four switches (vmb_host_rndis.offload).
  */
 #include "host/rndis_internal.h"
 
@@ -43,8 +43,9 @@ static uint32_t spread(uint32_t offload)
 }
 
 /*
- * What comes in is not sorted by protocol before it is told, so a guest must want all of it; but for IPv4's own header,
- * which guests like to check themselves: Linux switches that one off, and takes no harm from hearing of it.
+ * What comes in is not sorted by protocol before it is told, so a guest must want all of it; but
+ * for IPv4's own header, which guests like to check themselves: Linux switches that one off, and
+ * takes no harm from hearing of it.
  */
 static uint32_t gather(uint32_t on)
 {
@@ -153,7 +154,10 @@ static bool change(uint32_t *on, size_t i, uint8_t value)
 	return true;
 }
 
-/* Parsed by size, whatever the revision says: there are guests that write 3 into a structure of 22 bytes. */
+/*
+ * Parsed by size, whatever the revision says: there are guests that write 3 into a structure of 22
+ * bytes.
+ */
 uint32_t vmb_host_rndis_offload_set(struct vmb_host_rndis *r, const uint8_t *data, uint32_t len)
 {
 	uint8_t bytes[sizeof(struct ndis_offload_parameters)] = { 0 };

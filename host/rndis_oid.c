@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What of the adapter can be queried and set: the table `oids`, from which also the list of supported OIDs is made.
+ * What of the adapter can be queried and set: the table `oids`, from which also the list of
+ * supported OIDs is made.
  */
 #include "host/rndis_internal.h"
 
@@ -8,7 +9,7 @@
 #define NDIS_6			   NDIS_VERSION(6, 0)
 #define NDIS_6_30		   NDIS_VERSION(6, 30)
 #define ETHERNET_LEN		   14u
-#define MAC_OPTIONS		   0x24Du /* copy lookahead, no pending, no loopback, ... as hosts say */
+#define MAC_OPTIONS		   0x24Du /* copy lookahead, no pending, no loopback, ... */
 #define VENDOR_ID		   0x155Du
 #define DRIVER_VERSION		   0x0100u
 #define BUFFER_SPACE		   (256u << 10)
@@ -181,7 +182,10 @@ static uint32_t query_rss(const struct vmb_host_rndis *r, uint32_t oid, const st
 	return vmb_host_rndis_rss_query(r, a->data, a->len, a->out, a->out_len);
 }
 
-/* The revision that goes with the protocol's version, or an older one if the guest's own header has no room for it. */
+/*
+ * The revision that goes with the protocol's version, or an older one if the guest's own header has
+ * no room for it.
+ */
 static uint32_t offload_revision(const struct vmb_host_rndis *r, const struct answer *a)
 {
 	struct ndis_object object;
@@ -316,7 +320,10 @@ static bool same_text(const char *a, const char *b)
 	return false;
 }
 
-/* A keyword with its value; those that nobody here knows are taken without effect, as unknown settings are. */
+/*
+ * A keyword with its value; those that nobody here knows are taken without effect, as unknown
+ * settings are.
+ */
 static uint32_t set_config_parameter(struct vmb_host_rndis *r, const uint8_t *data, uint32_t len)
 {
 	char name[TEXT_LEN_MAX], text[TEXT_LEN_MAX];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Receive side scaling: capabilities, parameters, and the Toeplitz hash. Parameters are read by their offsets, since
- * guests differ in what comes first.
+ * Receive side scaling: capabilities, parameters, and the Toeplitz hash. Parameters are read by
+ * their offsets, since guests differ in what comes first.
  */
 #include "host/offload.h"
 #include "host/rndis_internal.h"
@@ -28,7 +28,10 @@ uint32_t vmb_host_rndis_rss_query(const struct vmb_host_rndis *r, const uint8_t 
 	return RNDIS_STATUS_SUCCESS;
 }
 
-/* The hash is linear: an input's hash is the exclusive or of what its set bits add, the key's 32 bits at their place. */
+/*
+ * The hash is linear: an input's hash is the exclusive or of what its set bits add, the key's 32
+ * bits at their place.
+ */
 static uint32_t key_bits(const uint8_t *key, uint32_t bit)
 {
 	uint32_t byte = bit / 8, shift = bit % 8, i;
@@ -71,7 +74,10 @@ static bool inside(uint32_t offset, uint32_t part_len, uint32_t len)
 	return (uint64_t)offset + part_len <= len;
 }
 
-/* The guest's table, repeated until ours is full. False: it is none, or names a queue that there is not. */
+/*
+ * The guest's table, repeated until ours is full. False: it is none, or names a queue that there is
+ * not.
+ */
 static bool read_table(const struct vmb_host_rndis *r, const struct ndis_rss_parameters *p,
 		       const uint8_t *data, uint32_t len, struct vmb_host_rndis_rss *rss)
 {

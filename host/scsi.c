@@ -327,8 +327,8 @@ static enum vmb_host_scsi_step run(struct vmb_host_scsi_bus *bus, struct vmb_hos
 }
 
 /*
- * Linux takes these two for successful whatever their status and parses its buffer: what it finds there
- * must be zeros, not what some earlier command left.
+ * Linux takes these two for successful whatever their status and parses its buffer: what it finds
+ * there must be zeros, not what some earlier command left.
  */
 static void clear_parsed_answer(struct vmb_host_scsi_task *task)
 {

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The SCSI target: what a logical unit answers to a command block. Emulated commands are answered from here; those
- * that need the medium come out as a backend operation. It knows nothing of VMBus.
+ * The SCSI target: how a logical unit responds to a command block. Emulated commands are answered
+ * here; those that need the medium become a backend operation. It knows nothing of VMBus.
  *
- *   vmb_host_scsi_lun fields filled by the caller (kind, geometry, identity)
+ *   the caller fills in vmb_host_scsi_lun (kind, geometry, identity)
  *   step = vmb_host_scsi_execute(bus, task)       task: address, CDB, room for data
- *     VMB_HOST_SCSI_DONE       task->srb_status, scsi_status, sense, data (data_len bytes to the guest)
- *     VMB_HOST_SCSI_WANT_DATA  fetch task->want_len bytes from the guest into task->data, call vmb_host_scsi_data()
- *     VMB_HOST_SCSI_BACKEND    do task->op on task->lun_found, then vmb_host_scsi_done(task, error)
+ *     VMB_HOST_SCSI_DONE       see task->srb_status, scsi_status, sense, and data (data_len bytes
+ *                              to the guest)
+ *     VMB_HOST_SCSI_WANT_DATA  fetch task->want_len bytes from the guest into task->data, call
+ *                              vmb_host_scsi_data()
+ *     VMB_HOST_SCSI_BACKEND    do task->op on task->unit, then vmb_host_scsi_done(task, error)
  *
- * Context: one caller at a time for all units of a bus (a unit's state changes: reservations, attention).
- * Source: protocol reference, storage section 12; SPC-3, SBC-3, MMC-5 for what it names.
+ * Context: one caller at a time for all units of a bus (a unit's state changes: reservations,
+ * attention).
+ *
+ * Source: docs/protocol/storage.md, "12 SCSI target"; SPC-3, SBC-3, MMC-5 for the commands named
+ * there.
  */
 #ifndef HOST_SCSI_H
 #define HOST_SCSI_H
@@ -28,7 +33,7 @@ enum vmb_host_scsi_kind {
 	VMB_HOST_SCSI_DVD,
 };
 
-enum vmb_host_scsi_attention { /* unit attentions that wait, bits */
+enum vmb_host_scsi_attention { /* waiting unit attentions, bits */
 			       VMB_HOST_SCSI_CAPACITY_CHANGED = 1, /* 2A/09 */
 			       VMB_HOST_SCSI_LUNS_CHANGED = 2, /* 3F/0E */
 			       VMB_HOST_SCSI_MEDIUM_CHANGED = 4, /* 28/00 */
@@ -39,7 +44,7 @@ struct vmb_host_scsi_lun {
 	/* filled by the caller */
 	enum vmb_host_scsi_kind kind;
 	bool read_only;
-	bool can_unmap; /* the backend gives space back: thin provisioning is announced */
+	bool can_unmap; /* the backend can free space: thin provisioning is announced */
 	bool zero_after_unmap; /* unmapped blocks read as zero */
 	bool write_cache; /* data may be volatile until FLUSH: WCE is announced */
 	uint32_t block_len; /* bytes: 512 or 4096 for disks, 2048 for DVDs */
@@ -51,13 +56,13 @@ struct vmb_host_scsi_lun {
 
 	/* the target's */
 	uint32_t attention; /* VMB_HOST_SCSI_* bits */
-	bool flush_failed; /* what it should have saved may be gone: no flush succeeds until the caller clears it */
+	bool flush_failed; /* data may be lost: flushes fail until the caller clears it */
 	uint32_t reset_count; /* for callers that keep requests until a reset */
-	bool medium_absent; /* DVD: no disc in the drive or on its tray; the caller may set it */
+	bool medium_absent; /* DVD: no disc in drive or tray; the caller may set it */
 	bool tray_open;
 	bool removal_prevented;
 	uint32_t media_event; /* GET EVENT STATUS NOTIFICATION: what to report next */
-	uint64_t reservation_key; /* persistent reservations of the one initiator that we have */
+	uint64_t reservation_key; /* persistent reservation of the only initiator */
 	bool registered, reserved;
 	uint8_t reservation_type;
 	uint32_t reservation_generation;
@@ -81,13 +86,13 @@ enum vmb_host_scsi_op {
 	VMB_HOST_SCSI_WRITE, /* offset, len, fua: guest pages to medium */
 	VMB_HOST_SCSI_FLUSH, /* everything written is durable afterwards */
 	VMB_HOST_SCSI_UNMAP, /* extents */
-	VMB_HOST_SCSI_WRITE_ZEROES, /* offset, len; may_unmap: giving space back is welcome */
+	VMB_HOST_SCSI_WRITE_ZEROES, /* offset, len; may_unmap: space may be freed */
 	VMB_HOST_SCSI_WRITE_SAME, /* offset, len; task->data holds one block to repeat */
 };
 
-enum vmb_host_scsi_error { /* what became of a backend operation */
+enum vmb_host_scsi_error { /* results of a backend operation */
 			   VMB_HOST_SCSI_OK,
-			   VMB_HOST_SCSI_IO_ERROR, /* medium error: 3/11 for reads, 3/0C for writes */
+			   VMB_HOST_SCSI_IO_ERROR, /* medium error: read 3/11, write 3/0C */
 			   VMB_HOST_SCSI_NO_SPACE, /* 7/27/07 */
 			   VMB_HOST_SCSI_GONE, /* the backend is unreachable: 2/04 not ready */
 			   VMB_HOST_SCSI_ABORTED, /* cancelled by a reset */
@@ -103,7 +108,7 @@ struct vmb_host_scsi_task {
 	uint8_t path_id, target_id, lun;
 	uint8_t cdb_len;
 	uint8_t cdb[VMB_STOR_CDB_LEN_MAX];
-	uint8_t direction; /* enum vmb_stor_direction, as the guest claims */
+	uint8_t direction; /* enum vmb_stor_direction, claimed by the guest */
 	uint32_t transfer_len; /* bytes of guest memory offered */
 	bool no_autosense;
 
@@ -130,24 +135,35 @@ struct vmb_host_scsi_task {
 	uint8_t data[VMB_HOST_SCSI_DATA_MAX];
 };
 
-/* Begins a command. The task's "in" part is the caller's; everything else is set here. */
+/* Starts a command. The caller fills in the task's "in" part; everything else is set here. */
 enum vmb_host_scsi_step vmb_host_scsi_execute(struct vmb_host_scsi_bus *bus,
 					      struct vmb_host_scsi_task *task);
 
-/* Goes on after VMB_HOST_SCSI_WANT_DATA: task->data holds task->want_len bytes, a private copy. */
+/*
+ * Continues after VMB_HOST_SCSI_WANT_DATA: task->data holds task->want_len bytes, a private copy.
+ */
 enum vmb_host_scsi_step vmb_host_scsi_data(struct vmb_host_scsi_bus *bus,
 					   struct vmb_host_scsi_task *task);
 
-/* Ends after VMB_HOST_SCSI_BACKEND: fills status, sense and moved_len. */
+/* Ends a command after VMB_HOST_SCSI_BACKEND: fills in status, sense and moved_len. */
 void vmb_host_scsi_done(struct vmb_host_scsi_task *task, enum vmb_host_scsi_error error);
 
-/* The caller changed block_count, or a DVD's disc (medium_absent, block_count; it comes with the tray closed). */
+/*
+ * The caller changed block_count, or the disc of a DVD drive (medium_absent, block_count; the disc
+ * comes with the tray closed).
+ */
 void vmb_host_scsi_changed(struct vmb_host_scsi_lun *unit);
 
-/* The initiator reset the unit: it hears of that with its next command. The caller has ended what was under way. */
+/*
+ * The initiator reset the unit, which reports that with its next command. The caller must have
+ * ended the commands that were under way.
+ */
 void vmb_host_scsi_reset(struct vmb_host_scsi_lun *unit);
 
-/* The standard's name of a command, or NULL: this kind of unit does not know it. For traces. */
+/*
+ * Returns the standard's name of a command, or NULL if this kind of unit does not know it. For
+ * traces.
+ */
 const char *vmb_host_scsi_name(enum vmb_host_scsi_kind kind, uint8_t opcode);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Commands that move or measure blocks. Every range is checked before anything happens, by comparisons
- * that cannot overflow. Source: protocol reference, storage 12.2, 12.4 and 12.6; SBC-3 section 5.
+ * Commands that move or measure blocks. Every range is checked before anything happens, by
+ * comparisons that cannot overflow. Source: docs/protocol/storage.md, "12.2 Disk commands",
+ * "12.4 READ CAPACITY", "12.6 UNMAP"; SBC-3 section 5.
  */
 #include "host/scsi_internal.h"
 
@@ -121,8 +122,8 @@ enum vmb_host_scsi_step vmb_host_scsi_block_verify(struct vmb_host_scsi_bus *bus
 }
 
 /*
- * Operating systems forget what they could not write once they have said so (an fsync after a failed one succeeds), and
- * then no later flush may promise that all is durable.
+ * Operating systems forget what they could not write once they have said so (an fsync after a
+ * failed one succeeds), and then no later flush may promise that all is durable.
  */
 static enum vmb_host_scsi_step flush(struct vmb_host_scsi_task *task)
 {

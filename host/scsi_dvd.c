@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A DVD-ROM drive with one disc: one session, one track of data. The disc lies on the tray when that is
- * open. Source: protocol reference, storage 12.9; MMC-5 section 5 (features) and 6 (commands).
+ * A DVD-ROM drive with one disc: one session, one track of data. The disc lies on the tray when
+ * that is open. Source: docs/protocol/storage.md, "12.9 CD and DVD"; MMC-5 section 5 (features) and
+ * 6 (commands).
  */
 #include "host/scsi_internal.h"
 
@@ -19,7 +20,9 @@ static uint32_t last_block(const struct vmb_host_scsi_lun *unit)
 	return last > 0xFFFFFFFE ? 0xFFFFFFFE : (uint32_t)last;
 }
 
-/* A block address as a table of contents has it: four bytes of block, or of minute, second, frame. */
+/*
+ * A block address as a table of contents has it: four bytes of block, or of minute, second, frame.
+ */
 static void put_address(uint8_t *p, uint32_t lba, bool msf)
 {
 	uint64_t frames = (uint64_t)lba + MSF_PREGAP;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who is there: INQUIRY with its pages of vital product data, REPORT LUNS. Source: protocol reference,
- * storage 12.1, 12.3 and 12.9; SPC-3 6.4, 6.21, 7.6; SBC-3 6.5.
+ * Who is there: INQUIRY with its pages of vital product data, REPORT LUNS. Source:
+ * docs/protocol/storage.md, "12.1 Absent units", "12.3 INQUIRY", "12.9 CD and DVD"; SPC-3 6.4,
+ * 6.21, 7.6; SBC-3 6.5.
  */
 #include "host/scsi_internal.h"
 
@@ -234,8 +235,9 @@ static void forget_luns_changed(struct vmb_host_scsi_bus *bus)
 }
 
 /*
- * Answered by the controller for any address, or guests would never look again. An allocation length of 0 is useless here,
- * and the firmware of Generation 2 means "as much as fits the buffer" by it.
+ * Answered by the controller for any address, or guests would never look again. An allocation
+ * length of 0 is useless here, and the firmware of Generation 2 means "as much as fits the buffer"
+ * by it.
  */
 enum vmb_host_scsi_step vmb_host_scsi_inquiry_luns(struct vmb_host_scsi_bus *bus,
 						   struct vmb_host_scsi_task *task)

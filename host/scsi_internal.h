@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the files of the SCSI target share, and nobody else includes: big-endian fields, sense codes and
- * the few ways in which a command can go on. A command is a handler in the table of its kind of device
- * (host/scsi.c). It ends in exactly one of
+ * Shared by the files of the SCSI target, and included by no others: big-endian fields, sense codes
+ * and the few ways in which a command can continue. A command is a handler in the table of its kind
+ * of device (host/scsi.c). It ends in exactly one of
  *
  *   vmb_host_scsi_check     CHECK CONDITION with sense data
  *   vmb_host_scsi_conflict  RESERVATION CONFLICT
  *   vmb_host_scsi_answer    GOOD, with bytes of task->data for the guest
- *   vmb_host_scsi_want      bytes of the guest are needed first: the data handler goes on
+ *   vmb_host_scsi_want      bytes of the guest are needed first: the data handler continues
  *   vmb_host_scsi_backend   the medium is needed
  *   return VMB_HOST_SCSI_DONE   GOOD, no data
  *
@@ -22,7 +22,7 @@
 #define VMB_SCSI_CHECK_CONDITION      0x02u
 #define VMB_SCSI_RESERVATION_CONFLICT 0x18u
 
-enum vmb_scsi_opcode { /* those that the code itself looks at; the rest are rows of a table */
+enum vmb_scsi_opcode { /* those that the code names; the rest are rows of a table */
 		       VMB_SCSI_REQUEST_SENSE = 0x03,
 		       VMB_SCSI_INQUIRY = 0x12,
 		       VMB_SCSI_MODE_SENSE_6 = 0x1A,
@@ -42,8 +42,7 @@ enum vmb_scsi_sense { /* sense key, additional code, qualifier */
 		      VMB_SENSE_LBA = 0x052100,
 		      VMB_SENSE_CDB_FIELD = 0x052400,
 		      VMB_SENSE_PARAMETER = 0x052600,
-		      VMB_SENSE_RELEASE =
-			      0x052604, /* release of a reservation that is another one */
+		      VMB_SENSE_RELEASE = 0x052604, /* release of another reservation */
 		      VMB_SENSE_NO_SAVING = 0x053900,
 		      VMB_SENSE_REMOVAL_PREVENTED = 0x055302,
 		      VMB_SENSE_MEDIUM_CHANGED = 0x062800,
@@ -108,23 +107,28 @@ static inline uint32_t vmb_min_u32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* Most bytes that one WRITE SAME may cover: what VPD B0 announces and what is accepted. */
+/*
+ * Returns the most bytes that one WRITE SAME may cover: VPD B0 announces it, and more is refused.
+ */
 static inline uint32_t vmb_host_scsi_write_same_max(const struct vmb_host_scsi_bus *bus)
 {
 	return vmb_min_u32(bus->max_transfer_len, VMB_HOST_SCSI_WRITE_SAME_MAX);
 }
 
-/* CHECK CONDITION. Undoes whatever result was prepared. */
+/* CHECK CONDITION. Discards any result that was prepared. */
 enum vmb_host_scsi_step vmb_host_scsi_check(struct vmb_host_scsi_task *task,
 					    enum vmb_scsi_sense sense);
 
 enum vmb_host_scsi_step vmb_host_scsi_conflict(struct vmb_host_scsi_task *task);
 
-/* The first len bytes of task->data, cut to allocation_len; cut by a shorter buffer it is an overrun. */
+/*
+ * Returns the first len bytes of task->data to the guest, cut to allocation_len. If a shorter
+ * buffer cuts them, it is an overrun.
+ */
 enum vmb_host_scsi_step vmb_host_scsi_answer(struct vmb_host_scsi_task *task, uint32_t len,
 					     uint32_t allocation_len);
 
-/* Asks for len bytes of the guest, 1 to VMB_HOST_SCSI_DATA_MAX; too short a buffer is an overrun. */
+/* Asks for len bytes of the guest, 1 to VMB_HOST_SCSI_DATA_MAX. A shorter buffer is an overrun. */
 enum vmb_host_scsi_step vmb_host_scsi_want(struct vmb_host_scsi_task *task, uint32_t len);
 
 enum vmb_host_scsi_step vmb_host_scsi_backend(struct vmb_host_scsi_task *task,
@@ -143,7 +147,7 @@ static inline bool vmb_host_scsi_medium_present(const struct vmb_host_scsi_lun *
 
 /* host/scsi_inquiry.c */
 vmb_host_scsi_handler vmb_host_scsi_inquiry_unit; /* 12 */
-vmb_host_scsi_handler vmb_host_scsi_inquiry_absent; /* 12, nobody there */
+vmb_host_scsi_handler vmb_host_scsi_inquiry_absent; /* 12, no unit there */
 vmb_host_scsi_handler vmb_host_scsi_inquiry_luns; /* A0 */
 
 /* host/scsi_block.c */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Mode pages: MODE SENSE and MODE SELECT in both sizes. Nothing in them can be changed; MODE SELECT
- * takes what would change nothing. Source: protocol reference, storage 12.5 and 12.9; SPC-3 6.7 to 6.10
- * and 7.4, SBC-3 6.4.5, MMC-5 7.
+ * takes what would change nothing. Source: docs/protocol/storage.md,
+ * "12.5 MODE SENSE", "12.9 CD and DVD"; SPC-3 6.7 to 6.10 and 7.4, SBC-3 6.4.5, MMC-5 7.
  */
 #include "host/scsi_internal.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Persistent reservations as seen by the only initiator that a controller has: it can register a key,
- * reserve, preempt itself, and ask. A reservation never keeps anybody out, since there is nobody else;
- * conflicts come from wrong keys. They don't outlive the host's process, and are reported so.
- * Source: protocol reference, storage 12.7; SPC-3 5.6, 6.11 and 6.12.
+ * Persistent reservations as seen by the only initiator that a controller has: it can register a
+ * key, reserve, preempt itself, and ask. A reservation never keeps anybody out, since there is
+ * nobody else; conflicts come from wrong keys. They don't outlive the host's process, and are
+ * reported so.
+ * Source: docs/protocol/storage.md, "12.7 PERSISTENT RESERVE"; SPC-3 5.6, 6.11 and 6.12.
  */
 #include "host/scsi_internal.h"
 
@@ -120,8 +121,8 @@ static enum vmb_host_scsi_step run_clear(struct vmb_host_scsi_task *task,
 }
 
 /*
- * The only registration that can be preempted is the initiator's own. Where it holds the reservation,
- * it holds one of the new type afterwards; where there is none, its registration goes.
+ * The only registration that can be preempted is the initiator's own. Where it holds the
+ * reservation, it holds one of the new type afterwards; where there is none, its registration goes.
  */
 static enum vmb_host_scsi_step run_preempt(struct vmb_host_scsi_task *task,
 					   struct vmb_host_scsi_lun *unit,

@@ -202,8 +202,8 @@ void vmb_host_server_reset(struct vmb_host_server *s)
 
 /*
  * A contact for another SINT or trust level is another client's: it is refused there, and ours
- * stays as it is. Only connection 4 has several clients: on connection 1 the two fields do not count
- * (the firmware of Generation 2 leaves them 0 there, and listens on SINT 2).
+ * stays as it is. Only connection 4 has several clients: on connection 1 the two fields do not
+ * count (the firmware of Generation 2 leaves them 0 there, and listens on SINT 2).
  */
 static bool contact_is_ours(const struct vmb_host_server *s,
 			    const struct vmb_msg_initiate_contact *c)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The storage protocol's host side: handshake, checks, and the frame around the SCSI target. What an
- * operation may do in which state is the table `operations`.
+ * The storage protocol's host side: handshake, checks, and the frame around the SCSI target. What
+ * an operation may do in which state is the table `operations`.
  */
 #include "host/storage.h"
 
@@ -257,7 +257,10 @@ static bool autosense_disabled(const struct vmb_host_storage *s, const struct vm
 	       srb->srb_flags & VMB_SRB_FLAG_DISABLE_AUTOSENSE;
 }
 
-/* Of IDE guests get the path wrong, and some scan several targets: the unit is at one, which is the bus's 0. */
+/*
+ * Of IDE guests get the path wrong, and some scan several targets: the unit is at one, which is the
+ * bus's 0.
+ */
 static void fill_address(const struct vmb_host_storage *s, struct vmb_host_scsi_task *task,
 			 const struct vmb_stor_srb *srb)
 {

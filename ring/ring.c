@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The ring buffer. P1..P7 and B1..B4 are the producer's steps, C1..C6 the consumer's, as numbered
- * in the protocol reference, vmbus sections 5.4 and 5.5. Each barrier says which race it prevents;
- * the model checker in tests/ takes them away one by one and requires that the race then shows.
+ * in docs/protocol/bus.md, "5.4 Producer", "5.5 Consumer". Each barrier says which race it
+ * prevents; the model checker in tests/ takes them away one by one and requires that the race then
+ * shows.
  */
 #include "ring/ring.h"
 
@@ -70,8 +71,8 @@ static void put_round_end(struct vmb_ring_writer *w, uint32_t index, const void 
 }
 
 /*
- * Copies len bytes into the ring at index, round its end if need be; answers the index behind them.
- * Inline, so that copies of a fixed length are a few moves.
+ * Copies len bytes into the ring at index, around its end if necessary. Returns the index behind
+ * them. Inline, so that copies of a fixed length are a few moves.
  */
 static inline uint32_t put(struct vmb_ring_writer *w, uint32_t index, const void *src, uint32_t len)
 {
@@ -275,23 +276,20 @@ bool vmb_ring_commit(struct vmb_ring_writer *w)
 	if (w->broken || w->write_index == before)
 		return false;
 	w->commit_index = w->write_index;
-	/*
-	 * P4. Release: the reader must not see the new index while packet bytes are still on their
-	 * way.
-	 */
+	/* P4. Release: the reader must not see the new index before the packet's bytes. */
 	vmb_store_release_u32(&w->control->write_index, w->write_index);
 	/*
-	 * P5. The index must be visible before mask and read index are looked at. Otherwise the
-	 * reader unmasks, looks, finds the ring empty and sleeps, while this side has read the mask
-	 * of before and stays silent. Pairs with C6.
+	 * P5. The index must be visible before mask and read index are loaded. Otherwise the reader
+	 * unmasks, checks, finds the ring empty and sleeps, while this side has read the old mask
+	 * and does not signal. Pairs with C6.
 	 */
 	vmb_full_barrier();
 	if (vmb_load_u32(&w->control->interrupt_mask))
 		return false;
 	/*
-	 * P7. Mask first, then the read index: the protocol's order. A reader that looks again
-	 * after it has unmasked (C6) loses nothing by the other order either, as the model checker
-	 * shows; but the peer may be one that relies on it.
+	 * P7. Mask first, then the read index: the protocol's order. A reader that checks again
+	 * after it has unmasked (C6) loses nothing by the other order, as the model checker shows;
+	 * but the peer may rely on this one.
 	 */
 	vmb_read_barrier();
 	if (!load_read_index(w, &read_index) || read_index != before)
@@ -313,9 +311,9 @@ int vmb_ring_wait_room(struct vmb_ring_writer *w, uint32_t len)
 	w->pending_len = (len + 7) & ~7u;
 	vmb_store_u32(&w->control->pending_send_size, w->pending_len); /* B1 */
 	/*
-	 * B2. The wish must be visible before the read index is looked at again. Otherwise the
-	 * reader frees space and finds no wish, while this side still sees the old index: both
-	 * sleep. Pairs with C3.
+	 * B2. The wish must be visible before the read index is loaded again. Otherwise the reader
+	 * frees space and finds no wish, while this side still sees the old index: both sleep.
+	 * Pairs with C3.
 	 */
 	vmb_full_barrier();
 	err = check_room(w, w->pending_len); /* B3 */
@@ -346,7 +344,7 @@ static int read_desc(struct vmb_ring_reader *r, struct vmb_ring_received *packet
 	struct vmb_pkt_desc desc;
 
 	if (available >= DESC_LEN + FOOTER_LEN)
-		get(r, r->read_index, &desc, DESC_LEN); /* C2: copied, then judged */
+		get(r, r->read_index, &desc, DESC_LEN); /* C2: copied, then validated */
 	if (available < DESC_LEN + FOOTER_LEN || !desc_is_valid(&desc, available)) {
 		r->broken = true;
 		return VMB_EPROTO;
@@ -415,7 +413,7 @@ bool vmb_ring_release(struct vmb_ring_reader *r)
 	 */
 	vmb_store_release_u32(&r->control->read_index, r->read_index);
 	/*
-	 * C3. The index must be visible before the wish is looked at. Otherwise the writer asks for
+	 * C3. The index must be visible before the wish is loaded. Otherwise the writer asks for
 	 * room, still finds the old index and sleeps, while this side has read "no wish". Pairs
 	 * with B2.
 	 */
@@ -451,14 +449,14 @@ bool vmb_ring_unmask(struct vmb_ring_reader *r)
 {
 	vmb_store_u32(&r->control->interrupt_mask, 0); /* C5 */
 	/*
-	 * C6. The cleared mask must be visible before the ring is looked at once more: a writer
-	 * that published after the last look and still saw the mask set has sent nothing. Pairs
-	 * with P5.
+	 * C6. The cleared mask must be visible before the ring is checked once more: a writer that
+	 * published after the last check and still saw the mask set has sent nothing. Pairs with
+	 * P5.
 	 */
 	vmb_full_barrier();
 	/*
-	 * From the cleared mask on, a signal may have started another caller's reading: nothing of the
-	 * reader is written here any more. An index that is no index is for vmb_ring_read() to find.
+	 * Once the mask is cleared, a signal may start another caller's reading, so this function
+	 * writes nothing of the reader any more. An invalid index is reported by vmb_ring_read().
 	 */
 	if (r->broken)
 		return false;

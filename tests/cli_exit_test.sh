@@ -11,8 +11,8 @@ program=$PWD/build/openvmbus
 [ -x "$program" ] || { echo "skip exit # build/openvmbus is missing"; exit 0; }
 if [ "${1:-}" != inside ] && ! "$program" check >/dev/null 2>&1; then
 	command -v qemu-system-x86_64 >/dev/null || { echo "skip exit # neither KVM nor QEMU"; exit 0; }
-	trap 'lab/nest -n exit stop' EXIT
-	lab/nest -n exit -m 1536 exec "$PWD/tests/cli_exit_test.sh" inside
+	trap 'lab/warm-nest -n exit stop' EXIT
+	lab/warm-nest -n exit -m 1536 exec "$PWD/tests/cli_exit_test.sh" inside
 	exit
 fi
 work=$(mktemp -d)
@@ -47,7 +47,7 @@ ends() {
 	local name=$1 code=$2 pattern=$3
 	shift 3
 	rc=0
-	timeout 15 "$program" run --accel kvm --kernel "$work/$name" "$@" >"$work/out" 2>"$work/err" \
+	timeout 60 "$program" run --accel kvm --kernel "$work/$name" "$@" >"$work/out" 2>"$work/err" \
 		</dev/null || rc=$?
 	judge "$name ends with $code" "$code" '^x$' "$pattern"
 }
@@ -83,7 +83,7 @@ refused() {
 	local name=$1 pattern=$2
 	shift 2
 	rc=0
-	timeout 15 "$program" run --accel kvm --kernel "$work/off" --console "$work/never" "$@" \
+	timeout 60 "$program" run --accel kvm --kernel "$work/off" --console "$work/never" "$@" \
 		>"$work/out" 2>"$work/err" </dev/null || rc=$?
 	[ "$(wc -l <"$work/err")" = 1 ] && [ ! -e "$work/never" ] || rc="$rc and more"
 	judge "$name is refused" 2 '' "$pattern"
@@ -119,10 +119,23 @@ else
 	failures=$((failures + 1))
 fi
 
+# stopped_after PATTERN FILE ARGUMENT...: a signal ends the machine once FILE has the pattern, or a minute is over.
+stopped_after() {
+	local pattern=$1 file=$2 machine
+	shift 2
+	"$program" run --accel kvm "$@" >"$work/out" 2>"$work/err" </dev/null &
+	machine=$!
+	for _ in {1..600}; do
+		! grep -qE "$pattern" "$file" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill $machine
+	rc=0
+	wait $machine || rc=$?
+}
+
 # Without --no-reboot the guest starts again, and again.
-rc=0
-timeout --preserve-status 5 "$program" run --accel kvm --kernel "$work/reset-register" >"$work/out" \
-	2>"$work/err" </dev/null || rc=$?
+stopped_after '^xxx+$' "$work/out" --kernel "$work/reset-register"
 judge 'reset starts the guest again' 6 '^xxx+$' ''
 rc=0
 timeout --preserve-status 5 "$program" run --accel kvm --kernel "$work/fault" --stats >"$work/out" \
@@ -148,9 +161,7 @@ wait "$pid" || rc=$?
 judge 'a guest in a loop of resets is slowed down' 6 '^x{8}$' \
 	'^openvmbus: the guest has reset itself 8 times in a row within 10 s of its start: '
 
-rc=0
-timeout --preserve-status 2 "$program" run --accel kvm --kernel "$work/forever" --cpus 4 \
-	--console "$work/console" >"$work/out" 2>"$work/err" </dev/null || rc=$?
+stopped_after '^x$' "$work/console" --kernel "$work/forever" --cpus 4 --console "$work/console"
 judge 'a signal stops the machine' 6 '' ''
 mv "$work/console" "$work/out"
 judge 'the console is a file' 6 '^x$' ''

@@ -95,9 +95,11 @@ dd if=k of=short bs=520 count=1 conv=notrunc status=none
 expect 'no command' 'a command is missing; see openvmbus --help'
 expect 'unknown command' 'walk: no such command; see openvmbus --help' walk
 expect 'check with an argument' 'check takes no argument; see openvmbus --help' check kvm
-# What it says is this machine's; that it agrees with its own exit code is not.
+# What it says is this machine's; that it agrees with its own exit code is not. Nor is a machine
+# without io_uring a failure.
 rc=0 agrees=0
 "$program" check >"$out" 2>"$err" || rc=$?
+sed -i '/^openvmbus: io_uring: .*; threads serve the disks, more slowly$/d' "$err"
 case $rc in
 0) grep -qx '/dev/kvm can run guests' "$out" && [ ! -s "$err" ] ;;
 1) [ ! -s "$out" ] && grep -qE '^openvmbus: /dev/kvm(:| lacks) .*; guests run in an emulated machine$' "$err" ;;
@@ -204,18 +206,18 @@ expect 'DVD of odd size' \
 	run --kernel k --cdrom oddcd
 expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
 expect 'disk with unknown property' \
-	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,fast
 expect 'disk with impossible LUN' \
-	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,lun=64
 expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give another lun=N' \
 	run --kernel k --disk disk,lun=3 --disk odd,lun=3
 expect 'one file twice' \
 	'--disk disk: in use by another machine, or given twice; stop that one, or give a copy' \
 	run --kernel k --disk disk --disk disk
-ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
-dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk and reconnect=0 to reconnect=3600 seconds'
+ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
+dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow and reconnect=0 to reconnect=3600 seconds'
 expect 'IDE disk without name' "--ide: the file's name is missing" run --kernel k --ide ,readonly
 expect 'IDE disk with a LUN' "--ide disk: no property 'lun=1'; $ide" run --kernel k --ide disk,lun=1
 expect 'no such IDE channel' "--ide disk: no property 'channel=2'; $ide" run --kernel k --ide disk,channel=2
@@ -250,10 +252,12 @@ expect 'IDE DVD of odd size' \
 printf 'QFI\xfb' >image
 truncate -s 64K image
 expect 'image without a format' \
-	'--disk image: looks like a qcow2 image; add format=qcow2, or format=raw to take its bytes as they are' \
+	'--disk image: looks like a qcow2 image; add format=raw if it is a guest'\''s own disk, format=qcow2 only if you know that it is an image' \
 	run --kernel k --disk image
+expect 'backing not allowed' "--disk disk: no property 'backing=no'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	run --kernel k --disk disk,backing=no
 expect 'unknown format' \
-	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,format=iso
 expect 'image missing' '--disk none: No such file or directory' run --kernel k --disk none,format=vhdx
 expect 'format of an NBD export' \
@@ -280,7 +284,7 @@ net() {
 	expect "$name" "$line" run --kernel k "${args[@]}"
 }
 
-properties='there are hostfwd=, mac=, queues=, mtu= and capture='
+properties='there are hostfwd=, restrict=, loopback=, mac=, queues=, mtu=, capture= and capture-size='
 forward='give tcp or udp:[ADDRESS]:PORT-[ADDRESS]:PORT, for example tcp:127.0.0.1:2222-:22'
 mac='give one card'\''s address, for example 02:00:00:00:00:01'
 for value in '' foo User user=x null=x none,mac=02:00:00:00:00:01; do
@@ -334,6 +338,10 @@ for value in 0 1 257 -1 x 4x ''; do
 	expect "switch of '$value' ports" "--ports $value: give a number from 2 to 256" \
 		switch s --ports "$value"
 done
+for value in '' 0 x 1Q; do
+	expect "switch with a capture of '$value'" "--capture-size $value: give a size, for example 100M" \
+		switch s --capture-size "$value"
+done
 expect 'switch with a long path' "switch $long: the path is too long for a socket; give a shorter one" \
 	switch "$long"
 expect 'switch on a file' 'switch disk: it exists and is no socket; give another path' switch disk
@@ -382,12 +390,12 @@ rm -f closed.pcapng
 # The same for the lab: each of its programs begins with what all share.
 for file in "$OLDPWD"/lab/*; do
 	{ [ -x "$file" ] && [ -f "$file" ]; } || continue
-	[[ $(sed '/^#/d; /^$/d' "$file" | sed -n 2p) == ". "*/lib/common.sh?* ]] ||
+	[[ $(sed '/^#/d; /^$/d' "$file" | sed -n 2p) == ". "*/host/common.sh?* ]] ||
 		echo "$file"
 done >"$out"
 [ ! -s "$out" ] && bad=0
-result $bad "each program of the lab begins with lib/common.sh"
-names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/lib/common.sh" "$err" \
+result $bad "each program of the lab begins with host/common.sh"
+names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/host/common.sh" "$err" \
 	<&- >&- 2>&- && sort -u "$err") || names=none
 [ "$names" = /dev/null ] && bad=0
 result $bad 'and that puts the null device in the place of closed standard descriptors'

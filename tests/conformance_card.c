@@ -26,18 +26,18 @@ static void say(struct card *c, enum transcript_way way, enum transcript_kind ki
 
 static uint8_t *shared(struct card *c, uint32_t id, uint64_t offset, uint32_t len)
 {
-	struct vmb_user_network_shared *s = c->l.bus.shared;
+	uint32_t shared_len;
+	uint8_t *memory = vmb_user_network_bus_find(&c->l.bus, id, &shared_len);
 
-	for (; s < c->l.bus.shared + VMB_USER_NETWORK_SHARED_MAX; s++)
-		if (id && s->id == id && offset + len <= s->len)
-			return s->memory + offset;
+	if (memory && offset + len <= shared_len)
+		return memory + offset;
 	fail_msg("GPADL %u has no %u bytes at %llu", id, len, (unsigned long long)offset);
 	return NULL;
 }
 
 static uint8_t *page(struct card *c, uint64_t pfn)
 {
-	uint8_t *at = vmb_user_memory_page(&c->l.bus.memory, pfn);
+	uint8_t *at = vmb_user_memory_page(&c->l.bus.machine.memory, pfn);
 
 	if (!at)
 		fail_msg("page %llx is no memory", (unsigned long long)pfn);
@@ -138,7 +138,7 @@ static void listen_for_signals(struct card *c, uint32_t queue)
 	for (; r[GUEST_TO_HOST].signals < c->l.guest.queues[queue].end.signals;
 	     r[GUEST_TO_HOST].signals++)
 		say(c, GUEST_TO_HOST, A_SIGNAL, queue, 0, NULL, 0);
-	for (; r[HOST_TO_GUEST].signals < c->l.host.queues[queue].end.signals;
+	for (; r[HOST_TO_GUEST].signals < vmb_user_network_interrupts(&c->l, queue);
 	     r[HOST_TO_GUEST].signals++)
 		say(c, HOST_TO_GUEST, AN_EVENT, queue, 0, NULL, 0);
 }
@@ -157,38 +157,45 @@ static void listen_now(struct card *c)
 
 /* Where the linker lets us listen. */
 
-int __real_vmb_user_network_host_open(struct vmb_user_network_host *h, uint16_t queue,
-				      struct vmb_user_network_end *peer, uint8_t *to_host,
-				      uint8_t *to_guest, uint32_t ring_len);
-void __real_vmb_user_network_host_close(struct vmb_user_network_host *h, uint16_t queue);
-int __wrap_vmb_user_network_host_open(struct vmb_user_network_host *h, uint16_t queue,
-				      struct vmb_user_network_end *peer, uint8_t *to_host,
-				      uint8_t *to_guest, uint32_t ring_len);
-void __wrap_vmb_user_network_host_close(struct vmb_user_network_host *h, uint16_t queue);
+int __real_vmb_user_network_bus_open(struct vmb_user_network_bus *bus, uint16_t queue,
+				     uint8_t *rings, uint32_t ring_len);
+void __real_vmb_user_network_bus_close(struct vmb_user_network_bus *bus, uint16_t queue);
+int __wrap_vmb_user_network_bus_open(struct vmb_user_network_bus *bus, uint16_t queue,
+				     uint8_t *rings, uint32_t ring_len);
+void __wrap_vmb_user_network_bus_close(struct vmb_user_network_bus *bus, uint16_t queue);
 
-int __wrap_vmb_user_network_host_open(struct vmb_user_network_host *h, uint16_t queue,
-				      struct vmb_user_network_end *peer, uint8_t *to_host,
-				      uint8_t *to_guest, uint32_t ring_len)
+int __wrap_vmb_user_network_bus_open(struct vmb_user_network_bus *bus, uint16_t queue,
+				     uint8_t *rings, uint32_t ring_len)
 {
-	int err = 0;
+	int err;
 
 	assert_true(queue < CARD_QUEUES && ring_len == CARD_RING_LEN);
-	current->rings[queue][GUEST_TO_HOST] = (struct card_ring){ .base = to_host };
-	current->rings[queue][HOST_TO_GUEST] = (struct card_ring){ .base = to_guest };
-	if (play_has_host(&current->play))
-		err = __real_vmb_user_network_host_open(h, queue, peer, to_host, to_guest,
-							ring_len);
+	current->rings[queue][GUEST_TO_HOST] = (struct card_ring){ .base = rings };
+	current->rings[queue][HOST_TO_GUEST] = (struct card_ring){ .base = rings + ring_len };
+	err = __real_vmb_user_network_bus_open(bus, queue, rings, ring_len);
 	listen_now(current);
 	return err;
 }
 
-void __wrap_vmb_user_network_host_close(struct vmb_user_network_host *h, uint16_t queue)
+/* Also of a host that is a script: nobody touches the rings, but the bus has them open. */
+void __wrap_vmb_user_network_bus_close(struct vmb_user_network_bus *bus, uint16_t queue)
 {
 	listen_now(current);
 	current->rings[queue][GUEST_TO_HOST].base = NULL;
 	current->rings[queue][HOST_TO_GUEST].base = NULL;
-	if (play_has_host(&current->play))
-		__real_vmb_user_network_host_close(h, queue);
+	current->closing = true;
+	__real_vmb_user_network_bus_close(bus, queue);
+	current->closing = false;
+}
+
+/* What the bus waits by: it opens and closes channels whoever plays the card. */
+static bool step_bus(void *arg)
+{
+	struct card *c = arg;
+
+	if (play_has_host(&c->play) || c->closing)
+		return vmb_user_machine_step(&c->l.bus.machine);
+	return false;
 }
 
 /* The guest that is not there. */
@@ -198,19 +205,21 @@ static uint8_t *lend(struct card *c, uint32_t len)
 	uint8_t *memory = vmb_user_network_bus_alloc(&c->l.bus, len);
 
 	assert_non_null(memory);
-	c->memory[c->memory_count] = memory;
-	c->memory_len[c->memory_count++] = len;
+	c->memory[c->memory_count++] = memory;
 	return memory;
 }
 
 static void open_scripted(struct card *c, uint16_t queue)
 {
-	uint8_t *rings = lend(c, 2 * CARD_RING_LEN);
+	uint8_t *rings;
 
-	assert_int_equal(__wrap_vmb_user_network_host_open(&c->l.host, queue,
-							   &c->l.guest.queues[queue].end, rings,
-							   rings + CARD_RING_LEN, CARD_RING_LEN),
+	assert_int_equal(vmb_user_network_bus_connect(&c->l.bus), 0);
+	assert_int_equal(vmb_user_network_bus_await(&c->l.bus, queue), 0);
+	rings = lend(c, 2 * CARD_RING_LEN);
+	assert_int_equal(vmb_user_network_end_init(&c->l.guest.queues[queue].end, &c->l.bus, queue,
+						   rings, CARD_RING_LEN),
 			 0);
+	assert_int_equal(vmb_user_network_bus_open(&c->l.bus, queue, rings, CARD_RING_LEN), 0);
 }
 
 void card_open_scripted(struct card *c)
@@ -225,8 +234,13 @@ static bool step(void *arg)
 
 	listen_now(c); /* a verb of the guest's may have spoken */
 	if (play_has_host(&c->play))
-		any = vmb_user_network_host_step(&c->l.host);
+		any = vmb_user_machine_step(&c->l.bus.machine);
 	listen_now(c);
+	any |= vmb_user_network_bus_step(&c->l.bus);
+	if (c->open_sub && !play_has_host(&c->play)) {
+		c->l.card->host.sub_channel_count = CARD_QUEUES - 1;
+		vmb_dev_network_offer(c->l.card);
+	}
 	if (play_has_guest(&c->play))
 		any |= vmb_user_network_guest_step(&c->l.guest);
 	else if (c->open_sub)
@@ -254,12 +268,11 @@ static uint64_t choose(void *arg, const char *name)
 	uint64_t pfn;
 
 	if (!strcmp(name, "receive_gpadl"))
-		return vmb_user_network_bus_share(&c->l.bus, lend(c, CARD_RECEIVE_LEN),
-						  CARD_RECEIVE_LEN);
+		return vmb_user_network_bus_share(&c->l.bus, lend(c, CARD_RECEIVE_LEN));
 	if (!strcmp(name, "send_gpadl"))
-		return vmb_user_network_bus_share(&c->l.bus, lend(c, CARD_SEND_LEN), CARD_SEND_LEN);
+		return vmb_user_network_bus_share(&c->l.bus, lend(c, CARD_SEND_LEN));
 	if (!strcmp(name, "control") || !strncmp(name, "page", 4)) {
-		assert_true(vmb_user_memory_alloc(&c->l.bus.memory, &pfn, 1));
+		assert_true(vmb_user_memory_alloc(&c->l.bus.machine.memory, &pfn, 1));
 		return pfn;
 	}
 	if (!strncmp(name, "slot", 4) || !strncmp(name, "section", 7))
@@ -291,7 +304,10 @@ static void put(void *arg, const struct transcript_said *said)
 
 	switch (said->kind) {
 	case A_PACKET: put_packet(c, said); return;
-	case A_SIGNAL: c->l.host.queues[said->args[0]].end.rung = 1; return;
+	case A_SIGNAL:
+		vmb_user_machine_signal(&c->l.bus.machine,
+					c->l.guest.queues[said->args[0]].end.connection_id);
+		return;
 	case AN_EVENT: c->l.guest.queues[said->args[0]].end.rung = 1; return;
 	case MEMORY: at = page(c, said->args[0]) + said->args[1]; break;
 	case A_SECTION: at = shared(c, c->send_id, said->args[0] * SECTION_LEN, said->len); break;
@@ -319,10 +335,10 @@ void card_play(struct card *c, const struct transcript *t, const char *section,
 
 /* What comes out. */
 
-static void on_wire(struct vmb_user_network_host *h, uint16_t queue, const uint8_t *bytes,
-		    uint32_t len, uint32_t mss)
+static void on_wire(struct vmb_user_network *l, uint16_t queue, const uint8_t *bytes, uint32_t len,
+		    uint32_t mss)
 {
-	struct card *c = h->config.arg;
+	struct card *c = l->config.host.arg;
 	struct card_frame *f = &c->at_host[c->host_count++];
 
 	assert_true(c->host_count <= CARD_FRAMES_MAX && len <= sizeof(f->bytes));
@@ -385,6 +401,8 @@ struct card *card_new(uint32_t version, enum play_cast cast)
 	assert_int_equal(vmb_user_network_init(&c->l, &config), 0);
 	c->l.guest.config.step = step_and_play;
 	c->l.guest.config.step_arg = c;
+	c->l.bus.step = step_bus;
+	c->l.bus.step_arg = c;
 	c->play = (struct play){ .cast = cast,
 				 .kinds = UINT32_MAX,
 				 .step = step,
@@ -400,10 +418,10 @@ void card_free(struct card *c)
 
 	play_free(&c->play);
 	for (i = CARD_QUEUES; i-- > 0 && !play_has_guest(&c->play);)
-		__real_vmb_user_network_host_close(&c->l.host, i);
-	vmb_user_network_destroy(&c->l);
+		__wrap_vmb_user_network_bus_close(&c->l.bus, i);
 	for (i = 0; i < c->memory_count; i++)
-		vmb_user_network_bus_free(&c->l.bus, c->memory[i], c->memory_len[i]);
+		vmb_user_network_bus_free(&c->l.bus, c->memory[i]);
+	vmb_user_network_destroy(&c->l);
 	free(c);
 	current = NULL;
 }

@@ -51,7 +51,8 @@ struct card {
 	uint32_t host_count, guest_count, sent_count;
 	/* of the guest that is not there */
 	uint8_t *memory[4]; /* rings and buffers to free */
-	uint32_t memory_len[4], memory_count;
+	uint32_t memory_count;
+	bool closing; /* the bus takes a channel from the card, whoever plays it */
 	bool open_sub;
 	uint32_t chosen;
 };

@@ -94,8 +94,9 @@ static void act_send_pages(struct card *c)
 	if (!play_has_guest(&c->play))
 		return;
 	make_frame(bytes, 600, near, near);
-	assert_true(vmb_user_memory_alloc(&c->l.bus.memory, &range.pfn, 1));
-	memcpy(vmb_user_memory_page(&c->l.bus.memory, range.pfn) + range.offset, bytes + 40, 560);
+	assert_true(vmb_user_memory_alloc(&c->l.bus.machine.memory, &range.pfn, 1));
+	memcpy(vmb_user_memory_page(&c->l.bus.machine.memory, range.pfn) + range.offset, bytes + 40,
+	       560);
 	frame.bytes = bytes;
 	assert_int_equal(vmb_user_network_guest_send(&c->l.guest.queues[0], &frame, false), 0);
 }
@@ -109,9 +110,7 @@ static void deliver(struct card *c, uint32_t len, bool vlan)
 	make_frame(bytes, len, near, far);
 	if (vlan)
 		len = tag(bytes, len);
-	pthread_mutex_lock(c->l.host.lock);
-	assert_int_equal(vmb_user_network_host_deliver(&c->l.host, bytes, len, 0), 0);
-	pthread_mutex_unlock(c->l.host.lock);
+	assert_int_equal(vmb_user_network_deliver(&c->l, bytes, len, 0), 0);
 }
 
 static void act_receive(struct card *c)
@@ -142,9 +141,7 @@ static void act_receive_large(struct card *c)
 	memcpy(bytes, head, sizeof(head));
 	for (i = 0; i < sizeof(bytes) - sizeof(head); i++)
 		bytes[sizeof(head) + i] = (uint8_t)(i * 7 + i / 256);
-	pthread_mutex_lock(c->l.host.lock);
-	assert_int_equal(vmb_user_network_host_deliver(&c->l.host, bytes, sizeof(bytes), 1460), 0);
-	pthread_mutex_unlock(c->l.host.lock);
+	assert_int_equal(vmb_user_network_deliver(&c->l, bytes, sizeof(bytes), 1460), 0);
 }
 
 static void act_close(struct card *c)

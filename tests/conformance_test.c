@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The wire of every version, byte by byte, against tests/transcripts/, which were written from the protocol reference and not
- * from what we send. Three casts: guest and host of ours; our guest with a transcript for a host; our host with
- * a transcript for a guest: a mistake that both ends share shows in each of them.
+ * The wire of every version, byte by byte, against tests/transcripts/, which were written from
+ * docs/protocol/ and not from what we send. Three casts: guest and host of ours; our guest with a
+ * transcript for a host; our host with a transcript for a guest: a mistake that both ends share
+ * shows in each of them.
  */
 #include <stdio.h>
 #include <string.h>

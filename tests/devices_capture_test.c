@@ -26,6 +26,7 @@
 
 static char folder[] = "/tmp/vmm-capture-XXXXXX", path[64];
 static struct vmb_dev_capture *capture;
+static uint64_t len_max = VMB_DEV_CAPTURE_LEN_DEFAULT;
 static uint8_t file[FILE_MAX], bytes[70000];
 static uint32_t file_len;
 
@@ -51,7 +52,7 @@ static int tear_down(void **state)
 
 static void start(void)
 {
-	assert_int_equal(vmb_dev_capture_open(&capture, path), 0);
+	assert_int_equal(vmb_dev_capture_open(&capture, path, len_max), 0);
 	assert_int_equal(vmb_dev_capture_start(capture), 0);
 	assert_int_equal(vmb_dev_capture_interface(capture, "net0", "a card"), 0);
 }
@@ -213,7 +214,7 @@ static void test_undone_frame_is_not_in_the_file(void **state)
 
 static void test_open_alone_touches_nothing(void **state)
 {
-	assert_int_equal(vmb_dev_capture_open(&capture, path), 0);
+	assert_int_equal(vmb_dev_capture_open(&capture, path, len_max), 0);
 	put(60, NULL);
 	assert_int_equal(access(path, F_OK), -1);
 }
@@ -229,9 +230,9 @@ static void write_file(const void *text, size_t len)
 static void test_only_captures_and_empty_files_are_overwritten(void **state)
 {
 	write_file("not ours, and long", 18);
-	assert_int_equal(vmb_dev_capture_open(&capture, path), -EINVAL);
+	assert_int_equal(vmb_dev_capture_open(&capture, path, len_max), -EINVAL);
 	write_file("abc", 3);
-	assert_int_equal(vmb_dev_capture_open(&capture, path), -EINVAL);
+	assert_int_equal(vmb_dev_capture_open(&capture, path, len_max), -EINVAL);
 	assert_null(capture);
 	write_file("", 0);
 	start();
@@ -245,9 +246,9 @@ static void test_only_captures_and_empty_files_are_overwritten(void **state)
 
 static void test_places_that_cannot_be_written_are_refused(void **state)
 {
-	assert_int_equal(vmb_dev_capture_open(&capture, folder), -EINVAL);
-	assert_int_equal(vmb_dev_capture_open(&capture, "/dev/null"), -EINVAL);
-	assert_int_equal(vmb_dev_capture_open(&capture, "/nowhere/x.pcapng"), -EINVAL);
+	assert_int_equal(vmb_dev_capture_open(&capture, folder, len_max), -EINVAL);
+	assert_int_equal(vmb_dev_capture_open(&capture, "/dev/null", len_max), -EINVAL);
+	assert_int_equal(vmb_dev_capture_open(&capture, "/nowhere/x.pcapng", len_max), -EINVAL);
 }
 
 static void test_two_machines_do_not_write_to_one_file(void **state)
@@ -256,11 +257,48 @@ static void test_two_machines_do_not_write_to_one_file(void **state)
 
 	start();
 	put(60, NULL);
-	assert_int_equal(vmb_dev_capture_open(&second, path), 0);
+	assert_int_equal(vmb_dev_capture_open(&second, path, len_max), 0);
 	assert_true(vmb_dev_capture_start(second) < 0);
 	vmb_dev_capture_close(second);
 	read_file();
 	assert_int_equal(check_packet(check_head(), 60), file_len);
+}
+
+/* What a guest sends is not the host's to keep for ever. */
+static void test_file_has_a_bound_and_ends_with_a_whole_frame(void **state)
+{
+	struct stat about;
+	uint32_t at;
+
+	len_max = 3000;
+	start();
+	for (int i = 0; i < 100; i++)
+		put(1000, NULL);
+	vmb_dev_capture_undo(capture);
+	len_max = VMB_DEV_CAPTURE_LEN_DEFAULT;
+	assert_int_equal(stat(path, &about), 0);
+	assert_in_range(about.st_size, 2000, 3000);
+	read_file();
+	at = check_packet(check_head(), 1000);
+	assert_int_equal(check_packet(at, 1000), file_len);
+}
+
+static void test_file_of_exactly_its_bound_is_whole(void **state)
+{
+	struct stat about;
+
+	start();
+	put(1000, NULL);
+	assert_int_equal(stat(path, &about), 0);
+	vmb_dev_capture_close(capture);
+	len_max = about.st_size;
+	start();
+	put(1000, NULL);
+	put(60, NULL);
+	len_max = VMB_DEV_CAPTURE_LEN_DEFAULT;
+	read_file();
+	assert_int_equal(file_len, about.st_size);
+	assert_int_equal(check_packet(check_head(), 1000), file_len);
 }
 
 /* A full disk, played by a limit on the file: it ends with the last frame that fits. */
@@ -387,6 +425,8 @@ int main(void)
 		TEST(test_only_captures_and_empty_files_are_overwritten),
 		TEST(test_places_that_cannot_be_written_are_refused),
 		TEST(test_two_machines_do_not_write_to_one_file),
+		TEST(test_file_has_a_bound_and_ends_with_a_whole_frame),
+		TEST(test_file_of_exactly_its_bound_is_whole),
 		TEST(test_full_disk_ends_the_file_with_a_whole_frame),
 		TEST(test_wireshark_reads_the_same),
 		TEST(test_wireshark_converts_the_same_bytes),

@@ -5,18 +5,26 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "devices/disk/disk.h"
+#include "devices/disk/engine.h"
 
 #define DISK_LEN (16u << 20)
 #define PAGE	 4096u
@@ -27,7 +35,8 @@ static struct vmb_dev_disk disk;
 static struct vmb_dev_disk_option option;
 static struct vmb_host_scsi_task task;
 static struct vmb_dev_disk_request request;
-static struct io_uring uring;
+static struct vmb_dev_disk_engine engine;
+static bool threads; /* the engine is without io_uring */
 
 static enum vmb_host_scsi_error run(void);
 static void set(enum vmb_host_scsi_op op, uint64_t offset, uint64_t len);
@@ -58,7 +67,7 @@ static int set_up(void **state)
 	memset(&task, 0, sizeof(task));
 	memset(&request, 0, sizeof(request));
 	request.task = &task;
-	if (vmb_dev_disk_open(&disk, &option) || io_uring_queue_init(8, &uring, 0))
+	if (vmb_dev_disk_open(&disk, &option) || vmb_dev_disk_engine_open(&engine, threads))
 		return -1;
 	assert_int_equal(vmb_dev_disk_prepare(&disk), 0);
 	if (*state)
@@ -68,27 +77,29 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	io_uring_queue_exit(&uring);
+	vmb_dev_disk_engine_close(&engine);
 	vmb_dev_disk_close(&disk);
 	unlink(path);
 	return 0;
 }
 
-static enum vmb_host_scsi_error run(void)
+static enum vmb_host_scsi_error finish(enum vmb_dev_disk_step step)
 {
-	struct io_uring_cqe *cqe;
-	enum vmb_dev_disk_step step = disk.ops->begin(&disk, &request, &uring);
+	void *what;
 	int result;
 
 	while (step == VMB_DEV_DISK_WAIT) {
-		assert_true(io_uring_submit_and_wait(&uring, 1) >= 0);
-		assert_int_equal(io_uring_peek_cqe(&uring, &cqe), 0);
-		assert_ptr_equal(io_uring_cqe_get_data(cqe), &request);
-		result = cqe->res;
-		io_uring_cqe_seen(&uring, cqe);
-		step = disk.ops->resume(&disk, &request, &uring, result);
+		while (!vmb_dev_disk_engine_take(&engine, &what, &result))
+			assert_int_equal(vmb_dev_disk_engine_wait(&engine, UINT64_MAX), 0);
+		assert_ptr_equal(what, &request);
+		step = disk.ops->resume(&disk, &request, &engine, result);
 	}
 	return request.error;
+}
+
+static enum vmb_host_scsi_error run(void)
+{
+	return finish(disk.ops->begin(&disk, &request, &engine));
 }
 
 static void set(enum vmb_host_scsi_op op, uint64_t offset, uint64_t len)
@@ -177,21 +188,13 @@ static void test_zeroes_are_zeroes(void **state)
 static void test_zeroes_by_hand_are_zeroes(void **state)
 {
 	set(VMB_HOST_SCSI_WRITE_ZEROES, 1024, (5u << 20) + 512);
-	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
-	io_uring_queue_exit(&uring); /* the file system is asked nothing: its answer is played */
-	assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
-	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -EOPNOTSUPP), VMB_DEV_DISK_WAIT);
-	for (enum vmb_dev_disk_step step = VMB_DEV_DISK_WAIT; step == VMB_DEV_DISK_WAIT;) {
-		struct io_uring_cqe *cqe;
-		int result;
-
-		assert_true(io_uring_submit_and_wait(&uring, 1) >= 0);
-		assert_int_equal(io_uring_peek_cqe(&uring, &cqe), 0);
-		result = cqe->res;
-		io_uring_cqe_seen(&uring, cqe);
-		step = disk.ops->resume(&disk, &request, &uring, result);
-	}
-	assert_int_equal(request.error, VMB_HOST_SCSI_OK);
+	assert_int_equal(disk.ops->begin(&disk, &request, &engine), VMB_DEV_DISK_WAIT);
+	vmb_dev_disk_engine_close(
+		&engine); /* the file system is asked nothing: its answer is played */
+	assert_int_equal(vmb_dev_disk_engine_open(&engine, threads), 0);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, -EOPNOTSUPP),
+			 VMB_DEV_DISK_WAIT);
+	assert_int_equal(finish(VMB_DEV_DISK_WAIT), VMB_HOST_SCSI_OK);
 	memset(model + task.offset, 0, task.len);
 	assert_file_is_model();
 }
@@ -251,23 +254,23 @@ static void test_errors_become_sense_the_guest_understands(void **state)
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
 		set(cases[i].op, 0, sizeof(buf));
 		cut(buf, sizeof(buf), 512);
-		assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
-		assert_int_equal(disk.ops->resume(&disk, &request, &uring, cases[i].result),
+		assert_int_equal(disk.ops->begin(&disk, &request, &engine), VMB_DEV_DISK_WAIT);
+		assert_int_equal(disk.ops->resume(&disk, &request, &engine, cases[i].result),
 				 VMB_DEV_DISK_DONE);
 		assert_int_equal(request.error, cases[i].error);
-		io_uring_queue_exit(&uring);
-		assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
+		assert_int_equal(disk.flush_failed, cases[i].op == VMB_HOST_SCSI_FLUSH);
+		disk.flush_failed = false;
+		vmb_dev_disk_engine_close(&engine);
+		assert_int_equal(vmb_dev_disk_engine_open(&engine, threads), 0);
 	}
 }
 
-/* The last thing that was put into the ring, which is empty again then. */
-static uint8_t last_opcode(void)
+/* What the engine was asked for last; it is forgotten. */
+static enum vmb_dev_disk_operation_kind last_kind(void)
 {
-	uint8_t opcode = uring.sq.sqes[uring.sq.sqe_tail - 1].opcode;
-
-	io_uring_queue_exit(&uring);
-	assert_int_equal(io_uring_queue_init(8, &uring, 0), 0);
-	return opcode;
+	vmb_dev_disk_engine_close(&engine);
+	assert_int_equal(vmb_dev_disk_engine_open(&engine, threads), 0);
+	return request.operation.kind;
 }
 
 /* O_NONBLOCK would have block devices say EAGAIN, at once and for ever. */
@@ -284,23 +287,65 @@ static void test_what_is_not_possible_now_is_tried_again_later(void **state)
 
 	set(VMB_HOST_SCSI_WRITE, 0, sizeof(buf));
 	cut(buf, sizeof(buf), PAGE);
-	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->begin(&disk, &request, &engine), VMB_DEV_DISK_WAIT);
 	for (uint32_t i = 0; i < 2 && tries < 1000;) {
-		assert_int_equal(last_opcode(), IORING_OP_WRITEV);
-		if (disk.ops->resume(&disk, &request, &uring, i ? -EINTR : -EAGAIN) ==
+		assert_int_equal(last_kind(), VMB_DEV_DISK_WRITEV);
+		if (disk.ops->resume(&disk, &request, &engine, i ? -EINTR : -EAGAIN) ==
 		    VMB_DEV_DISK_DONE)
 			break;
-		assert_int_equal(last_opcode(), IORING_OP_TIMEOUT);
-		assert_int_equal(disk.ops->resume(&disk, &request, &uring, -ETIME),
+		assert_int_equal(last_kind(), VMB_DEV_DISK_REST);
+		assert_int_equal(disk.ops->resume(&disk, &request, &engine, -ETIME),
 				 VMB_DEV_DISK_WAIT);
 		if (++tries == 50) { /* half of what there is to do is done */
 			i++;
-			assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE),
+			assert_int_equal(disk.ops->resume(&disk, &request, &engine, PAGE),
 					 VMB_DEV_DISK_WAIT);
 		}
 	}
 	assert_int_equal(request.error, VMB_HOST_SCSI_IO_ERROR);
 	assert_int_equal(tries, 150);
+}
+
+static void fail_a_flush(bool fua)
+{
+	static uint8_t buf[PAGE];
+
+	set(fua ? VMB_HOST_SCSI_WRITE : VMB_HOST_SCSI_FLUSH, 0, sizeof(buf));
+	task.fua = fua;
+	cut(buf, sizeof(buf), PAGE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &engine), VMB_DEV_DISK_WAIT);
+	if (fua)
+		assert_int_equal(disk.ops->resume(&disk, &request, &engine, PAGE),
+				 VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, -EIO), VMB_DEV_DISK_DONE);
+	assert_int_equal(request.error, VMB_HOST_SCSI_IO_ERROR);
+	last_kind();
+}
+
+/* The system tells of a lost write once. A guest that asks again must not hear that all is well. */
+static void test_failed_flush_is_not_forgotten(void **state)
+{
+	static uint8_t buf[PAGE];
+
+	for (int fua = 0; fua < 2; fua++) {
+		disk.flush_failed = false;
+		fail_a_flush(fua);
+		for (int i = 0; i < 2; i++) {
+			set(VMB_HOST_SCSI_FLUSH, 0, 0);
+			assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+			set(VMB_HOST_SCSI_WRITE, 0, PAGE);
+			cut(buf, PAGE, PAGE);
+			task.fua = true;
+			assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+			set(VMB_HOST_SCSI_WRITE, 0, PAGE);
+			cut(buf, PAGE, PAGE);
+			task.fua = false;
+			assert_int_equal(run(), VMB_HOST_SCSI_OK);
+			set(VMB_HOST_SCSI_READ, 0, PAGE);
+			cut(buf, PAGE, PAGE);
+			assert_int_equal(run(), VMB_HOST_SCSI_OK);
+		}
+	}
 }
 
 /* The data are there, but not yet on the medium. */
@@ -311,14 +356,14 @@ static void test_interrupted_sync_is_no_sync(void **state)
 	set(VMB_HOST_SCSI_WRITE, 0, sizeof(buf));
 	task.fua = true;
 	cut(buf, sizeof(buf), PAGE);
-	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
-	assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE), VMB_DEV_DISK_WAIT);
-	assert_int_equal(last_opcode(), IORING_OP_FSYNC);
-	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -EINTR), VMB_DEV_DISK_WAIT);
-	assert_int_equal(last_opcode(), IORING_OP_TIMEOUT);
-	assert_int_equal(disk.ops->resume(&disk, &request, &uring, -ETIME), VMB_DEV_DISK_WAIT);
-	assert_int_equal(last_opcode(), IORING_OP_FSYNC);
-	assert_int_equal(disk.ops->resume(&disk, &request, &uring, 0), VMB_DEV_DISK_DONE);
+	assert_int_equal(disk.ops->begin(&disk, &request, &engine), VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, PAGE), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_kind(), VMB_DEV_DISK_SYNC);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, -EINTR), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_kind(), VMB_DEV_DISK_REST);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, -ETIME), VMB_DEV_DISK_WAIT);
+	assert_int_equal(last_kind(), VMB_DEV_DISK_SYNC);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, 0), VMB_DEV_DISK_DONE);
 	assert_int_equal(request.error, VMB_HOST_SCSI_OK);
 }
 
@@ -342,12 +387,12 @@ static void test_short_transfers_go_on_where_they_stopped(void **state)
 
 	set(VMB_HOST_SCSI_READ, 0, sizeof(buf));
 	cut(buf, sizeof(buf), PAGE);
-	assert_int_equal(disk.ops->begin(&disk, &request, &uring), VMB_DEV_DISK_WAIT);
-	assert_int_equal(disk.ops->resume(&disk, &request, &uring, PAGE + 10), VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->begin(&disk, &request, &engine), VMB_DEV_DISK_WAIT);
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, PAGE + 10), VMB_DEV_DISK_WAIT);
 	assert_int_equal(request.iov_first, 1);
 	assert_ptr_equal(request.iov[1].iov_base, buf + PAGE + 10);
 	assert_int_equal(request.iov[1].iov_len, PAGE - 10);
-	assert_int_equal(disk.ops->resume(&disk, &request, &uring, 2 * PAGE - 10),
+	assert_int_equal(disk.ops->resume(&disk, &request, &engine, 2 * PAGE - 10),
 			 VMB_DEV_DISK_DONE);
 	assert_int_equal(request.error, VMB_HOST_SCSI_OK);
 }
@@ -413,7 +458,7 @@ static enum vmb_dev_disk_step read_blocks(uint64_t first, uint64_t count)
 
 	set(VMB_HOST_SCSI_READ, first * disk.block_len, count * disk.block_len);
 	cut(buf, task.len, PAGE);
-	return disk.ops->begin(&disk, &request, &uring);
+	return disk.ops->begin(&disk, &request, &engine);
 }
 
 /* A table's rows above any backend: what the option says is all that the filter has to do with the disk below. */
@@ -473,10 +518,218 @@ static void test_the_disk_below_a_filter_works_as_without(void **state)
 	assert_int_equal(disk.len, DISK_LEN / 2);
 }
 
+/* Block devices. They need somebody who may make one. */
+
+static char loop[32];
+
+static bool make_loop_device(uint32_t block_len)
+{
+	char command[128];
+	FILE *output;
+
+	snprintf(command, sizeof(command), "losetup -f --show -b %u %s 2>/dev/null", block_len,
+		 path);
+	output = popen(command, "r");
+	*loop = 0;
+	if (!output || !fgets(loop, sizeof(loop), output))
+		*loop = 0;
+	if (output)
+		pclose(output);
+	loop[strcspn(loop, "\n")] = 0;
+	return *loop;
+}
+
+static int open_loop_device(struct vmb_dev_disk_option o)
+{
+	option = o;
+	option.path = loop;
+	vmb_dev_disk_close(&disk);
+	return vmb_dev_disk_open(&disk, &option) ? -EINVAL : vmb_dev_disk_prepare(&disk);
+}
+
+static int free_loop_device(void **state)
+{
+	char command[64];
+
+	vmb_dev_disk_close(&disk);
+	snprintf(command, sizeof(command), "losetup -d %s", loop);
+	if (*loop && system(command))
+		return -1;
+	return tear_down(state);
+}
+
+static void read_and_unmap(uint32_t block_len)
+{
+	set(VMB_HOST_SCSI_WRITE, 0, PAGE);
+	cut(model, PAGE, 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	set(VMB_HOST_SCSI_UNMAP, 0, 0);
+	task.extent_count = 1;
+	task.extents[0].offset = block_len;
+	task.extents[0].len = 3 * block_len;
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	memset(model + block_len, 0, 3 * block_len);
+	set(VMB_HOST_SCSI_READ, 0, 4 * PAGE);
+	cut(bytes, 4 * PAGE, PAGE);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	assert_memory_equal(bytes, model, 4 * PAGE);
+}
+
+static void test_block_device_is_shown_as_it_is(void **state)
+{
+	static const struct {
+		uint32_t device, said, shown;
+		bool can_unmap;
+	} cases[] = {
+		{ 512, 0, 512, true },
+		{ 512, 4096, 4096, true },
+		{ 4096, 0, 4096, true },
+		{ 4096, 512, 512, false }, /* the device punches no half blocks */
+	};
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		if (!make_loop_device(cases[i].device))
+			skip();
+		assert_int_equal(open_loop_device((struct vmb_dev_disk_option){
+					 .block_len = cases[i].said }),
+				 0);
+		assert_int_equal(disk.len, DISK_LEN);
+		assert_int_equal(disk.block_len, cases[i].shown);
+		assert_int_equal(disk.can_unmap, cases[i].can_unmap);
+		if (disk.can_unmap)
+			read_and_unmap(disk.block_len);
+		assert_int_equal(free_loop_device(state), 0);
+		assert_int_equal(set_up(state), 0);
+		*loop = 0;
+	}
+}
+
+static void test_block_device_that_somebody_has_claimed_is_refused(void **state)
+{
+	int claim;
+
+	if (!make_loop_device(512))
+		skip();
+	claim = open(loop, O_RDONLY | O_EXCL);
+	assert_true(claim >= 0);
+	assert_int_equal(open_loop_device((struct vmb_dev_disk_option){ .path = loop }), -EINVAL);
+	assert_int_equal(open_loop_device((struct vmb_dev_disk_option){ .read_only = true }), 0);
+	assert_false(disk.can_unmap);
+	close(claim);
+	assert_int_equal(open_loop_device((struct vmb_dev_disk_option){ .path = loop }), 0);
+}
+
+/* Without io_uring. */
+
+static int set_up_threads(void **state)
+{
+	threads = true;
+	return set_up(state);
+}
+
+static int tear_down_threads(void **state)
+{
+	threads = false;
+	return tear_down(state);
+}
+
+static void take_all(uint32_t count, int *results)
+{
+	void *what;
+	int result;
+
+	while (count) {
+		if (!vmb_dev_disk_engine_take(&engine, &what, &result)) {
+			assert_int_equal(vmb_dev_disk_engine_wait(&engine, UINT64_MAX), 0);
+			continue;
+		}
+		results[*(int *)what] = result;
+		count--;
+	}
+}
+
+/* Watches and timers, once each; and what somebody posts. */
+static void test_engine_wakes_for_what_it_watches(void **state)
+{
+	int fds[2], names[] = { 0, 1 }, results[] = { -1, -1 };
+	void *what;
+	int result;
+
+	assert_int_equal(pipe(fds), 0);
+	vmb_dev_disk_engine_watch(&engine, fds[0], &names[0]);
+	vmb_dev_disk_engine_timer(&engine, 1000000, &names[1]);
+	take_all(1, results);
+	assert_int_equal(results[0], -1); /* the timer alone */
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	take_all(1, results);
+	assert_true(results[0] >= 0);
+	assert_int_equal(vmb_dev_disk_engine_wait(&engine, 1000000), 0);
+	assert_false(vmb_dev_disk_engine_take(&engine, &what, &result));
+	vmb_dev_disk_engine_post(&engine, &request, 77);
+	assert_int_equal(vmb_dev_disk_engine_wait(&engine, UINT64_MAX), 0);
+	assert_true(vmb_dev_disk_engine_take(&engine, &what, &result));
+	assert_ptr_equal(what, &request);
+	assert_int_equal(result, 77);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* As in many containers. In a process of its own, which can use io_uring no more. */
+static int engine_without_io_uring(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { VMB_ARRAY_COUNT(code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return 1;
+	if (!vmb_dev_disk_engine_refused())
+		return 2;
+	if (vmb_dev_disk_engine_open(&engine, false))
+		return 3;
+	return engine.threads ? 0 : 4;
+}
+
+static void test_engine_does_without_io_uring_that_is_refused(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(engine_without_io_uring());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_false(engine.threads);
+}
+
+/* A rest takes its time, in either engine. */
+static void test_engine_rests(void **state)
+{
+	struct timespec before, after;
+	void *what;
+	int result;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	request.operation = (struct vmb_dev_disk_operation){ .kind = VMB_DEV_DISK_REST };
+	vmb_dev_disk_engine_submit(&engine, &request);
+	while (!vmb_dev_disk_engine_take(&engine, &what, &result))
+		assert_int_equal(vmb_dev_disk_engine_wait(&engine, UINT64_MAX), 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_true((after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec >=
+		    VMB_DEV_DISK_REST_NS);
+}
+
 int main(void)
 {
-#define ON_RAM(name) cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, "ram:16M")
-#define TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define ON_THREADS(name) cmocka_unit_test_setup_teardown(name, set_up_threads, tear_down_threads)
+#define ON_LOOP(name)	 cmocka_unit_test_setup_teardown(name, set_up, free_loop_device)
+#define ON_RAM(name)	 cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, "ram:16M")
+#define TEST(name)	 cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_read_returns_the_files_bytes),
 		TEST(test_write_changes_exactly_its_bytes),
@@ -490,6 +743,7 @@ int main(void)
 		TEST(test_operations_may_block),
 		TEST(test_what_is_not_possible_now_is_tried_again_later),
 		TEST(test_interrupted_sync_is_no_sync),
+		TEST(test_failed_flush_is_not_forgotten),
 		TEST(test_shrunk_file_is_an_error),
 		TEST(test_short_transfers_go_on_where_they_stopped),
 		TEST(test_file_is_locked_while_open),
@@ -503,6 +757,20 @@ int main(void)
 		ON_RAM(test_unmap_without_extents_does_nothing),
 		ON_RAM(test_ram_disk_clears_exactly_what_it_is_told_to),
 		TEST(test_faults_meet_reads_of_their_block_alone),
+		ON_LOOP(test_block_device_is_shown_as_it_is),
+		ON_LOOP(test_block_device_that_somebody_has_claimed_is_refused),
+		TEST(test_engine_wakes_for_what_it_watches),
+		TEST(test_engine_rests),
+		TEST(test_engine_does_without_io_uring_that_is_refused),
+		ON_THREADS(test_engine_wakes_for_what_it_watches),
+		ON_THREADS(test_engine_rests),
+		ON_THREADS(test_read_returns_the_files_bytes),
+		ON_THREADS(test_write_changes_exactly_its_bytes),
+		ON_THREADS(test_flush_succeeds),
+		ON_THREADS(test_zeroes_are_zeroes),
+		ON_THREADS(test_write_same_repeats_the_block),
+		ON_THREADS(test_unmapped_extents_read_as_zero),
+		ON_THREADS(test_shrunk_file_is_an_error),
 		TEST(test_the_disk_below_a_filter_works_as_without),
 	};
 

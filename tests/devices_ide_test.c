@@ -118,7 +118,7 @@ static void start(const char *line)
 {
 	assert_int_equal(parse(line), 0);
 	assert_int_equal(vmb_vmm_devices_open_disks(&devices, &options), 0);
-	assert_int_equal(vmb_vmm_devices_prepare(&devices), 0);
+	assert_int_equal(vmb_vmm_devices_prepare_disks(&devices), 0);
 	assert_int_equal(vmb_vmm_devices_attach(&devices, bus), 0);
 }
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * NBD disks on a real server (qemu-nbd) that is killed, replaced and robbed of what it was not told to keep; and image
- * formats, whose bytes qemu-img compares with a raw copy.
+ * NBD disks on a real server (qemu-nbd) that is killed, replaced and robbed of what it was not told to keep; on one that
+ * misbehaves (tests/nbd_fake.h); and image formats, whose bytes qemu-img compares with a raw copy.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,14 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "devices/disk/disk.h"
+#include "devices/disk/engine.h"
+#include "tests/nbd_fake.h"
 
 #define DISK_LEN  (8u << 20)
 #define PIECE_LEN (64u << 10)
@@ -34,7 +37,8 @@ static struct vmb_dev_disk disk;
 static struct vmb_dev_disk_option option;
 static struct vmb_host_scsi_task task;
 static struct vmb_dev_disk_request request;
-static struct io_uring uring;
+static struct vmb_dev_disk_engine engine;
+static bool threads; /* the engine is without io_uring */
 
 /* Tools */
 
@@ -74,6 +78,7 @@ static void start_server(const char *more)
 	unlink(socket_path);
 	server = fork();
 	if (server == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also if a test crashes */
 		execvp(arguments[0], arguments);
 		_exit(127);
 	}
@@ -121,16 +126,28 @@ static int set_up(void **state)
 	request.task = &task;
 	server = 0;
 	memset(&disk, 0, sizeof(disk));
-	return io_uring_queue_init(8, &uring, 0);
+	return vmb_dev_disk_engine_open(&engine, threads);
 }
 
 static int tear_down(void **state)
 {
 	vmb_dev_disk_close(&disk);
-	io_uring_queue_exit(&uring);
+	vmb_dev_disk_engine_close(&engine);
 	if (server)
 		kill_server();
 	return tool("rm -r %s", folder);
+}
+
+static int set_up_threads(void **state)
+{
+	threads = true;
+	return set_up(state);
+}
+
+static int tear_down_threads(void **state)
+{
+	threads = false;
+	return tear_down(state);
 }
 
 static void open_disk(void)
@@ -141,20 +158,30 @@ static void open_disk(void)
 
 static enum vmb_dev_disk_step begin(void)
 {
-	return disk.ops->begin(&disk, &request, &uring);
+	return disk.ops->begin(&disk, &request, &engine);
+}
+
+/* Within about 30 s. */
+static struct vmb_dev_disk_request *next_completion(int *result)
+{
+	void *what;
+
+	for (int i = 0; i < 1000; i++) {
+		if (vmb_dev_disk_engine_take(&engine, &what, result))
+			return what;
+		assert_int_equal(vmb_dev_disk_engine_wait(&engine, 30000000), 0);
+	}
+	fail();
+	return NULL;
 }
 
 static enum vmb_host_scsi_error finish(enum vmb_dev_disk_step step)
 {
-	struct io_uring_cqe *cqe;
 	int result;
 
 	while (step == VMB_DEV_DISK_WAIT) {
-		assert_int_equal(io_uring_wait_cqe(&uring, &cqe), 0);
-		assert_ptr_equal(io_uring_cqe_get_data(cqe), &request);
-		result = cqe->res;
-		io_uring_cqe_seen(&uring, cqe);
-		step = disk.ops->resume(&disk, &request, &uring, result);
+		assert_ptr_equal(next_completion(&result), &request);
+		step = disk.ops->resume(&disk, &request, &engine, result);
 	}
 	return request.error;
 }
@@ -384,6 +411,230 @@ static void test_missing_server_is_refused(void **state)
 	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
 }
 
+/* Servers that misbehave */
+
+#define MANY 40u
+
+static struct nbd_fake fake;
+static struct vmb_dev_disk_request many[MANY];
+static struct vmb_host_scsi_task many_tasks[MANY];
+static uint8_t *many_bytes;
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void open_disk_on_fake(enum nbd_fake_manner manner, uint32_t reconnect_s)
+{
+	nbd_fake_start(&fake, socket_path, DISK_LEN, manner);
+	option.reconnect_s = reconnect_s;
+	open_disk();
+}
+
+static void close_disk_on_fake(void)
+{
+	vmb_dev_disk_close(&disk);
+	nbd_fake_stop(&fake);
+}
+
+/* Shakes hands again and again, and so is never away for long: the window is the command's own. */
+static void test_server_that_answers_nothing_is_an_error(void **state)
+{
+	double begin_s;
+
+	open_disk_on_fake(NBD_FAKE_MUTE, 1);
+	begin_s = seconds();
+	set(VMB_HOST_SCSI_READ, 0, 512);
+	cut(bytes, 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_GONE);
+	print_message("a read ended after %.1f s\n", seconds() - begin_s);
+	assert_true(seconds() - begin_s < 15);
+	close_disk_on_fake();
+}
+
+/* The guest's own, or ours when there is much to keep. */
+static void test_flush_that_the_server_failed_at_is_not_forgotten(void **state)
+{
+	for (uint32_t written = 0; written <= 40; written += 40) {
+		open_disk_on_fake(NBD_FAKE_FAILS_A_FLUSH, 60);
+		for (uint32_t i = 0; i < written; i++)
+			write_disk(0, 1 << 20, (uint8_t)i);
+		while (written && !__atomic_load_n(&fake.flush_count, __ATOMIC_SEQ_CST))
+			usleep(10000);
+		for (uint32_t i = 0; i < 3; i++) {
+			set(VMB_HOST_SCSI_FLUSH, 0, 0);
+			assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+		}
+		set(VMB_HOST_SCSI_WRITE, 0, 512);
+		task.fua = true;
+		cut(bytes, 512);
+		assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+		for (uint32_t i = 0; i < 80; i++) /* more than is ever kept */
+			write_disk(0, 1 << 20, (uint8_t)i);
+		assert_true(disk.flush_failed);
+		close_disk_on_fake();
+		unlink(socket_path);
+	}
+}
+
+static uint32_t count_lines(const char *path, const char *what)
+{
+	FILE *file = fopen(path, "r");
+	char line[512];
+	uint32_t count = 0;
+
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, what) != NULL;
+	fclose(file);
+	return count;
+}
+
+/* Its command fails after a few tries, other commands do not, and it is not talked about at each. */
+static void test_server_that_closes_at_a_command_has_it_a_few_times(void **state)
+{
+	int error_output = dup(STDERR_FILENO), log = open(kept, O_CREAT | O_RDWR | O_TRUNC, 0600);
+	double begin_s = seconds();
+
+	open_disk_on_fake(NBD_FAKE_CLOSES_AT_ZEROES, 60);
+	dup2(log, STDERR_FILENO);
+	set(VMB_HOST_SCSI_WRITE_ZEROES, 0, 1 << 20);
+	assert_int_equal(run(), VMB_HOST_SCSI_IO_ERROR);
+	set(VMB_HOST_SCSI_READ, 0, 512);
+	cut(bytes, 512);
+	assert_int_equal(run(), VMB_HOST_SCSI_OK);
+	dup2(error_output, STDERR_FILENO);
+	print_message("%u tries in %.1f s, %u lines\n", fake.zeroes_count, seconds() - begin_s,
+		      count_lines(kept, "went away"));
+	assert_in_range(fake.zeroes_count, 2, 8);
+	assert_in_range(count_lines(kept, "went away"), 1, 2);
+	close(log);
+	close(error_output);
+	close_disk_on_fake();
+}
+
+static void begin_many(enum vmb_host_scsi_op op)
+{
+	many_bytes = calloc(MANY, 1 << 20);
+	for (uint32_t i = 0; i < MANY; i++) {
+		many_tasks[i] = (struct vmb_host_scsi_task){ .op = op,
+							     .offset = (i % 8) << 20,
+							     .len = 1 << 20 };
+		memset(&many[i], 0, sizeof(many[i]));
+		many[i].task = &many_tasks[i];
+		many[i].iov[0] = (struct iovec){ many_bytes + ((size_t)i << 20), 1 << 20 };
+		many[i].iov_count = 1;
+		assert_int_equal(disk.ops->begin(&disk, &many[i], &engine), VMB_DEV_DISK_WAIT);
+	}
+}
+
+/* How many of them ended without an error within the time. */
+static uint32_t finish_many(uint32_t limit_s)
+{
+	uint32_t good = 0, done = 0;
+	double begin_s = seconds();
+
+	while (done < MANY) {
+		int result;
+		struct vmb_dev_disk_request *ended = next_completion(&result);
+
+		if (disk.ops->resume(&disk, ended, &engine, result) != VMB_DEV_DISK_DONE)
+			continue;
+		done++;
+		good += ended->error == VMB_HOST_SCSI_OK;
+	}
+	print_message("%u requests ended after %.1f s\n", done, seconds() - begin_s);
+	assert_true(seconds() - begin_s < limit_s);
+	free(many_bytes);
+	return good;
+}
+
+static void wait_for_commands(void)
+{
+	uint64_t before, now = 0;
+
+	do {
+		before = now;
+		usleep(300000);
+		now = __atomic_load_n(&fake.command_count, __ATOMIC_SEQ_CST);
+	} while (!now || now != before);
+}
+
+/* What the guest may have under way is bounded in memory; the rest waits its turn. */
+static void test_requests_hold_no_more_than_their_share(void **state)
+{
+	open_disk_on_fake(NBD_FAKE_MUTE, 60);
+	begin_many(VMB_HOST_SCSI_WRITE);
+	wait_for_commands();
+	assert_true(__atomic_load_n(&fake.asked_len, __ATOMIC_SEQ_CST) <= 16 << 20);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(finish_many(4), 0);
+	close_disk_on_fake();
+}
+
+static void test_requests_that_waited_for_room_are_done(void **state)
+{
+	open_disk_on_fake(NBD_FAKE_GOOD, 60);
+	for (uint32_t round = 0; round < 2; round++) {
+		begin_many(round ? VMB_HOST_SCSI_WRITE : VMB_HOST_SCSI_READ);
+		assert_int_equal(finish_many(30), MANY);
+	}
+	assert_int_equal(fake.asked_len, 2ull * MANY << 20);
+	close_disk_on_fake();
+}
+
+static void test_cancelled_requests_do_not_wait_for_a_dead_server(void **state)
+{
+	option.reconnect_s = 60;
+	start_server(NULL);
+	open_disk();
+	kill_server();
+	begin_many(VMB_HOST_SCSI_READ);
+	usleep(300000);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(finish_many(4), 0);
+	start_server(NULL); /* and what begins later is done */
+	assert_disk_is_model();
+}
+
+/* While the other three answer all the time: request goes round and round. */
+static void test_one_silent_connection_is_noticed(void **state)
+{
+	struct vmb_dev_disk_request *what;
+	uint32_t ended = 0, good = 0;
+	double begin_s = seconds();
+	int result;
+
+	open_disk_on_fake(NBD_FAKE_FIRST_MUTE, 1);
+	while (__atomic_load_n(&fake.connection_count, __ATOMIC_SEQ_CST) < 4)
+		usleep(10000);
+	usleep(100000);
+	begin_many(VMB_HOST_SCSI_READ);
+	set(VMB_HOST_SCSI_FLUSH, 0, 0);
+	begin();
+	while (ended < MANY) {
+		what = next_completion(&result);
+		if (disk.ops->resume(&disk, what, &engine, result) != VMB_DEV_DISK_DONE)
+			continue;
+		if (what == &request)
+			begin();
+		else
+			good += what->error == VMB_HOST_SCSI_OK;
+		ended += what != &request;
+	}
+	print_message("%u of %u reads ended well, the last after %.1f s\n", good, ended,
+		      seconds() - begin_s);
+	assert_in_range(good, MANY / 2, MANY - 1);
+	assert_true(seconds() - begin_s < 15);
+	what = next_completion(&result);
+	disk.ops->resume(&disk, what, &engine, result);
+	close_disk_on_fake();
+	free(many_bytes);
+}
+
 /* create: qemu-img's name of the format and its options. */
 static void check_format(const char *format, const char *create)
 {
@@ -442,7 +693,216 @@ static void test_image_that_is_no_image_is_refused(void **state)
 	assert_int_equal(vmb_dev_disk_prepare(&disk), -EINVAL);
 }
 
-#define ON_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+/* Images that are refused */
+
+static int open_image(const char *path, const char *format, bool backing)
+{
+	int error;
+
+	option.path = path;
+	option.format = format;
+	option.backing = backing;
+	vmb_dev_disk_close(&disk);
+	error = vmb_dev_disk_open(&disk, &option);
+	return error ? error : vmb_dev_disk_prepare(&disk);
+}
+
+static void write_file(const char *path, uint64_t at, const void *data, size_t len)
+{
+	int fd = open(path, O_CREAT | O_RDWR, 0600);
+
+	assert_int_equal(pwrite(fd, data, len, (off_t)at), len);
+	close(fd);
+}
+
+/* As a raw disk, which the first write would ruin. */
+static void test_what_looks_like_an_image_is_not_taken_as_raw(void **state)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+		uint64_t at;
+	} cases[] = {
+		{ "QFI\xfb\0\0\0\1", 8, 0 },
+		{ "QFI\xfb\0\0\0\3", 8, 0 },
+		{ "vhdxfile", 8, 0 },
+		{ "KDMV", 4, 0 },
+		{ "# Disk DescriptorFile", 21, 0 },
+		{ "COWD", 4, 0 },
+		{ "conectix", 8, 0 },
+		{ "conectix", 8, DISK_LEN - 512 },
+		{ "\x7f\x10\xda\xbe", 4, 64 },
+		{ "QED\0", 4, 0 },
+		{ "WithoutFreeSpace", 16, 0 },
+		{ "WithouFreSpacExt", 16, 0 },
+		{ "koly", 4, DISK_LEN - 512 },
+		{ "\x1f\x8b\x08", 3, 0 },
+		{ "\xfd"
+		  "7zXZ\0",
+		  6, 0 },
+		{ "\x28\xb5\x2f\xfd", 4, 0 },
+	};
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		make_image_of_model();
+		write_file(image, cases[i].at, cases[i].magic, cases[i].len);
+		assert_int_equal(open_image(image, NULL, false), -EINVAL);
+		assert_int_equal(open_image(image, "raw", false), 0);
+	}
+}
+
+/* Made by the tools that make them. */
+static void test_foreign_images_are_not_taken_as_raw(void **state)
+{
+	static const char *const kinds[] = {
+		"qcow",
+		"vdi",
+		"qed",
+		"parallels",
+		"vmdk -o subformat=monolithicFlat",
+		"vmdk -o subformat=twoGbMaxExtentSparse",
+	};
+	char path[80];
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(kinds); i++) {
+		snprintf(path, sizeof(path), "%s/foreign%zu", folder, i);
+		assert_int_equal(tool("qemu-img create -q -f %s %s 8M", kinds[i], path), 0);
+		assert_int_equal(tool("truncate -s %%512 %s", path), 0);
+		assert_int_equal(open_image(path, NULL, false), -EINVAL);
+	}
+}
+
+/* The file that the guest must not see is image, with the model's bytes. */
+static void test_images_that_show_other_files_are_refused_unless_allowed(void **state)
+{
+	static const struct {
+		const char *format, *create; /* of $I, the image, and $P, the path */
+	} cases[] = {
+		{ "qcow2", "qemu-img create -q -f qcow2 -F raw -b $I $P" },
+		{ "qcow2", "qemu-img create -q -f qcow2 -o data_file=$I.0 $P 8M" },
+		{ "vmdk", "qemu-img convert -f raw -O vmdk $I $P.0 && "
+			  "qemu-img create -q -f vmdk -F vmdk -b $P.0 $P" },
+		{ "vmdk", "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat $I $P" },
+	};
+	char path[80];
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		snprintf(path, sizeof(path), "%s/shows%zu", folder, i);
+		assert_int_equal(tool("I=%s P=%s; %s", image, path, cases[i].create), 0);
+		assert_int_equal(open_image(path, cases[i].format, false), -EINVAL);
+		assert_int_equal(open_image(path, cases[i].format, true), 0);
+		assert_int_equal(disk.len, DISK_LEN);
+	}
+}
+
+static void set_vhd_footer(const char *path, uint64_t at, uint64_t value, size_t len)
+{
+	uint8_t footer[512];
+	uint32_t sum = 0;
+	int fd = open(path, O_RDWR);
+	off_t end = lseek(fd, -512, SEEK_END);
+
+	assert_int_equal(pread(fd, footer, sizeof(footer), end), sizeof(footer));
+	for (size_t i = 0; i < len; i++)
+		footer[at + i] = (uint8_t)(value >> (8 * (len - 1 - i)));
+	memset(footer + 64, 0, 4);
+	for (size_t i = 0; i < sizeof(footer); i++)
+		sum += footer[i];
+	sum = ~sum;
+	for (size_t i = 0; i < 4; i++)
+		footer[64 + i] = (uint8_t)(sum >> (24 - 8 * i));
+	assert_int_equal(pwrite(fd, footer, sizeof(footer), end), sizeof(footer));
+	close(fd);
+}
+
+#define FOOTER_CREATOR 28u
+#define FOOTER_LEN     48u
+#define FOOTER_TYPE    60u
+
+/* As long as it says, also where its cylinders end earlier; but no longer than the file. */
+static void test_vhd_has_the_length_that_it_says(void **state)
+{
+	const uint32_t virtual_pc = 0x76706320, len = 8389632;
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/odd.vhd", folder);
+	assert_int_equal(tool("qemu-img create -q -f vpc -o subformat=fixed,force_size=on %s %u",
+			      path, len),
+			 0);
+	set_vhd_footer(path, FOOTER_CREATOR, virtual_pc, 4);
+	assert_int_equal(open_image(path, "vhd", false), 0);
+	assert_int_equal(disk.len, len);
+	set_vhd_footer(path, FOOTER_LEN, 2ull * len, 8);
+	assert_int_equal(open_image(path, "vhd", false), -EINVAL);
+	set_vhd_footer(path, FOOTER_LEN, len, 8);
+	set_vhd_footer(path, FOOTER_TYPE, 4, 4);
+	assert_int_equal(open_image(path, "vhd", false), -EINVAL);
+}
+
+/* Our own qemu-nbd: by the image, of which there is one in the whole system. */
+static void signal_own_server(const char *signal)
+{
+	assert_int_equal(tool("pkill -%s -f '^qemu-nbd .*%s'", signal, option.path), 0);
+}
+
+static char own_path[80];
+
+static void open_own_disk(const char *format)
+{
+	snprintf(own_path, sizeof(own_path), "%s/own.%s", folder, format);
+	assert_int_equal(tool("qemu-img create -q -f %s %s %u", format, own_path, DISK_LEN), 0);
+	option.path = own_path;
+	option.format = format;
+	open_disk();
+	memset(model, 0, sizeof(model));
+}
+
+static void kill_own_server_again_and_again(const char *format)
+{
+	open_own_disk(format);
+	for (uint32_t round = 1; round < 4; round++) {
+		for (uint32_t at = 0; at < DISK_LEN; at += 1 << 20)
+			write_disk(at, 1 << 20, (uint8_t)round);
+		signal_own_server("KILL");
+		assert_disk_is_model();
+	}
+	flush_disk();
+	vmb_dev_disk_close(&disk);
+	make_image_of_model();
+	assert_int_equal(tool("qemu-img compare -q -f %s -F raw %s %s", format, own_path, image),
+			 0);
+}
+
+static void test_own_server_that_is_killed_is_started_again(void **state)
+{
+	kill_own_server_again_and_again("qcow2");
+}
+
+/* Its log is to be replayed each time. */
+static void test_own_server_of_a_vhdx_that_is_killed_is_started_again(void **state)
+{
+	kill_own_server_again_and_again("vhdx");
+}
+
+static void test_own_server_that_hangs_keeps_nobody(void **state)
+{
+	double begin_s;
+
+	open_own_disk("qcow2");
+	write_disk(0, 512, 1);
+	signal_own_server("STOP");
+	begin_many(VMB_HOST_SCSI_WRITE);
+	vmb_dev_disk_cancel(&disk);
+	assert_int_equal(finish_many(4), 0);
+	begin_s = seconds();
+	vmb_dev_disk_leave(&disk);
+	vmb_dev_disk_close(&disk);
+	print_message("closed after %.1f s\n", seconds() - begin_s);
+	assert_true(seconds() - begin_s < 9);
+}
+
+#define ON_THREADS(test) cmocka_unit_test_setup_teardown(test, set_up_threads, tear_down_threads)
+#define ON_SERVER(test)	 cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
@@ -462,6 +922,23 @@ int main(void)
 		ON_SERVER(test_fixed_vhd_has_the_bytes),
 		ON_SERVER(test_vhdx_has_the_bytes),
 		ON_SERVER(test_vmdk_has_the_bytes),
+		ON_SERVER(test_server_that_answers_nothing_is_an_error),
+		ON_SERVER(test_server_that_closes_at_a_command_has_it_a_few_times),
+		ON_SERVER(test_flush_that_the_server_failed_at_is_not_forgotten),
+		ON_SERVER(test_requests_hold_no_more_than_their_share),
+		ON_SERVER(test_requests_that_waited_for_room_are_done),
+		ON_SERVER(test_cancelled_requests_do_not_wait_for_a_dead_server),
+		ON_SERVER(test_one_silent_connection_is_noticed),
+		ON_SERVER(test_what_looks_like_an_image_is_not_taken_as_raw),
+		ON_SERVER(test_foreign_images_are_not_taken_as_raw),
+		ON_SERVER(test_images_that_show_other_files_are_refused_unless_allowed),
+		ON_SERVER(test_vhd_has_the_length_that_it_says),
+		ON_SERVER(test_own_server_that_is_killed_is_started_again),
+		ON_SERVER(test_own_server_of_a_vhdx_that_is_killed_is_started_again),
+		ON_SERVER(test_own_server_that_hangs_keeps_nobody),
+		ON_THREADS(test_every_operation_reaches_the_server),
+		ON_THREADS(test_requests_that_waited_for_room_are_done),
+		ON_THREADS(test_cancelled_requests_do_not_wait_for_a_dead_server),
 		ON_SERVER(test_image_that_is_no_image_is_refused),
 	};
 

@@ -4,6 +4,7 @@
  * machine over UDP, is called through a forwarded port, and hears of an IPv6 router.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,12 +12,17 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "devices/limits.h"
+#include "devices/net/flows.h"
+#include "devices/net/loopback.h"
 #include "devices/net/net.h"
 
 #define WAIT_MS	  5000
@@ -30,6 +36,7 @@ static struct vmb_dev_net_option option;
 static bool (*wanted)(const uint8_t *bytes, uint32_t len); /* NULL: none */
 static uint8_t found[FRAME_MAX];
 static uint32_t found_len;
+static uint32_t longest; /* bytes of a frame that came */
 
 /* The first frame that is wanted is kept. */
 static void receive(void *arg, const struct vmb_dev_net_frame *frame)
@@ -39,7 +46,9 @@ static void receive(void *arg, const struct vmb_dev_net_frame *frame)
 	assert_ptr_equal(arg, &net);
 	assert_int_equal(frame->header.flags, 0);
 	assert_int_equal(frame->header.gso_type, 0);
-	assert_int_equal(vmb_dev_net_gather(frame, bytes, sizeof(bytes)), frame->len);
+	longest = frame->len > longest ? frame->len : longest;
+	if (!vmb_dev_net_gather(frame, bytes, sizeof(bytes)))
+		return;
 	if (found_len || !wanted || !wanted(bytes, frame->len))
 		return;
 	memcpy(found, bytes, frame->len);
@@ -58,6 +67,7 @@ static int open_net(const char *text)
 	static char value[256];
 
 	want(NULL);
+	longest = 0;
 	strcpy(value, text);
 	assert_int_equal(vmb_dev_net_parse(&option, value, 0), 0);
 	return vmb_dev_net_open(&net, &option, receive, &net);
@@ -250,6 +260,35 @@ static void test_udp_reaches_a_server_and_its_answer_comes_back(void **state)
 	close(fd);
 }
 
+static bool is_first_fragment(const uint8_t *bytes, uint32_t len)
+{
+	return len >= 42 && is_udp(bytes, 4000) && get16(bytes + 20) == 0x2000;
+}
+
+/* The guest may have chosen any MTU up to mtu=, and need not have said so to anybody. */
+static void test_frames_to_the_guest_fit_1500_whatever_it_may_choose(void **state)
+{
+	static uint8_t large[9014], text[9000];
+	struct sockaddr_in at, from;
+	socklen_t from_len = sizeof(from);
+	int fd = server(SOCK_DGRAM, &at);
+
+	assert_int_equal(open_net("user,mtu=9000"), 0);
+	introduce();
+	start_frame(large, 0x0800);
+	assert_int_equal(put(large,
+			     udp_frame(large, guest, gateway, 4000, ntohs(at.sin_port), 9014 - 42)),
+			 VMB_DEV_NET_SENT);
+	turn(0);
+	assert_int_equal(recvfrom(fd, text, sizeof(text), 0, (struct sockaddr *)&from, &from_len),
+			 9014 - 42);
+	assert_int_equal(sendto(fd, text, 4000, 0, (struct sockaddr *)&from, from_len), 4000);
+	want(is_first_fragment);
+	wait_for_it();
+	assert_int_equal(longest, 1514);
+	close(fd);
+}
+
 static bool is_syn(const uint8_t *bytes, uint32_t len)
 {
 	return len >= 54 && get16(bytes + 12) == 0x0800 && bytes[23] == IPPROTO_TCP &&
@@ -282,8 +321,8 @@ static void test_forwarded_port_calls_the_guest(void **state)
 	wait_for_it();
 	assert_memory_equal(found + 30, guest, 4);
 	assert_true(checksum_is_good(found + 14));
-	assert_int_equal(get16(found + 54), 0x0204); /* the segment size follows mtu= */
-	assert_int_equal(get16(found + 56), 8960);
+	assert_int_equal(get16(found + 54), 0x0204); /* a segment fits 1500 whatever mtu= says */
+	assert_int_equal(get16(found + 56), 1460);
 	close(fd);
 }
 
@@ -338,6 +377,330 @@ static void test_ipv6_router_announces_the_prefix(void **state)
 	assert_true(announced);
 }
 
+/* What a guest does not reach */
+
+static uint32_t datagrams_at(int fd)
+{
+	uint8_t text[16];
+	uint32_t count = 0;
+
+	while (recv(fd, text, sizeof(text), MSG_DONTWAIT) > 0)
+		count++;
+	return count;
+}
+
+static void put_udp_to(const uint8_t *to, uint16_t port)
+{
+	uint8_t bytes[FRAME_MAX];
+
+	start_frame(bytes, 0x0800);
+	put(bytes, udp_frame(bytes, guest, to, 4000, port, 5));
+}
+
+static void test_loopback_is_reached_unless_it_is_off(void **state)
+{
+	static const uint8_t local[4] = { 127, 0, 0, 1 }, other[4] = { 127, 9, 9, 9 }, any[4];
+	struct sockaddr_in at;
+	int fd = server(SOCK_DGRAM, &at);
+	uint16_t port = ntohs(at.sin_port);
+
+	for (int off = 0; off < 2; off++) {
+		assert_int_equal(open_net(off ? "user,loopback=off" : "user,loopback=on"), 0);
+		introduce();
+		put_udp_to(gateway, port);
+		put_udp_to(local, port);
+		put_udp_to(any, port);
+		put_udp_to(other, port); /* nobody is there */
+		turn(0);
+		assert_int_equal(datagrams_at(fd), off ? 0 : 3);
+		vmb_dev_net_close(&net);
+	}
+	close(fd);
+}
+
+static void test_no_address_of_this_machine_is_left_out(void **state)
+{
+	static const struct {
+		uint8_t to[16];
+		bool here;
+	} cases[] = {
+		{ { 127, 255, 255, 255 }, true },
+		{ { 0, 1, 2, 3 }, true },
+		{ { 10, 0, 3, 2 }, true },
+		{ { 10, 0, 3, 3 }, false },
+		{ { 10, 0, 2, 3 }, false },
+		{ { 128, 0, 0, 1 }, false },
+	},
+	  cases6[] = {
+		  { { 0 }, true },
+		  { { [15] = 1 }, true },
+		  { { [10] = 0xFF, 0xFF, 127, 0, 0, 1 }, true },
+		  { { 0xFE, 0xC0, [7] = 3, [15] = 9 }, true },
+		  { { 0xFE, 0xC0, [15] = 3 }, false },
+		  { { 0x20, 0x01, [15] = 1 }, false },
+	  };
+	uint8_t bytes[FRAME_MAX];
+
+	start_frame(bytes, 0x0800);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memcpy(bytes + 30, cases[i].to, 4);
+		assert_int_equal(vmb_dev_net_loopback_is_meant(bytes, 34), cases[i].here);
+		assert_true(vmb_dev_net_loopback_is_meant(bytes, 33));
+	}
+	start_frame(bytes, 0x86DD);
+	for (size_t i = 0; i < sizeof(cases6) / sizeof(cases6[0]); i++) {
+		memcpy(bytes + 38, cases6[i].to, 16);
+		assert_int_equal(vmb_dev_net_loopback_is_meant(bytes, 54), cases6[i].here);
+		assert_true(vmb_dev_net_loopback_is_meant(bytes, 53));
+	}
+	start_frame(bytes, 0x0806);
+	assert_false(vmb_dev_net_loopback_is_meant(bytes, 14));
+	assert_true(vmb_dev_net_loopback_is_meant(bytes, 13));
+}
+
+static void test_restricted_guest_is_called_and_reaches_nothing(void **state)
+{
+	struct sockaddr_in at,
+		to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = server(SOCK_DGRAM, &at), caller = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint16_t port = free_port(SOCK_STREAM);
+	char text[64];
+
+	snprintf(text, sizeof(text), "user,restrict=on,hostfwd=tcp:127.0.0.1:%u-:22", port);
+	assert_int_equal(open_net(text), 0);
+	introduce();
+	put_udp_to(gateway, ntohs(at.sin_port));
+	turn(0);
+	assert_int_equal(datagrams_at(fd), 0);
+	to.sin_port = htons(port);
+	fcntl(caller, F_SETFL, O_NONBLOCK);
+	want(is_syn);
+	connect(caller, (struct sockaddr *)&to, sizeof(to));
+	wait_for_it();
+	close(caller);
+	close(fd);
+}
+
+static void test_properties_are_taken_or_refused(void **state)
+{
+	static const char *const bad[] = { "user,capture-size=", "user,capture-size=0",
+					   "user,restrict=",	 "user,restrict=maybe",
+					   "user,loopback=no",	 "null,restrict=on",
+					   "tap=t,loopback=off" };
+	char value[64];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		strcpy(value, bad[i]);
+		assert_int_equal(vmb_dev_net_parse(&option, value, 0), -EINVAL);
+	}
+	strcpy(value, "user,restrict=off,loopback=on,capture-size=3M");
+	assert_int_equal(vmb_dev_net_parse(&option, value, 0), 0);
+	assert_int_equal(option.capture_len, 3 << 20);
+	assert_false(option.restricted || option.no_loopback);
+}
+
+/* A guest that opens as many connections as it can */
+
+#define SHARE 64u /* of one card, when the process may have 1024 */
+
+static struct rlimit old_limit;
+
+static int set_up_few(void **state)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &old_limit);
+	limit = old_limit;
+	limit.rlim_cur = 1024;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return 0;
+}
+
+static int tear_down_few(void **state)
+{
+	setrlimit(RLIMIT_NOFILE, &old_limit);
+	return tear_down(state);
+}
+
+static uint32_t descriptor_count(void)
+{
+	uint32_t count = 0;
+	DIR *folder = opendir("/proc/self/fd");
+
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static enum vmb_dev_net_sent put_udp(uint32_t from_port, uint32_t to_port)
+{
+	uint8_t bytes[FRAME_MAX];
+
+	start_frame(bytes, 0x0800);
+	return put(bytes, udp_frame(bytes, guest, gateway, from_port, to_port, 5));
+}
+
+static void test_flood_of_datagrams_leaves_descriptors_to_others(void **state)
+{
+	struct sockaddr_in at;
+	int fd = server(SOCK_DGRAM, &at), other;
+	uint32_t before, sent = 0;
+
+	assert_int_equal(open_net("user"), 0);
+	introduce();
+	before = descriptor_count();
+	for (uint32_t port = 0; port < 1100; port++)
+		sent += put_udp(2000 + port, ntohs(at.sin_port)) == VMB_DEV_NET_SENT;
+	assert_int_equal(sent, SHARE);
+	assert_int_equal(descriptor_count(), before + SHARE);
+	assert_int_equal(datagrams_at(fd), SHARE);
+	other = eventfd(0, EFD_CLOEXEC);
+	assert_true(other >= 0);
+	close(other);
+	/* What has a socket goes on. */
+	assert_int_equal(put_udp(2000, ntohs(at.sin_port)), VMB_DEV_NET_SENT);
+	assert_int_equal(put_udp(2000 + SHARE - 1, ntohs(at.sin_port)), VMB_DEV_NET_SENT);
+	assert_int_equal(put_udp(2000 + SHARE, ntohs(at.sin_port)), VMB_DEV_NET_DROPPED);
+	assert_int_equal(datagrams_at(fd), 2);
+	assert_int_equal(descriptor_count(), before + SHARE);
+	close(fd);
+}
+
+static void use_the_share_up(void)
+{
+	introduce();
+	for (uint32_t port = 0; port < SHARE; port++)
+		assert_int_equal(put_udp(2000 + port, 9), VMB_DEV_NET_SENT);
+}
+
+/* Frames that would open a socket when the share is used up, and frames that need none. */
+static void test_what_needs_no_new_socket_passes_when_the_share_is_used_up(void **state)
+{
+	static const uint8_t none[4], all[4] = { 255, 255, 255, 255 };
+	static const struct {
+		uint8_t protocol, tcp_flags, fragment;
+		enum vmb_dev_net_sent sent;
+	} cases[] = {
+		{ IPPROTO_TCP, 0x02, 0, VMB_DEV_NET_DROPPED }, /* SYN */
+		{ IPPROTO_TCP, 0x0A, 0, VMB_DEV_NET_DROPPED }, /* SYN and PSH is one, too */
+		{ IPPROTO_TCP, 0x12, 0, VMB_DEV_NET_SENT }, /* the answer to a caller's SYN */
+		{ IPPROTO_TCP, 0x10, 0, VMB_DEV_NET_SENT },
+		{ IPPROTO_ICMP, 0, 0, VMB_DEV_NET_DROPPED },
+		{ IPPROTO_UDP, 0, 1, VMB_DEV_NET_DROPPED }, /* what it belongs to is not known */
+		{ IPPROTO_TCP, 0, 1, VMB_DEV_NET_DROPPED },
+	};
+	uint8_t bytes[FRAME_MAX];
+	uint32_t before, len;
+
+	assert_int_equal(open_net("user"), 0);
+	use_the_share_up();
+	before = descriptor_count();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		start_frame(bytes, 0x0800);
+		len = udp_frame(bytes, guest, gateway, 3000, 9, 60);
+		bytes[23] = cases[i].protocol;
+		bytes[20] = cases[i].fragment ? 0x20 : 0;
+		if (cases[i].protocol == IPPROTO_TCP) {
+			bytes[46] = 0x50;
+			bytes[47] = cases[i].tcp_flags;
+		}
+		put16(bytes + 24, 0);
+		put16(bytes + 24, 0xFFFF ^ sum(bytes + 14, 20, 0));
+		assert_int_equal(put(bytes, len), cases[i].sent);
+	}
+	start_frame(bytes, 0x0800);
+	assert_int_equal(put(bytes, udp_frame(bytes, none, all, 68, 67, 300)), VMB_DEV_NET_SENT);
+	start_frame(bytes, 0x0800);
+	assert_int_equal(put(bytes, udp_frame(bytes, none, guest, 68, 67, 300)),
+			 VMB_DEV_NET_DROPPED);
+	introduce(); /* ARP */
+	start_frame(bytes, 0x0800);
+	bytes[14] = 0x4F; /* a header longer than the frame */
+	assert_int_equal(put(bytes, 40), VMB_DEV_NET_DROPPED);
+	assert_int_equal(descriptor_count(), before);
+}
+
+/* Callers from outside wait, not accepted, and nobody polls for them. */
+static void test_caller_waits_when_the_share_is_used_up(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	uint16_t port = free_port(SOCK_STREAM);
+	struct pollfd fds[VMB_DEV_NET_POLL_MAX];
+	uint32_t before, count;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), timeout = 0;
+	char text[64];
+
+	snprintf(text, sizeof(text), "user,hostfwd=tcp:127.0.0.1:%u-:22", port);
+	assert_int_equal(open_net(text), 0);
+	count = net.ops->fill(&net, fds, VMB_DEV_NET_POLL_MAX, &timeout);
+	assert_int_equal(count, 1);
+	use_the_share_up();
+	before = descriptor_count();
+	at.sin_port = htons(port);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	want(is_syn);
+	for (int i = 0; i < 10; i++)
+		turn(0);
+	assert_int_equal(found_len, 0);
+	assert_int_equal(descriptor_count(), before);
+	count = net.ops->fill(&net, fds, VMB_DEV_NET_POLL_MAX, &timeout);
+	for (uint32_t i = 0; i < count; i++) {
+		int listens = 0;
+		socklen_t len = sizeof(listens);
+
+		getsockopt(fds[i].fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+		assert_false(listens);
+	}
+	close(fd);
+}
+
+static void test_closed_socket_makes_room(void **state)
+{
+	static struct vmb_dev_net_flows flows;
+	uint8_t bytes[3][FRAME_MAX];
+	uint32_t len = 0;
+
+	vmb_dev_net_flows_init(&flows, 2);
+	for (uint32_t i = 0; i < 3; i++) {
+		start_frame(bytes[i], 0x0800);
+		len = udp_frame(bytes[i], guest, gateway, 2000 + i, 9, 5);
+	}
+	vmb_dev_net_flows_opened(&flows, -1, bytes[0], len); /* what could not be opened */
+	vmb_dev_net_flows_opened(&flows, 10, bytes[0], len);
+	assert_false(vmb_dev_net_flows_full(&flows));
+	vmb_dev_net_flows_opened(&flows, 11, bytes[1], len);
+	assert_true(vmb_dev_net_flows_full(&flows));
+	assert_true(vmb_dev_net_flows_take(&flows, bytes[1], len));
+	assert_false(vmb_dev_net_flows_take(&flows, bytes[2], len));
+	vmb_dev_net_flows_closed(&flows, 12); /* a listener's */
+	assert_true(vmb_dev_net_flows_full(&flows));
+	vmb_dev_net_flows_closed(&flows, 10);
+	assert_true(vmb_dev_net_flows_take(&flows, bytes[2], len));
+	vmb_dev_net_flows_opened(&flows, 12, NULL, 0);
+	assert_true(vmb_dev_net_flows_take(&flows, bytes[1], len));
+	assert_false(vmb_dev_net_flows_take(&flows, bytes[0], len));
+	vmb_dev_net_flows_closed(&flows, 11);
+	assert_false(vmb_dev_net_flows_full(&flows));
+}
+
+static void test_limit_is_raised_at_the_start(void **state)
+{
+	struct rlimit limit;
+
+	vmb_dev_limits_raise();
+	getrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(limit.rlim_cur, old_limit.rlim_max < VMB_DEV_DESCRIPTORS_WANTED ?
+						 old_limit.rlim_max :
+						 VMB_DEV_DESCRIPTORS_WANTED);
+	assert_true(vmb_dev_net_flows_share() > SHARE);
+	limit.rlim_cur = 1024;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(vmb_dev_net_flows_share(), SHARE);
+	assert_true(VMB_DEV_NET_MAX * SHARE + VMB_DEV_NET_FLOWS_RESERVE <= 1024);
+}
+
 /* What the card must not hand over, and what a hostile guest may make of it. */
 static void test_frames_of_impossible_lengths_are_dropped(void **state)
 {
@@ -375,9 +738,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_dhcp_offers_the_first_address),
 		TEST(test_udp_reaches_a_server_and_its_answer_comes_back),
+		TEST(test_frames_to_the_guest_fit_1500_whatever_it_may_choose),
 		TEST(test_forwarded_port_calls_the_guest),
 		TEST(test_taken_ports_are_refused),
 		TEST(test_ipv6_router_announces_the_prefix),
+		TEST(test_loopback_is_reached_unless_it_is_off),
+		cmocka_unit_test(test_no_address_of_this_machine_is_left_out),
+		TEST(test_restricted_guest_is_called_and_reaches_nothing),
+		cmocka_unit_test(test_properties_are_taken_or_refused),
+#define FEW(name) cmocka_unit_test_setup_teardown(name, set_up_few, tear_down_few)
+		FEW(test_flood_of_datagrams_leaves_descriptors_to_others),
+		FEW(test_what_needs_no_new_socket_passes_when_the_share_is_used_up),
+		FEW(test_caller_waits_when_the_share_is_used_up),
+		cmocka_unit_test(test_closed_socket_makes_room),
+		FEW(test_limit_is_raised_at_the_start),
 		TEST(test_frames_of_impossible_lengths_are_dropped),
 	};
 

@@ -67,6 +67,10 @@ static struct vmb_ring_writer tx[QUEUES];
 static struct vmb_ring_reader rx[QUEUES];
 static uint32_t receive_len = 64 * PAGE;
 static bool backend_takes_large;
+/* On the worker's thread, after each frame that the backend took. number: of the frame, from 0. */
+static void (*after_send)(uint32_t number, uint32_t len);
+/* The same, before a frame from the backend reaches the card. */
+static void (*before_receive)(void);
 
 BED void nap(void)
 {
@@ -182,6 +186,8 @@ static void backend_take(struct vmb_dev_net *net, const struct pollfd *fds, uint
 	pthread_mutex_unlock(&bed.mutex);
 	if (!frame.iov)
 		return;
+	if (before_receive)
+		before_receive();
 	net->receive(net->arg, &frame);
 	pthread_mutex_lock(&bed.mutex);
 	bed.in.iov = NULL;
@@ -219,8 +225,10 @@ enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 {
 	enum vmb_dev_net_sent sent = VMB_DEV_NET_FULL;
 	struct kept *kept;
+	uint32_t number;
 
 	pthread_mutex_lock(&bed.mutex);
+	number = bed.frame_count;
 	if (!bed.full) {
 		sent = VMB_DEV_NET_SENT;
 		kept = &bed.frames[bed.frame_count++ % KEPT_MAX];
@@ -234,6 +242,8 @@ enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 		assert_int_equal(kept->len, frame->len);
 	}
 	pthread_mutex_unlock(&bed.mutex);
+	if (after_send && sent == VMB_DEV_NET_SENT)
+		after_send(number, frame->len);
 	return sent;
 }
 
@@ -581,6 +591,8 @@ BED int tear_down(void **state)
 	vmb_vmm_memory_destroy(&machine.memory);
 	close(bed.event);
 	backend_takes_large = false;
+	after_send = NULL;
+	before_receive = NULL;
 	receive_len = 64 * PAGE;
 	return 0;
 }

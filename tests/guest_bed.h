@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the tests of the guest's message engine share: a connection, and a host whose messages are put together
- * byte by byte from the protocol reference, vmbus 4.3, without the structures of wire/, so that a wrong
- * structure can't agree with itself. Messages are handed over in memory of exactly their length.
+ * What the tests of the guest's message engine share: a connection, and a host whose messages are
+ * put together byte by byte from docs/protocol/bus.md, "4.3 Layouts", without the structures of
+ * wire/, so that a wrong structure can't agree with itself. Messages are handed over in memory of
+ * exactly their length.
  */
 #ifndef TESTS_GUEST_BED_H
 #define TESTS_GUEST_BED_H

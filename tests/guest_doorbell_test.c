@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Interrupt page and monitor page on the guest's side, byte by byte as the protocol reference has them (vmbus 6.1 to
- * 6.3), not by the structures of wire/.
+ * Interrupt page and monitor page on the guest's side, byte by byte as docs/protocol/bus.md,
+ * "6 Doorbells" has them, not by the structures of wire/.
  */
 #include "guest/doorbell.h"
 #include "tests/guest_bed.h"

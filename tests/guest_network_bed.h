@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the tests of the guest's network protocol share: a scripted host. Its packets are put together byte by byte
- * from the protocol reference, network sections 3, 5, 6 and 8 to 10, without the structures of wire/, and handed over
- * in memory of exactly their length.
+ * What the tests of the guest's network protocol share: a scripted host. Its packets are put
+ * together byte by byte from docs/protocol/network.md, without the structures of wire/, and handed
+ * over in memory of exactly their length.
  */
 #ifndef TESTS_GUEST_NETWORK_BED_H
 #define TESTS_GUEST_NETWORK_BED_H

@@ -278,7 +278,10 @@ static void test_virtual_function_comes_and_goes(void **state)
 	assert_false(b.n.vf_allocated);
 }
 
-/* DPDK breaks when it comes before READY; the reference says that hosts may send it then. */
+/*
+ * DPDK breaks when it comes before READY; docs/protocol/network.md, "12 Link, VF and data path"
+ * says that hosts may send it then.
+ */
 static void test_virtual_function_before_ready_is_remembered(void **state)
 {
 	struct bench b;

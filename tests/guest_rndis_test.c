@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* RNDIS: requests, replies and envelopes, byte by byte from the protocol reference, network sections 8 and 9. */
+/*
+ * RNDIS: requests, replies and envelopes, byte by byte from docs/protocol/network.md, "8 RNDIS",
+ * "9 RNDIS packets".
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the tests of the guest's storage protocol share. The host's packets are put together byte by byte from
- * the protocol reference, storage sections 3 and 7, without the structures of wire/, and handed over in memory
- * of exactly their length.
+ * What the tests of the guest's storage protocol share. The host's packets are put together byte by
+ * byte from docs/protocol/storage.md, "3 Packets", "7 Completion", without the structures of wire/,
+ * and handed over in memory of exactly their length.
  */
 #ifndef TESTS_GUEST_STORAGE_BED_H
 #define TESTS_GUEST_STORAGE_BED_H

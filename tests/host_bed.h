@@ -2,7 +2,7 @@
 /*
  * A test bed for the host's message engine: plays the port (takes events, answers them unless told
  * to hold back, keeps what was delivered) and offers a hand that writes a guest's messages byte by
- * byte, from the tables of the protocol reference and not from wire/vmbus.h.
+ * byte, from the tables of docs/protocol/bus.md and not from wire/vmbus.h.
  */
 #ifndef TESTS_HOST_BED_H
 #define TESTS_HOST_BED_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Interrupt page and monitor page on the host's side, byte by byte as the protocol reference has them (vmbus 6.1 to
- * 6.3); and whether either side can lose a bit when both are at work.
+ * Interrupt page and monitor page on the host's side, byte by byte as docs/protocol/bus.md,
+ * "6 Doorbells" has them; and whether either side can lose a bit when both are at work.
  */
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What a frame means between a guest's messages and a wire, against a sink that trusts no flag
- * (tests/host_offload_bed.h). Protocol reference, network sections 9, 9.1, 10 and 16.
+ * (tests/host_offload_bed.h). docs/protocol/network.md, "9 RNDIS packets", "9.1 LSO",
+ * "10 NDIS structures", "16 Hardening".
  */
 #include "host/frame.h"
 #include "tests/host_network_bed.h"

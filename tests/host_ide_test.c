@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * An IDE unit and the driver that IDE channels were made for: what the Linux driver of 2009 sends, byte by byte from the
- * protocol reference, storage sections 1, 3 and 11. Bytes that it does not fill hold what was there before.
+ * An IDE unit and the driver that IDE channels were made for: what the Linux driver of 2009 sends,
+ * byte by byte from docs/protocol/storage.md, "1 Classes and offers", "3 Packets",
+ * "11 The IDE driver of 2009". Bytes that it does not fill hold what was there before.
  */
 #include "host/storage.h"
 

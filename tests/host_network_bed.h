@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A guest of a few lines for the host's network tests: it writes messages byte by byte from the protocol reference, carries
- * out each step as a port would, and keeps what comes back.
+ * A guest of a few lines for the host's network tests: it writes messages byte by byte from
+ * docs/protocol/network.md, carries out each step as a port would, and keeps what comes back.
  */
 #ifndef TESTS_HOST_NETWORK_BED_H
 #define TESTS_HOST_NETWORK_BED_H

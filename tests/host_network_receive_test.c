@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Frames and control messages to the guest, and who has which suballocation. Protocol reference, network sections 6, 9.2,
- * 14 and 16.
+ * Frames and control messages to the guest, and who has which suballocation.
+ * docs/protocol/network.md, "6 Receive path", "9.2 RSC", "14 Particular guests", "16 Hardening".
  */
 #include "tests/host_network_bed.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Frames and control messages from the guest: sections, ranges, aggregates, and what is refused. Protocol reference,
- * network sections 7, 9, 15 and 16.
+ * Frames and control messages from the guest: sections, ranges, aggregates, and what is refused.
+ * docs/protocol/network.md, "7 Transmit path", "9 RNDIS packets", "15 Traps", "16 Hardening".
  */
 #include "tests/host_network_bed.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The network protocol's host side: versions, handshake, every message in every state, guests with their
- * peculiarities. Numbers are those of the protocol reference, network sections 2 to 5 and 11 to 16.
+ * The network protocol's host side: versions, handshake, every message in every state, guests with
+ * their peculiarities. Numbers are those of docs/protocol/network.md.
  */
 #include "tests/host_network_bed.h"
 

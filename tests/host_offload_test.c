@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Checksums and segmentation of the host's adapter against a sink that trusts no flag (tests/host_offload_bed.h).
- * Protocol reference, network sections 9, 9.1 and 16.
+ * Checksums and segmentation of the host's adapter against a sink that trusts no flag
+ * (tests/host_offload_bed.h). docs/protocol/network.md, "9 RNDIS packets", "9.1 LSO",
+ * "16 Hardening".
  */
 #include "tests/host_offload_bed.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which offloads are announced, switched and told. Protocol reference, network sections 10.1 and 10.2.
+ * Which offloads are announced, switched and told. docs/protocol/network.md,
+ * "10.1 Offload capabilities", "10.2 Offload parameters".
  */
 #include "tests/host_rndis_bed.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What of the adapter can be queried and set. Protocol reference, network section 8.1.
+ * What of the adapter can be queried and set. docs/protocol/network.md, "8.1 OIDs".
  */
 #include "tests/host_rndis_bed.h"
 

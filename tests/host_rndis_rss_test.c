@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Receive scaling. Protocol reference, network sections 10.3 and 10.4; the hash's examples are those of the public
- * documentation of receive side scaling.
+ * Receive scaling. docs/protocol/network.md, "10.3 RSS capabilities", "10.4 RSS parameters"; the
+ * hash's examples are those of the public documentation of receive side scaling.
  */
 #include "tests/host_rndis_bed.h"
 

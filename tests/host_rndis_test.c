@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The adapter's messages: control requests in every state, indications, and the envelope of frames in both directions.
- * Protocol reference, network sections 8, 9, 15 and 16.
+ * The adapter's messages: control requests in every state, indications, and the envelope of frames
+ * in both directions. docs/protocol/network.md, "8 RNDIS", "9 RNDIS packets", "15 Traps",
+ * "16 Hardening".
  */
 #include "host/rndis.h"
 

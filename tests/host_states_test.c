@@ -16,8 +16,8 @@
 enum verdict { UNKNOWN, MALFORMED, MISPLACED, TAKEN };
 
 /*
- * From the reference, sections 4.2 and 4.5: what a guest may send at all, since when, and how long
- * it is.
+ * docs/protocol/bus.md, "4.2 Message numbers", "4.5 A connection, host side": what a guest may send
+ * at all, since when, and how long it is.
  */
 static const struct {
 	uint32_t number, version_min, len;
@@ -132,7 +132,7 @@ static void test_every_number_in_every_state(void **state)
 	}
 }
 
-/* Channels: the table of the reference, section 4.5 */
+/* Channels: the table of docs/protocol/bus.md, "4.5 A connection, host side" */
 
 enum at { AT_OFFERED, AT_OPENING, AT_OPEN, AT_CLOSING, AT_REVOKED, AT_COUNT };
 enum message { M_OPEN, M_CLOSE, M_HEADER, M_RELEASED, M_MODIFY, M_COUNT };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The storage protocol's host side, driven with packets written byte by byte from the protocol reference,
- * storage sections 3 to 8, 15 and 16.
+ * The storage protocol's host side, driven with packets written byte by byte from
+ * docs/protocol/storage.md.
  */
 #include "host/storage.h"
 

@@ -45,8 +45,23 @@ installed_version() {
 	"$scratch/usr/bin/openvmbus" --version | grep -E '^openvmbus [0-9]+\.[0-9]+'
 }
 
+# The program and what starts its nest find each other, and the nest that was installed with them, if there was one.
+installed_parts_fit() {
+	local lib=$scratch/usr/lib/openvmbus/nest said code=0
+	if [ ! -e build/nest/initrd ]; then
+		mkdir -p "$lib"
+		touch "$lib/vmlinux" "$lib/initrd"
+	fi
+	mkdir "$scratch/bin"
+	printf '#!/bin/sh\necho "$@" >&2\n' >"$scratch/bin/qemu-system-x86_64"
+	chmod +x "$scratch/bin/qemu-system-x86_64"
+	said=$(PATH=$scratch/bin:$PATH TMPDIR=$scratch "$scratch/usr/libexec/openvmbus/openvmbus-nest" true 2>&1) || code=$?
+	[ "$code" = 1 ] && grep -qF "/lib/openvmbus/nest/initrd" <<<"$said"
+}
+
 expect make_install make -s install DESTDIR="$scratch" PREFIX=/usr
 expect installed_headers_stand_alone headers_alone
 expect program_links_with_installed_library program_links
 expect installed_program_knows_its_version installed_version
+expect installed_parts_of_a_nest_fit installed_parts_fit
 exit $failed

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# lab/lib/iperf-result is what says how much arrived, also when the receiver starved. Prints TAP.
+# lab/guest/iperf-result is what says how much arrived, also when the receiver starved. Prints TAP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -11,7 +11,7 @@ number=0 failures=0
 # expect NAME WORDS: what it says of the JSON on stdin.
 expect() {
 	local said
-	said=$(/usr/bin/python3 -IS lab/lib/iperf-result /dev/stdin)
+	said=$(/usr/bin/python3 -IS lab/guest/iperf-result /dev/stdin)
 	number=$((number + 1))
 	if [[ $said = "$2" ]]; then
 		echo "ok $number - $1"

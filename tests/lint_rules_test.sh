@@ -9,11 +9,18 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 spdx='SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause'
+docs=docs # a variable, or lint would look for these documents in the real tree
 failed=0
+
+add() {
+	local file=$1
+	shift
+	printf '%s\n' "$@" >>"$file"
+}
 
 clean_tree() {
 	rm -rf "$scratch/tree"
-	mkdir -p "$scratch/tree"/{wire,guest,host,vmm,tools,ports/linux}
+	mkdir -p "$scratch/tree"/{wire,guest,host,vmm,tools,docs,ports/linux}
 	cd "$scratch/tree"
 	cp "$root/.clang-format" .
 	printf '/* %s */\n#include <stdint.h>\n' "$spdx" | tee wire/a.h guest/a.h >host/a.h
@@ -22,6 +29,9 @@ clean_tree() {
 	printf '/* %s */\n#include "guest/a.h"\n' 'SPDX-License-Identifier: GPL-2.0-only' \
 		>ports/linux/a.c
 	printf '#!/bin/bash\n# %s\ntrue\n' "$spdx" >tools/a
+	add "$docs/a.md" "<!-- $spdx -->" '# A' '' '## 1.2 Things' '' 'As "1.2 Things" says.'
+	add "$docs/b.md" "<!-- $spdx -->" '[a](a.md#12-things), "1.2 Things"; [here](#b)' '' '# B'
+	add vmm/b.h "/* $spdx */" "/* $docs/a.md, \"A\"," ' * "1.2 Things" */'
 	export_symbol vmb_a
 }
 
@@ -51,9 +61,18 @@ expect() {
 	fi
 }
 
-# shellcheck disable=SC2317 # expect calls it
-add() {
-	printf '%s\n' "$2" >>"$1"
+# passes NAME CHECK CHANGE... : CHECK passes the clean tree after CHANGE, too.
+passes() {
+	local name=$1 check=$2 out
+	shift 2
+	clean_tree
+	"$@"
+	if out=$("$root/tools/lint" "$check" 2>&1); then
+		echo "ok $name"
+	else
+		printf 'not ok %s\n# %s\n' "$name" "${out//$'\n'/$'\n'# }"
+		failed=1
+	fi
 }
 
 expect guest_including_host_is_found includes guest/a.c:4 add guest/a.c '#include "host/a.h"'
@@ -73,4 +92,28 @@ expect out_of_bounds_read_is_found cppcheck vmm/a.c:7 add vmm/a.c \
 expect export_without_prefix_is_found symbols naked export_symbol naked
 # shellcheck disable=SC2016 # the fault
 expect unquoted_variable_is_found shellcheck 'tools/a line 4' add tools/a 'rm $1'
+expect missing_document_is_found citations guest/a.c:4 add guest/a.c "/* $docs/c.md */"
+expect missing_heading_is_found citations guest/a.c:4 add guest/a.c \
+	"/* $docs/a.md, \"1.3 Nothing\" */"
+expect second_missing_heading_is_found citations guest/a.c:4 add guest/a.c \
+	"/* $docs/a.md, \"A\"," ' * "1.3 Nothing" */'
+expect citation_by_number_is_found citations guest/a.c:4 add guest/a.c \
+	'/* Source: protocol' ' * reference, vmbus 1.2. */'
+expect renamed_heading_is_found citations vmm/b.h:2 sed -i 's/^## 1.2 Things/## 1.2 Matters/' \
+	"$docs/a.md"
+expect missing_heading_of_own_is_found citations "$docs/a.md:7" add "$docs/a.md" 'See "1.3 Nothing".'
+expect missing_heading_behind_link_is_found citations "$docs/b.md:5" add "$docs/b.md" \
+	'[a](a.md), "1.3 Nothing"'
+expect dead_link_is_found citations "$docs/b.md:5" add "$docs/b.md" '[c](../c.md)'
+expect dead_anchor_is_found citations "$docs/b.md:5" add "$docs/b.md" '[a](a.md#nothing)'
+expect dead_anchor_of_own_is_found citations "$docs/b.md:5" add "$docs/b.md" '[a](#nothing)'
+long=$(printf 'word %.0s' {1..21}) # 105 columns
+expect long_prose_is_found columns "$docs/b.md:5" add "$docs/b.md" "$long"
+expect long_list_item_is_found columns "$docs/b.md:5" add "$docs/b.md" "  - $long"
+expect long_prose_behind_code_is_found columns "$docs/b.md:8" add "$docs/b.md" '```' "$long" '```' \
+	"$long"
+expect long_comment_is_found columns wire/a.h:3 add wire/a.h "/* ${long:0:96} */"
+expect tabs_count_eight columns wire/a.h:3 add wire/a.h $'\t/* '"${long:0:88} */"
+passes long_table_code_and_link_pass columns add "$docs/b.md" "| $long |" '' "    $long" '' \
+	"[b](b.md#${long// /-}${long// /-})"
 exit $failed

@@ -8,10 +8,10 @@ static struct vmb_user_network_config no_config;
 
 /* Hosts that do not keep to it. */
 
-static enum vmb_user_network_verdict drop_completions(void *arg, uint16_t queue,
-						      struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict drop_completions(void *arg, uint16_t queue,
+						   struct vmb_dev_packet *p)
 {
-	return net_is_data_completion(p) ? VMB_USER_NETWORK_DROP : VMB_USER_NETWORK_PASS;
+	return net_is_data_completion(p) ? VMB_DEV_FAULT_DROP : VMB_DEV_FAULT_PASS;
 }
 
 static void test_host_that_drops_completions_stops_the_sender_and_nothing_else(void **state)
@@ -50,10 +50,10 @@ static void test_host_that_drops_completions_stops_the_sender_and_nothing_else(v
 	net_free(b);
 }
 
-static enum vmb_user_network_verdict repeat_completions(void *arg, uint16_t queue,
-							struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict repeat_completions(void *arg, uint16_t queue,
+						     struct vmb_dev_packet *p)
 {
-	return net_is_data_completion(p) ? VMB_USER_NETWORK_TWICE : VMB_USER_NETWORK_PASS;
+	return net_is_data_completion(p) ? VMB_DEV_FAULT_TWICE : VMB_DEV_FAULT_PASS;
 }
 
 static void test_host_that_completes_twice_frees_a_slot_once(void **state)
@@ -85,7 +85,7 @@ static void test_forged_completions_end_nothing(void **state)
 {
 	struct vmb_user_network_config config = { .guest.queue_count = 2, .guest.ring_pages = 64 };
 	struct net_bed *b = net_new_open(config);
-	struct vmb_user_network_packet p = { .type = VMB_PKT_COMPLETION, .payload_len = 8 };
+	struct vmb_dev_packet p = { .type = VMB_PKT_COMPLETION, .payload_len = 8 };
 	struct net_spec s = { .len = 100 };
 	uint32_t i, sent = 0, held_back;
 
@@ -97,7 +97,7 @@ static void test_forged_completions_end_nothing(void **state)
 		p.payload[4] = VMB_NET_STATUS_SUCCESS;
 		p.payload_len = net_random(b, 10) ? 8 : net_random(b, 8);
 		held_back = 64 - vmb_guest_network_room(&b->l.guest.queues[1].core);
-		assert_int_equal(vmb_user_network_host_inject(&b->l.host, 1, &p), 0);
+		assert_int_equal(vmb_dev_fault_inject(vmb_user_network_channel(&b->l, 1), &p), 0);
 		vmb_user_network_guest_step(&b->l.guest);
 		/* Generation 0 of a slot that is in flight is a true name; all others are not. */
 		assert_true(64 - vmb_guest_network_room(&b->l.guest.queues[1].core) == held_back ||
@@ -116,20 +116,19 @@ static void test_forged_completions_end_nothing(void **state)
 	net_free(b);
 }
 
-static enum vmb_user_network_verdict keep_first(void *arg, uint16_t queue,
-						struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict keep_first(void *arg, uint16_t queue, struct vmb_dev_packet *p)
 {
-	struct vmb_user_network_packet *kept = arg;
+	struct vmb_dev_packet *kept = arg;
 
 	if (net_is_data_completion(p) && !kept->type)
 		*kept = *p;
-	return VMB_USER_NETWORK_PASS;
+	return VMB_DEV_FAULT_PASS;
 }
 
 /* A completion that was true once must not end what its slot carries now. */
 static void test_completion_of_an_earlier_use_of_a_slot_is_refused(void **state)
 {
-	static struct vmb_user_network_packet kept;
+	static struct vmb_dev_packet kept;
 	struct net_bed *b = net_new_open(no_config);
 	uint32_t i;
 
@@ -143,7 +142,7 @@ static void test_completion_of_an_earlier_use_of_a_slot_is_refused(void **state)
 		assert_true(net_try_send(b));
 	vmb_user_network_settle(&b->l);
 	assert_int_equal(vmb_guest_network_room(&b->l.guest.queues[0].core), 0);
-	assert_int_equal(vmb_user_network_host_inject(&b->l.host, 0, &kept), 0);
+	assert_int_equal(vmb_dev_fault_inject(vmb_user_network_channel(&b->l, 0), &kept), 0);
 	vmb_user_network_settle(&b->l);
 	assert_int_equal(b->sent_frames, 1);
 	assert_int_equal(b->l.guest.queues[0].core.counters.forged, 1);
@@ -151,12 +150,11 @@ static void test_completion_of_an_earlier_use_of_a_slot_is_refused(void **state)
 	net_free(b);
 }
 
-static enum vmb_user_network_verdict refuse(void *arg, uint16_t queue,
-					    struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict refuse(void *arg, uint16_t queue, struct vmb_dev_packet *p)
 {
 	if (net_is_data_completion(p))
 		p->payload[4] = VMB_NET_STATUS_FAIL;
-	return VMB_USER_NETWORK_PASS;
+	return VMB_DEV_FAULT_PASS;
 }
 
 static void test_status_of_the_host_reaches_the_port(void **state)
@@ -191,18 +189,17 @@ enum how {
 	HOW_COUNT,
 };
 
-static enum vmb_user_network_verdict sabotage(void *arg, uint16_t queue,
-					      struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict sabotage(void *arg, uint16_t queue, struct vmb_dev_packet *p)
 {
 	struct saboteur *s = arg;
 
 	if (s->seen++ != s->at)
-		return VMB_USER_NETWORK_PASS;
+		return VMB_DEV_FAULT_PASS;
 	s->done = true;
 	if (s->how == HOW_DROP)
-		return VMB_USER_NETWORK_DROP;
+		return VMB_DEV_FAULT_DROP;
 	if (s->how == HOW_TWICE)
-		return VMB_USER_NETWORK_TWICE;
+		return VMB_DEV_FAULT_TWICE;
 	if (s->how == HOW_TYPE)
 		p->payload[0] ^= 0x5A;
 	if (s->how == HOW_SHORT)
@@ -211,7 +208,7 @@ static enum vmb_user_network_verdict sabotage(void *arg, uint16_t queue,
 		memset(p->payload + 4, 0x7F, p->payload_len > 12 ? 8 : 0);
 	if (s->how == HOW_ID)
 		p->transaction_id += 3;
-	return VMB_USER_NETWORK_PASS;
+	return VMB_DEV_FAULT_PASS;
 }
 
 /* A whole life with one packet spoilt; then one that is sound. Answers whether there was such a packet. */
@@ -271,17 +268,20 @@ static void test_guest_that_never_acknowledges_is_dropped_for_and_recovers(void 
 							     .ring_pages = 64 } };
 	struct net_bed *b = net_new_open(config);
 	struct net_spec s = { .len = 100 };
-	uint32_t i, given = 0, lent;
+	uint32_t i, given, lent;
 
 	b->l.guest.queues[0].mute = true;
 	for (i = 0; i < 1000; i++) {
-		given += !net_give_alone(b, i);
+		net_give_alone(b, i);
 		vmb_user_network_settle(&b->l);
 	}
-	lent = b->l.guest.network.suballoc_count - b->l.host.network.free_count;
+	given = (uint32_t)b->l.card->counters.in_frames;
+	lent = b->l.guest.network.suballoc_count - b->l.card->host.free_count;
 	assert_int_equal(given, lent);
-	assert_int_equal(b->l.host.network.free_count, VMB_HOST_NETWORK_CONTROL_RESERVE);
-	assert_int_equal(b->l.host.counters.dropped, 1000 - given);
+	assert_int_equal(b->l.card->host.free_count, VMB_HOST_NETWORK_CONTROL_RESERVE);
+	assert_int_equal(b->l.card->queues[0].pending_count, VMB_DEV_NETWORK_PENDING_COUNT_MAX);
+	assert_int_equal(b->l.card->counters.in_dropped,
+			 1000 - given - VMB_DEV_NETWORK_PENDING_COUNT_MAX);
 	/* It is served all the same. */
 	for (i = 0; i < 200; i++) {
 		assert_int_equal(net_send(b, 0, &s, 0, NET_INLINE), 0);
@@ -297,15 +297,14 @@ static void test_guest_that_never_acknowledges_is_dropped_for_and_recovers(void 
 	net_free(b);
 }
 
-static bool is_ack(const struct vmb_user_network_packet *p)
+static bool is_ack(const struct vmb_dev_packet *p)
 {
 	return p->type == VMB_PKT_COMPLETION;
 }
 
-static enum vmb_user_network_verdict repeat_acks(void *arg, uint16_t queue,
-						 struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict repeat_acks(void *arg, uint16_t queue, struct vmb_dev_packet *p)
 {
-	return is_ack(p) ? VMB_USER_NETWORK_TWICE : VMB_USER_NETWORK_PASS;
+	return is_ack(p) ? VMB_DEV_FAULT_TWICE : VMB_DEV_FAULT_PASS;
 }
 
 static void test_guest_that_acknowledges_twice_gives_back_once(void **state)
@@ -317,12 +316,12 @@ static void test_guest_that_acknowledges_twice_gives_back_once(void **state)
 	net_hook_guest(b, repeat_acks, NULL);
 	for (i = 0; i < 500; i++) {
 		assert_int_equal(net_give_alone(b, i), 0);
-		assert_true(b->l.host.network.free_count <= b->l.host.network.suballoc_count);
+		assert_true(b->l.card->host.free_count <= b->l.card->host.suballoc_count);
 		if (i % 7 == 0)
 			vmb_user_network_settle(&b->l);
 	}
 	vmb_user_network_settle(&b->l);
-	assert_int_equal(b->l.host.network.counters.forged, 500);
+	assert_int_equal(b->l.card->host.counters.forged, 500);
 	net_expect_quiet(b);
 	net_hook_guest(b, NULL, NULL);
 	net_expect_traffic(b, 10);
@@ -335,10 +334,10 @@ static void test_forged_acknowledgements_lend_nothing_twice(void **state)
 	struct vmb_user_network_config config = { .guest = { .receive_len = 128u << 10,
 							     .ring_pages = 64 } };
 	struct net_bed *b = net_new_open(config);
-	struct vmb_user_network_packet p = { .type = VMB_PKT_COMPLETION,
-					     .payload_len = 8,
-					     .payload = { VMB_NET_SEND_RNDIS_PACKET_COMPLETE, 0, 0,
-							  0, VMB_NET_STATUS_SUCCESS } };
+	struct vmb_dev_packet p = { .type = VMB_PKT_COMPLETION,
+				    .payload_len = 8,
+				    .payload = { VMB_NET_SEND_RNDIS_PACKET_COMPLETE, 0, 0, 0,
+						 VMB_NET_STATUS_SUCCESS } };
 	uint32_t i;
 
 	for (i = 0; i < 20000; i++) {
@@ -350,17 +349,16 @@ static void test_forged_acknowledgements_lend_nothing_twice(void **state)
 			net_give_alone(b, i);
 		if (net_random(b, 10) == 0)
 			vmb_user_network_settle(&b->l);
-		assert_true(b->l.host.network.free_count <= b->l.host.network.suballoc_count);
+		assert_true(b->l.card->host.free_count <= b->l.card->host.suballoc_count);
 	}
 	vmb_user_network_settle(&b->l);
-	assert_int_equal(b->l.host.network.free_count, b->l.host.network.suballoc_count);
+	assert_int_equal(b->l.card->host.free_count, b->l.card->host.suballoc_count);
 	net_free(b);
 }
 
-static enum vmb_user_network_verdict drop_acks(void *arg, uint16_t queue,
-					       struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict drop_acks(void *arg, uint16_t queue, struct vmb_dev_packet *p)
 {
-	return is_ack(p) ? VMB_USER_NETWORK_DROP : VMB_USER_NETWORK_PASS;
+	return is_ack(p) ? VMB_DEV_FAULT_DROP : VMB_DEV_FAULT_PASS;
 }
 
 static void test_suballocations_that_a_guest_kept_come_back_with_the_channel(void **state)
@@ -373,7 +371,7 @@ static void test_suballocations_that_a_guest_kept_come_back_with_the_channel(voi
 		net_give_alone(b, i);
 		vmb_user_network_settle(&b->l);
 	}
-	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 200);
+	assert_int_equal(b->l.card->host.suballoc_count - b->l.card->host.free_count, 200);
 	net_hook_guest(b, NULL, NULL);
 	net_close(b);
 	assert_int_equal(vmb_user_network_guest_open(&b->l.guest), 0);
@@ -390,26 +388,26 @@ static void give_flow(struct net_bed *b, uint16_t queue)
 	struct vmb_host_offload_piece piece = { bytes, sizeof(bytes) };
 
 	net_frame_to_guest(bytes, sizeof(bytes), queue);
-	assert_int_equal(vmb_user_network_host_give(&b->l.host, queue, &frame, &piece, 1), 0);
-	vmb_user_network_host_flush(&b->l.host);
+	assert_int_equal(vmb_user_network_give(&b->l, queue, &frame, &piece, 1), 0);
+	vmb_user_network_flush(&b->l);
 }
 
 static void test_acknowledgement_counts_on_the_queue_that_was_given_to(void **state)
 {
 	struct vmb_user_network_config config = { .guest.queue_count = 2 };
 	struct net_bed *b = net_new_open(config);
-	struct vmb_user_network_packet p = { .type = VMB_PKT_COMPLETION,
-					     .payload_len = 8,
-					     .payload = { VMB_NET_SEND_RNDIS_PACKET_COMPLETE, 0, 0,
-							  0, VMB_NET_STATUS_SUCCESS } };
+	struct vmb_dev_packet p = { .type = VMB_PKT_COMPLETION,
+				    .payload_len = 8,
+				    .payload = { VMB_NET_SEND_RNDIS_PACKET_COMPLETE, 0, 0, 0,
+						 VMB_NET_STATUS_SUCCESS } };
 
 	b->l.guest.queues[1].mute = true;
 	give_flow(b, 1);
-	p.transaction_id = b->l.host.core_queues[1].out.transaction_id;
+	p.transaction_id = b->l.card->host_queues[1].out.transaction_id;
 	assert_int_equal(vmb_user_network_guest_inject(&b->l.guest.queues[0], &p), 0);
 	vmb_user_network_settle(&b->l);
-	assert_int_equal(b->l.host.network.counters.forged, 1);
-	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 1);
+	assert_int_equal(b->l.card->host.counters.forged, 1);
+	assert_int_equal(b->l.card->host.suballoc_count - b->l.card->host.free_count, 1);
 	b->l.guest.queues[1].mute = false;
 	vmb_user_network_guest_kick(&b->l.guest.queues[1]);
 	vmb_user_network_settle(&b->l);
@@ -426,11 +424,11 @@ static void test_closing_a_sub_channel_frees_what_was_lent_on_it(void **state)
 	vmb_user_network_settle(&b->l);
 	for (i = 0; i < 90; i++)
 		give_flow(b, (uint16_t)(i % 3));
-	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 90);
-	vmb_user_network_host_close(&b->l.host, 2);
-	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 60);
-	vmb_user_network_host_close(&b->l.host, 1);
-	assert_int_equal(b->l.host.network.suballoc_count - b->l.host.network.free_count, 30);
+	assert_int_equal(b->l.card->host.suballoc_count - b->l.card->host.free_count, 90);
+	vmb_user_network_bus_close(&b->l.bus, 2);
+	assert_int_equal(b->l.card->host.suballoc_count - b->l.card->host.free_count, 60);
+	vmb_user_network_bus_close(&b->l.bus, 1);
+	assert_int_equal(b->l.card->host.suballoc_count - b->l.card->host.free_count, 30);
 	vmb_user_network_guest_abandon(&b->l.guest);
 	assert_true(vmb_user_network_holds_nothing(&b->l));
 	net_free(b);
@@ -449,7 +447,7 @@ static void test_packet_that_waited_for_room_dies_with_its_channel(void **state)
 		net_expect_traffic(b, 4);
 		for (i = 0; i < 200; i++)
 			net_give_alone(b, i);
-		assert_true(b->l.host.core_queues[0].ready);
+		assert_true(b->l.card->host_queues[0].ready);
 		vmb_user_network_guest_abandon(&b->l.guest);
 		assert_true(vmb_user_network_holds_nothing(&b->l));
 		net_forget(b);
@@ -474,9 +472,9 @@ static void stir(struct net_bed *b, uint32_t steps)
 		s.len = 54 + net_random(b, sizeof(bytes) - 54);
 		net_frame_make(bytes, &s);
 		memcpy(bytes, net_guest_mac, 6);
-		vmb_user_network_host_deliver(&b->l.host, bytes, s.len, 0);
+		vmb_user_network_deliver(&b->l, bytes, s.len, 0);
 		if (net_random(b, 3) == 0)
-			vmb_user_network_host_step(&b->l.host);
+			vmb_user_machine_step(&b->l.bus.machine);
 		if (net_random(b, 3) == 0)
 			vmb_user_network_guest_step(&b->l.guest);
 	}
@@ -500,7 +498,7 @@ static void test_closing_under_traffic_a_hundred_times_leaves_nothing_behind(voi
 			vmb_user_network_guest_abandon(&b->l.guest);
 		assert_true(vmb_user_network_holds_nothing(&b->l));
 		assert_int_equal(b->held_count, 0);
-		assert_int_equal(b->l.host.network.counters.broken, 0);
+		assert_int_equal(b->l.card->host.counters.broken, 0);
 		net_forget(b);
 	}
 	net_free(b);
@@ -512,19 +510,18 @@ struct noise {
 	uint32_t one_in;
 };
 
-static enum vmb_user_network_verdict spoil(void *arg, uint16_t queue,
-					   struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict spoil(void *arg, uint16_t queue, struct vmb_dev_packet *p)
 {
 	struct noise *n = arg;
 	uint32_t i;
 
 	if (net_random(n->b, n->one_in))
-		return VMB_USER_NETWORK_PASS;
+		return VMB_DEV_FAULT_PASS;
 	i = net_random(n->b, 8);
 	if (i == 0)
-		return VMB_USER_NETWORK_DROP;
+		return VMB_DEV_FAULT_DROP;
 	if (i == 1)
-		return VMB_USER_NETWORK_TWICE;
+		return VMB_DEV_FAULT_TWICE;
 	if (i == 2)
 		p->transaction_id ^= 1ull << net_random(n->b, 64);
 	else if (i == 3)
@@ -534,7 +531,7 @@ static enum vmb_user_network_verdict spoil(void *arg, uint16_t queue,
 	else if (p->payload_len)
 		p->payload[net_random(n->b, p->payload_len)] ^=
 			(uint8_t)(1u << net_random(n->b, 8));
-	return VMB_USER_NETWORK_PASS;
+	return VMB_DEV_FAULT_PASS;
 }
 
 static void test_noise_on_the_rings_harms_one_connection_only(void **state)

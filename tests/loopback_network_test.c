@@ -29,7 +29,8 @@ static void test_every_version_with_every_queue_count_is_agreed_upon(void **stat
 			assert_int_equal(b->l.guest.network.version, versions[i]);
 			assert_int_equal(b->l.guest.queue_count,
 					 versions[i] >= VMB_NET_VERSION_5 ? count : 1);
-			assert_int_equal(b->l.host.offered, b->l.guest.queue_count - 1);
+			assert_int_equal(b->l.card->host.sub_channel_count,
+					 b->l.guest.queue_count - 1);
 			net_expect_traffic(b, 3 * count);
 			net_free(b);
 		}
@@ -202,15 +203,15 @@ static void test_frame_longer_than_agreed_does_not_arrive(void **state)
 
 	memcpy(bytes, net_guest_mac, 6);
 	assert_int_equal(net_deliver(b, bytes, 1514, 0), 0);
-	assert_int_equal(net_deliver(b, bytes, 1515, 0), VMB_EOVERFLOW);
+	assert_int_equal(net_deliver(b, bytes, 1515, 0), VMB_EPROTO);
 	assert_int_equal(b->received.count, 1);
 	net_expect_traffic(b, 3);
 	net_free(b);
 }
 
 /* Each message but the last of a section is as long as the host's alignment wants. */
-static enum vmb_user_network_verdict check_alignment(void *arg, uint16_t queue,
-						     struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict check_alignment(void *arg, uint16_t queue,
+						  struct vmb_dev_packet *p)
 {
 	const struct vmb_guest_network *n = arg;
 	struct vmb_net_rndis_packet message;
@@ -219,7 +220,7 @@ static enum vmb_user_network_verdict check_alignment(void *arg, uint16_t queue,
 
 	memcpy(&message, p->payload, sizeof(message));
 	if (message.type != VMB_NET_SEND_RNDIS_PACKET || message.channel_type != VMB_NET_DATA)
-		return VMB_USER_NETWORK_PASS;
+		return VMB_DEV_FAULT_PASS;
 	for (; at < message.section_len; at += header.len, count++) {
 		assert_int_equal(at % n->alignment, 0);
 		memcpy(&header, n->config.send_buffer + message.section_index * n->section_len + at,
@@ -228,7 +229,7 @@ static enum vmb_user_network_verdict check_alignment(void *arg, uint16_t queue,
 	}
 	assert_int_equal(at, message.section_len);
 	assert_true(count <= n->frame_count_max);
-	return VMB_USER_NETWORK_PASS;
+	return VMB_DEV_FAULT_PASS;
 }
 
 /* Several frames in one packet, as many as fit; each arrives alone, and each is completed. */
@@ -293,7 +294,7 @@ struct signals {
 static struct signals read_signals(const struct net_bed *b)
 {
 	return (struct signals){ b->l.guest.queues[0].end.signals,
-				 b->l.host.queues[0].end.signals };
+				 vmb_user_network_interrupts(&b->l, 0) };
 }
 
 /* Hosts throttle guests that signal too much: one signal wakes the other end for a whole burst, either way. */
@@ -319,8 +320,8 @@ static void test_burst_costs_one_signal_each_way(void **state)
 	memcpy(bytes, net_guest_mac, 6);
 	before = after;
 	for (i = 0; i < 50; i++) {
-		assert_int_equal(vmb_user_network_host_deliver(&b->l.host, bytes, s.len, 0), 0);
-		vmb_user_network_host_flush(&b->l.host);
+		assert_int_equal(vmb_user_network_deliver(&b->l, bytes, s.len, 0), 0);
+		vmb_user_network_flush(&b->l);
 	}
 	vmb_user_network_settle(&b->l);
 	after = read_signals(b);
@@ -364,7 +365,7 @@ static void test_receive_buffers_of_every_size_carry_frames(void **state)
 
 static void test_echo_comes_back(void **state)
 {
-	struct vmb_user_network_config config = { .host.wire = vmb_user_network_host_echo };
+	struct vmb_user_network_config config = { .host.wire = vmb_user_network_echo };
 	struct net_bed *b = net_new_open(config);
 	struct net_spec spec = { .len = 700, .ip = 4, .protocol = NET_UDP };
 	struct net_verdict v;
@@ -384,7 +385,7 @@ static void test_echo_comes_back(void **state)
 
 static void test_two_guests_talk_over_one_wire(void **state)
 {
-	struct vmb_user_network_config config = { .host.wire = vmb_user_network_host_switch };
+	struct vmb_user_network_config config = { .host.wire = vmb_user_network_to_peer };
 	struct net_bed *a, *b;
 	struct net_spec spec = { .ip = 6, .protocol = NET_TCP, .broadcast = true };
 	uint32_t i;
@@ -452,8 +453,7 @@ static void test_guest_hears_of_the_cable(void **state)
 	link_events = 0;
 	assert_true(b->l.guest.network.link_up);
 	for (i = 0; i < 10; i++) {
-		vmb_host_network_set_link(&b->l.host.network, i % 2);
-		vmb_user_network_host_flush(&b->l.host);
+		b->l.card->net.link_up = i % 2;
 		vmb_user_network_settle(&b->l);
 		assert_int_equal(b->l.guest.network.link_up, i % 2);
 	}

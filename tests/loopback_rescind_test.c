@@ -83,7 +83,7 @@ static uint32_t whole_life(void)
 	return life.steps;
 }
 
-/* Known-bugs 11. */
+/* docs/known-bugs.md, "11 Rescind during offer or open". */
 static void test_rescind_between_any_two_messages_leaves_nothing(void **state)
 {
 	uint32_t steps, count = whole_life();
@@ -230,7 +230,10 @@ static void test_scrambled_messages_do_no_harm(void **state)
 	loop_free(b);
 }
 
-/* Known-bugs 12: sends a message of the test's own, as soon as the slot is free. */
+/*
+ * docs/known-bugs.md, "12 Duplicate or stale rescind": sends a message of the test's own, as soon
+ * as the slot is free.
+ */
 static void say(struct loop *b, uint32_t type, uint32_t relid)
 {
 	struct vmb_msg_relid message = { .header.type = type, .relid = relid };
@@ -283,7 +286,7 @@ static void test_rescind_sent_twice_is_one_rescind(void **state)
 	}
 }
 
-/* Known-bugs 36: the host resets while the guest is anywhere. */
+/* docs/known-bugs.md, "36 Revoke and reoffer race": the host resets while the guest is anywhere. */
 static void test_machine_reset_at_any_step_releases_everything(void **state)
 {
 	uint32_t steps, count = whole_life();

@@ -69,8 +69,8 @@ static void test_every_storage_version_is_agreed_upon(void **state)
 }
 
 /*
- * Rings from the smallest to one whose GPADL takes 74 messages (known-bugs 23, and protocol
- * reference 4.4).
+ * Rings from the smallest to one whose GPADL takes 74 messages: docs/known-bugs.md,
+ * "23 Leaks on a full ring"; docs/protocol/bus.md, "4.4 GPADLs".
  */
 static void test_rings_of_every_size_carry_data(void **state)
 {
@@ -250,7 +250,10 @@ static void run_load(struct loop *b, uint32_t total)
 	free(load);
 }
 
-/* Known-bugs 23: both rings full all the time; how often so, and for how many signals, is with threads the scheduler's. */
+/*
+ * docs/known-bugs.md, "23 Leaks on a full ring": both rings full all the time. How often so, and
+ * for how many signals, is with threads the scheduler's.
+ */
 static void test_full_rings_leak_nothing(void **state)
 {
 	struct vmb_user_loopback_config config = { .guest.ring_pages = 2 };
@@ -356,7 +359,10 @@ static void test_late_completion_ends_request_late(void **state)
 	loop_free(b);
 }
 
-/* Known-bugs 25: the port gives up; the slot is not reused until the host has answered. */
+/*
+ * docs/known-bugs.md, "25 Waits that are too short, and lost completions": the port gives up; the
+ * slot is not reused until the host has answered.
+ */
 static void test_abandoned_request_keeps_its_slot_until_answered(void **state)
 {
 	struct mischief m = { .fate = VMB_DEV_FAULT_HOLD };
@@ -392,7 +398,7 @@ static void test_completion_that_never_comes_ends_with_close(void **state)
 	loop_free(b);
 }
 
-/* Known-bugs 10 and 19. */
+/* docs/known-bugs.md, "10 Transaction id 0", "19 Unsolicited packets". */
 static void test_forged_completions_end_nothing(void **state)
 {
 	static const uint64_t ids[] = {
@@ -444,8 +450,8 @@ static void test_duplicate_completions_are_refused(void **state)
 }
 
 /*
- * Known-bugs 9: each end of a request brings the next one's completion before the guest looks
- * again.
+ * docs/known-bugs.md, "9 Endless callback loop": each end of a request brings the next one's
+ * completion before the guest looks again.
  */
 struct chain {
 	struct loop *b;
@@ -485,8 +491,8 @@ static void test_ring_that_never_runs_empty_does_not_hold_the_guest(void **state
 }
 
 /*
- * Known-bugs 17 and 18: any byte of a completion may be anything. What is reported stays within
- * what was asked.
+ * docs/known-bugs.md, "17 TOCTOU in shared memory", "18 Validation of length and type": any byte of
+ * a completion may be anything. What is reported stays within what was asked.
  */
 static uint32_t scrambled_round(struct loop *b, struct vmb_user_device *d)
 {

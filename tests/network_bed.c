@@ -36,10 +36,10 @@ void net_forget(struct net_bed *b)
 	b->sent_frames = b->sent_bad = 0;
 }
 
-static void on_wire(struct vmb_user_network_host *h, uint16_t queue, const uint8_t *bytes,
-		    uint32_t len, uint32_t mss)
+static void on_wire(struct vmb_user_network *l, uint16_t queue, const uint8_t *bytes, uint32_t len,
+		    uint32_t mss)
 {
-	struct net_bed *b = h->config.arg;
+	struct net_bed *b = l->config.host.arg;
 	struct net_record *r;
 
 	if (!b->keep)
@@ -80,7 +80,7 @@ static void on_sent(struct vmb_user_network_queue *q, const struct vmb_guest_net
 	b->sent_bad += event->status != VMB_NET_STATUS_SUCCESS;
 	if (!held)
 		return;
-	vmb_user_memory_free(&b->l.bus.memory, held->pfns, held->count);
+	vmb_user_memory_free(&b->l.bus.machine.memory, held->pfns, held->count);
 	__atomic_fetch_sub(&b->held_count, 1, __ATOMIC_RELAXED);
 	free(held);
 }
@@ -99,7 +99,7 @@ static void set_defaults(struct net_bed *b)
 			     VMB_HOST_RNDIS_LSO | VMB_HOST_RNDIS_RSC;
 	if (!r->queue_count_max)
 		r->queue_count_max = VMB_USER_NETWORK_QUEUE_MAX;
-	if (!b->config.host.wire && !b->config.host.sent)
+	if (!b->config.host.wire)
 		b->config.host.wire = on_wire;
 	if (!b->config.guest.received)
 		b->config.guest.received = on_received;
@@ -166,11 +166,11 @@ static struct held *hold(struct net_bed *b, const uint8_t *bytes, uint32_t len, 
 	held->b = b;
 	held->count = (offset + len + VMB_PAGE_LEN - 1) / VMB_PAGE_LEN;
 	assert_true(held->count <= VMB_NET_PAGE_COUNT_MAX);
-	assert_true(vmb_user_memory_alloc(&b->l.bus.memory, held->pfns, held->count));
+	assert_true(vmb_user_memory_alloc(&b->l.bus.machine.memory, held->pfns, held->count));
 	for (; len; len -= piece, bytes += piece, offset = 0, i++) {
 		piece = VMB_PAGE_LEN - offset < len ? VMB_PAGE_LEN - offset : len;
-		memcpy(vmb_user_memory_page(&b->l.bus.memory, held->pfns[i]) + offset, bytes,
-		       piece);
+		memcpy(vmb_user_memory_page(&b->l.bus.machine.memory, held->pfns[i]) + offset,
+		       bytes, piece);
 		ranges[i] = (struct vmb_user_network_range){ held->pfns[i], offset, piece };
 	}
 	*count = i;
@@ -198,7 +198,7 @@ int net_send_bytes(struct net_bed *b, uint16_t queue, struct vmb_guest_rndis_fra
 	frame.cookie = held;
 	err = vmb_user_network_guest_send(&b->l.guest.queues[queue], &frame, shape.more);
 	if (err && held) {
-		vmb_user_memory_free(&b->l.bus.memory, held->pfns, held->count);
+		vmb_user_memory_free(&b->l.bus.machine.memory, held->pfns, held->count);
 		__atomic_fetch_sub(&b->held_count, 1, __ATOMIC_RELAXED);
 		free(held);
 	}
@@ -240,12 +240,8 @@ int net_send(struct net_bed *b, uint16_t queue, const struct net_spec *spec, uin
 
 int net_deliver(struct net_bed *b, const uint8_t *bytes, uint32_t len, uint32_t mss)
 {
-	int err;
-
-	pthread_mutex_lock(b->l.host.lock);
-	err = vmb_user_network_host_deliver(&b->l.host, bytes, len, mss);
-	vmb_user_network_host_flush(&b->l.host);
-	pthread_mutex_unlock(b->l.host.lock);
+	int err = vmb_user_network_deliver(&b->l, bytes, len, mss);
+	vmb_user_network_flush(&b->l);
 	if (!b->config.threads)
 		vmb_user_network_settle(&b->l);
 	return err;
@@ -260,14 +256,14 @@ void net_expect_quiet(struct net_bed *b)
 		assert_int_equal(b->l.guest.queues[i].core.owed_count, 0);
 		assert_false(b->l.guest.queues[i].waiting);
 	}
-	assert_int_equal(b->l.host.network.free_count, b->l.host.network.suballoc_count);
+	assert_int_equal(b->l.card->host.free_count, b->l.card->host.suballoc_count);
 	assert_int_equal(b->held_count, 0);
 }
 
 void net_expect_agreement(struct net_bed *b)
 {
 	const struct vmb_guest_network *g = &b->l.guest.network;
-	const struct vmb_host_network *h = &b->l.host.network;
+	const struct vmb_host_network *h = &b->l.card->host;
 
 	assert_int_equal(g->state, VMB_GUEST_NETWORK_READY);
 	assert_int_equal(g->version, h->version);
@@ -320,12 +316,7 @@ void net_expect_traffic(struct net_bed *b, uint32_t n)
 
 void net_hook_host(struct net_bed *b, vmb_user_network_hook *hook, void *arg)
 {
-	uint32_t i;
-
-	for (i = 0; i < VMB_USER_NETWORK_QUEUE_MAX; i++) {
-		b->l.host.queues[i].end.hook_arg = arg;
-		b->l.host.queues[i].end.hook = hook;
-	}
+	vmb_user_network_hook_host(&b->l, hook, arg);
 }
 
 void net_hook_guest(struct net_bed *b, vmb_user_network_hook *hook, void *arg)
@@ -338,7 +329,7 @@ void net_hook_guest(struct net_bed *b, vmb_user_network_hook *hook, void *arg)
 	}
 }
 
-static uint32_t message_type(const struct vmb_user_network_packet *p)
+static uint32_t message_type(const struct vmb_dev_packet *p)
 {
 	uint32_t type;
 
@@ -346,13 +337,13 @@ static uint32_t message_type(const struct vmb_user_network_packet *p)
 	return type;
 }
 
-bool net_is_data_completion(const struct vmb_user_network_packet *p)
+bool net_is_data_completion(const struct vmb_dev_packet *p)
 {
 	return p->type == VMB_PKT_COMPLETION &&
 	       message_type(p) == VMB_NET_SEND_RNDIS_PACKET_COMPLETE;
 }
 
-bool net_is_data(const struct vmb_user_network_packet *p)
+bool net_is_data(const struct vmb_dev_packet *p)
 {
 	struct vmb_net_rndis_packet message;
 
@@ -375,8 +366,8 @@ int net_give_alone(struct net_bed *b, uint32_t flow)
 	int err;
 
 	net_frame_to_guest(bytes, sizeof(bytes), flow);
-	err = vmb_user_network_host_deliver(&b->l.host, bytes, sizeof(bytes), 0);
-	vmb_user_network_host_flush(&b->l.host);
+	err = vmb_user_network_deliver(&b->l, bytes, sizeof(bytes), 0);
+	vmb_user_network_flush(&b->l);
 	return err;
 }
 

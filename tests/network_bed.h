@@ -83,8 +83,8 @@ void net_expect_traffic(struct net_bed *b, uint32_t n);
 void net_hook_host(struct net_bed *b, vmb_user_network_hook *hook, void *arg);
 void net_hook_guest(struct net_bed *b, vmb_user_network_hook *hook, void *arg);
 /* What a hook sees: a data packet's completion by the host, and a data packet of either end. */
-bool net_is_data_completion(const struct vmb_user_network_packet *p);
-bool net_is_data(const struct vmb_user_network_packet *p);
+bool net_is_data_completion(const struct vmb_dev_packet *p);
+bool net_is_data(const struct vmb_dev_packet *p);
 
 /* A frame of no known type for the guest. */
 void net_frame_to_guest(uint8_t *bytes, uint32_t len, uint32_t flow);

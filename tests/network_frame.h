@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Ethernet frames for tests: made with and without checksums, and judged byte by byte by a sink that knows nothing of the
- * core and trusts no flag (known-bugs 38).
+ * Ethernet frames for tests: made with and without checksums, and judged byte by byte by a sink
+ * that knows nothing of the core and trusts no flag (docs/known-bugs.md,
+ * "38 Checksum and TSO through TAP").
  */
 #ifndef TESTS_NETWORK_FRAME_H
 #define TESTS_NETWORK_FRAME_H

@@ -148,7 +148,10 @@ static void test_type_flags_and_id_are_passed_on_untouched(void **state)
 	assert_int_equal(packet.header_len | packet.payload_len, 0);
 }
 
-/* Known-bugs 17: the descriptor changes after it was read; what was read stays in force. */
+/*
+ * docs/known-bugs.md, "17 TOCTOU in shared memory": the descriptor changes after it was read; what
+ * was read stays in force.
+ */
 static void test_descriptor_changed_after_reading_has_no_effect(void **state)
 {
 	struct pair *p = *state;

@@ -509,7 +509,7 @@ static void test_unmask_before_release_turns_red(void **state)
 	expect_red(MODEL_TSO, NULL, READER_SLEEPS);
 }
 
-/* Known-bugs 17: what the peer can change is read once. */
+/* docs/known-bugs.md, "17 TOCTOU in shared memory": what the peer can change is read once. */
 
 static uint32_t read_counts[sizeof(struct model_shared)];
 

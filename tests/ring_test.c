@@ -261,7 +261,9 @@ static void test_reading_twice_answers_same_packet(void **state)
 	assert_true(b.transaction_id == 78);
 }
 
-/* Signalling: exactly on empty -> non-empty, once a batch (known-bugs 3). */
+/*
+ * Signalling: exactly on empty -> non-empty, once a batch (docs/known-bugs.md, "3 Signal policy").
+ */
 
 static void test_first_packet_signals_and_later_ones_do_not(void **state)
 {
@@ -431,8 +433,9 @@ static void test_wait_room_judges_its_argument(void **state)
 }
 
 /*
- * The oracle (known-bugs 1 to 3): single-threaded, every signal of both sides is predicted from the
- * state of the ring alone, in a random walk over all sizes, masks and wishes.
+ * The oracle: single-threaded, every signal of both sides is predicted from the state of the ring
+ * alone, in a random walk over all sizes, masks and wishes. docs/known-bugs.md,
+ * "1 Lost wake-up when reading", "2 Wrong condition for the reader's signal", "3 Signal policy".
  */
 struct oracle {
 	uint32_t used_published, used_unreleased, used_uncommitted;

@@ -8,11 +8,11 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
-# expect NAME LINE SCRIPT : a suite that runs SCRIPT yields LINE first of all that begins with
+# expect NAME LINE SCRIPT [SECONDS]: a suite that runs SCRIPT yields LINE first of all that begins with
 # ok, not ok or skip... and nothing that begins with ok when LINE is the only result.
 expect() {
 	local name=$1 want=$2 got
-	got=$(RESULTS=$scratch tests/run --suite s 1 bash -c "$3" | grep -E '^(ok|not ok|skip)' |
+	got=$(RESULTS=$scratch tests/run --suite s "${4:-60}" bash -c "$3" | grep -E '^(ok|not ok|skip)' |
 		paste -sd '|')
 	if [ "$got" = "$want" ]; then
 		echo "ok $name"
@@ -30,5 +30,5 @@ expect name_may_begin_with_digit 'ok s/4-cpu' 'echo "ok 4-cpu"'
 expect crash_fails 'ok s/a|not ok s/ends # exit code 134' 'echo "ok 1 - a"; exit 134'
 expect short_run_fails 'ok s/a|not ok s/ends # 1 results, 2 planned' 'echo 1..2; echo "ok 1 - a"'
 expect silence_fails 'not ok s/ends # printed no result' 'echo hello'
-expect hang_fails 'ok s/a|not ok s/ends # still running after 1 s' 'echo "ok 1 - a"; sleep 20'
+expect hang_fails 'ok s/a|not ok s/ends # still running after 5 s' 'echo "ok 1 - a"; sleep 60' 5
 exit $failed

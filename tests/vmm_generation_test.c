@@ -49,7 +49,7 @@ static void test_without_an_option_everything_is_newest(void **state)
 	assert_int_equal(options.generation.build, 20348);
 }
 
-/* Written down from the reference and from Microsoft's builds, not from the table under test. */
+/* Written down from docs/protocol/ and from Microsoft's builds, not from the table under test. */
 static void test_each_windows_server_has_its_versions(void **state)
 {
 	static const struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The SynIC pages without KVM: delivery of messages as protocol reference, vmbus 3.1 prescribes, event
- * flags, and guests that put the pages where no memory is.
+ * The SynIC pages without KVM: delivery of messages as docs/protocol/bus.md, "3.1 Message page"
+ * prescribes, event flags, and guests that put the pages where no memory is.
  */
 #include <setjmp.h>
 #include <stdarg.h>

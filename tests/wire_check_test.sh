@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# lab/lib/wire-check is what says that a guest's frames were right on the wire, so it must find each
+# lab/host/wire-check is what says that a guest's frames were right on the wire, so it must find each
 # kind of wrong: frames made by hand, one fault at a time. Prints TAP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -77,7 +77,7 @@ capture() {
 expect() {
 	local said
 	capture "$1" "$work/$1.pcap"
-	said=$(lab/lib/wire-check "$work/$1.pcap" 02:00:00:00:00:01)
+	said=$(lab/host/wire-check "$work/$1.pcap" 02:00:00:00:00:01)
 	number=$((number + 1))
 	if [[ $said = *" $2" ]]; then
 		echo "ok $number - $1"

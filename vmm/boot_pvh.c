@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * An ELF kernel with a PVH note: the note gives a 32-bit entry point that is called in protected mode
- * without paging, EBX naming a start structure. Source: Xen's docs/misc/pvh.pandoc and start_info ABI.
+ * An ELF kernel with a PVH note: the note gives a 32-bit entry point that is called in protected
+ * mode without paging, EBX naming a start structure. Source: Xen's document pvh.pandoc and its
+ * start_info ABI.
  */
 #include <elf.h>
 #include <errno.h>

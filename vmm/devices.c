@@ -32,7 +32,7 @@ static int open_ide(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 	return error;
 }
 
-static int open_cards(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool taps)
+static int open_some_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool taps)
 {
 	int error = 0;
 
@@ -41,20 +41,23 @@ static int open_cards(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o
 			continue;
 		error = vmb_dev_network_open(&d->all[d->count], &o->nets[i], i);
 		d->count += !error;
-		d->begun |= taps && !error;
 	}
 	return error;
 }
 
 static int open_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
-	return open_cards(d, o, false);
+	return open_some_networks(d, o, false);
 }
 
-/* An interface is created if it is not there, so these come when all else was looked at. */
+/* An interface may be created, so these come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
-	return open_cards(d, o, true);
+	uint32_t count = d->count;
+	int error = open_some_networks(d, o, true);
+
+	d->begun |= d->count > count;
+	return error;
 }
 
 /* The kinds. Disks are locked and checked outside of a nest, too, while the nest works on them. */
@@ -81,7 +84,6 @@ static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o
 int vmb_vmm_devices_open_disks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
 	d->count = 0;
-	d->begun = false;
 	return open_kinds(d, o, true);
 }
 
@@ -90,19 +92,29 @@ int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 	return open_kinds(d, o, false);
 }
 
-int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d)
+static bool is_disk(const struct vmb_dev_device *device)
+{
+	return device->ops == &vmb_dev_storage_ops;
+}
+
+static int prepare_some(struct vmb_vmm_devices *d, bool disks)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < d->count && !error; i++)
-		error = d->all[i].ops->prepare(d->all[i].state);
-	d->begun |= !error;
+		if (is_disk(&d->all[i]) == disks)
+			error = d->all[i].ops->prepare(d->all[i].state);
 	return error;
 }
 
-bool vmb_vmm_devices_have_begun(const struct vmb_vmm_devices *d)
+int vmb_vmm_devices_prepare_disks(struct vmb_vmm_devices *d)
 {
-	return d->begun;
+	return prepare_some(d, true);
+}
+
+int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d)
+{
+	return prepare_some(d, false);
 }
 
 int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus)
@@ -123,6 +135,9 @@ void vmb_vmm_devices_detach(struct vmb_vmm_devices *d)
 void vmb_vmm_devices_close(struct vmb_vmm_devices *d)
 {
 	for (uint32_t i = 0; i < d->count; i++)
+		if (d->all[i].ops->leave)
+			d->all[i].ops->leave(d->all[i].state);
+	for (uint32_t i = 0; i < d->count; i++)
 		d->all[i].ops->close(d->all[i].state);
 	d->count = 0;
 }
@@ -138,7 +153,7 @@ uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d)
 	uint16_t version = 0;
 
 	for (uint32_t i = 0; i < d->count && !version; i++)
-		if (d->all[i].ops == &vmb_dev_storage_ops)
+		if (is_disk(&d->all[i]))
 			version = ((struct vmb_dev_storage *)d->all[i].state)->version;
 	return version;
 }

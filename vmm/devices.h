@@ -4,8 +4,9 @@
  * them as one array. A new kind is a row in vmm/devices.c.
  *
  *   vmb_vmm_devices_open_disks(&devices, &options)  what stays here when the machine runs in a nest
- *   vmb_vmm_devices_open(&devices, &options)        the rest; both look, and change nothing but taps
- *   vmb_vmm_devices_prepare(&devices)         they will be used
+ *   vmb_vmm_devices_open(&devices, &options)        the rest; both look, and change nothing
+ *   vmb_vmm_devices_prepare_disks(&devices)   they will be used: connects, measures
+ *   vmb_vmm_devices_prepare(&devices)         the rest; may overwrite files
  *   for every start of the machine: _attach, after the bus was created; _detach, after it has
  *     stopped; _report
  *   vmb_vmm_devices_close(&devices)
@@ -21,19 +22,17 @@
 struct vmb_vmm_devices {
 	struct vmb_dev_device all[VMB_VMM_DEVICE_MAX];
 	uint32_t count;
-	bool begun;
+	bool begun; /* something was started or written that a bad option must not start or write */
 };
 
 /* -errno: reported; close what is open. */
 int vmb_vmm_devices_open_disks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
+int vmb_vmm_devices_prepare_disks(struct vmb_vmm_devices *d);
 int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d);
 int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus);
 void vmb_vmm_devices_detach(struct vmb_vmm_devices *d);
 void vmb_vmm_devices_close(struct vmb_vmm_devices *d);
-
-/* Something was started or written: an interface was created, or all devices are prepared. */
-bool vmb_vmm_devices_have_begun(const struct vmb_vmm_devices *d);
 
 /* The lines of --stats. */
 void vmb_vmm_devices_report(const struct vmb_vmm_devices *d);

@@ -7,7 +7,8 @@
  *   vmb_vmm_generation_bus(), _storage(), _network() for single caps
  *
  * A cap is the newest version that is accepted; all older ones are too, as on a Windows Server.
- * Source: protocol reference, vmbus 4.1, storage 2, network 2; docs/generations.md says what of it is assumed.
+ * Source: docs/protocol/bus.md, "4.1 Versions"; docs/protocol/storage.md, "2 Versions";
+ * docs/protocol/network.md, "2 Versions"; docs/generations.md lists the assumptions.
  */
 #ifndef VMM_GENERATION_H
 #define VMM_GENERATION_H

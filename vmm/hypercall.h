@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The hypercalls that KVM hands on: HvCallPostMessage, and HvCallSignalEvent for connections that have no doorbell.
- * Source: protocol reference, vmbus 2 and 9.3. Context: the calling processor's thread.
+ * Source: docs/protocol/bus.md, "2 Hypercalls", "9.3 Exits to user space". Context: the calling
+ * processor's thread.
  */
 #ifndef VMM_HYPERCALL_H
 #define VMM_HYPERCALL_H

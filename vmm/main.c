@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/limits.h"
 #include "devices/report.h"
 #include "vmm/run.h"
 #include "devices/switch/switch.h"
@@ -17,7 +18,7 @@ static const char help_text[] =
 	"Runs a virtual machine with Hyper-V's VMBus and nothing else.\n"
 	"\n"
 	"usage: openvmbus run --kernel FILE [OPTION...]\n"
-	"       openvmbus switch SOCKET [--ports N] [--capture FILE]\n"
+	"       openvmbus switch SOCKET [--ports N] [--capture FILE [--capture-size SIZE]]\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
 	"\n"
@@ -33,7 +34,8 @@ static const char help_text[] =
 	"     lun=N           0 to 63; else the first that is free\n"
 	"     format=raw|qcow2|vhd|vhdx|vmdk\n"
 	"                     what the file is (raw); all others need qemu-nbd\n"
-	"     block=512|4096  bytes of a logical block (512)\n"
+	"     backing=allow   an image may show the guest other files of this machine\n"
+	"     block=512|4096  bytes of a logical block (a device's own; else 512)\n"
 	"     serial=TEXT     its serial number, up to 31 characters; else one is made up\n"
 	"     reconnect=S     NBD: how many seconds commands wait for a server that went away (25)\n"
 	"     hold=BLOCK      for tests: reads of that block are answered when the guest resets the disk\n"
@@ -55,11 +57,15 @@ static const char help_text[] =
 	"                     null: a network that nobody is on\n"
 	"     hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT\n"
 	"                     user: a port of this machine leads to the guest; repeatable\n"
+	"     restrict=on     user: nothing leaves; forwarded ports reach the guest\n"
+	"     loopback=off    user: this machine's 127.0.0.1 and ::1 are out of reach\n"
 	"     mac=ADDRESS     for example 02:00:00:00:00:01; else one is made up\n"
 	"     queues=N        1 to 64 (1)\n"
 	"     mtu=N           1500 to 65521 (1500)\n"
 	"     capture=FILE    all frames as pcapng; with tap and switch they may be larger than the MTU\n"
 	"                     and have open checksums, as they go over that wire\n"
+	"     capture-size=SIZE\n"
+	"                     the file ends before it is longer (1G)\n"
 	"  --memory SIZE      with K, M or G (1G)\n"
 	"  --cpus N           1 to 64 (1)\n"
 	"  --console stdio|FILE\n"
@@ -125,6 +131,7 @@ int main(int argc, char **argv)
 
 	if (!fill_standard_descriptors())
 		return VMB_VMM_EXIT_FAILURE;
+	vmb_dev_limits_raise();
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)

@@ -12,10 +12,6 @@
 #include "vmm/nest_net.h"
 #include "devices/report.h"
 
-/* Not the guest's 10.0.2.0/24 and fec0::/64, so that no address means two machines. */
-#define NEST_NETWORK "user,id=net,net=10.0.3.0/24,ipv6-prefix=fec0:0:0:3::,ipv6-prefixlen=64"
-#define NEST_ADDRESS "10.0.3.15" /* lab/lib/nest-init gives it to the card */
-
 static const char prefix[] = "hostfwd=";
 
 /* One "hostfwd=PROTOCOL:ADDRESS:PORT-..." between two commas. */
@@ -96,7 +92,7 @@ static bool card_is_possible(const struct vmb_dev_net_option *net)
 
 	if (what)
 		vmb_dev_report("--net %s: a nest has no %s of this machine; use --net user, or "
-			       "lab/nest exec for all that belongs together",
+			       "lab/warm-nest exec for all that belongs together",
 			       net->text, what);
 	return !what;
 }
@@ -116,22 +112,28 @@ bool vmb_vmm_nest_net_check(const struct vmb_vmm_options *o)
 	return true;
 }
 
-char *vmb_vmm_nest_net_netdev(const struct vmb_vmm_options *o)
+uint32_t vmb_vmm_nest_net_port_count(const struct vmb_vmm_options *o)
+{
+	uint32_t count = 0;
+	const char *value;
+	struct forward f;
+
+	for (uint32_t i = 0; i < o->net_count; i++)
+		for (value = o->nets[i].text; next_forward(value, &f); value = f.guest)
+			count++;
+	return count;
+}
+
+char *vmb_vmm_nest_net_port(const struct vmb_vmm_options *o, uint32_t index)
 {
 	const char *value;
 	struct forward f;
-	size_t len;
-	char *text;
-	FILE *out = open_memstream(&text, &len);
 
-	if (!out)
-		return NULL;
-	fputs(NEST_NETWORK, out);
 	for (uint32_t i = 0; i < o->net_count; i++)
 		for (value = o->nets[i].text; next_forward(value, &f); value = f.guest)
-			fprintf(out, ",hostfwd=%.*s-" NEST_ADDRESS ":%d",
-				(int)(f.guest - f.protocol), f.protocol, atoi(f.port));
-	return fclose(out) ? NULL : text;
+			if (!index--)
+				return strndup(f.protocol, f.guest - f.protocol);
+	return NULL;
 }
 
 char *vmb_vmm_nest_net_inner(const struct vmb_vmm_options *o, const char *argument)

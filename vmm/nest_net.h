@@ -16,8 +16,11 @@
  */
 bool vmb_vmm_nest_net_check(const struct vmb_vmm_options *o);
 
-/* QEMU's -netdev for the nest's card; the caller frees it. NULL: no memory. */
-char *vmb_vmm_nest_net_netdev(const struct vmb_vmm_options *o);
+/* How many ports of this machine lead to the guest. */
+uint32_t vmb_vmm_nest_net_port_count(const struct vmb_vmm_options *o);
+
+/* One of them as "PROTOCOL:ADDRESS:PORT", the address maybe empty; the caller frees it. NULL: there is no such one, or no memory. */
+char *vmb_vmm_nest_net_port(const struct vmb_vmm_options *o, uint32_t index);
 
 /*
  * An argument of those that o was parsed from, as the program in the nest must get it: ports are

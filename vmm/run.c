@@ -11,6 +11,7 @@
 #include "vmm/guard.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
+#include "devices/disk/engine.h"
 #include "devices/report.h"
 #include "vmm/run.h"
 #include "devices/bus.h"
@@ -152,10 +153,9 @@ static void slow_down(struct session *s)
 /* Each part of the end has its name, for the case that it does not come. */
 static void stop(struct session *s, struct vmb_vmm_machine *machine)
 {
-	vmb_vmm_guard_waits_for(&s->guard,
-				"the machine's processors, or the devices whose channels are open");
+	vmb_vmm_guard_waits_for(&s->guard, "the machine's processors and devices");
 	vmb_vmm_machine_stop(machine);
-	vmb_vmm_guard_waits_for(&s->guard, "the machine's devices");
+	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_detach(&s->devices);
 }
 
@@ -242,26 +242,29 @@ static int run_to_end(struct session *s)
 }
 
 /*
- * First what only looks: a bad option or file then leaves nothing behind. What writes to files that may hold something comes
- * last.
+ * First what only looks: a bad option or file then leaves nothing behind. What comes after something was started is a
+ * failure of the host, by its exit code. What writes to files that may hold something, console and captures, comes last.
  */
 static int run_here(struct session *s)
 {
-	int code;
+	int code = VMB_VMM_EXIT_FAILURE;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) ||
-	    vmb_vmm_devices_open(&s->devices, &s->options) ||
-	    vmb_vmm_devices_prepare(&s->devices) || vmb_vmm_console_start(&s->console))
-		code = vmb_vmm_devices_have_begun(&s->devices) ? VMB_VMM_EXIT_FAILURE :
-								 VMB_VMM_EXIT_USAGE;
-	else
-		code = run_to_end(s);
+	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0 &&
+	    vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
+	    vmb_vmm_devices_prepare_disks(&s->devices) == 0 &&
+	    vmb_vmm_console_start(&s->console) == 0) {
+		s->devices.begun = true;
+		if (vmb_vmm_devices_prepare(&s->devices) == 0)
+			code = run_to_end(s);
+	} else if (!s->devices.begun) {
+		code = VMB_VMM_EXIT_USAGE;
+	}
 	vmb_vmm_guard_detach(&s->guard, true);
 	vmb_vmm_guard_waits_for(&s->guard, "the console's reader");
 	vmb_vmm_console_close(&s->console);
-	vmb_vmm_guard_waits_for(&s->guard, "the disks and the network");
+	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_close(&s->devices);
 	return code;
 }
@@ -278,10 +281,19 @@ static bool use_nest(const struct vmb_vmm_options *o)
 	return true;
 }
 
+static void report_engine(void)
+{
+	const char *why = vmb_dev_disk_engine_refused();
+
+	if (why)
+		vmb_dev_report("io_uring: %s; threads serve the disks, more slowly", why);
+}
+
 int vmb_vmm_check(void)
 {
 	char why[WHY_LEN];
 
+	report_engine();
 	if (vmb_vmm_kvm_check(why, sizeof(why)) == 0) {
 		puts("/dev/kvm can run guests");
 		return 0;
@@ -290,18 +302,18 @@ int vmb_vmm_check(void)
 	return VMB_VMM_EXIT_FAILURE;
 }
 
-/* The disks stay open and locked here while the nest works on them. */
+/* For a nest the disks are locked anew, by what outlives this process. */
 int vmb_vmm_run(int argc, char **argv)
 {
 	static struct session session;
-	int code;
 
 	if (vmb_vmm_options_parse(&session.options, argc, argv) || check_inputs(&session))
 		return VMB_VMM_EXIT_USAGE;
-	if (!use_nest(&session.options))
+	if (!use_nest(&session.options)) {
+		report_engine();
 		return run_here(&session);
-	code = vmb_vmm_nest_run(&session.options, argc, argv);
+	}
 	vmb_vmm_devices_close(&session.devices);
 	vmb_vmm_boot_close(&session.boot);
-	return code;
+	return vmb_vmm_nest_run(&session.options, argc, argv);
 }

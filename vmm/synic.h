@@ -5,7 +5,7 @@
  *
  * Context: struct vmb_vmm_synic belongs to one virtual processor. _exit and _post on that processor's thread
  * only, because KVM writes timer messages into the same slot in the processor's context. _signal: any thread.
- * Source: protocol reference, vmbus 3.1, 3.2, 9.2 to 9.5.
+ * Source: docs/protocol/bus.md, "3 SynIC messages and event flags", "9 Host on KVM".
  */
 #ifndef VMM_SYNIC_H
 #define VMM_SYNIC_H

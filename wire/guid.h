@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * GUIDs as they lie on the wire: the first three groups of the text form little-endian, the last eight
- * bytes as written. Source: protocol reference, vmbus section 7.
+ * GUIDs as they lie on the wire: the first three groups of the text form little-endian, the last
+ * eight bytes as written. Source: docs/protocol/bus.md, "7 Device GUIDs".
  */
 #ifndef WIRE_GUID_H
 #define WIRE_GUID_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The network virtual service protocol (NVSP): what guest and host put into ring packets of a network channel. What
- * it carries is RNDIS, see wire/rndis.h.
- * Source: protocol reference, network sections 1 to 7, 11 and 12.
+ * The network virtual service protocol (NVSP): the payload of ring packets of a network channel. It
+ * carries RNDIS, see wire/rndis.h.
  */
 #ifndef WIRE_NETWORK_H
 #define WIRE_NETWORK_H
@@ -19,18 +18,18 @@
 
 #define VMB_NET_MESSAGE_LEN		  28u /* up to version 6; 32 on the ring */
 #define VMB_NET_MESSAGE_LEN_6_1		  40u
-#define VMB_NET_MESSAGE_LEN_MAX		  104u /* SEND_INDIRECTION_TABLE is the longest, 76 with offset 12 */
+#define VMB_NET_MESSAGE_LEN_MAX		  104u /* SEND_INDIRECTION_TABLE: 76 with offset 12 */
 
-#define VMB_NET_RECEIVE_BUFFER_ID	  0xCAFEu /* what guests choose; a host takes any */
+#define VMB_NET_RECEIVE_BUFFER_ID	  0xCAFEu /* chosen by guests; a host accepts any */
 #define VMB_NET_SEND_BUFFER_ID		  0u
 #define VMB_NET_RECEIVE_BUFFER_LEN_MAX_V2 (15u << 20) /* bytes, versions 1 and 2 */
 #define VMB_NET_RECEIVE_BUFFER_LEN_MAX	  (31u << 20)
 #define VMB_NET_SEND_BUFFER_LEN_MAX	  (15u << 20)
 #define VMB_NET_SECTION_NONE		  0xFFFFFFFFu
-#define VMB_NET_SEND_SECTION_LEN	  6144u /* what hosts choose */
+#define VMB_NET_SEND_SECTION_LEN	  6144u /* chosen by hosts */
 #define VMB_NET_RANGE_COUNT_MAX		  375u /* receive ranges in one packet */
 #define VMB_NET_RANGE_COUNT_MAX_RSC	  562u
-#define VMB_NET_PAGE_COUNT_MAX		  32u /* ranges of one GPA-direct packet that every host takes */
+#define VMB_NET_PAGE_COUNT_MAX		  32u /* ranges in a GPA-direct packet, on any host */
 #define VMB_NET_QUEUE_COUNT_MAX		  64u /* channels of one device, the primary one included */
 #define VMB_NET_TABLE_COUNT		  16u /* entries of the send indirection table */
 #define VMB_NET_ETHERNET_LEN		  14u /* destination, source, type */
@@ -79,7 +78,7 @@ enum vmb_net_channel_type {
 /* Capabilities in SEND_NDIS_CONFIG. */
 #define VMB_NET_CAP_SRIOV	    (1ull << 2)
 #define VMB_NET_CAP_VLAN	    (1ull << 3)
-#define VMB_NET_CAP_TEAMING	    (1ull << 5) /* from version 5: link speed indications, please */
+#define VMB_NET_CAP_TEAMING	    (1ull << 5) /* from version 5: wants link speed indications */
 #define VMB_NET_CAP_RSC		    (1ull << 7) /* from version 6.1 */
 
 /* Bodies; all begin with the type. */
@@ -94,7 +93,7 @@ struct vmb_net_init_complete {
 	uint32_t type;
 	uint32_t negotiated; /* 2 for version 1, else 0xFFFFFFFF */
 	uint32_t mdl_chain_max; /* 34 */
-	uint32_t status; /* NONE: not this version */
+	uint32_t status; /* NONE: the version is refused */
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_net_init_complete, 16);
 
@@ -153,7 +152,7 @@ VMB_ASSERT_LEN(struct vmb_net_rndis_packet_complete, 8);
 
 struct vmb_net_ndis_config {
 	uint32_t type;
-	uint32_t mtu; /* bytes of a frame, Ethernet header included; drivers of old sent it without: < 1514 means 1514 */
+	uint32_t mtu; /* bytes with the Ethernet header; < 1514 (old drivers) means 1514 */
 	uint32_t reserved;
 	uint64_t capabilities;
 } VMB_PACKED;
@@ -190,7 +189,7 @@ VMB_ASSERT_LEN(struct vmb_net_subchannel, 12);
 struct vmb_net_indirection_table {
 	uint32_t type;
 	uint32_t count; /* 16 */
-	uint32_t offset; /* of the entries from the message's start, 12; old hosts lied */
+	uint32_t offset; /* of the entries from the message's start, 12; wrong from old hosts */
 	uint32_t entries[VMB_NET_TABLE_COUNT]; /* channel index */
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_net_indirection_table, 76);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The ring buffer as both ends see it: the control page and the framing of packets.
- * Source: protocol reference, vmbus sections 5.1, 5.2 and 5.7.
+ * Source: docs/protocol/bus.md, "5.1 Memory layout", "5.2 Packets", "5.7 Pipe packets".
  */
 #ifndef WIRE_RING_H
 #define WIRE_RING_H
@@ -9,12 +9,14 @@
 #include "base/platform.h"
 #include "wire/vmbus.h"
 
-/* First page of a ring; the data area follows. Indices are byte offsets into the data area, multiples
- * of 8, always below its length. */
+/*
+ * First page of a ring; the data area follows. Indices are byte offsets into the data area,
+ * multiples of 8, and always below its length.
+ */
 struct vmb_ring_control {
 	uint32_t write_index; /* written by the producer */
 	uint32_t read_index; /* written by the consumer */
-	uint32_t interrupt_mask; /* written by the consumer: non-zero = no empty->non-empty signal */
+	uint32_t interrupt_mask; /* written by the consumer: non-zero = it wants no signal */
 	uint32_t pending_send_size; /* written by the producer: bytes it waits for, 0 = none */
 	uint8_t reserved1[48];
 	uint32_t feature_bits; /* written by the producer */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Remote NDIS: control messages, the frame's envelope with its per-packet information, and the NDIS structures that
- * queries and sets carry. It knows nothing of VMBus. Offsets in messages count from byte 8, those in NDIS structures
- * from the structure's first byte.
- * Source: protocol reference, network sections 8 to 10.
+ * Remote NDIS: control messages, the frame's envelope with its per-packet information, and the NDIS
+ * structures in queries and sets. It knows nothing of VMBus. Offsets in messages count from byte 8,
+ * those in NDIS structures from the structure's first byte.
+ *
+ * Source: docs/protocol/network.md, "8 RNDIS", "9 RNDIS packets", "10 NDIS structures".
  */
 #ifndef WIRE_RNDIS_H
 #define WIRE_RNDIS_H
@@ -15,7 +16,7 @@
 #define RNDIS_HEADER_LEN       8u
 #define RNDIS_VERSION_MAJOR    1u
 #define RNDIS_VERSION_MINOR    0u
-#define RNDIS_TRANSFER_LEN_MAX 0x4000u /* what guests announce */
+#define RNDIS_TRANSFER_LEN_MAX 0x4000u /* announced by guests */
 
 enum rndis_type {
 	RNDIS_PACKET = 1,
@@ -218,7 +219,7 @@ VMB_ASSERT_LEN(struct rndis_info, 12);
 /* RNDIS_INFO_CHECKSUM, guest to host. */
 #define RNDIS_TX_CHECKSUM_IPV4	    (1u << 0)
 #define RNDIS_TX_CHECKSUM_IPV6	    (1u << 1)
-#define RNDIS_TX_CHECKSUM_TCP	    (1u << 2) /* to be computed */
+#define RNDIS_TX_CHECKSUM_TCP	    (1u << 2) /* must be computed */
 #define RNDIS_TX_CHECKSUM_UDP	    (1u << 3)
 #define RNDIS_TX_CHECKSUM_IP_HEADER (1u << 4)
 #define RNDIS_TX_CHECKSUM_TCP_OFFSET_SHIFT \
@@ -234,7 +235,7 @@ VMB_ASSERT_LEN(struct rndis_info, 12);
 #define RNDIS_RX_CHECKSUM_IP_OK		 (1u << 5)
 #define RNDIS_RX_CHECKSUM_LOOPBACK	 (1u << 6)
 #define RNDIS_RX_CHECKSUM_TCP_VALUE_INVALID \
-	(1u << 7) /* found good, but not what stands in the header */
+	(1u << 7) /* found good, but the header has another value */
 #define RNDIS_RX_CHECKSUM_IP_VALUE_INVALID (1u << 8)
 
 /* RNDIS_INFO_LSO, version 2. */
@@ -325,7 +326,10 @@ enum ndis_offload_parameter {
 	NDIS_PARAMETER_ON = 2,
 };
 
-/* RNDIS_OID_OFFLOAD_PARAMETERS. A guest may write revision 3 and a shorter length: the length counts. */
+/*
+ * RNDIS_OID_OFFLOAD_PARAMETERS. A guest may write revision 3 and a shorter length: the length
+ * decides.
+ */
 struct ndis_offload_parameters {
 	struct ndis_object object; /* revision 1, 20 bytes; 2, 22 (NVSP <= 4); 3, 28 */
 	uint8_t ipv4_checksum, tcp4_checksum, udp4_checksum, tcp6_checksum, udp6_checksum;
@@ -358,7 +362,7 @@ struct ndis_rss_capabilities {
 VMB_ASSERT_LEN(struct ndis_rss_capabilities, 18);
 
 #define NDIS_RSS_KEY_LEN	      40u
-#define NDIS_RSS_TABLE_COUNT_MAX      128u /* entries; what hosts offer */
+#define NDIS_RSS_TABLE_COUNT_MAX      128u /* entries; offered by hosts */
 #define NDIS_RSS_FLAG_DISABLE	      0x10u
 #define NDIS_RSS_FLAG_HASH_UNCHANGED  0x2u
 #define NDIS_RSS_FLAG_TABLE_UNCHANGED 0x4u
@@ -375,7 +379,7 @@ VMB_ASSERT_LEN(struct ndis_rss_capabilities, 18);
 #define NDIS_RSS_HASH_UDP_IPV6	      0x8000u
 #define NDIS_RSS_HASH_UDP_IPV6_EX     0x10000u
 
-/* RNDIS_OID_RSS_PARAMETERS; table (u32 channel numbers) and key stand where the offsets say. */
+/* RNDIS_OID_RSS_PARAMETERS. Table (u32 channel numbers) and key are where the offsets say. */
 struct ndis_rss_parameters {
 	struct ndis_object
 		object; /* revision 1, 28 bytes; 2, 40; 3, 44; some guests count the tail in */
@@ -405,7 +409,7 @@ struct ndis_link_state {
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct ndis_link_state, 40);
 
-/* RNDIS_OID_CONFIG_PARAMETER; name and value stand where the offsets (from here) say, in UTF-16LE. */
+/* RNDIS_OID_CONFIG_PARAMETER. Name and value are where the offsets (from here) say, in UTF-16LE. */
 struct rndis_config_parameter {
 	uint32_t name_offset, name_len; /* bytes */
 	uint32_t type; /* 0 integer, 2 string */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The synthetic storage protocol (VSTOR): what guest and host put into ring packets of a storage channel.
- * Source: protocol reference, storage sections 1, 2, 3 and 7.
+ * The synthetic storage protocol (VSTOR): the payload of ring packets of a storage channel.
+ *
+ * Source: docs/protocol/storage.md, "1 Classes and offers", "2 Versions", "3 Packets",
+ * "7 Completion".
  */
 #ifndef WIRE_STORAGE_H
 #define WIRE_STORAGE_H
@@ -24,7 +26,7 @@
 #define VMB_STOR_CDB_LEN_MAX	16u
 
 enum vmb_stor_operation {
-	VMB_STOR_COMPLETE_IO = 1, /* in every completion, whatever was asked */
+	VMB_STOR_COMPLETE_IO = 1, /* in every completion, whatever the request */
 	VMB_STOR_REMOVE_DEVICE = 2,
 	VMB_STOR_EXECUTE_SRB = 3,
 	VMB_STOR_RESET_LUN = 4,
@@ -59,7 +61,7 @@ enum vmb_stor_status { /* NTSTATUS */
 		       VMB_STOR_STATUS_IO_DEVICE_ERROR = (int)0xC0000185,
 };
 
-/* SRB status: the low six bits are a number, two flags above. */
+/* SRB status: the low six bits are a number, the two above are flags. */
 #define VMB_SRB_STATUS_MASK	0x3Fu
 #define VMB_SRB_QUEUE_FROZEN	0x40u
 #define VMB_SRB_AUTOSENSE_VALID 0x80u
@@ -152,7 +154,7 @@ VMB_ASSERT_LEN(struct vmb_stor_version, 4);
 
 #define VMB_STOR_PROPERTY_MULTI_CHANNEL 0x1u /* only when 5.1 or later was negotiated */
 
-/* Reply to QUERY_PROPERTIES, as from 5.1. */
+/* Reply to QUERY_PROPERTIES, from 5.1 on. */
 struct vmb_stor_properties {
 	uint32_t reserved1;
 	uint16_t max_sub_channel_count;
@@ -190,7 +192,10 @@ struct vmb_stor_fc_wwn {
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_stor_fc_wwn, 36);
 
-/* Instance id of an IDE channel's offer: 0000000C-000D-8899-0000-000000000000. It says where the unit stands. */
+/*
+ * Instance id of an IDE channel's offer: 0000000C-000D-8899-0000-000000000000. It is the unit's
+ * address.
+ */
 struct vmb_stor_ide_instance {
 	uint32_t channel; /* 0 primary, 1 secondary: the path */
 	uint16_t device; /* 0 master, 1 slave: the target; the LUN is 0 */
@@ -203,7 +208,7 @@ VMB_ASSERT_OFFSET(struct vmb_stor_ide_instance, device, 4);
 
 #define VMB_STOR_OFFER_EMULATED_IDE 0x2u
 
-/* User area of an IDE channel's offer; a SCSI controller's is zeroes. */
+/* User area of an IDE channel's offer; that of a SCSI controller is zero. */
 struct vmb_stor_offer {
 	uint16_t reserved1;
 	uint8_t path_id;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The hypervisor's interface below VMBus: CPUID leaves, synthetic MSRs, hypercalls, and the two pages
- * per virtual processor that carry messages and event flags. Source: TLFS 6.0b chapters 2, 3 and 11 as
- * collected in the protocol reference, vmbus sections 1 to 3.
+ * The hypervisor's interface below VMBus: CPUID leaves, synthetic MSRs, hypercalls, and the two
+ * pages per virtual processor that carry messages and event flags. Source: TLFS 6.0b chapters 2, 3
+ * and 11 as collected in docs/protocol/bus.md, "1 Discovery and registers", "2 Hypercalls",
+ * "3 SynIC messages and event flags".
  */
 #ifndef WIRE_SYNIC_H
 #define WIRE_SYNIC_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The VMBus control plane: versions, message numbers and the layout of every message.
- * A message is at most 240 bytes: vmb_msg_header, then the body. All fields little-endian.
- * Source: protocol reference, vmbus section 4.
+ * The VMBus control plane: versions, message numbers and the layout of every message. A message has
+ * at most 240 bytes: vmb_msg_header, then the body. All fields are little-endian.
+ *
+ * Source: docs/protocol/bus.md, "4 Control plane".
  */
 #ifndef WIRE_VMBUS_H
 #define WIRE_VMBUS_H
@@ -12,7 +13,7 @@
 #include "wire/synic.h"
 
 #define VMB_MSG_LEN_MAX			      VMB_SYNIC_PAYLOAD_MAX
-#define VMB_CHANNEL_COUNT_MAX		      2048u /* relids are 1..2047; flag 0 is never a channel */
+#define VMB_CHANNEL_COUNT_MAX		      2048u /* relids are 1..2047 */
 #define VMB_MONITOR_COUNT_MAX		      128u
 #define VMB_CHANNEL_COUNT_SHARED	      256u /* the same before 2.4: relids are 1..255 */
 #define VMB_VP_NONE			      0xFFFFFFFFu /* OPEN_CHANNEL: no interrupts */
@@ -86,8 +87,10 @@ struct vmb_msg_header {
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_msg_header, 8);
 
-/* 14. target_sint from 5.0, target_vtl from 5.1, features from 6.0; before 5.0 the eight bytes at 16 are
- * the interrupt page's address, which only hosts below 2.4 use. */
+/*
+ * 14. target_sint from 5.0, target_vtl from 5.1, features from 6.0; before 5.0 the eight bytes at
+ *     16 are the interrupt page's address, which only hosts below 2.4 use.
+ */
 struct vmb_msg_initiate_contact {
 	struct vmb_msg_header header;
 	uint32_t version;
@@ -112,7 +115,9 @@ VMB_ASSERT_OFFSET(struct vmb_msg_initiate_contact, u.v5.features, 20);
 VMB_ASSERT_OFFSET(struct vmb_msg_initiate_contact, parent_to_child_monitor_gpa, 24);
 #define VMB_MSG_INITIATE_CONTACT_LEN 40u
 
-/* 15. 16 bytes below 6.0 and for every refusal; 20 when 6.0 is accepted; 40 with FEATURE_MONITOR. */
+/*
+ * 15. 16 bytes below 6.0 and for every refusal; 20 when 6.0 is accepted; 40 with FEATURE_MONITOR.
+ */
 struct vmb_msg_version_response {
 	struct vmb_msg_header header;
 	uint8_t supported;
@@ -172,7 +177,9 @@ VMB_ASSERT_LEN(struct vmb_msg_relid, 12);
 
 #define VMB_OPEN_USER_LEN 120u
 
-/* 5. The last three fields from 6.0 with FEATURE_GUEST_SIGNAL or FEATURE_REDIRECT: else 148 bytes. */
+/*
+ * 5. The last three fields from 6.0 with FEATURE_GUEST_SIGNAL or FEATURE_REDIRECT: else 148 bytes.
+ */
 struct vmb_msg_open {
 	struct vmb_msg_header header;
 	uint32_t relid;
@@ -312,8 +319,10 @@ struct vmb_msg_modify_connection_response {
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_msg_modify_connection_response, 9);
 
-/* A range of guest memory; ceil((byte_offset + byte_count) / 4096) page frame numbers follow. Used in
- * GPADLs and in GPA-direct packets. */
+/*
+ * A range of guest memory; ceil((byte_offset + byte_count) / 4096) page frame numbers follow. Used
+ * in GPADLs and in GPA-direct packets.
+ */
 struct vmb_gpa_range {
 	uint32_t byte_count;
 	uint32_t byte_offset; /* 0..4095, into the first page */
@@ -321,8 +330,8 @@ struct vmb_gpa_range {
 VMB_ASSERT_LEN(struct vmb_gpa_range, 8);
 
 /*
- * The interrupt page of versions before 2.4, which INITIATE_CONTACT names: bit relid of a half says "look at this
- * channel's rings". All accesses are atomic, words of 32 bits. 6.1, 6.2
+ * The interrupt page of versions before 2.4, which INITIATE_CONTACT names: bit relid of a half says
+ * "look at this channel's rings". All accesses are atomic, words of 32 bits. 6.1, 6.2
  */
 #define VMB_INTERRUPT_WORD_COUNT (VMB_CHANNEL_COUNT_SHARED / 32) /* words of a half that are used */
 
@@ -334,9 +343,10 @@ VMB_ASSERT_LEN(struct vmb_interrupt_page, 4096);
 VMB_ASSERT_OFFSET(struct vmb_interrupt_page, to_host, 2048);
 
 /*
- * A monitor page, any version: INITIATE_CONTACT names two, and only the second (child->parent) is used. Monitor id m
- * is bit m % 32 of group m / 32. The guest sets pending bits; the host scans the groups that trigger_state enables at
- * about the latency hint, and does what a signal on the id's connection would have done. 6.3
+ * A monitor page, any version: INITIATE_CONTACT names two, and only the second (child->parent) is
+ * used. Monitor id m is bit m % 32 of group m / 32. The guest sets pending bits; the host scans the
+ * groups that trigger_state enables at about the latency hint, and does what a signal on the id's
+ * connection would have done. 6.3
  */
 #define VMB_MONITOR_GROUP_COUNT 4u
 #define VMB_MONITOR_GROUP_BITS	32u
@@ -349,7 +359,7 @@ struct vmb_monitor_page {
 		uint32_t armed;
 	} groups[VMB_MONITOR_GROUP_COUNT];
 	uint8_t reserved2[24];
-	uint32_t next_check[VMB_MONITOR_GROUP_COUNT][VMB_MONITOR_GROUP_BITS]; /* the scanner's own */
+	uint32_t next_check[VMB_MONITOR_GROUP_COUNT][VMB_MONITOR_GROUP_BITS]; /* the scanner's */
 	uint16_t latency[VMB_MONITOR_GROUP_COUNT][VMB_MONITOR_GROUP_BITS]; /* in 100 ns */
 	uint8_t reserved3[256];
 	struct {

@@ -91,6 +91,18 @@ int vmb_dev_disk_prepare(struct vmb_dev_disk *disk)
 	return error ? error : check_len(disk);
 }
 
+void vmb_dev_disk_lost(struct vmb_dev_disk *disk, int error)
+{
+	if (!disk->flush_failed)
+		vmb_dev_report(
+			"%s %s: a flush failed: %s; what the guest wrote before may be lost, so "
+			"each flush fails from now on; repair or replace the disk, and start "
+			"again",
+			vmb_dev_disk_option_name(disk->option), disk->option->path,
+			strerror(error));
+	disk->flush_failed = true;
+}
+
 /* What is no whole block is not there yet; what is empty is being replaced. */
 bool vmb_dev_disk_resized(struct vmb_dev_disk *disk)
 {
@@ -107,6 +119,12 @@ void vmb_dev_disk_cancel(struct vmb_dev_disk *disk)
 {
 	if (disk->ops && disk->ops->cancel)
 		disk->ops->cancel(disk);
+}
+
+void vmb_dev_disk_leave(struct vmb_dev_disk *disk)
+{
+	if (disk->ops && disk->ops->leave)
+		disk->ops->leave(disk);
 }
 
 void vmb_dev_disk_close(struct vmb_dev_disk *disk)

@@ -4,9 +4,9 @@
  *
  *   vmb_dev_disk_open(&disk, &option)      what kind it is; checked and locked as far as that changes nothing
  *   vmb_dev_disk_prepare(&disk)            now it is used: connected, measured, what it can do
- *   step = disk.ops->begin(&disk, request, uring)
- *     VMB_DEV_DISK_WAIT: one operation is in uring with request as its user data;
- *     when it is complete: step = disk.ops->resume(&disk, request, uring, result)
+ *   step = disk.ops->begin(&disk, request, engine)
+ *     VMB_DEV_DISK_WAIT: the engine has it;
+ *     when it is taken from it: step = disk.ops->resume(&disk, request, engine, result)
  *   until VMB_DEV_DISK_DONE: request->error says what became of it; or a step that only a fault takes
  *   vmb_dev_disk_cancel(&disk)             what is under way shall end soon
  *   vmb_dev_disk_resized(&disk)            now and then: whether its length has changed
@@ -14,7 +14,7 @@
  *
  * A filter is a disk above another: it has the same table, and hands down what it does not do itself (devices/disk/fault.c).
  *
- * Context: one thread a uring. The request, its iov and the task are the caller's until DONE.
+ * Context: one thread an engine. The request, its iov and the task are the caller's until DONE.
  */
 #ifndef DEVICES_DISK_DISK_H
 #define DEVICES_DISK_DISK_H
@@ -23,7 +23,7 @@
 
 #include "host/scsi.h"
 
-struct io_uring;
+struct vmb_dev_disk_engine;
 
 /* Pages of the longest transfer, the first and last of which may be cut. */
 #define VMB_DEV_DISK_TRANSFER_MAX (1u << 20)
@@ -41,6 +41,7 @@ struct vmb_dev_disk_option {
 	const char *serial; /* NULL: one is made up */
 	uint32_t block_len; /* bytes; 0: not said */
 	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
+	bool backing; /* an image may show other files */
 	bool read_only;
 	bool dvd;
 	bool ide;
@@ -64,6 +65,24 @@ enum vmb_dev_disk_step {
 	VMB_DEV_DISK_GONE, /* the unit is to be taken away */
 };
 
+/* What the engine does for a backend (devices/disk/engine.h). */
+enum vmb_dev_disk_operation_kind {
+	VMB_DEV_DISK_READV,
+	VMB_DEV_DISK_WRITEV,
+	VMB_DEV_DISK_SYNC, /* the data, as fdatasync() does */
+	VMB_DEV_DISK_ALLOCATE, /* as fallocate() does */
+	VMB_DEV_DISK_REST, /* nothing, for VMB_DEV_DISK_REST_NS */
+};
+#define VMB_DEV_DISK_REST_NS 20000000
+
+struct vmb_dev_disk_operation {
+	enum vmb_dev_disk_operation_kind kind;
+	int fd, mode;
+	const struct iovec *iov;
+	uint32_t iov_count;
+	uint64_t offset, len; /* bytes */
+};
+
 struct vmb_dev_disk_request {
 	/* the caller's */
 	const struct vmb_host_scsi_task *task; /* op, offset, len, fua, may_unmap, extents, data */
@@ -80,6 +99,11 @@ struct vmb_dev_disk_request {
 	bool resting; /* the operation was not possible just now; it is tried again after a while */
 	uint32_t tries; /* of it, in vain */
 	void *backend;
+	struct vmb_dev_disk_operation operation;
+
+	/* the engine's; the backend's when the engine has not got the request */
+	struct vmb_dev_disk_request *next;
+	int result;
 };
 
 struct vmb_dev_disk;
@@ -88,12 +112,14 @@ struct vmb_dev_disk_ops {
 	int (*prepare)(struct vmb_dev_disk *disk); /* sets len and can_unmap; -errno: reported */
 	enum vmb_dev_disk_step (*begin)(struct vmb_dev_disk *disk,
 					struct vmb_dev_disk_request *request,
-					struct io_uring *uring);
+					struct vmb_dev_disk_engine *engine);
 	enum vmb_dev_disk_step (*resume)(struct vmb_dev_disk *disk,
 					 struct vmb_dev_disk_request *request,
-					 struct io_uring *uring, int result);
+					 struct vmb_dev_disk_engine *engine, int result);
 	/* NULL: what is under way ends soon anyway. */
 	void (*cancel)(struct vmb_dev_disk *disk);
+	/* NULL: close is quick. */
+	void (*leave)(struct vmb_dev_disk *disk);
 	void (*close)(struct vmb_dev_disk *disk);
 	/* Bytes that the medium has now, 0: not known. NULL: it stays as it was. Must not wait. */
 	uint64_t (*measure)(const struct vmb_dev_disk *disk);
@@ -106,6 +132,7 @@ struct vmb_dev_disk {
 	uint32_t block_len;
 	bool read_only;
 	bool can_unmap;
+	bool flush_failed; /* so each later one does: the system reports what it lost only once */
 	int fd; /* raw */
 	void *state; /* the backend's own */
 	struct vmb_dev_disk *below; /* a filter's */
@@ -121,6 +148,11 @@ bool vmb_dev_disk_resized(struct vmb_dev_disk *disk);
  * be resumed until it is done. Does not wait; what begins afterwards is not concerned.
  */
 void vmb_dev_disk_cancel(struct vmb_dev_disk *disk);
+/*
+ * Begins to close, and returns at once: what takes its time then takes it for all disks together. Nothing is under way, and close
+ * follows, which may be all that is called.
+ */
+void vmb_dev_disk_leave(struct vmb_dev_disk *disk);
 void vmb_dev_disk_close(struct vmb_dev_disk *disk);
 
 /* The kinds. -EINVAL: reported. */
@@ -136,18 +168,33 @@ int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk);
 #define VMB_DEV_DISK_RAM_PREFIX	 "ram:"
 bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */
 
+/*
+ * Locks an open file of a disk, whatever its format, for as long as some process has this opening of it. -EINVAL: another
+ * has it, reported.
+ */
+int vmb_dev_disk_lock(int fd, const struct vmb_dev_disk_option *option);
+
 /* Image formats (devices/disk/format.c). */
 bool vmb_dev_disk_format_known(const char *name); /* as format= names it, raw included */
-/* What a file of len bytes looks like, in format='s words, or NULL. */
-const char *vmb_dev_disk_format_of(int fd, uint64_t len);
+const char *vmb_dev_disk_format_driver(const char *name); /* QEMU's name of it, or NULL */
+/* Refuses a raw disk, open, that looks like something else and has no format=. -EINVAL: reported. */
+int vmb_dev_disk_refuse_image(const struct vmb_dev_disk *disk);
+/* Refuses an image that shows other files, unless the option allows it, or that lies about itself. -EINVAL: reported. */
+int vmb_dev_disk_check_image(const struct vmb_dev_disk_option *option);
 
-/* A private NBD server for an image. NULL: reported. Stopping waits until it has written all out. */
+/* A private NBD server for an image (devices/disk/server.c). NULL: reported. */
 struct vmb_dev_disk_server;
 struct vmb_dev_disk_server *vmb_dev_disk_server_start(const struct vmb_dev_disk_option *option);
-/* It did not serve: if it has ended, its own words replace why (why_len bytes). */
-void vmb_dev_disk_server_explain(struct vmb_dev_disk_server *server, char *why, uint32_t why_len);
 const char *vmb_dev_disk_server_uri(const struct vmb_dev_disk_server *server);
+/* It is stuck: ends it without asking and starts another. Returns at once; any thread. */
+void vmb_dev_disk_server_restart(struct vmb_dev_disk_server *server);
+/* It has nothing more to serve. Returns at once; stop follows. */
+void vmb_dev_disk_server_leave(struct vmb_dev_disk_server *server);
+/* Waits until it has written out what it holds, at most 8 s from leave on. server may be NULL. */
 void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server);
+
+/* A flush has failed; says it, once. error: an errno. */
+void vmb_dev_disk_lost(struct vmb_dev_disk *disk, int error);
 
 /* How messages name an option. */
 const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);

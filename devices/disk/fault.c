@@ -20,7 +20,7 @@ static bool meets(const struct vmb_dev_disk *disk, const struct vmb_dev_disk_fau
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				    struct io_uring *uring)
+				    struct vmb_dev_disk_engine *engine)
 {
 	const struct vmb_dev_disk_option *option = disk->option;
 
@@ -30,14 +30,14 @@ static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_di
 		return VMB_DEV_DISK_HELD;
 	if (meets(disk, &option->gone, request->task))
 		return VMB_DEV_DISK_GONE;
-	return disk->below->ops->begin(disk->below, request, uring);
+	return disk->below->ops->begin(disk->below, request, engine);
 }
 
 static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
-	return disk->below->ops->resume(disk->below, request, uring, result);
+	return disk->below->ops->resume(disk->below, request, engine, result);
 }
 
 static int prepare(struct vmb_dev_disk *disk)
@@ -45,6 +45,7 @@ static int prepare(struct vmb_dev_disk *disk)
 	int error = disk->below->ops->prepare(disk->below);
 
 	disk->len = disk->below->len;
+	disk->block_len = disk->below->block_len;
 	disk->can_unmap = disk->below->can_unmap;
 	return error;
 }
@@ -52,6 +53,11 @@ static int prepare(struct vmb_dev_disk *disk)
 static void cancel(struct vmb_dev_disk *disk)
 {
 	vmb_dev_disk_cancel(disk->below);
+}
+
+static void leave(struct vmb_dev_disk *disk)
+{
+	vmb_dev_disk_leave(disk->below);
 }
 
 static uint64_t measure(const struct vmb_dev_disk *disk)
@@ -69,6 +75,7 @@ static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
 					     .begin = begin,
 					     .resume = resume,
 					     .cancel = cancel,
+					     .leave = leave,
 					     .close = close_disk,
 					     .measure = measure };
 

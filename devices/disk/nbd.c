@@ -1,38 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A disk on an NBD server. The worker's requests become operations of devices/disk/nbd_connection.h; what ends there, on another thread,
- * comes back as a completion that is posted into the worker's ring. All data pass through private memory: a guest's page may
+ * comes back as a completion that is posted to the worker's engine. All data pass through private memory: a guest's page may
  * change while a write waits for its server, and what is written again later must be what was answered.
  */
 #include <errno.h>
-#include <liburing.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "devices/disk/disk.h"
+#include "devices/disk/engine.h"
 #include "devices/disk/nbd_connection.h"
 #include "devices/report.h"
 
-#define POST_URING_LEN 8
-#define POST_TRIES     10000u /* a millisecond apart */
 #define ZERO_LEN       (1u << 20) /* bytes of zeroes a write, where the server makes none itself */
 #define WHY_LEN	       256
+#define LONG_BLOCK_LEN 4096u
+#define HELD_LEN_MAX \
+	(16u << 20) /* bytes of the guest's that wait for the server; then requests wait */
 
 struct nbd_disk {
 	struct vmb_dev_disk_server *server; /* our own, or NULL */
 	struct vmb_dev_nbd *nbd; /* NULL: not prepared */
-	struct io_uring post; /* the NBD thread's */
-	bool have_post;
+
+	/* the worker's */
+	uint64_t held_len; /* bytes of all operations under way */
+	bool cancelled; /* what waits for room is not started any more */
+	struct vmb_dev_disk_request *waiting, **waiting_end; /* for room */
 };
 
 /* One operation of a request. */
 struct nbd_task {
 	struct vmb_dev_nbd_op op;
-	struct nbd_disk *disk;
 	struct vmb_dev_disk_request *request;
-	int ring; /* the worker's */
+	struct vmb_dev_disk_engine *engine; /* the worker's */
 	uint8_t *data; /* of a READ */
 };
 
@@ -43,41 +45,12 @@ static enum vmb_dev_disk_step done(struct vmb_dev_disk_request *request,
 	return VMB_DEV_DISK_DONE;
 }
 
-static bool try_post(struct nbd_disk *d, int ring, void *request, int result)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&d->post);
-	struct io_uring_cqe *cqe;
-	bool posted;
-
-	if (!sqe)
-		return false;
-	io_uring_prep_msg_ring(sqe, ring, (unsigned int)result, (uintptr_t)request, 0);
-	if (io_uring_submit(&d->post) < 0 || io_uring_wait_cqe(&d->post, &cqe))
-		return false;
-	posted = cqe->res >= 0;
-	io_uring_cqe_seen(&d->post, cqe);
-	return posted;
-}
-
-/*
- * On the NBD thread: result arrives in the worker's ring with the request as its user data. A worker
- * whose ring is full takes from it soon; one that has failed never does, and is not waited for.
- */
-static void post(struct nbd_disk *d, int ring, void *request, int result)
-{
-	for (uint32_t tries = 0; tries < POST_TRIES; tries++) {
-		if (try_post(d, ring, request, result))
-			return;
-		poll(NULL, 0, 1);
-	}
-	vmb_dev_report("--disk: NBD: a command's end cannot be told to the controller");
-}
-
+/* On the NBD thread. */
 static void ended(struct vmb_dev_nbd_op *op, int error)
 {
 	struct nbd_task *task = VMB_CONTAINER_OF(op, struct nbd_task, op);
 
-	post(task->disk, task->ring, task->request, error);
+	vmb_dev_disk_engine_post(task->engine, task->request, error);
 }
 
 /* Bytes between private memory and the guest's pages. */
@@ -134,10 +107,16 @@ static void next_op(struct vmb_dev_disk *disk, const struct vmb_dev_disk_request
 	}
 }
 
+/* Whether the guest's bytes pass through memory of ours. */
+static bool has_data(const struct vmb_dev_nbd_op *op)
+{
+	return op->kind == VMB_DEV_NBD_READ || op->kind == VMB_DEV_NBD_WRITE;
+}
+
 static bool fill(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
 		 struct vmb_dev_nbd_op *op)
 {
-	if (op->kind != VMB_DEV_NBD_READ && op->kind != VMB_DEV_NBD_WRITE)
+	if (!has_data(op))
 		return true;
 	op->data = request->task->op == VMB_HOST_SCSI_WRITE_ZEROES ? calloc(1, op->len) :
 								     malloc(op->len);
@@ -159,38 +138,93 @@ static uint64_t amount(const struct vmb_host_scsi_task *task)
 	}
 }
 
-static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				   struct io_uring *uring)
+/* The last in the queue of those that wait for room. */
+static void wait_for_room(struct nbd_disk *d, struct vmb_dev_disk_request *request)
+{
+	request->next = NULL;
+	*d->waiting_end = request;
+	d->waiting_end = &request->next;
+}
+
+/* False: no memory. */
+static bool start(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
+		  const struct vmb_dev_nbd_op *op, struct vmb_dev_disk_engine *engine)
 {
 	struct nbd_disk *d = disk->state;
-	struct nbd_task *task;
+	struct nbd_task *task = calloc(1, sizeof(*task));
+
+	if (!task)
+		return false;
+	task->op = *op;
+	if (!fill(disk, request, &task->op)) {
+		free(task);
+		return false;
+	}
+	task->op.ended = ended;
+	task->request = request;
+	task->engine = engine;
+	if (task->op.kind == VMB_DEV_NBD_READ)
+		task->data = task->op.data;
+	if (has_data(&task->op))
+		d->held_len += task->op.len;
+	request->backend = task;
+	vmb_dev_nbd_submit(d->nbd, &task->op);
+	return true;
+}
+
+static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
+				   struct vmb_dev_disk_engine *engine)
+{
+	struct nbd_disk *d = disk->state;
+	struct vmb_dev_nbd_op op = { 0 };
 
 	if (request->done_len == amount(request->task))
 		return done(request, VMB_HOST_SCSI_OK);
-	task = calloc(1, sizeof(*task));
-	if (!task)
-		return done(request, VMB_HOST_SCSI_IO_ERROR);
-	next_op(disk, request, &task->op);
-	if (!fill(disk, request, &task->op)) {
-		free(task);
-		return done(request, VMB_HOST_SCSI_IO_ERROR);
+	next_op(disk, request, &op);
+	if (has_data(&op) && d->held_len && d->held_len + op.len > HELD_LEN_MAX) {
+		wait_for_room(d, request);
+		return VMB_DEV_DISK_WAIT;
 	}
-	task->op.ended = ended;
-	task->disk = d;
-	task->request = request;
-	task->ring = uring->ring_fd;
-	if (task->op.kind == VMB_DEV_NBD_READ)
-		task->data = task->op.data;
-	request->backend = task;
-	vmb_dev_nbd_submit(d->nbd, &task->op);
-	return VMB_DEV_DISK_WAIT;
+	return start(disk, request, &op, engine) ? VMB_DEV_DISK_WAIT :
+						   done(request, VMB_HOST_SCSI_IO_ERROR);
+}
+
+static struct vmb_dev_disk_request *take_waiting(struct nbd_disk *d)
+{
+	struct vmb_dev_disk_request *request = d->waiting;
+
+	d->waiting = request->next;
+	if (!d->waiting)
+		d->waiting_end = &d->waiting;
+	return request;
+}
+
+/* In their order: one that is small does not pass one that is not. */
+static void start_waiting(struct vmb_dev_disk *disk, struct vmb_dev_disk_engine *engine)
+{
+	struct nbd_disk *d = disk->state;
+	struct vmb_dev_disk_request *request;
+
+	while ((request = d->waiting)) {
+		struct vmb_dev_nbd_op op = { 0 };
+
+		next_op(disk, request, &op);
+		if (!d->cancelled && d->held_len && d->held_len + op.len > HELD_LEN_MAX)
+			return;
+		take_waiting(d);
+		if (d->cancelled || !start(disk, request, &op, engine)) {
+			request->backend = NULL;
+			vmb_dev_disk_engine_post(engine, request, EIO);
+		}
+	}
+	d->cancelled = false;
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				    struct io_uring *uring)
+				    struct vmb_dev_disk_engine *engine)
 {
 	request->done_len = 0;
-	return next(disk, request, uring);
+	return next(disk, request, engine);
 }
 
 static enum vmb_host_scsi_error translate(int error)
@@ -201,46 +235,33 @@ static enum vmb_host_scsi_error translate(int error)
 }
 
 static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
+	struct nbd_disk *d = disk->state;
 	struct nbd_task *task = request->backend;
 	bool counts_things = request->task->op == VMB_HOST_SCSI_UNMAP ||
 			     request->task->op == VMB_HOST_SCSI_FLUSH;
 
+	if (!task)
+		return done(request, VMB_HOST_SCSI_IO_ERROR);
 	if (!result && task->data)
 		copy_iov(request, task->data, true);
 	request->done_len += counts_things ? 1 : task->op.len;
+	if (has_data(&task->op))
+		d->held_len -= task->op.len;
+	if (request->task->op == VMB_HOST_SCSI_FLUSH && result == EIO)
+		vmb_dev_disk_lost(disk, result);
 	free(task->data);
 	free(task);
-	return result ? done(request, translate(result)) : next(disk, request, uring);
+	start_waiting(disk, engine);
+	return result ? done(request, translate(result)) : next(disk, request, engine);
 }
 
 static int refuse(const struct vmb_dev_disk_option *option, const char *why)
 {
 	vmb_dev_report("%s %s: %s", vmb_dev_disk_option_name(option), option->path, why);
 	return -EINVAL;
-}
-
-/* Posting into another ring came with Linux 5.18. */
-static bool can_post(struct nbd_disk *d)
-{
-	struct io_uring_cqe *cqe;
-	bool can = false;
-	unsigned int seen = 0;
-
-	if (io_uring_queue_init(POST_URING_LEN, &d->post, 0))
-		return false;
-	d->have_post = true;
-	io_uring_prep_msg_ring(io_uring_get_sqe(&d->post), d->post.ring_fd, 0, 1, 0);
-	if (io_uring_submit_and_wait(&d->post, 1) < 0)
-		return false;
-	while (seen < 2 && io_uring_wait_cqe(&d->post, &cqe) == 0) {
-		can = cqe->res >= 0;
-		io_uring_cqe_seen(&d->post, cqe);
-		seen = can ? seen + 1 : 2;
-	}
-	return can;
 }
 
 static int connect_disk(struct vmb_dev_disk *disk)
@@ -257,13 +278,38 @@ static int connect_disk(struct vmb_dev_disk *disk)
 		uri = vmb_dev_disk_server_uri(d->server);
 	}
 	d->nbd = vmb_dev_nbd_connect(uri, option->reconnect_s, why, sizeof(why));
-	if (!d->nbd && d->server)
-		vmb_dev_disk_server_explain(d->server, why, sizeof(why));
 	if (!d->nbd)
 		return refuse(option, why);
 	if (vmb_dev_nbd_facts(d->nbd)->read_only && !disk->read_only)
 		return refuse(option, "the server lets nobody write; add ,readonly");
 	return 0;
+}
+
+/* A server that takes whole blocks of 4096 bytes alone, as its own disk does, has a disk with such blocks. */
+static int choose_block_len(struct vmb_dev_disk *disk)
+{
+	const struct nbd_disk *d = disk->state;
+	uint32_t min = vmb_dev_nbd_facts(d->nbd)->block_len_min;
+
+	if (!disk->option->block_len && !disk->option->dvd && min > disk->block_len)
+		disk->block_len = LONG_BLOCK_LEN;
+	if (min <= disk->block_len)
+		return 0;
+	vmb_dev_report(
+		"%s %s: the server takes no blocks shorter than %u bytes, the disk's have %u%s",
+		vmb_dev_disk_option_name(disk->option), disk->option->path, min, disk->block_len,
+		min == LONG_BLOCK_LEN && !disk->option->dvd ? "; give block=4096" : "");
+	return -EINVAL;
+}
+
+static void restart_server(void *arg)
+{
+	vmb_dev_disk_server_restart(arg);
+}
+
+static void leave_server(void *arg)
+{
+	vmb_dev_disk_server_leave(arg);
 }
 
 /*
@@ -273,35 +319,54 @@ static int connect_disk(struct vmb_dev_disk *disk)
 static int prepare(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
+	struct vmb_dev_nbd_owner owner = { .restart = restart_server, .leave = leave_server };
 	int error;
 
-	if (!can_post(d))
-		return refuse(disk->option, "NBD disks need Linux 5.18 with io_uring");
 	error = connect_disk(disk);
 	if (error)
 		return error;
+	if (choose_block_len(disk))
+		return -EINVAL;
 	disk->len = vmb_dev_nbd_facts(d->nbd)->len;
 	disk->len -= disk->len % disk->block_len;
 	disk->can_unmap = !disk->read_only && vmb_dev_nbd_facts(d->nbd)->can_zero;
-	error = vmb_dev_nbd_start(d->nbd, d->server != NULL);
+	owner.arg = d->server;
+	error = vmb_dev_nbd_start(d->nbd, d->server ? &owner : NULL);
 	return error ? refuse(disk->option, strerror(-error)) : 0;
 }
 
-/* The server goes last: it writes out what it was told when it has lost its last client. */
+static void cancel(struct vmb_dev_disk *disk)
+{
+	struct nbd_disk *d = disk->state;
+
+	d->cancelled = d->waiting;
+	vmb_dev_nbd_cancel(d->nbd);
+}
+
+static void leave(struct vmb_dev_disk *disk)
+{
+	struct nbd_disk *d = disk->state;
+
+	vmb_dev_nbd_leave(d->nbd);
+}
+
+/* The server goes last: it writes out what it was told when it has lost its last client. A thread that hangs keeps what it knows. */
 static void close_disk(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
 
-	vmb_dev_nbd_close(d->nbd);
+	if (!vmb_dev_nbd_close(d->nbd))
+		return;
 	vmb_dev_disk_server_stop(d->server);
-	if (d->have_post)
-		io_uring_queue_exit(&d->post);
 	free(d);
 }
 
-static const struct vmb_dev_disk_ops ops = {
-	.prepare = prepare, .begin = begin, .resume = resume, .close = close_disk
-};
+static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
+					     .begin = begin,
+					     .resume = resume,
+					     .cancel = cancel,
+					     .leave = leave,
+					     .close = close_disk };
 
 bool vmb_dev_disk_is_nbd(const char *path)
 {
@@ -316,15 +381,21 @@ bool vmb_dev_disk_is_nbd(const char *path)
 /* Whether there is such a server or image shows when it is used: asking changes things at the other end. */
 int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
 {
+	struct nbd_disk *d;
+
 	if (vmb_dev_disk_is_nbd(option->path) && option->format)
 		return refuse(option,
 			      "an NBD export has no format; leave format= out, its server knows");
 	if (!vmb_dev_disk_is_nbd(option->path) &&
 	    access(option->path, option->read_only ? R_OK : R_OK | W_OK))
 		return refuse(option, strerror(errno));
-	disk->state = calloc(1, sizeof(struct nbd_disk));
-	if (!disk->state)
+	if (!vmb_dev_disk_is_nbd(option->path) && vmb_dev_disk_check_image(option))
+		return -EINVAL;
+	d = calloc(1, sizeof(*d));
+	if (!d)
 		return refuse(option, strerror(ENOMEM));
+	d->waiting_end = &d->waiting;
+	disk->state = d;
 	disk->ops = &ops;
 	return 0;
 }

@@ -27,9 +27,17 @@
 #define JOURNAL_SOFT	 (32u << 20) /* bytes: from here on we flush ourselves */
 #define JOURNAL_HARD	 (64u << 20) /* ... and from here on writes wait */
 #define OWN_FLUSH_GAP_MS 1000 /* after one that failed */
-#define SILENCE_MIN_MS	 5000 /* a server that says nothing for so long is gone */
-#define SILENCE_STOP_MS	 3000 /* ... when the machine wants to end */
-#define LOOK_MS		 1000
+#define SILENCE_MIN_MS \
+	5000u /* a connection that says nothing for so long is dead, at the earliest */
+#define SILENCE_OWN_MS 60000u /* ... with a server of our own */
+#define OPERATION_FACTOR \
+	5u /* limits of silence that an operation may take while others are answered */
+#define CANCEL_MS  1000u
+#define JOIN_S	   2
+#define LOOK_MS	   1000
+#define SAY_GAP_MS 10000u /* between two lines about a server that comes and goes */
+#define LOSS_ALONE 3u /* an operation with which the server went away so often is sent alone */
+#define LOSS_MAX   6u /* ... and fails */
 
 struct list {
 	struct vmb_dev_nbd_op head;
@@ -38,7 +46,7 @@ struct list {
 struct connection {
 	struct nbd_handle *handle; /* NULL: none */
 	bool ready;
-	uint32_t sent_count;
+	uint64_t heard_ms; /* when it last answered, was begun, or was asked something after a pause */
 };
 
 enum server {
@@ -49,8 +57,8 @@ enum server {
 
 struct vmb_dev_nbd {
 	char *uri;
-	uint64_t window_ms;
-	bool patient;
+	uint64_t window_ms, silence_ms;
+	struct vmb_dev_nbd_owner owner; /* without functions: none */
 	struct vmb_dev_nbd_facts facts;
 	uint64_t len_max;
 	bool can_fua;
@@ -58,9 +66,9 @@ struct vmb_dev_nbd {
 	pthread_t thread;
 	bool started;
 	int wake;
-	pthread_mutex_t lock; /* incoming and stopping */
+	pthread_mutex_t lock; /* incoming, stopping and cancelled */
 	struct list incoming;
-	bool stopping;
+	bool stopping, cancelled;
 
 	/* the thread's */
 	enum server server;
@@ -68,10 +76,15 @@ struct vmb_dev_nbd {
 	struct list waiting, sent, finished;
 	uint64_t lost_ms, try_ms,
 		gap_ms; /* when it went away, when to try, how long between tries */
-	uint64_t heard_ms; /* when it last answered, or was asked something after a pause */
-	bool expired; /* the window is over: operations fail at once */
+	uint64_t cancel_ms; /* when what is still with the server is given up; 0: nothing is cancelled */
+	uint64_t say_ms; /* when a line about losses may be written again */
+	uint32_t unsaid; /* losses without a line */
+	bool said; /* that it went away, so its return is said too */
+	bool goodbye; /* it answered that it closes */
+	bool expired; /* it has been away for a window: operations fail at once */
 	bool shrunk; /* reported */
 	bool flushing, flush_failed; /* own */
+	bool flush_lost; /* the server failed at a flush: nothing is known to be durable any more */
 	uint64_t flush_ms;
 	struct vmb_dev_nbd_journal journal;
 	struct vmb_dev_nbd_entry *replaying;
@@ -123,7 +136,7 @@ static void move_to(struct list *l, struct vmb_dev_nbd_op *op)
 
 static bool journalled(const struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_op *op)
 {
-	return nbd->facts.can_flush && !op->replay &&
+	return nbd->facts.can_flush && !nbd->flush_lost && !op->replay &&
 	       (op->kind == VMB_DEV_NBD_WRITE || op->kind == VMB_DEV_NBD_ZERO);
 }
 
@@ -169,8 +182,10 @@ static int answered(void *arg, int *error)
 {
 	struct vmb_dev_nbd_op *op = arg;
 
+	op->nbd->goodbye |= says_goodbye(*error);
 	if (says_goodbye(*error))
 		return 1;
+	op->nbd->connections[op->connection].heard_ms = now_ms();
 	op->error = *error;
 	move_to(&op->nbd->finished, op);
 	return 1;
@@ -227,8 +242,9 @@ static bool send_op(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
 		return false;
 	if (op->kind == VMB_DEV_NBD_FLUSH)
 		op->mark = nbd->journal.last_number;
-	if (!list_first(&nbd->sent))
-		nbd->heard_ms = now_ms();
+	if (nbd_aio_in_flight(c->handle) == 0)
+		c->heard_ms = now_ms();
+	op->connection = c - nbd->connections;
 	move_to(&nbd->sent, op);
 	if (command(nbd, c->handle, op) >= 0)
 		return true;
@@ -248,7 +264,8 @@ static void replay_next(struct vmb_dev_nbd *nbd)
 	if (!entry) {
 		nbd->server = SERVER_UP;
 		nbd->expired = false;
-		vmb_dev_report("%s: the server is back", nbd->uri);
+		if (nbd->said)
+			vmb_dev_report("%s: the server is back", nbd->uri);
 		return;
 	}
 	nbd->replay = (struct vmb_dev_nbd_op){
@@ -259,6 +276,7 @@ static void replay_next(struct vmb_dev_nbd *nbd)
 		.data = entry->data,
 		.ended = replayed,
 		.nbd = nbd,
+		.since_ms = now_ms(),
 		.replay = true,
 	};
 	list_insert(&nbd->finished.head, &nbd->replay);
@@ -273,8 +291,9 @@ static void replayed(struct vmb_dev_nbd_op *op, int error)
 	struct vmb_dev_nbd *nbd = op->nbd;
 
 	if (error) {
-		vmb_dev_report("%s: the server refuses a write that it took before: %s", nbd->uri,
-			       strerror(error));
+		if (nbd->said)
+			vmb_dev_report("%s: the server refuses a write that it took before: %s",
+				       nbd->uri, strerror(error));
 		disconnect(nbd);
 		return;
 	}
@@ -295,8 +314,9 @@ static void flush_journal(struct vmb_dev_nbd *nbd)
 	if (nbd->flushing || nbd->journal.held_len < JOURNAL_SOFT ||
 	    (nbd->flush_failed && now_ms() - nbd->flush_ms < OWN_FLUSH_GAP_MS))
 		return;
-	nbd->flush =
-		(struct vmb_dev_nbd_op){ .kind = VMB_DEV_NBD_FLUSH, .ended = flushed, .nbd = nbd };
+	nbd->flush = (struct vmb_dev_nbd_op){
+		.kind = VMB_DEV_NBD_FLUSH, .ended = flushed, .nbd = nbd, .since_ms = now_ms()
+	};
 	nbd->flushing = true;
 	list_insert(&nbd->waiting.head, &nbd->flush);
 }
@@ -304,6 +324,11 @@ static void flush_journal(struct vmb_dev_nbd *nbd)
 static bool may_send(const struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_op *op)
 {
 	return !journalled(nbd, op) || nbd->journal.held_len < JOURNAL_HARD;
+}
+
+static bool goes_alone(const struct vmb_dev_nbd_op *op)
+{
+	return op && op->lost_count >= LOSS_ALONE;
 }
 
 static void send_waiting(struct vmb_dev_nbd *nbd)
@@ -315,6 +340,9 @@ static void send_waiting(struct vmb_dev_nbd *nbd)
 	flush_journal(nbd);
 	for (op = nbd->waiting.head.next; op != &nbd->waiting.head; op = next) {
 		next = op->next;
+		if (goes_alone(list_first(&nbd->sent)) ||
+		    (goes_alone(op) && list_first(&nbd->sent)))
+			return;
 		if (may_send(nbd, op) && !send_op(nbd, op))
 			return;
 	}
@@ -322,10 +350,21 @@ static void send_waiting(struct vmb_dev_nbd *nbd)
 
 /* Answers */
 
+/* The server says so once, perhaps to a flush of our own. Copies of what was written help nobody then. */
+static void lose_flush(struct vmb_dev_nbd *nbd)
+{
+	nbd->flush_lost = true;
+	vmb_dev_nbd_journal_drop(&nbd->journal, UINT64_MAX);
+}
+
 static void look_at(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
 {
 	bool data_done;
 
+	if (op->error && (op->kind == VMB_DEV_NBD_FLUSH || op->syncing))
+		lose_flush(nbd);
+	if (!op->error && nbd->flush_lost && (op->kind == VMB_DEV_NBD_FLUSH || op->fua))
+		op->error = EIO;
 	if (op->error) {
 		end(nbd, op, op->error);
 		return;
@@ -342,8 +381,10 @@ static void look_at(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
 		end(nbd, op, 0);
 	else if (op->replay)
 		send_op(nbd, op);
-	else
+	else {
+		op->since_ms = now_ms(); /* of what is left */
 		move_to(&nbd->waiting, op);
+	}
 }
 
 static void look_at_finished(struct vmb_dev_nbd *nbd)
@@ -351,7 +392,7 @@ static void look_at_finished(struct vmb_dev_nbd *nbd)
 	struct vmb_dev_nbd_op *op;
 
 	if (list_first(&nbd->finished))
-		nbd->heard_ms = now_ms();
+		nbd->gap_ms = RETRY_MIN_MS;
 	while ((op = list_first(&nbd->finished)))
 		look_at(nbd, op);
 }
@@ -367,7 +408,26 @@ static void disconnect(struct vmb_dev_nbd *nbd)
 	if (nbd->server == SERVER_UP)
 		nbd->lost_ms = now_ms();
 	nbd->server = SERVER_DOWN;
+	nbd->goodbye = false; /* closing said it */
 	nbd->try_ms = now_ms() + nbd->gap_ms;
+}
+
+/* A server may come and go as often as it likes, and a guest may make it do so. */
+static void say_loss(struct vmb_dev_nbd *nbd)
+{
+	char times[64] = "";
+
+	nbd->said = now_ms() >= nbd->say_ms;
+	if (!nbd->said) {
+		nbd->unsaid++;
+		return;
+	}
+	if (nbd->unsaid)
+		snprintf(times, sizeof(times), " (for the %uth time since the last such line)",
+			 nbd->unsaid + 1);
+	vmb_dev_report("%s: the server went away%s; trying to reach it again", nbd->uri, times);
+	nbd->unsaid = 0;
+	nbd->say_ms = now_ms() + SAY_GAP_MS;
 }
 
 /*
@@ -379,7 +439,7 @@ static void lose_server(struct vmb_dev_nbd *nbd)
 	struct vmb_dev_nbd_op *op, *front;
 
 	if (nbd->server == SERVER_UP)
-		vmb_dev_report("%s: the server went away; trying to reach it again", nbd->uri);
+		say_loss(nbd);
 	disconnect(nbd);
 	look_at_finished(nbd);
 	front = nbd->waiting.head.next;
@@ -387,6 +447,7 @@ static void lose_server(struct vmb_dev_nbd *nbd)
 		list_remove(op);
 		op->done_len = 0;
 		op->syncing = false;
+		op->lost_count++;
 		if (!op->replay)
 			list_insert(front, op);
 	}
@@ -405,6 +466,7 @@ static bool begin_connection(struct vmb_dev_nbd *nbd, struct connection *c)
 {
 	c->handle = new_handle();
 	c->ready = false;
+	c->heard_ms = now_ms();
 	if (c->handle && nbd_aio_connect_uri(c->handle, nbd->uri) == 0)
 		return true;
 	nbd_close(c->handle);
@@ -438,12 +500,20 @@ static void first_ready(struct vmb_dev_nbd *nbd)
 		disconnect(nbd);
 		return;
 	}
-	nbd->gap_ms = RETRY_MIN_MS;
 	nbd->server = SERVER_REPLAY;
 	nbd->replaying = nbd->journal.first;
 	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
 		begin_connection(nbd, &nbd->connections[i]);
 	replay_next(nbd);
+}
+
+/* One that does not come about in time, or on which nobody is there any more. */
+static bool is_silent(const struct vmb_dev_nbd *nbd, const struct connection *c)
+{
+	uint64_t limit = c->ready ? nbd->silence_ms : CONNECT_MS;
+
+	return c->handle && (!c->ready || nbd_aio_in_flight(c->handle) > 0) &&
+	       now_ms() - c->heard_ms >= limit;
 }
 
 static void watch_connection(struct vmb_dev_nbd *nbd, uint32_t index)
@@ -452,13 +522,11 @@ static void watch_connection(struct vmb_dev_nbd *nbd, uint32_t index)
 
 	if (!c->handle)
 		return;
-	if (is_over(c->handle)) {
-		if (c->ready || index == 0) {
-			lose_server(nbd);
-		} else { /* one more would have been nice */
-			nbd_close(c->handle);
-			c->handle = NULL;
-		}
+	if (index && !c->ready && (is_over(c->handle) || is_silent(nbd, c))) {
+		nbd_close(c->handle); /* one more would have been nice */
+		c->handle = NULL;
+	} else if (is_over(c->handle)) {
+		lose_server(nbd);
 	} else if (!c->ready && nbd_aio_is_ready(c->handle) > 0) {
 		c->ready = true;
 		if (index == 0)
@@ -475,30 +543,70 @@ static void try_again(struct vmb_dev_nbd *nbd)
 		nbd->try_ms = now_ms() + nbd->gap_ms;
 }
 
-/* A connection may stand and nobody be there any more. */
-static void watch_silence(struct vmb_dev_nbd *nbd, bool stopping)
+static bool takes_too_long(const struct vmb_dev_nbd *nbd)
 {
-	uint64_t limit = nbd->window_ms > SILENCE_MIN_MS ? nbd->window_ms : SILENCE_MIN_MS;
+	const struct vmb_dev_nbd_op *op = nbd->sent.head.next;
+	uint64_t limit = OPERATION_FACTOR * nbd->silence_ms;
 
-	if (stopping)
-		limit = SILENCE_STOP_MS;
-	else if (nbd->patient)
+	while (op != &nbd->sent.head && now_ms() - op->since_ms < limit)
+		op = op->next;
+	return op != &nbd->sent.head;
+}
+
+static void watch_silence(struct vmb_dev_nbd *nbd)
+{
+	bool dead = nbd->goodbye || takes_too_long(nbd);
+
+	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++)
+		dead = dead || is_silent(nbd, &nbd->connections[i]);
+	if (!dead)
 		return;
-	if (nbd->server != SERVER_DOWN && list_first(&nbd->sent) &&
-	    now_ms() - nbd->heard_ms >= limit)
-		lose_server(nbd);
+	if (!nbd->goodbye && nbd->owner.restart)
+		nbd->owner.restart(nbd->owner.arg);
+	lose_server(nbd);
+}
+
+/* Operations that have waited long enough, or that the server does not survive. */
+static void watch_operations(struct vmb_dev_nbd *nbd)
+{
+	uint64_t limit = nbd->server == SERVER_UP ? nbd->silence_ms : nbd->window_ms;
+	struct vmb_dev_nbd_op *op, *next;
+
+	if (nbd->owner.restart) /* the next one has its time too */
+		limit = nbd->silence_ms + nbd->window_ms;
+	for (op = nbd->waiting.head.next; op != &nbd->waiting.head; op = next) {
+		next = op->next;
+		if (op->lost_count >= LOSS_MAX)
+			end(nbd, op, ETIMEDOUT);
+		else if (now_ms() - op->since_ms >= limit)
+			end(nbd, op, ENOTCONN);
+	}
 }
 
 static void watch_window(struct vmb_dev_nbd *nbd)
 {
 	if (nbd->server == SERVER_UP || (!nbd->expired && now_ms() - nbd->lost_ms < nbd->window_ms))
 		return;
-	if (!nbd->expired)
+	if (!nbd->expired && nbd->said)
 		vmb_dev_report("%s: the server stays away; the disk answers with errors until it "
 			       "is back",
 			       nbd->uri);
 	nbd->expired = true;
 	fail_all(nbd, &nbd->waiting, ENOTCONN);
+}
+
+static void watch_cancel(struct vmb_dev_nbd *nbd)
+{
+	if (!nbd->cancel_ms)
+		return;
+	fail_all(nbd, &nbd->waiting, ECANCELED);
+	if (nbd->server == SERVER_UP && list_first(&nbd->sent)) {
+		if (now_ms() < nbd->cancel_ms)
+			return;
+		lose_server(nbd);
+		fail_all(nbd, &nbd->waiting, ECANCELED);
+	}
+	nbd->cancel_ms = 0;
 }
 
 /* The thread */
@@ -511,6 +619,9 @@ static bool take_incoming(struct vmb_dev_nbd *nbd)
 	pthread_mutex_lock(&nbd->lock);
 	while ((op = list_first(&nbd->incoming)))
 		move_to(&nbd->waiting, op);
+	if (nbd->cancelled)
+		nbd->cancel_ms = now_ms() + CANCEL_MS;
+	nbd->cancelled = false;
 	stopping = nbd->stopping;
 	pthread_mutex_unlock(&nbd->lock);
 	return !stopping;
@@ -519,9 +630,10 @@ static bool take_incoming(struct vmb_dev_nbd *nbd)
 /* Until something is due without an event, in ms; -1: nothing is. */
 static int timeout(struct vmb_dev_nbd *nbd)
 {
-	if (nbd->server != SERVER_UP)
+	if (nbd->server != SERVER_UP || nbd->cancel_ms)
 		return RETRY_MIN_MS;
-	return nbd->flush_failed || list_first(&nbd->sent) ? LOOK_MS : -1;
+	return nbd->flush_failed || list_first(&nbd->sent) || list_first(&nbd->waiting) ? LOOK_MS :
+											  -1;
 }
 
 static void wait_for_events(struct vmb_dev_nbd *nbd)
@@ -554,23 +666,51 @@ static void wait_for_events(struct vmb_dev_nbd *nbd)
 	}
 }
 
+/* A server that is told goodbye keeps what it answered; one that just loses us may be slow to. */
+static void say_goodbye(struct vmb_dev_nbd *nbd)
+{
+	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
+		if (nbd->connections[i].ready)
+			nbd_aio_disconnect(nbd->connections[i].handle, 0);
+		nbd_close(nbd->connections[i].handle);
+		nbd->connections[i] = (struct connection){ .handle = NULL };
+	}
+}
+
+static void abandon(struct vmb_dev_nbd *nbd, struct list *l)
+{
+	struct vmb_dev_nbd_op *op;
+
+	while ((op = list_first(l)))
+		if (op->replay)
+			list_remove(op);
+		else
+			end(nbd, op, ECANCELED);
+}
+
 static void *work(void *arg)
 {
 	struct vmb_dev_nbd *nbd = arg;
-	bool going_on;
 
-	while ((going_on = take_incoming(nbd)) || list_first(&nbd->sent)) {
+	while (take_incoming(nbd)) {
 		for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++)
 			watch_connection(nbd, i);
 		look_at_finished(nbd);
-		watch_silence(nbd, !going_on);
+		watch_silence(nbd);
+		watch_cancel(nbd);
 		try_again(nbd);
 		watch_window(nbd);
+		watch_operations(nbd);
 		send_waiting(nbd);
 		if (!list_first(&nbd->finished))
 			wait_for_events(nbd);
 	}
-	fail_all(nbd, &nbd->waiting, ECANCELED);
+	say_goodbye(nbd);
+	abandon(nbd, &nbd->waiting);
+	abandon(nbd, &nbd->sent);
+	abandon(nbd, &nbd->finished);
+	if (nbd->owner.leave)
+		nbd->owner.leave(nbd->owner.arg);
 	return NULL;
 }
 
@@ -587,6 +727,8 @@ void vmb_dev_nbd_submit(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
 	op->nbd = nbd;
 	op->done_len = 0;
 	op->error = 0;
+	op->lost_count = 0;
+	op->since_ms = now_ms();
 	op->syncing = op->replay = false;
 	pthread_mutex_lock(&nbd->lock);
 	list_insert(&nbd->incoming.head, op);
@@ -634,8 +776,10 @@ static void learn(struct vmb_dev_nbd *nbd)
 {
 	struct nbd_handle *handle = nbd->connections[0].handle;
 	int64_t max = nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM);
+	int64_t min = nbd_get_block_size(handle, LIBNBD_SIZE_MINIMUM);
 
 	nbd->facts.len = nbd_get_size(handle);
+	nbd->facts.block_len_min = min > 0 ? (uint32_t)min : 1;
 	nbd->facts.read_only = nbd_is_read_only(handle) != 0;
 	nbd->facts.can_zero = nbd_can_zero(handle) > 0;
 	nbd->facts.can_flush = nbd_can_flush(handle) > 0;
@@ -676,11 +820,14 @@ const struct vmb_dev_nbd_facts *vmb_dev_nbd_facts(const struct vmb_dev_nbd *nbd)
 	return &nbd->facts;
 }
 
-int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, bool patient)
+int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_owner *owner)
 {
+	uint64_t silence_ms = owner ? SILENCE_OWN_MS : SILENCE_MIN_MS;
 	int error;
 
-	nbd->patient = patient;
+	nbd->silence_ms = nbd->window_ms > silence_ms ? nbd->window_ms : silence_ms;
+	if (owner)
+		nbd->owner = *owner;
 	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
 		begin_connection(nbd, &nbd->connections[i]);
 	error = pthread_create(&nbd->thread, NULL, work, nbd);
@@ -688,27 +835,52 @@ int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, bool patient)
 	return -error;
 }
 
-void vmb_dev_nbd_close(struct vmb_dev_nbd *nbd)
+void vmb_dev_nbd_cancel(struct vmb_dev_nbd *nbd)
+{
+	pthread_mutex_lock(&nbd->lock);
+	nbd->cancelled = true;
+	pthread_mutex_unlock(&nbd->lock);
+	wake(nbd);
+}
+
+void vmb_dev_nbd_leave(struct vmb_dev_nbd *nbd)
 {
 	if (!nbd)
 		return;
 	pthread_mutex_lock(&nbd->lock);
 	nbd->stopping = true;
 	pthread_mutex_unlock(&nbd->lock);
-	if (nbd->started) {
-		wake(nbd);
-		pthread_join(nbd->thread, NULL);
-	}
-	/* A server that is told goodbye keeps what it answered; one that just loses us may be slow to. */
-	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
-		if (nbd->connections[i].ready)
-			nbd_aio_disconnect(nbd->connections[i].handle, 0);
-		nbd_close(nbd->connections[i].handle);
-	}
+	wake(nbd);
+}
+
+/* Looking up a server's name is the one thing that the thread waits for without an end of ours. */
+static bool join(struct vmb_dev_nbd *nbd)
+{
+	struct timespec until;
+
+	if (!nbd->started)
+		return true;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += JOIN_S;
+	if (pthread_timedjoin_np(nbd->thread, NULL, &until) == 0)
+		return true;
+	pthread_detach(nbd->thread);
+	return false;
+}
+
+bool vmb_dev_nbd_close(struct vmb_dev_nbd *nbd)
+{
+	if (!nbd)
+		return true;
+	vmb_dev_nbd_leave(nbd);
+	if (!join(nbd))
+		return false;
+	say_goodbye(nbd); /* if there was no thread */
 	vmb_dev_nbd_journal_drop(&nbd->journal, UINT64_MAX);
 	if (nbd->wake >= 0)
 		close(nbd->wake);
 	pthread_mutex_destroy(&nbd->lock);
 	free(nbd->uri);
 	free(nbd);
+	return true;
 }

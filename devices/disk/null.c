@@ -10,7 +10,7 @@
 #include "devices/text.h"
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				    struct io_uring *uring)
+				    struct vmb_dev_disk_engine *engine)
 {
 	if (request->task->op == VMB_HOST_SCSI_READ)
 		for (uint32_t i = 0; i < request->iov_count; i++)
@@ -21,10 +21,10 @@ static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_di
 
 /* Never reached: begin does not wait. */
 static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
-	return begin(disk, request, uring);
+	return begin(disk, request, engine);
 }
 
 static int prepare(struct vmb_dev_disk *disk)

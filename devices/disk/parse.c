@@ -68,6 +68,12 @@ static bool set_format(struct parsing *p, const char *value)
 	return vmb_dev_disk_format_known(value);
 }
 
+static bool set_backing(struct parsing *p, const char *value)
+{
+	p->option.backing = true;
+	return strcmp(value, "allow") == 0;
+}
+
 static bool set_block(struct parsing *p, const char *value)
 {
 	int len;
@@ -135,6 +141,7 @@ static const struct property {
 	{ "channel=", set_channel, IDE_UNIT | DISK | DVD, "channel=0|1" },
 	{ "unit=", set_unit, IDE_UNIT | DISK | DVD, "unit=0|1" },
 	{ "format=", set_format, ALL, "format=raw|qcow2|vhd|vhdx|vmdk" },
+	{ "backing=", set_backing, ALL, "backing=allow" },
 	{ "block=", set_block, SCSI_UNIT | IDE_UNIT | DISK, "block=512|4096" },
 	{ "serial=", set_serial, SCSI_UNIT | IDE_UNIT | DISK, "serial=1 to 31 characters" },
 	{ "reconnect=", set_reconnect, ALL, "reconnect=0 to reconnect=3600 seconds" },

@@ -48,7 +48,7 @@ static void clear(uint8_t *at, uint64_t len)
 }
 
 static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_disk_request *request,
-				    struct io_uring *uring)
+				    struct vmb_dev_disk_engine *engine)
 {
 	const struct vmb_host_scsi_task *task = request->task;
 	uint8_t *bytes = disk->state;
@@ -73,10 +73,10 @@ static enum vmb_dev_disk_step begin(struct vmb_dev_disk *disk, struct vmb_dev_di
 
 /* Never reached: begin does not wait. */
 static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
-				     struct vmb_dev_disk_request *request, struct io_uring *uring,
-				     int result)
+				     struct vmb_dev_disk_request *request,
+				     struct vmb_dev_disk_engine *engine, int result)
 {
-	return begin(disk, request, uring);
+	return begin(disk, request, engine);
 }
 
 static int prepare(struct vmb_dev_disk *disk)

@@ -67,6 +67,7 @@ struct vmb_dev_capture {
 	int fd; /* -1: not started, or failed */
 	uint32_t interface_count;
 	uint64_t len, undo_len; /* of the file; before the last frame */
+	uint64_t len_max;
 };
 
 static void add(struct tail *tail, const void *bytes, uint32_t len)
@@ -120,11 +121,24 @@ static void give_up(struct vmb_dev_capture *c, int error)
 	c->fd = -1;
 }
 
+static void end_full(struct vmb_dev_capture *c)
+{
+	vmb_dev_report("capture=%s: the next frame would make it longer than %llu bytes; it ends "
+		       "here; a larger capture-size= allows more",
+		       c->path, (unsigned long long)c->len_max);
+	close(c->fd);
+	c->fd = -1;
+}
+
 static void write_block(struct vmb_dev_capture *c, const struct iovec *iov, uint32_t count,
 			uint32_t len)
 {
 	ssize_t written;
 
+	if (len > c->len_max - c->len) {
+		end_full(c);
+		return;
+	}
 	do
 		written = pwritev(c->fd, iov, count, c->len);
 	while (written < 0 && errno == EINTR);
@@ -265,7 +279,7 @@ static int check_file(const char *path, const struct stat *about)
 	return refuse(path, "it exists and is no capture; give another name, or remove it");
 }
 
-int vmb_dev_capture_open(struct vmb_dev_capture **capture, const char *path)
+int vmb_dev_capture_open(struct vmb_dev_capture **capture, const char *path, uint64_t len_max)
 {
 	struct stat about;
 	int error = stat(path, &about) ? check_folder(path) : check_file(path, &about);
@@ -278,6 +292,7 @@ int vmb_dev_capture_open(struct vmb_dev_capture **capture, const char *path)
 		return refuse(path, strerror(ENOMEM));
 	(*capture)->path = path;
 	(*capture)->fd = -1;
+	(*capture)->len_max = len_max;
 	return 0;
 }
 

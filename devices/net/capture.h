@@ -2,12 +2,15 @@
 /*
  * Frames into a pcapng file, as Wireshark reads it.
  *
- *   vmb_dev_capture_open(&capture, path)      looks whether the file can be written; touches nothing
+ *   vmb_dev_capture_open(&capture, path, len) looks whether the file can be written; touches nothing
  *   vmb_dev_capture_start(capture)            creates or overwrites it
  *   vmb_dev_capture_interface(capture, name)  a name for what frames go through
  *   vmb_dev_capture_frame(...)                each frame
  *   vmb_dev_capture_undo(capture)             the last frame did not go, after all
  *   vmb_dev_capture_close(capture)
+ *
+ * A guest decides how much goes over a wire, so that a file has a bound: it ends with the last whole block that fits, which
+ * is reported once, and the frames go on.
  *
  * Each block is written at once, whole and with its frame, so a process that is killed leaves a readable file with all that
  * went before. When the disk is full the file ends with the last whole block, which is reported once, and the frames go on.
@@ -22,6 +25,8 @@
 
 #include "devices/net/net.h"
 
+#define VMB_DEV_CAPTURE_LEN_DEFAULT (1ull << 30) /* bytes of a file, unless said */
+
 /* Values of the format's direction bits. */
 enum vmb_dev_capture_direction {
 	VMB_DEV_CAPTURE_UNKNOWN,
@@ -33,9 +38,9 @@ struct vmb_dev_capture;
 
 /*
  * A file that exists must be a capture, or empty: nothing else is overwritten. path is kept by reference. 0, or
- * -errno: reported in one line; *capture is NULL then.
+ * -errno: reported in one line; *capture is NULL then. len_max: bytes of the file.
  */
-int vmb_dev_capture_open(struct vmb_dev_capture **capture, const char *path);
+int vmb_dev_capture_open(struct vmb_dev_capture **capture, const char *path, uint64_t len_max);
 
 /* 0, or -errno: reported; then it takes no frames. */
 int vmb_dev_capture_start(struct vmb_dev_capture *capture);

@@ -24,10 +24,10 @@ int vmb_dev_net_open(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 	net->arg = arg;
 	net->link_up = true;
 	net->mtu_max = option->mtu_max;
-	net->ops = kinds[option->kind];
+	net->ops = option->kind == VMB_DEV_NET_OWN ? option->ops : kinds[option->kind];
 	error = net->ops->open(net, option);
 	if (!error && option->capture)
-		error = vmb_dev_capture_open(&net->capture, option->capture);
+		error = vmb_dev_capture_open(&net->capture, option->capture, option->capture_len);
 	if (error)
 		vmb_dev_net_close(net);
 	return error;

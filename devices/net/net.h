@@ -44,7 +44,10 @@ enum vmb_dev_net_kind {
 	VMB_DEV_NET_USER,
 	VMB_DEV_NET_TAP,
 	VMB_DEV_NET_SWITCH,
+	VMB_DEV_NET_OWN, /* the caller's own backend: option.ops and option.arg; not on a command line */
 };
+
+struct vmb_dev_net_ops;
 
 /* hostfwd=PROTOCOL:[ADDRESS]:PORT-[GUEST ADDRESS]:PORT; addresses in network byte order. */
 struct vmb_dev_net_forward {
@@ -61,6 +64,7 @@ struct vmb_dev_net_option {
 	enum vmb_dev_net_kind kind;
 	const char *target; /* tap: interface; switch: socket's path */
 	const char *capture; /* file, NULL: none */
+	uint64_t capture_len; /* bytes that it may have */
 	uint8_t mac[6];
 	bool has_mac; /* said; else mac is made up: net_parse.c says how */
 	uint32_t queue_count; /* 1..64, 1 if not said */
@@ -68,6 +72,10 @@ struct vmb_dev_net_option {
 	uint32_t version_max; /* VMB_NET_VERSION_*, 0 = newest; of the machine's generation */
 	struct vmb_dev_net_forward forwards[VMB_DEV_NET_FORWARD_MAX];
 	uint32_t forward_count;
+	bool restricted; /* user: nothing leaves but answers to callers */
+	bool no_loopback; /* user: this machine's own loopback is not reached */
+	const struct vmb_dev_net_ops *ops; /* own */
+	void *arg; /* own: for ops->open */
 };
 
 struct vmb_dev_net_frame {

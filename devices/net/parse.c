@@ -15,6 +15,7 @@
 #include <sys/un.h>
 
 #include "base/platform.h"
+#include "devices/net/capture.h"
 #include "devices/net/net.h"
 #include "devices/report.h"
 #include "devices/text.h"
@@ -148,12 +149,45 @@ static int parse_capture(struct vmb_dev_net_option *option, char *value)
 	return 0;
 }
 
+static int parse_capture_size(struct vmb_dev_net_option *option, char *value)
+{
+	if (!vmb_dev_text_size(value, &option->capture_len) || !option->capture_len)
+		return refuse(option, "capture-size", value, "give a size, for example 100M");
+	return 0;
+}
+
+/* "on" or "off" of a property that only a user network has. */
+static int parse_switch(struct vmb_dev_net_option *option, const char *name, const char *value,
+			bool *on)
+{
+	if (option->kind != VMB_DEV_NET_USER)
+		return refuse(option, name, value, "only --net user has it");
+	*on = strcmp(value, "on") == 0;
+	return *on || strcmp(value, "off") == 0 ? 0 : refuse(option, name, value, "give on or off");
+}
+
+static int parse_restrict(struct vmb_dev_net_option *option, char *value)
+{
+	return parse_switch(option, "restrict", value, &option->restricted);
+}
+
+static int parse_loopback(struct vmb_dev_net_option *option, char *value)
+{
+	bool on = true;
+	int error = parse_switch(option, "loopback", value, &on);
+
+	option->no_loopback = !on;
+	return error;
+}
+
 static const struct {
 	const char *name;
 	int (*parse)(struct vmb_dev_net_option *option, char *value);
 } properties[] = {
-	{ "hostfwd", parse_forward }, { "mac", parse_mac },	    { "queues", parse_queues },
-	{ "mtu", parse_mtu },	      { "capture", parse_capture },
+	{ "hostfwd", parse_forward },	{ "mac", parse_mac },
+	{ "queues", parse_queues },	{ "mtu", parse_mtu },
+	{ "capture", parse_capture },	{ "capture-size", parse_capture_size },
+	{ "restrict", parse_restrict }, { "loopback", parse_loopback },
 };
 
 static int parse_property(struct vmb_dev_net_option *option, char *text)
@@ -163,9 +197,10 @@ static int parse_property(struct vmb_dev_net_option *option, char *text)
 	for (size_t i = 0; text && i < VMB_ARRAY_COUNT(properties); i++)
 		if (strcmp(name, properties[i].name) == 0)
 			return properties[i].parse(option, text);
-	vmb_dev_report("--net %s: no property '%s'; there are hostfwd=, mac=, queues=, mtu= and "
-		       "capture=",
-		       kinds[option->kind].name, name);
+	vmb_dev_report(
+		"--net %s: no property '%s'; there are hostfwd=, restrict=, loopback=, mac=, "
+		"queues=, mtu=, capture= and capture-size=",
+		kinds[option->kind].name, name);
 	return -EINVAL;
 }
 
@@ -214,7 +249,9 @@ static void make_mac(struct vmb_dev_net_option *option, uint32_t number)
 
 int vmb_dev_net_parse(struct vmb_dev_net_option *option, char *value, uint32_t number)
 {
-	*option = (struct vmb_dev_net_option){ .queue_count = 1, .mtu_max = MTU_DEFAULT };
+	*option = (struct vmb_dev_net_option){ .queue_count = 1,
+					       .mtu_max = MTU_DEFAULT,
+					       .capture_len = VMB_DEV_CAPTURE_LEN_DEFAULT };
 	if (parse_kind(option, strsep(&value, ",")))
 		return -EINVAL;
 	while (value)

@@ -9,9 +9,12 @@
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/platform.h"
+#include "devices/net/flows.h"
+#include "devices/net/loopback.h"
 #include "devices/net/net.h"
 #include "devices/report.h"
 
@@ -32,6 +35,7 @@
 		}                                         \
 	}
 #define IPV6_PREFIX_LEN	 64
+#define MTU_TO_GUEST	 1500u
 #define FORWARD_TEXT_LEN 64u
 
 /* libslirp's networks share its clock and what it knows of the machine's name servers. */
@@ -52,6 +56,12 @@ struct user {
 	struct pollfd *fds;
 	const struct pollfd *taken;
 	uint32_t count, max;
+	struct vmb_dev_net_flows flows;
+	bool full_reported;
+	bool no_loopback;
+	int listeners[VMB_DEV_NET_FORWARD_MAX]; /* of forwarded TCP ports */
+	uint32_t listener_count;
+	uint32_t frame_len; /* of the guest's frame that libslirp looks at; 0: none */
 	uint8_t frame[VMB_DEV_NET_FRAME_MAX];
 };
 
@@ -109,9 +119,19 @@ static void on_timer_mod(void *timer, int64_t expires, void *opaque)
 		((struct timer *)timer)->expires = expires;
 }
 
-/* All descriptors are asked for anew before each poll. */
-static void on_descriptor(int fd, void *opaque)
+/* All descriptors are asked for anew before each poll; here they are counted. */
+static void on_open(int fd, void *opaque)
 {
+	struct user *u = opaque;
+
+	vmb_dev_net_flows_opened(&u->flows, fd, u->frame_len ? u->frame : NULL, u->frame_len);
+}
+
+static void on_close(int fd, void *opaque)
+{
+	struct user *u = opaque;
+
+	vmb_dev_net_flows_closed(&u->flows, fd);
 }
 
 static void on_notify(void *opaque)
@@ -125,8 +145,8 @@ static const SlirpCb callbacks = {
 	.timer_new_opaque = on_timer_new,
 	.timer_free = on_timer_free,
 	.timer_mod = on_timer_mod,
-	.register_poll_fd = on_descriptor,
-	.unregister_poll_fd = on_descriptor,
+	.register_poll_fd = on_open,
+	.unregister_poll_fd = on_close,
 	.notify = on_notify,
 };
 
@@ -140,13 +160,24 @@ static const struct {
 	{ SLIRP_POLL_ERR, POLLERR }, { SLIRP_POLL_HUP, POLLHUP },
 };
 
-/* -1: no room; then this connection waits for a later round. */
+static bool is_listener(const struct user *u, int fd)
+{
+	for (uint32_t i = 0; i < u->listener_count; i++)
+		if (u->listeners[i] == fd)
+			return true;
+	return false;
+}
+
+/*
+ * -1: no room; then this connection waits for a later round. Calls from outside wait, not accepted,
+ * until the share has room.
+ */
 static int on_fill(int fd, int wanted, void *opaque)
 {
 	struct user *u = opaque;
 	short events = 0;
 
-	if (u->count == u->max)
+	if (u->count == u->max || (vmb_dev_net_flows_full(&u->flows) && is_listener(u, fd)))
 		return -1;
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(event_names); i++)
 		if (wanted & event_names[i].slirp)
@@ -222,6 +253,16 @@ static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t cou
 	pthread_mutex_unlock(&lock);
 }
 
+/* Once: a guest can bring it about as often as it likes. */
+static void report_full(struct user *u)
+{
+	if (!u->full_reported)
+		vmb_dev_report("--net user: the guest has all %u connections that its network may "
+			       "have at a time; new ones wait until old ones end",
+			       u->flows.share);
+	u->full_reported = true;
+}
+
 /* A tagged frame has nowhere to go: libslirp knows no VLANs. */
 static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 					const struct vmb_dev_net_frame *frame)
@@ -232,8 +273,16 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 	    frame->len < ETHERNET_LEN || frame->len > net->mtu_max + ETHERNET_LEN ||
 	    !vmb_dev_net_gather(frame, u->frame, sizeof(u->frame)))
 		return VMB_DEV_NET_DROPPED;
+	if (u->no_loopback && vmb_dev_net_loopback_is_meant(u->frame, frame->len))
+		return VMB_DEV_NET_DROPPED;
+	if (!vmb_dev_net_flows_take(&u->flows, u->frame, frame->len)) {
+		report_full(u);
+		return VMB_DEV_NET_DROPPED;
+	}
 	pthread_mutex_lock(&lock);
+	u->frame_len = frame->len;
 	slirp_input(u->slirp, u->frame, frame->len);
+	u->frame_len = 0;
 	pthread_mutex_unlock(&lock);
 	return VMB_DEV_NET_SENT;
 }
@@ -257,7 +306,12 @@ static int add_forward(struct user *u, const struct vmb_dev_net_forward *f)
 	return -EINVAL;
 }
 
-static Slirp *create(struct user *u, uint32_t mtu_max)
+/*
+ * What goes to the guest fits a frame of 1500 bytes whatever MTU the guest chose: libslirp makes segments and fragments
+ * as long as if_mtu, whatever segment size the guest asks for, and a guest that stays at 1500 takes no longer ones.
+ * What comes from the guest may be as long as the card allows.
+ */
+static Slirp *create(struct user *u, const struct vmb_dev_net_option *option)
 {
 	const SlirpConfig config = {
 		.version = 4,
@@ -272,11 +326,33 @@ static Slirp *create(struct user *u, uint32_t mtu_max)
 		.vprefix_len = IPV6_PREFIX_LEN,
 		.vhost6 = IPV6_SITE(2),
 		.vnameserver6 = IPV6_SITE(3),
-		.if_mtu = mtu_max,
-		.if_mru = mtu_max,
+		.if_mtu = MTU_TO_GUEST,
+		.if_mru = option->mtu_max,
+		.restricted = option->restricted,
+		.disable_host_loopback = option->no_loopback,
 	};
 
 	return slirp_new(&config, &callbacks, u);
+}
+
+/* Before there is a guest, what libslirp wants to hear of are the forwarded ports. */
+static int on_listener(int fd, int wanted, void *opaque)
+{
+	struct user *u = opaque;
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+	if (listens && u->listener_count < VMB_DEV_NET_FORWARD_MAX)
+		u->listeners[u->listener_count++] = fd;
+	return -1;
+}
+
+static void note_listeners(struct user *u)
+{
+	uint32_t timeout = 0;
+
+	slirp_pollfds_fill(u->slirp, &timeout, on_listener, u);
 }
 
 /* libslirp knows the time only from its last poll, and would give up at once what was begun before the first. */
@@ -292,7 +368,9 @@ static int open_user(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 	net->state = u;
 	if (u) {
 		u->net = net;
-		u->slirp = create(u, option->mtu_max);
+		vmb_dev_net_flows_init(&u->flows, vmb_dev_net_flows_share());
+		u->no_loopback = option->no_loopback;
+		u->slirp = create(u, option);
 	}
 	if (!u || !u->slirp) {
 		vmb_dev_report("--net user: %s", strerror(ENOMEM));
@@ -302,6 +380,7 @@ static int open_user(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 	for (uint32_t i = 0; i < option->forward_count; i++)
 		if (add_forward(u, &option->forwards[i]))
 			return -EINVAL;
+	note_listeners(u);
 	return 0;
 }
 

@@ -58,6 +58,7 @@ struct counters {
 struct network {
 	const char *path;
 	const char *capture_path;
+	uint64_t capture_len;
 	uint32_t port_max;
 	struct vmb_dev_capture *capture;
 	int listener, stop;
@@ -364,29 +365,43 @@ static int parse_ports(struct network *n, const char *value)
 	return 0;
 }
 
+static int parse_capture_size(struct network *n, const char *value)
+{
+	if (vmb_dev_text_size(value, &n->capture_len) && n->capture_len)
+		return 0;
+	vmb_dev_report("--capture-size %s: give a size, for example 100M", value);
+	return -EINVAL;
+}
+
+static int parse_option(struct network *n, int found, const char *option, const char *value)
+{
+	switch (found) {
+	case 'c': n->capture_path = value; return 0;
+	case 'p': return parse_ports(n, value);
+	case 's': return parse_capture_size(n, value);
+	}
+	vmb_dev_report("%s: %s; see openvmbus --help", option,
+		       found == ':' ? "its value is missing" : "no such option");
+	return -EINVAL;
+}
+
 static int parse(struct network *n, int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "capture", required_argument, NULL, 'c' },
+		{ "capture-size", required_argument, NULL, 's' },
 		{ "ports", required_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int found;
 
 	n->port_max = PORTS_DEFAULT;
+	n->capture_len = VMB_DEV_CAPTURE_LEN_DEFAULT;
 	optind = 0;
 	opterr = 0;
-	while ((found = getopt_long(argc, argv, ":", names, NULL)) != -1) {
-		if (found == 'c') {
-			n->capture_path = optarg;
-		} else if (found != 'p') {
-			vmb_dev_report("%s: %s; see openvmbus --help", argv[optind - 1],
-				       found == ':' ? "its value is missing" : "no such option");
+	while ((found = getopt_long(argc, argv, ":", names, NULL)) != -1)
+		if (parse_option(n, found, argv[optind - 1], optarg))
 			return -EINVAL;
-		} else if (parse_ports(n, optarg)) {
-			return -EINVAL;
-		}
-	}
 	if (optind + 1 != argc || !*argv[optind]) {
 		vmb_dev_report("switch: give one socket's path; see openvmbus --help");
 		return -EINVAL;
@@ -507,7 +522,8 @@ static int start(struct network *n, int argc, char **argv)
 	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
 		return refuse(n->path, strerror(errno));
 	vmb_dev_switch_table_init(&n->table, key);
-	if ((n->capture_path && vmb_dev_capture_open(&n->capture, n->capture_path)) ||
+	if ((n->capture_path &&
+	     vmb_dev_capture_open(&n->capture, n->capture_path, n->capture_len)) ||
 	    set_up_signals(n) || bind_alone(n))
 		return -EINVAL;
 	return n->capture ? vmb_dev_capture_start(n->capture) : 0;

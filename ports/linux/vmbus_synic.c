@@ -87,7 +87,8 @@ static void interrupt(void)
 }
 
 /*
- * Takes the message out of the slot, by the exact protocol of the reference, vmbus section 3.1.
+ * Takes the message out of the slot in the exact order of docs/protocol/bus.md,
+ * "3.1 Message page".
  * Without the full barrier the host could see the slot still taken, set "pending" too late for us
  * to read, and wait for an EOM that never comes.
  */
@@ -182,8 +183,8 @@ static int enable_cpu(unsigned int cpu)
 }
 
 /*
- * SCONTROL stays on: firmware and other systems that take over later expect it so (reference, trap
- * T1).
+ * SCONTROL stays on: firmware and other systems that take over later expect it so
+ * (docs/protocol/bus.md, "10 Traps" (T1)).
  */
 void vmbus_synic_disable(void *unused)
 {

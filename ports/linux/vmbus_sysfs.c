@@ -12,7 +12,7 @@
 
 #define VENDOR_MICROSOFT      0x1414
 
-/* ---- monitor pages: reference, vmbus section 6.3 ---- */
+/* ---- monitor pages: docs/protocol/bus.md, "6.3 Monitor pages" ---- */
 
 #define MONITOR_GROUP_SIZE    32
 #define MONITOR_PENDING(id)   (8 + (id) / MONITOR_GROUP_SIZE * 8)

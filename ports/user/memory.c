@@ -5,14 +5,16 @@
 
 #include "ports/user/memory.h"
 
-/* Coprime to every power of two: walks through all pages, never to a neighbour. */
+/* The number of pages is never a multiple of it: walks through all pages, never to a neighbour. */
 #define STRIDE 7u
 
 int vmb_user_memory_init(struct vmb_user_memory *m, uint32_t page_count)
 {
-	size_t len = ((size_t)page_count + VMB_USER_FIXED_COUNT) * VMB_PAGE_LEN;
+	size_t len;
 
 	memset(m, 0, sizeof(*m));
+	page_count += page_count % STRIDE ? 0 : 1;
+	len = ((size_t)page_count + VMB_USER_FIXED_COUNT) * VMB_PAGE_LEN;
 	m->page_count = page_count;
 	m->used = calloc(page_count, sizeof(*m->used));
 	m->fd = memfd_create("openvmbus", MFD_CLOEXEC);
@@ -49,7 +51,7 @@ bool vmb_user_memory_alloc(struct vmb_user_memory *m, uint64_t *pfns, uint32_t c
 	uint32_t i;
 
 	pthread_mutex_lock(&m->lock);
-	enough = m->page_count % STRIDE && m->page_count - m->used_count >= count;
+	enough = m->page_count - m->used_count >= count;
 	for (i = 0; enough && i < count; i++)
 		pfns[i] = VMB_USER_FIRST_PFN + take_page(m);
 	pthread_mutex_unlock(&m->lock);

@@ -24,7 +24,7 @@ struct vmb_user_memory {
 	bool *used; /* by page */
 };
 
-/* 0, or VMB_ENOMEM. page_count: at least 16. */
+/* 0, or VMB_ENOMEM. page_count: at least 16; there may be one more. */
 int vmb_user_memory_init(struct vmb_user_memory *m, uint32_t page_count);
 void vmb_user_memory_destroy(struct vmb_user_memory *m);
 

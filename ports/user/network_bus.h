@@ -1,109 +1,120 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What stands in for the bus between the two ends of a network card: pages, memory that the guest shares, channels of
- * two rings each, and doorbells. There is no message engine here (ports/user/guest.h has it, for storage):
- * opening a channel is a function call, a GPADL is a number in a table.
+ * The guest's side of the bus, as far as a network card needs it: the connection, the card's
+ * channels with their rings, and memory that is lent to the host. The other side is the bus and the
+ * devices of devices/, over ports/user/machine.h.
  *
- *   vmb_user_network_bus_init(bus, threads)
- *   the guest: id = _share(bus, len, &memory);  the host: memory = _map(bus, id, &len); _unmap(bus, id)
- *   each end of a channel is a struct vmb_user_network_end: the rings through _end_init, packets through _end_write,
- *   the doorbell through _end_publish; the other end finds it with _end_rung
+ *   vmb_user_network_bus_init(bus, &config)
+ *   vmb_user_network_bus_connect(bus)          negotiates, hears of the offers
+ *   memory = _alloc(bus, len); id = _share(bus, memory): a GPADL; _unshare(bus, id); _free(bus, memory)
+ *   _open(bus, queue, rings, ring_len), _close(bus, queue)
+ *   each end of a ring pair is a struct vmb_user_network_end: packets through _end_write, the
+ *   doorbell through _end_publish; whether the host rang says _end_rung
  *   vmb_user_network_bus_destroy(bus)
  *
- * A hook at an end sees each packet before it goes into the ring and may change it, drop it or send it twice; to hold
- * one back it keeps a copy, drops it, and writes it later with _end_inject.
- * An end looks at its rings only when the bell rang, in either mode: a lost signal shows as a loopback that stands still.
+ * These verbs wait for the host's answers: they carry messages themselves, and step the devices if
+ * these have no workers.
+ *
+ * A hook at the guest's end sees each packet before it goes into the ring and may change it, drop it
+ * or send it twice; to hold one back it keeps a copy, drops it, and writes it later with
+ * _end_inject. What the host sends passes devices/fault.h.
+ * The guest looks at its rings only when the bell rang, in either mode: a lost signal shows as a
+ * loopback that stands still.
  */
 #ifndef PORTS_USER_NETWORK_BUS_H
 #define PORTS_USER_NETWORK_BUS_H
 
-#include <pthread.h>
-
-#include "ports/user/memory.h"
-#include "ports/user/synic.h"
+#include "devices/fault.h"
+#include "guest/connect.h"
+#include "ports/user/machine.h"
 #include "ring/ring.h"
-#include "wire/network.h"
 
-#define VMB_USER_NETWORK_SHARED_MAX 4u
-#define VMB_USER_NETWORK_QUEUE_MAX  8u
-#define VMB_USER_NETWORK_HEADER_LEN_MAX                     \
-	((uint32_t)(sizeof(struct vmb_pkt_transfer_pages) + \
-		    VMB_NET_RANGE_COUNT_MAX_RSC * sizeof(struct vmb_gpa_range)))
+#define VMB_USER_NETWORK_LENT_MAX  16u
+#define VMB_USER_NETWORK_QUEUE_MAX 8u
 
-struct vmb_user_network_shared {
-	uint32_t id; /* 0 = none */
-	uint8_t *memory;
-	uint32_t len;
-	bool mapped; /* by the host */
+/* Guest memory in scattered pages, mapped side by side. */
+struct vmb_user_network_lent {
+	uint8_t *memory; /* NULL: a free place */
+	uint32_t len; /* bytes, whole pages */
+	uint64_t *pfns;
+	struct vmb_guest_gpadl gpadl;
+	bool refused; /* the host answered the GPADL with an error */
+};
+
+struct vmb_user_network_channel {
+	struct vmb_guest_channel core;
+	struct vmb_user_network_channel *next; /* released ones that the engine still holds */
+	bool answered, refused; /* OPEN */
 };
 
 struct vmb_user_network_bus {
-	bool threads; /* somebody sleeps on the eventfds */
-	struct vmb_user_memory memory; /* single pages, for page ranges */
-	struct vmb_user_synic synic; /* only its eventfds */
+	struct vmb_user_machine machine;
 	pthread_mutex_t lock; /* of what follows */
-	struct vmb_user_network_shared shared[VMB_USER_NETWORK_SHARED_MAX];
-	uint32_t last_id;
-	uint64_t shared_len; /* bytes, rings included: 0 when all is given back */
-	uint32_t mapped_count;
-	uint32_t torn; /* shared memory that was taken away while the host had it mapped */
+	struct vmb_guest_connect connect;
+	struct vmb_user_network_channel *channels[VMB_USER_NETWORK_QUEUE_MAX]; /* NULL: not offered */
+	struct vmb_user_network_channel *released;
+	struct vmb_user_network_lent lent[VMB_USER_NETWORK_LENT_MAX];
+	uint64_t lent_len; /* bytes that were allocated: 0 when all is given back */
+	/* Steps the host's end. True: something was done. NULL: it has threads. */
+	bool (*step)(void *step_arg);
+	void *step_arg;
 };
 
-struct vmb_user_network_packet {
-	uint16_t type, flags;
-	uint64_t transaction_id;
-	uint32_t header_len, payload_len;
-	uint8_t header[VMB_USER_NETWORK_HEADER_LEN_MAX];
-	uint8_t payload[VMB_NET_MESSAGE_LEN_MAX];
-};
-
-enum vmb_user_network_verdict {
-	VMB_USER_NETWORK_PASS,
-	VMB_USER_NETWORK_DROP,
-	VMB_USER_NETWORK_TWICE,
-};
-
-typedef enum vmb_user_network_verdict vmb_user_network_hook(void *arg, uint16_t queue,
-							    struct vmb_user_network_packet *packet);
+typedef enum vmb_dev_fault_verdict vmb_user_network_hook(void *arg, uint16_t queue,
+							 struct vmb_dev_packet *packet);
 
 struct vmb_user_network_end {
 	struct vmb_ring_writer tx;
 	struct vmb_ring_reader rx;
-	struct vmb_user_network_end *peer;
 	struct vmb_user_network_bus *bus;
-	int peer_fd;
 	uint16_t queue;
+	uint32_t relid, connection_id; /* of the channel */
 	vmb_user_network_hook *hook; /* NULL: none */
 	void *hook_arg;
-	struct vmb_user_network_packet *scratch; /* the hook's packet */
-	uint64_t signals; /* to the peer, atomic */
-	uint32_t rung VMB_CACHE_ALIGNED; /* atomic: the peer's signal */
+	struct vmb_dev_packet *scratch; /* the hook's packet */
+	uint64_t signals; /* to the host, atomic */
+	uint32_t rung VMB_CACHE_ALIGNED; /* atomic: somebody in here wants it looked at */
 };
 
-/* 0, or VMB_ENOMEM. page_count: of single pages. */
-int vmb_user_network_bus_init(struct vmb_user_network_bus *bus, uint32_t page_count, bool threads);
+/* 0, or VMB_ENOMEM. */
+int vmb_user_network_bus_init(struct vmb_user_network_bus *bus,
+			      const struct vmb_user_machine_config *config);
+/* The guest's end is closed. Closes the devices. */
 void vmb_user_network_bus_destroy(struct vmb_user_network_bus *bus);
 
-/* Whole zeroed pages that the guest may give to the host. Counted in shared_len. NULL: no memory. */
+/* 0; VMB_EIO: refused; VMB_EAGAIN: no answer. Nothing, when it is connected. */
+int vmb_user_network_bus_connect(struct vmb_user_network_bus *bus);
+/* Takes and posts messages. True: something was done. Any thread. */
+bool vmb_user_network_bus_step(struct vmb_user_network_bus *bus);
+
+/* Zeroed pages that the guest may lend. Counted in lent_len. NULL: no memory, or no place. */
 uint8_t *vmb_user_network_bus_alloc(struct vmb_user_network_bus *bus, uint32_t len);
-void vmb_user_network_bus_free(struct vmb_user_network_bus *bus, uint8_t *memory, uint32_t len);
+void vmb_user_network_bus_free(struct vmb_user_network_bus *bus, uint8_t *memory);
 
-/* Lends memory. Answers its number, or 0: the table is full. */
-uint32_t vmb_user_network_bus_share(struct vmb_user_network_bus *bus, uint8_t *memory,
-				    uint32_t len);
+/* Lends memory on the primary channel. Returns the GPADL's id, or 0: the host refused. */
+uint32_t vmb_user_network_bus_share(struct vmb_user_network_bus *bus, uint8_t *memory);
+/* Returns when the host has let go. */
 void vmb_user_network_bus_unshare(struct vmb_user_network_bus *bus, uint32_t id);
+/* The memory behind a GPADL of this guest, or NULL. */
+uint8_t *vmb_user_network_bus_find(struct vmb_user_network_bus *bus, uint32_t id, uint32_t *len);
 
-/* Host. NULL: no such number, or it is mapped already. */
-uint8_t *vmb_user_network_bus_map(struct vmb_user_network_bus *bus, uint32_t id, uint32_t *len);
-void vmb_user_network_bus_unmap(struct vmb_user_network_bus *bus, uint32_t id);
+/* Waits until the channel of a queue is offered. 0, or VMB_EAGAIN: it is not. */
+int vmb_user_network_bus_await(struct vmb_user_network_bus *bus, uint16_t queue);
+/*
+ * Opens the channel of a queue over rings, which _alloc gave: ring_len bytes to the host, then as
+ * many to the guest. Waits for its offer. 0, VMB_EIO: refused, VMB_EAGAIN: no offer or no answer.
+ */
+int vmb_user_network_bus_open(struct vmb_user_network_bus *bus, uint16_t queue, uint8_t *rings,
+			      uint32_t ring_len);
+/* The host no longer touches the rings when this returns. Of what is not open: nothing. */
+void vmb_user_network_bus_close(struct vmb_user_network_bus *bus, uint16_t queue);
 
 /*
- * tx and rx: the two rings, control page and data, ring_len bytes each. fresh: this end made them. peer_fd: the
- * eventfd that its signals ring. What vmb_ring_writer_init and _reader_init say.
+ * rings as above; the channel is offered. What vmb_ring_writer_init and _reader_init say. The bell
+ * and the hook outlive the rings: they may be there before the channel opens.
  */
 int vmb_user_network_end_init(struct vmb_user_network_end *e, struct vmb_user_network_bus *bus,
-			      uint16_t queue, uint8_t *tx, uint8_t *rx, uint32_t ring_len,
-			      bool fresh);
+			      uint16_t queue, uint8_t *rings, uint32_t ring_len);
 void vmb_user_network_end_destroy(struct vmb_user_network_end *e);
 
 /* Through the hook, if there is one. As vmb_ring_write. */
@@ -111,13 +122,13 @@ int vmb_user_network_end_write(struct vmb_user_network_end *e,
 			       const struct vmb_ring_packet *packet);
 /* Past the hook, published and signalled at once. As vmb_ring_write. */
 int vmb_user_network_end_inject(struct vmb_user_network_end *e,
-				const struct vmb_user_network_packet *packet);
+				const struct vmb_dev_packet *packet);
 
 /* Commits, and rings if the ring says so. */
 void vmb_user_network_end_publish(struct vmb_user_network_end *e);
 /* Rings without a look at the rings: what vmb_ring_release() asks for. */
 void vmb_user_network_end_signal(struct vmb_user_network_end *e);
-/* Whether the peer rang since the last call. */
+/* Whether the host rang, or somebody in here, since the last call. */
 bool vmb_user_network_end_rung(struct vmb_user_network_end *e);
 
 #endif

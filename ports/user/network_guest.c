@@ -26,13 +26,11 @@ static void set_default(uint32_t *value, uint32_t fallback)
 }
 
 int vmb_user_network_guest_init(struct vmb_user_network_guest *g, struct vmb_user_network_bus *bus,
-				struct vmb_user_network_host *host,
 				const struct vmb_user_network_guest_config *config)
 {
 	uint16_t i;
 
 	g->bus = bus;
-	g->host = host;
 	g->config = *config;
 	set_default(&g->config.mtu, 1500);
 	set_default(&g->config.receive_len, 2u << 20);
@@ -78,8 +76,8 @@ static bool is_open(const struct vmb_user_network_queue *q)
 void vmb_user_network_guest_kick(struct vmb_user_network_queue *q)
 {
 	__atomic_store_n(&q->end.rung, 1, __ATOMIC_SEQ_CST);
-	if (q->guest->bus->threads)
-		vmb_user_synic_kick(q->guest->bus->synic.guest_fd);
+	if (q->guest->bus->machine.config.threads)
+		vmb_user_synic_kick(q->guest->bus->machine.synic.guest_fd);
 }
 
 /* Writing. q->lock is held. */
@@ -275,7 +273,7 @@ struct vmb_user_network_queue *vmb_user_network_guest_queue(struct vmb_user_netw
 }
 
 int vmb_user_network_guest_inject(struct vmb_user_network_queue *q,
-				  const struct vmb_user_network_packet *packet)
+				  const struct vmb_dev_packet *packet)
 {
 	int err = VMB_ENODEV;
 
@@ -552,27 +550,26 @@ static uint32_t ring_len(const struct vmb_user_network_guest *g)
 	return g->config.ring_pages * VMB_PAGE_LEN;
 }
 
-/* Everything stands ready before the host hears of it: its first packet may be there when it answers (known-bugs 28). */
+/*
+ * Everything stands ready before the host hears of it, because its first packet may be there when
+ * it answers (docs/known-bugs.md, "28 Early packets and NAPI").
+ */
 static int open_queue(struct vmb_user_network_queue *q)
 {
 	struct vmb_user_network_guest *g = q->guest;
-	struct vmb_user_network_end *peer = &g->host->queues[q->index].end;
-	uint8_t *down;
 	int err;
 
 	q->rings = vmb_user_network_bus_alloc(g->bus, 2 * ring_len(g));
 	if (!q->rings)
 		return VMB_ENOMEM;
-	down = q->rings + ring_len(g);
-	q->end.peer = peer;
-	q->end.peer_fd = g->bus->synic.host_fd;
-	err = vmb_user_network_end_init(&q->end, g->bus, q->index, q->rings, down, ring_len(g),
-					true);
+	err = vmb_user_network_bus_await(g->bus, q->index);
+	if (!err)
+		err = vmb_user_network_end_init(&q->end, g->bus, q->index, q->rings, ring_len(g));
 	if (err)
 		return err;
 	q->again = q->waiting = q->has_packet = q->mute = false;
 	__atomic_store_n(&q->open, true, __ATOMIC_RELEASE);
-	return vmb_user_network_host_open(g->host, q->index, &q->end, q->rings, down, ring_len(g));
+	return vmb_user_network_bus_open(g->bus, q->index, q->rings, ring_len(g));
 }
 
 static int share_buffers(struct vmb_user_network_guest *g, struct vmb_guest_network_config *c)
@@ -582,11 +579,11 @@ static int share_buffers(struct vmb_user_network_guest *g, struct vmb_guest_netw
 	c->send_len = g->config.send_len;
 	c->send_buffer = vmb_user_network_bus_alloc(g->bus, c->send_len);
 	if (!c->receive_buffer || !c->send_buffer ||
-	    !vmb_user_memory_alloc(&g->bus->memory, &c->control_pfn, 1))
+	    !vmb_user_memory_alloc(&g->bus->machine.memory, &c->control_pfn, 1))
 		return VMB_ENOMEM;
-	c->control_page = vmb_user_memory_page(&g->bus->memory, c->control_pfn);
-	c->receive_gpadl_id = vmb_user_network_bus_share(g->bus, c->receive_buffer, c->receive_len);
-	c->send_gpadl_id = vmb_user_network_bus_share(g->bus, c->send_buffer, c->send_len);
+	c->control_page = vmb_user_memory_page(&g->bus->machine.memory, c->control_pfn);
+	c->receive_gpadl_id = vmb_user_network_bus_share(g->bus, c->receive_buffer);
+	c->send_gpadl_id = vmb_user_network_bus_share(g->bus, c->send_buffer);
 	return c->receive_gpadl_id && c->send_gpadl_id ? 0 : VMB_ENOMEM;
 }
 
@@ -597,8 +594,10 @@ static int init_core(struct vmb_user_network_guest *g)
 					      .mtu = g->config.mtu,
 					      .queue_count = g->config.queue_count,
 					      .rsc = g->config.rsc };
-	int err = share_buffers(g, &c);
+	int err = vmb_user_network_bus_connect(g->bus);
 
+	if (!err)
+		err = share_buffers(g, &c);
 	memset(&g->network, 0, sizeof(g->network));
 	if (!err)
 		err = vmb_guest_network_init(&g->network, &c);
@@ -708,9 +707,9 @@ static void close_queue(struct vmb_user_network_queue *q)
 	pthread_mutex_unlock(&q->lock);
 	pthread_mutex_unlock(&q->poll_lock);
 	if (q->rings)
-		vmb_user_network_host_close(g->host, q->index);
+		vmb_user_network_bus_close(g->bus, q->index);
 	fail_slots(q);
-	vmb_user_network_bus_free(g->bus, q->rings, 2 * ring_len(g));
+	vmb_user_network_bus_free(g->bus, q->rings);
 	q->rings = NULL;
 }
 
@@ -720,10 +719,10 @@ static void give_back(struct vmb_user_network_guest *g)
 
 	vmb_user_network_bus_unshare(g->bus, c->receive_gpadl_id);
 	vmb_user_network_bus_unshare(g->bus, c->send_gpadl_id);
-	vmb_user_network_bus_free(g->bus, c->receive_buffer, c->receive_len);
-	vmb_user_network_bus_free(g->bus, c->send_buffer, c->send_len);
+	vmb_user_network_bus_free(g->bus, (uint8_t *)c->receive_buffer);
+	vmb_user_network_bus_free(g->bus, c->send_buffer);
 	if (c->control_page)
-		vmb_user_memory_free(&g->bus->memory, &c->control_pfn, 1);
+		vmb_user_memory_free(&g->bus->machine.memory, &c->control_pfn, 1);
 	memset(c, 0, sizeof(*c));
 }
 

@@ -2,7 +2,7 @@
 /*
  * The guest's end of a network card without a machine.
  *
- *   vmb_user_network_guest_init(g, bus, host, &config)
+ *   vmb_user_network_guest_init(g, bus, &config)
  *   vmb_user_network_guest_open(g)      buffers, primary channel, handshake, sub-channels, RSS, packet filter
  *   vmb_user_network_guest_send(q, &frame, more), _push(q); frames that come arrive at config.received, completions at
  *   config.sent; vmb_user_network_guest_request(g, ...) for queries and sets
@@ -12,8 +12,9 @@
  * The verbs wait: with threads until the poll has done it, else by stepping both ends (config.step) until it is done or nothing
  * moves any more. vmb_user_network_guest_step(g) is the poll of all queues.
  *
- * Acknowledgements and frames share a ring. While either does not fit, nothing else is written there, since a packet that
- * still finds room would withdraw the wish for more; acknowledgements go first (known-bugs 27).
+ * Acknowledgements and frames share a ring. While either does not fit, nothing else is written
+ * there, since a packet that still finds room would withdraw the wish for more; acknowledgements go
+ * first (docs/known-bugs.md, "27 Send queue: stop and wake race").
  *
  * Locks, in the order in which they may be taken: g->lock (the dialogue; held while the primary is polled), q->poll_lock
  * (one poll of a queue at a time), q->lock (the sender and the ring's writer). config's functions are called by the poll
@@ -24,7 +25,6 @@
 
 #include "guest/network.h"
 #include "ports/user/network_bus.h"
-#include "ports/user/network_host.h"
 
 #define VMB_USER_NETWORK_SLOT_MAX 1024u
 
@@ -106,7 +106,6 @@ struct vmb_user_network_queue {
 
 struct vmb_user_network_guest {
 	struct vmb_user_network_bus *bus;
-	struct vmb_user_network_host *host;
 	struct vmb_user_network_guest_config config;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -121,7 +120,6 @@ struct vmb_user_network_guest {
 };
 
 int vmb_user_network_guest_init(struct vmb_user_network_guest *g, struct vmb_user_network_bus *bus,
-				struct vmb_user_network_host *host,
 				const struct vmb_user_network_guest_config *config);
 /* Closed before. No other thread is in here. */
 void vmb_user_network_guest_destroy(struct vmb_user_network_guest *g);
@@ -167,6 +165,6 @@ void vmb_user_network_guest_kick(struct vmb_user_network_queue *q);
 
 /* A packet of the test's, past the hook. Takes q->lock. */
 int vmb_user_network_guest_inject(struct vmb_user_network_queue *q,
-				  const struct vmb_user_network_packet *packet);
+				  const struct vmb_dev_packet *packet);
 
 #endif

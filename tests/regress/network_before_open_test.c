@@ -6,10 +6,11 @@
 #include "tests/network_bed.h"
 
 /* A frame that the host puts into the ring at the moment when the guest's call to open it is under way. */
-static void frame_at_open(struct vmb_user_network_host *h, uint16_t queue)
+static void frame_at_open(struct vmb_user_network *l, struct vmb_dev_channel *ch)
 {
-	static struct vmb_user_network_packet p;
-	struct vmb_host_network *n = &h->network;
+	static struct vmb_dev_packet p;
+	struct vmb_host_network *n = &l->card->host;
+	uint16_t queue = ch->host.sub_channel_index;
 	struct vmb_host_rndis_frame frame = { .len = 60 };
 	struct vmb_pkt_transfer_pages pages = { .set_id = n->receive_buffer.id, .range_count = 1 };
 	struct vmb_gpa_range range = { .byte_count = VMB_HOST_RNDIS_DATA_OFFSET + 60,
@@ -33,7 +34,7 @@ static void frame_at_open(struct vmb_user_network_host *h, uint16_t queue)
 	memcpy(p.header, &pages, sizeof(pages));
 	memcpy(p.header + sizeof(pages), &range, sizeof(range));
 	memcpy(p.payload, &message, sizeof(message));
-	assert_int_equal(vmb_user_network_end_inject(&h->queues[queue].end, &p), 0);
+	assert_int_equal(vmb_dev_fault_inject(ch, &p), 0);
 }
 
 static void test_packet_in_the_ring_before_open_returns_is_received(void **state)
@@ -52,18 +53,18 @@ static void test_packet_in_the_ring_before_open_returns_is_received(void **state
 		assert_memory_equal(b->received.list[i].bytes, bytes, sizeof(bytes));
 	}
 	/* Nothing was lent for them: seven acknowledgements of nothing. */
-	assert_int_equal(b->l.host.network.counters.forged, 7);
+	assert_int_equal(b->l.card->host.counters.forged, 7);
 	net_expect_traffic(b, 16);
 	net_free(b);
 }
 
-static void unknown_at_open(struct vmb_user_network_host *h, uint16_t queue)
+static void unknown_at_open(struct vmb_user_network *l, struct vmb_dev_channel *ch)
 {
-	struct vmb_user_network_packet p = { .type = VMB_PKT_INBAND,
-					     .payload_len = VMB_NET_MESSAGE_LEN,
-					     .payload = { 0xE7, 3 } };
+	struct vmb_dev_packet p = { .type = VMB_PKT_INBAND,
+				    .payload_len = VMB_NET_MESSAGE_LEN,
+				    .payload = { 0xE7, 3 } };
 
-	assert_int_equal(vmb_user_network_end_inject(&h->queues[queue].end, &p), 0);
+	assert_int_equal(vmb_dev_fault_inject(ch, &p), 0);
 }
 
 static void test_first_packet_of_a_channel_may_be_of_no_known_kind(void **state)

@@ -40,9 +40,9 @@ static void send_more(struct vmb_user_network_queue *q)
 	vmb_user_network_guest_push(q);
 }
 
-static bool give_more(struct vmb_user_network_host *h)
+static bool give_more(struct vmb_user_network *l)
 {
-	struct scribble *s = h->config.arg;
+	struct scribble *s = l->config.host.arg;
 	static const uint8_t bytes[9000];
 	struct vmb_host_network_received frame = { .mss = 1400 };
 	struct vmb_host_offload_piece piece = { bytes, 0 };
@@ -50,18 +50,18 @@ static bool give_more(struct vmb_user_network_host *h)
 
 	for (i = 0; i < 20 && !__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE); i++) {
 		frame.len = piece.len = i % 5 ? 300 : 9000;
-		if (vmb_user_network_host_give(h, (uint16_t)(i % 2), &frame, &piece, 1))
+		if (vmb_user_network_give(l, (uint16_t)(i % 2), &frame, &piece, 1))
 			return false;
 	}
 	return i == 20;
 }
 
-static void count_wire(struct vmb_user_network_host *h, uint16_t queue, const uint8_t *bytes,
+static void count_wire(struct vmb_user_network *l, uint16_t queue, const uint8_t *bytes,
 		       uint32_t len, uint32_t mss)
 {
-	struct scribble *s = h->config.arg;
+	struct scribble *s = l->config.host.arg;
 
-	if (bytes != h->wire || len > sizeof(h->wire))
+	if (bytes != l->wire.frame || len > sizeof(l->wire.frame))
 		abort();
 	__atomic_fetch_add(&s->sent, 1, __ATOMIC_RELAXED);
 }
@@ -112,7 +112,7 @@ static void test_buffers_may_change_while_they_are_read(void **state)
 	assert_int_equal(vmb_user_network_guest_open(&l->guest), 0);
 	for (i = 0; i < 2; i++)
 		vmb_user_network_guest_kick(&l->guest.queues[i]);
-	vmb_user_synic_kick(l->bus.synic.host_fd);
+	vmb_user_wire_wake(&l->wire);
 	for (i = 0; i < 3000000 || (i < 1000000000 && !enough(&s)); i++) {
 		random ^= random << 13;
 		random ^= random >> 7;
@@ -128,7 +128,7 @@ static void test_buffers_may_change_while_they_are_read(void **state)
 		malformed += l->guest.queues[i].core.counters.malformed;
 	assert_true(enough(&s));
 	assert_true(malformed > 0);
-	assert_true(l->host.network.counters.refused > 0);
+	assert_true(l->card->host.counters.refused > 0);
 	assert_true(vmb_user_network_holds_nothing(l));
 	assert_int_equal(vmb_user_network_guest_open(&l->guest), 0);
 	vmb_user_network_destroy(l);

@@ -14,8 +14,7 @@ struct mover {
 	uint32_t offset, cut;
 };
 
-static void put_range(struct vmb_user_network_packet *p, uint64_t pfn, uint32_t offset,
-		      uint32_t len)
+static void put_range(struct vmb_dev_packet *p, uint64_t pfn, uint32_t offset, uint32_t len)
 {
 	struct vmb_gpa_range range = { .byte_count = len, .byte_offset = offset };
 
@@ -25,7 +24,7 @@ static void put_range(struct vmb_user_network_packet *p, uint64_t pfn, uint32_t 
 }
 
 /* Bytes at .. at + len of the message go where its offset says, page by page. */
-static uint32_t move_piece(struct mover *m, struct vmb_user_network_packet *p, const uint8_t *bytes,
+static uint32_t move_piece(struct mover *m, struct vmb_dev_packet *p, const uint8_t *bytes,
 			   uint32_t at, uint32_t len)
 {
 	uint32_t count = 0, piece, page, in_page;
@@ -34,15 +33,14 @@ static uint32_t move_piece(struct mover *m, struct vmb_user_network_packet *p, c
 		page = (m->offset + at) / VMB_PAGE_LEN;
 		in_page = (m->offset + at) % VMB_PAGE_LEN;
 		piece = VMB_PAGE_LEN - in_page < len ? VMB_PAGE_LEN - in_page : len;
-		memcpy(vmb_user_memory_page(&m->b->l.bus.memory, m->pfns[page]) + in_page,
+		memcpy(vmb_user_memory_page(&m->b->l.bus.machine.memory, m->pfns[page]) + in_page,
 		       bytes + at, piece);
 		put_range(p, m->pfns[page], in_page, piece);
 	}
 	return count;
 }
 
-static enum vmb_user_network_verdict move(void *arg, uint16_t queue,
-					  struct vmb_user_network_packet *p)
+static enum vmb_dev_fault_verdict move(void *arg, uint16_t queue, struct vmb_dev_packet *p)
 {
 	const struct vmb_guest_network *n;
 	struct vmb_pkt_gpa_direct direct = { 0 };
@@ -51,7 +49,7 @@ static enum vmb_user_network_verdict move(void *arg, uint16_t queue,
 	const uint8_t *section;
 
 	if (!net_is_data(p))
-		return VMB_USER_NETWORK_PASS;
+		return VMB_DEV_FAULT_PASS;
 	n = &m->b->l.guest.network;
 	memcpy(&message, p->payload, sizeof(message));
 	section = n->config.send_buffer + message.section_index * n->section_len;
@@ -63,7 +61,7 @@ static enum vmb_user_network_verdict move(void *arg, uint16_t queue,
 	message.section_index = VMB_NET_SECTION_NONE;
 	message.section_len = 0;
 	memcpy(p->payload, &message, sizeof(message));
-	return VMB_USER_NETWORK_PASS;
+	return VMB_DEV_FAULT_PASS;
 }
 
 static void expect_moved(struct net_bed *b, const struct net_spec *s)
@@ -90,7 +88,7 @@ static void test_envelope_may_lie_anywhere_and_in_pieces(void **state)
 	struct net_bed *b = net_new_open(no_config);
 	struct mover m = { .b = b };
 
-	assert_true(vmb_user_memory_alloc(&b->l.bus.memory, m.pfns, 3));
+	assert_true(vmb_user_memory_alloc(&b->l.bus.machine.memory, m.pfns, 3));
 	net_hook_guest(b, move, &m);
 	m.cut = 1;
 	for (m.offset = 0; m.offset < VMB_PAGE_LEN; m.offset++)
@@ -102,7 +100,7 @@ static void test_envelope_may_lie_anywhere_and_in_pieces(void **state)
 	for (m.cut = 1; m.cut < 360; m.cut++)
 		expect_moved(b, &s);
 	net_hook_guest(b, NULL, NULL);
-	vmb_user_memory_free(&b->l.bus.memory, m.pfns, 3);
+	vmb_user_memory_free(&b->l.bus.machine.memory, m.pfns, 3);
 	net_expect_quiet(b);
 	net_free(b);
 }

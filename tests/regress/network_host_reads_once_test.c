@@ -8,21 +8,31 @@
 
 #include "tests/network_bed.h"
 
+#define IP_SUM_AT  24u
+#define TCP_SUM_AT 50u
+
 static struct {
 	uint8_t bytes[40][1514];
 	uint32_t lens[40];
 	uint32_t count, seen;
 } expected;
 
-static void compare(struct vmb_user_network_host *h, uint16_t queue,
-		    const struct vmb_host_network_frame *frame)
+/* A tag is put in, and the two checksums may be filled in. */
+static void compare(struct vmb_user_network *l, uint16_t queue, const uint8_t *bytes, uint32_t len,
+		    uint32_t mss)
 {
-	uint8_t bytes[1514];
+	uint8_t *want = expected.bytes[expected.seen], frame[1518];
 
-	assert_true(expected.seen < expected.count);
-	assert_int_equal(frame->rndis.len, expected.lens[expected.seen]);
-	assert_true(vmb_host_network_copy(&h->io, frame->offset, bytes, frame->rndis.len));
-	assert_memory_equal(bytes, expected.bytes[expected.seen], frame->rndis.len);
+	assert_true(expected.seen < expected.count && len <= sizeof(frame));
+	memcpy(frame, bytes, len);
+	if (bytes[12] == 0x81 && bytes[13] == 0) {
+		len -= 4;
+		memcpy(frame + 12, bytes + 16, len - 12);
+	}
+	assert_int_equal(len, expected.lens[expected.seen]);
+	memcpy(want + IP_SUM_AT, frame + IP_SUM_AT, 2);
+	memcpy(want + TCP_SUM_AT, frame + TCP_SUM_AT, 2);
+	assert_memory_equal(frame, want, len);
 	expected.seen++;
 }
 
@@ -54,7 +64,7 @@ static void send_round(struct net_bed *b)
 
 static void test_host_reads_what_the_guest_lent_once(void **state)
 {
-	struct vmb_user_network_config config = { .host.sent = compare };
+	struct vmb_user_network_config config = { .host.wire = compare };
 	struct net_bed *b = net_new_open(config);
 	uint64_t of_handshake = spoilt_len;
 	uint32_t i;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The messages of the bus; vmbus 4 of the protocol reference."""
+"""The messages of the bus: docs/protocol/bus.md, "4 Control plane"."""
 from transcript.form import PAGE, Transcript, dotted, name, raw, u8, u16, u32, width_of, zero
 
 BUS = [(0, 13), (1, 1), (2, 4), (3, 0), (4, 0), (4, 1), (5, 0), (5, 1), (5, 2), (5, 3), (6, 0)]
@@ -95,9 +95,9 @@ class Bus(Transcript):
             fields += [name(1, "monitor%d?" % which, "monitor id"), u8(1, "monitor allocated")]
         else:
             fields += [u8(0xFF, "monitor id: none"), u8(0, "monitor not allocated")]
-        # The reference ends the message of 0.13 here. In-tree guests want the whole of it on every
-        # version, and hosts
-        # send it: what the version does not know is 0.
+        # docs/protocol/bus.md, "4.2 Message numbers" ends the message of 0.13 here. In-tree guests
+        # want the whole of it on every version, and hosts send it: what the version does not know
+        # is 0.
         if self.version >= (1, 1):
             fields += [u16(1, "dedicated interrupt"),
                        name(4, "signal%d" % which, "connection id for signals")]
@@ -128,7 +128,8 @@ class Bus(Transcript):
             number_of_body += 1
         self.tell("GPADL_CREATED", name(4, relid), name(4, "gpadl%d" % which), u32(0, "success"))
 
-    # With a monitor its parameters stand (6.3) before the guest hears that the channel is open.
+    # With a monitor its parameters stand before the guest hears that the channel is
+    # open: docs/protocol/bus.md, "6.3 Monitor pages".
     def open(self, which, relid, ring_pages, monitor=False):
         self.gpadl(which, relid, 2 * ring_pages)
         self.post("OPEN_CHANNEL", name(4, relid), name(4, "open%d" % which, "open id"),

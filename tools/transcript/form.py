@@ -3,7 +3,7 @@
 
 PAGE = 4096
 
-# vmbus 5.2: types of packets, and the one flag of them.
+# Types of packets, and their one flag: docs/protocol/bus.md, "5.2 Packets".
 PACKETS = {"in-band": 6, "transfer pages": 7, "GPA direct": 9, "completion": 11}
 COMPLETION_REQUESTED = 1
 
@@ -52,7 +52,7 @@ def width_of(fields):
 class Transcript:
     def __init__(self, title):
         self.text = [LICENCE, "# %s\n" % title,
-                     "# Written by tools/transcripts from the protocol reference: do not edit.\n"]
+                     "# Written by tools/transcripts from docs/protocol/: do not edit.\n"]
         self.position = {}  # by way and channel: where the next packet of that ring starts
         self.ring_len = 0
 
@@ -79,7 +79,7 @@ class Transcript:
                 line = "%-51s # %s" % (line, note)
             self.text.append(line + "\n")
 
-    # A packet of a ring (vmbus 5.2): descriptor, header, payload, padding, footer.
+    # A packet of a ring (docs/protocol/bus.md, "5.2 Packets"): descriptor, header, payload, padding, footer.
     def packet(self, way, channel, kind, flags, transaction, header, payload, comment=""):
         head_len = 16 + width_of(header)
         body_len = width_of(payload)

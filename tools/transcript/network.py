@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The rings of a network card; network 3 to 13 of the protocol reference."""
+"""The rings of a network card: docs/protocol/network.md."""
 from transcript.form import (COMPLETION_REQUESTED, PAGE, Transcript, name, pattern, raw, u8, u16,
                              u32, u64, width_of, zero)
 
@@ -45,7 +45,7 @@ OFFLOAD_CURRENT_CONFIG = 0x40020006
 # 9: per-packet information, and what it says
 INFO_CHECKSUM, INFO_VLAN, INFO_HASH_VALUE, INFO_HASH_TYPE = 0, 6, 8, 9
 INFO_PACKET_ID = 0x80000001
-RECEIVED_TCP_AND_IP_GOOD = 0x28
+RECEIVED_TCP_GOOD_SUM_STALE = 0x88
 HASH_TCP_IPV4_TOEPLITZ = 0x201
 FRAGMENT, FIRST_FRAGMENT, LAST_FRAGMENT = 1, 2, 4
 
@@ -138,7 +138,7 @@ class Network(Transcript):
                     [u32(MESSAGES["SEND_RNDIS_PACKET_COMPLETE"]), GOOD],
                     "SEND_RNDIS_PACKET_COMPLETE")
 
-    # ---- the handshake, in Linux' order (4) ----
+    # ---- the handshake, in Linux' order: docs/protocol/network.md, "4 Guest initialisation" ----
 
     def negotiate(self):
         for index in reversed(range(len(NETWORK))):
@@ -179,11 +179,12 @@ class Network(Transcript):
         self.complete(transaction, "SEND_SEND_BUFFER_COMPLETE", GOOD, u32(6144, "section size"))
         self.host_signals()
 
-    # ---- RNDIS (8) ----
+    # ---- docs/protocol/network.md, "8 RNDIS" ----
 
     # A request, and the replies that follow it in the host's next turn; they are acknowledged with
     # what comes next.
-    # behind, unread: something may be in that ring already, and then nobody signals (vmbus 5.4).
+    # behind, unread: something may be in that ring already, and then nobody signals
+    # (docs/protocol/bus.md, "5.4 Producer").
     def control(self, fields, *replies, comment="", behind=False, unread=False):
         length = width_of(fields)
         self.record("g>h memory {control} 0", fields, comment)
@@ -252,7 +253,8 @@ class Network(Transcript):
             data[144:146] = b"\1\1"
         return bytes(data)
 
-    # 10.2: checksums both ways (4), large sends on (2)
+    # docs/protocol/network.md, "10.2 Offload parameters": checksums both ways (4), large
+    # sends on (2)
     def offload_parameters(self):
         new = self.since("5")
         size = 28 if new else 22
@@ -289,7 +291,8 @@ class Network(Transcript):
                     (2).to_bytes(4, "little") + (128).to_bytes(2, "little"))
             self.query("receive scale capabilities", caps, head + bytes(14))
 
-    # 11: one sub-channel; the host then says which frames leave by which channel (10.5).
+    # One sub-channel; the host then says which frames leave by which channel:
+    # docs/protocol/network.md, "11 Sub-channels", "10.5 Send indirection table".
     def subchannels(self):
         transaction = self.send("SUBCHANNEL", u32(1, "allocate"), u32(1, "channels"))
         self.guest_signals()
@@ -310,7 +313,7 @@ class Network(Transcript):
     def filter(self, value, behind=False):
         self.set("packet filter", value.to_bytes(4, "little"), behind=behind)
 
-    # ---- frames (9) ----
+    # ---- frames: docs/protocol/network.md, "9 RNDIS packets" ----
 
     def envelope(self, length, infos, data_at, whole):
         info = b"".join((16).to_bytes(4, "little") + kind.to_bytes(4, "little") +
@@ -374,7 +377,7 @@ class Network(Transcript):
             flags = (FRAGMENT | (FIRST_FRAGMENT if i == 0 else 0) |
                      (LAST_FRAGMENT if i == len(parts) - 1 else 0))
             identity = (INFO_PACKET_ID, 1 | flags << 8)
-            infos = [(INFO_CHECKSUM, RECEIVED_TCP_AND_IP_GOOD), (INFO_HASH_VALUE, value),
+            infos = [(INFO_CHECKSUM, RECEIVED_TCP_GOOD_SUM_STALE), (INFO_HASH_VALUE, value),
                      (INFO_HASH_TYPE, HASH_TCP_IPV4_TOEPLITZ), identity] if i == 0 else [identity]
             fields = self.envelope(len(part), infos, 256, 256 + len(part))
             fields.append(zero(256 - width_of(fields)))
@@ -431,7 +434,7 @@ def network(index):
     t.section("receive-two", "in one packet, the second of a VLAN")
     t.receive((frame(60, MAC, FAR), []), (frame(61, MAC, FAR), [(INFO_VLAN, VLAN)]))
     if t.rsc:
-        t.section("receive-large", "a coalesced frame in two fragments (9.2)")
+        t.section("receive-large", 'a coalesced frame in two fragments: docs/protocol/network.md, "9.2 RSC"')
         t.receive_large(tcp(2000))
     if t.since("5"):
         t.section("send-sub", "by the sub-channel")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The ring of a storage controller; storage 3 to 12 of the protocol reference."""
+"""The ring of a storage controller: docs/protocol/storage.md."""
 from transcript.bus import FIRMWARE_RING, IDE_PATH, IDE_TARGET, SMALL_RING
 from transcript.form import (COMPLETION_REQUESTED, PAGE, Transcript, dotted, name, pattern, raw,
                              u8, u16, u32, u64, width_of, zero)
@@ -80,8 +80,8 @@ class Storage(Transcript):
                     self.vstor(version, "COMPLETE_IO", 0, status, *fields))
         self.record("h>g event {relid0}", [])
 
-    # newest: of the guest. Its first packets have that version's size, and so have their answers
-    # (5).
+    # newest: of the guest. Its first packets have that version's size, and so have their answers:
+    # docs/protocol/storage.md, "5 Sizes of replies".
     def handshake(self, newest):
         self.section("handshake")
         self.answer(newest, self.ask(newest, "BEGIN_INITIALIZATION"), SUCCESS)
@@ -135,7 +135,8 @@ class Storage(Transcript):
             fields.append(raw(sense, "sense data"))
         return fields
 
-    # Guest pages of one range (6): the offset counts for the first only.
+    # Guest pages of one range; the offset counts for the first only:
+    # docs/protocol/storage.md, "6 Data transfer".
     def range(self, length, offset):
         pages = -(-(offset + length) // PAGE)
         names = ["page%d" % (self.pages + i) for i in range(pages)]
@@ -191,7 +192,7 @@ STANDARD_INQUIRY = (bytes([0x00, 0x00, 0x05, 0x02, 91, 0, 0, 0x02]) + b"Msft    
 def storage(version, ide, title, newest=STORAGE[-1]):
     t = Storage(version, ide, title)
     t.handshake(newest)
-    t.section("inquiry", "12.3, 36 bytes of it")
+    t.section("inquiry", 'docs/protocol/storage.md, "12.3 INQUIRY", 36 bytes of it')
     t.command(0, bytes([INQUIRY, 0, 0, 0, 36, 0]), READ, STANDARD_INQUIRY)
     t.section("capacity", "READ CAPACITY(10): 32768 blocks of 512 bytes")
     t.command(0, bytes([READ_CAPACITY_10]) + bytes(9), READ, (32767).to_bytes(4, "big") +
@@ -210,7 +211,7 @@ def storage(version, ide, title, newest=STORAGE[-1]):
     return t
 
 
-# vmbus 6.3, on buses of any version
+# docs/protocol/bus.md, "6.3 Monitor pages", on buses of any version
 def monitored(version):
     t = Storage(version, False, "Storage %s: signals by the monitor page" % dotted(version), True)
     t.handshake(STORAGE[-1])
@@ -249,7 +250,8 @@ def old(version):
                    dotted(version), newest=version)
 
 
-# 11 and 12.3: what the driver of 2009 asks of a disk.
+# What the driver of 2009 asks of a disk: docs/protocol/storage.md, "11 The IDE driver of 2009",
+# "12.3 INQUIRY".
 def ide(version):
     t = storage(version, True, "Storage %s: the ring of an IDE unit" % dotted(version))
     disk = bytes([1] + [0] * 15)

@@ -97,10 +97,12 @@ judge_verify() {
 	echo "# $(grep -E 'READ|WRITE' "$first" | sed 's/^ *//; s/ (.*//' | xargs)"
 }
 
-# The tools' output, without what may differ: the number that the kernel gives to a SCSI host.
+# The tools' output, without what may differ: the number that the kernel gives to a SCSI host, and the names of disks.
 normal() {
-	sed -n '/^@@TOOL/,/^@@RC/p' "$1" |
-		sed -E -e 's/^(\[)[0-9]+(:[0-9]+:[0-9]+:[0-9]+\])/\1N\2/' -e 's/[Hh]ost[0-9]+/hostN/g'
+	local names
+	names=$(sed -n 's!^disk\.\([a-z]*\)=\([a-z]*\)$!s#/dev/\2\\>#/dev/\1#g!p' "$1")
+	sed -n '/^@@TOOL/,/^@@RC/p' "$1" | sed -E -e "$names" \
+		-e 's/^(\[)[0-9]+(:[0-9]+:[0-9]+:[0-9]+\])/\1N\2/' -e 's/[Hh]ost[0-9]+/hostN/g'
 }
 
 # Boot 1 had the kernel's own drivers, boot 2 ours.

@@ -2,8 +2,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # scenarios use what is set here
 #
-# For the scenarios that use the network card eth0; lab/lib/net-side is at its other end.
-# shellcheck source=lab/lib/scenario.sh
+# For the scenarios that use the network card eth0; lab/nest/net-side is at its other end.
+# shellcheck source=lab/guest/scenario.sh
 . /run/lab/scenario.sh
 
 # The world's addresses; a "user" network shows the machine at fixed ones.

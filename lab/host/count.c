@@ -7,7 +7,7 @@
  * ran from a VMRUN until the block that begins there is the guest's. The counters are added to in
  * line, one for each half of the address space: programs below, the kernel above.
  *
- * The guest says when, by executing a NOP with a number in it: lab/lib/count-mark.S. Then a line
+ * The guest says when, by executing a NOP with a number in it: lab/guest/count-mark.S. Then a line
  * with what was counted since the nest started goes to FILE:
  *
  *   mark NUMBER user INSTRUCTIONS kernel INSTRUCTIONS entries VMRUNS

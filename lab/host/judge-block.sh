@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The verdicts on cells with IDE disks; see lab/lib/judge.sh.
+# The verdicts on cells with IDE disks; see lab/host/judge.sh.
 # shellcheck disable=SC2154
 
 judge_block() {

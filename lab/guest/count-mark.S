@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# count-mark: executes the NOP that lab/lib/count.c takes for mark NUMBER, and ends.
+# count-mark: executes the NOP that lab/host/count.c takes for mark NUMBER, and ends.
 # gcc -nostdlib -static -DNUMBER=1
 
 	.globl _start

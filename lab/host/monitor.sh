@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # How lab/run starts a machine: commands for each host, their network card and what is at its other
-# end. From lab/run: host, cpus, memory, release, files (disks), attach (--disk or --ide), vmm (more
+# end. From lab/run: host, cpus, memory, release, files (disks: FILE,serial=TEXT and more properties), attach (--disk or --ide), vmm (more
 # of the monitor's options), cell, net, mib, port, socket.
 # shellcheck disable=SC2154,SC2034
 
@@ -13,7 +13,7 @@ PEER_MAC=02:00:00:00:77:02
 # The instance id of the one device that QEMU offers on its VMBus.
 OFFERED=6f70656e-766d-6275-7300-000000000001
 
-around=() # what the monitor runs in: lab/lib/net-side and its arguments
+around=() # what the monitor runs in: lab/nest/net-side and its arguments
 card=() # the monitor's options for the card
 
 # where COMMAND...: on this machine if its /dev/kvm can, else in the nest. The command has its own
@@ -22,7 +22,7 @@ where() {
 	if has_kvm; then
 		"$@"
 	else
-		timeout -k 5 $((limit + 120)) "$LAB/nest" -n "$nest" exec "$@"
+		timeout -k 5 $((limit + 120)) "$LAB/warm-nest" -n "$nest" exec "$@"
 	fi
 }
 
@@ -41,8 +41,8 @@ command_qemu() {
 	local cpu=max,kvm=off,hv-relaxed,hv-time,hv-vapic,hv-vpindex,hv-synic,hv-stimer
 	[ "$host" != qemu-plain ] || cpu=max
 	for disk in "${files[@]}"; do
-		disks+=(-drive "file=$disk,format=raw,if=none,id=d${#disks[@]}"
-			-device "scsi-hd,drive=d${#disks[@]}")
+		disks+=(-drive "file=${disk%%,*},format=raw,if=none,id=d${#disks[@]}"
+			-device "scsi-hd,drive=d${#disks[@]},serial=${disk##*,serial=}")
 	done
 	if [ "$host" = qemu-vmbus ]; then
 		qemu=("$BUILD/qemu/usr/bin/qemu-system-x86_64" -L "$BUILD/qemu/usr/share/qemu"
@@ -63,7 +63,7 @@ virtio_card() {
 # pair-1 and pair-2; around it what serves the other end.
 plug_in() {
 	has_kvm && [ $EUID -ne 0 ] && skip "network cells make namespaces: run it as root"
-	around=("$LAB/lib/net-side" "${1%-[12]}" "$cell" "$mib" "$port" "$cpus")
+	around=("$LAB/nest/net-side" "${1%-[12]}" "$cell" "$mib" "$port" "$cpus")
 	case $host-$1 in
 	openvmbus-user) card=(--stats --net "user,queues=$cpus,mac=$MAC,capture=$cell/sink.pcapng") ;;
 	openvmbus-tap | openvmbus-bench) card=(--stats --net "tap=vm0,queues=$cpus,mtu=9000,mac=$MAC") ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# The verdicts on cells that use the network. See lab/lib/judge.sh, whose words these use; from
+# The verdicts on cells that use the network. See lab/host/judge.sh, whose words these use; from
 # lab/run also: net, mib, MAC. server.log, sink.pcapng and side-complaints come from net-side.
 # shellcheck disable=SC2154
 
@@ -42,7 +42,7 @@ field() { tr ' ' '\n' <<<"$2" | sed -n "s/^$1=//p"; }
 # that the check sees.
 judge_wire() {
 	local found broken
-	found=$("$LAB/lib/wire-check" "$cell/sink.pcapng" "$MAC")
+	found=$("$LAB/host/wire-check" "$cell/sink.pcapng" "$MAC")
 	claim "the guest's frames were looked at on the wire: $found" \
 		test "$(field tcp "$found")" -ge 1000 -a "$(field udp "$found")" -ge 100
 	claim "every checksum is right, and every length" same \
@@ -50,7 +50,7 @@ judge_wire() {
 	claim "no frame is longer than the MTU" test "$(field longest "$found")" -le $((net_mtu + 18))
 	[ "$net" = user ] || claim "some of them are tagged" test "$(field vlan "$found")" -ge 100
 	editcap -r -E 0.001 -o 60 --seed 1 "$cell/sink.pcapng" "$cell/broken.pcapng" 1-2000 2>/dev/null
-	broken=$("$LAB/lib/wire-check" "$cell/broken.pcapng" "$MAC")
+	broken=$("$LAB/host/wire-check" "$cell/broken.pcapng" "$MAC")
 	claim "control: with some bytes changed the check finds $(field bad "$broken") bad" \
 		test "$(field bad "$broken")" -ge 1
 	rm -f "$cell/broken.pcapng"

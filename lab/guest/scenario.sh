@@ -36,20 +36,22 @@ storage_version() {
 	dmesg | sed -n 's/.*storage protocol \([0-9.]*\).*/\1/p' | tail -n1
 }
 
-# count_memory ROUND [LOOKS]: pages that are free, the CPUs' own lists of them included, and slab pages that cannot be
-# shrunk. What is held for a moment is not lost, so of several looks (1) the best counts.
+# count_memory ROUND: pages that are free, the CPUs' own lists of them included, and slab pages that cannot be
+# shrunk. What is held for a moment is not lost: the best of many looks counts, and five that find nothing better end them.
 count_memory() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	most_free=0 least_slab=
-	for _ in $(seq "${2:-1}"); do
+	most_free=0 least_slab=999999999 same=0
+	for _ in $(seq 50); do
+		[ $same -lt 5 ] || break
 		sleep 0.2
 		echo 3 >/proc/sys/vm/drop_caches
 		listed=$(awk '$1 == "count:" { n += $2 } END { print n + 0 }' /proc/zoneinfo)
 		free=$(awk '/^nr_free_pages / { print $2 }' /proc/vmstat)
 		slab=$(awk '/^nr_slab_unreclaimable / { print $2 }' /proc/vmstat)
-		[ $((free + listed)) -le $most_free ] || most_free=$((free + listed))
-		[ "$slab" -ge "${least_slab:-999999999}" ] || least_slab=$slab
+		same=$((same + 1))
+		[ $((free + listed)) -le $most_free ] || most_free=$((free + listed)) same=0
+		[ "$slab" -ge $least_slab ] || least_slab=$slab same=0
 	done
 	echo "memory=$1 $most_free $least_slab"
 }
@@ -78,13 +80,22 @@ root_evidence() {
 	echo "seconds_to_init=$(cat /run/seconds-to-init)"
 }
 
-# data_disk: the name of the second disk, like sdb; waits for it up to 20 s. Known by its size, which
-# is there with the disk, and never by what can be read from it: scenarios write to this disk.
-data_disk() {
+# serial_of DISK: the serial number that the host gave a disk like sda or hvda; nothing if it has none.
+serial_of() {
+	if [ -e "/sys/block/$1/serial" ]; then
+		cat "/sys/block/$1/serial"
+	else # behind the four bytes that head a page of vital product data
+		tail -c +5 "/sys/block/$1/device/vpd_pg80" 2>/dev/null | tr -d ' \0'
+	fi
+}
+
+# disk_called SERIAL: the name of the disk with that serial number, like sdb; waits for it up to 20 s. Linux names SCSI disks
+# in the order in which it happens to find them, so a name says nothing about which disk it is.
+disk_called() {
 	tries=200
 	while [ $tries -gt 0 ]; do
 		for block in /sys/block/[sh]*d*; do
-			[ "$(cat "$block/size" 2>/dev/null)" != "$(option openvmbus.sectors)" ] || {
+			[ "$(serial_of "${block##*/}")" != "$1" ] || {
 				echo "${block##*/}"
 				return
 			}
@@ -94,3 +105,6 @@ data_disk() {
 	done
 	return 1
 }
+
+# data_disk: the name of the second disk, which scenarios write to.
+data_disk() { disk_called data; }

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The sockets that a user network has open for its guest, and whether a frame would open one more.
+ *
+ * A guest opens one with each new UDP source, TCP connection or ping, and libslirp keeps those of UDP
+ * for four minutes. They are descriptors of this process, which other devices need too, so that a
+ * network has a share of them and no more.
+ *
+ * What has a socket goes on when the share is used up. New connections must wait: their frames are
+ * dropped, as on a network that is full, and the guest tries again.
+ *
+ * Context: the worker's thread.
+ */
+#ifndef DEVICES_NET_FLOWS_H
+#define DEVICES_NET_FLOWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMB_DEV_NET_FLOWS_MAX	  2048u /* sockets of one network */
+#define VMB_DEV_NET_FLOWS_RESERVE 512u /* descriptors that no network gets */
+
+/* From where in the guest a socket of UDP sends. All zero: anything else. */
+struct vmb_dev_net_flow {
+	uint8_t ip_version;
+	uint8_t address[16];
+	uint8_t port[2];
+};
+
+struct vmb_dev_net_flows {
+	uint32_t share; /* sockets at most */
+	uint32_t count; /* open */
+	int fds[VMB_DEV_NET_FLOWS_MAX]; /* count of them, in no order */
+	struct vmb_dev_net_flow flows[VMB_DEV_NET_FLOWS_MAX]; /* by place in fds */
+};
+
+/*
+ * What one of the machine's cards may have open, from the process's limit as it is now: each card gets
+ * the same, and the reserve stays.
+ */
+uint32_t vmb_dev_net_flows_share(void);
+
+void vmb_dev_net_flows_init(struct vmb_dev_net_flows *flows, uint32_t share);
+
+/* A socket was opened, because of this frame of the guest's or, with NULL, for another reason. */
+void vmb_dev_net_flows_opened(struct vmb_dev_net_flows *flows, int fd, const uint8_t *frame,
+			      uint32_t len);
+void vmb_dev_net_flows_closed(struct vmb_dev_net_flows *flows, int fd);
+
+static inline bool vmb_dev_net_flows_full(const struct vmb_dev_net_flows *flows)
+{
+	return flows->count >= flows->share;
+}
+
+/* Whether a frame of the guest's can be passed on: there is room, or it needs no socket, or has one. */
+bool vmb_dev_net_flows_take(const struct vmb_dev_net_flows *flows, const uint8_t *frame,
+			    uint32_t len);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * An NBD server that misbehaves as it is told to; a thread for each connection. What it serves is zeroes.
+ */
+#ifndef TESTS_NBD_FAKE_H
+#define TESTS_NBD_FAKE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+enum nbd_fake_manner {
+	NBD_FAKE_GOOD,
+	NBD_FAKE_MUTE, /* shakes hands and answers nothing */
+	NBD_FAKE_FIRST_MUTE, /* the first connection of all is like that, the others are good */
+	NBD_FAKE_FAILS_A_FLUSH, /* the first, with EIO */
+	NBD_FAKE_CLOSES_AT_ZEROES, /* goes away when it is to write zeroes */
+};
+
+#define NBD_FAKE_CONNECTION_MAX 64u
+
+struct nbd_fake {
+	enum nbd_fake_manner manner;
+	uint64_t len; /* bytes */
+	int listener;
+	pthread_t thread, connections[NBD_FAKE_CONNECTION_MAX];
+	int fds[NBD_FAKE_CONNECTION_MAX];
+	/* atomic */
+	uint32_t connection_count, command_count, zeroes_count, flush_count;
+	uint64_t asked_len; /* bytes of all reads and writes */
+};
+
+void nbd_fake_start(struct nbd_fake *s, const char *path, uint64_t len,
+		    enum nbd_fake_manner manner);
+void nbd_fake_stop(struct nbd_fake *s);
+
+#endif
