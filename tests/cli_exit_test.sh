@@ -61,9 +61,18 @@ kernel crash-off "$x$crash$off$halt"
 kernel crash-reset "$x$crash$reset$halt"
 kernel fault "$x\x0f\x0b"
 kernel forever "$x$halt"
+# Pushes an x, and pops what it prints.
+kernel push "\x6a\x78\x58\x66\xba\xf8\x03\xee$off$halt"
+# Sets the first counter of the interval timer to 65536 and waits until it is below 32768.
+kernel timer "$x\xb0\x34\xe6\x43\xb0\x00\xe6\x40\xe6\x40\xb0\x00\xe6\x43\xe4\x40\xe4\x40\x3c\x80\x73\xf4$off$halt"
+# Reads the default memory type: enabled, and write-back.
+kernel cached "$x\xb9\xff\x02\x00\x00\x0f\x32\x3d\x06\x08\x00\x00\x75\x07$off$halt"
 
 ends off 0 '' --cpus 1
 ends off 0 '' --cpus 64 --memory 5G
+ends push 0 ''
+ends timer 0 ''
+ends cached 0 ''
 ends reset-register 4 '' --no-reboot
 ends reset-keyboard 4 '' --no-reboot
 ends reset-hyperv 4 '' --no-reboot
@@ -160,6 +169,10 @@ rc=0
 wait "$pid" || rc=$?
 judge 'a guest in a loop of resets is slowed down' 6 '^x{8}$' \
 	'^openvmbus: the guest has reset itself 8 times in a row within 10 s of its start: '
+
+# This guest knows nothing of VMBus.
+stopped_after 'VMBus' "$work/err" --kernel "$work/forever" --contact-within 1
+judge 'a guest without VMBus is reported' 6 '^x$' '^openvmbus: the guest has not contacted VMBus in 1 s: '
 
 stopped_after '^x$' "$work/console" --kernel "$work/forever" --cpus 4 --console "$work/console"
 judge 'a signal stops the machine' 6 '' ''

@@ -83,6 +83,12 @@ cp k huge
 poke huge 600 '\x00\x00\x00\x03'
 cp k old
 poke old 518 '\x00\x02' # protocol 2.0: no 64-bit entry
+cp k narrow
+poke narrow 566 '\x00'
+truncate -s 4K sector
+poke sector 510 '\x55\xaa'
+truncate -s 4K efi
+poke efi 0 MZ
 truncate -s 520 short
 dd if=k of=short bs=520 count=1 conv=notrunc status=none
 
@@ -114,15 +120,24 @@ expect 'kernel no kernel' \
 	'--kernel noise: not a kernel that can be started; give a Linux bzImage (vmlinuz) or an ELF file with a PVH note' \
 	run --kernel noise
 expect 'kernel cut short' \
-	'--kernel short: not a kernel that can be started; give a Linux bzImage (vmlinuz) or an ELF file with a PVH note' \
+	'--kernel short: a Linux kernel that is cut short; give a Linux bzImage (vmlinuz) or an ELF file with a PVH note' \
 	run --kernel short
 expect 'kernel too old' \
-	'--kernel old: a Linux kernel, but not a 64-bit one; give an amd64 kernel from Linux 3.8 on' \
+	'--kernel old: a Linux kernel, but one from before 3.8, or a loader in its form: both need a BIOS, and this machine has none; give an amd64 kernel from Linux 3.8 on' \
 	run --kernel old
+expect 'kernel of 32 bits' \
+	'--kernel narrow: a Linux kernel, but not a 64-bit one; give an amd64 kernel from Linux 3.8 on' \
+	run --kernel narrow
+expect 'boot sector' \
+	'--kernel sector: a boot sector or a loader that needs a BIOS, and this machine has none; give a Linux bzImage (vmlinuz) or an ELF file with a PVH note' \
+	run --kernel sector
+expect 'EFI program' \
+	'--kernel efi: an EFI program, and this machine has no firmware; give a Linux bzImage (vmlinuz) or an ELF file with a PVH note' \
+	run --kernel efi
 expect 'program instead of a kernel' \
 	"--kernel $program: an ELF file, but without a PVH note, so nothing says how to start it" \
 	run --kernel "$program"
-expect 'ELF of another kind' '--kernel elf: an ELF file, but not for 64-bit x86' run --kernel elf
+expect 'ELF of another kind' '--kernel elf: an ELF file, but not for x86' run --kernel elf
 expect 'kernel larger than memory' \
 	'--kernel huge: needs memory up to 81 MiB; give more --memory' \
 	run --kernel huge --memory 64M

@@ -32,7 +32,8 @@ static struct vmb_dev_bus *bus;
 static struct message kept[KEPT_MAX];
 static uint32_t kept_count, seen;
 static uint32_t signalled[2]; /* by virtual processor */
-static uint32_t kicks, started, stopping, released;
+static uint32_t kicks, started, stopping, released, lacking;
+static bool host_refuses; /* the device has no thread, no io_uring, ... */
 static struct vmb_dev_channel *last_released;
 static struct vmb_dev_channel primary;
 
@@ -64,15 +65,20 @@ static int connect_bell(struct vmb_dev_machine *m, uint32_t connection_id,
 	return 0;
 }
 
-static const struct vmb_dev_machine_ops machine_ops = { .doorbell = connect_bell,
-							.signal = signal_guest,
-							.post = post_to_guest };
+static void lacks(struct vmb_dev_machine *m)
+{
+	lacking++;
+}
+
+static const struct vmb_dev_machine_ops machine_ops = {
+	.doorbell = connect_bell, .signal = signal_guest, .post = post_to_guest, .lacks = lacks
+};
 
 /* The device. */
 static int start(struct vmb_dev_channel *channel)
 {
 	started++;
-	return 0;
+	return host_refuses ? -EPERM : 0;
 }
 
 static void stop(struct vmb_dev_channel *channel)
@@ -161,12 +167,13 @@ static void lend(uint32_t relid, uint32_t gpadl_id, uint32_t byte_offset, const 
 	expect(VMB_MSG_GPADL_CREATED);
 }
 
-static void open_channel(uint32_t relid, uint64_t first_pfn)
+/* Answers the status. */
+static uint32_t try_to_open(uint32_t relid, uint64_t first_pfn, uint32_t downstream_page)
 {
 	struct vmb_msg_open m = { .header = { VMB_MSG_OPEN, 0 },
 				  .relid = relid,
 				  .gpadl_id = 0x100 + relid,
-				  .downstream_page = RING_PAGES };
+				  .downstream_page = downstream_page };
 	uint64_t pfns[2 * RING_PAGES];
 	const struct vmb_msg_open_result *result;
 
@@ -175,7 +182,12 @@ static void open_channel(uint32_t relid, uint64_t first_pfn)
 	lend(relid, m.gpadl_id, 0, pfns, 2 * RING_PAGES);
 	post(&m, VMB_MSG_OPEN_LEN);
 	result = expect(VMB_MSG_OPEN_RESULT);
-	assert_int_equal(result->status, 0);
+	return result->status;
+}
+
+static void open_channel(uint32_t relid, uint64_t first_pfn)
+{
+	assert_int_equal(try_to_open(relid, first_pfn, RING_PAGES), 0);
 }
 
 static void tear_gpadl_down(uint32_t relid, uint32_t gpadl_id)
@@ -194,7 +206,8 @@ static int set_up(void **state)
 	};
 	const struct vmb_msg_header offers = { VMB_MSG_REQUEST_OFFERS, 0 };
 
-	kept_count = seen = kicks = started = stopping = released = 0;
+	kept_count = seen = kicks = started = stopping = released = lacking = 0;
+	host_refuses = false;
 	memset(signalled, 0, sizeof(signalled));
 	elsewhere = true;
 	machine.ops = &machine_ops;
@@ -248,6 +261,21 @@ static uint32_t offer_sub_channel(uint16_t index, struct vmb_dev_channel **chann
 	offer = expect(VMB_MSG_OFFER);
 	assert_int_equal(offer->sub_channel_index, index);
 	return offer->relid;
+}
+
+/* A guest that does without its disk for a fault of ours must not look like a success; its own faults are its own. */
+static void test_what_the_host_could_not_start_is_told_to_the_machine(void **state)
+{
+	close_primary();
+	tear_gpadl_down(1, 0x101);
+	expect(VMB_MSG_GPADL_TORNDOWN);
+	assert_int_not_equal(try_to_open(1, 0x200, 0), 0);
+	assert_int_equal(lacking, 0);
+	tear_gpadl_down(1, 0x101);
+	expect(VMB_MSG_GPADL_TORNDOWN);
+	host_refuses = true;
+	assert_int_not_equal(try_to_open(1, 0x200, RING_PAGES), 0);
+	assert_int_equal(lacking, 1);
 }
 
 static void test_late_offer_reaches_the_guest(void **state)
@@ -409,6 +437,7 @@ static void test_moved_channel_interrupts_its_new_processor_at_once(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(test_what_the_host_could_not_start_is_told_to_the_machine),
 		CASE(test_late_offer_reaches_the_guest),
 		CASE(test_refusal_that_nobody_takes_holds_nothing_up),
 		CASE(test_sub_channels_go_with_their_primary),

@@ -21,8 +21,8 @@ program=$PWD/build/openvmbus
 [ -x "$program" ] || { echo "skip stop # build/openvmbus is missing"; exit 0; }
 if [ "${1:-}" != inside ] && ! "$program" check >/dev/null 2>&1; then
 	command -v qemu-system-x86_64 >/dev/null || { echo "skip stop # neither KVM nor QEMU"; exit 0; }
-	trap 'lab/nest -n stop stop' EXIT
-	lab/nest -n stop -m 1536 exec "$PWD/tests/stop_test.sh" inside "$@"
+	trap 'lab/warm-nest -n stop stop' EXIT
+	lab/warm-nest -n stop -m 1536 exec "$PWD/tests/stop_test.sh" inside "$@"
 	exit
 fi
 [ "${1:-}" != inside ] || shift
@@ -40,7 +40,7 @@ number=0 failures=0
 
 # The ways to end. Each ends what has the process id $pid.
 end_signal() { kill "$pid"; }
-end_twice() { kill "$pid" && sleep 0.1 && { kill "$pid" 2>/dev/null || true; }; }
+end_twice() { kill "$pid" && sleep 0.5 && { kill "$pid" 2>/dev/null || true; }; }
 end_hang-up() { kill -HUP "$pid"; }
 end_off() { :; } # the guest does it by itself
 declare -A codes=([signal]=6 [twice]=6 [hang-up]=6 [off]=0)

@@ -177,6 +177,52 @@ static void test_page_tables_map_4_gib_to_themselves(void **unused)
 	vmb_vmm_memory_destroy(&m);
 }
 
+/* The same in 32-bit form, as 32-bit loaders are. */
+static void narrow_elf_kernel(void)
+{
+	const Elf32_Ehdr head = { .e_ident = { 0x7F, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, 1 },
+				  .e_machine = EM_386,
+				  .e_phoff = 64,
+				  .e_phentsize = sizeof(Elf32_Phdr),
+				  .e_phnum = 2 };
+	const Elf32_Phdr load = { .p_type = PT_LOAD,
+				  .p_offset = 4096,
+				  .p_filesz = 8192,
+				  .p_memsz = 16384,
+				  .p_paddr = 16 * MIB };
+	const Elf32_Phdr note = {
+		.p_type = PT_NOTE, .p_offset = 1024, .p_filesz = 48, .p_align = 4
+	};
+
+	elf_kernel();
+	memset(file, 0, 64 + 2 * sizeof(Elf64_Phdr));
+	memcpy(file, &head, sizeof(head));
+	memcpy(file + 64, &load, sizeof(load));
+	memcpy(file + 64 + sizeof(load), &note, sizeof(note));
+}
+
+static void test_32_bit_elf_kernels_are_kernels_too(void **unused)
+{
+	struct vmb_vmm_boot_state state;
+	struct vmb_dev_memory m;
+
+	narrow_elf_kernel();
+	assert_int_equal(open_kernel(FILE_LEN, NULL, "quiet"), 0);
+	load(&m, 64 * MIB, &state);
+	assert_false(state.long_mode);
+	assert_int_equal(state.rip, ENTRY);
+	assert_memory_equal(m.regions[0].base + 16 * MIB, file + 4096, 8192);
+	vmb_vmm_memory_destroy(&m);
+	elf_kernel();
+	put(18, EM_386, 2); /* class and machine type need not agree */
+	assert_int_equal(open_kernel(FILE_LEN, NULL, "quiet"), 0);
+	vmb_vmm_boot_close(&boot);
+	put(18, EM_ARM, 2);
+	assert_int_equal(open_kernel(FILE_LEN, NULL, "quiet"), -EINVAL);
+	narrow_elf_kernel();
+	assert_int_equal(open_kernel(64 + sizeof(Elf32_Phdr), NULL, ""), -EINVAL);
+}
+
 static void test_elf_kernel_is_loaded_through_its_note(void **unused)
 {
 	struct vmb_vmm_boot_state state;
@@ -341,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_linux_kernel_is_loaded_with_its_parameters),
 		cmocka_unit_test(test_page_tables_map_4_gib_to_themselves),
 		cmocka_unit_test(test_elf_kernel_is_loaded_through_its_note),
+		cmocka_unit_test(test_32_bit_elf_kernels_are_kernels_too),
 		cmocka_unit_test(test_bad_linux_headers_are_refused),
 		cmocka_unit_test(test_cut_files_are_refused),
 		cmocka_unit_test(test_hostile_elf_headers_touch_nothing),

@@ -41,6 +41,23 @@ bool vmb_vmm_boot_read(const struct vmb_vmm_boot *boot, uint64_t offset, void *d
 	return pread(boot->kernel_fd, dst, len, (off_t)offset) == (ssize_t)len;
 }
 
+/* Loaders come in forms for a firmware, and this machine has none. */
+static const char *what_else(const struct vmb_vmm_boot *boot)
+{
+	char start[2] = { 0 }, end[2] = { 0 }, magic[4] = { 0 };
+
+	vmb_vmm_boot_read(boot, 0, start, sizeof(start));
+	vmb_vmm_boot_read(boot, 510, end, sizeof(end));
+	vmb_vmm_boot_read(boot, 514, magic, sizeof(magic));
+	if (memcmp(magic, "HdrS", sizeof(magic)) == 0)
+		return "a Linux kernel that is cut short";
+	if (memcmp(start, "MZ", sizeof(start)) == 0)
+		return "an EFI program, and this machine has no firmware";
+	if (memcmp(end, "\x55\xAA", sizeof(end)) == 0)
+		return "a boot sector or a loader that needs a BIOS, and this machine has none";
+	return "not a kernel that can be started";
+}
+
 static int find_format(struct vmb_vmm_boot *boot)
 {
 	const struct vmb_vmm_boot_format *const formats[] = { &vmb_vmm_boot_linux,
@@ -56,9 +73,9 @@ static int find_format(struct vmb_vmm_boot *boot)
 			return 0;
 		}
 	}
-	vmb_dev_report("--kernel %s: not a kernel that can be started; give a Linux bzImage "
-		       "(vmlinuz) or an ELF file with a PVH note",
-		       boot->kernel_path);
+	vmb_dev_report("--kernel %s: %s; give a Linux bzImage (vmlinuz) or an ELF file with a PVH "
+		       "note",
+		       boot->kernel_path, what_else(boot));
 	return -EINVAL;
 }
 

@@ -57,7 +57,12 @@ static int probe(struct vmb_vmm_boot *boot)
 
 	if (!read_header(boot, &header))
 		return 0;
-	if (header.version < VERSION_64BIT || !(header.xloadflags & XLF_KERNEL_64))
+	/* What is no Linux but begins like one, as memdisk and iPXE's lkrn do, has the old versions. */
+	if (header.version < VERSION_64BIT)
+		return refuse(boot, "one from before 3.8, or a loader in its form: both need a "
+				    "BIOS, and this machine has none; give an amd64 kernel from "
+				    "Linux 3.8 on");
+	if (!(header.xloadflags & XLF_KERNEL_64))
 		return refuse(boot, "not a 64-bit one; give an amd64 kernel from Linux 3.8 on");
 	setup_len = ((header.setup_sects ? header.setup_sects : 4) + 1) * 512ull;
 	if (setup_len + ENTRY_64BIT >= boot->kernel_len)

@@ -105,22 +105,66 @@ static int add_segment(struct vmb_vmm_boot *boot, const Elf64_Phdr *segment)
 	return 0;
 }
 
+/* Both classes of ELF, and both machine types: the entry is 32-bit code in any case. */
+struct elf {
+	bool wide;
+	uint64_t segments_at;
+	uint32_t segment_count, segment_len;
+};
+
+/* 1: it is for this processor; 0: no ELF file; -errno: another ELF file, reported. */
+static int read_head(const struct vmb_vmm_boot *boot, struct elf *elf)
+{
+	Elf64_Ehdr wide;
+	Elf32_Ehdr narrow;
+
+	if (!vmb_vmm_boot_read(boot, 0, &narrow, sizeof(narrow)) ||
+	    memcmp(narrow.e_ident, ELFMAG, SELFMAG) != 0)
+		return 0;
+	elf->wide = narrow.e_ident[EI_CLASS] == ELFCLASS64;
+	if (elf->wide && !vmb_vmm_boot_read(boot, 0, &wide, sizeof(wide)))
+		return refuse(boot, "the file is cut short");
+	elf->segments_at = elf->wide ? wide.e_phoff : narrow.e_phoff;
+	elf->segment_count = elf->wide ? wide.e_phnum : narrow.e_phnum;
+	elf->segment_len = elf->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+	if ((!elf->wide && narrow.e_ident[EI_CLASS] != ELFCLASS32) ||
+	    (narrow.e_machine != EM_X86_64 && narrow.e_machine != EM_386) ||
+	    (elf->wide ? wide.e_phentsize : narrow.e_phentsize) != elf->segment_len)
+		return refuse(boot, "not for x86");
+	return 1;
+}
+
+static bool read_segment(const struct vmb_vmm_boot *boot, const struct elf *elf, uint32_t number,
+			 Elf64_Phdr *segment)
+{
+	uint64_t offset = elf->segments_at + (uint64_t)number * elf->segment_len;
+	Elf32_Phdr narrow;
+
+	if (elf->wide)
+		return vmb_vmm_boot_read(boot, offset, segment, sizeof(*segment));
+	if (!vmb_vmm_boot_read(boot, offset, &narrow, sizeof(narrow)))
+		return false;
+	*segment = (Elf64_Phdr){ .p_type = narrow.p_type,
+				 .p_offset = narrow.p_offset,
+				 .p_paddr = narrow.p_paddr,
+				 .p_filesz = narrow.p_filesz,
+				 .p_memsz = narrow.p_memsz,
+				 .p_align = narrow.p_align };
+	return true;
+}
+
 static int probe(struct vmb_vmm_boot *boot)
 {
 	Elf64_Phdr segment;
-	Elf64_Ehdr elf;
+	struct elf elf;
 	bool found = false;
-	int error = 0;
+	int error = read_head(boot, &elf);
 
-	if (!vmb_vmm_boot_read(boot, 0, &elf, sizeof(elf)) ||
-	    memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0)
-		return 0;
-	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64 ||
-	    elf.e_phentsize != sizeof(segment))
-		return refuse(boot, "not for 64-bit x86");
-	for (uint32_t i = 0; i < elf.e_phnum && !error; i++) {
-		if (!vmb_vmm_boot_read(boot, elf.e_phoff + i * sizeof(segment), &segment,
-				       sizeof(segment)))
+	if (error <= 0)
+		return error;
+	error = 0;
+	for (uint32_t i = 0; i < elf.segment_count && !error; i++) {
+		if (!read_segment(boot, &elf, i, &segment))
 			return refuse(boot, "the file is cut short");
 		if (segment.p_type == PT_LOAD)
 			error = add_segment(boot, &segment);

@@ -13,6 +13,7 @@
 #include "vmm/terminal.h"
 
 #define TICK_MS	 250
+#define SAME_MS	 250 /* signals so close to each other are one */
 #define SPEAK_MS 100 /* standard error may have a reader that does not read */
 
 static int64_t now_ms(void)
@@ -39,11 +40,15 @@ static void end_program(const struct vmb_vmm_guard *g, int code)
 	_exit(code);
 }
 
+/* timeout(1) sends its signal to the program and then to the group that the program is in: that is one. */
 static void stop(struct vmb_vmm_guard *g)
 {
+	if (g->stopped && now_ms() - g->stopped_at < SAME_MS)
+		return;
 	if (g->stopped)
 		end_program(g, VMB_VMM_EXIT_STOPPED);
 	g->stopped = true;
+	g->stopped_at = now_ms();
 	if (g->machine)
 		vmb_vmm_power_end(g->machine, VMB_VMM_STOPPED);
 	else if (write(g->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)

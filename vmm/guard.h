@@ -3,7 +3,8 @@
  * Ends the program in time, whatever the rest of it waits for: a thread of its own that nobody can hold up takes the
  * signals, and looks at the clock from the moment on at which the machine's end is known.
  *
- * The first SIGINT, SIGTERM or SIGHUP ends the machine; the second ends the program at once. When the end takes longer than
+ * The first SIGINT, SIGTERM or SIGHUP ends the machine; the second, if it is not of the same
+ * moment, ends the program at once. When the end takes longer than
  * VMB_VMM_GUARD_LIMIT_MS, for a device that does not stop or a reader that does not read, the program ends all the same, with
  * one line that says what was waited for, and with VMB_VMM_EXIT_FAILURE. SIGTSTP and SIGCONT give the terminal back
  * and take it again.
@@ -30,6 +31,7 @@ struct vmb_vmm_guard {
 	pthread_mutex_t lock;
 	struct vmb_vmm_machine *machine; /* NULL: none now */
 	bool stopped; /* a signal came */
+	int64_t stopped_at; /* milliseconds */
 	bool last; /* there will be no other machine */
 	const char *what;
 	int64_t since; /* milliseconds; 0: the end is not known yet */

@@ -118,6 +118,7 @@ static int add_slot(int vm, uint32_t slot, const struct vmb_dev_memory_region *r
 
 int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 {
+	const struct kvm_pit_config timer = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	uint64_t identity_map = IDENTITY_MAP_GPA;
 	int error = 0;
 
@@ -129,6 +130,9 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 		return failed("reserve pages");
 	if (ioctl(k->vm, KVM_CREATE_IRQCHIP, 0))
 		return failed("create interrupt controller");
+	/* For kernels that measure a delay before they know where they are: they would wait for ever. */
+	if (ioctl(k->vm, KVM_CREATE_PIT2, &timer))
+		return failed("create interval timer");
 	for (uint32_t i = 0; i < m->region_count && !error; i++)
 		error = add_slot(k->vm, i, &m->regions[i]);
 	if (error)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/bus.h"
@@ -206,12 +207,31 @@ static void drain(int fd)
 		return;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* How long to sleep: a message that waits is tried again at its time, however often we are woken before. */
+static int sleep_ms(bool waiting, int64_t retry_at)
+{
+	int64_t left = retry_at - now_ms();
+
+	if (!waiting)
+		return VMB_VMM_WATCH_TICK_MS;
+	return left > 0 ? (int)left : 0;
+}
+
 /*
  * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked at only while a
  * message waits for one.
  */
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 {
+	int64_t retry_at = now_ms() + RETRY_MS;
 	struct pollfd fds[3];
 	bool waiting;
 
@@ -221,14 +241,16 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 		fds[1] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
 		fds[2] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
 					  .events = POLLIN };
-		if (poll(fds, VMB_ARRAY_COUNT(fds), waiting ? RETRY_MS : VMB_VMM_WATCH_TICK_MS) < 0)
+		if (poll(fds, VMB_ARRAY_COUNT(fds), sleep_ms(waiting, retry_at)) < 0)
 			continue;
 		if (fds[0].revents)
 			drain(machine->wake);
 		if (fds[1].revents)
 			drain(machine->ack);
-		if (waiting)
+		if (waiting && (fds[1].revents || now_ms() >= retry_at)) {
 			retry_message(machine);
+			retry_at = now_ms() + RETRY_MS;
+		}
 		if (fds[2].revents)
 			vmb_vmm_console_input(machine->console, machine);
 		vmb_vmm_console_watch(machine->console, machine);

@@ -14,7 +14,11 @@
 #include "vmm/vcpu.h"
 #include "devices/bus.h"
 
-#define CRASH_WORDS 5u
+#define CRASH_WORDS	 5u
+
+#define MSR_MTRR_DEFAULT 0x2FFu
+#define MTRR_ENABLE	 0x800u
+#define MTRR_WRITE_BACK	 6u
 
 /* The processor whose thread this is. */
 static __thread struct vmb_vmm_vcpu *current;
@@ -60,6 +64,12 @@ static int enable_synic(struct vmb_vmm_vcpu *v)
 	return error ? error : set_msr(v, VMB_MSR_SCONTROL, VMB_MSR_ENABLE);
 }
 
+/* As firmware leaves it: all memory is cached. At reset it is not, and a guest may believe that. */
+static int enable_cache(struct vmb_vmm_vcpu *v)
+{
+	return set_msr(v, MSR_MTRR_DEFAULT, MTRR_ENABLE | MTRR_WRITE_BACK);
+}
+
 int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine, uint32_t index)
 {
 	int error;
@@ -78,7 +88,9 @@ int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine,
 		return failed(v, "map its page");
 	error = vmb_vmm_cpuid_set(machine->kvm, &machine->generation, v->fd, index,
 				  machine->dev.vp_count);
-	return error ? error : enable_synic(v);
+	if (!error)
+		error = enable_synic(v);
+	return error ? error : enable_cache(v);
 }
 
 int vmb_vmm_vcpu_connect(struct vmb_vmm_vcpu *v, int ack)
@@ -129,9 +141,12 @@ static void fill_gdt(struct vmb_vmm_machine *machine, struct kvm_sregs *sregs, b
 
 int vmb_vmm_vcpu_boot(struct vmb_vmm_vcpu *v, const struct vmb_vmm_boot_state *state)
 {
-	struct kvm_regs regs = {
-		.rip = state->rip, .rsi = state->rsi, .rbx = state->rbx, .rflags = 2
-	};
+	/* A guest may push before it has a stack of its own: below the tables there is room. */
+	struct kvm_regs regs = { .rip = state->rip,
+				 .rsi = state->rsi,
+				 .rbx = state->rbx,
+				 .rsp = VMB_VMM_BOOT_GDT_GPA,
+				 .rflags = 2 };
 	struct kvm_sregs sregs;
 
 	if (ioctl(v->fd, KVM_GET_SREGS, &sregs))
