@@ -117,6 +117,24 @@ judge_tools() {
 		diff -u "$cell/tools.intree" "$cell/tools.ours"
 }
 
+# A host may leave the address alone; then the guest must not say otherwise.
+judge_card() {
+	local mac what
+	judge_bus
+	read -ra mac <<<"$(value mac)"
+	if [ "$(value rc.mac)" = 0 ]; then
+		claim "the host changed the address, and so did the guest" same "${mac[1]:-}" 02:00:00:00:77:99
+	else
+		claim "the host left the address alone, and so did the guest" same "${mac[0]:-}" "${mac[1]:-}"
+	fi
+	claim "another MTU" same "$(value rc.mtu)" 0
+	claim "the driver was unloaded" same "$(value rc.remove)" 0
+	claim "the host kept no memory" same "$(value lost)" 0
+	for what in mac mtu remove; do
+		claim "$what took $(value seconds.$what) s" test "$(value seconds.$what | cut -d. -f1)" -lt 10
+	done
+}
+
 judge_kdump() {
 	local seconds
 	claim "the panic was on CPU $(value panic_cpu) of $cpus" same "$(value panic_cpu)" $((cpus - 1))

@@ -36,6 +36,17 @@ command_openvmbus() {
 	done
 }
 
+# Microsoft's open monitor; its card is on its own user network.
+command_openvmm() {
+	local disk
+	command=(timeout -k 5 "$limit" "$LAB/nest/openvmm-side" "$cell/serial" "$OPENVMM" --hypervisor kvm --single-process
+		--processors "$cpus" --memory "$memory" --kernel "$BUILD/kernels/$release/vmlinux" --initrd "$1"
+		--cmdline "$2" --com1 "file=$cell/serial" --net consomme "${extra[@]}")
+	for disk in "${files[@]}"; do
+		command+=(--disk "file:$disk")
+	done
+}
+
 command_qemu() {
 	local disks=() disk bridge=() qemu=(qemu-system-x86_64)
 	local cpu=max,kvm=off,hv-relaxed,hv-time,hv-vapic,hv-vpindex,hv-synic,hv-stimer

@@ -9,8 +9,12 @@
 #include <linux/types.h>
 #include <linux/version.h>
 
-/* 6.17 made it a choice whether work stays on its CPU, and named the system's queue for that. */
+/*
+ * 6.17 made it a choice whether work stays on its CPU, and named the system's queue for that. Stable
+ * kernels before it may have both names, so their header comes first.
+ */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#include <linux/workqueue.h>
 #define WQ_PERCPU	 0
 #define system_percpu_wq system_wq
 #endif
