@@ -5,7 +5,8 @@
  * so
  *
  *   time-out    is told to the link, and the command waits on: the error handler does not start,
- *               which would take the disks offline when it finds no way
+ *               which would take the disks offline when it finds no way. A time-out that is
+ *               shorter than the disk's own, a user's or a scan's, is no reason to reset the bus
  *   abort       succeeds if the answer came in the meantime, else fails
  *   host reset  is storage_link_reset()
  *
@@ -133,7 +134,8 @@ enum scsi_timeout_action storvsc_timed_out(struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(cmd->device->host);
 
-	storage_link_overdue(&s->link, jiffies - scsi_cmd_to_rq(cmd)->timeout);
+	if (jiffies - cmd->jiffies_at_alloc >= cmd->device->request_queue->rq_timeout)
+		storage_link_overdue(&s->link, cmd->jiffies_at_alloc);
 	return SCSI_EH_RESET_TIMER;
 }
 

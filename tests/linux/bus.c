@@ -183,7 +183,9 @@ static void serve_request(struct vmb_channel *ch, struct fake_packet *p)
 	enum fake_fate fate = ch->fate ? ch->fate(ch, p) : FAKE_ANSWER;
 
 	if (fate == FAKE_HOLD) {
+		spin_lock(&ch->lock);
 		append(&ch->held, p);
+		spin_unlock(&ch->lock);
 		return;
 	}
 	if (fate == FAKE_REFUSE)
@@ -265,11 +267,21 @@ void fake_stall(struct vmb_channel *ch, bool on)
 	fake_wake(ch);
 }
 
+static struct fake_packet *take_held(struct vmb_channel *ch)
+{
+	struct fake_packet *p;
+
+	spin_lock(&ch->lock);
+	p = take(&ch->held);
+	spin_unlock(&ch->lock);
+	return p;
+}
+
 void fake_answer_held(struct vmb_channel *ch)
 {
 	struct fake_packet *p;
 
-	while ((p = take(&ch->held))) {
+	while ((p = take_held(ch))) {
 		execute(ch, p);
 		answer(ch, p);
 	}

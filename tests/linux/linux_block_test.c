@@ -150,6 +150,22 @@ static void a_host_that_starts_anew_is_asked_again(void)
 	end(ch);
 }
 
+/* It ends the request at each reset, and has it back each time. */
+static void a_host_that_answers_only_resets_is_waited_for(void)
+{
+	struct vmb_channel *ch = offer_and_bind();
+	struct reader r;
+
+	ch->fate = hold_reads;
+	start_read(&r);
+	msleep(3600 * 1000);
+	claim(ch->resets > 10);
+	ch->fate = NULL;
+	expect_read(&r);
+	claim_same(ch->opens, 1);
+	end(ch);
+}
+
 static enum fake_fate drop_once(struct vmb_channel *ch, const struct fake_packet *packet)
 {
 	u64 block;
@@ -320,9 +336,10 @@ static void an_unknown_version_is_said(void)
 	claim_same(shim_log_count("max_version=0x10501"), 1);
 }
 
-bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe,
-				      300) bed_test(a_stall_of_an_hour_ends_well)
-	bed_test(a_host_that_starts_anew_is_asked_again) bed_test(a_lost_completion_is_recovered)
+bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe, 300) bed_test(
+	a_stall_of_an_hour_ends_well) bed_test(a_host_that_starts_anew_is_asked_again)
+	bed_test(a_host_that_answers_only_resets_is_waited_for) bed_test(
+		a_lost_completion_is_recovered)
 		bed_test(a_replacement_needs_no_memory_that_needs_the_disk) bed_test(
 			a_close_that_is_owed_is_waited_for) bed_test(a_rescind_ends_what_is_owed)
 			bed_test(give_up_ends_requests) bed_test(a_broken_ring_is_replaced_at_once)
@@ -339,6 +356,7 @@ bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe,
 		cmocka_unit_test(test_a_rescind_ends_a_probe),
 		cmocka_unit_test(test_a_stall_of_an_hour_ends_well),
 		cmocka_unit_test(test_a_host_that_starts_anew_is_asked_again),
+		cmocka_unit_test(test_a_host_that_answers_only_resets_is_waited_for),
 		cmocka_unit_test(test_a_lost_completion_is_recovered),
 		cmocka_unit_test(test_a_replacement_needs_no_memory_that_needs_the_disk),
 		cmocka_unit_test(test_a_close_that_is_owed_is_waited_for),

@@ -90,6 +90,35 @@ static void a_stall_of_an_hour_ends_well(void)
 	end(ch);
 }
 
+static enum fake_fate hold_all(struct vmb_channel *ch, const struct fake_packet *packet)
+{
+	return FAKE_HOLD;
+}
+
+static void answer_later(void *argument)
+{
+	struct vmb_channel *ch = argument;
+
+	msleep(100 * 1000);
+	claim_same(ch->resets, 0);
+	fake_answer_held(ch);
+}
+
+/* A user's SG_IO, or a scan: its own impatience is no reason to reset everybody's disks. */
+static void a_short_time_out_resets_nothing(void)
+{
+	struct vmb_channel *ch = offer_and_bind();
+	struct bed_thread answerer;
+	struct scsi_cmnd cmd;
+
+	ch->fate = hold_all;
+	bed_start(&answerer, "answerer", answer_later, ch);
+	read_block_8(&cmd, 5 * HZ);
+	bed_join(&answerer);
+	claim_same(ch->resets, 0);
+	end(ch);
+}
+
 static enum fake_fate drop_once(struct vmb_channel *ch, const struct fake_packet *packet)
 {
 	ch->fate = NULL;
@@ -104,7 +133,7 @@ static void a_lost_command_is_young_again(void)
 
 	ch->fate = drop_once;
 	read_block_8(&cmd, 30 * HZ);
-	claim(cmd.jiffies_at_alloc >= 30 * HZ);
+	claim(cmd.jiffies_at_alloc >= 180 * HZ);
 	claim_same(ch->opens, 2);
 	end(ch);
 }
@@ -136,15 +165,17 @@ static void a_probe_that_declines_leaves_no_work(void)
 }
 
 bed_test(lun_256_is_not_lun_0) bed_test(a_unit_may_have_a_cache_and_has_a_timeout)
-	bed_test(a_stall_of_an_hour_ends_well) bed_test(a_lost_command_is_young_again)
-		bed_test_seeds(a_probe_that_declines_leaves_no_work, 50)
+	bed_test(a_stall_of_an_hour_ends_well) bed_test(a_short_time_out_resets_nothing)
+		bed_test(a_lost_command_is_young_again)
+			bed_test_seeds(a_probe_that_declines_leaves_no_work, 50)
 
-			int main(void)
+				int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lun_256_is_not_lun_0),
 		cmocka_unit_test(test_a_unit_may_have_a_cache_and_has_a_timeout),
 		cmocka_unit_test(test_a_stall_of_an_hour_ends_well),
+		cmocka_unit_test(test_a_short_time_out_resets_nothing),
 		cmocka_unit_test(test_a_lost_command_is_young_again),
 		cmocka_unit_test(test_a_probe_that_declines_leaves_no_work),
 	};

@@ -133,6 +133,7 @@ void shim_execute(struct scsi_device *sdev, struct scsi_cmnd *cmd, unsigned long
 {
 	cmd->device = sdev;
 	cmd->rq.timeout = timeout;
+	cmd->jiffies_at_alloc = jiffies;
 	do {
 		while (queue(sdev, cmd))
 			msleep(100);
