@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What KVM does elsewhere, done by function calls: doorbells, event flags, the message slot. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Opens a card's channels and lends memory as a guest does: by messages, one wait at a time. */
 #include <stdlib.h>
 #include <time.h>

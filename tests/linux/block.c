@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "tests/linux/block.h"
 
 /* ms; BLK_MQ_RESOURCE_DELAY, growing, because a test of hours would spend most of its time here. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Never compiled for ThreadSanitizer: the kernel's own lists are not what is examined, and what its
  * locks order is said with the two functions below.

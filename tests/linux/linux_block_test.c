@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* blkvsc: a disk on IDE whose host goes away, stalls, loses answers. */
 #include "tests/linux/bed.h"
 #include "tests/linux/block.h"

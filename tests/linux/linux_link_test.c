@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* storage_link.c under a driver of a few lines, whose host goes away, stalls, loses answers. */
 #include "ports/linux/storage_link.h"
 #include "tests/linux/bed.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* storvsc: units, slow hosts, aborts, and probes that decline. */
 #include "tests/linux/bed.h"
 #include "tests/linux/scsi.h"

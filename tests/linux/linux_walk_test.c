@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A random walk: three threads write, read and verify, while a fourth does to the host, the bus and
  * the driver whatever can happen to them. No request may end but well or because the disk went; what
