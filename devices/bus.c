@@ -91,7 +91,10 @@ static int start(struct vmb_dev_channel *ch)
 	return error;
 }
 
-/* What the guest lent may be no rings; all else is the host's want. */
+/*
+ * Three errors are the guest's fault: the memory that it lent cannot be rings. Any other one is the
+ * host's, and is reported.
+ */
 static void report_refusal(struct vmb_dev_bus *bus, int error)
 {
 	if (error == -EINVAL || error == -EPROTO || error == -EFAULT)
@@ -210,8 +213,9 @@ static void take_events(struct vmb_dev_bus *bus)
 /* Messages to the guest */
 
 /*
- * What goes where the connection does not live (the refusal of another client's contact, the answer to a crash kernel)
- * may find nobody there. The connection's own messages do not wait for that for ever.
+ * What goes where the connection does not live (the refusal of another client's contact, the answer
+ * to a crash kernel) may find nobody there. The connection's own messages do not wait for that for
+ * ever.
  */
 static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output *out, int error)
 {
@@ -245,7 +249,7 @@ static void send_messages(struct vmb_dev_bus *bus)
 	}
 }
 
-/* Whatever was said to the engine has its consequences, the lock is still held. */
+/* Carries out what the engine decided. The lock is still held. */
 static void settle(struct vmb_dev_bus *bus)
 {
 	take_events(bus);
@@ -368,7 +372,7 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch)
 	pthread_mutex_unlock(&bus->lock);
 	if (error)
 		vmb_dev_bus_detach(ch);
-	/* How many sub-channels there are is the guest's doing. */
+	/* The guest decides how many sub-channels there are, so this is not reported. */
 	if (error && !ch->host.sub_channel_index)
 		vmb_dev_report("VMBus: a device cannot be offered: %s", strerror(-error));
 	return error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Frames from the backend to the guest: host/frame.h says what becomes of each, and on which queue; this hands them on.
+ * Frames from the backend to the guest: host/frame.h says what becomes of each, and on which queue;
+ * this hands them on.
  */
 #include <string.h>
 
@@ -45,7 +46,10 @@ static void count_begun(struct vmb_dev_network *c, int error, enum vmb_host_fram
 		c->counters.cut_in++;
 }
 
-/* What is cut can be many thousand segments: when the bus asks for something, the rest of them is dropped. */
+/*
+ * What is cut can be many thousand segments: when the bus asks for something, the rest of them is
+ * dropped.
+ */
 static void deliver(struct vmb_dev_network *c, struct vmb_host_frame_receive *r)
 {
 	int more;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What all kinds of disk share: which backend an option asks for, and the checks of its length. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Carries out disk operations without blocking the device's thread: with io_uring, or with a pool
+ * of threads where the system refuses io_uring.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

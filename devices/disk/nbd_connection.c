@@ -46,7 +46,8 @@ struct list {
 struct connection {
 	struct nbd_handle *handle; /* NULL: none */
 	bool ready;
-	uint64_t heard_ms; /* when it last answered, was begun, or was asked something after a pause */
+	/* when it last answered, was begun, or was asked something after a pause */
+	uint64_t heard_ms;
 };
 
 enum server {
@@ -78,7 +79,8 @@ struct vmb_dev_nbd {
 	uint64_t lost_ms, try_ms,
 		gap_ms; /* when it went away, when to try, how long between tries */
 	uint32_t cancels_taken; /* of cancels, when incoming was taken */
-	uint64_t cancel_ms; /* when what is still with the server is given up; 0: nothing is cancelled */
+	/* when what is still with the server is given up; 0: nothing is cancelled */
+	uint64_t cancel_ms;
 	uint64_t say_ms; /* when a line about losses may be written again */
 	uint32_t unsaid; /* losses without a line */
 	bool said; /* that it went away, so its return is said too */
@@ -354,7 +356,10 @@ static void send_waiting(struct vmb_dev_nbd *nbd)
 
 /* Answers */
 
-/* The server says so once, perhaps to a flush of our own. Copies of what was written help nobody then. */
+/*
+ * The server says so once, perhaps to a flush of our own. Copies of what was written help nobody
+ * then.
+ */
 static void lose_flush(struct vmb_dev_nbd *nbd)
 {
 	nbd->flush_lost = true;
@@ -435,8 +440,8 @@ static void say_loss(struct vmb_dev_nbd *nbd)
 }
 
 /*
- * What was with the server goes to the front of what waits, in its order. It begins anew: whether the server did it
- * or not, doing it again makes no difference.
+ * What was with the server goes to the front of what waits, in its order. It begins anew: whether
+ * the server did it or not, doing it again makes no difference.
  */
 static void lose_server(struct vmb_dev_nbd *nbd)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The values of --disk, --cdrom, --ide and --ide-cdrom: what is the medium, its properties, and where it goes.
+ * The values of --disk, --cdrom, --ide and --ide-cdrom: what is the medium, its properties, and
+ * where it goes.
  */
 #include <errno.h>
 #include <stdio.h>

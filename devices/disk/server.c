@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A private NBD server for an image: qemu-nbd on a socket in a folder of its own, for as long as the machine runs. Between it and
- * us stands a keeper, a child of ours that starts the server, starts it again when it dies or hangs, and ends it. So no thread
- * of the machine ever has to start a process, and the folder is removed whatever becomes of us.
+ * A private NBD server for an image: qemu-nbd on a socket in a folder of its own, for as long as
+ * the machine runs. Between it and us stands a keeper, a child of ours that starts the server,
+ * starts it again when it dies or hangs, and ends it. So no thread of the machine ever has to start
+ * a process, and the folder is removed whatever becomes of us.
  *
- * The keeper is told what to do by a line: a byte is "the server is stuck", the line's end is "stop". It answers once: a NUL
- * when the server is ready, or why it is not.
+ * The keeper is told what to do by a line: a byte is "the server is stuck", the line's end is
+ * "stop". It answers once: a NUL when the server is ready, or why it is not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,8 +69,8 @@ static uint64_t now_ms(void)
 }
 
 /*
- * In QEMU's words. It shall see nothing in the name but a file's name; and a VHD image is as long as it says, as on Hyper-V, not
- * as long as its cylinders.
+ * In QEMU's words. It shall see nothing in the name but a file's name; and a VHD image is as long
+ * as it says, as on Hyper-V, not as long as its cylinders.
  */
 static void describe(const struct vmb_dev_disk_option *option, char *image)
 {
@@ -142,7 +143,7 @@ static bool start_process(struct process *p)
 	return p->pid > 0;
 }
 
-/* True: it has ended; *status says how. */
+/* Returns whether the server has ended; then *status is its exit status. */
 static bool reap(struct process *p, int *status, int ms)
 {
 	struct pollfd end = { .fd = p->pidfd, .events = POLLIN };
@@ -208,7 +209,10 @@ static bool greets(const struct process *p)
 	return good;
 }
 
-/* Whether the line ended: then there is nothing more to wait for. Takes what is said on it otherwise. */
+/*
+ * Whether the line ended: then there is nothing more to wait for. Takes what is said on it
+ * otherwise.
+ */
 static bool told_to_stop(const struct process *p, int ms)
 {
 	struct pollfd line = { .fd = p->line, .events = POLLIN };
@@ -245,7 +249,7 @@ static const char *how(int status)
 	return WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "of its own accord";
 }
 
-/* False: no use. */
+/* False: starting the server again is of no use. */
 static bool start_again(struct process *p, int status)
 {
 	const char *name = vmb_dev_disk_option_name(p->option), *path = p->option->path;
@@ -346,8 +350,8 @@ static bool wait_until_ready(const struct vmb_dev_disk_server *server,
 }
 
 /*
- * In shared memory where there is some: /tmp of the emulated machine that stands in for /dev/kvm is another machine's
- * file system, on which no socket can be bound.
+ * In shared memory where there is some: /tmp of the emulated machine that stands in for /dev/kvm is
+ * another machine's file system, on which no socket can be bound.
  */
 static bool make_folder(char *folder)
 {

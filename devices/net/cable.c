@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A cable to `openvmbus switch`. When the switch goes away the link goes down, and comes up when there is one again.
+ * A cable to `openvmbus switch`. When the switch goes away the link goes down, and comes up when
+ * there is one again.
  */
 #include <errno.h>
 #include <stddef.h>

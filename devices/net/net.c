@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What all network backends share: opening, capturing, and the check of each frame's header. */
 #include <string.h>
 
 #include "base/platform.h"

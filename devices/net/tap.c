@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A tap interface of this machine, with the virtio-net header in front of each frame: open checksums and large TCP
- * frames pass whole, both ways. An interface that does not exist is created, if that is allowed, and goes with the
- * machine.
+ * A tap interface of this machine, with the virtio-net header in front of each frame: open
+ * checksums and large TCP frames pass whole, both ways. An interface that does not exist is
+ * created, if that is allowed, and goes with the machine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -212,8 +212,8 @@ static uint32_t fill(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, 
 }
 
 /*
- * The interface was removed: nothing comes or goes any more. Who waits for room must not: no descriptor
- * is left that would tell.
+ * The interface was removed: nothing comes or goes any more. Who waits for room must not: no
+ * descriptor is left that would tell.
  */
 static void lose(struct vmb_dev_net *net)
 {
