@@ -50,7 +50,7 @@ static int open_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 	return open_some_networks(d, o, false);
 }
 
-/* An interface may be created, so these come last. */
+/* Opening a card may create an interface, so cards come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
 	uint32_t count = d->count;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The hypercalls that KVM hands on: HvCallPostMessage, and HvCallSignalEvent for connections that have no doorbell.
- * Source: docs/protocol/bus.md, "2 Hypercalls", "9.3 Exits to user space". Context: the calling
- * processor's thread.
+ * The hypercalls that KVM passes to user space: HvCallPostMessage, and HvCallSignalEvent for
+ * connections that have no doorbell. Source: docs/protocol/bus.md, "2 Hypercalls", "9.3 Exits to
+ * user space". Context: the calling processor's thread.
  */
 #ifndef VMM_HYPERCALL_H
 #define VMM_HYPERCALL_H

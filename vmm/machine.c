@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Makes one machine on KVM out of its parts, and implements the table of devices/machine.h for the
+ * devices.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -12,7 +16,10 @@
 #include "vmm/acpi.h"
 #include "vmm/machine.h"
 
-/* A message waits for an occupied slot: how long until we look without having been told, milliseconds. */
+/*
+ * A message waits for an occupied slot: how long until we look without having been told,
+ * milliseconds.
+ */
 #define RETRY_MS 10
 
 void vmb_vmm_machine_wake(struct vmb_vmm_machine *machine)
@@ -108,7 +115,9 @@ static int create_vcpus(struct vmb_vmm_machine *machine, uint32_t count)
 	}
 	for (uint32_t i = 0; i < count && !error; i++)
 		error = vmb_vmm_vcpu_create(&machine->vcpus[i], machine, i);
-	/* Routes only now: KVM notes who acknowledges while it processes them for an active SynIC. */
+	/*
+	 * Routes only now: KVM notes who acknowledges while it processes them for an active SynIC.
+	 */
 	if (!error)
 		error = vmb_vmm_kvm_route(machine->kvm, count);
 	for (uint32_t i = 0; i < count && !error; i++)
@@ -215,7 +224,10 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* How long to sleep: a message that waits is tried again at its time, however often we are woken before. */
+/*
+ * How long to sleep: a message that waits is tried again at its time, however often we are woken
+ * before.
+ */
 static int sleep_ms(bool waiting, int64_t retry_at)
 {
 	int64_t left = retry_at - now_ms();
@@ -226,8 +238,8 @@ static int sleep_ms(bool waiting, int64_t retry_at)
 }
 
 /*
- * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked at only while a
- * message waits for one.
+ * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked
+ * at only while a message waits for one.
  */
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Starts the same command line in an emulated machine, for machines without /dev/kvm. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -103,7 +104,7 @@ static void add_starter(struct line *l, const struct vmb_vmm_options *o, const c
 	add(l, "--");
 }
 
-/* The last --accel counts: down there it is KVM. */
+/* The last --accel counts: the program in the nest must use KVM. */
 static void add_command(struct line *l, const struct vmb_vmm_options *o, const char *self, int argc,
 			char **argv)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The clock of a PC's CMOS memory, so that a guest knows what day it is when it starts. It shows the host's
- * time in UTC, cannot be set and never interrupts. Context: any processor's thread.
+ * The clock of a PC's CMOS memory, so that a guest knows what day it is when it starts. It shows
+ * the host's time in UTC, cannot be set and never interrupts. Context: any processor's thread.
  */
 #ifndef VMM_RTC_H
 #define VMM_RTC_H
