@@ -155,7 +155,10 @@ static void look_work(struct work_struct *work)
 	set_capacity_and_notify(b->disk, sectors_of(&now));
 }
 
-/* Before the disk goes, which it uses. A packet that is being taken may still queue it, so see close_link(). */
+/*
+ * Before the disk goes, which it uses. A packet that is being taken may still queue it, so see
+ * close_link().
+ */
 static void stop_work(struct blkvsc *b)
 {
 	WRITE_ONCE(b->removing, true);
@@ -341,7 +344,9 @@ free:
 	return rc;
 }
 
-/* Requests that a silent host holds end by the link, which works until the disk has none any more. */
+/*
+ * Requests that a silent host holds end by the link, which works until the disk has none any more.
+ */
 static void remove(struct vmb_device *device)
 {
 	struct blkvsc *b = device->data;

@@ -158,8 +158,8 @@ static const struct vmb_channel_ops channel_ops = {
 };
 
 /*
- * The poll comes last: a socket that polls busily runs it without a doorbell, and it needs the ring.
- * What rang before is made up for.
+ * The poll comes last: a socket that polls busily runs it without a doorbell, and it needs the
+ * ring. What rang before is made up for.
  */
 static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 {
@@ -271,7 +271,7 @@ static bool table_fits(const struct netvsc *card)
 	return true;
 }
 
-/* What the host does not take is worth a warning, not the connection. */
+/* If the host refuses one of these, warn and keep the connection. */
 static int configure(struct netvsc *card)
 {
 	int rc = 0;
@@ -377,8 +377,8 @@ void netvsc_disconnect(struct netvsc *card)
 /* ---- up, down, anew ---- */
 
 /*
- * Each queue is sent to from the CPU that it interrupts, where the host does not say otherwise. What
- * the user has set since is left alone as long as the number of queues is the same.
+ * Each queue is sent to from the CPU that it interrupts, where the host does not say otherwise.
+ * What the user has set since is left alone as long as the number of queues is the same.
  */
 static void spread_queues(struct netvsc *card)
 {

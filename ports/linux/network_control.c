@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dialogue with the host: the handshake, requests (one at a time, each waited for), and what the
- * host says unasked about link, speed and queues.
+ * The dialogue with the host: the handshake, requests (one at a time, each waited for), and what
+ * the host says unasked about link, speed and queues.
  */
 #include "ports/linux/compat.h"
 #include "ports/linux/network.h"
@@ -139,7 +139,7 @@ void netvsc_link_work(struct work_struct *work)
 
 /* ---- the handshake ---- */
 
-/* No answer will come. */
+/* The host will not answer. */
 static bool is_lost(const struct netvsc *card)
 {
 	return READ_ONCE(card->gone) || READ_ONCE(card->broken);
@@ -185,7 +185,7 @@ static int give_up(struct netvsc *card)
 	if (card->connected)
 		netvsc_reset(card);
 	card->connected = false;
-	card->talking = false; /* nor does it hear us taking leave */
+	card->talking = false; /* nor does it read our last messages */
 	return -ETIMEDOUT;
 }
 
@@ -314,7 +314,9 @@ static void drain(struct netvsc *card)
 		netdev_warn(card->dev, "the host does not say that it has sent all frames\n");
 }
 
-/* Tells the host to stop using the buffers. All of it is polite: the channel's end is what counts. */
+/*
+ * Tells the host to stop using the buffers. All of it is polite: the channel's end is what counts.
+ */
 void netvsc_take_leave(struct netvsc *card)
 {
 	lockdep_assert_held(&card->mutex);

@@ -165,7 +165,7 @@ static void tell_hash(struct sk_buff *skb, const struct vmb_guest_rndis_frame *f
 	skb_set_hash(skb, frame->hash, deep ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 }
 
-/* Bytes of headers before TCP's payload; 0: it is not plain TCP. */
+/* Returns the bytes of headers before TCP's payload, or 0: it is not plain TCP. */
 static u32 tcp_head_len(const struct sk_buff *skb)
 {
 	const struct ethhdr *eth = (const void *)skb->data;
@@ -200,7 +200,7 @@ static void tell_segments(struct netvsc_queue *q, struct sk_buff *skb)
 	if (!head_len || head_len >= frame_len || skb->len <= frame_len)
 		return;
 	info->gso_type = eth->h_proto == htons(ETH_P_IP) ? SKB_GSO_TCPV4 : SKB_GSO_TCPV6;
-	info->gso_type |= SKB_GSO_DODGY; /* the headers are the host's word */
+	info->gso_type |= SKB_GSO_DODGY; /* the headers come from the host */
 	info->gso_size = frame_len - head_len;
 	info->gso_segs = DIV_ROUND_UP(skb->len - head_len, info->gso_size);
 }
@@ -477,8 +477,8 @@ int netvsc_poll(struct napi_struct *napi, int budget)
 	struct turn turn = { .budget = budget };
 
 	/*
-	 * netpoll wants what was sent reaped and no frames, but both come by one ring, so nothing is
-	 * reaped. What finds no slot then, netpoll keeps for later; in a panic it is lost.
+	 * netpoll wants what was sent reaped and no frames, but both come by one ring, so nothing
+	 * is reaped. What finds no slot then, netpoll keeps for later; in a panic it is lost.
 	 */
 	if (!budget)
 		return 0;

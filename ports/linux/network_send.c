@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Frames out.
+ * Sends frames.
  *
  * A frame that fits into a section of the send buffer is copied there and its skb ends at once: the
  * copy costs less than what host and guest do for a list of pages, the socket's memory comes back
@@ -68,8 +68,8 @@ static u32 room_wanted(const struct netvsc_queue *q)
 }
 
 /*
- * Tries to be rid of the kept packet. True: nothing is kept any more. publish: the host is to see
- * it, and what was written before it, at once.
+ * Tries to send the kept packet. Returns whether nothing is kept any more. publish: the host is to
+ * see it, and what was written before it, at once.
  */
 static bool push(struct netvsc_queue *q, bool publish)
 {
@@ -78,7 +78,9 @@ static bool push(struct netvsc_queue *q, bool publish)
 	while (q->kept) {
 		rc = write_packet(q, publish);
 		if (rc == -EAGAIN) {
-			/* Before the wish: when it is heard, the poll must find the queue stopped. */
+			/*
+			 * Before the wish: when it is heard, the poll must find the queue stopped.
+			 */
 			netif_tx_stop_queue(q->txq);
 			netvsc_count_tx(q, NETVSC_TX_RING_FULL, 1);
 			smp_mb__after_atomic();
@@ -304,8 +306,9 @@ static bool list_pages(struct netvsc_packet *packet, const struct sk_buff *skb, 
 }
 
 /*
- * The linear head is copied, or what fits of it; then as much as fits, to have fewer pages; and at
- * last all is moved to contiguous pages. Answers the bytes to be copied, 0: no way.
+ * Copies the linear head, or as much of it as fits. If there are too many pages, copies as much as
+ * fits; if there are still too many, moves all to contiguous pages. Returns how many bytes to copy,
+ * or 0: it is impossible.
  */
 static u32 divide(struct netvsc_packet *packet, struct sk_buff *skb, u32 inline_max)
 {
@@ -403,8 +406,8 @@ static int describe_checksum(const struct netvsc *card, struct sk_buff *skb,
 }
 
 /*
- * Longer than the host was told: frames that were queued before the MTU became less. It would refuse them. A tag inside of
- * a frame does not count.
+ * Longer than the host was told: frames that were queued before the MTU became less. It would
+ * refuse them. A tag inside of a frame does not count.
  */
 static bool too_long(const struct netvsc *card, const struct sk_buff *skb)
 {

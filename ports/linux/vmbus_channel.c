@@ -41,7 +41,10 @@ static int take_rings_back(struct vmb_channel *ch)
 		vfree(ch->ring_memory);
 	ch->rings = NULL;
 	ch->ring_memory = NULL;
-	/* Whoever polls on all the same finds no ring, instead of one that is somebody else's memory. */
+	/*
+	 * Whoever polls on all the same finds no ring, instead of one that is somebody else's
+	 * memory.
+	 */
 	memset(&ch->tx, 0, sizeof(ch->tx));
 	memset(&ch->rx, 0, sizeof(ch->rx));
 	return rc;

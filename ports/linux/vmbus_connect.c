@@ -18,7 +18,8 @@ struct vmbus vmbus = {
 	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(vmbus.wait),
 };
 
-static struct vmb_synic_post *post; /* the send work's alone; a page, so it crosses none */
+/* for the send work only; a whole page, so that it does not cross a page boundary */
+static struct vmb_synic_post *post;
 static bool stop_sending;
 
 void vmbus_connect_send(void)

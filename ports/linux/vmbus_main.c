@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whether there is a bus to drive, and the order in which it comes up and goes down.
+ * Checks whether there is a VMBus, and starts and stops the parts of the driver in order.
  *
  * The hypervisor itself was found and set up by the kernel's boot code. What is missing here is a
  * reason to decline: one line, and nothing was touched.
@@ -97,8 +97,8 @@ static const char *declined __initdata;
 static int result __initdata;
 
 /*
- * Devices hang off the bus as ACPI knows it, where the kernel's own driver puts them: udev rules and
- * tools of Azure name disks by that path. Older kernels' own driver is bound to it too.
+ * Devices hang off the bus as ACPI knows it, where the kernel's own driver puts them: udev rules
+ * and tools of Azure name disks by that path. Older kernels' own driver is bound to it too.
  */
 static int __init vmbus_probe(struct platform_device *device)
 {

@@ -12,7 +12,7 @@
 #define PACKET_BUDGET 64 /* packets from one channel before others get the CPU */
 #define ROOM_DELAY    msecs_to_jiffies(2)
 
-/* What a packet takes is the core's to know, and drivers ask it. */
+/* The core knows how much room a packet takes, and drivers ask it. */
 EXPORT_SYMBOL_GPL(vmb_ring_packet_len);
 EXPORT_SYMBOL_GPL(vmb_ring_packet_len_max);
 
@@ -151,7 +151,7 @@ static void bottom_half(struct tasklet_struct *t)
 		tasklet_schedule(t);
 }
 
-/* The lock is another CPU's: the tasklet looks when that has done. */
+/* Another CPU has the lock: the tasklet looks when that has finished. */
 void vmbus_ring_doorbell(struct vmb_channel *ch)
 {
 	bool more = true;
@@ -386,7 +386,9 @@ static void set_open(struct vmb_channel *ch, bool open)
 	spin_unlock_irqrestore(&ch->tx_lock, flags);
 }
 
-/* From here on packets are taken, and can be answered: the first may come with the open's result. */
+/*
+ * From here on packets are taken, and can be answered: the first may come with the open's result.
+ */
 void vmbus_ring_start(struct vmb_channel *ch)
 {
 	ch->closing = false;
