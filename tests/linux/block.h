@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What blkvsc asks of the block layer. A request is its submitter's thread's: that dispatches it,
- * waits for its end, and dispatches it again when it was requeued. A disk that is added is read
- * once, as the kernel does to find its partitions.
+ * What blkvsc uses of the block layer. A request belongs to the thread that submits it, which
+ * dispatches it, waits for its end, and dispatches it again if it was requeued. A disk that is
+ * added is read once, as the kernel does to find its partitions.
  */
 #ifndef TESTS_LINUX_BLOCK_H
 #define TESTS_LINUX_BLOCK_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A scripted bus and host with one disk, in place of vmbus.ko, for tests of the storage drivers. */
 #include <scsi/scsi_proto.h>
 #include "tests/linux/bus.h"
 #include "wire/ring.h"

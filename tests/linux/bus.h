@@ -9,7 +9,7 @@
  *   fake_withdraw()               waits for what runs, frees the channel
  *
  * The host reads and writes the data of a request where its page frame numbers say, whenever it
- * answers, so a page that was given back too early is AddressSanitizer's find.
+ * answers, so AddressSanitizer finds a page that was given back too early.
  */
 #ifndef TESTS_LINUX_BUS_H
 #define TESTS_LINUX_BUS_H

@@ -121,7 +121,9 @@ void mutex_unlock(struct mutex *m)
 	shim_unlock(&m->lock);
 }
 
-/* A reader is one of `readers` in the epoch in which it began; synchronize_rcu() starts the next. */
+/*
+ * A reader is one of `readers` in the epoch in which it began; synchronize_rcu() starts the next.
+ */
 static struct {
 	u32 readers[2];
 	u32 epoch;
@@ -687,7 +689,7 @@ unsigned long get_zeroed_page(gfp_t flags)
 	return (unsigned long)(uintptr_t)page_address(alloc_page(flags | __GFP_ZERO));
 }
 
-/* What is no page of ours is the slab's, or the stack's. */
+/* Any other address is the slab's, or the stack's. */
 struct page *pfn_to_page(u64 pfn)
 {
 	static struct page other = { .slab = true };

@@ -3,11 +3,11 @@
  * What ports/linux asks of the kernel, in user space, by the threads of sched.h. It is compiled
  * instead of <linux/...> and <scsi/...>; the names and what they promise are the kernel's.
  *
- * Honest where it matters: who may not sleep and does (in a packet's callback, under a spin lock or
- * rcu_read_lock) ends the test; locks order memory for ThreadSanitizer, and READ_ONCE and friends do
- * not; waitqueue_active() may miss a waiter that came since the caller's last full barrier; a page
- * that was given back is poisoned; work on a queue without WQ_MEM_RECLAIM and allocations that may
- * do I/O wait as long as shim_pressure() says that memory is short.
+ * Strict where it matters: sleeping where it is not allowed (in a packet's callback, under a spin
+ * lock or rcu_read_lock) ends the test; locks order memory for ThreadSanitizer, and READ_ONCE and
+ * friends do not; waitqueue_active() may miss a waiter that came since the caller's last full
+ * barrier; a page that was given back is poisoned; work on a queue without WQ_MEM_RECLAIM and
+ * allocations that may do I/O wait as long as shim_pressure() says that memory is short.
  */
 #ifndef TESTS_LINUX_KERNEL_H
 #define TESTS_LINUX_KERNEL_H
@@ -120,7 +120,10 @@ void shim_full_barrier(void);
 void msleep(unsigned int ms);
 #define cpu_relax() sched_wait(NULL, 1, "cpu_relax")
 
-/* What is done before the one is seen behind the other: for ThreadSanitizer, where the shim itself hands over. */
+/*
+ * What is done before the one is seen behind the other: for ThreadSanitizer, where the shim itself
+ * hands over.
+ */
 void shim_release(const void *at);
 void shim_acquire(const void *at);
 

@@ -299,7 +299,9 @@ static void a_lost_command_is_sent_again(void)
 	end(ch);
 }
 
-/* What the host says just now must not find an object that is gone, however late a worker is there. */
+/*
+ * What the host says just now must not find an object that is gone, however late a worker is there.
+ */
 static void no_work_outlives_the_disk(void)
 {
 	struct vmb_channel *ch = offer();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A random walk: three threads write, read and verify, while a fourth does to the host, the bus and
- * the driver whatever can happen to them. No request may end but well or because the disk went; what
- * was acknowledged is there; nothing hangs, which the scheduler would say.
+ * the driver whatever can happen to them. No request may end but well or because the disk went;
+ * what was acknowledged is there; nothing hangs, which the scheduler would say.
  *
  *	ROUNDS=1000 build/tests/linux_walk_test         SEED=7 for one of the seeds, with its log
  */

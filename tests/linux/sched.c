@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Threads that run one at a time in an order that the seed decides, so that a failed test can be
+ * repeated exactly.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +32,8 @@ struct thread {
 	void (*fn)(void *argument);
 	void *argument;
 	ucontext_t context;
-	char *stack; /* from malloc(), so that LeakSanitizer looks for pointers in it; kept for the next */
+	/* from malloc(), so that LeakSanitizer looks for pointers in it; kept for the next */
+	char *stack;
 	void *sanitizer; /* what it knows of this thread */
 	char local[SCHED_LOCAL_LEN];
 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A SCSI layer in user space, as far as storvsc uses it. */
 #include "tests/linux/scsi.h"
 
 struct Scsi_Host *shim_host;
