@@ -67,7 +67,7 @@ static void stop_doorbells(struct vmb_dev_channel *ch)
 {
 	vmb_dev_doorbell_closed(&ch->bus->doorbell, ch);
 	connect_bell(ch, false);
-	/* What rang for this opening is not to be heard in the next one. */
+	/* Forget signals of this opening, so that the next one does not see them. */
 	if (ch->bell.fd >= 0)
 		vmb_dev_event_clear(ch->bell.fd);
 	__atomic_store_n(&ch->bell.rang, 0, __ATOMIC_SEQ_CST);
@@ -139,9 +139,9 @@ static void interrupt(struct vmb_dev_channel *ch)
 }
 
 /*
- * The answer promises that the old processor is not interrupted any more, so nobody may be on the
- * way to it. Who is takes a few instructions and waits for nothing. An interrupt that the old
- * processor got and may never look at, because it goes offline, is repeated to the new one.
+ * The answer promises that the old processor is no longer interrupted, so wait until no thread is
+ * about to do so; that takes a few instructions. The old processor may go offline before it handles
+ * its last interrupt, so repeat it to the new one.
  */
 static void event_modify(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
@@ -213,9 +213,9 @@ static void take_events(struct vmb_dev_bus *bus)
 /* Messages to the guest */
 
 /*
- * What goes where the connection does not live (the refusal of another client's contact, the answer
- * to a crash kernel) may find nobody there. The connection's own messages do not wait for that for
- * ever.
+ * A message to another processor or SINT than the connection's (the refusal of another client's
+ * contact, the answer to a crash kernel) may have no receiver. Give it up after a while, so that
+ * the connection's own messages do not wait for ever.
  */
 static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output *out, int error)
 {

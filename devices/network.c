@@ -160,7 +160,10 @@ static void serve(struct vmb_dev_network *c)
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i].channel)
 			vmb_dev_network_queue_read(&c->queues[i]);
-	/* Only now: what one queue sends may be answered at once to another. */
+	/*
+	 * Flush after all queues are read: a frame that one queue sends may cause an answer to
+	 * another one.
+	 */
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i].channel)
 			vmb_dev_network_queue_flush(&c->queues[i]);

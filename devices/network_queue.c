@@ -156,7 +156,10 @@ static int do_share(struct vmb_dev_network_queue *q)
 
 static void advance(struct vmb_dev_network_queue *q, int step);
 
-/* What lies in the send buffer and waits for the backend will not be there any more. */
+/*
+ * Gives up a frame that lies in the send buffer and waits for the backend: the buffer is about to
+ * go.
+ */
 static void abandon(struct vmb_dev_network_queue *q)
 {
 	if (!q->channel || q->broken || !q->sending || !q->io.has_section)
@@ -413,8 +416,8 @@ static void give_pending(struct vmb_dev_network_queue *q)
 }
 
 /*
- * An answer that waits for room comes first: what is written behind it would take back its wish for
- * a signal.
+ * An answer that waits for room must come first: another packet would cancel its request for a
+ * signal.
  */
 void vmb_dev_network_queue_flush(struct vmb_dev_network_queue *q)
 {
@@ -430,7 +433,7 @@ void vmb_dev_network_queue_flush(struct vmb_dev_network_queue *q)
 
 /* Opening and closing */
 
-/* Nothing is under way, so that nobody goes on with it. */
+/* Forgets the current packet, so that no one continues it. */
 static void forget(struct vmb_dev_network_queue *q)
 {
 	q->more = q->blocked = false;

@@ -9,7 +9,10 @@
 
 _Static_assert(VMB_HOST_FRAME_PIECE_COUNT_MAX >= VMB_DEV_NET_IOV_MAX, "a backend's frame fits");
 
-/* A kind that is not ours is an IP version that no frame has. */
+/*
+ * Returns the IP version of a large frame, or 0; for unknown kinds UINT8_MAX, which matches no
+ * frame.
+ */
 static uint8_t large_of(uint8_t type)
 {
 	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {

@@ -146,7 +146,7 @@ static void hold(struct vmb_dev_storage *s, struct vmb_dev_storage_request *requ
 	s->held = request;
 }
 
-/* Ends what a reset was about, before that is answered. */
+/* Ends the held requests of units that were reset, before the reset is answered. */
 static void end_held(struct vmb_dev_storage *s)
 {
 	struct vmb_dev_storage_request **at = &s->held, *request;
@@ -414,7 +414,7 @@ static void begin_open(struct vmb_dev_storage *s)
 	s->state = VMB_DEV_STORAGE_OPEN;
 }
 
-/* What is under way is waited for, not answered. Nobody waits for an order that came too early. */
+/* Requests under way are waited for, but not answered, so they may be cancelled. */
 static void begin_close(struct vmb_dev_storage *s)
 {
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)

@@ -40,7 +40,7 @@ static const struct {
 /* What a file can look like. */
 static const struct look {
 	const char *what;
-	const char *format; /* that it is to be said to have, or NULL */
+	const char *format; /* the value of format= that fits, or NULL */
 	const char *convert; /* QEMU's driver to convert it with, or NULL */
 	const char *unpack; /* the program to unpack it with, or NULL */
 	const char *magic;

@@ -175,7 +175,7 @@ static void fail_all(struct vmb_dev_nbd *nbd, struct list *l, int error)
 
 /* Sending */
 
-/* A server that closes: its answers say so, or it just does. */
+/* Errors of a server that closes, whether it says so or only closes the connection. */
 static bool says_goodbye(int error)
 {
 	return error == ENOTCONN || error == ESHUTDOWN || error == EPIPE || error == ECONNRESET;
@@ -289,7 +289,10 @@ static void replay_next(struct vmb_dev_nbd *nbd)
 
 static void disconnect(struct vmb_dev_nbd *nbd);
 
-/* A server that refuses what it took before: it is asked again later, and nobody else meanwhile. */
+/*
+ * If the server refuses a write that it accepted before, ask it again later, and send nothing else
+ * meanwhile.
+ */
 static void replayed(struct vmb_dev_nbd_op *op, int error)
 {
 	struct vmb_dev_nbd *nbd = op->nbd;
@@ -502,7 +505,7 @@ static bool same_export(struct vmb_dev_nbd *nbd, struct nbd_handle *handle)
 	return same;
 }
 
-/* The first connection stands: what was answered before comes first. */
+/* The first connection is ready: replay the journal before anything else. */
 static void first_ready(struct vmb_dev_nbd *nbd)
 {
 	if (!same_export(nbd, nbd->connections[0].handle)) {
@@ -516,7 +519,7 @@ static void first_ready(struct vmb_dev_nbd *nbd)
 	replay_next(nbd);
 }
 
-/* One that does not come about in time, or on which nobody is there any more. */
+/* Returns whether a connection was not made in time, or whether its server no longer answers. */
 static bool is_silent(const struct vmb_dev_nbd *nbd, const struct connection *c)
 {
 	uint64_t limit = c->ready ? nbd->silence_ms : CONNECT_MS;
@@ -532,7 +535,7 @@ static void watch_connection(struct vmb_dev_nbd *nbd, uint32_t index)
 	if (!c->handle)
 		return;
 	if (index && !c->ready && (is_over(c->handle) || is_silent(nbd, c))) {
-		nbd_close(c->handle); /* one more would have been nice */
+		nbd_close(c->handle); /* an additional connection is optional */
 		c->handle = NULL;
 	} else if (is_over(c->handle)) {
 		lose_server(nbd);
@@ -656,7 +659,7 @@ static bool take_incoming(struct vmb_dev_nbd *nbd)
 	return !stopping;
 }
 
-/* Until something is due without an event, in ms; -1: nothing is. */
+/* Returns in how many ms something must be done without an event; -1: nothing. */
 static int timeout(struct vmb_dev_nbd *nbd)
 {
 	if (nbd->server != SERVER_UP || nbd->cancel_ms)

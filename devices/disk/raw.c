@@ -196,7 +196,7 @@ static bool unsupported(int result)
 	return result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS;
 }
 
-/* What says "not now" may say so for ever: then it is the medium's fault. */
+/* Tries again after a pause, but not for ever: then it is an error of the medium. */
 static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request,
 				   struct vmb_dev_disk_engine *engine)
 {
@@ -208,8 +208,8 @@ static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request,
 }
 
 /*
- * A file system that cannot do what was asked: giving space back is only a wish, except that zeroes
- * must be zeroes. Anything else is the medium's fault.
+ * If the file system cannot free space, that is no error; but zeroes must be written in another
+ * way. Any other error is the medium's.
  */
 static enum vmb_dev_disk_step failed(struct vmb_dev_disk *disk,
 				     struct vmb_dev_disk_request *request,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A private NBD server for an image: qemu-nbd on a socket in a folder of its own, for as long as
- * the machine runs. Between it and us stands a keeper, a child of ours that starts the server,
- * starts it again when it dies or hangs, and ends it. So no thread of the machine ever has to start
- * a process, and the folder is removed whatever becomes of us.
+ * the machine runs. A keeper, a child process of the machine, starts the server, starts it again
+ * when it dies or hangs, and ends it. So no thread of the machine has to start a process, and the
+ * folder is removed even if the machine is killed.
  *
- * The keeper is told what to do by a line: a byte is "the server is stuck", the line's end is
- * "stop". It answers once: a NUL when the server is ready, or why it is not.
+ * The machine talks to the keeper over a socket, the line: a byte means "the server is stuck",
+ * closing it means "stop". The keeper answers once: a NUL when the server is ready, or a text that
+ * says why it is not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -173,7 +174,7 @@ static void end_process(struct process *p)
 	p->messages = -1;
 }
 
-/* Its last words, without its name and line ends. */
+/* The server's last message, without its name and line ends. */
 static void read_message(const struct process *p, char *message)
 {
 	char text[MESSAGE_LEN];
@@ -427,6 +428,6 @@ void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server)
 		join_keeper(server);
 	if (server->line >= 0)
 		close(server->line);
-	rmdir(server->folder); /* if nobody was ever there */
+	rmdir(server->folder); /* if no keeper was ever started */
 	free(server);
 }

@@ -107,7 +107,7 @@ static int open_queues(struct tap *t, const char *name, uint32_t wanted)
 	}
 }
 
-/* Ours alone: nobody else gives it a length and switches it on. */
+/* For an interface that we created: no one else sets its MTU and switches it on. */
 static int set_up_interface(const char *name, uint32_t mtu)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
@@ -125,7 +125,10 @@ static int set_up_interface(const char *name, uint32_t mtu)
 	return error;
 }
 
-/* Whoever may configure the network may make an interface; the kernel is asked when it is made. */
+/*
+ * A process that may configure the network may create an interface. The kernel decides when it is
+ * created.
+ */
 static bool may_create(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -239,7 +242,7 @@ static bool take_frame(struct vmb_dev_net *net, uint32_t queue)
 	return true;
 }
 
-/* Room again is room to whoever tries next; who was refused may have gone. */
+/* When there is room again, any sender may use it; the one that was refused may be gone. */
 static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t count)
 {
 	struct tap *t = net->state;

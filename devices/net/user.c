@@ -183,8 +183,8 @@ static bool is_listener(const struct user *u, int fd)
 }
 
 /*
- * -1: no room; then this connection waits for a later round. Calls from outside wait, not accepted,
- * until the share has room.
+ * Returns -1 if there is no room: then this connection waits for a later round. Connections from
+ * outside are not accepted until the share has room.
  */
 static int on_fill(int fd, int wanted, void *opaque)
 {
@@ -267,7 +267,7 @@ static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t cou
 	pthread_mutex_unlock(&lock);
 }
 
-/* Once: a guest can bring it about as often as it likes. */
+/* Reported only once, because a guest can cause it as often as it likes. */
 static void report_full(struct user *u)
 {
 	if (!u->full_reported)

@@ -46,12 +46,12 @@ enum {
 };
 
 struct port {
-	struct vmb_dev_net_cable_message *in; /* NULL: nobody is plugged in */
+	struct vmb_dev_net_cable_message *in; /* NULL: no client */
 	int fd;
 	int held_len; /* of the frame in "in" that waits for held_for; 0: none */
 	uint32_t held_for;
 	struct vmb_dev_switch_patience patience; /* of those who send to it */
-	bool gone; /* to be closed, when nobody looks at it any more */
+	bool gone; /* to be closed when the round is over */
 };
 
 struct counters {
@@ -329,7 +329,10 @@ static void serve_ports(struct network *n, const struct pollfd *fds)
 			unplug(n, i);
 }
 
-/* Who plugged in before a frame was sent gets it: so the listener comes first. */
+/*
+ * New clients are accepted before frames are forwarded, so that a client which connected before a
+ * frame was sent gets it.
+ */
 static int loop(struct network *n)
 {
 	static struct pollfd fds[POLL_PORTS + VMB_DEV_SWITCH_PORT_MAX];
