@@ -281,7 +281,7 @@ static uint8_t checksum(const void *bytes, size_t len)
 	return -sum;
 }
 
-/* Where the next table goes. */
+/* The place of the next table. */
 struct cursor {
 	const struct vmb_dev_memory *memory;
 	uint64_t gpa;

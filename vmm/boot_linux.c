@@ -32,7 +32,7 @@ static int refuse(const struct vmb_vmm_boot *boot, const char *why)
 	return -EINVAL;
 }
 
-/* The header's length stands in it: it ends where the jump at its start leads to. */
+/* The header ends where the jump at its start leads to. */
 static bool read_header(struct vmb_vmm_boot *boot, struct setup_header *header)
 {
 	uint8_t jump;
@@ -58,8 +58,7 @@ static int probe(struct vmb_vmm_boot *boot)
 	if (!read_header(boot, &header))
 		return 0;
 	/*
-	 * What is no Linux but begins like one, as memdisk and iPXE's lkrn do, has the old
-	 * versions.
+	 * Loaders in a kernel's format, such as memdisk and iPXE's lkrn, have the old versions too.
 	 */
 	if (header.version < VERSION_64BIT)
 		return refuse(boot, "one from before 3.8, or a loader in its form: both need a "

@@ -69,7 +69,10 @@ static void taken(struct vmb_vmm_console *c, uint32_t len)
 		return;
 }
 
-/* A reader that went away does not stop the machine; a full disk may have room again later. */
+/*
+ * Drops what could not be written. A reader that went away must not stop the machine, and a full
+ * disk may have room again later.
+ */
 static void lose(struct vmb_vmm_console *c, uint32_t len, int error)
 {
 	c->dropped += len;
@@ -168,8 +171,8 @@ void vmb_vmm_console_drain(struct vmb_vmm_console *c)
 }
 
 /*
- * The writer may wait in the kernel for the reader: the signal that kicks processors ends that,
- * whenever it comes.
+ * Ends the writer. It may wait in the kernel for the reader, so it gets the signal that kicks
+ * processors until it has ended.
  */
 static void end_writer(struct vmb_vmm_console *c)
 {
@@ -200,8 +203,8 @@ static int refuse(const struct vmb_vmm_console *c, int error)
 }
 
 /*
- * Without waiting: a pipe that nobody reads would hold us here. For appending: who shortens the
- * file may do so.
+ * Opened without waiting, because a pipe without a reader would block here; and for appending, so
+ * that another process may truncate the file.
  */
 static int open_file(struct vmb_vmm_console *c, int flags)
 {

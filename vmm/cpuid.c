@@ -118,9 +118,9 @@ static uint32_t missing_edx(const struct vmb_vmm_generation *generation)
 }
 
 /*
- * docs/protocol/bus.md, "1.1 CPUID", the sound minimum for a host. But for direct timers the
- * features are the same in each generation: guests of today need them to boot, and that document
- * does not say which of them an old host lacks.
+ * docs/protocol/bus.md, "1.1 CPUID", the minimum for a host. Except for direct timers the features
+ * are the same in each generation: today's guests need them to boot, and that document does not say
+ * which of them an old host lacks.
  */
 static void add_hyperv(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
 		       struct kvm_cpuid2 *table)

@@ -28,7 +28,7 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* Without exit handlers: they may wait for the same thing. */
+/* Ends the program without its exit handlers, which may wait for the same thing. */
 static void end_program(const struct vmb_vmm_guard *g, int code)
 {
 	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -45,8 +45,7 @@ static void end_program(const struct vmb_vmm_guard *g, int code)
 }
 
 /*
- * timeout(1) sends its signal to the program and then to the group that the program is in: that is
- * one.
+ * timeout(1) sends its signal to the program and then to its process group: count the two as one.
  */
 static void stop(struct vmb_vmm_guard *g)
 {

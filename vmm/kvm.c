@@ -135,7 +135,7 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 	if (ioctl(k->vm, KVM_CREATE_IRQCHIP, 0))
 		return failed("create interrupt controller");
 	/*
-	 * For kernels that measure a delay before they know where they are: they would wait for
+	 * For kernels that calibrate a delay before they detect the hypervisor: they would wait for
 	 * ever.
 	 */
 	if (ioctl(k->vm, KVM_CREATE_PIT2, &timer))

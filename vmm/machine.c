@@ -16,10 +16,7 @@
 #include "vmm/acpi.h"
 #include "vmm/machine.h"
 
-/*
- * A message waits for an occupied slot: how long until we look without having been told,
- * milliseconds.
- */
+/* While a message waits for an occupied slot, the slot is polled this often, in milliseconds. */
 #define RETRY_MS 10
 
 void vmb_vmm_machine_wake(struct vmb_vmm_machine *machine)
@@ -56,9 +53,9 @@ static void hand_over(struct vmb_vmm_vcpu *v)
 }
 
 /*
- * A message is written by its processor's own thread (see vmm/synic.h), so whoever has one for
- * another processor kicks that one. One whose slot is occupied waits for the acknowledgement: the
- * main thread looks for it.
+ * Only a processor's own thread may write its message (see vmm/synic.h), so a caller on another
+ * thread kicks that processor. If the slot is occupied, the message waits for the acknowledgement,
+ * which the main thread notices.
  */
 static int post_message(struct vmb_dev_machine *dev, uint32_t vp, uint32_t sint,
 			const void *payload, uint32_t len)

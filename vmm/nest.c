@@ -57,8 +57,8 @@ static int lock_disks(const struct vmb_vmm_options *o)
 }
 
 /*
- * What starts a nest: where `make install` puts it, or in the sources whose build folder has this
- * program.
+ * Finds the program that starts a nest: where `make install` puts it, or in the sources if this
+ * program is in their build folder.
  */
 static bool find_starter(const char *self, char *path, size_t len)
 {
@@ -76,7 +76,9 @@ static bool find_starter(const char *self, char *path, size_t len)
 	return false;
 }
 
-/* What is added to a command line; the memory is this process's until it becomes another. */
+/*
+ * A command line under construction. Its memory is never freed, because exec replaces the process.
+ */
 struct line {
 	char **arguments;
 	uint32_t count;

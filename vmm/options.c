@@ -163,7 +163,7 @@ static int parse_network_version(struct vmb_vmm_options *o, char *value)
 	return -EINVAL;
 }
 
-/* Single caps come after --generation, in whatever order they were given. */
+/* Single versions override --generation, in whatever order the options were given. */
 static int settle_generation(struct vmb_vmm_options *o)
 {
 	uint32_t vp_max = o->generation.vp_max;

@@ -20,13 +20,13 @@
 #include "vmm/nest.h"
 #include "vmm/run.h"
 
-#define WHY_LEN 128u /* bytes, of why there is no KVM for us */
-#define SHORT_LIFE_MS \
-	10000 /* a guest that resets itself sooner does so again and again, when it does so twice */
+#define WHY_LEN		   128u /* bytes; the text that says why KVM cannot be used */
+/* a guest that resets itself twice sooner than this is in a loop of resets */
+#define SHORT_LIFE_MS	   10000
 #define RESET_REST_MS	   100 /* between two of its starts: doubled each time */
 #define RESET_REST_DOUBLED 6 /* at most this many times */
 
-/* What stays the same over resets. */
+/* What stays when the machine starts again. */
 struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
@@ -58,7 +58,7 @@ static int check_inputs(struct session *s)
 	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
 }
 
-/* Those that kick processors arrive only there, and at the console's writer. */
+/* The signal that kicks is delivered only to processors' threads and to the console's writer. */
 static int set_up_signals(struct session *s)
 {
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -104,7 +104,10 @@ static bool goes_on(const struct session *s, enum vmb_vmm_outcome outcome)
 	       !s->options.no_reboot;
 }
 
-/* A guest that crashed is ended by what it does next, unless it may go on. */
+/*
+ * A guest that reported a crash ends when it resets or powers off; with --on-crash continue a reset
+ * starts it again.
+ */
 static enum vmb_vmm_outcome judge(struct session *s, struct vmb_vmm_machine *machine)
 {
 	static const char *const said[] = {
@@ -246,9 +249,9 @@ static int run_to_end(struct session *s)
 }
 
 /*
- * First what only looks: a bad option or file then leaves nothing behind. What comes after
- * something was started is a failure of the host, by its exit code. What writes to files that may
- * hold something, console and captures, comes last.
+ * Checks come first, so that a bad option or file leaves nothing behind. After something was
+ * started, an error has the exit code of a failure. Steps that overwrite files, console and
+ * captures, come last.
  */
 static int run_here(struct session *s)
 {

@@ -11,7 +11,7 @@
 #include "devices/report.h"
 #include "vmm/terminal.h"
 
-/* A handler of fatal signals needs them, so they belong to the program. */
+/* Global, because the handler of fatal signals needs them. */
 static struct termios saved;
 static volatile sig_atomic_t is_terminal, have_saved, is_raw;
 
@@ -61,10 +61,7 @@ void vmb_vmm_terminal_resume(void)
 
 	if (!is_terminal || !vmb_vmm_terminal_is_ours())
 		return;
-	/*
-	 * Whoever stopped us without a word (SIGSTOP) left it raw, and that is not what to put back
-	 * later.
-	 */
+	/* After SIGSTOP the terminal is still raw: do not save that as the state to restore. */
 	if (!is_raw && tcgetattr(STDIN_FILENO, &saved) == 0)
 		have_saved = 1;
 	if (!have_saved)

@@ -331,10 +331,7 @@ int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v)
 	return -error;
 }
 
-/*
- * A thread that was joined has no number any more, so none is sent a signal from the moment on at
- * which that begins.
- */
+/* A joined thread's id is invalid, so no signal is sent once joining has begun. */
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
 {
 	if (v->run == MAP_FAILED)
@@ -347,8 +344,8 @@ void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
 }
 
 /*
- * Whoever ended the machine may not have come to this processor yet, and finds it taken down: hence
- * the kick.
+ * Kick here too: the thread that ended the machine may not have kicked this processor yet, and
+ * finds it destroyed then.
  */
 void vmb_vmm_vcpu_join(struct vmb_vmm_vcpu *v)
 {
