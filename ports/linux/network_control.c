@@ -9,7 +9,7 @@
 #define HANDSHAKE_WAIT	   (60 * HZ) /* a busy host takes its time */
 #define REQUEST_WAIT	   (20 * HZ)
 #define DRAIN_WAIT	   (5 * HZ)
-/* How long a lost link lasts at least, so that whoever watches it takes notice. */
+/* The least time for which a lost link is reported, so that programs that watch it notice. */
 #define LINK_LOST_INTERVAL (2 * HZ)
 
 /* ---- messages out ---- */
@@ -41,9 +41,9 @@ static int send_output(struct netvsc *card, const struct vmb_guest_network_outpu
 }
 
 /*
- * What the ring does not take is sent by the poll that the wish for room brings about; it looks at
- * output_waits, so that is set before there can be a wish. What the ring will never take ends the
- * connection, and whoever waits for an answer hears of it.
+ * If the ring has no room, the poll sends the rest when there is room again; it checks
+ * output_waits, so that must be set before room is asked for. If the ring can never take a message,
+ * the connection ends, and those who wait for an answer are told.
  */
 void netvsc_pump(struct netvsc *card)
 {
@@ -229,7 +229,7 @@ static u32 filter_of(const struct net_device *dev)
 	return filter;
 }
 
-/* What the stack wants to hear, or nothing while the device is down. */
+/* Sets the packet filter that the stack wants, or an empty one while the device is down. */
 int netvsc_set_filter(struct netvsc *card)
 {
 	u32 filter = card->up ? filter_of(card->dev) : 0;

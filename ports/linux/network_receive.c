@@ -394,7 +394,10 @@ static void drain(struct netvsc_queue *q, struct turn *turn)
 	}
 }
 
-/* Written, not published. False: the ring is full; the poll runs again when it is not. */
+/*
+ * Writes acknowledgements without publishing them. Returns false if the ring is full; the poll runs
+ * again when there is room.
+ */
 bool netvsc_acknowledge(struct netvsc_queue *q)
 {
 	static const struct vmb_ring_part payload = {
@@ -434,7 +437,7 @@ static void finish_xdp(struct netvsc_queue *q, struct turn *turn)
 	turn->xdp_redirect = turn->xdp_tx = false;
 }
 
-/* A pump that is under way has set this before it wished for room, and still has the lock. */
+/* A pump that is running has set output_waits before it asked for room, and still has the lock. */
 static void pump_again(struct netvsc *card)
 {
 	if (!READ_ONCE(card->output_waits))

@@ -121,9 +121,9 @@ static bool has_slots(struct netvsc_queue *q)
 }
 
 /*
- * Ends a sender's turn: stops the queue when the next packet would not go. Slots come back in the
- * poll, which then looks whether the queue is stopped; here it is stopped and then looked whether
- * slots came back. One of the two sees the other.
+ * Ends a sender's turn: stops the queue when the next packet would not go. The poll frees slots and
+ * then checks whether the queue is stopped; here the queue is stopped first and then checked for
+ * free slots. So one of the two notices the other.
  */
 static void settle(struct netvsc_queue *q)
 {
@@ -351,7 +351,9 @@ static int describe_large(const struct netvsc *card, const struct sk_buff *skb,
 {
 	u32 offset = skb_transport_offset(skb);
 
-	/* features_check() has asked too, but the host may have changed its mind since. */
+	/*
+	 * features_check() has checked this too, but the host may have changed its offloads since.
+	 */
 	if (!large_fits(card, skb))
 		return -EINVAL;
 	frame->present |= VMB_GUEST_RNDIS_LSO;
@@ -447,8 +449,9 @@ static int describe(const struct netvsc *card, struct sk_buff *skb,
 /* ---- the stack's side ---- */
 
 /*
- * Once a frame is in a packet, and before anyone can publish that: the poll may do so, and gets the
- * completion. True: it is time to kick.
+ * Counts a frame. Must be called when it is in a packet and before any thread can publish that
+ * packet, because then the poll may get the completion. Returns whether the host must be signalled
+ * now.
  */
 static bool account(struct netvsc_queue *q, struct sk_buff *skb, enum netvsc_tx_stat how)
 {

@@ -140,8 +140,8 @@ enum scsi_timeout_action storvsc_timed_out(struct scsi_cmnd *cmd)
 }
 
 /*
- * An answer that came may still be on its way to the SCSI layer, which must not have the command
- * back before.
+ * An answer may still be on its way to the SCSI layer: wait until it is handled before the command
+ * is given back.
  */
 int storvsc_abort(struct scsi_cmnd *cmd)
 {

@@ -51,8 +51,8 @@ static bool is_gone(const struct storage_link *link)
 
 /*
  * Sends the control packets that wait; control_lock. When the ring is full, an answer of the host
- * makes room, and whoever takes that sees `pumping`: the barrier puts it before the look at the
- * ring.
+ * makes room, and the thread that takes the answer must see `pumping`: therefore the barrier before
+ * the check for room.
  */
 static void pump(struct storage_link *link)
 {
@@ -173,7 +173,7 @@ const struct vmb_guest_storage_event *storage_link_take(struct storage_link *lin
 	u32 len = min_t(u32, packet->payload_len, sizeof(link->payload));
 	bool theirs;
 
-	/* Before a slot comes free, so whoever sees that sees this. */
+	/* Before a slot becomes free, so that a thread which sees the free slot sees this too. */
 	if (!(link->round & 1))
 		WRITE_ONCE(link->round, link->round + 1);
 	if (!vmb_channel_copy(link->device->channel, packet,
@@ -490,7 +490,7 @@ static void set_gone(struct storage_link *link)
 	wake_up_all(&link->wait);
 }
 
-/* Also when somebody else has done it already. */
+/* May be called again when all have been ended already. */
 static int end_all(struct storage_link *link)
 {
 	bool forgotten = close_channel(link);
@@ -514,7 +514,10 @@ static void note_slots(struct storage_link *link)
 		link->asked_words[slot] = slot_word(link, slot);
 }
 
-/* True: none of that is still there. What was sent since does not count. */
+/*
+ * Returns whether the host has answered all requests that it held when it was asked. Requests that
+ * were sent since do not count.
+ */
 static bool came_back(const struct storage_link *link)
 {
 	u32 slot, now;

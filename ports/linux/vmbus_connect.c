@@ -220,7 +220,7 @@ static int negotiate(u32 version_max)
 	};
 	int rc;
 
-	/* Or the CPU goes between being picked and being kept. */
+	/* Otherwise the CPU could go offline between these two lines. */
 	cpus_read_lock();
 	vmbus.connect_cpu = pick_connect_cpu(&config.version_min);
 	vmbus.connected = true;
@@ -248,8 +248,8 @@ static int negotiate(u32 version_max)
 }
 
 /*
- * The host did not say that it let go, and it writes to the monitor page; all three that it knows
- * are lost, so that nobody else gets them.
+ * The host has not confirmed that it released the pages, and it writes to the monitor page. Leak
+ * all three that it knows, so that no one else gets them.
  */
 static void lose_pages(void)
 {

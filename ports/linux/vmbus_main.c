@@ -32,8 +32,8 @@ static int parse_version(u32 *version)
 }
 
 /*
- * Nothing is declined for what it does not announce: Microsoft's own open host leaves out the bits
- * for messages and events, and takes both. The root partition is told by a bit that is there.
+ * Missing feature bits are no reason to decline: Microsoft's own open host does not set the bits
+ * for messages and events, and accepts both. The root partition is recognised by a bit that is set.
  */
 static const char *why_not(void)
 {
@@ -90,7 +90,10 @@ static void go_down(void)
 	vmbus_connect_exit();
 }
 
-/* What platform_driver_probe() hides: whether there was a device, and how it went. */
+/*
+ * platform_driver_probe() does not return these: whether there was a device, and the result of its
+ * probe.
+ */
 static u32 wanted_version __initdata;
 static bool found __initdata;
 static const char *declined __initdata;
