@@ -10,7 +10,8 @@
 #define RESOURCE_DELAY_MAX 2000u
 
 struct gendisk *shim_disk;
-static wait_queue_head_t frozen; /* of all disks: who leaves one may not touch it any more */
+/* for all disks: a thread that leaves a disk must not touch it any more */
+static wait_queue_head_t frozen;
 
 static void broken(const struct request *rq, const char *what)
 {

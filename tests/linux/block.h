@@ -188,10 +188,13 @@ void ida_free(struct ida *ida, unsigned int id);
 
 /* ---- for tests ---- */
 
-/* The disk that device_add_disk() was last asked for, NULL when there is none. */
+/* The disk of the last device_add_disk(), or NULL. */
 extern struct gendisk *shim_disk;
 
-/* One request and its end, a BLK_STS_*; data: bytes, a multiple of 512, in `count` pages. */
+/*
+ * Sends one request and returns its BLK_STS_*. data: len bytes, a multiple of 512, in `count`
+ * pages.
+ */
 blk_status_t shim_submit(struct gendisk *disk, enum req_op op, u64 sector, struct page **pages,
 			 u32 bytes);
 

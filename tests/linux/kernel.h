@@ -289,7 +289,7 @@ void free_page(unsigned long at);
 struct page *pfn_to_page(u64 pfn);
 void get_page(struct page *page);
 void put_page(struct page *page);
-u32 shim_page_count(void); /* of those that were not given back */
+u32 shim_page_count(void); /* pages that were not freed */
 #define PageSlab(page)	   ((page)->slab)
 #define page_to_pfn(page)  ((page)->pfn)
 #define page_to_phys(page) ((phys_addr_t)(page)->pfn << PAGE_SHIFT)
@@ -304,7 +304,7 @@ extern struct page *shim_zero_page;
 
 extern bool shim_quiet;
 void shim_log(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-u32 shim_log_count(const char *words); /* lines so far that have them */
+u32 shim_log_count(const char *words); /* number of lines so far that contain the text */
 #define pr_err(...)		       shim_log("err", __VA_ARGS__)
 #define pr_warn(...)		       shim_log("warn", __VA_ARGS__)
 #define dev_err(dev, ...)	       ((void)(dev), shim_log("err", __VA_ARGS__))
