@@ -52,7 +52,7 @@ static const char help_text[] =
 	"                     an image as a DVD on IDE\n"
 	"  --net user|tap=NAME|switch=SOCKET|null|none[,PROPERTY]...\n"
 	"                     a network card; repeatable. Without --net, or with none: no card.\n"
-	"                     user: a network in user space with DHCP and DNS; needs no rights\n"
+	"                     user: in user space, with DHCP, DNS and a way out; needs no rights\n"
 	"                     tap: an interface of this machine; created if it is not there\n"
 	"                     switch: a cable to an openvmbus switch, for guests among themselves\n"
 	"                     null: a network that nobody is on\n"
