@@ -105,6 +105,7 @@ struct vmb_dev_bus *vmb_dev_bus_create(const struct vmb_dev_bus_config *config);
 void vmb_dev_bus_reset(struct vmb_dev_bus *bus);
 /* Resets, and waits until all channels have stopped. Counters can be read until destroy. */
 void vmb_dev_bus_stop(struct vmb_dev_bus *bus);
+/* Frees the bus, which must have stopped. No channel may be attached. */
 void vmb_dev_bus_destroy(struct vmb_dev_bus *bus);
 /*
  * Offers a channel to the guest. Any thread, without the lock. Returns 0, or -errno and nothing has
@@ -148,6 +149,7 @@ void vmb_dev_bus_stopped(struct vmb_dev_channel *channel);
  */
 int vmb_dev_bus_share(struct vmb_dev_channel *channel, uint32_t gpadl_id,
 		      struct vmb_dev_shared *shared);
+/* Unmaps the memory and allows the guest to take it back. */
 void vmb_dev_bus_unshare(struct vmb_dev_channel *channel, struct vmb_dev_shared *shared);
 
 #endif

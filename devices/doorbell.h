@@ -56,6 +56,7 @@ int vmb_dev_doorbell_init(struct vmb_dev_doorbell *d, struct vmb_dev_bus *bus);
  * can be read until destroy.
  */
 void vmb_dev_doorbell_stop(struct vmb_dev_doorbell *d);
+/* Frees everything, after stop. */
 void vmb_dev_doorbell_destroy(struct vmb_dev_doorbell *d);
 
 /*

@@ -59,6 +59,7 @@ struct vmb_dev_fault {
 /* For the bus; returns what the machine's post() returns. */
 int vmb_dev_fault_post(struct vmb_dev_fault *fault, struct vmb_dev_machine *machine,
 		       const struct vmb_host_server_output *out);
+/* Returns whether an interrupt may be sent for channel. */
 bool vmb_dev_fault_signals(struct vmb_dev_fault *fault, struct vmb_dev_channel *channel);
 /* Returns what vmb_ring_write() returns; a packet that was dropped or held counts as written. */
 int vmb_dev_fault_write(struct vmb_dev_fault *fault, struct vmb_dev_channel *channel,

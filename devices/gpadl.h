@@ -12,6 +12,7 @@
  * failure, also if a page is not RAM.
  */
 void *vmb_dev_gpadl_map(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count);
+/* Unmaps count pages at an address that vmb_dev_gpadl_map() returned. */
 void vmb_dev_gpadl_unmap(void *at, uint32_t count);
 
 #endif

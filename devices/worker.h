@@ -43,13 +43,16 @@ struct vmb_dev_worker {
 	bool woken; /* atomic: since the device last called _heard */
 };
 
+/* Prepares a worker that is not started. device: the argument of the functions of ops. */
 void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_ops *ops,
 			 void *device);
 /* 0 or -errno, with nothing left behind. */
 int vmb_dev_worker_start(struct vmb_dev_worker *w);
+/* Makes wait() return soon, so that step() is called. Any thread. */
 void vmb_dev_worker_wake(struct vmb_dev_worker *w);
 /* A step calls this before it checks for requests: a wake that comes later causes another step. */
 void vmb_dev_worker_heard(struct vmb_dev_worker *w);
+/* Returns whether the worker was woken since the last _heard. Any thread. */
 bool vmb_dev_worker_woken(const struct vmb_dev_worker *w);
 /*
  * Ends the thread and waits for it. The device must have nothing open. Does nothing if the worker

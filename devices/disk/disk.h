@@ -158,6 +158,7 @@ struct vmb_dev_disk {
  * what is wrong is reported in one line. option must outlive the disk.
  */
 int vmb_dev_disk_open(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
+/* Connects and measures a disk that was opened. Returns 0, or -errno: reported. */
 int vmb_dev_disk_prepare(struct vmb_dev_disk *disk);
 /*
  * Measures a medium that somebody may have made longer or shorter. Returns whether disk->len has
@@ -175,6 +176,7 @@ void vmb_dev_disk_cancel(struct vmb_dev_disk *disk);
  * may be under way, and close must follow. A caller may also call close alone.
  */
 void vmb_dev_disk_leave(struct vmb_dev_disk *disk);
+/* Closes the disk, also when prepare failed. No request may be under way. */
 void vmb_dev_disk_close(struct vmb_dev_disk *disk);
 
 /* The kinds. -EINVAL: reported. */
@@ -215,6 +217,7 @@ int vmb_dev_disk_check_image(const struct vmb_dev_disk_option *option);
 /* A private NBD server for an image (devices/disk/server.c). NULL: reported. */
 struct vmb_dev_disk_server;
 struct vmb_dev_disk_server *vmb_dev_disk_server_start(const struct vmb_dev_disk_option *option);
+/* Returns the address of the server for libnbd; valid until stop. */
 const char *vmb_dev_disk_server_uri(const struct vmb_dev_disk_server *server);
 /* The server is stuck: kills it and starts another one. Returns at once; any thread. */
 void vmb_dev_disk_server_restart(struct vmb_dev_disk_server *server);

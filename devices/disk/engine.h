@@ -58,6 +58,7 @@ const char *vmb_dev_disk_engine_refused(void);
  * threads: do not use io_uring even if it is there. Returns 0, or -errno with nothing left behind.
  */
 int vmb_dev_disk_engine_open(struct vmb_dev_disk_engine *e, bool threads);
+/* Frees everything. Nothing may be under way. */
 void vmb_dev_disk_engine_close(struct vmb_dev_disk_engine *e);
 
 /*

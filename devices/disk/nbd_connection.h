@@ -86,6 +86,7 @@ struct vmb_dev_nbd_facts {
  */
 struct vmb_dev_nbd *vmb_dev_nbd_connect(const char *uri, unsigned int window_s, char *why,
 					uint32_t why_len);
+/* Returns the facts of the export; valid until close. */
 const struct vmb_dev_nbd_facts *vmb_dev_nbd_facts(const struct vmb_dev_nbd *nbd);
 /*
  * Whoever runs the server, if this program does. The owner notices itself when the server ends, so
@@ -102,6 +103,7 @@ struct vmb_dev_nbd_owner {
  * program does not run the server. Returns 0 or -errno.
  */
 int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_owner *owner);
+/* Begins an operation, which must stay valid until op->ended(op, error). Any thread. */
 void vmb_dev_nbd_submit(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op);
 /*
  * Cancels all operations under way. Those that were not sent fail with ECANCELED at once, the

@@ -40,6 +40,7 @@ struct vmb_dev_net_flows {
  */
 uint32_t vmb_dev_net_flows_share(void);
 
+/* Begins without sockets. share: how many there may be. */
 void vmb_dev_net_flows_init(struct vmb_dev_net_flows *flows, uint32_t share);
 
 /* A socket was opened, because of this frame of the guest's or, with NULL, for another reason. */
@@ -47,6 +48,7 @@ void vmb_dev_net_flows_opened(struct vmb_dev_net_flows *flows, int fd, const uin
 			      uint32_t len);
 void vmb_dev_net_flows_closed(struct vmb_dev_net_flows *flows, int fd);
 
+/* Returns whether no further socket may be opened. */
 static inline bool vmb_dev_net_flows_full(const struct vmb_dev_net_flows *flows)
 {
 	return flows->count >= flows->share;

@@ -145,6 +145,7 @@ int vmb_dev_net_parse(struct vmb_dev_net_option *option, char *value, uint32_t n
 /* 0, or -errno: reported. */
 int vmb_dev_net_open(struct vmb_dev_net *net, const struct vmb_dev_net_option *option,
 		     vmb_dev_net_receive *receive, void *arg);
+/* Closes the backend and the capture. */
 void vmb_dev_net_close(struct vmb_dev_net *net);
 
 /*

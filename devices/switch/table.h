@@ -30,6 +30,7 @@ struct vmb_dev_switch_table {
 	uint64_t key; /* so that no client can know which addresses share a bucket */
 };
 
+/* Empties the table. key: a random number. */
 void vmb_dev_switch_table_init(struct vmb_dev_switch_table *table, uint64_t key);
 
 /* A frame from mac came in at port. now: in ms, never less than before. */
