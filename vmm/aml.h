@@ -27,9 +27,11 @@ enum vmb_vmm_aml_scope {
 	VMB_VMM_AML_METHOD, /* without arguments */
 };
 
+/* Opens a scope, device or method. Returns what the matching _end needs. */
 size_t vmb_vmm_aml_begin(struct vmb_vmm_aml *aml, enum vmb_vmm_aml_scope scope, const char *name);
 void vmb_vmm_aml_end(struct vmb_vmm_aml *aml, size_t begun);
 
+/* Name(name, value). */
 void vmb_vmm_aml_name_number(struct vmb_vmm_aml *aml, const char *name, uint8_t value);
 void vmb_vmm_aml_name_string(struct vmb_vmm_aml *aml, const char *name, const char *value);
 /* A resource template of len bytes; the end tag is added here. */
@@ -37,6 +39,7 @@ void vmb_vmm_aml_name_resources(struct vmb_vmm_aml *aml, const char *name, const
 				size_t len);
 /* A package of four numbers, as the sleep states are. */
 void vmb_vmm_aml_name_sleep(struct vmb_vmm_aml *aml, const char *name, uint8_t type);
+/* Return(value), in a method. */
 void vmb_vmm_aml_return(struct vmb_vmm_aml *aml, uint8_t value);
 
 #endif

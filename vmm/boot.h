@@ -74,11 +74,13 @@ struct vmb_vmm_boot {
 extern const struct vmb_vmm_boot_format vmb_vmm_boot_linux;
 extern const struct vmb_vmm_boot_format vmb_vmm_boot_pvh;
 
+/* initrd may be NULL; the strings must outlive boot. These return 0, or -errno: reported. */
 int vmb_vmm_boot_open(struct vmb_vmm_boot *boot, const char *kernel, const char *initrd,
 		      const char *append);
 int vmb_vmm_boot_check(const struct vmb_vmm_boot *boot, uint64_t memory_len);
 int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		      struct vmb_vmm_boot_state *state);
+/* Closes the files. */
 void vmb_vmm_boot_close(struct vmb_vmm_boot *boot);
 
 /* For the formats. */

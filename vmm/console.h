@@ -67,6 +67,10 @@ int vmb_vmm_console_start(struct vmb_vmm_console *c);
  */
 void vmb_vmm_console_close(struct vmb_vmm_console *c);
 
+/*
+ * Adds a byte to the buffer, or drops and counts it when the buffer is full. Any thread; never
+ * waits.
+ */
 void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte);
 /* Returns whether the buffer is full, so that the guest must wait. */
 bool vmb_vmm_console_busy(struct vmb_vmm_console *c);
@@ -78,6 +82,10 @@ void vmb_vmm_console_drain(struct vmb_vmm_console *c);
  * full, or if another process has the terminal now.
  */
 int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine);
+/*
+ * Reads what was typed, and gives it to the guest's port. The main thread, when the descriptor is
+ * readable.
+ */
 void vmb_vmm_console_input(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine);
 /*
  * Tells the guest's port when it can go on, and makes the terminal raw when this program is in its

@@ -41,8 +41,11 @@ struct vmb_vmm_guard {
 int vmb_vmm_guard_start(struct vmb_vmm_guard *g, int wake);
 /* Names the machine that a signal ends. If a signal has come already, ends the machine now. */
 void vmb_vmm_guard_attach(struct vmb_vmm_guard *g, struct vmb_vmm_machine *machine);
+/* Names what the end waits for now. what: a constant string. */
 void vmb_vmm_guard_waits_for(struct vmb_vmm_guard *g, const char *what);
+/* The machine is gone. last: no other follows, and the limit counts until the program ends. */
 void vmb_vmm_guard_detach(struct vmb_vmm_guard *g, bool last);
+/* Returns whether a signal has come. Any thread. */
 bool vmb_vmm_guard_is_stopped(struct vmb_vmm_guard *g);
 
 #endif

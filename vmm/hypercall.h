@@ -9,6 +9,7 @@
 
 #include "vmm/vcpu.h"
 
+/* Carries out the hypercall of exit and writes its result into exit. v: the calling processor. */
 void vmb_vmm_hypercall_exit(struct vmb_vmm_vcpu *v, struct kvm_hyperv_exit *exit);
 
 #endif

@@ -44,6 +44,7 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m);
 int vmb_vmm_kvm_route(struct vmb_vmm_kvm *k, uint32_t vp_count);
 void vmb_vmm_kvm_destroy(struct vmb_vmm_kvm *k); /* the VM; the device stays open */
 
+/* Sets the level of the interrupt gsi. Any thread. */
 void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level);
 
 /*

@@ -54,6 +54,7 @@ int vmb_vmm_machine_start(struct vmb_vmm_machine *machine);
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine);
 /* Waits until processors and devices have stopped; counters can be read until destroy. */
 void vmb_vmm_machine_stop(struct vmb_vmm_machine *machine);
+/* Frees a machine that has stopped. Its devices must be detached. */
 void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine);
 
 /* Makes the main thread look at the machine. Any thread. */

@@ -16,6 +16,7 @@
  * nothing left behind.
  */
 int vmb_vmm_memory_create(struct vmb_dev_memory *m, uint64_t len);
+/* Unmaps the RAM. */
 void vmb_vmm_memory_destroy(struct vmb_dev_memory *m);
 
 /* Return how many bytes of RAM are at guest address 0, and at 4 GiB. */

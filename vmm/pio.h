@@ -11,6 +11,7 @@
 
 struct vmb_vmm_machine;
 
+/* Reads or writes size bytes of data at port. */
 void vmb_vmm_pio_access(struct vmb_vmm_machine *machine, uint16_t port, uint8_t *data,
 			uint32_t size, bool write);
 

@@ -36,7 +36,9 @@ enum vmb_vmm_outcome {
 	VMB_VMM_STOPPED,
 };
 
+/* Ends the machine with outcome, unless it has one already. Any thread. */
 void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome outcome);
+/* Returns VMB_VMM_RUNNING until the machine ends. Any thread. */
 enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine);
 
 /*
@@ -44,6 +46,7 @@ enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine);
  * crash was recorded already.
  */
 bool vmb_vmm_power_crash(struct vmb_vmm_machine *machine);
+/* Returns whether the guest has reported a crash. Any thread. */
 bool vmb_vmm_power_crashed(struct vmb_vmm_machine *machine);
 
 /* The host could not give the guest one of its devices: the exit code will say so. Any thread. */
@@ -55,6 +58,7 @@ void vmb_vmm_power_lacks(struct vmb_vmm_machine *machine);
  */
 bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m);
 
+/* The functions of the ports; offset: from the first port of each. */
 uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
 uint8_t vmb_vmm_power_keyboard_read(struct vmb_vmm_machine *machine, uint16_t offset);

@@ -17,6 +17,7 @@ struct vmb_vmm_rtc {
 	uint8_t index; /* atomic */
 };
 
+/* The functions of the two ports; offset: 0 is the index, 1 the data. */
 uint8_t vmb_vmm_rtc_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_rtc_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
 

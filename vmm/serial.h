@@ -29,6 +29,7 @@ struct vmb_vmm_serial {
 	uint32_t first, count;
 };
 
+/* Prepares the port as after a reset. machine must outlive it. */
 void vmb_vmm_serial_create(struct vmb_vmm_serial *s, struct vmb_vmm_machine *machine);
 void vmb_vmm_serial_destroy(struct vmb_vmm_serial *s);
 
@@ -42,6 +43,7 @@ void vmb_vmm_serial_type(struct vmb_vmm_serial *s, const uint8_t *bytes, uint32_
 /* The console may be ready again: tells a guest that waits for an empty transmitter. */
 void vmb_vmm_serial_resume(struct vmb_vmm_serial *s);
 
+/* The functions of the ports; offset: the register. */
 uint8_t vmb_vmm_serial_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_serial_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
 

@@ -25,6 +25,7 @@ struct vmb_vmm_synic {
  */
 int vmb_vmm_synic_create(struct vmb_vmm_synic *s, struct vmb_vmm_kvm *k,
 			 const struct vmb_dev_memory *m, uint32_t vp, int ack);
+/* Closes the eventfd. */
 void vmb_vmm_synic_destroy(struct vmb_vmm_synic *s);
 
 /* The guest wrote SCONTROL, SIEFP or SIMP. */

@@ -36,6 +36,7 @@ struct vmb_vmm_vcpu {
 	struct vmb_vmm_synic synic;
 };
 
+/* These return 0, or -errno: reported. _destroy works after any of them. */
 int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine, uint32_t index);
 int vmb_vmm_vcpu_connect(struct vmb_vmm_vcpu *v, int ack);
 int vmb_vmm_vcpu_boot(struct vmb_vmm_vcpu *v, const struct vmb_vmm_boot_state *state);

@@ -21,6 +21,7 @@ struct vmb_vmm_watch {
 	int64_t exits_at;
 };
 
+/* The machine starts now. */
 void vmb_vmm_watch_start(struct vmb_vmm_machine *machine);
 /* May be called at any time; checks once a second. */
 void vmb_vmm_watch_look(struct vmb_vmm_machine *machine);
