@@ -96,6 +96,10 @@ struct vmb_user_guest {
 	bool threaded; /* somebody else steps both ends */
 };
 
+/*
+ * Makes a guest on machine, which must outlive it. Sends nothing yet. Returns 0 or an enum
+ * vmb_error.
+ */
 int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_machine *machine,
 			const struct vmb_user_guest_config *config);
 /* Frees everything and sends nothing to the host. No other thread may be using g. */
@@ -131,6 +135,7 @@ struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t pat
  * vmb_guest_storage_submit().
  */
 int vmb_user_guest_submit(struct vmb_user_device *d, struct vmb_user_request *request, bool more);
+/* Publishes the requests that were sent with more. */
 void vmb_user_guest_publish(struct vmb_user_device *d);
 
 /*

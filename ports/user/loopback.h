@@ -46,6 +46,7 @@ struct vmb_user_loopback {
 /* Returns 0, or an enum vmb_error with nothing left behind. */
 int vmb_user_loopback_init(struct vmb_user_loopback *l,
 			   const struct vmb_user_loopback_config *config);
+/* Ends the thread, if there is one, and frees both ends in any state. */
 void vmb_user_loopback_destroy(struct vmb_user_loopback *l);
 
 /*

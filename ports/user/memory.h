@@ -32,6 +32,7 @@ void vmb_user_memory_destroy(struct vmb_user_memory *m);
  * Takes count zeroed pages and fills in their frame numbers. Returns false if there are not enough.
  */
 bool vmb_user_memory_alloc(struct vmb_user_memory *m, uint64_t *pfns, uint32_t count);
+/* Gives back count pages. */
 void vmb_user_memory_free(struct vmb_user_memory *m, const uint64_t *pfns, uint32_t count);
 
 /*

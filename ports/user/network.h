@@ -77,6 +77,7 @@ void vmb_user_network_destroy(struct vmb_user_network *l);
  * Steps each end once, including the peer's. Returns whether something was done. Not with threads.
  */
 bool vmb_user_network_step(struct vmb_user_network *l);
+/* Steps both ends until neither has anything to do. Not with threads. */
 void vmb_user_network_settle(struct vmb_user_network *l);
 
 /*

@@ -95,6 +95,7 @@ bool vmb_user_network_bus_step(struct vmb_user_network_bus *bus);
  * NULL without memory, or without a free entry in lent.
  */
 uint8_t *vmb_user_network_bus_alloc(struct vmb_user_network_bus *bus, uint32_t len);
+/* Frees memory that _alloc returned. It must not be lent. */
 void vmb_user_network_bus_free(struct vmb_user_network_bus *bus, uint8_t *memory);
 
 /* Lends memory on the primary channel. Returns the GPADL's id, or 0: the host refused. */

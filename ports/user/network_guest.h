@@ -124,6 +124,7 @@ struct vmb_user_network_guest {
 	struct vmb_user_network_queue queues[VMB_USER_NETWORK_QUEUE_MAX];
 };
 
+/* Prepares a zeroed guest on bus, which must outlive it. Returns 0 or an enum vmb_error. */
 int vmb_user_network_guest_init(struct vmb_user_network_guest *g, struct vmb_user_network_bus *bus,
 				const struct vmb_user_network_guest_config *config);
 /* The guest must be closed, and no other thread may be using g. */

@@ -18,6 +18,7 @@ struct vmb_user_synic {
 
 /* Returns 0, or VMB_ENOMEM. */
 int vmb_user_synic_init(struct vmb_user_synic *s);
+/* Closes the eventfds. */
 void vmb_user_synic_destroy(struct vmb_user_synic *s);
 
 /* Host: puts a message of len bytes into the slot. Returns false if the slot is occupied. */
