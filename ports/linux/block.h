@@ -74,6 +74,7 @@ int blkvsc_build(struct blkvsc *b, struct request *rq, struct vmb_guest_storage_
  */
 void blkvsc_complete(struct blkvsc *b, struct request *rq,
 		     const struct vmb_guest_storage_event *event);
+/* Ends the requests that blkvsc_complete() has collected. */
 void blkvsc_end_batch(struct blkvsc *b);
 
 /* The host will never answer the request. */
@@ -90,6 +91,7 @@ int blkvsc_measure(struct blkvsc *b, struct blkvsc_unit *unit);
 /* Tells the unit to write out its cache, if it has one. */
 void blkvsc_flush(struct blkvsc *b);
 
+/* Fills in the queue's limits from what the unit reports. */
 void blkvsc_limits(const struct blkvsc *b, struct queue_limits *limits);
 
 extern const struct attribute_group *blkvsc_device_groups[];

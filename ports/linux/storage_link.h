@@ -124,8 +124,10 @@ struct storage_link_answer {
  */
 int storage_link_check_version(const char *module, unsigned int version);
 
+/* Prepares a link to device; opens nothing. Returns 0, or -errno with nothing left behind. */
 int storage_link_init(struct storage_link *link, struct vmb_device *device,
 		      const struct storage_link_ops *ops, const struct storage_link_config *config);
+/* Opens the channel and negotiates; waits for the host. Returns 0 and the link is UP, or -errno. */
 int storage_link_start(struct storage_link *link);
 
 /*
@@ -133,6 +135,7 @@ int storage_link_start(struct storage_link *link);
  * afterwards.
  */
 void storage_link_stop(struct storage_link *link);
+/* Frees what storage_link_init() has made, after storage_link_stop() or when start failed. */
 void storage_link_free(struct storage_link *link);
 
 /* Returns the room for pfn_max page frame numbers of a slot, which the slot's owner writes. */

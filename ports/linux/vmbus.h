@@ -121,8 +121,13 @@ struct vmb_driver {
 };
 #define to_vmb_driver(d) container_of(d, struct vmb_driver, driver)
 
+/*
+ * Use vmb_driver_register(). Probes devices that match, before or after it returns. Returns 0 or
+ * -errno.
+ */
 int vmb_driver_register_owner(struct vmb_driver *driver, struct module *owner, const char *name);
 #define vmb_driver_register(driver) vmb_driver_register_owner(driver, THIS_MODULE, KBUILD_MODNAME)
+/* Calls remove() for each device of the driver, and returns when all are gone. */
 void vmb_driver_unregister(struct vmb_driver *driver);
 
 /*
