@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Frames between both ends of a network card in one process: what the protocol costs when network and machine cost
  * nothing. Each end has a thread; what leaves is counted and forgotten, what arrives is made up. All rows are measured in

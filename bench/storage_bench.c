@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * 4 KiB reads from a null disk through both ends in one process: what the protocol costs when the
  * disk and the machine cost nothing. One line a queue depth. Usage: storage_bench [SECONDS]

@@ -67,7 +67,7 @@ static void stop_doorbells(struct vmb_dev_channel *ch)
 {
 	vmb_dev_doorbell_closed(&ch->bus->doorbell, ch);
 	connect_bell(ch, false);
-	/* What rang for this opening is not to be heard in the next one. */
+	/* Forget signals of this opening, so that the next one does not see them. */
 	if (ch->bell.fd >= 0)
 		vmb_dev_event_clear(ch->bell.fd);
 	__atomic_store_n(&ch->bell.rang, 0, __ATOMIC_SEQ_CST);
@@ -91,7 +91,10 @@ static int start(struct vmb_dev_channel *ch)
 	return error;
 }
 
-/* What the guest lent may be no rings; all else is the host's want. */
+/*
+ * Three errors are the guest's fault: the memory that it lent cannot be rings. Any other one is the
+ * host's, and is reported.
+ */
 static void report_refusal(struct vmb_dev_bus *bus, int error)
 {
 	if (error == -EINVAL || error == -EPROTO || error == -EFAULT)
@@ -136,9 +139,9 @@ static void interrupt(struct vmb_dev_channel *ch)
 }
 
 /*
- * The answer promises that the old processor is not interrupted any more, so nobody may be on the
- * way to it. Who is takes a few instructions and waits for nothing. An interrupt that the old
- * processor got and may never look at, because it goes offline, is repeated to the new one.
+ * The answer promises that the old processor is no longer interrupted, so wait until no thread is
+ * about to do so; that takes a few instructions. The old processor may go offline before it handles
+ * its last interrupt, so repeat it to the new one.
  */
 static void event_modify(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
@@ -210,8 +213,9 @@ static void take_events(struct vmb_dev_bus *bus)
 /* Messages to the guest */
 
 /*
- * What goes where the connection does not live (the refusal of another client's contact, the answer to a crash kernel)
- * may find nobody there. The connection's own messages do not wait for that for ever.
+ * A message to another processor or SINT than the connection's (the refusal of another client's
+ * contact, the answer to a crash kernel) may have no receiver. Give it up after a while, so that
+ * the connection's own messages do not wait for ever.
  */
 static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output *out, int error)
 {
@@ -245,7 +249,7 @@ static void send_messages(struct vmb_dev_bus *bus)
 	}
 }
 
-/* Whatever was said to the engine has its consequences, the lock is still held. */
+/* Carries out what the engine decided. The lock is still held. */
 static void settle(struct vmb_dev_bus *bus)
 {
 	take_events(bus);
@@ -368,7 +372,7 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch)
 	pthread_mutex_unlock(&bus->lock);
 	if (error)
 		vmb_dev_bus_detach(ch);
-	/* How many sub-channels there are is the guest's doing. */
+	/* The guest decides how many sub-channels there are, so this is not reported. */
 	if (error && !ch->host.sub_channel_index)
 		vmb_dev_report("VMBus: a device cannot be offered: %s", strerror(-error));
 	return error;

@@ -28,11 +28,20 @@ struct vmb_dev_fault;
 struct vmb_dev_held;
 
 struct vmb_dev_channel_ops {
-	/* The rings stand and channel->bell rings. 0, or -errno: the guest's open fails. */
+	/*
+	 * The guest opens the channel: the rings are mapped and channel->bell is connected. Returns
+	 * 0, or -errno: the open fails.
+	 */
 	int (*start)(struct vmb_dev_channel *channel);
-	/* Begin to stop; vmb_dev_bus_stopped() from the device's thread when nothing touches the rings. */
+	/*
+	 * The channel must close: begin to stop. The device calls vmb_dev_bus_stopped() from its
+	 * own thread when nothing touches the rings any more.
+	 */
 	void (*stop)(struct vmb_dev_channel *channel);
-	/* The guest has let go of a channel that is no longer offered: it is the device's again. NULL: never of interest. */
+	/*
+	 * The guest has released a channel that is no longer offered: it belongs to the device
+	 * again. NULL: the device does not need to know.
+	 */
 	void (*released)(struct vmb_dev_channel *channel);
 };
 
@@ -52,13 +61,13 @@ struct vmb_dev_channel {
 	/* the bus's */
 	struct vmb_dev_bus *bus;
 	uint32_t target_vp; /* atomic; VMB_VP_NONE = no interrupts */
-	uint32_t signalling; /* threads that are about to interrupt target_vp, atomic */
+	uint32_t signalling; /* number of threads that are about to interrupt target_vp, atomic */
 	uint64_t signals; /* interrupts sent, atomic */
 	void *pages; /* both rings */
 	uint32_t page_count;
 	struct vmb_dev_held *held; /* packets that a fault keeps back, oldest first */
 
-	/* for the device: from attach to detach, and rung between start and stopped */
+	/* for the device: valid from attach to detach, rung between start and stopped */
 	struct vmb_dev_bell bell;
 	/* between start and stopped */
 	struct vmb_ring_reader rx;
@@ -68,62 +77,79 @@ struct vmb_dev_channel {
 struct vmb_dev_bus_config {
 	struct vmb_dev_machine *machine; /* outlives the bus */
 	uint32_t version_min, version_max; /* VMB_VERSION_*, 0 = the server's */
-	bool monitors; /* offers have monitor ids */
-	bool stepped; /* one thread steps the devices: bells have no descriptors, nobody sleeps */
+	bool monitors; /* channels are offered with monitor ids */
+	/* one thread steps the devices: bells have no descriptors, and no thread sleeps */
+	bool stepped;
 };
 
 struct vmb_dev_bus {
 	struct vmb_dev_bus_config config;
 	struct vmb_dev_machine *machine;
 	const struct vmb_dev_memory *memory; /* the machine's */
-	struct vmb_dev_fault *fault; /* NULL: none is played; set before a guest connects */
+	struct vmb_dev_fault *fault; /* NULL: no faults; set before a guest connects */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint32_t open_count; /* channels that a device may still touch */
-	uint32_t gpadl_count; /* lent by the guest now */
+	uint32_t gpadl_count; /* GPADLs that the guest lends now */
 	uint64_t contact_count, unload_count;
-	uint32_t tries; /* of the message that goes next, where it may be lost */
+	uint32_t tries; /* attempts to post the next message, if it may be lost */
 	uint32_t version; /* newest that a guest negotiated, for the summary */
 	struct vmb_host_ram ram[VMB_DEV_MEMORY_REGION_MAX];
 	struct vmb_dev_doorbell doorbell; /* where channels have none of their own */
 	struct vmb_host_server server;
 };
 
-/* NULL: reported. */
+/* Creates a bus without channels. NULL on failure, which is reported. */
 struct vmb_dev_bus *vmb_dev_bus_create(const struct vmb_dev_bus_config *config);
-/* The guest is gone: each open channel is asked to stop. No processor runs any more. */
+/* The guest is gone: asks each open channel to stop. No virtual processor may run any more. */
 void vmb_dev_bus_reset(struct vmb_dev_bus *bus);
-/* Resets, and waits until all channels have stopped. Counters stand until destroy. */
+/* Resets, and waits until all channels have stopped. Counters can be read until destroy. */
 void vmb_dev_bus_stop(struct vmb_dev_bus *bus);
+/* Frees the bus, which must have stopped. No channel may be attached. */
 void vmb_dev_bus_destroy(struct vmb_dev_bus *bus);
 /*
- * Offers a channel; any thread without the lock. 0, or -errno: nothing was begun. A sub-channel's
- * primary is not open any more, or the guest keeps too many channels that it was asked to let go;
- * what is wrong with a primary is reported.
+ * Offers a channel to the guest. Any thread, without the lock. Returns 0, or -errno and nothing has
+ * changed. For a sub-channel an error means that its primary is no longer open, or that the guest
+ * holds too many channels that it was asked to release; an error of a primary is reported.
  */
 int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *channel);
-/* When the bus has stopped, or a sub-channel was released. Of a channel that is not attached: nothing. */
+/*
+ * Takes a channel off the bus. The bus must have stopped, or the sub-channel must have been
+ * released. Does nothing if the channel is not attached.
+ */
 void vmb_dev_bus_detach(struct vmb_dev_channel *channel);
 
-/* HvCallPostMessage: a private copy of the block. Returns the hypercall's status. */
+/*
+ * The guest called HvCallPostMessage; post must be a private copy of its block. Returns the
+ * hypercall's status.
+ */
 uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, uint32_t connection_id,
 			  const struct vmb_synic_post *post);
-/* The machine may take a message that it refused before. Any thread without the lock. */
+/* Tries again to deliver messages that the machine refused before. Any thread, without the lock. */
 void vmb_dev_bus_deliver(struct vmb_dev_bus *bus);
 
-/* Device threads, of an open channel. */
+/* Interrupts the guest for an open channel. The device's thread. */
 void vmb_dev_bus_signal(struct vmb_dev_channel *channel);
-/* Takes the channel away from the guest for good: ops->stop is called, and the guest hears of it after _stopped. */
+/*
+ * Takes the channel away from the guest for good: calls ops->stop, and tells the guest after
+ * _stopped.
+ */
 void vmb_dev_bus_rescind(struct vmb_dev_channel *channel);
-/* The channel may be gone when this returns: released. */
+/*
+ * The device no longer touches the rings. ops->released may be called from here, so the channel may
+ * be gone when this returns.
+ */
 void vmb_dev_bus_stopped(struct vmb_dev_channel *channel);
 
 /*
- * Maps the memory behind this channel's GPADL, one range of whole pages, and keeps it lent until _unshare, which is due
- * before _stopped. -ENOENT: the guest has no such GPADL; -EINVAL: it is not of that shape; or what mmap says.
+ * Maps the memory of a GPADL of this channel, which must be one range of whole pages, and keeps the
+ * guest from taking it back until _unshare. The device must call _unshare before _stopped. Returns
+ * 0; -ENOENT: the guest has no such GPADL; -EINVAL: it is not one range of whole pages; or the
+ * error of mmap().
  */
 int vmb_dev_bus_share(struct vmb_dev_channel *channel, uint32_t gpadl_id,
 		      struct vmb_dev_shared *shared);
+/* Unmaps the memory and allows the guest to take it back. */
 void vmb_dev_bus_unshare(struct vmb_dev_channel *channel, struct vmb_dev_shared *shared);
 
 #endif

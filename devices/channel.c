@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What devices do with the rings of an open channel alike. */
+/* What all devices do in the same way with the rings of an open channel. */
 #include "devices/channel.h"
 #include "devices/fault.h"
 
@@ -11,7 +11,10 @@ int vmb_dev_channel_write(struct vmb_dev_channel *ch, const struct vmb_ring_pack
 
 	while ((error = fault ? vmb_dev_fault_write(fault, ch, packet) :
 				vmb_ring_write(&ch->tx, packet)) == VMB_EAGAIN) {
-		/* A wish for room while something is unseen would be for room that never comes. */
+		/*
+		 * Publish first: the guest cannot make room by reading packets that it does not
+		 * see.
+		 */
 		if (vmb_ring_commit(&ch->tx))
 			vmb_dev_bus_signal(ch);
 		if (vmb_ring_wait_room(&ch->tx, len))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What devices do with the rings of an open channel alike. Context: the device's thread.
+ * What all devices do in the same way with the rings of an open channel. Context: the device's
+ * thread.
  */
 #ifndef DEVICES_CHANNEL_H
 #define DEVICES_CHANNEL_H
@@ -8,8 +9,9 @@
 #include "devices/bus.h"
 
 /*
- * Writes a packet of this many bytes of ring, unseen until vmb_ring_commit(). Without room what was written before is
- * published and the guest is asked to signal when there is some: VMB_EAGAIN. Else as vmb_ring_write().
+ * Writes a packet that takes len bytes of the ring. The guest sees it only after vmb_ring_commit().
+ * If there is no room, publishes what was written before, asks the guest to signal when there is
+ * room, and returns VMB_EAGAIN. Otherwise returns what vmb_ring_write() returns.
  */
 int vmb_dev_channel_write(struct vmb_dev_channel *channel, const struct vmb_ring_packet *packet,
 			  uint32_t len);

@@ -3,7 +3,7 @@
  * A device of a machine: a row of functions and its state. Whoever runs a machine goes over an
  * array of these (vmm/run.c), so a new service is a file here and a row in vmm/devices.c.
  *
- *   some _open function fills in a device: what can be wrong with it is found, nothing is changed
+ *   an _open function fills in a device: it checks the options, and changes nothing
  *   ops->prepare(state)        it will be used: connects, creates files
  *   for every start of the machine:
  *     ops->attach(state, bus)  offers its channels
@@ -22,11 +22,14 @@
 struct vmb_dev_device_ops {
 	int (*prepare)(void *state);
 	int (*attach)(void *state, struct vmb_dev_bus *bus);
-	void (*detach)(void *state); /* of what is not attached: nothing */
-	/* Does what can be done now, on a stepped bus. True: there is more to do. */
+	void (*detach)(void *state); /* does nothing if not attached */
+	/* On a stepped bus: does what can be done now. Returns whether there is more to do. */
 	bool (*step)(void *state);
 	void (*report)(const void *state);
-	/* Begins to close, without waiting, so that devices close side by side. NULL: close is quick. */
+	/*
+	 * Begins to close, without waiting, so that devices close side by side. NULL: close is
+	 * quick.
+	 */
 	void (*leave)(void *state);
 	void (*close)(void *state); /* also when prepare failed */
 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Looks at the interrupt page and the monitor page for whom the guest signals there. */
+/*
+ * Scans the interrupt page and the monitor page, and rings the channels that the guest signals
+ * there.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -13,7 +16,8 @@
 
 #define BUSY_NS	       100000
 #define IDLE_NS	       1000000
-#define BUSY_SCANS     100u /* without a find until the page counts as idle: 10 ms */
+/* scans in a row that find nothing until the page counts as idle: 10 ms */
+#define BUSY_SCANS     100u
 #define LATENCY_100NS  (BUSY_NS / 100)
 #define TIMER_SLACK_NS 1000 /* Linux's usual half of BUSY_NS would be lost on top of it */
 
@@ -37,7 +41,9 @@ static void take(struct vmb_dev_doorbell *d, struct found *found, bool rang)
 	}
 }
 
-/* Counts a channel that was rung in *rung. One that is closed meanwhile, or never was, is a stray. */
+/*
+ * Counts a channel that was rung in *rung. One that is closed meanwhile, or never was, is a stray.
+ */
 static void ring_channel(struct vmb_dev_doorbell *d, struct vmb_host_channel *host, uint64_t *rung)
 {
 	struct vmb_dev_channel *ch = host ? VMB_CONTAINER_OF(host, struct vmb_dev_channel, host) :
@@ -67,7 +73,10 @@ static void ring_found(struct vmb_dev_doorbell *d, const struct found *found)
 	pthread_mutex_unlock(&d->bus->lock);
 }
 
-/* The eventfds are cleared before the pages are looked at, so what is set after the look rings again. */
+/*
+ * The eventfds are cleared before the pages are looked at, so what is set after the look rings
+ * again.
+ */
 static void wait_for_something(struct vmb_dev_doorbell *d, const struct timespec *limit)
 {
 	struct pollfd fds[] = { { .fd = d->shared.fd, .events = POLLIN },

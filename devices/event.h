@@ -28,6 +28,7 @@ static inline int vmb_dev_event_create(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Makes the eventfd readable. */
 static inline void vmb_dev_event_ring(int fd)
 {
 	const uint64_t one = 1;
@@ -37,6 +38,7 @@ static inline void vmb_dev_event_ring(int fd)
 		return;
 }
 
+/* Makes the eventfd unreadable until the next ring. */
 static inline void vmb_dev_event_clear(int fd)
 {
 	uint64_t count;

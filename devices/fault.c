@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Plays the misbehaviour that somebody ordered, on everything that leaves for the guest. */
+/* Applies the faults that a test has set to everything that the host sends to the guest. */
 #include <stdlib.h>
 #include <string.h>
 

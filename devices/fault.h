@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Misbehaviour to order: the one place where a device that works is made one that does not. All
- * that the host sends passes here when a fault is set: messages, packets into rings, interrupts.
+ * Faults for tests: the one place where a working device is made to misbehave. When a fault is set,
+ * all that the host sends passes through here: messages, packets for the guest's rings, interrupts.
  *
  *   bus->fault = &fault    before a guest connects; NULL again when it is gone
  *   fault.packet() says what becomes of a packet, and may change it
@@ -50,27 +50,34 @@ struct vmb_dev_fault {
 	/* False: this interrupt gets lost. */
 	bool (*signal)(void *arg, struct vmb_dev_channel *channel);
 
-	/* _post's: the message that waits for its slot has been judged, and is this. */
+	/* for _post: the message that waits for its slot has passed message(), and is this */
 	bool judged;
 	uint32_t len;
 	uint8_t payload[VMB_MSG_LEN_MAX];
 };
 
-/* For the bus: as the machine's post(). */
+/* For the bus; returns what the machine's post() returns. */
 int vmb_dev_fault_post(struct vmb_dev_fault *fault, struct vmb_dev_machine *machine,
 		       const struct vmb_host_server_output *out);
+/* Returns whether an interrupt may be sent for channel. */
 bool vmb_dev_fault_signals(struct vmb_dev_fault *fault, struct vmb_dev_channel *channel);
-/* As vmb_ring_write(); a packet that was dropped or held was written. */
+/* Returns what vmb_ring_write() returns; a packet that was dropped or held counts as written. */
 int vmb_dev_fault_write(struct vmb_dev_fault *fault, struct vmb_dev_channel *channel,
 			const struct vmb_ring_packet *packet);
 /* The channel closes: what was held is gone. */
 void vmb_dev_fault_forget(struct vmb_dev_channel *channel);
 
-/* A packet in one piece out of one in parts (what exceeds the room is left out), and into a ring. */
+/*
+ * Copies a packet in parts into one piece, without the bytes that exceed its room; and writes such
+ * a packet into a ring, as vmb_ring_write().
+ */
 void vmb_dev_packet_flatten(struct vmb_dev_packet *flat, const struct vmb_ring_packet *packet);
 int vmb_dev_packet_write(struct vmb_ring_writer *tx, const struct vmb_dev_packet *flat);
 
-/* As vmb_ring_write(). Published and signalled. VMB_EAGAIN: no room; of held packets the rest stays. */
+/*
+ * Write, publish and signal at once. Return what vmb_ring_write() returns; VMB_EAGAIN: no room, and
+ * the remaining held packets stay held.
+ */
 int vmb_dev_fault_inject(struct vmb_dev_channel *channel, const struct vmb_dev_packet *packet);
 int vmb_dev_fault_release(struct vmb_dev_channel *channel);
 

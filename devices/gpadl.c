@@ -17,7 +17,9 @@ static uint64_t offset_of(const struct vmb_dev_memory_region *region, uint64_t p
 	return region->offset + ((pfn << VMB_PAGE_SHIFT) - region->gpa);
 }
 
-/* Returns how many pages from the first on follow each other in its file: one mapping serves them. */
+/*
+ * Returns how many pages from the first on follow each other in its file: one mapping serves them.
+ */
 static uint32_t run_of(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count,
 		       const struct vmb_dev_memory_region *first)
 {

@@ -7,8 +7,12 @@
 
 #include "devices/memory.h"
 
-/* count pages; every number has been validated by the host core or is refused here. NULL: errno says why. */
+/*
+ * Maps count pages, given by their frame numbers, at one address. Returns NULL and sets errno on
+ * failure, also if a page is not RAM.
+ */
 void *vmb_dev_gpadl_map(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count);
+/* Unmaps count pages at an address that vmb_dev_gpadl_map() returned. */
 void vmb_dev_gpadl_unmap(void *at, uint32_t count);
 
 #endif

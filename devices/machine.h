@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The machine as the devices see it: guest memory, and a table of what only a machine can do. KVM is
- * one implementation (vmm/machine.c), a process without a virtual machine another
+ * The machine as the devices see it: guest memory, and a table of what only a machine can do. KVM
+ * is one implementation (vmm/machine.c), a process without a virtual machine another
  * (ports/user/machine.c). Whoever wants these devices in a monitor of his own writes the next.
  *
  *   the machine fills in a struct vmb_dev_machine and passes it to vmb_dev_bus_create()
@@ -22,8 +22,9 @@ struct vmb_dev_machine;
 
 struct vmb_dev_machine_ops {
 	/*
-	 * From now on (on), or no longer, a signal on connection_id rings bell: rings bell->fd, or
-	 * calls vmb_dev_bell_ring(). bell lives until it is disconnected. 0, or -errno: reported.
+	 * Connects bell to connection_id (on), or disconnects it. While connected, a signal of the
+	 * guest on connection_id must write to bell->fd or call vmb_dev_bell_ring(). bell stays
+	 * valid until it is disconnected. Returns 0, or -errno: reported.
 	 */
 	int (*doorbell)(struct vmb_dev_machine *machine, uint32_t connection_id,
 			struct vmb_dev_bell *bell, bool on);
@@ -41,8 +42,8 @@ struct vmb_dev_machine_ops {
 	int (*post)(struct vmb_dev_machine *machine, uint32_t vp, uint32_t sint,
 		    const void *payload, uint32_t len);
 	/*
-	 * The guest was refused a channel for want of something that the host should have had; what
-	 * has been reported. NULL: nobody wants to know.
+	 * The guest was refused a channel because the host lacks a resource, which has been
+	 * reported. NULL: the machine does not need to know.
 	 */
 	void (*lacks)(struct vmb_dev_machine *machine);
 	/* The host cannot go on; why has been reported. Any thread; the lock may be held or not. */

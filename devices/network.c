@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The card: its channels, its worker, its summary. */
+/* A network card as a device: offers its channels, runs its worker and prints its statistics. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #define ROOM_POLL_MS 1
 #define POLL_MAX     (1 + VMB_NET_QUEUE_COUNT_MAX + VMB_DEV_NET_POLL_MAX)
 
-/* Any one GUID names a card, the same in every life of the machine; the card's number is added. */
+/* Any GUID will do, if it is the same in every start of the machine; the card's number is added. */
 static const struct vmb_guid instance =
 	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x6e, 0x65, 0x74, 0x30, 0x30, 0x00);
 
@@ -68,7 +68,7 @@ static void fill_channel(struct vmb_dev_network *c, struct vmb_dev_channel *chan
 	channel->host.sub_channel_index = index;
 }
 
-/* A guest that has closed the primary meanwhile gets none. */
+/* If the guest has closed the primary meanwhile, it gets none. */
 void vmb_dev_network_offer(struct vmb_dev_network *c)
 {
 	struct vmb_dev_channel *channel;
@@ -115,7 +115,10 @@ static void close_queue(struct vmb_dev_network *c, struct vmb_dev_network_queue 
 			vmb_host_network_reset(&c->host);
 	}
 	if (!q->index) {
-		/* Sub-channels are about to close as well; what they have under way may lie in the buffers. */
+		/*
+		 * Sub-channels are about to close as well; what they have under way may lie in the
+		 * buffers.
+		 */
 		for (uint32_t i = 1; i < c->queue_count; i++)
 			c->queues[i].broken = true;
 		vmb_dev_bus_unshare(channel, &c->shared[0]);
@@ -127,8 +130,9 @@ static void close_queue(struct vmb_dev_network *c, struct vmb_dev_network_queue 
 }
 
 /*
- * Sub-channels close before their primary and open after it. When a primary closes, the bus asks for its sub-channels
- * to be closed in the same breath, so no old one is open when new ones are offered.
+ * Sub-channels close before their primary and open after it. When a primary closes, the bus asks
+ * for its sub-channels to be closed in the same breath, so no old one is open when new ones are
+ * offered.
  */
 static void take_requests(struct vmb_dev_network *c)
 {
@@ -177,15 +181,19 @@ static void serve(struct vmb_dev_network *c)
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i].channel)
 			vmb_dev_network_queue_read(&c->queues[i]);
-	/* Only now: what one queue sends may be answered at once to another. */
+	/*
+	 * Flush after all queues are read: a frame that one queue sends may cause an answer to
+	 * another one.
+	 */
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i].channel)
 			vmb_dev_network_queue_flush(&c->queues[i]);
 }
 
 /*
- * A guest that never promised to signal when its ring has room again is looked at now and then. A frame that was refused
- * waits for the backend to be writable only as long as the backend knows of it: another queue's may have passed since.
+ * A guest that never promised to signal when its ring has room again is looked at now and then. A
+ * frame that was refused waits for the backend to be writable only as long as the backend knows of
+ * it: another queue's may have passed since.
  */
 static int timeout_of(const struct vmb_dev_network_queue *q)
 {
@@ -376,11 +384,11 @@ static void report_traffic(const struct vmb_dev_network *c)
 {
 	const struct vmb_dev_network_counters *n = &c->counters;
 
-	vmb_dev_report(
-		"stats: network %u: out %llu frames, %llu bytes, %llu large, %llu cut, %llu dropped",
-		c->number, (unsigned long long)n->out_frames, (unsigned long long)n->out_bytes,
-		(unsigned long long)n->large_out, (unsigned long long)n->cut_out,
-		(unsigned long long)n->out_dropped);
+	vmb_dev_report("stats: network %u: out %llu frames, %llu bytes, %llu large, %llu cut, "
+		       "%llu dropped",
+		       c->number, (unsigned long long)n->out_frames,
+		       (unsigned long long)n->out_bytes, (unsigned long long)n->large_out,
+		       (unsigned long long)n->cut_out, (unsigned long long)n->out_dropped);
 	vmb_dev_report("stats: network %u: in %llu frames, %llu bytes, %llu large, %llu cut, "
 		       "%llu dropped, %llu unwanted, %llu malformed",
 		       c->number, (unsigned long long)n->in_frames, (unsigned long long)n->in_bytes,

@@ -4,28 +4,31 @@
  *
  *   vmb_dev_network_open(&device, &option, number), then the device's own functions
  *
- * A card has one worker, for all of its queues: it owns the rings of every open channel, the core's state and the
- * backend, and waits in one place, for doorbells, the bus and the backend's descriptors alike. What belongs to one queue is
- * in struct vmb_dev_network_queue and handled by network_queue.c, so that queues can be spread over threads once the core's
- * state is; today they share a processor of the host.
+ * A card has one worker, for all of its queues: it owns the rings of every open channel, the core's
+ * state and the backend, and waits in one place, for doorbells, the bus and the backend's
+ * descriptors alike. What belongs to one queue is in struct vmb_dev_network_queue and handled by
+ * network_queue.c, so that queues can be spread over threads once the core's state is; today they
+ * share a processor of the host.
  *
- * The bus tells of opened and closed channels by leaving a request behind (under card->lock) and waking the worker.
+ * The bus tells of opened and closed channels by leaving a request behind (under card->lock) and
+ * waking the worker.
  *
- * What a packet says is copied out of the ring once and judged in the copy. A frame's headers are copied before they are
- * looked at; the rest of it goes to the backend from where the guest put it. One packet can be a quarter of a million
- * segments, so that a queue's turn is counted in frames and bytes for the backend, and the bus's requests are looked at
- * between any two. Nothing waits for a guest or a backend: a
- * ring whose backend is full, or whose answers find no room, is left alone until that changes; frames that find no room
- * in the receive buffer wait in a bounded queue, then are dropped and counted.
+ * What a packet says is copied out of the ring once and judged in the copy. A frame's headers are
+ * copied before they are looked at; the rest of it goes to the backend from where the guest put it.
+ * One packet can hold a quarter of a million segments, so a queue's turn is limited in frames and
+ * bytes for the backend, and the worker checks for the bus's requests between any two segments.
+ * Nothing waits for a guest or a backend: a ring whose backend is full, or whose answers find no
+ * room, is left alone until that changes. Frames that find no room in the receive buffer wait in a
+ * bounded queue; when that is full they are dropped and counted.
  */
 #ifndef DEVICES_NETWORK_H
 #define DEVICES_NETWORK_H
 
+#include "devices/device.h"
+#include "devices/net/net.h"
+#include "devices/worker.h"
 #include "host/frame.h"
 #include "host/network.h"
-#include "devices/net/net.h"
-#include "devices/device.h"
-#include "devices/worker.h"
 
 #define VMB_DEV_NETWORK_PENDING_LEN_MAX	  (512u << 10) /* bytes of frames that wait, a queue */
 #define VMB_DEV_NETWORK_PENDING_COUNT_MAX 256u
@@ -62,7 +65,7 @@ struct vmb_dev_network_queue {
 	/* the worker's */
 	struct vmb_dev_channel *channel; /* NULL: not open */
 	bool look; /* the doorbell rang */
-	bool more; /* the budget ended before the ring */
+	bool more; /* the budget was used up before the ring was empty */
 	bool blocked; /* something waits for room in the ring to the guest */
 	bool broken; /* the guest broke the protocol: the queue is dead until it is opened anew */
 	bool sending, replying, offering; /* what the packet under way waits for */
@@ -80,12 +83,13 @@ struct vmb_dev_network_queue {
 struct vmb_dev_network_counters {
 	uint64_t out_frames, out_bytes;
 	uint64_t in_frames, in_bytes;
-	uint64_t out_dropped; /* asked for what they are not, or the backend dropped them */
+	uint64_t out_dropped; /* their header was invalid, or the backend dropped them */
 	uint64_t in_dropped; /* no room, or longer than agreed */
 	uint64_t in_unwanted; /* nobody listens, or not to this address */
 	uint64_t large_out, large_in; /* of them, large ones that went through whole */
 	uint64_t cut_out, cut_in; /* large ones that were cut */
-	uint64_t copied_bytes; /* to private memory on the way out, to the pending queue on the way in */
+	/* to private memory on the way out, to the pending queue on the way in */
+	uint64_t copied_bytes;
 	uint64_t pending; /* frames that had to wait */
 	uint64_t doorbells, signals;
 	uint64_t opened; /* channels, sub-channels too */
@@ -115,8 +119,8 @@ struct vmb_dev_network {
 };
 
 /*
- * number: of the card in its machine, 0..VMB_DEV_NET_MAX - 1. 0, or -errno: reported, with nothing
- * left behind. The device's state is a struct vmb_dev_network.
+ * Opens a card and its backend. number: of the card in its machine, 0..VMB_DEV_NET_MAX - 1. Returns
+ * 0, or -errno: reported, with nothing left behind. The device's state is a struct vmb_dev_network.
  */
 int vmb_dev_network_open(struct vmb_dev_device *device, const struct vmb_dev_net_option *option,
 			 uint32_t number);
@@ -132,7 +136,10 @@ void vmb_dev_network_queue_close(struct vmb_dev_network_queue *queue);
 void vmb_dev_network_queue_read(struct vmb_dev_network_queue *queue);
 void vmb_dev_network_queue_flush(struct vmb_dev_network_queue *queue);
 
-/* A frame for the guest; goes into the receive buffer, waits or is dropped. pieces: as many bytes as frame->len. */
+/*
+ * Passes a frame to the guest: it goes into the receive buffer, waits or is dropped. pieces:
+ * frame->len bytes.
+ */
 void vmb_dev_network_queue_deliver(struct vmb_dev_network_queue *queue,
 				   const struct vmb_host_network_received *frame,
 				   const struct vmb_host_offload_piece *pieces, uint32_t count);
@@ -144,12 +151,12 @@ void vmb_dev_network_open_requested(struct vmb_dev_network *card);
 void vmb_dev_network_offer(struct vmb_dev_network *card);
 
 /*
- * Moves the frames of the packet under way. False: the backend is full, the queue's turn is over or the bus asks for
- * something: call again; network_send.c.
+ * Sends the frames of the current packet to the backend. Returns false if the backend is full, the
+ * queue's turn is over or the bus has a request: call again. In network_send.c.
  */
 bool vmb_dev_network_send(struct vmb_dev_network_queue *queue);
 
-/* A backend's frame; arg is the card; network_receive.c. */
+/* A frame came from the backend; arg is the card. In network_receive.c. */
 void vmb_dev_network_receive(void *arg, const struct vmb_dev_net_frame *frame);
 
 #endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The rings of one queue. */
+/*
+ * The rings of one queue: reads the guest's packets, and writes answers and frames for the guest.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,7 +104,7 @@ static void publish(struct vmb_dev_network_queue *q)
 		vmb_dev_bus_signal(q->channel);
 }
 
-/* 0, VMB_EAGAIN: when there is room; else the queue is dead. */
+/* Returns 0; VMB_EAGAIN: no room yet; on any other error the queue is dead. */
 static int write_packet(struct vmb_dev_network_queue *q, const struct vmb_ring_packet *packet,
 			uint32_t len)
 {
@@ -138,7 +140,7 @@ static void write_outputs(struct vmb_dev_network_queue *q)
 }
 
 /*
- * Steps of the packet under way; each answers the next step, NOTHING, VMB_EAGAIN: it waits, or
+ * Steps of the current packet. Each returns the next step, NOTHING, VMB_EAGAIN (it waits) or
  * VMB_EPROTO.
  */
 
@@ -154,7 +156,10 @@ static int do_share(struct vmb_dev_network_queue *q)
 
 static void advance(struct vmb_dev_network_queue *q, int step);
 
-/* What lies in the send buffer and waits for the backend will not be there any more. */
+/*
+ * Gives up a frame that lies in the send buffer and waits for the backend: the buffer is about to
+ * go.
+ */
 static void abandon(struct vmb_dev_network_queue *q)
 {
 	if (!q->channel || q->broken || !q->sending || !q->io.has_section)
@@ -358,7 +363,7 @@ static void drop_first_pending(struct vmb_dev_network_queue *q)
 	free(p);
 }
 
-/* 0, VMB_EAGAIN: no room; others: it will never do. */
+/* Returns 0; VMB_EAGAIN: no room; any other error is permanent. */
 static int give(struct vmb_dev_network_queue *q, const struct vmb_host_network_received *frame,
 		const struct vmb_host_offload_piece *pieces, uint32_t count)
 {
@@ -411,7 +416,10 @@ static void give_pending(struct vmb_dev_network_queue *q)
 	}
 }
 
-/* An answer that waits for room comes first: what is written behind it would take back its wish for a signal. */
+/*
+ * An answer that waits for room must come first: another packet would cancel its request for a
+ * signal.
+ */
 void vmb_dev_network_queue_flush(struct vmb_dev_network_queue *q)
 {
 	if (q->broken)
@@ -426,7 +434,7 @@ void vmb_dev_network_queue_flush(struct vmb_dev_network_queue *q)
 
 /* Opening and closing */
 
-/* Nothing is under way, so that nobody goes on with it. */
+/* Forgets the current packet, so that no one continues it. */
 static void forget(struct vmb_dev_network_queue *q)
 {
 	q->more = q->blocked = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Frames from the backend to the guest: host/frame.h says what becomes of each, and on which queue; this hands them on.
+ * Frames from the backend to the guest: host/frame.h says what becomes of each, and on which queue;
+ * this hands them on.
  */
 #include <string.h>
 
@@ -8,7 +9,10 @@
 
 _Static_assert(VMB_HOST_FRAME_PIECE_COUNT_MAX >= VMB_DEV_NET_IOV_MAX, "a backend's frame fits");
 
-/* A kind that is not ours is an IP version that no frame has. */
+/*
+ * Returns the IP version of a large frame, or 0; for unknown kinds UINT8_MAX, which matches no
+ * frame.
+ */
 static uint8_t large_of(uint8_t type)
 {
 	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
@@ -45,7 +49,10 @@ static void count_begun(struct vmb_dev_network *c, int error, enum vmb_host_fram
 		c->counters.cut_in++;
 }
 
-/* What is cut can be many thousand segments: when the bus asks for something, the rest of them is dropped. */
+/*
+ * What is cut can be many thousand segments: when the bus asks for something, the rest of them is
+ * dropped.
+ */
 static void deliver(struct vmb_dev_network *c, struct vmb_host_frame_receive *r)
 {
 	int more;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Frames from the guest to the backend: a private copy of the headers, completed or prepared as the backend needs them,
- * and the rest where it lies. What is to be done to a frame is host/frame.h's; this moves it.
+ * Frames from the guest to the backend: a private copy of the headers, completed or prepared as the
+ * backend needs them, and the rest where it lies. What is to be done to a frame is host/frame.h's;
+ * this moves it.
  */
 #include <string.h>
 
@@ -59,7 +60,7 @@ static void begin_frame(struct vmb_dev_network_queue *q, const struct vmb_host_n
 		c->counters.cut_out++;
 }
 
-/* A segment that cannot be had ends its frame. */
+/* If a segment cannot be made, the rest of its frame is dropped. */
 static void next_segment(struct vmb_dev_network_queue *q)
 {
 	struct vmb_dev_network_send *s = &q->send;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Writes the program's messages to standard error, one line with one system call each. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -11,17 +11,17 @@
 enum vmb_vmm_exit {
 	VMB_VMM_EXIT_OFF = 0, /* the guest powered itself off */
 	VMB_VMM_EXIT_FAILURE = 1, /* the host failed while it ran */
-	VMB_VMM_EXIT_USAGE = 2, /* an option or an input file is no good; nothing was started */
+	VMB_VMM_EXIT_USAGE = 2, /* an option or an input file is invalid; nothing was started */
 	VMB_VMM_EXIT_CRASH = 3, /* the guest reported a crash through the crash registers */
 	VMB_VMM_EXIT_RESET = 4, /* the guest reset itself under --no-reboot */
-	VMB_VMM_EXIT_TRIPLE_FAULT = 5, /* a virtual processor shut down without a word */
+	VMB_VMM_EXIT_TRIPLE_FAULT = 5, /* a virtual processor had a triple fault */
 	VMB_VMM_EXIT_STOPPED = 6, /* the escape key or a signal stopped it */
 };
 
-/* One line, prefixed and ended here. Any thread. */
+/* Writes one line; adds the prefix and the line end. Any thread. */
 void vmb_dev_report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As long as the terminal is raw, lines need a carriage return. */
+/* raw: whether the terminal is raw now, so that lines need a carriage return. */
 void vmb_dev_report_raw(int raw);
 
 #endif

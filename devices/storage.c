@@ -15,7 +15,7 @@
 #define PHYSICAL_LEN	4096u
 #define ROOM_POLL_NS	1000000
 #define MEASURE_NS	1000000000u
-#define READ_BUDGET	64u /* packets, then it is looked whether the channel shall close */
+#define READ_BUDGET	64u /* packets; then the step checks whether the channel must close */
 #define PAYLOAD_LEN_MAX 128u /* longer than any packet of the protocol */
 #define HEADER_AT	sizeof(struct vmb_pkt_desc)
 #define RANGE_AT	(HEADER_AT + sizeof(struct vmb_pkt_gpa_direct))
@@ -28,7 +28,7 @@
 /* Completions that are not a request's. */
 static char bell_rang, wake_rang, second_passed;
 
-/* Any GUIDs will do, if they are the same in every life of the machine. */
+/* Any GUIDs will do, if they are the same in every start of the machine. */
 static const struct vmb_guid scsi_id =
 	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x73, 0x63, 0x73, 0x69, 0x30, 0x00);
 static const struct vmb_guid ide_id =
@@ -42,7 +42,9 @@ static void release_request(struct vmb_dev_storage *s, struct vmb_dev_storage_re
 	s->free = request;
 }
 
-/* The pages of a copied list, side by side where they follow each other. Answers how many are RAM. */
+/*
+ * The pages of a copied list, side by side where they follow each other. Returns how many are RAM.
+ */
 static uint32_t resolve(const struct vmb_dev_memory *m, struct vmb_dev_storage_request *request,
 			const struct vmb_gpa_range *range, const uint64_t *pfns, uint32_t count)
 {
@@ -144,7 +146,7 @@ static void hold(struct vmb_dev_storage *s, struct vmb_dev_storage_request *requ
 	s->held = request;
 }
 
-/* Ends what a reset was about, before that is answered. */
+/* Ends the held requests of units that were reset, before the reset is answered. */
 static void end_held(struct vmb_dev_storage *s)
 {
 	struct vmb_dev_storage_request **at = &s->held, *request;
@@ -160,7 +162,9 @@ static void end_held(struct vmb_dev_storage *s)
 	}
 }
 
-/* An IDE unit goes with its channel, on which nothing is answered any more; a SCSI one goes alone. */
+/*
+ * An IDE unit goes with its channel, on which nothing is answered any more; a SCSI one goes alone.
+ */
 static void take_away(struct vmb_dev_storage *s, struct vmb_dev_storage_request *request)
 {
 	if (s->host.config.ide) {
@@ -318,7 +322,10 @@ static int write_packet(struct vmb_dev_storage *s, uint16_t type, uint64_t id, c
 	return error;
 }
 
-/* Answers leave in the order in which they became ready. Without room the guest signals when there is some. */
+/*
+ * Answers leave in the order in which they became ready. Without room the guest signals when there
+ * is some.
+ */
 static void write_ring(struct vmb_dev_storage *s)
 {
 	struct vmb_dev_storage_request *request;
@@ -407,7 +414,7 @@ static void begin_open(struct vmb_dev_storage *s)
 	s->state = VMB_DEV_STORAGE_OPEN;
 }
 
-/* What is under way is waited for, not answered. Nobody waits for an order that came too early. */
+/* Requests under way are waited for, but not answered, so they may be cancelled. */
 static void begin_close(struct vmb_dev_storage *s)
 {
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
@@ -490,7 +497,10 @@ static bool take_events(struct vmb_dev_storage *s)
 	return any;
 }
 
-/* The ring is looked at only when there is a reason to: the bell, or what was left of the last look. */
+/*
+ * The ring is looked at only when there is a reason to: the bell, or what was left of the last
+ * look.
+ */
 static void serve_rings(struct vmb_dev_storage *s)
 {
 	bool rang = vmb_dev_bell_take(&s->channel.bell);
@@ -553,7 +563,10 @@ static const struct vmb_dev_worker_ops worker_ops = { .step = step, .wait = wait
 
 /* Life */
 
-/* A unit's id and serial number are as they were in the machine's last life, and no other unit's. */
+/*
+ * A unit's id and serial number are the same in every start of the machine, and differ from every
+ * other unit's.
+ */
 static void fill_identity(const struct vmb_dev_storage *s, struct vmb_host_scsi_lun *unit,
 			  const struct vmb_dev_disk_option *option, uint32_t lun)
 {

@@ -10,10 +10,10 @@
  * below: the rings, the requests, the core's state. The bus orders it to open and to close. The
  * number of requests is bounded; when all are under way the ring is left alone until one ends.
  *
- * A request that a disk's fault holds is nobody's until a reset of its unit, one that is stuck until
- * the channel opens again; closing waits for neither. A unit that was taken away is back in the
- * machine's next life. Once a second the worker looks whether a medium has another length, and tells
- * the guest.
+ * A request that a fault holds is set aside until a reset of its unit, one that is stuck until the
+ * channel opens again; closing waits for neither. A unit that was taken away is back when the
+ * machine starts again. Once a second the worker checks whether a medium has changed its length,
+ * and tells the guest.
  *
  * What a request says is copied out of the ring once and judged in the copy. The guest's pages may
  * change at any time: nothing in them is interpreted, except parameter lists, which are copied
@@ -43,8 +43,9 @@ struct vmb_dev_storage_config {
 	bool ide; /* one unit on an IDE channel */
 	uint32_t place; /* of the IDE unit: 0..VMB_DEV_IDE_MAX - 1 */
 	const struct vmb_guid *instance_id; /* of a SCSI controller; NULL: the one of openvmbus */
-	const struct vmb_guid *unit_id; /* names LUN 0, see below; NULL: made up */
-	const struct vmb_dev_disk_option *disks; /* by LUN; outlive the device; path NULL: no unit */
+	const struct vmb_guid *unit_id; /* names LUN 0, see below; NULL: generated */
+	/* by LUN; outlive the device; path NULL: no unit */
+	const struct vmb_dev_disk_option *disks;
 	uint32_t disk_count; /* at most VMB_HOST_SCSI_LUN_MAX; 1 if ide */
 };
 
@@ -70,8 +71,9 @@ struct vmb_dev_storage {
 
 	/* the step's */
 	enum vmb_dev_storage_state state;
-	bool broken; /* the guest broke the protocol, or the unit is gone: nothing is read any more */
-	bool more; /* the budget ended before the ring */
+	/* the guest broke the protocol, or the unit is gone: the ring is no longer read */
+	bool broken;
+	bool more; /* the budget was used up before the ring was empty */
 	bool starved; /* all requests are under way, and the ring is masked */
 	bool has_engine, watching, engine_failed;
 	struct vmb_dev_disk_engine engine;
@@ -90,7 +92,10 @@ struct vmb_dev_storage {
 
 extern const struct vmb_dev_device_ops vmb_dev_storage_ops;
 
-/* -errno: reported, and nothing is left behind. The device's state is a struct vmb_dev_storage. */
+/*
+ * Opens a storage channel and its disks. Returns 0, or -errno: reported, with nothing left behind.
+ * The device's state is a struct vmb_dev_storage.
+ */
 int vmb_dev_storage_open(struct vmb_dev_device *device,
 			 const struct vmb_dev_storage_config *config);
 

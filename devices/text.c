@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Parses numbers and sizes, so that all options accept the same spelling. */
 #include <string.h>
 
 #include "devices/text.h"

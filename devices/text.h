@@ -8,10 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A decimal number of at most max; *rest is what follows it. False: none. */
+/*
+ * Parses a decimal number of at most max; *rest is what follows it. Returns false if there is none.
+ */
 bool vmb_dev_text_number(const char *text, uint64_t max, uint64_t *value, const char **rest);
 
-/* "4096", "64K", "512M", "1G", "1T" in bytes. False: not a size. */
+/* Parses "4096", "64K", "512M", "1G" or "1T" into bytes. Returns false if text is not a size. */
 bool vmb_dev_text_size(const char *text, uint64_t *len);
 
 #endif

@@ -9,8 +9,8 @@
  *   vmb_dev_worker_wake(&worker)      wait() returns soon, step() is called; any thread
  *   vmb_dev_worker_stop(&worker)      the thread has ended when this returns
  *
- * A step that can be long looks at vmb_dev_worker_woken() between its parts and returns when it is true:
- * somebody wants a channel closed, or the worker ended.
+ * A step that can be long looks at vmb_dev_worker_woken() between its parts and returns when it is
+ * true: then a channel must be closed, or the worker must end.
  */
 #ifndef DEVICES_WORKER_H
 #define DEVICES_WORKER_H
@@ -22,13 +22,13 @@ struct vmb_dev_worker_ops {
 	/* Does what can be done now. True: there is more to do, call again. Must not wait. */
 	bool (*step)(void *device);
 	/*
-	 * Waits until there may be something to do, at most for good; worker->wake is readable
-	 * when the worker was woken, and is cleared here. more: looks, but does not wait.
+	 * Waits, without a limit, until there may be something to do. worker->wake is readable when
+	 * the worker was woken; this function must clear it. more: checks, but must not wait.
 	 */
 	void (*wait)(void *device, bool more);
 	/*
-	 * Where processors are scarce the worker lets work gather: it does not take the processor
-	 * from whoever woke it.
+	 * Where processors are scarce the worker lets work collect: it does not preempt the thread
+	 * that woke it.
 	 */
 	bool gathers;
 };
@@ -40,18 +40,24 @@ struct vmb_dev_worker {
 	pthread_t thread;
 	bool started; /* there is a thread to join */
 	bool ending; /* atomic */
-	bool woken; /* atomic: since the device last said that it heard */
+	bool woken; /* atomic: since the device last called _heard */
 };
 
+/* Prepares a worker that is not started. device: the argument of the functions of ops. */
 void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_ops *ops,
 			 void *device);
 /* 0 or -errno, with nothing left behind. */
 int vmb_dev_worker_start(struct vmb_dev_worker *w);
+/* Makes wait() return soon, so that step() is called. Any thread. */
 void vmb_dev_worker_wake(struct vmb_dev_worker *w);
-/* In a step, before it looks at what it is woken for: what comes later is looked at later. */
+/* A step calls this before it checks for requests: a wake that comes later causes another step. */
 void vmb_dev_worker_heard(struct vmb_dev_worker *w);
+/* Returns whether the worker was woken since the last _heard. Any thread. */
 bool vmb_dev_worker_woken(const struct vmb_dev_worker *w);
-/* The device has nothing open any more. Nothing, if it was not started. Not on the worker itself. */
+/*
+ * Ends the thread and waits for it. The device must have nothing open. Does nothing if the worker
+ * was not started. Must not be called on the worker itself.
+ */
 void vmb_dev_worker_stop(struct vmb_dev_worker *w);
 
 #endif

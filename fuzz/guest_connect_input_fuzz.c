@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A guest that opens and closes whatever it is offered, against a host that says anything: answers
  * as it should, answers with changes, or bytes out of nowhere.

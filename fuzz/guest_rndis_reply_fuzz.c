@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A control message of a hostile host: what is told of it lies inside of it. */
 #include "fuzz/fuzz.h"
 #include "guest/rndis.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The SCSI target against any command block, parameter list and sequence of them. */
 #include "fuzz/disk.h"
 

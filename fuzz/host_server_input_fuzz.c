@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A host's message engine against a guest that posts anything, while devices come, go, and answer
  * late. After a reset everything that the guest lent is released.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* GPADLs: one range of guest pages each, sent to the host in one message or more. */
 #include "guest/engine.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The network guest's dialogue with the host on the primary channel: one message is out at a time,
  * and the type of its answer is known before it is sent.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The control channel: RNDIS requests in the control page, their replies, and what the host says of
  * itself. A request ends when the host has let go of the page (its completion) and has replied, in

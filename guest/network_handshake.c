@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * From INIT to READY. Each step is a row: the condition for it, its request, and what it does with
  * the answer. The host may refuse a query about something that a card can do without.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Received frames: transfer-page packets, whose ranges are RNDIS messages in the receive buffer.
  * The envelope is copied and validated; the frame stays in place.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Sent frames. A slot is a section of the send buffer. Free ones wait in a ring from which the
  * sender takes and to which the poll gives. A slot's word says who owns it: the sender while it is

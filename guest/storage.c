@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The guest's side of the storage protocol: handshake, requests, completions, events. */
 #include "guest/storage.h"
 

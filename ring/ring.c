@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The ring buffer. P1..P7 and B1..B4 are the producer's steps, C1..C6 the consumer's, as numbered
  * in docs/protocol/bus.md, "5.4 Producer", "5.5 Consumer". Each barrier says which race it

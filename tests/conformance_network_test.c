@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A network card's rings and buffers in every version, byte by byte, against tests/transcripts/; see
  * tests/conformance_test.c, which does so for the bus and for storage.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The wire of every version, byte by byte, against tests/transcripts/, which were written from
  * docs/protocol/ and not from what we send. Three casts: guest and host of ours; our guest with a

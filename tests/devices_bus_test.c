@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The bus between a guest's messages and a device's thread, without KVM: channels that are offered while the guest runs,
  * memory that it lends, and who gets what back when. The test is the guest and the device.

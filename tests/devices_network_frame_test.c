@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A card's frames, both ways: what reaches the backend and the guest's receive buffer is judged by a sink that trusts no
  * flag.

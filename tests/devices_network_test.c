@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A card's channels and rings: what fills up, what comes and goes, and guests that mean harm. */
 #include "tests/devices_network_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Offers, open, close, modify and remove; guest_rescind_test.c has the rest of a channel's life. */
 #include "tests/guest_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Negotiation, the queue of messages, unknown and malformed messages, UNLOAD. */
 #include "tests/guest_bed.h"
 

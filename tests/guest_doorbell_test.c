@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Interrupt page and monitor page on the guest's side, byte by byte as docs/protocol/bus.md,
  * "6 Doorbells" has them, not by the structures of wire/.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* GPADLs: their messages of any size, and the answers in every order. */
 #include "tests/guest_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Network: requests of the port, what they change, and how a card is left. */
 #include "tests/guest_network_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Network: what the host says unasked, in-band and as indications; and what offload it has. */
 #include "tests/guest_network_bed.h"
 

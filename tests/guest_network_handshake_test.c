@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Network: from INIT to READY, with every version and with hosts that refuse, lie or answer out of turn. */
 #include "tests/guest_network_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Network: sender and poll on two processors. The host is part of the poll: it ends what was sent in its own order, and
  * also guesses. Each packet ends exactly once, on one side or the other.

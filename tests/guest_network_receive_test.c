@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Network: transfer-page packets, the frames in them, coalesced ones, and what is owed for them. */
 #include "tests/guest_network_bed.h"
 

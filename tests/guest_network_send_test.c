@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Network: frames that leave, in sections and with page ranges, and their completions. */
 #include "tests/guest_network_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* RESCIND at every boundary of a channel's life, and the release of its relid. */
 #include "tests/guest_bed.h"
 

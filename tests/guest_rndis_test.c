@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * RNDIS: requests, replies and envelopes, byte by byte from docs/protocol/network.md, "8 RNDIS",
  * "9 RNDIS packets".

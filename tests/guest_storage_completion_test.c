@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Storage: completions, forged and honest, sense data, time-outs and the end of a channel. */
 #include "tests/guest_storage_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Storage: the handshake, requests as they leave, what the host says unasked, and reset. */
 #include "tests/guest_storage_bed.h"
 

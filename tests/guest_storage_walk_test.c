@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Storage under a host that sends anything, and a completion that races with a time-out. */
 #include "tests/guest_storage_bed.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A random walk: a host that says anything (fitting answers, answers to nothing, cut and wild messages) at any
  * moment, and a port that calls anything. After each step the engine's books must agree with themselves, and each

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Channels at the host: open, close, rescind, release, another VP. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* GPADLs at the host: assembly from parts, validation, use counts, teardown. */
 #include <setjmp.h>
 #include <stdarg.h>

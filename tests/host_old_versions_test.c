@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What is different on connections below 2.4, Windows Server 2008 and 2008 R2: the interrupt page, shorter offers, few
  * channels, no answer to UNLOAD.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Channels that a crash kernel or a debugger reserves: the host has none, and says so. The answers go where the message asks
  * for, which need not be where the connection lives.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Sub-channels at the host: how long they live, and who may end them. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A random walk over the host's message engine: a guest that posts what it likes, a port that
  * answers late, devices that come and go, a message slot that is often busy. What may be told to

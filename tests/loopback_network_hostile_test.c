@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Peers that drop, repeat, change, forge or withhold, at both ends of a network card. Whatever happens, memory comes back and the next connection works.
  */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What a card does to frames besides moving them, seen from both ends: checksums, large sends, VLAN
  * tags, coalescing, hashes and queues. All that leaves is judged by a sink that knows nothing but

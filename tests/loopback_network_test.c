@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A guest's network card on a host's, end to end through real rings: the handshake in every version, frames of every
  * length in every shape, both ways, and the end.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Both ends of a network card with a thread each, and a third that sends: nothing is lost, nothing is torn, nobody sleeps
  * for ever. Ends look at their rings only when they are rung.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The device goes away, or a message is lost, repeated, stale or wrong, at every point of a
  * channel's life. Whatever happens, both ends come to rest, hold nothing of each other's, and a new

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A guest's storage on a host's, end to end through real messages and rings: the whole life, data,
  * pressure, and hosts that complete late, twice, never, or what nobody asked for.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Whole lives in every version of the bus: offers, open, I/O, rescind, unload, reconnect; by event flag, interrupt page
  * and monitor. Both ends look at a ring only when they were told to, so what is signalled to the wrong place or

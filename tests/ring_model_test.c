@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * No wake-up is lost and no byte is, in any interleaving of a writer and a reader: proved by
  * visiting all states of both over rings of a few packets, under memory models as weak as ARM's.

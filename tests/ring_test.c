@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The ring's contract, one behaviour a case. Peers that lie are in ring_hostile_test.c, what
  * depends on two threads in ring_model_test.c.

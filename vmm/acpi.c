@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Writes the ACPI tables into guest memory: a guest finds its processors, VMBus and the power
+ * device there.
+ */
 #include <string.h>
 
 #include "vmm/acpi.h"
@@ -26,7 +30,9 @@
 #define GAS_BYTE	     1u
 #define VMBUS_IRQ	     5u /* for Windows: Linux takes its own vector */
 
-/* Address windows from which the guest serves device memory of VMBus devices; both are free of RAM. */
+/*
+ * Address windows from which the guest serves device memory of VMBus devices; both are free of RAM.
+ */
 #define WINDOW_LOW_GPA	     0xF8000000u
 #define WINDOW_LOW_LEN	     0x04000000u
 #define WINDOW_HIGH_GPA_MIN  0xFE0000000ull
@@ -275,14 +281,14 @@ static uint8_t checksum(const void *bytes, size_t len)
 	return -sum;
 }
 
-/* Where the next table goes. */
+/* The place of the next table. */
 struct cursor {
 	const struct vmb_dev_memory *memory;
 	uint64_t gpa;
 	bool full;
 };
 
-/* Completes the header of len bytes of table and writes it. Answers its address. */
+/* Completes the header of a table of len bytes and writes the table. Returns its address. */
 static uint64_t add_table(struct cursor *c, void *table, uint32_t len, const char *signature,
 			  uint8_t revision)
 {

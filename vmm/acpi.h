@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ACPI tables: processors, interrupt controller, power, and the devices, among them VMBus with the address windows
- * below it. A machine of "reduced hardware": no fixed registers but sleep control and reset.
+ * The ACPI tables: processors, interrupt controller, power, and the devices, among them VMBus with
+ * the address windows below it. A machine of ACPI's "reduced hardware" kind: the only fixed
+ * registers are sleep control and reset.
  */
 #ifndef VMM_ACPI_H
 #define VMM_ACPI_H
 
 #include "vmm/memory.h"
 
-/* Writes all tables; the RSDP is at VMB_VMM_ACPI_GPA. False: they do not fit. */
+/*
+ * Writes all tables into guest memory, for vp_count processors; the RSDP is at VMB_VMM_ACPI_GPA.
+ * Returns false if they do not fit.
+ */
 bool vmb_vmm_acpi_write(const struct vmb_dev_memory *m, uint32_t vp_count);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Encodes the few kinds of ACPI Machine Language that vmm/acpi.c needs. */
 #include "vmm/aml.h"
 
 #include <string.h>

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What both kernel formats share: opens kernel and initrd, checks that they fit, and places them in
+ * guest memory.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/boot.h"
 #include "devices/report.h"
+#include "vmm/boot.h"
 
 #define MIB		(1ull << 20)
 #define LOADED_FROM_GPA MIB /* nothing of a kernel may lie below */
@@ -41,7 +45,7 @@ bool vmb_vmm_boot_read(const struct vmb_vmm_boot *boot, uint64_t offset, void *d
 	return pread(boot->kernel_fd, dst, len, (off_t)offset) == (ssize_t)len;
 }
 
-/* Loaders come in forms for a firmware, and this machine has none. */
+/* Boot loaders come in formats for firmware, and this machine has none. */
 static const char *what_else(const struct vmb_vmm_boot *boot)
 {
 	char start[2] = { 0 }, end[2] = { 0 }, magic[4] = { 0 };
@@ -202,7 +206,7 @@ int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_dev_mem
 	return load_file(boot->initrd_fd, 0, dst, boot->initrd_len, boot->initrd_path);
 }
 
-/* From 640 KiB to 1 MiB lies no RAM for the guest: the ACPI tables are there. */
+/* The guest has no RAM from 640 KiB to 1 MiB: the ACPI tables are there. */
 uint32_t vmb_vmm_boot_ram(const struct vmb_dev_memory *m, struct vmb_vmm_boot_range range[3])
 {
 	range[0] = (struct vmb_vmm_boot_range){ 0, VMB_VMM_BOOT_LOW_RAM_END };

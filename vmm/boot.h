@@ -2,13 +2,14 @@
 /*
  * Starting a guest's kernel without firmware.
  *
- *   vmb_vmm_boot_open(&boot, kernel, initrd, append)   files are open and understood
- *   vmb_vmm_boot_check(&boot, memory_len)              they fit
- *   for every start of the machine: vmb_vmm_boot_load(&boot, &memory, &state); the first processor begins in state
+ *   vmb_vmm_boot_open(&boot, kernel, initrd, append)   opens the files and finds their format
+ *   vmb_vmm_boot_check(&boot, memory_len)              checks that they fit into memory
+ *   for every start of the machine:
+ *     vmb_vmm_boot_load(&boot, &memory, &state)        the first processor begins in state
  *   vmb_vmm_boot_close(&boot)
  *
- * What is wrong with a file is reported in one line. The files stay open, so a reset starts the same kernel
- * even when the file was replaced meanwhile.
+ * What is wrong with a file is reported in one line. The files stay open, so a reset starts the
+ * same kernel even when the file was replaced meanwhile.
  */
 #ifndef VMM_BOOT_H
 #define VMM_BOOT_H
@@ -30,12 +31,16 @@ struct vmb_vmm_boot;
 
 /* How the first processor begins. */
 struct vmb_vmm_boot_state {
-	bool long_mode; /* 64-bit with identity page tables; else 32-bit protected mode without paging */
+	/* 64-bit with identity page tables; else 32-bit protected mode without paging */
+	bool long_mode;
 	uint64_t rip, rsi, rbx;
 };
 
 struct vmb_vmm_boot_format {
-	/* 1: it is this kind and boot is filled; 0: not this kind; -errno: this kind and no good, reported. */
+	/*
+	 * Returns 1 and fills in boot if the kernel has this format; 0 if it has not; -errno,
+	 * reported, if it has but is invalid.
+	 */
 	int (*probe)(struct vmb_vmm_boot *boot);
 	/* Writes the kernel and its parameters to memory. */
 	int (*load)(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
@@ -56,7 +61,7 @@ struct vmb_vmm_boot {
 	/* filled by probe */
 	uint64_t first_gpa, end_gpa; /* memory that the kernel takes */
 	uint64_t entry_gpa;
-	uint64_t initrd_end_max; /* the initrd must end at or below */
+	uint64_t initrd_end_max; /* the initrd must end at or below this address */
 	uint32_t cmdline_len_max; /* without the NUL */
 	uint32_t segment_count;
 	struct {
@@ -69,25 +74,30 @@ struct vmb_vmm_boot {
 extern const struct vmb_vmm_boot_format vmb_vmm_boot_linux;
 extern const struct vmb_vmm_boot_format vmb_vmm_boot_pvh;
 
+/* initrd may be NULL; the strings must outlive boot. These return 0, or -errno: reported. */
 int vmb_vmm_boot_open(struct vmb_vmm_boot *boot, const char *kernel, const char *initrd,
 		      const char *append);
 int vmb_vmm_boot_check(const struct vmb_vmm_boot *boot, uint64_t memory_len);
 int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		      struct vmb_vmm_boot_state *state);
+/* Closes the files. */
 void vmb_vmm_boot_close(struct vmb_vmm_boot *boot);
 
 /* For the formats. */
 
-/* Exactly len bytes at offset of the kernel file. False: it has no such bytes. */
+/*
+ * Reads exactly len bytes at offset of the kernel file. Returns false if the file has no such
+ * bytes.
+ */
 bool vmb_vmm_boot_read(const struct vmb_vmm_boot *boot, uint64_t offset, void *dst, uint64_t len);
-/* The segments, the initrd and the command line. */
+/* Loads the segments, the initrd and the command line. Returns 0, or -errno: reported. */
 int vmb_vmm_boot_place(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		       uint64_t *initrd_gpa);
 
 struct vmb_vmm_boot_range {
 	uint64_t gpa, len;
 };
-/* RAM as the guest is told of it. Answers how many. */
+/* The ranges of RAM that the guest is told of. Returns how many there are. */
 uint32_t vmb_vmm_boot_ram(const struct vmb_dev_memory *m, struct vmb_vmm_boot_range range[3]);
 
 #endif

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Linux's 64-bit boot protocol: the setup header of a bzImage says where its protected-mode part may lie; the kernel is
- * entered 0x200 bytes into it, in long mode with identity page tables, RSI naming the zero page.
- * Source: Documentation/arch/x86/boot.rst of Linux.
+ * Linux's 64-bit boot protocol: the setup header of a bzImage says where its protected-mode part
+ * may lie; the kernel is entered 0x200 bytes into it, in long mode with identity page tables, RSI
+ * naming the zero page. Source: Documentation/arch/x86/boot.rst of Linux.
  */
 #include <errno.h>
 #include <string.h>
 
 #include <asm/bootparam.h>
 
-#include "vmm/boot.h"
 #include "devices/report.h"
+#include "vmm/boot.h"
 
 #define HEADER_AT	 0x1F1u /* in the file and in the zero page alike */
 #define JUMP_AT		 0x201u /* its operand says how long the header is */
@@ -32,7 +32,7 @@ static int refuse(const struct vmb_vmm_boot *boot, const char *why)
 	return -EINVAL;
 }
 
-/* The header's length stands in it: it ends where the jump at its start leads to. */
+/* The header ends where the jump at its start leads to. */
 static bool read_header(struct vmb_vmm_boot *boot, struct setup_header *header)
 {
 	uint8_t jump;
@@ -57,7 +57,9 @@ static int probe(struct vmb_vmm_boot *boot)
 
 	if (!read_header(boot, &header))
 		return 0;
-	/* What is no Linux but begins like one, as memdisk and iPXE's lkrn do, has the old versions. */
+	/*
+	 * Loaders in a kernel's format, such as memdisk and iPXE's lkrn, have the old versions too.
+	 */
 	if (header.version < VERSION_64BIT)
 		return refuse(boot, "one from before 3.8, or a loader in its form: both need a "
 				    "BIOS, and this machine has none; give an amd64 kernel from "
@@ -85,7 +87,10 @@ static int probe(struct vmb_vmm_boot *boot)
 	return 1;
 }
 
-/* Identity for the first 4 GiB in 2 MiB pages: one page of level 4, one of level 3, four of level 2. */
+/*
+ * Identity for the first 4 GiB in 2 MiB pages: one page of level 4, one of level 3, four of level
+ * 2.
+ */
 static bool write_page_tables(const struct vmb_dev_memory *m)
 {
 	uint64_t *table =

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/boot.h"
 #include "devices/report.h"
+#include "vmm/boot.h"
 
 #define NOTE_PHYS32_ENTRY 18u /* of owner "Xen" */
 #define NOTE_LEN_MAX	  (1u << 20)
@@ -112,7 +112,10 @@ struct elf {
 	uint32_t segment_count, segment_len;
 };
 
-/* 1: it is for this processor; 0: no ELF file; -errno: another ELF file, reported. */
+/*
+ * Returns 1 if it is an ELF file for this processor, 0 if it is no ELF file, -errno if it is
+ * another ELF file: reported.
+ */
 static int read_head(const struct vmb_vmm_boot *boot, struct elf *elf)
 {
 	Elf64_Ehdr wide;

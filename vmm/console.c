@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Connects the guest's serial port to the terminal or a file, so that a slow reader never holds up
+ * the machine.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -9,13 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devices/report.h"
 #include "vmm/console.h"
 #include "vmm/machine.h"
 #include "vmm/terminal.h"
-#include "devices/report.h"
 
 #define PIECE_LEN     4096u /* bytes of one write */
-#define AGAIN_MS      100 /* a descriptor that does not block, by somebody else's wish */
+#define AGAIN_MS      100 /* for a descriptor that another process made non-blocking */
 #define END_STILL_MS  1000 /* at the end: a reader that takes nothing */
 #define END_MOVING_MS 4000 /* and one that does */
 #define END_STEP_MS   10
@@ -36,7 +40,10 @@ static const char *name_of(const struct vmb_vmm_console *c)
 
 /* Writing out */
 
-/* Bytes that can be written in one piece; 0: it is time to end. With the lock. */
+/*
+ * Waits for bytes. Returns how many can be written in one piece, or 0: the writer must end. With
+ * the lock.
+ */
 static uint32_t wait_for_piece(struct vmb_vmm_console *c)
 {
 	uint32_t len;
@@ -62,7 +69,10 @@ static void taken(struct vmb_vmm_console *c, uint32_t len)
 		return;
 }
 
-/* A reader that went away does not stop the machine; a full disk may have room again later. */
+/*
+ * Drops what could not be written. A reader that went away must not stop the machine, and a full
+ * disk may have room again later.
+ */
 static void lose(struct vmb_vmm_console *c, uint32_t len, int error)
 {
 	c->dropped += len;
@@ -77,7 +87,7 @@ static void lose(struct vmb_vmm_console *c, uint32_t len, int error)
 	}
 }
 
-/* May wait for the reader as long as it likes: a signal ends that. Without the lock. */
+/* May wait for the reader without a limit: a signal ends the wait. Without the lock. */
 static ssize_t write_piece(struct vmb_vmm_console *c, const uint8_t *bytes, uint32_t len)
 {
 	struct pollfd out = { .fd = c->out_fd, .events = POLLOUT };
@@ -139,7 +149,7 @@ bool vmb_vmm_console_busy(struct vmb_vmm_console *c)
 	return busy;
 }
 
-/* Whether there is more to write out, and somebody who takes it. */
+/* Returns whether there is more to write out, and a reader that takes it. */
 static bool is_draining(struct vmb_vmm_console *c, int64_t since)
 {
 	int64_t now = now_ms(), moved;
@@ -160,7 +170,10 @@ void vmb_vmm_console_drain(struct vmb_vmm_console *c)
 		poll(NULL, 0, END_STEP_MS);
 }
 
-/* The writer may wait in the kernel for the reader: the signal that kicks processors ends that, whenever it comes. */
+/*
+ * Ends the writer. It may wait in the kernel for the reader, so it gets the signal that kicks
+ * processors until it has ended.
+ */
 static void end_writer(struct vmb_vmm_console *c)
 {
 	struct timespec limit;
@@ -189,7 +202,10 @@ static int refuse(const struct vmb_vmm_console *c, int error)
 	return -error;
 }
 
-/* Without waiting: a pipe that nobody reads would hold us here. For appending: who shortens the file may do so. */
+/*
+ * Opened without waiting, because a pipe without a reader would block here; and for appending, so
+ * that another process may truncate the file.
+ */
 static int open_file(struct vmb_vmm_console *c, int flags)
 {
 	c->out_fd = open(c->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags,
@@ -223,7 +239,7 @@ int vmb_vmm_console_open(struct vmb_vmm_console *c, const char *path, int wake)
 	return error ? refuse(c, -error) : 0;
 }
 
-/* The file is made, or emptied: what is none has no length, and that is no fault. */
+/* Creates or empties the file. A terminal or a pipe has no length, which is no error. */
 static int begin_file(struct vmb_vmm_console *c)
 {
 	int error = c->out_fd < 0 ? open_file(c, O_CREAT) : 0;

@@ -2,19 +2,21 @@
 /*
  * Where the guest's serial port ends: this program's terminal or a file.
  *
- * On a terminal every key goes to the guest, but for the escape key Ctrl-]: followed by q it stops the machine, by r it
- * resets it, by Ctrl-] it is a Ctrl-] for the guest, by anything else it prints these choices.
+ * On a terminal every key goes to the guest, except the escape key Ctrl-]. Ctrl-] q stops the
+ * machine, Ctrl-] r resets it, Ctrl-] Ctrl-] sends one Ctrl-] to the guest, and any other key
+ * prints these choices.
  *
- * What the guest prints goes through a buffer of 1 MiB that a thread of its own writes out, so nobody else ever waits for
- * the reader: no processor, no lock, and not the end of the machine. A full buffer makes the port busy, and the guest waits
- * in its own way. A reader that then takes nothing for 5 seconds is not waited for any longer: what the guest prints is
- * dropped and counted, until the reader takes something again. At the end it has 1 second, or 4 while it goes on reading.
+ * What the guest prints goes through a buffer of 1 MiB. A thread of its own writes it out, so
+ * nothing else ever waits for the reader: no virtual processor, no lock, and not the end of the
+ * machine. A full buffer makes the port busy, and the guest waits in its own way. If the reader
+ * then takes nothing for 5 seconds, what the guest prints is dropped and counted until the reader
+ * goes on. At the end the reader has 1 second, or 4 while it goes on reading.
  *
  *   vmb_vmm_console_open(&c, path, wake)   NULL: standard input and output; changes nothing yet
  *   vmb_vmm_console_start(&c)
  *   vmb_vmm_console_put(&c, byte)          any thread
- *   main thread: vmb_vmm_console_poll_fd() to poll, vmb_vmm_console_input() when readable, vmb_vmm_console_watch() in each
- *   round and once a second
+ *   main thread: vmb_vmm_console_poll_fd() to poll, vmb_vmm_console_input() when readable,
+ *     vmb_vmm_console_watch() in each round and once a second
  *   vmb_vmm_console_close(&c)
  */
 #ifndef VMM_CONSOLE_H
@@ -44,31 +46,51 @@ struct vmb_vmm_console {
 	bool ending;
 	bool full; /* until a quarter is free again */
 	bool given_up; /* the reader took nothing for too long */
-	bool gone; /* nobody will ever read */
-	bool failed; /* a write failed, and it was said */
+	bool gone; /* no one will ever read */
+	bool failed; /* a write failed, which was reported */
 	int64_t moved_at; /* milliseconds: bytes were taken, or the buffer was empty */
 	uint64_t dropped;
 	uint32_t first, count; /* of buffer */
 	uint8_t buffer[VMB_VMM_CONSOLE_BUFFER_LEN];
 };
 
-/* 0, or -errno: reported. Nothing is created or changed yet. */
+/* Returns 0, or -errno: reported. Creates and changes nothing yet. */
 int vmb_vmm_console_open(struct vmb_vmm_console *c, const char *path, int wake);
-/* Makes or empties the file, makes the terminal raw, and begins to write. 0, or -errno: reported. */
+/*
+ * Creates or empties the file, makes the terminal raw, and starts the writer. Returns 0, or -errno:
+ * reported.
+ */
 int vmb_vmm_console_start(struct vmb_vmm_console *c);
-/* What was printed is written out, as far as its reader takes it; the terminal is as it was found. Says what was lost. */
+/*
+ * Writes out the rest as far as the reader takes it, restores the terminal, and reports what was
+ * lost.
+ */
 void vmb_vmm_console_close(struct vmb_vmm_console *c);
 
+/*
+ * Adds a byte to the buffer, or drops and counts it when the buffer is full. Any thread; never
+ * waits.
+ */
 void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte);
-/* The buffer is full, and the guest is asked to wait. */
+/* Returns whether the buffer is full, so that the guest must wait. */
 bool vmb_vmm_console_busy(struct vmb_vmm_console *c);
-/* Waits until what was printed so far is written out, with the limits of the end. */
+/* Waits until what was printed so far is written out, with the same limits as at the end. */
 void vmb_vmm_console_drain(struct vmb_vmm_console *c);
 
-/* The descriptor to poll for input, or -1: none, or the guest's queue is full, or the terminal is another's now. */
+/*
+ * Returns the descriptor to poll for input. Returns -1 if there is none, if the guest's queue is
+ * full, or if another process has the terminal now.
+ */
 int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine);
+/*
+ * Reads what was typed, and gives it to the guest's port. The main thread, when the descriptor is
+ * readable.
+ */
 void vmb_vmm_console_input(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine);
-/* Tells the guest's port when it can go on, and takes the terminal when it has become ours. */
+/*
+ * Tells the guest's port when it can go on, and makes the terminal raw when this program is in its
+ * foreground again.
+ */
 void vmb_vmm_console_watch(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine);
 
 #endif

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Builds the CPUID table of each virtual processor from what KVM supports, with Hyper-V's leaves
+ * and our topology.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "vmm/cpuid.h"
 #include "devices/report.h"
+#include "vmm/cpuid.h"
 
 #define HYPERVISOR_FIRST   0x40000000u
 #define HYPERVISOR_LAST	   0x400000FFu
@@ -38,7 +42,10 @@ static uint32_t bits_for(uint32_t count)
 	return bits;
 }
 
-/* No TSC deadline, as on Hyper-V: its timers are the synthetic ones, and the APIC's that counts down. */
+/*
+ * No TSC deadline, as on Hyper-V: its timers are the synthetic ones, and the APIC's that counts
+ * down.
+ */
 static void fix_basic(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t count)
 {
 	e->ebx = (e->ebx & 0xFFFF) | (1u << bits_for(count)) << 16 | index << 24;
@@ -46,7 +53,9 @@ static void fix_basic(struct kvm_cpuid_entry2 *e, uint32_t index, uint32_t count
 	e->edx = (e->edx & ~LEAF1_EDX_HTT) | (count > 1 ? LEAF1_EDX_HTT : 0);
 }
 
-/* Caches: each core has its own, but for the last level. Intel also tells the cores of the package. */
+/*
+ * Caches: each core has its own, but for the last level. Intel also tells the cores of the package.
+ */
 static void fix_cache(struct kvm_cpuid_entry2 *e, uint32_t count, bool intel)
 {
 	uint32_t level = e->eax >> 5 & 7, ids = (1u << bits_for(count)) - 1;
@@ -109,9 +118,9 @@ static uint32_t missing_edx(const struct vmb_vmm_generation *generation)
 }
 
 /*
- * docs/protocol/bus.md, "1.1 CPUID", the sound minimum for a host. But for direct timers the
- * features are the same in each generation: guests of today need them to boot, and that document
- * does not say which of them an old host lacks.
+ * docs/protocol/bus.md, "1.1 CPUID", the minimum for a host. Except for direct timers the features
+ * are the same in each generation: today's guests need them to boot, and that document does not say
+ * which of them an old host lacks.
  */
 static void add_hyperv(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
 		       struct kvm_cpuid2 *table)

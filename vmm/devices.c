@@ -50,7 +50,7 @@ static int open_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 	return open_some_networks(d, o, false);
 }
 
-/* An interface may be created, so these come last. */
+/* Opening a card may create an interface, so cards come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
 	uint32_t count = d->count;
@@ -60,7 +60,10 @@ static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 	return error;
 }
 
-/* The kinds. Disks are locked and checked outside of a nest, too, while the nest works on them. */
+/*
+ * The kinds of device. Disks are also checked and locked on this machine when the guest runs in a
+ * nest.
+ */
 static const struct {
 	int (*open)(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 	bool is_disk;

@@ -3,8 +3,8 @@
  * The devices of a machine, as the command line asks for them: which kinds there are, and all of
  * them as one array. A new kind is a row in vmm/devices.c.
  *
- *   vmb_vmm_devices_open_disks(&devices, &options)  what stays here when the machine runs in a nest
- *   vmb_vmm_devices_open(&devices, &options)        the rest; both look, and change nothing
+ *   vmb_vmm_devices_open_disks(&devices, &options)  the disks; also if the machine runs in a nest
+ *   vmb_vmm_devices_open(&devices, &options)        the rest; both only check, and change nothing
  *   vmb_vmm_devices_prepare_disks(&devices)   they will be used: connects, measures
  *   vmb_vmm_devices_prepare(&devices)         the rest; may overwrite files
  *   for every start of the machine: _attach, after the bus was created; _detach, after it has
@@ -22,10 +22,11 @@
 struct vmb_vmm_devices {
 	struct vmb_dev_device all[VMB_VMM_DEVICE_MAX];
 	uint32_t count;
-	bool begun; /* something was started or written that a bad option must not start or write */
+	/* something was started or written: from here on an error is no longer one of usage */
+	bool begun;
 };
 
-/* -errno: reported; close what is open. */
+/* These return 0, or -errno: reported. After an error the caller must still call _close. */
 int vmb_vmm_devices_open_disks(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 int vmb_vmm_devices_prepare_disks(struct vmb_vmm_devices *d);

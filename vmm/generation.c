@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The table of Windows Server versions and of the protocol versions that each one speaks. */
 #include <string.h>
 
 #include "vmm/generation.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Generations of Hyper-V: which protocol versions a Windows Server speaks at most, and how its build is called.
+ * Generations of Hyper-V: the newest protocol versions that each Windows Server speaks, and its
+ * build number.
  *
  *   struct vmb_vmm_generation g = VMB_VMM_GENERATION_DEFAULT;
  *   vmb_vmm_generation_find("2012r2") for a whole row
@@ -25,20 +26,20 @@ struct vmb_vmm_generation {
 	uint32_t bus; /* VMB_VERSION_* */
 	uint16_t storage; /* VMB_STOR_VERSION_* */
 	uint32_t network; /* VMB_NET_VERSION_* */
-	uint32_t vp_max; /* virtual processors of a machine; 0: no fewer than ours */
+	uint32_t vp_max; /* maximum of virtual processors; 0: at least as many as ours */
 	uint32_t release; /* leaf 0x40000002: EBX, major and minor */
-	uint32_t build; /* and EAX */
+	uint32_t build; /* EAX of the same leaf */
 	bool no_timers; /* for tests: no synthetic timers */
 	bool unannounced; /* leaf 0x40000003: EBX is 0, though messages and events are taken */
 };
 
-/* NULL: there is no such Windows Server. */
+/* Returns the row with this name, or NULL: there is no such Windows Server. */
 const struct vmb_vmm_generation *vmb_vmm_generation_find(const char *name);
 
-/* All that we know, under the build of Windows Server 2022. */
+/* The newest version of every protocol, with the build of Windows Server 2022. */
 const struct vmb_vmm_generation *vmb_vmm_generation_newest(void);
 
-/* "4.1" as VMB_VERSION_4_1 and so on; 0: no such version. */
+/* Parse a version: "4.1" gives VMB_VERSION_4_1 and so on. Return 0 if there is no such version. */
 uint32_t vmb_vmm_generation_bus(const char *text);
 uint16_t vmb_vmm_generation_storage(const char *text);
 uint32_t vmb_vmm_generation_network(const char *text);

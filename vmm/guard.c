@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Takes the program's signals on a thread of its own, and ends the program when something else
+ * hangs.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -24,7 +28,7 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* Without exit handlers: they may wait for the same thing. */
+/* Ends the program without its exit handlers, which may wait for the same thing. */
 static void end_program(const struct vmb_vmm_guard *g, int code)
 {
 	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -40,7 +44,9 @@ static void end_program(const struct vmb_vmm_guard *g, int code)
 	_exit(code);
 }
 
-/* timeout(1) sends its signal to the program and then to the group that the program is in: that is one. */
+/*
+ * timeout(1) sends its signal to the program and then to its process group: count the two as one.
+ */
 static void stop(struct vmb_vmm_guard *g)
 {
 	if (g->stopped && now_ms() - g->stopped_at < SAME_MS)

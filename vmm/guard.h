@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Ends the program in time, whatever the rest of it waits for: a thread of its own that nobody can hold up takes the
- * signals, and looks at the clock from the moment on at which the machine's end is known.
+ * Ends the program in time, whatever the rest of it waits for. A thread of its own, which nothing
+ * can block, takes the signals; once the machine must end, it watches the clock.
  *
- * The first SIGINT, SIGTERM or SIGHUP ends the machine; the second, if it is not of the same
- * moment, ends the program at once. When the end takes longer than
- * VMB_VMM_GUARD_LIMIT_MS, for a device that does not stop or a reader that does not read, the program ends all the same, with
- * one line that says what was waited for, and with VMB_VMM_EXIT_FAILURE. SIGTSTP and SIGCONT give the terminal back
- * and take it again.
+ * The first SIGINT, SIGTERM or SIGHUP ends the machine. A second one, unless it comes within a
+ * quarter of a second, ends the program at once. When the end takes longer than
+ * VMB_VMM_GUARD_LIMIT_MS, for a device that does not stop or a reader that does not read, the
+ * program ends anyway: it prints one line that says what it was waiting for, and exits with
+ * VMB_VMM_EXIT_FAILURE. SIGTSTP and SIGCONT give the terminal back and take it again.
  *
  *   vmb_vmm_guard_start(&g, wake)     before all other threads, which inherit the blocked signals
  *   vmb_vmm_guard_attach(&g, machine) for each start of the guest
@@ -37,12 +37,15 @@ struct vmb_vmm_guard {
 	int64_t since; /* milliseconds; 0: the end is not known yet */
 };
 
-/* 0, or -errno: reported. The thread lasts as long as the program. */
+/* Starts the thread, which runs until the program ends. Returns 0, or -errno: reported. */
 int vmb_vmm_guard_start(struct vmb_vmm_guard *g, int wake);
-/* A signal that has come already ends the machine now. */
+/* Names the machine that a signal ends. If a signal has come already, ends the machine now. */
 void vmb_vmm_guard_attach(struct vmb_vmm_guard *g, struct vmb_vmm_machine *machine);
+/* Names what the end waits for now. what: a constant string. */
 void vmb_vmm_guard_waits_for(struct vmb_vmm_guard *g, const char *what);
+/* The machine is gone. last: no other follows, and the limit counts until the program ends. */
 void vmb_vmm_guard_detach(struct vmb_vmm_guard *g, bool last);
+/* Returns whether a signal has come. Any thread. */
 bool vmb_vmm_guard_is_stopped(struct vmb_vmm_guard *g);
 
 #endif

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Answers the hypercalls that KVM hands to user space: messages to the host, and signals without a
+ * doorbell.
+ */
+#include "devices/bus.h"
 #include "vmm/hypercall.h"
 #include "vmm/machine.h"
-#include "devices/bus.h"
 
 #define CODE(input)	((uint32_t)((input)&0xFFFF))
 #define CONNECTION_MASK 0x00FFFFFFu
@@ -22,8 +26,9 @@ static uint32_t post_message(struct vmb_vmm_vcpu *v, uint64_t input, uint64_t gp
 }
 
 /*
- * Every open channel has a doorbell, so a signal that arrives here names a connection that does not exist. What its
- * parameter means depends on the kernel's version (address or contents); the answer does not.
+ * Every open channel has a doorbell, so a signal that arrives here names a connection that does not
+ * exist. What its parameter means depends on the kernel's version (address or contents); the answer
+ * does not.
  */
 void vmb_vmm_hypercall_exit(struct vmb_vmm_vcpu *v, struct kvm_hyperv_exit *exit)
 {

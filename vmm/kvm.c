@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Sets up the virtual machine in KVM: the needed capabilities, interrupt routes, and eventfds for
+ * interrupts and doorbells.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,8 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "vmm/kvm.h"
 #include "devices/report.h"
+#include "vmm/kvm.h"
 
 #define TSS_GPA		 0xFFFBD000u /* three pages that Intel processors need below 4 GiB */
 #define IDENTITY_MAP_GPA 0xFFFBC000u
@@ -130,7 +134,10 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 		return failed("reserve pages");
 	if (ioctl(k->vm, KVM_CREATE_IRQCHIP, 0))
 		return failed("create interrupt controller");
-	/* For kernels that measure a delay before they know where they are: they would wait for ever. */
+	/*
+	 * For kernels that calibrate a delay before they detect the hypervisor: they would wait for
+	 * ever.
+	 */
 	if (ioctl(k->vm, KVM_CREATE_PIT2, &timer))
 		return failed("create interval timer");
 	for (uint32_t i = 0; i < m->region_count && !error; i++)
@@ -152,7 +159,9 @@ static struct kvm_irq_routing_entry *add_pin(struct kvm_irq_routing *table, uint
 	return entry;
 }
 
-/* Setting routes replaces all of them, so KVM's default ones for PIC and IOAPIC are repeated here. */
+/*
+ * Setting routes replaces all of them, so KVM's default ones for PIC and IOAPIC are repeated here.
+ */
 static void fill_routes(struct kvm_irq_routing *table, uint32_t vp_count)
 {
 	struct kvm_irq_routing_entry *entry;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The virtual machine as KVM sees it: one VM with an in-kernel interrupt controller, and the ways in which
- * interrupts and doorbells cross the border.
+ * The virtual machine as KVM sees it: one VM with an in-kernel interrupt controller, and how
+ * interrupts and doorbells pass between it and this program.
  *
- *   vmb_vmm_kvm_open(&kvm)             /dev/kvm, everything that we need is there
+ *   vmb_vmm_kvm_open(&kvm)             opens /dev/kvm and checks that it has all that we need
  *   vmb_vmm_kvm_create(&kvm, &memory)  the VM
  *   (virtual processors with an active SynIC)
- *   vmb_vmm_kvm_route(&kvm, vp_count)  after them, or KVM does not tell us about acknowledgements
+ *   vmb_vmm_kvm_route(&kvm, vp_count)  only now, or KVM does not report acknowledgements
  *   vmb_vmm_kvm_destroy(&kvm)
  *
  * Context: any thread after create. Errors: -errno, already reported in words.
@@ -33,8 +33,9 @@ struct vmb_vmm_kvm {
 };
 
 /*
- * Whether the /dev/kvm of this machine can run our guests: 0, or -errno with the reason in words in why, of
- * size bytes. Some KVMs cannot, for example those that need no help of the processor.
+ * Checks whether the /dev/kvm of this machine can run our guests. Returns 0, or -errno with the
+ * reason in words in why (size bytes). Some KVMs cannot, for example those that work without the
+ * processor's virtualization.
  */
 int vmb_vmm_kvm_check(char *why, size_t size);
 
@@ -43,12 +44,19 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m);
 int vmb_vmm_kvm_route(struct vmb_vmm_kvm *k, uint32_t vp_count);
 void vmb_vmm_kvm_destroy(struct vmb_vmm_kvm *k); /* the VM; the device stays open */
 
+/* Sets the level of the interrupt gsi. Any thread. */
 void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level);
 
-/* A write to fd raises gsi. ack: an eventfd that is written when the guest acknowledged, or -1. */
+/*
+ * From now on a write to the eventfd fd raises gsi. ack: an eventfd that KVM writes when the guest
+ * acknowledges, or -1. Returns 0, or -errno: reported.
+ */
 int vmb_vmm_kvm_irqfd(struct vmb_vmm_kvm *k, int fd, uint32_t gsi, int ack);
 
-/* HvCallSignalEvent on connection_id writes fd. */
+/*
+ * From now on (on), or no longer, HvCallSignalEvent on connection_id writes the eventfd fd. Returns
+ * 0, or -errno: reported.
+ */
 int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on);
 
 #endif

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Makes one machine on KVM out of its parts, and implements the table of devices/machine.h for the
+ * devices.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -12,7 +16,7 @@
 #include "vmm/acpi.h"
 #include "vmm/machine.h"
 
-/* A message waits for an occupied slot: how long until we look without having been told, milliseconds. */
+/* While a message waits for an occupied slot, the slot is polled this often, in milliseconds. */
 #define RETRY_MS 10
 
 void vmb_vmm_machine_wake(struct vmb_vmm_machine *machine)
@@ -49,9 +53,9 @@ static void hand_over(struct vmb_vmm_vcpu *v)
 }
 
 /*
- * A message is written by its processor's own thread (see vmm/synic.h), so whoever has one for
- * another processor kicks that one. One whose slot is occupied waits for the acknowledgement: the
- * main thread looks for it.
+ * Only a processor's own thread may write its message (see vmm/synic.h), so a caller on another
+ * thread kicks that processor. If the slot is occupied, the message waits for the acknowledgement,
+ * which the main thread notices.
  */
 static int post_message(struct vmb_dev_machine *dev, uint32_t vp, uint32_t sint,
 			const void *payload, uint32_t len)
@@ -108,7 +112,9 @@ static int create_vcpus(struct vmb_vmm_machine *machine, uint32_t count)
 	}
 	for (uint32_t i = 0; i < count && !error; i++)
 		error = vmb_vmm_vcpu_create(&machine->vcpus[i], machine, i);
-	/* Routes only now: KVM notes who acknowledges while it processes them for an active SynIC. */
+	/*
+	 * Routes only now: KVM notes who acknowledges while it processes them for an active SynIC.
+	 */
 	if (!error)
 		error = vmb_vmm_kvm_route(machine->kvm, count);
 	for (uint32_t i = 0; i < count && !error; i++)
@@ -215,7 +221,10 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* How long to sleep: a message that waits is tried again at its time, however often we are woken before. */
+/*
+ * How long to sleep: a message that waits is tried again at its time, however often we are woken
+ * before.
+ */
 static int sleep_ms(bool waiting, int64_t retry_at)
 {
 	int64_t left = retry_at - now_ms();
@@ -226,8 +235,8 @@ static int sleep_ms(bool waiting, int64_t retry_at)
 }
 
 /*
- * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked at only while a
- * message waits for one.
+ * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked
+ * at only while a message waits for one.
  */
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 {

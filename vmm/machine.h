@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One start of a guest: everything that a reset throws away. run.c makes it, runs it and takes it down; a reset is a new
- * machine over the same options, console and disks.
+ * One start of a guest: everything that a reset throws away. run.c makes it, runs it and takes it
+ * down; a reset is a new machine over the same options, console and disks.
  */
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
 
+#include "devices/machine.h"
 #include "vmm/console.h"
 #include "vmm/kvm.h"
-#include "devices/machine.h"
 #include "vmm/memory.h"
 #include "vmm/options.h"
 #include "vmm/power.h"
@@ -26,14 +26,14 @@ struct vmb_vmm_machine {
 	struct vmb_vmm_console *console; /* outlives the machine */
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
-	struct vmb_vmm_generation generation; /* zero: the newest of everything */
+	struct vmb_vmm_generation generation; /* all zero: the newest of everything */
 	bool monitor; /* channels may be signalled through the monitor page */
 	struct vmb_dev_bus *vmbus;
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
 	struct vmb_vmm_watch watch;
 	int outcome; /* enum vmb_vmm_outcome, atomic */
 	bool crashed; /* the guest reported a crash, atomic */
-	bool lacking; /* the guest was refused a device that is its own, atomic */
+	bool lacking; /* the host could not give the guest one of its devices, atomic */
 	int wake; /* eventfd: the main thread has something to look at */
 	int ack; /* eventfd: the guest acknowledged an interrupt of SINT 2 */
 	bool waiting; /* atomic: a message waits for its slot */
@@ -41,21 +41,23 @@ struct vmb_vmm_machine {
 };
 
 /*
- * Everything up to the loaded guest, with a bus without devices. The console and wake stay the caller's. NULL: reported.
+ * Makes a machine with a loaded guest, and a bus without devices. The console and wake still belong
+ * to the caller. Returns NULL on failure: reported.
  */
 struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 					       struct vmb_vmm_console *console, int wake,
 					       const struct vmb_vmm_options *o,
 					       const struct vmb_vmm_boot *boot);
-/* After the devices were attached. */
+/* Starts the virtual processors. The devices must be attached. Returns 0, or -errno: reported. */
 int vmb_vmm_machine_start(struct vmb_vmm_machine *machine);
-/* The main thread's work until the outcome is known. */
+/* Does the main thread's work until the outcome is known. */
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine);
-/* Waits for processors and devices; counters stand until destroy. */
+/* Waits until processors and devices have stopped; counters can be read until destroy. */
 void vmb_vmm_machine_stop(struct vmb_vmm_machine *machine);
+/* Frees a machine that has stopped. Its devices must be detached. */
 void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine);
 
-/* Any thread. */
+/* Makes the main thread look at the machine. Any thread. */
 void vmb_vmm_machine_wake(struct vmb_vmm_machine *machine);
 
 #endif

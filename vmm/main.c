@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The command `openvmbus`: its help and its subcommands. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,8 +8,8 @@
 
 #include "devices/limits.h"
 #include "devices/report.h"
-#include "vmm/run.h"
 #include "devices/switch/switch.h"
+#include "vmm/run.h"
 
 #ifndef OPENVMBUS_VERSION
 #define OPENVMBUS_VERSION "unknown"
@@ -27,8 +28,8 @@ static const char help_text[] =
 	"  --append TEXT      the kernel's command line (console=ttyS0)\n"
 	"  --disk FILE|URI[,PROPERTY]...\n"
 	"                     a file or block device as a SCSI disk; repeatable;\n"
-	"                     nbd://HOST/EXPORT or nbd+unix:///EXPORT?socket=PATH: an NBD server's;\n"
-	"                     ram:SIZE is empty and in memory; it lasts as long as openvmbus runs;\n"
+	"                     nbd://HOST/EXPORT or nbd+unix:///EXPORT?socket=PATH: on an NBD\n"
+	"                     server; ram:SIZE is empty, in memory, and gone when openvmbus ends;\n"
 	"                     null:SIZE is a disk of zeroes that forgets what is written\n"
 	"     readonly        no writes\n"
 	"     lun=N           0 to 63; else the first that is free\n"
@@ -37,8 +38,8 @@ static const char help_text[] =
 	"     backing=allow   an image may show the guest other files of this machine\n"
 	"     block=512|4096  bytes of a logical block (a device's own; else 512)\n"
 	"     serial=TEXT     its serial number, up to 31 characters; else one is made up\n"
-	"     reconnect=S     NBD: how many seconds commands wait for a server that went away (25)\n"
-	"     hold=BLOCK      for tests: reads of that block are answered when the disk is reset, once\n"
+	"     reconnect=S     NBD: seconds that commands wait for a server that went away (25)\n"
+	"     hold=BLOCK      for tests: reads of that block wait for the first reset of the disk\n"
 	"     stuck=BLOCK     for tests: the first read of that block is never answered\n"
 	"     gone=BLOCK      for tests: the first read of that block takes the disk away\n"
 	"  --cdrom FILE|URI[,PROPERTY]...\n"
@@ -50,8 +51,8 @@ static const char help_text[] =
 	"  --ide-cdrom FILE|URI[,PROPERTY]...\n"
 	"                     an image as a DVD on IDE\n"
 	"  --net user|tap=NAME|switch=SOCKET|null|none[,PROPERTY]...\n"
-	"                     a network card; repeatable. Without --net, or with none, there is no card.\n"
-	"                     user: a network in user space with DHCP, DNS and a way out; needs nothing\n"
+	"                     a network card; repeatable. Without --net, or with none: no card.\n"
+	"                     user: in user space, with DHCP, DNS and a way out; needs no rights\n"
 	"                     tap: an interface of this machine; created if it is not there\n"
 	"                     switch: a cable to an openvmbus switch, for guests among themselves\n"
 	"                     null: a network that nobody is on\n"
@@ -62,46 +63,49 @@ static const char help_text[] =
 	"     mac=ADDRESS     for example 02:00:00:00:00:01; else one is made up\n"
 	"     queues=N        1 to 64 (1)\n"
 	"     mtu=N           1500 to 65521 (1500)\n"
-	"     capture=FILE    all frames as pcapng; with tap and switch they may be larger than the MTU\n"
-	"                     and have open checksums, as they go over that wire\n"
+	"     capture=FILE    all frames as pcapng; with tap and switch they may be larger than\n"
+	"                     the MTU and have incomplete checksums, as they go over that wire\n"
 	"     capture-size=SIZE\n"
 	"                     the file ends before it is longer (1G)\n"
 	"  --memory SIZE      with K, M or G (1G)\n"
 	"  --cpus N           1 to 64 (1)\n"
 	"  --console stdio|FILE\n"
-	"                     where the serial port ends (stdio); on a terminal Ctrl-] is the escape\n"
-	"                     key: then q stops the machine, r resets it, Ctrl-] sends Ctrl-]\n"
+	"                     where the serial port ends (stdio); on a terminal Ctrl-] is the\n"
+	"                     escape key: q stops the machine, r resets it, Ctrl-] sends Ctrl-]\n"
 	"  --accel auto|kvm|nest\n"
-	"                     kvm: /dev/kvm; nest: in an emulated machine with KVM; auto: what is there\n"
-	"  --generation G     2008, 2008r2, 2012, 2012r2, 2016, 2019, 2022 or 2025: as that Windows Server,\n"
-	"                     in its newest protocol versions and in its build; default: the newest of all\n"
-	"  --vmbus-version V  0.13, 1.1, 2.4, 3.0, 4.0, 4.1, 5.0, 5.1, 5.2, 5.3 or 6.0: the newest to accept\n"
+	"                     kvm: /dev/kvm; nest: in an emulated machine with KVM;\n"
+	"                     auto: kvm if it is there, else nest\n"
+	"  --generation G     2008, 2008r2, 2012, 2012r2, 2016, 2019, 2022 or 2025: like that\n"
+	"                     Windows Server, in its newest protocol versions and its build\n"
+	"                     (the newest of all)\n"
+	"  --vmbus-version V  0.13, 1.1, 2.4, 3.0, 4.0, 4.1, 5.0, 5.1, 5.2, 5.3 or 6.0:\n"
+	"                     the newest to accept\n"
 	"  --storage-version V\n"
 	"                     2.0, 4.2, 5.1, 6.0 or 6.2\n"
 	"  --network-version V\n"
 	"                     1, 2, 4, 5, 6 or 6.1\n"
-	"  --monitor          let guests signal through the monitor page, which is looked at every 100 us;\n"
-	"                     slower than without, where each channel has a doorbell of its own\n"
-	"  --unannounced      CPUID does not say that messages and events are taken; they are all the same,\n"
-	"                     as on Microsoft's open host\n"
+	"  --monitor          let guests signal through the monitor page, which is polled every\n"
+	"                     100 us; slower than a doorbell for each channel\n"
+	"  --unannounced      CPUID does not announce messages and events, which are accepted\n"
+	"                     anyway, as on Microsoft's open host\n"
 	"  --no-reboot        end when the guest resets itself, instead of starting it again\n"
 	"  --on-crash stop[,after=SECONDS]|continue\n"
-	"                     a guest that reports a crash goes on, to write a dump; stop: its next reset\n"
-	"                     ends the machine, and so do SECONDS (30) in which it stands still\n"
+	"                     a guest that reports a crash goes on, to write a dump; stop: its\n"
+	"                     next reset ends the machine, or SECONDS (30) without progress\n"
 	"  --contact-within SECONDS\n"
 	"                     say so when the guest was without VMBus for so long (120; 0: never)\n"
 	"  --no-timers        for tests: without synthetic timers\n"
 	"  --stats            at the end, say on standard error what the bus and the disks did\n"
 	"\n"
-	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM ends it,\n"
-	"with exit code 0 and its statistics on standard error\n"
+	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM\n"
+	"ends it, with exit code 0 and its statistics on standard error\n"
 	"\n"
 	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
 	"\n"
-	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a device;\n"
-	"2 a bad option or input file, nothing was started or written; 3 the guest reported a crash; 4 it\n"
-	"reset itself (--no-reboot); 5 triple fault (--no-reboot); 6 stopped by the escape key or a signal.\n"
-	"A second signal ends the program at once.\n";
+	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
+	"device; 2 a bad option or input file, nothing was started or written; 3 the guest\n"
+	"reported a crash; 4 it reset itself (--no-reboot); 5 triple fault (--no-reboot);\n"
+	"6 stopped by the escape key or a signal. A second signal ends the program at once.\n";
 
 static int check(int argc)
 {
@@ -112,8 +116,9 @@ static int check(int argc)
 }
 
 /*
- * Whoever started us may have closed standard input, output or error. The next file that is opened would get that
- * number, and our messages would be written into a disk. open() takes the lowest free one.
+ * Whoever started us may have closed standard input, output or error. The next file that is opened
+ * would get that number, and our messages would be written into a disk. open() takes the lowest
+ * free one.
  */
 static bool fill_standard_descriptors(void)
 {

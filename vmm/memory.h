@@ -11,11 +11,15 @@
 #define VMB_VMM_LOW_MAX	  0xC0000000ull /* RAM below 4 GiB ends here at the latest */
 #define VMB_VMM_HIGH_BASE 0x100000000ull
 
-/* len: bytes, a multiple of a page, not 0. 0, or -errno with nothing left behind. */
+/*
+ * Makes and maps the RAM. len: bytes, a multiple of the page size, not 0. Returns 0, or -errno with
+ * nothing left behind.
+ */
 int vmb_vmm_memory_create(struct vmb_dev_memory *m, uint64_t len);
+/* Unmaps the RAM. */
 void vmb_vmm_memory_destroy(struct vmb_dev_memory *m);
 
-/* Bytes at guest address 0, and at 4 GiB. */
+/* Return how many bytes of RAM are at guest address 0, and at 4 GiB. */
 uint64_t vmb_vmm_memory_low_len(const struct vmb_dev_memory *m);
 uint64_t vmb_vmm_memory_high_len(const struct vmb_dev_memory *m);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Starts the same command line in an emulated machine, for machines without /dev/kvm. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,8 +57,8 @@ static int lock_disks(const struct vmb_vmm_options *o)
 }
 
 /*
- * What starts a nest: where `make install` puts it, or in the sources whose build folder has this
- * program.
+ * Finds the program that starts a nest: where `make install` puts it, or in the sources if this
+ * program is in their build folder.
  */
 static bool find_starter(const char *self, char *path, size_t len)
 {
@@ -75,7 +76,9 @@ static bool find_starter(const char *self, char *path, size_t len)
 	return false;
 }
 
-/* What is added to a command line; the memory is this process's until it becomes another. */
+/*
+ * A command line under construction. Its memory is never freed, because exec replaces the process.
+ */
 struct line {
 	char **arguments;
 	uint32_t count;
@@ -103,7 +106,7 @@ static void add_starter(struct line *l, const struct vmb_vmm_options *o, const c
 	add(l, "--");
 }
 
-/* The last --accel counts: down there it is KVM. */
+/* The last --accel counts: the program in the nest must use KVM. */
 static void add_command(struct line *l, const struct vmb_vmm_options *o, const char *self, int argc,
 			char **argv)
 {

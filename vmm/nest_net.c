@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Finds the forwarded ports of a command line that runs in a nest, and rewrites them for the
+ * program in there.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/platform.h"
-#include "vmm/nest_net.h"
 #include "devices/report.h"
+#include "vmm/nest_net.h"
 
 static const char prefix[] = "hostfwd=";
 
@@ -62,7 +66,7 @@ static int address_len(const struct forward *f)
 	return f->port - 1 - f->address;
 }
 
-/* QEMU would find it out too, but say it in its own way and after the nest was prepared. */
+/* QEMU would find it too, but report it in its own way and after the nest was prepared. */
 static bool port_is_free(const struct forward *f)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(atoi(f->port)) };

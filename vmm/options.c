@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Parses the command line of `openvmbus run` and reports in one line what is wrong with it. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -99,7 +100,7 @@ static int check_net(const struct vmb_vmm_options *o, const struct vmb_dev_net_o
 	return 0;
 }
 
-/* "none" is said to say that there is no card. */
+/* "none" says that there is no card. */
 static int parse_net(struct vmb_vmm_options *o, char *value)
 {
 	const char *text = value;
@@ -162,15 +163,15 @@ static int parse_network_version(struct vmb_vmm_options *o, char *value)
 	return -EINVAL;
 }
 
-/* Single caps come after --generation, in whatever order they were given. */
+/* Single versions override --generation, in whatever order the options were given. */
 static int settle_generation(struct vmb_vmm_options *o)
 {
 	uint32_t vp_max = o->generation.vp_max;
 
 	if (vp_max && o->cpus > vp_max) {
-		vmb_dev_report(
-			"--cpus %u: Windows Server %s has at most %u processors a machine; give fewer, or --vmbus-version alone",
-			o->cpus, o->generation.name, vp_max);
+		vmb_dev_report("--cpus %u: Windows Server %s has at most %u processors a machine; "
+			       "give fewer, or --vmbus-version alone",
+			       o->cpus, o->generation.name, vp_max);
 		return -EINVAL;
 	}
 	if (o->caps.bus)

@@ -32,19 +32,20 @@ struct vmb_vmm_options {
 		uint16_t storage;
 		bool no_timers;
 		bool unannounced;
-	} caps; /* as the options name them; 0: not said */
+	} caps; /* as the options name them; 0: not given */
 	enum vmb_vmm_accel accel;
 	bool monitor; /* offers have monitor ids */
 	bool no_reboot;
-	bool go_on_after_crash; /* else a guest that crashed ends with its next reset, or when it stands still */
+	/* else a guest that crashed ends with its next reset, or when it stands still */
+	bool go_on_after_crash;
 	uint32_t crash_s; /* seconds; how long it may stand still */
-	uint32_t contact_s; /* seconds without VMBus until that is said; 0: never */
+	uint32_t contact_s; /* seconds without VMBus until that is reported; 0: never */
 	bool stats;
 };
 
 /*
- * argv: "run" and what follows; not changed, and kept by reference. 0; -EINVAL: reported in one line.
- * Looks at no file.
+ * Parses argv, which is "run" and what follows. argv is not changed and must outlive o. Opens no
+ * file. Returns 0, or -EINVAL: reported in one line.
  */
 int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv);
 

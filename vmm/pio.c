@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Hands each access to an I/O port to the device that owns the port. */
 #include "vmm/machine.h"
 #include "vmm/pio.h"
 #include "vmm/power.h"

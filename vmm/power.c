@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Records how a machine ends, and answers the ports by which a guest powers off or resets. */
 #include "vmm/machine.h"
 #include "vmm/power.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * How a machine's life ends: by whoever asks first. The asker may be any thread; the main thread is woken, the
- * virtual processors leave the guest and do not enter it again.
+ * How a machine ends: the first request counts. Any thread may make it. It wakes the main thread,
+ * and the virtual processors leave the guest and do not enter it again.
  */
 #ifndef VMM_POWER_H
 #define VMM_POWER_H
@@ -36,19 +36,29 @@ enum vmb_vmm_outcome {
 	VMB_VMM_STOPPED,
 };
 
+/* Ends the machine with outcome, unless it has one already. Any thread. */
 void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome outcome);
+/* Returns VMB_VMM_RUNNING until the machine ends. Any thread. */
 enum vmb_vmm_outcome vmb_vmm_power_outcome(struct vmb_vmm_machine *machine);
 
-/* The guest reported a crash. It goes on: it may write a dump first. False: it was said already. */
+/*
+ * The guest reported a crash. It goes on, because it may write a dump first. Returns false if a
+ * crash was recorded already.
+ */
 bool vmb_vmm_power_crash(struct vmb_vmm_machine *machine);
+/* Returns whether the guest has reported a crash. Any thread. */
 bool vmb_vmm_power_crashed(struct vmb_vmm_machine *machine);
 
-/* The host could not give the guest a device that it has: the exit code will say so. Any thread. */
+/* The host could not give the guest one of its devices: the exit code will say so. Any thread. */
 void vmb_vmm_power_lacks(struct vmb_vmm_machine *machine);
 
-/* Code for guests that reset by jumping to where firmware would begin, as Linux does without EFI. */
+/*
+ * Writes code for guests that reset by jumping to where firmware would begin, as Linux does without
+ * EFI. Returns false if there is no RAM there.
+ */
 bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m);
 
+/* The functions of the ports; offset: from the first port of each. */
 uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
 uint8_t vmb_vmm_power_keyboard_read(struct vmb_vmm_machine *machine, uint16_t offset);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Answers the two ports of the CMOS clock with the host's time. */
 #include <time.h>
 
 #include "vmm/machine.h"

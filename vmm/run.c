@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Runs `openvmbus run`: opens everything, starts the guest, starts it again after a reset, and
+ * takes everything down.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -7,22 +11,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devices/bus.h"
+#include "devices/disk/engine.h"
+#include "devices/report.h"
 #include "vmm/devices.h"
 #include "vmm/guard.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
-#include "devices/disk/engine.h"
-#include "devices/report.h"
 #include "vmm/run.h"
-#include "devices/bus.h"
 
-#define WHY_LEN 128u /* bytes, of why there is no KVM for us */
-#define SHORT_LIFE_MS \
-	10000 /* a guest that resets itself sooner does so again and again, when it does so twice */
+#define WHY_LEN		   128u /* bytes; the text that says why KVM cannot be used */
+/* a guest that resets itself twice sooner than this is in a loop of resets */
+#define SHORT_LIFE_MS	   10000
 #define RESET_REST_MS	   100 /* between two of its starts: doubled each time */
-#define RESET_REST_DOUBLED 6 /* at most so many times */
+#define RESET_REST_DOUBLED 6 /* at most this many times */
 
-/* What stays the same over resets. */
+/* What stays when the machine starts again. */
 struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
@@ -54,7 +58,7 @@ static int check_inputs(struct session *s)
 	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
 }
 
-/* Those that kick processors arrive only there, and at the console's writer. */
+/* The signal that kicks is delivered only to processors' threads and to the console's writer. */
 static int set_up_signals(struct session *s)
 {
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -71,7 +75,7 @@ static uint16_t version_part(uint32_t version, bool major)
 	return major ? version >> 16 : version & 0xFFFF;
 }
 
-/* What a summary or a test can rest on: what both ends agreed on, and how much went over the bus. */
+/* The statistics: what both ends agreed on, and how much went over the bus. */
 static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 {
 	const struct vmb_host_server_counters *messages = &bus->server.counters;
@@ -93,14 +97,17 @@ static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 	vmb_vmm_devices_report(&s->devices);
 }
 
-/* What the guest, or the user, made of a machine: whether there is another start. */
+/* Returns whether the machine starts again, after what the guest or the user did. */
 static bool goes_on(const struct session *s, enum vmb_vmm_outcome outcome)
 {
 	return (outcome == VMB_VMM_RESET || outcome == VMB_VMM_TRIPLE_FAULT) &&
 	       !s->options.no_reboot;
 }
 
-/* A guest that crashed is ended by what it does next, unless it may go on. */
+/*
+ * A guest that reported a crash ends when it resets or powers off; with --on-crash continue a reset
+ * starts it again.
+ */
 static enum vmb_vmm_outcome judge(struct session *s, struct vmb_vmm_machine *machine)
 {
 	static const char *const said[] = {
@@ -150,7 +157,7 @@ static void slow_down(struct session *s)
 	rest(s, RESET_REST_MS << (doubled < RESET_REST_DOUBLED ? doubled : RESET_REST_DOUBLED));
 }
 
-/* Each part of the end has its name, for the case that it does not come. */
+/* Each step of the end is named, so that the guard can say which one hangs. */
 static void stop(struct session *s, struct vmb_vmm_machine *machine)
 {
 	vmb_vmm_guard_waits_for(&s->guard, "the machine's processors and devices");
@@ -227,7 +234,7 @@ static enum vmb_vmm_outcome run(struct session *s)
 	return outcome;
 }
 
-/* A guest that did without something that it should have had is no success. */
+/* A run in which the guest lacked one of its devices is no success. */
 static int run_to_end(struct session *s)
 {
 	enum vmb_vmm_outcome outcome = run(s);
@@ -242,8 +249,9 @@ static int run_to_end(struct session *s)
 }
 
 /*
- * First what only looks: a bad option or file then leaves nothing behind. What comes after something was started is a
- * failure of the host, by its exit code. What writes to files that may hold something, console and captures, comes last.
+ * Checks come first, so that a bad option or file leaves nothing behind. After something was
+ * started, an error has the exit code of a failure. Steps that overwrite files, console and
+ * captures, come last.
  */
 static int run_here(struct session *s)
 {

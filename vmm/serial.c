@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Emulates the 16550A serial port that the guest uses as its console. */
 #include <string.h>
 
 #include "vmm/console.h"
@@ -65,7 +66,7 @@ static void push(struct vmb_vmm_serial *s, uint8_t byte)
 	s->queue[(s->first + s->count++) % VMB_VMM_SERIAL_QUEUE_LEN] = byte;
 }
 
-/* Whoever fills the queue does not look at it while there is little room. */
+/* The main thread does not fill the queue while there is little room, so wake it now. */
 static void shrink(struct vmb_vmm_serial *s, uint32_t count)
 {
 	if (s->count > QUEUE_HIGH && count <= QUEUE_HIGH)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Writes messages and event flags into the guest's SynIC pages and raises the interrupt. */
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -58,7 +59,10 @@ void vmb_vmm_synic_exit(struct vmb_vmm_synic *s, const struct kvm_hyperv_exit *e
 	move_page(s->memory, &s->message_page, exit->u.synic.msg_page);
 }
 
-/* len bytes at offset of a page, if the guest has enabled it. */
+/*
+ * Returns the address of len bytes at offset of a page, or NULL if the guest has not enabled the
+ * page.
+ */
 static void *page_at(const struct vmb_vmm_synic *s, const uint64_t *reg, uint32_t offset,
 		     uint32_t len)
 {
@@ -71,8 +75,9 @@ static void *page_at(const struct vmb_vmm_synic *s, const uint64_t *reg, uint32_
 }
 
 /*
- * An occupied slot: ask for an acknowledgement, then look again. Without the second look a guest that freed the
- * slot before it could see the flag would never acknowledge. type: the slot's first word.
+ * An occupied slot: ask for an acknowledgement, then look again. Without the second look a guest
+ * that freed the slot before it could see the flag would never acknowledge. type: the slot's first
+ * word.
  */
 static bool slot_is_busy(uint32_t *type)
 {
@@ -101,7 +106,10 @@ int vmb_vmm_synic_post(struct vmb_vmm_synic *s, uint32_t sint, const void *paylo
 	vmb_shared_write(type + 1, &message.payload_len, sizeof(message) - sizeof(*type));
 	/* The guest looks at the type first: nothing of the message may come after it. */
 	vmb_store_release_u32(type, VMB_SYNIC_MESSAGE_VMBUS);
-	/* Other SINTs have no route: who asks for one polls, or finds the message with the next interrupt. */
+	/*
+	 * Other SINTs have no interrupt route: a guest that uses one polls, or finds the message at
+	 * the next interrupt.
+	 */
 	if (sint == VMB_SYNIC_SINT_VMBUS)
 		raise_irq(s);
 	return 0;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Makes the terminal raw for the guest's console, and restores it on every way out of the program.
+ */
 #include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
@@ -8,7 +11,7 @@
 #include "devices/report.h"
 #include "vmm/terminal.h"
 
-/* A handler of fatal signals needs them, so they belong to the program. */
+/* Global, because the handler of fatal signals needs them. */
 static struct termios saved;
 static volatile sig_atomic_t is_terminal, have_saved, is_raw;
 
@@ -25,7 +28,10 @@ bool vmb_vmm_terminal_is_ours(void)
 	return foreground < 0 || foreground == getpgrp();
 }
 
-/* Nothing here waits for output that is under way: a terminal that was halted by Ctrl-S would hold us for ever. */
+/*
+ * Nothing here waits for output that is under way: a terminal that was halted by Ctrl-S would hold
+ * us for ever.
+ */
 static void put_back(void)
 {
 	is_raw = 0;
@@ -55,7 +61,7 @@ void vmb_vmm_terminal_resume(void)
 
 	if (!is_terminal || !vmb_vmm_terminal_is_ours())
 		return;
-	/* Whoever stopped us without a word (SIGSTOP) left it raw, and that is not what to put back later. */
+	/* After SIGSTOP the terminal is still raw: do not save that as the state to restore. */
 	if (!is_raw && tcgetattr(STDIN_FILENO, &saved) == 0)
 		have_saved = 1;
 	if (!have_saved)

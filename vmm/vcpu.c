@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Runs one virtual processor on a thread: enters the guest and handles its exits. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -6,13 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "devices/bus.h"
+#include "devices/report.h"
 #include "vmm/cpuid.h"
 #include "vmm/hypercall.h"
 #include "vmm/machine.h"
 #include "vmm/pio.h"
-#include "devices/report.h"
 #include "vmm/vcpu.h"
-#include "devices/bus.h"
 
 #define CRASH_WORDS	 5u
 
@@ -36,7 +37,9 @@ static int failed(const struct vmb_vmm_vcpu *v, const char *what)
 	return error;
 }
 
-/* KVM's list of registers ends in an array of any length; this one has room for those of a crash. */
+/*
+ * KVM's list of registers ends in an array of any length; this one has room for those of a crash.
+ */
 struct msr_list {
 	uint64_t words[(sizeof(struct kvm_msrs) + CRASH_WORDS * sizeof(struct kvm_msr_entry)) / 8];
 };
@@ -123,7 +126,10 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool cod
 	};
 }
 
-/* A GDT that says what the segment registers hold, for a guest that loads them before it has its own. */
+/*
+ * A GDT that says what the segment registers hold, for a guest that loads them before it has its
+ * own.
+ */
 static void fill_gdt(struct vmb_vmm_machine *machine, struct kvm_sregs *sregs, bool long_mode)
 {
 	const uint64_t gdt[] = {
@@ -181,7 +187,7 @@ static void exit_io(struct vmb_vmm_vcpu *v)
 				   run->io.direction == KVM_EXIT_IO_OUT);
 }
 
-/* No device is there: reads answer all ones, as an empty bus does. */
+/* There is no device: reads return all ones, as on an empty bus. */
 static void exit_mmio(struct vmb_vmm_vcpu *v)
 {
 	if (!v->run->mmio.is_write)
@@ -198,7 +204,10 @@ static void exit_hyperv(struct vmb_vmm_vcpu *v)
 	}
 }
 
-/* The five parameters are the guest's own words; Linux puts error, guest id, and three registers there. */
+/*
+ * The five parameters are the guest's own words; Linux puts error, guest id, and three registers
+ * there.
+ */
 static void report_crash(struct vmb_vmm_vcpu *v)
 {
 	unsigned long long word[CRASH_WORDS] = { 0 };
@@ -269,8 +278,9 @@ static void handle_exit(struct vmb_vmm_vcpu *v)
 }
 
 /*
- * A kick sets its reason first, then immediate_exit, then the signal. Here immediate_exit is cleared before the
- * reasons are looked at, so a kick at any moment is either seen here or ends the next entry at once.
+ * A kick sets its reason first, then immediate_exit, then the signal. Here immediate_exit is
+ * cleared before the reasons are looked at, so a kick at any moment is either seen here or ends the
+ * next entry at once.
  */
 static void *run_thread(void *arg)
 {
@@ -321,7 +331,7 @@ int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v)
 	return -error;
 }
 
-/* A thread that was joined has no number any more, so none is sent a signal from the moment on at which that begins. */
+/* A joined thread's id is invalid, so no signal is sent once joining has begun. */
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
 {
 	if (v->run == MAP_FAILED)
@@ -333,7 +343,10 @@ void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* Whoever ended the machine may not have come to this processor yet, and finds it taken down: hence the kick. */
+/*
+ * Kick here too: the thread that ended the machine may not have kicked this processor yet, and
+ * finds it destroyed then.
+ */
 void vmb_vmm_vcpu_join(struct vmb_vmm_vcpu *v)
 {
 	bool started;

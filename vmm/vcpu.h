@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A virtual processor: a thread that runs the guest and answers its exits.
+ * A virtual processor: a thread that runs the guest and handles its exits.
  *
  *   vmb_vmm_vcpu_create() for each, in the order of their numbers
  *   vmb_vmm_kvm_route()
@@ -36,6 +36,7 @@ struct vmb_vmm_vcpu {
 	struct vmb_vmm_synic synic;
 };
 
+/* These return 0, or -errno: reported. _destroy works after any of them. */
 int vmb_vmm_vcpu_create(struct vmb_vmm_vcpu *v, struct vmb_vmm_machine *machine, uint32_t index);
 int vmb_vmm_vcpu_connect(struct vmb_vmm_vcpu *v, int ack);
 int vmb_vmm_vcpu_boot(struct vmb_vmm_vcpu *v, const struct vmb_vmm_boot_state *state);
@@ -43,13 +44,13 @@ int vmb_vmm_vcpu_start(struct vmb_vmm_vcpu *v);
 void vmb_vmm_vcpu_join(struct vmb_vmm_vcpu *v);
 void vmb_vmm_vcpu_destroy(struct vmb_vmm_vcpu *v);
 
-/* Whether the caller is v's own thread. */
+/* Returns whether the caller is v's own thread. */
 bool vmb_vmm_vcpu_is_current(const struct vmb_vmm_vcpu *v);
 
 /* Makes v leave the guest and look at what there is to do. Any thread. */
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v);
 
-/* Before any processor is started: the signal that kicks. */
+/* Installs the handler of the signal that kicks, before any processor is started. */
 void vmb_vmm_vcpu_signals(void);
 
 #endif

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Looks once a second whether the guest uses the bus, and ends a guest that crashed and stands
+ * still.
+ */
 #include <time.h>
 
 #include "devices/bus.h"
@@ -25,7 +29,10 @@ static bool is_connected(struct vmb_vmm_machine *machine)
 	return connected;
 }
 
-/* A guest without the bus has neither disks nor network, and its own words for that are seldom clear. */
+/*
+ * A guest without the bus has neither disks nor network, and its own words for that are seldom
+ * clear.
+ */
 static void say_away(const struct vmb_vmm_watch *w, uint32_t seconds)
 {
 	if (w->was_connected)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the main thread looks at while a machine runs, about once a second: whether the guest has found the bus, whether it
- * has left it for good, and whether it stands still after it reported a crash.
+ * What the main thread checks about once a second while a machine runs: whether the guest has
+ * connected to the bus, whether it has left it for good, and whether it stands still after it
+ * reported a crash.
  */
 #ifndef VMM_WATCH_H
 #define VMM_WATCH_H
@@ -20,8 +21,9 @@ struct vmb_vmm_watch {
 	int64_t exits_at;
 };
 
+/* The machine starts now. */
 void vmb_vmm_watch_start(struct vmb_vmm_machine *machine);
-/* Any number of times; does something once a second. */
+/* May be called at any time; checks once a second. */
 void vmb_vmm_watch_look(struct vmb_vmm_machine *machine);
 
 #endif

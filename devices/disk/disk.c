@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What all kinds of disk share: which backend an option asks for, and the checks of its length. */
 #include <errno.h>
 #include <string.h>
 
@@ -103,7 +104,10 @@ void vmb_dev_disk_lost(struct vmb_dev_disk *disk, int error)
 	disk->flush_failed = true;
 }
 
-/* What is no whole block is not there yet; what is empty is being replaced. */
+/*
+ * A partial block at the end does not count yet. An empty file is being replaced: keep the old
+ * length.
+ */
 bool vmb_dev_disk_resized(struct vmb_dev_disk *disk)
 {
 	uint64_t len = disk->ops->measure ? disk->ops->measure(disk) : 0;

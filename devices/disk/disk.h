@@ -2,19 +2,22 @@
 /*
  * A disk's backend: a small table of functions that do what the SCSI target asks of the medium.
  *
- *   vmb_dev_disk_open(&disk, &option)      what kind it is; checked and locked as far as that changes nothing
- *   vmb_dev_disk_prepare(&disk)            now it is used: connected, measured, what it can do
+ *   vmb_dev_disk_open(&disk, &option)      finds its kind; checks and locks it, changes nothing
+ *   vmb_dev_disk_prepare(&disk)            now it is used: connects, measures it
  *   step = disk.ops->begin(&disk, request, engine)
  *     VMB_DEV_DISK_WAIT: the engine has it;
  *     when it is taken from it: step = disk.ops->resume(&disk, request, engine, result)
- *   until VMB_DEV_DISK_DONE: request->error says what became of it; or a step that only a fault takes
- *   vmb_dev_disk_cancel(&disk)             what is under way shall end soon
- *   vmb_dev_disk_resized(&disk)            now and then: whether its length has changed
+ *   until VMB_DEV_DISK_DONE: request->error is the outcome; or until a step that only a fault
+ *     returns
+ *   vmb_dev_disk_cancel(&disk)             requests under way end soon
+ *   vmb_dev_disk_resized(&disk)            now and then: has its length changed?
  *   vmb_dev_disk_close(&disk)
  *
- * A filter is a disk above another: it has the same table, and hands down what it does not do itself (devices/disk/fault.c).
+ * A filter is a disk above another one: it has the same table, and hands on what it does not do
+ * itself (devices/disk/fault.c).
  *
- * Context: one thread an engine. The request, its iov and the task are the caller's until DONE.
+ * Context: one thread for each engine. The caller must keep the request, its iov and the task until
+ * DONE.
  */
 #ifndef DEVICES_DISK_DISK_H
 #define DEVICES_DISK_DISK_H
@@ -36,9 +39,10 @@ struct vmb_dev_disk_fault {
 };
 
 struct vmb_dev_disk_option {
-	const char *path; /* NULL: no unit here. A file, an NBD URI, "null:LENGTH" or "ram:LENGTH" */
+	/* NULL: no unit here. A file, an NBD URI, "null:LENGTH" or "ram:LENGTH" */
+	const char *path;
 	const char *format; /* as format= names it; NULL: not said */
-	const char *serial; /* NULL: one is made up */
+	const char *serial; /* NULL: one is generated */
 	uint32_t block_len; /* bytes; 0: not said */
 	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
 	bool backing; /* an image may show other files */
@@ -59,8 +63,9 @@ struct vmb_dev_disk_option {
 enum vmb_dev_disk_step {
 	VMB_DEV_DISK_WAIT,
 	VMB_DEV_DISK_DONE,
-	/* the request is no longer the backend's, and has no outcome: */
-	VMB_DEV_DISK_HELD, /* it ends, as aborted, with the next reset of its unit; or with the channel */
+	/* the backend has dropped the request, which has no outcome: */
+	/* it ends, as aborted, with the next reset of its unit or of the channel */
+	VMB_DEV_DISK_HELD,
 	VMB_DEV_DISK_STUCK, /* it ends with the channel */
 	VMB_DEV_DISK_GONE, /* the unit is to be taken away */
 };
@@ -140,28 +145,38 @@ struct vmb_dev_disk {
 	bool read_only;
 	bool can_unmap;
 	uint32_t cancels; /* how often what was under way was cancelled */
-	bool flush_failed; /* so each later one does: the system reports what it lost only once */
+	/* then each later flush fails too, because the system reports lost data only once */
+	bool flush_failed;
 	struct vmb_dev_disk_met held, stuck; /* a filter of faults */
 	int fd; /* raw */
 	void *state; /* the backend's own */
 	struct vmb_dev_disk *below; /* a filter's */
 };
 
-/* What is wrong is reported in one line: -EINVAL. */
+/*
+ * Finds the backend for option, and opens it as far as that changes nothing. Returns 0, or -EINVAL:
+ * what is wrong is reported in one line. option must outlive the disk.
+ */
 int vmb_dev_disk_open(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
+/* Connects and measures a disk that was opened. Returns 0, or -errno: reported. */
 int vmb_dev_disk_prepare(struct vmb_dev_disk *disk);
-/* Measures a medium that somebody may have made longer or shorter; true: len is another now. Else nothing changed. */
+/*
+ * Measures a medium that somebody may have made longer or shorter. Returns whether disk->len has
+ * changed.
+ */
 bool vmb_dev_disk_resized(struct vmb_dev_disk *disk);
 /*
- * What is under way at the backend ends soon, with whatever error: nobody waits for the outcome any more. Each request must still
- * be resumed until it is done. Does not wait; what begins afterwards is not concerned.
+ * Makes the requests under way at the backend end soon, with any error, because no one waits for
+ * their outcome. Each of them must still be resumed until it is done. Does not wait. Requests that
+ * begin afterwards are not affected.
  */
 void vmb_dev_disk_cancel(struct vmb_dev_disk *disk);
 /*
- * Begins to close, and returns at once: what takes its time then takes it for all disks together. Nothing is under way, and close
- * follows, which may be all that is called.
+ * Begins to close, and returns at once, so that slow backends close at the same time. No request
+ * may be under way, and close must follow. A caller may also call close alone.
  */
 void vmb_dev_disk_leave(struct vmb_dev_disk *disk);
+/* Closes the disk, also when prepare failed. No request may be under way. */
 void vmb_dev_disk_close(struct vmb_dev_disk *disk);
 
 /* The kinds. -EINVAL: reported. */
@@ -170,7 +185,9 @@ int vmb_dev_disk_open_null(struct vmb_dev_disk *disk, const struct vmb_dev_disk_
 int vmb_dev_disk_open_ram(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 
-/* Puts the filter of planned faults above an open disk. -EINVAL: reported, and disk is as it was. */
+/*
+ * Puts the filter of planned faults above an open disk. -EINVAL: reported, and disk is as it was.
+ */
 int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk);
 
 #define VMB_DEV_DISK_NULL_PREFIX "null:"
@@ -178,39 +195,53 @@ int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk);
 bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */
 
 /*
- * Locks an open file of a disk, whatever its format, for as long as some process has this opening of it. -EINVAL: another
- * has it, reported.
+ * Locks an open file of a disk, in any format, until the last process that shares this descriptor
+ * closes it. Returns 0, or -EINVAL: another process has locked it, which is reported.
  */
 int vmb_dev_disk_lock(int fd, const struct vmb_dev_disk_option *option);
 
 /* Image formats (devices/disk/format.c). */
 bool vmb_dev_disk_format_known(const char *name); /* as format= names it, raw included */
-const char *vmb_dev_disk_format_driver(const char *name); /* QEMU's name of it, or NULL */
-/* Refuses a raw disk, open, that looks like something else and has no format=. -EINVAL: reported. */
+const char *vmb_dev_disk_format_driver(const char *name); /* QEMU's name of the format, or NULL */
+/*
+ * Checks an open raw disk without format=. Returns -EINVAL, reported, if it looks like an image of
+ * another format.
+ */
 int vmb_dev_disk_refuse_image(const struct vmb_dev_disk *disk);
-/* Refuses an image that shows other files, unless the option allows it, or that lies about itself. -EINVAL: reported. */
+/*
+ * Checks an image. Returns -EINVAL, reported, if it names other files and the option does not allow
+ * that, or if its headers contradict each other.
+ */
 int vmb_dev_disk_check_image(const struct vmb_dev_disk_option *option);
 
 /* A private NBD server for an image (devices/disk/server.c). NULL: reported. */
 struct vmb_dev_disk_server;
 struct vmb_dev_disk_server *vmb_dev_disk_server_start(const struct vmb_dev_disk_option *option);
+/* Returns the address of the server for libnbd; valid until stop. */
 const char *vmb_dev_disk_server_uri(const struct vmb_dev_disk_server *server);
-/* It is stuck: ends it without asking and starts another. Returns at once; any thread. */
+/* The server is stuck: kills it and starts another one. Returns at once; any thread. */
 void vmb_dev_disk_server_restart(struct vmb_dev_disk_server *server);
-/* It has nothing more to serve. Returns at once; stop follows. */
+/*
+ * Tells the server that it has nothing more to serve. Returns at once; the caller must call stop
+ * later.
+ */
 void vmb_dev_disk_server_leave(struct vmb_dev_disk_server *server);
-/* Waits until it has written out what it holds, at most 8 s from leave on. server may be NULL. */
+/*
+ * Waits until the server has written its data to the image, at most 8 s after leave. server may be
+ * NULL.
+ */
 void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server);
 
-/* A flush has failed; says it, once. error: an errno. */
+/* Reports once that a flush has failed. error: an errno. */
 void vmb_dev_disk_lost(struct vmb_dev_disk *disk, int error);
 
 /* How messages name an option. */
 const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);
 
 /*
- * The value of --disk, --cdrom, --ide or --ide-cdrom, into a free place of units: VMB_DEV_IDE_MAX of them by place if ide,
- * else VMB_HOST_SCSI_LUN_MAX by LUN. value is not changed; a copy of it is kept. -EINVAL: reported.
+ * Parses the value of --disk, --cdrom, --ide or --ide-cdrom into a free entry of units. If ide,
+ * units has VMB_DEV_IDE_MAX entries by place, else VMB_HOST_SCSI_LUN_MAX entries by LUN. value is
+ * copied, not changed. Returns 0, or -EINVAL: reported.
  */
 int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, bool ide, bool dvd);
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Carries out disk operations without blocking the device's thread: with io_uring, or with a pool
+ * of threads where the system refuses io_uring.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -53,7 +57,7 @@ static struct io_uring_sqe *get_entry(struct vmb_dev_disk_engine *e, void *what)
 	return sqe;
 }
 
-/* Preparing an entry clears what it had as its data. */
+/* Call this before setting the entry's data: preparing an entry clears it. */
 static void prepare_entry(struct io_uring_sqe *sqe, const struct vmb_dev_disk_operation *o)
 {
 	switch (o->kind) {
@@ -259,7 +263,7 @@ void vmb_dev_disk_engine_post(struct vmb_dev_disk_engine *e, struct vmb_dev_disk
 	pthread_mutex_lock(&e->lock);
 	first = !e->posted.first;
 	queue_put(&e->posted, request);
-	if (first) /* under the lock: the engine may be gone when the request was taken */
+	if (first) /* under the lock: when the request has been taken, the engine may be freed */
 		vmb_dev_event_ring(e->rang);
 	pthread_mutex_unlock(&e->lock);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What carries out the operations of disks while their device goes on, and what the device's thread
- * waits in: io_uring, or a few threads where the system refuses it (containers, sysctl
- * kernel.io_uring_disabled). Both look the same from outside.
+ * Carries out disk operations in the background, and lets the device's thread wait for them. It
+ * uses io_uring, or a few threads where the system refuses io_uring (containers, sysctl
+ * kernel.io_uring_disabled). The caller sees no difference.
  *
  *   vmb_dev_disk_engine_open(&engine, threads)
  *   vmb_dev_disk_engine_watch(&engine, fd, what)      what is taken when fd is readable, once
@@ -11,7 +11,7 @@
  *   while (vmb_dev_disk_engine_take(&engine, &what, &result)) ...
  *   vmb_dev_disk_engine_close(&engine)
  *
- * Context: one thread, but for _post. Nothing is under way when it is closed.
+ * Context: one thread, except for _post. Nothing may be under way at close.
  */
 #ifndef DEVICES_DISK_ENGINE_H
 #define DEVICES_DISK_ENGINE_H
@@ -52,26 +52,42 @@ struct vmb_dev_disk_engine {
 	} watches[VMB_DEV_DISK_ENGINE_WATCHES];
 };
 
-/* Why io_uring cannot be used here, or NULL. */
+/* Returns in words why io_uring cannot be used here, or NULL if it can. */
 const char *vmb_dev_disk_engine_refused(void);
-/* threads: without io_uring also where there is one. 0 or -errno, with nothing left behind. */
+/*
+ * threads: do not use io_uring even if it is there. Returns 0, or -errno with nothing left behind.
+ */
 int vmb_dev_disk_engine_open(struct vmb_dev_disk_engine *e, bool threads);
+/* Frees everything. Nothing may be under way. */
 void vmb_dev_disk_engine_close(struct vmb_dev_disk_engine *e);
 
-/* At most VMB_DEV_DISK_ENGINE_WATCHES of both at a time, one of them a timer. what is nobody's request. */
+/*
+ * Gives back `what` once when fd is readable, or when ns nanoseconds have passed. At most
+ * VMB_DEV_DISK_ENGINE_WATCHES at a time, one of them a timer. what must not be the address of a
+ * request.
+ */
 void vmb_dev_disk_engine_watch(struct vmb_dev_disk_engine *e, int fd, void *what);
 void vmb_dev_disk_engine_timer(struct vmb_dev_disk_engine *e, uint64_t ns, void *what);
 
-/* request->operation; request, and what the operation points to, stay until it is taken. */
+/*
+ * Begins request->operation. The request and what the operation points to must stay valid until the
+ * request is taken.
+ */
 void vmb_dev_disk_engine_submit(struct vmb_dev_disk_engine *e,
 				struct vmb_dev_disk_request *request);
-/* Any thread, also while the engine is waited in: request is taken with this result. */
+/* Makes the engine give back request with this result. Any thread, also while another one waits. */
 void vmb_dev_disk_engine_post(struct vmb_dev_disk_engine *e, struct vmb_dev_disk_request *request,
 			      int result);
 
-/* Until there may be something to take; at most ns, 0: does not wait, UINT64_MAX: for good. 0 or -errno: it cannot go on. */
+/*
+ * Waits until there may be something to take, at most ns nanoseconds (0: does not wait; UINT64_MAX:
+ * without limit). Returns 0, or -errno: the engine cannot go on.
+ */
 int vmb_dev_disk_engine_wait(struct vmb_dev_disk_engine *e, uint64_t ns);
-/* False: there is nothing. *what: of a watch or timer, or a request, with what its operation gave: bytes, 0 or -errno. */
+/*
+ * Takes one completion. Returns false if there is none. *what: that of a watch or timer, or a
+ * request; then *result is the outcome of its operation: bytes, 0 or -errno.
+ */
 bool vmb_dev_disk_engine_take(struct vmb_dev_disk_engine *e, void **what, int *result);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A filter over any disk, for tests: reads that touch a planned block go wrong, in the same place in every run. All else goes
- * to the disk below. What a planned read does to the channel or to the unit is the device's business: the step tells it.
+ * A filter over any disk, for tests: reads that touch a planned block go wrong, in the same place
+ * in every run. All else goes to the disk below. What a planned read does to the channel or to the
+ * unit is the device's business: the step tells it.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Image files with a format of their own. QEMU knows them all: qemu-nbd serves the file on a private
- * socket for as long as the machine runs (devices/disk/server.c), and the disk is an NBD disk. Which
- * format a file has is for the user to say; a file that looks like one of them and is not said to be
- * one is refused, because taken as raw it would be ruined.
+ * Image files with a format of their own. QEMU knows them all: qemu-nbd serves the file on a
+ * private socket for as long as the machine runs (devices/disk/server.c), and the disk is an NBD
+ * disk. Which format a file has is for the user to say; a file that looks like one of them and is
+ * not said to be one is refused, because taken as raw it would be ruined.
  *
- * An image can name other files, which would be opened with our rights and shown to the guest. It may
- * come from anywhere: a guest can have written it into its own raw disk. So such an image is refused
- * unless backing=allow.
+ * An image can name other files, which would be opened with our rights and shown to the guest. It
+ * may come from anywhere: a guest can have written it into its own raw disk. So such an image is
+ * refused unless backing=allow.
  *
- * Source: the description of qcow2 in QEMU's documents; Microsoft's "Virtual Hard Disk Image Format Specification" 1.0;
- * VMware's "Virtual Disk Format 5.0".
+ * Source: the description of qcow2 in QEMU's documents; Microsoft's "Virtual Hard Disk Image Format
+ * Specification" 1.0; VMware's "Virtual Disk Format 5.0".
  */
 #include <endian.h>
 #include <errno.h>
@@ -40,7 +40,7 @@ static const struct {
 /* What a file can look like. */
 static const struct look {
 	const char *what;
-	const char *format; /* that it is to be said to have, or NULL */
+	const char *format; /* the value of format= that fits, or NULL */
 	const char *convert; /* QEMU's driver to convert it with, or NULL */
 	const char *unpack; /* the program to unpack it with, or NULL */
 	const char *magic;
@@ -95,7 +95,10 @@ static const struct look *look_at(int fd, uint64_t len)
 	return NULL;
 }
 
-/* raw comes first: what only looks like an image is a guest's work, and so is all that the image says. */
+/*
+ * raw comes first: what only looks like an image is a guest's work, and so is all that the image
+ * says.
+ */
 int vmb_dev_disk_refuse_image(const struct vmb_dev_disk *disk)
 {
 	const struct vmb_dev_disk_option *option = disk->option;

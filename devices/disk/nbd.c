@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A disk on an NBD server. The worker's requests become operations of devices/disk/nbd_connection.h; what ends there, on another thread,
- * comes back as a completion that is posted to the worker's engine. All data pass through private memory: a guest's page may
- * change while a write waits for its server, and what is written again later must be what was answered.
+ * A disk on an NBD server. The worker's requests become operations of
+ * devices/disk/nbd_connection.h; what ends there, on another thread, comes back as a completion
+ * that is posted to the worker's engine. All data pass through private memory: a guest's page may
+ * change while a write waits for its server, and what is written again later must be what was
+ * answered.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -137,7 +139,7 @@ static uint64_t amount(const struct vmb_host_scsi_task *task)
 	}
 }
 
-/* The last in the queue of those that wait for room. */
+/* Appends to the queue of requests that wait for room. */
 static void wait_for_room(struct nbd_disk *d, struct vmb_dev_disk_request *request)
 {
 	request->next = NULL;
@@ -200,7 +202,7 @@ static struct vmb_dev_disk_request *take_waiting(struct nbd_disk *d)
 	return request;
 }
 
-/* In their order: one that is small does not pass one that is not. */
+/* In order: a small request must not overtake a large one. */
 static void start_waiting(struct vmb_dev_disk *disk, struct vmb_dev_disk_engine *engine)
 {
 	struct nbd_disk *d = disk->state;
@@ -287,7 +289,10 @@ static int connect_disk(struct vmb_dev_disk *disk)
 	return 0;
 }
 
-/* A server that takes whole blocks of 4096 bytes alone, as its own disk does, has a disk with such blocks. */
+/*
+ * A server that takes whole blocks of 4096 bytes alone, as its own disk does, has a disk with such
+ * blocks.
+ */
 static int choose_block_len(struct vmb_dev_disk *disk)
 {
 	const struct nbd_disk *d = disk->state;
@@ -315,8 +320,8 @@ static void leave_server(void *arg)
 }
 
 /*
- * Unmapped blocks are promised to read as zeroes, which only a server that makes zeroes can keep. A length that is not
- * whole blocks is cut: no guest can reach the rest.
+ * Unmapped blocks are promised to read as zeroes, which only a server that makes zeroes can keep. A
+ * length that is not whole blocks is cut: no guest can reach the rest.
  */
 static int prepare(struct vmb_dev_disk *disk)
 {
@@ -351,7 +356,10 @@ static void leave(struct vmb_dev_disk *disk)
 	vmb_dev_nbd_leave(d->nbd);
 }
 
-/* The server goes last: it writes out what it was told when it has lost its last client. A thread that hangs keeps what it knows. */
+/*
+ * The server goes last: it writes out what it was told when it has lost its last client. A thread
+ * that hangs keeps what it knows.
+ */
 static void close_disk(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
@@ -379,7 +387,10 @@ bool vmb_dev_disk_is_nbd(const char *path)
 	return false;
 }
 
-/* Whether there is such a server or image shows when it is used: asking changes things at the other end. */
+/*
+ * Whether there is such a server or image shows when it is used: asking changes things at the other
+ * end.
+ */
 int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)
 {
 	struct nbd_disk *d;

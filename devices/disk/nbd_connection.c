@@ -46,7 +46,8 @@ struct list {
 struct connection {
 	struct nbd_handle *handle; /* NULL: none */
 	bool ready;
-	uint64_t heard_ms; /* when it last answered, was begun, or was asked something after a pause */
+	/* when it last answered, was begun, or was asked something after a pause */
+	uint64_t heard_ms;
 };
 
 enum server {
@@ -78,7 +79,8 @@ struct vmb_dev_nbd {
 	uint64_t lost_ms, try_ms,
 		gap_ms; /* when it went away, when to try, how long between tries */
 	uint32_t cancels_taken; /* of cancels, when incoming was taken */
-	uint64_t cancel_ms; /* when what is still with the server is given up; 0: nothing is cancelled */
+	/* when what is still with the server is given up; 0: nothing is cancelled */
+	uint64_t cancel_ms;
 	uint64_t say_ms; /* when a line about losses may be written again */
 	uint32_t unsaid; /* losses without a line */
 	bool said; /* that it went away, so its return is said too */
@@ -173,7 +175,7 @@ static void fail_all(struct vmb_dev_nbd *nbd, struct list *l, int error)
 
 /* Sending */
 
-/* A server that closes: its answers say so, or it just does. */
+/* Errors of a server that closes, whether it says so or only closes the connection. */
 static bool says_goodbye(int error)
 {
 	return error == ENOTCONN || error == ESHUTDOWN || error == EPIPE || error == ECONNRESET;
@@ -287,7 +289,10 @@ static void replay_next(struct vmb_dev_nbd *nbd)
 
 static void disconnect(struct vmb_dev_nbd *nbd);
 
-/* A server that refuses what it took before: it is asked again later, and nobody else meanwhile. */
+/*
+ * If the server refuses a write that it accepted before, ask it again later, and send nothing else
+ * meanwhile.
+ */
 static void replayed(struct vmb_dev_nbd_op *op, int error)
 {
 	struct vmb_dev_nbd *nbd = op->nbd;
@@ -354,7 +359,10 @@ static void send_waiting(struct vmb_dev_nbd *nbd)
 
 /* Answers */
 
-/* The server says so once, perhaps to a flush of our own. Copies of what was written help nobody then. */
+/*
+ * The server says so once, perhaps to a flush of our own. Copies of what was written help nobody
+ * then.
+ */
 static void lose_flush(struct vmb_dev_nbd *nbd)
 {
 	nbd->flush_lost = true;
@@ -435,8 +443,8 @@ static void say_loss(struct vmb_dev_nbd *nbd)
 }
 
 /*
- * What was with the server goes to the front of what waits, in its order. It begins anew: whether the server did it
- * or not, doing it again makes no difference.
+ * What was with the server goes to the front of what waits, in its order. It begins anew: whether
+ * the server did it or not, doing it again makes no difference.
  */
 static void lose_server(struct vmb_dev_nbd *nbd)
 {
@@ -497,7 +505,7 @@ static bool same_export(struct vmb_dev_nbd *nbd, struct nbd_handle *handle)
 	return same;
 }
 
-/* The first connection stands: what was answered before comes first. */
+/* The first connection is ready: replay the journal before anything else. */
 static void first_ready(struct vmb_dev_nbd *nbd)
 {
 	if (!same_export(nbd, nbd->connections[0].handle)) {
@@ -511,7 +519,7 @@ static void first_ready(struct vmb_dev_nbd *nbd)
 	replay_next(nbd);
 }
 
-/* One that does not come about in time, or on which nobody is there any more. */
+/* Returns whether a connection was not made in time, or whether its server no longer answers. */
 static bool is_silent(const struct vmb_dev_nbd *nbd, const struct connection *c)
 {
 	uint64_t limit = c->ready ? nbd->silence_ms : CONNECT_MS;
@@ -527,7 +535,7 @@ static void watch_connection(struct vmb_dev_nbd *nbd, uint32_t index)
 	if (!c->handle)
 		return;
 	if (index && !c->ready && (is_over(c->handle) || is_silent(nbd, c))) {
-		nbd_close(c->handle); /* one more would have been nice */
+		nbd_close(c->handle); /* an additional connection is optional */
 		c->handle = NULL;
 	} else if (is_over(c->handle)) {
 		lose_server(nbd);
@@ -651,7 +659,7 @@ static bool take_incoming(struct vmb_dev_nbd *nbd)
 	return !stopping;
 }
 
-/* Until something is due without an event, in ms; -1: nothing is. */
+/* Returns in how many ms something must be done without an event; -1: nothing. */
 static int timeout(struct vmb_dev_nbd *nbd)
 {
 	if (nbd->server != SERVER_UP || nbd->cancel_ms)

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A list of the writes that an NBD server has answered but not made durable, so that they can be
+ * written again when the server dies.
+ */
 #include <stdlib.h>
 
 #include "devices/disk/nbd_journal.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a server has answered but not yet promised to keep: writes and zeroes in the order in which they were answered.
- * See devices/disk/nbd_connection.h. Context: one caller.
+ * What a server has answered but not yet promised to keep: writes and zeroes in the order in which
+ * they were answered. See devices/disk/nbd_connection.h. Context: one caller.
  */
 #ifndef DEVICES_DISK_NBD_JOURNAL_H
 #define DEVICES_DISK_NBD_JOURNAL_H
@@ -24,10 +24,16 @@ struct vmb_dev_nbd_journal {
 };
 
 void vmb_dev_nbd_journal_init(struct vmb_dev_nbd_journal *j);
-/* Takes data over. False: no memory; data is still the caller's. */
+/*
+ * Adds an entry and takes ownership of data. Returns false without memory; then data still belongs
+ * to the caller.
+ */
 bool vmb_dev_nbd_journal_add(struct vmb_dev_nbd_journal *j, uint64_t offset, uint64_t len,
 			     uint8_t *data, bool may_unmap);
-/* A flush that was sent when last_number was number has succeeded. */
+/*
+ * A flush that was sent when last_number was number has succeeded: drops all entries up to that
+ * number.
+ */
 void vmb_dev_nbd_journal_drop(struct vmb_dev_nbd_journal *j, uint64_t number);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The values of --disk, --cdrom, --ide and --ide-cdrom: what is the medium, its properties, and where it goes.
+ * The values of --disk, --cdrom, --ide and --ide-cdrom: what is the medium, its properties, and
+ * where it goes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #define NOT_SAID	  (-1)
 #define USAGE_LEN	  320u
 
-enum kinds { /* of units, those that have a property */
+enum kinds { /* the kinds of unit that have a property */
 	     SCSI_UNIT = 1,
 	     IDE_UNIT = 2,
 	     DISK = 4,
@@ -94,7 +95,7 @@ static bool set_reconnect(struct parsing *p, const char *value)
 	return true;
 }
 
-/* Behind the disk's end is no mistake: it may grow. */
+/* A block behind the disk's end is allowed, since the disk may grow. */
 static bool set_fault(struct vmb_dev_disk_fault *fault, const char *value)
 {
 	const char *rest;

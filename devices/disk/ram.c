@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A disk in this process's memory, empty at the start and gone at the end. It never waits, so every request is done when
- * begin returns: tests drive a whole device on it in one thread, and measurements leave out everything but the device.
+ * A disk in this process's memory, empty at the start and gone at the end. It never waits, so every
+ * request is done when begin returns: tests drive a whole device on it in one thread, and
+ * measurements leave out everything but the device.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A file or block device whose bytes are the disk's. A flush of the guest is an fdatasync of the file.
+ * A file or block device whose bytes are the disk's. A flush of the guest is an fdatasync of the
+ * file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -195,7 +196,7 @@ static bool unsupported(int result)
 	return result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS;
 }
 
-/* What says "not now" may say so for ever: then it is the medium's fault. */
+/* Tries again after a pause, but not for ever: then it is an error of the medium. */
 static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request,
 				   struct vmb_dev_disk_engine *engine)
 {
@@ -207,8 +208,8 @@ static enum vmb_dev_disk_step rest(struct vmb_dev_disk_request *request,
 }
 
 /*
- * A file system that cannot do what was asked: giving space back is only a wish, except that zeroes must
- * be zeroes. Anything else is the medium's fault.
+ * If the file system cannot free space, that is no error; but zeroes must be written in another
+ * way. Any other error is the medium's.
  */
 static enum vmb_dev_disk_step failed(struct vmb_dev_disk *disk,
 				     struct vmb_dev_disk_request *request,
@@ -282,8 +283,8 @@ static uint64_t queue_limit(dev_t device, const char *name)
 }
 
 /*
- * Unmapped blocks are promised to read as zeroes. A block device that punches a hole does so by a command of its own that
- * writes zeroes, in whole blocks of its own.
+ * Unmapped blocks are promised to read as zeroes. A block device that punches a hole does so by a
+ * command of its own that writes zeroes, in whole blocks of its own.
  */
 static bool device_can_unmap(const struct vmb_dev_disk *disk, dev_t device)
 {
@@ -339,7 +340,10 @@ static int refuse(const struct vmb_dev_disk_option *option, const char *why)
 	return -EINVAL;
 }
 
-/* Two writers would ruin the file system on it; a reader and a writer would at least confuse each other. */
+/*
+ * Two writers would ruin the file system on it; a reader and a writer would at least confuse each
+ * other.
+ */
 int vmb_dev_disk_lock(int fd, const struct vmb_dev_disk_option *option)
 {
 	struct flock lock = { .l_type = option->read_only ? F_RDLCK : F_WRLCK,
@@ -369,7 +373,10 @@ static int check_kind(struct vmb_dev_disk *disk, const struct vmb_dev_disk_optio
 	return 0;
 }
 
-/* A block device that is mounted, or part of an array, is ruined by a second writer: the system knows who has claimed it. */
+/*
+ * A block device that is mounted, or part of an array, is ruined by a second writer: the system
+ * knows who has claimed it.
+ */
 static int open_file(const struct vmb_dev_disk *disk, const char *path)
 {
 	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* the last for a FIFO, which is refused */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A private NBD server for an image: qemu-nbd on a socket in a folder of its own, for as long as the machine runs. Between it and
- * us stands a keeper, a child of ours that starts the server, starts it again when it dies or hangs, and ends it. So no thread
- * of the machine ever has to start a process, and the folder is removed whatever becomes of us.
+ * A private NBD server for an image: qemu-nbd on a socket in a folder of its own, for as long as
+ * the machine runs. A keeper, a child process of the machine, starts the server, starts it again
+ * when it dies or hangs, and ends it. So no thread of the machine has to start a process, and the
+ * folder is removed even if the machine is killed.
  *
- * The keeper is told what to do by a line: a byte is "the server is stuck", the line's end is "stop". It answers once: a NUL
- * when the server is ready, or why it is not.
+ * The machine talks to the keeper over a socket, the line: a byte means "the server is stuck",
+ * closing it means "stop". The keeper answers once: a NUL when the server is ready, or a text that
+ * says why it is not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,8 +70,8 @@ static uint64_t now_ms(void)
 }
 
 /*
- * In QEMU's words. It shall see nothing in the name but a file's name; and a VHD image is as long as it says, as on Hyper-V, not
- * as long as its cylinders.
+ * In QEMU's words. It shall see nothing in the name but a file's name; and a VHD image is as long
+ * as it says, as on Hyper-V, not as long as its cylinders.
  */
 static void describe(const struct vmb_dev_disk_option *option, char *image)
 {
@@ -142,7 +144,7 @@ static bool start_process(struct process *p)
 	return p->pid > 0;
 }
 
-/* True: it has ended; *status says how. */
+/* Returns whether the server has ended; then *status is its exit status. */
 static bool reap(struct process *p, int *status, int ms)
 {
 	struct pollfd end = { .fd = p->pidfd, .events = POLLIN };
@@ -172,7 +174,7 @@ static void end_process(struct process *p)
 	p->messages = -1;
 }
 
-/* Its last words, without its name and line ends. */
+/* The server's last message, without its name and line ends. */
 static void read_message(const struct process *p, char *message)
 {
 	char text[MESSAGE_LEN];
@@ -208,7 +210,10 @@ static bool greets(const struct process *p)
 	return good;
 }
 
-/* Whether the line ended: then there is nothing more to wait for. Takes what is said on it otherwise. */
+/*
+ * Whether the line ended: then there is nothing more to wait for. Takes what is said on it
+ * otherwise.
+ */
 static bool told_to_stop(const struct process *p, int ms)
 {
 	struct pollfd line = { .fd = p->line, .events = POLLIN };
@@ -245,7 +250,7 @@ static const char *how(int status)
 	return WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "of its own accord";
 }
 
-/* False: no use. */
+/* False: starting the server again is of no use. */
 static bool start_again(struct process *p, int status)
 {
 	const char *name = vmb_dev_disk_option_name(p->option), *path = p->option->path;
@@ -346,8 +351,8 @@ static bool wait_until_ready(const struct vmb_dev_disk_server *server,
 }
 
 /*
- * In shared memory where there is some: /tmp of the emulated machine that stands in for /dev/kvm is another machine's
- * file system, on which no socket can be bound.
+ * In shared memory where there is some: /tmp of the emulated machine that stands in for /dev/kvm is
+ * another machine's file system, on which no socket can be bound.
  */
 static bool make_folder(char *folder)
 {
@@ -423,6 +428,6 @@ void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server)
 		join_keeper(server);
 	if (server->line >= 0)
 		close(server->line);
-	rmdir(server->folder); /* if nobody was ever there */
+	rmdir(server->folder); /* if no keeper was ever started */
 	free(server);
 }

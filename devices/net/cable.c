@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A cable to `openvmbus switch`. When the switch goes away the link goes down, and comes up when there is one again.
+ * A cable to `openvmbus switch`. When the switch goes away the link goes down, and comes up when
+ * there is one again.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -103,7 +104,7 @@ static int plug_in(struct cable *c)
 	return -error;
 }
 
-/* A connection that brought nothing does not shorten the time to the next. */
+/* A connection on which no frame came does not shorten the pause before the next attempt. */
 static void unplug(struct vmb_dev_net *net)
 {
 	struct cable *c = net->state;
@@ -206,7 +207,7 @@ static bool take_frame(struct vmb_dev_net *net)
 	return true;
 }
 
-/* Room again is room to whoever tries next; who was refused may have gone. */
+/* When there is room again, any sender may use it; the one that was refused may be gone. */
 static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t count)
 {
 	struct cable *c = net->state;

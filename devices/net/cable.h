@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What goes over the socket between a card and `openvmbus switch`: SOCK_SEQPACKET, each message one frame behind its
- * virtio-net header (little-endian, 12 bytes). Nothing else: no greeting, no credits. A message of no bytes is the end.
+ * What goes over the socket between a card and `openvmbus switch`: SOCK_SEQPACKET, each message one
+ * frame behind its virtio-net header (little-endian, 12 bytes). There is no greeting and no flow
+ * control. An empty message ends the connection.
  */
 #ifndef DEVICES_NET_CABLE_H
 #define DEVICES_NET_CABLE_H
@@ -20,11 +21,14 @@ _Static_assert(offsetof(struct vmb_dev_net_cable_message, frame) == 12, "no gap"
 /* Bytes under way in one direction of a socket; the kernel may give less. */
 #define VMB_DEV_NET_CABLE_QUEUE_LEN (1 << 20)
 
-/* Answers a socket, not yet connected, -errno on failure; fills its address. path fits, see net_parse.c. */
+/*
+ * Returns a socket that is not yet connected, or -errno; fills in its address. path must fit, see
+ * devices/net/parse.c.
+ */
 struct sockaddr_un;
 int vmb_dev_net_cable_socket(struct sockaddr_un *address, const char *path);
 
-/* Sends a frame, waits for nothing. */
+/* Sends a frame; never waits. */
 enum vmb_dev_net_cable_sent {
 	VMB_DEV_NET_CABLE_SENT,
 	VMB_DEV_NET_CABLE_FULL,
@@ -33,7 +37,10 @@ enum vmb_dev_net_cable_sent {
 };
 enum vmb_dev_net_cable_sent vmb_dev_net_cable_send(int fd, const struct vmb_dev_net_frame *frame);
 
-/* Answers the frame's bytes; 0: the peer closed, or broke the rules; -EAGAIN: nothing there. */
+/*
+ * Returns the frame's length in bytes; 0: the peer closed the connection or broke the rules;
+ * -EAGAIN: no frame is there.
+ */
 int vmb_dev_net_cable_receive(int fd, struct vmb_dev_net_cable_message *message);
 
 #endif

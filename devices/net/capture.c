@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Writes frames to a pcapng file, so that a user can see in Wireshark what goes through a card or a
+ * switch.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -100,7 +104,7 @@ static void add_text(struct tail *tail, uint16_t code, const char *text)
 	add_option(tail, code, text, strlen(text));
 }
 
-/* Ends the tail; answers the block's length. */
+/* Ends the tail; returns the block's length. */
 static uint32_t end_block(struct tail *tail, uint32_t body_len)
 {
 	uint32_t len;

@@ -2,21 +2,22 @@
 /*
  * Frames into a pcapng file, as Wireshark reads it.
  *
- *   vmb_dev_capture_open(&capture, path, len) looks whether the file can be written; touches nothing
+ *   vmb_dev_capture_open(&capture, path, len) checks that the file can be written; changes nothing
  *   vmb_dev_capture_start(capture)            creates or overwrites it
- *   vmb_dev_capture_interface(capture, name)  a name for what frames go through
+ *   vmb_dev_capture_interface(capture, name)  adds an interface with this name
  *   vmb_dev_capture_frame(...)                each frame
- *   vmb_dev_capture_undo(capture)             the last frame did not go, after all
+ *   vmb_dev_capture_undo(capture)             the last frame was not sent, after all
  *   vmb_dev_capture_close(capture)
  *
- * A guest decides how much goes over a wire, so that a file has a bound: it ends with the last whole block that fits, which
- * is reported once, and the frames go on.
+ * A guest decides how many frames there are, so the file has a maximal length. It ends with the
+ * last whole block that fits; this is reported once, and frames go on without being captured.
  *
- * Each block is written at once, whole and with its frame, so a process that is killed leaves a readable file with all that
- * went before. When the disk is full the file ends with the last whole block, which is reported once, and the frames go on.
+ * Each block is written at once, whole and with its frame, so a process that is killed leaves a
+ * readable file with all that went before. When the disk is full, the file ends as it does at its
+ * maximal length.
  *
- * A frame is written as it is in the backend's hands: where offloads are in use its checksums may be open and it may be
- * longer than the MTU. Such frames have a comment that says so.
+ * A frame is written as it is in the backend's hands: where offloads are in use its checksums may
+ * be open and it may be longer than the MTU. Such frames have a comment that says so.
  *
  * Context: one thread at a time. The format: the pcapng specification (IETF opsawg).
  */
@@ -37,15 +38,18 @@ enum vmb_dev_capture_direction {
 struct vmb_dev_capture;
 
 /*
- * A file that exists must be a capture, or empty: nothing else is overwritten. path is kept by reference. 0, or
- * -errno: reported in one line; *capture is NULL then. len_max: bytes of the file.
+ * A file that exists must be a capture, or empty: nothing else is overwritten. path is kept by
+ * reference. 0, or -errno: reported in one line; *capture is NULL then. len_max: bytes of the file.
  */
 int vmb_dev_capture_open(struct vmb_dev_capture **capture, const char *path, uint64_t len_max);
 
-/* 0, or -errno: reported; then it takes no frames. */
+/* Returns 0, or -errno: reported; then frames are ignored. */
 int vmb_dev_capture_start(struct vmb_dev_capture *capture);
 
-/* After the start. Answers the number by which frames name it. description may be NULL. */
+/*
+ * Adds an interface, after the start. Returns the number that frames refer to it by. description
+ * may be NULL.
+ */
 uint32_t vmb_dev_capture_interface(struct vmb_dev_capture *capture, const char *name,
 				   const char *description);
 

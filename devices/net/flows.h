@@ -2,12 +2,12 @@
 /*
  * The sockets that a user network has open for its guest, and whether a frame would open one more.
  *
- * A guest opens one with each new UDP source, TCP connection or ping, and libslirp keeps those of UDP
- * for four minutes. They are descriptors of this process, which other devices need too, so that a
- * network has a share of them and no more.
+ * A guest opens one with each new UDP source, TCP connection or ping, and libslirp keeps those of
+ * UDP for four minutes. They are descriptors of this process, which other devices need too, so each
+ * network has a fixed share of them.
  *
- * What has a socket goes on when the share is used up. New connections must wait: their frames are
- * dropped, as on a network that is full, and the guest tries again.
+ * When the share is used up, connections that have a socket go on. Frames that would open a new one
+ * are dropped, as on a congested network, and the guest tries again.
  *
  * Context: the worker's thread.
  */
@@ -20,7 +20,7 @@
 #define VMB_DEV_NET_FLOWS_MAX	  2048u /* sockets of one network */
 #define VMB_DEV_NET_FLOWS_RESERVE 512u /* descriptors that no network gets */
 
-/* From where in the guest a socket of UDP sends. All zero: anything else. */
+/* The guest's address and port of a UDP socket. All zero: any other socket. */
 struct vmb_dev_net_flow {
 	uint8_t ip_version;
 	uint8_t address[16];
@@ -35,11 +35,12 @@ struct vmb_dev_net_flows {
 };
 
 /*
- * What one of the machine's cards may have open, from the process's limit as it is now: each card gets
- * the same, and the reserve stays.
+ * Returns how many sockets one of the machine's cards may have open, from the process's current
+ * limit: each card gets the same number, and the reserve stays free.
  */
 uint32_t vmb_dev_net_flows_share(void);
 
+/* Begins without sockets. share: how many there may be. */
 void vmb_dev_net_flows_init(struct vmb_dev_net_flows *flows, uint32_t share);
 
 /* A socket was opened, because of this frame of the guest's or, with NULL, for another reason. */
@@ -47,12 +48,16 @@ void vmb_dev_net_flows_opened(struct vmb_dev_net_flows *flows, int fd, const uin
 			      uint32_t len);
 void vmb_dev_net_flows_closed(struct vmb_dev_net_flows *flows, int fd);
 
+/* Returns whether no further socket may be opened. */
 static inline bool vmb_dev_net_flows_full(const struct vmb_dev_net_flows *flows)
 {
 	return flows->count >= flows->share;
 }
 
-/* Whether a frame of the guest's can be passed on: there is room, or it needs no socket, or has one. */
+/*
+ * Returns whether a frame of the guest's can be passed on: there is room for a socket, it needs
+ * none, or it has one.
+ */
 bool vmb_dev_net_flows_take(const struct vmb_dev_net_flows *flows, const uint8_t *frame,
 			    uint32_t len);
 

@@ -14,8 +14,8 @@
 #define NET_THIS       0u
 
 /*
- * In a nest, the gateway of the nest's own network (vmm/nest_net.c) leads to the machine's loopback; of
- * an IPv6 network, every address.
+ * In a nest, the gateway of the nest's own network (vmm/nest_net.c) leads to the machine's
+ * loopback; of an IPv6 network, every address.
  */
 static const uint8_t nest_gateway[4] = { 10, 0, 3, 2 };
 static const uint8_t nest_prefix[8] = { 0xFE, 0xC0, 0, 0, 0, 0, 0, 3 };

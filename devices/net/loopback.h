@@ -2,9 +2,9 @@
 /*
  * Frames of a guest that would end at this machine's own loopback.
  *
- * libslirp leads the gateway's address there, and can be told not to. But it hands any other address to
- * the kernel as it is, and to that 127.0.0.1, 0.0.0.0 or an IPv4 address in an IPv6 one mean this
- * machine too, whoever asks.
+ * libslirp leads the gateway's address there, and can be told not to. But it hands any other
+ * address to the kernel as it is, and to that 127.0.0.1, 0.0.0.0 or an IPv4 address in an IPv6 one
+ * mean this machine too, whoever asks.
  */
 #ifndef DEVICES_NET_LOOPBACK_H
 #define DEVICES_NET_LOOPBACK_H
@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 /*
- * Whether an Ethernet frame of len bytes must not leave a user network with loopback=off. Frames that
- * are too short to say where they go are meant as well.
+ * Returns whether an Ethernet frame of len bytes would reach this machine's loopback, so that a
+ * user network with loopback=off must drop it. Also true for frames that are too short to have a
+ * destination.
  */
 bool vmb_dev_net_loopback_is_meant(const uint8_t *frame, uint32_t len);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What all network backends share: opening, capturing, and the check of each frame's header. */
 #include <string.h>
 
 #include "base/platform.h"
@@ -54,7 +55,7 @@ void vmb_dev_net_close(struct vmb_dev_net *net)
 	net->capture = NULL;
 }
 
-/* Captured first: a backend may answer from within. */
+/* Capture first: the backend may deliver an answer from within send(). */
 enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 				       const struct vmb_dev_net_frame *frame)
 {
@@ -73,7 +74,9 @@ enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 	return sent;
 }
 
-/* Another guest's monitor made the header, or somebody who says to be one. */
+/*
+ * The header is not trusted: another guest's monitor made it, or a process that pretends to be one.
+ */
 static bool header_is_good(const struct virtio_net_hdr_v1 *h, uint32_t len)
 {
 	uint8_t type = h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;

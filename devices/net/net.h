@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where a guest's frames go: a backend is a small table of functions. A null network is a page of code (net_null.c).
+ * Where a guest's frames go: a backend is a small table of functions. The simplest one is
+ * devices/net/null.c.
  *
- *   vmb_dev_net_open(&net, &option, receive, arg)  makes ready what can fail: reported in one line when it is no good
- *   vmb_dev_net_prepare(&net)                      now the machine starts: begins the capture file
+ *   vmb_dev_net_open(&net, &option, receive, arg)  does what can fail; reports an error
+ *   vmb_dev_net_prepare(&net)                      the machine starts now: begins the capture file
  *   the card's worker, one thread, in its loop:
  *     count = net.ops->fill(&net, fds, max, &timeout)   what to poll for
  *     poll
- *     net.ops->take(&net, fds, count)                   calls receive(arg, frame) for each frame that came; also after
- *                                                       a time-out: backends have timers
+ *     net.ops->take(&net, fds, count)                   calls receive(arg, frame) for
+ *                                                       each frame that came; also after a
+ *                                                       time-out: backends have timers
  *     net.link_up                                       may have changed now
  *     vmb_dev_net_send(&net, frame)                     for each frame of the guest's
  *   vmb_dev_net_close(&net)
  *
- * Frames are Ethernet frames with an 802.1Q tag in place if there is one, in pieces; what is not done yet stands in a
- * virtio-net header (little-endian, 12 bytes with the buffer count): checksum to be completed, large
- * TCP frame to be cut. A backend that says it takes large frames gets them whole; else the card cuts
- * them and completes all checksums first.
- * A capture (devices/net/capture.h) sees what goes through here, both ways.
+ * Frames are Ethernet frames with an 802.1Q tag in place if there is one, in pieces; what is not
+ * done yet stands in a virtio-net header (little-endian, 12 bytes with the buffer count): checksum
+ * to be completed, large TCP frame to be cut. A backend that says it takes large frames gets them
+ * whole; else the card cuts them and completes all checksums first. A capture
+ * (devices/net/capture.h) sees what goes through here, both ways.
  *
- * The pieces of a frame that is sent may be memory that the guest can change: a backend reads them once. Those of a frame
- * that came are private, and the receiver's until it returns.
+ * The pieces of a frame that is sent may be memory that the guest can change: a backend reads them
+ * once. Those of a frame that came are private, and the receiver's until it returns.
  *
  * Context: the worker's thread, but open, prepare and close. Nothing waits.
  */
@@ -40,11 +42,12 @@
 #define VMB_DEV_NET_POLL_MAX	2048u /* a user network has one a connection */
 
 enum vmb_dev_net_kind {
-	VMB_DEV_NET_NULL, /* a card whose cable is plugged in, to nothing */
+	VMB_DEV_NET_NULL, /* a card whose link is up, without a peer */
 	VMB_DEV_NET_USER,
 	VMB_DEV_NET_TAP,
 	VMB_DEV_NET_SWITCH,
-	VMB_DEV_NET_OWN, /* the caller's own backend: option.ops and option.arg; not on a command line */
+	/* the caller's own backend: option.ops and option.arg; not on a command line */
+	VMB_DEV_NET_OWN,
 };
 
 struct vmb_dev_net_ops;
@@ -54,26 +57,27 @@ struct vmb_dev_net_forward {
 	bool udp;
 	uint32_t host_address; /* 0 = any */
 	uint16_t host_port;
-	uint32_t guest_address; /* 0 = the one that DHCP gives first */
+	uint32_t guest_address; /* 0 = the first address that DHCP gives */
 	uint16_t guest_port;
 };
 
 /* One --net of the command line. */
 struct vmb_dev_net_option {
-	const char *text; /* the value as it stands in argv, NULL: it does not come from there */
+	/* the value as in argv; NULL: the option does not come from a command line */
+	const char *text;
 	enum vmb_dev_net_kind kind;
 	const char *target; /* tap: interface; switch: socket's path */
 	const char *capture; /* file, NULL: none */
 	uint64_t capture_len; /* bytes that it may have */
 	uint8_t mac[6];
-	bool has_mac; /* said; else mac is made up: net_parse.c says how */
-	uint32_t queue_count; /* 1..64, 1 if not said */
+	bool has_mac; /* given; otherwise mac is generated as devices/net/parse.c describes */
+	uint32_t queue_count; /* 1..64, default 1 */
 	uint32_t mtu_max; /* 1500..65521 */
 	uint32_t version_max; /* VMB_NET_VERSION_*, 0 = newest; of the machine's generation */
 	struct vmb_dev_net_forward forwards[VMB_DEV_NET_FORWARD_MAX];
 	uint32_t forward_count;
-	bool restricted; /* user: nothing leaves but answers to callers */
-	bool no_loopback; /* user: this machine's own loopback is not reached */
+	bool restricted; /* user: the guest can only answer connections from outside */
+	bool no_loopback; /* user: the guest cannot reach this machine's own loopback */
 	const struct vmb_dev_net_ops *ops; /* own */
 	void *arg; /* own: for ops->open */
 };
@@ -98,10 +102,16 @@ enum vmb_dev_net_sent {
 struct vmb_dev_net_ops {
 	const char *name;
 	int (*open)(struct vmb_dev_net *net, const struct vmb_dev_net_option *option);
-	/* What open only looked at is made now. NULL: there is nothing to make. 0, or -errno: reported. */
+	/*
+	 * Creates what open only checked. NULL: there is nothing to create. Returns 0, or -errno:
+	 * reported.
+	 */
 	int (*prepare)(struct vmb_dev_net *net);
 	void (*close)(struct vmb_dev_net *net);
-	/* Answers how many of max entries it filled; lowers *timeout (ms, -1 = for ever) when it has timers. */
+	/*
+	 * Returns how many of max entries it filled; lowers *timeout (ms, -1 = no limit) when it
+	 * has timers.
+	 */
 	uint32_t (*fill)(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, int *timeout);
 	void (*take)(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t count);
 	enum vmb_dev_net_sent (*send)(struct vmb_dev_net *net,
@@ -122,32 +132,34 @@ struct vmb_dev_net {
 	bool full; /* the last send was refused */
 	uint64_t sent, received; /* frames */
 	uint64_t dropped; /* of the guest's */
-	uint64_t malformed; /* came, but with a header that cannot be true, and were dropped */
+	uint64_t malformed; /* came with an invalid header, and were dropped */
 };
 
 /*
- * "user,hostfwd=tcp::2222-:22,queues=4" and so on; "none" is no card, and not known here. Reported in one line: -EINVAL.
- * Nothing is opened. value is cut up and kept by reference. number: of the card, from 0.
+ * Parses "user,hostfwd=tcp::2222-:22,queues=4" and so on; the caller handles "none". Opens nothing.
+ * value is modified and must outlive option. number: of the card, from 0. Returns 0, or -EINVAL:
+ * reported in one line.
  */
 int vmb_dev_net_parse(struct vmb_dev_net_option *option, char *value, uint32_t number);
 
 /* 0, or -errno: reported. */
 int vmb_dev_net_open(struct vmb_dev_net *net, const struct vmb_dev_net_option *option,
 		     vmb_dev_net_receive *receive, void *arg);
+/* Closes the backend and the capture. */
 void vmb_dev_net_close(struct vmb_dev_net *net);
 
 /*
- * All that was asked for is good and the machine starts: what open only looked at is created or overwritten now. 0, or
- * -errno: reported.
+ * All options are valid and the machine starts: creates or overwrites what open only checked.
+ * Returns 0, or -errno: reported.
  */
 int vmb_dev_net_prepare(struct vmb_dev_net *net);
 
-/* Sends, and captures. */
+/* Captures a frame and hands it to the backend. */
 enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 				       const struct vmb_dev_net_frame *frame);
 /*
- * For backends: a frame came. Checks its header against its length, so that the card can do what it says; captures, and
- * hands it to the card.
+ * For backends: a frame came. Checks its header against its length, so that the card can rely on
+ * it, captures the frame and hands it to the card.
  */
 void vmb_dev_net_deliver(struct vmb_dev_net *net, const struct vmb_dev_net_frame *frame);
 
@@ -157,7 +169,10 @@ extern const struct vmb_dev_net_ops vmb_dev_net_user;
 extern const struct vmb_dev_net_ops vmb_dev_net_tap;
 extern const struct vmb_dev_net_ops vmb_dev_net_cable;
 
-/* For backends: the pieces as one, read once. Answers frame->len, 0 when room_len is less. */
+/*
+ * For backends: copies all pieces into room, reading each byte once. Returns frame->len, or 0 if
+ * room_len is less.
+ */
 uint32_t vmb_dev_net_gather(const struct vmb_dev_net_frame *frame, void *room, uint32_t room_len);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * --net KIND[=TARGET][,PROPERTY]...
  *
- * A card without mac= gets a locally administered address, the same in every run: of the card's number on a network of
- * its own, of the interface's name on a tap. Guests on one switch must not have the same, and nothing is known of the
- * others: there it is random.
+ * A card without mac= gets a locally administered address, the same in every run: of the card's
+ * number on a network of its own, of the interface's name on a tap. Guests on one switch must not
+ * have the same, and nothing is known of the others: there it is random.
  */
 #include <arpa/inet.h>
 #include <errno.h>

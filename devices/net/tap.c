@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A tap interface of this machine, with the virtio-net header in front of each frame: open checksums and large TCP
- * frames pass whole, both ways. An interface that does not exist is created, if that is allowed, and goes with the
- * machine.
+ * A tap interface of this machine, with the virtio-net header in front of each frame: open
+ * checksums and large TCP frames pass whole, both ways. An interface that does not exist is
+ * created, if that is allowed, and goes with the machine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +107,7 @@ static int open_queues(struct tap *t, const char *name, uint32_t wanted)
 	}
 }
 
-/* Ours alone: nobody else gives it a length and switches it on. */
+/* For an interface that we created: no one else sets its MTU and switches it on. */
 static int set_up_interface(const char *name, uint32_t mtu)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
@@ -125,7 +125,10 @@ static int set_up_interface(const char *name, uint32_t mtu)
 	return error;
 }
 
-/* Whoever may configure the network may make an interface; the kernel is asked when it is made. */
+/*
+ * A process that may configure the network may create an interface. The kernel decides when it is
+ * created.
+ */
 static bool may_create(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -212,8 +215,8 @@ static uint32_t fill(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, 
 }
 
 /*
- * The interface was removed: nothing comes or goes any more. Who waits for room must not: no descriptor
- * is left that would tell.
+ * The interface was removed: nothing comes or goes any more. Who waits for room must not: no
+ * descriptor is left that would tell.
  */
 static void lose(struct vmb_dev_net *net)
 {
@@ -239,7 +242,7 @@ static bool take_frame(struct vmb_dev_net *net, uint32_t queue)
 	return true;
 }
 
-/* Room again is room to whoever tries next; who was refused may have gone. */
+/* When there is room again, any sender may use it; the one that was refused may be gone. */
 static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t count)
 {
 	struct tap *t = net->state;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A network in user space by libslirp: needs no privilege, and nothing on the machine knows of it. What the guest
- * sends ends in sockets of this process. libslirp parses what the guest sends; it gets private copies.
+ * A network in user space by libslirp: needs no privilege, and nothing on the machine knows of it.
+ * What the guest sends ends in sockets of this process. libslirp parses what the guest sends; it
+ * gets private copies.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -182,8 +183,8 @@ static bool is_listener(const struct user *u, int fd)
 }
 
 /*
- * -1: no room; then this connection waits for a later round. Calls from outside wait, not accepted,
- * until the share has room.
+ * Returns -1 if there is no room: then this connection waits for a later round. Connections from
+ * outside are not accepted until the share has room.
  */
 static int on_fill(int fd, int wanted, void *opaque)
 {
@@ -266,7 +267,7 @@ static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t cou
 	pthread_mutex_unlock(&lock);
 }
 
-/* Once: a guest can bring it about as often as it likes. */
+/* Reported only once, because a guest can cause it as often as it likes. */
 static void report_full(struct user *u)
 {
 	if (!u->full_reported)
@@ -320,9 +321,10 @@ static int add_forward(struct user *u, const struct vmb_dev_net_forward *f)
 }
 
 /*
- * What goes to the guest fits a frame of 1500 bytes whatever MTU the guest chose: libslirp makes segments and fragments
- * as long as if_mtu, whatever segment size the guest asks for, and a guest that stays at 1500 takes no longer ones.
- * What comes from the guest may be as long as the card allows.
+ * What goes to the guest fits a frame of 1500 bytes whatever MTU the guest chose: libslirp makes
+ * segments and fragments as long as if_mtu, whatever segment size the guest asks for, and a guest
+ * that stays at 1500 takes no longer ones. What comes from the guest may be as long as the card
+ * allows.
  */
 static Slirp *create(struct user *u, const struct vmb_dev_net_option *option)
 {
@@ -368,7 +370,10 @@ static void note_listeners(struct user *u)
 	slirp_pollfds_fill(u->slirp, &timeout, on_listener, u);
 }
 
-/* libslirp knows the time only from its last poll, and would give up at once what was begun before the first. */
+/*
+ * libslirp knows the time only from its last poll, and would give up at once what was begun before
+ * the first.
+ */
 static void set_clock(struct user *u)
 {
 	slirp_pollfds_poll(u->slirp, 0, on_take, u);

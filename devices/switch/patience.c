@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The store of a port: waiting takes from it, frames that are taken put back. */
+/* A port's budget of waiting time: waiting uses it up, frames that the port takes refill it. */
 #include "devices/switch/patience.h"
 
 #define MAX_US	 (VMB_DEV_SWITCH_PATIENCE_MAX_MS * 1000)

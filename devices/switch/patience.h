@@ -2,10 +2,10 @@
 /*
  * How long a switch makes others wait for a port that has no room.
  *
- * A sender that waits for one port cannot send to any other, so that a port which takes a frame now and
- * then could hold all who send to it. What a port may cost is a store: it begins full, the time that
- * others wait is taken from it, and each frame that the port takes puts a little back. A port that takes
- * 500 frames or 500 kB a second is always waited for; a slower one loses frames.
+ * A sender that waits for one port cannot send to any other, so a slow port could hold up all who
+ * send to it. Therefore each port has a budget of waiting time: it begins full, shrinks while
+ * others wait for the port, and grows a little with each frame that the port takes. Senders always
+ * wait for a port that takes 500 frames or 500 kB a second; a slower one loses frames.
  *
  * Context: one thread. Times are in ms of one clock that never goes back.
  */
@@ -23,10 +23,13 @@ struct vmb_dev_switch_patience {
 	bool waits; /* it has no room, and somebody waits */
 };
 
-/* A port was plugged in. */
+/* A card was connected to the port: its budget is full. */
 void vmb_dev_switch_patience_init(struct vmb_dev_switch_patience *p);
 
-/* The port has no room for a frame now. Returns until when its sender waits; now or earlier: not at all. */
+/*
+ * The port has no room for a frame now. Returns the time until which its sender must wait; if that
+ * is not after now, the sender does not wait.
+ */
 int64_t vmb_dev_switch_patience_full(struct vmb_dev_switch_patience *p, int64_t now);
 
 /* The port took a frame of len bytes. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The process behind `openvmbus switch`: accepts cards on a socket and forwards their frames. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -18,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/platform.h"
-#include "devices/net/capture.h"
 #include "devices/net/cable.h"
+#include "devices/net/capture.h"
 #include "devices/report.h"
 #include "devices/switch/patience.h"
 #include "devices/switch/switch.h"
@@ -45,12 +46,12 @@ enum {
 };
 
 struct port {
-	struct vmb_dev_net_cable_message *in; /* NULL: nobody is plugged in */
+	struct vmb_dev_net_cable_message *in; /* NULL: no client */
 	int fd;
 	int held_len; /* of the frame in "in" that waits for held_for; 0: none */
 	uint32_t held_for;
 	struct vmb_dev_switch_patience patience; /* of those who send to it */
-	bool gone; /* to be closed, when nobody looks at it any more */
+	bool gone; /* to be closed when the round is over */
 };
 
 struct counters {
@@ -243,7 +244,7 @@ static void plug_in(struct network *n, int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
 }
 
-/* Whoever plugs in and out all the time does not keep the others from being served. */
+/* Clients that connect and leave all the time must not keep the others from being served. */
 static void accept_some(struct network *n)
 {
 	int fd = -1;
@@ -310,8 +311,8 @@ static void serve_port(struct network *n, uint32_t number, short events)
 }
 
 /*
- * A round has an end, also where many ports send to all: whoever asks the switch to stop is heard. The next one goes on
- * where this one ended.
+ * A round is bounded, even if many ports send to all, so that a signal to stop is noticed. The next
+ * round continues where this one ended.
  */
 static void serve_ports(struct network *n, const struct pollfd *fds)
 {
@@ -328,7 +329,10 @@ static void serve_ports(struct network *n, const struct pollfd *fds)
 			unplug(n, i);
 }
 
-/* Who plugged in before a frame was sent gets it: so the listener comes first. */
+/*
+ * New clients are accepted before frames are forwarded, so that a client which connected before a
+ * frame was sent gets it.
+ */
 static int loop(struct network *n)
 {
 	static struct pollfd fds[POLL_PORTS + VMB_DEV_SWITCH_PORT_MAX];
@@ -435,7 +439,7 @@ static int parse(struct network *n, int argc, char **argv)
 	return 0;
 }
 
-/* What a switch left that was killed is removed; what is in use, or something else, stays. */
+/* Removes the socket of a switch that was killed. A socket in use, or any other file, stays. */
 static int make_room(const char *path)
 {
 	struct sockaddr_un address;

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The switch's address table: a hash table over a fixed number of entries for each port, so that no
+ * port can use up another's room.
+ */
 #include <string.h>
 
 #include "devices/switch/table.h"

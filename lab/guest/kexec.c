@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * kexec load|crash KERNEL INITRD COMMAND-LINE: what the next kernel will be, at kexec or after a panic.
- * kexec go: starts it. For guests whose root is in memory; what happens to devices is the kernel's to see to.
- * gcc -O2 -static
+ * kexec load|crash KERNEL INITRD COMMAND-LINE: loads the next kernel, for kexec or for a panic.
+ * kexec go: starts it. For guests whose root is in memory: the kernel itself stops the devices.
+ * Compile it with gcc -O2 -static.
  */
 #include <fcntl.h>
 #include <linux/kexec.h>

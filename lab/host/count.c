@@ -12,8 +12,8 @@
  *
  *   mark NUMBER user INSTRUCTIONS kernel INSTRUCTIONS entries VMRUNS
  *
- * Use: -plugin count.so,out=FILE. QEMU 7.2's plugin interface is declared here as far as it is used,
- * because Debian has no package with its header.
+ * Use: -plugin count.so,out=FILE. QEMU 7.2's plugin interface is declared here as far as it is
+ * used, because Debian has no package with its header.
  */
 #include <stdbool.h>
 #include <stdint.h>

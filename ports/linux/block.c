@@ -78,7 +78,7 @@ static void commit_rqs(struct blk_mq_hw_ctx *hctx)
 	vmb_channel_commit(b->link.device->channel);
 }
 
-/* It stays the host's until the link has it back, and is sent again then. */
+/* The request stays with the host until the link ends it; then it is sent again. */
 static enum blk_eh_timer_return timed_out(struct request *rq)
 {
 	struct blkvsc *b = rq->q->queuedata;
@@ -155,7 +155,10 @@ static void look_work(struct work_struct *work)
 	set_capacity_and_notify(b->disk, sectors_of(&now));
 }
 
-/* Before the disk goes, which it uses. A packet that is being taken may still queue it, so see close_link(). */
+/*
+ * Called before the disk is removed, which the work uses. A packet that is being handled may still
+ * queue the work: see close_link().
+ */
 static void stop_work(struct blkvsc *b)
 {
 	WRITE_ONCE(b->removing, true);
@@ -187,7 +190,7 @@ static int get_geometry(GEOMETRY_TARGET *target, struct hd_geometry *geometry)
 	return 0;
 }
 
-/* The last who had it open is gone. */
+/* The last user has closed the disk. */
 static void free_disk(struct gendisk *disk)
 {
 	kfree(disk->private_data);
@@ -289,7 +292,7 @@ static int bring_up(struct blkvsc *b)
 	return rc;
 }
 
-/* What the user gave us by driver_override instead of by its class: its first unit. */
+/* Without an id the user chose this driver by driver_override: use the device's first unit. */
 static int find_address(struct blkvsc *b, const struct hv_vmbus_device_id *id)
 {
 	if (!id)
@@ -341,7 +344,9 @@ free:
 	return rc;
 }
 
-/* Requests that a silent host holds end by the link, which works until the disk has none any more. */
+/*
+ * Requests that a silent host holds end by the link, which works until the disk has none any more.
+ */
 static void remove(struct vmb_device *device)
 {
 	struct blkvsc *b = device->data;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What older kernels than the newest spell differently in their block layer: the part of compat.h
- * that only blkvsc needs.
+ * What the block layers of older kernels name differently: the part of compat.h that only blkvsc
+ * needs.
  */
 #ifndef PORTS_LINUX_BLOCK_COMPAT_H
 #define PORTS_LINUX_BLOCK_COMPAT_H
@@ -73,12 +73,12 @@ static inline struct gendisk *alloc_disk_compat(struct blk_mq_tag_set *tags,
 #endif
 }
 
-/* 6.14 merges without being asked. */
+/* 6.14 always merges requests. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
 #define BLK_MQ_F_SHOULD_MERGE 0
 #endif
 
-/* 6.5 opens disks, not block devices, and has a type of its own for how. */
+/* 6.5 opens disks, not block devices, and has a type of its own for the mode. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 typedef fmode_t blk_mode_t;
 #define BLK_OPEN_WRITE FMODE_WRITE
@@ -89,7 +89,7 @@ typedef fmode_t blk_mode_t;
 #define target_disk(t) (t)
 #endif
 
-/* 6.5 named the status of a reservation conflict after what it is. */
+/* 6.5 gave the status of a reservation conflict a clearer name. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #define BLK_STS_RESV_CONFLICT BLK_STS_NEXUS
 #endif

@@ -24,7 +24,7 @@ static u32 count_blocks(const struct blkvsc *b, const struct request *rq)
 	return blk_rq_bytes(rq) >> b->unit.block_shift;
 }
 
-/* Appends the pages that len bytes at `at` lie in; answers how many there are now. */
+/* Appends the pages that len bytes at `at` lie in. Returns how many there are now. */
 static u32 append_pages(u64 *pfns, u32 count, u32 pfn_max, phys_addr_t at, u32 len)
 {
 	phys_addr_t end = at + len;
@@ -35,8 +35,8 @@ static u32 append_pages(u64 *pfns, u32 count, u32 pfn_max, phys_addr_t at, u32 l
 }
 
 /*
- * The queue's boundary mask makes all segments but the first start, and all but the last end, at
- * a page's edge: so they form one range. Most requests have one segment, and no need of a walk.
+ * The queue's boundary mask makes all segments but the first start, and all but the last end, at a
+ * page's edge: so they form one range. Most requests have one segment and need no loop.
  */
 static int list_pages(struct request *rq, u64 *pfns, u32 pfn_max, u32 *offset)
 {
@@ -180,7 +180,7 @@ struct verdict {
 	bool retry; /* a few times, before status stands */
 };
 
-/* What is not named is an I/O error. */
+/* All others are I/O errors. */
 static const struct verdict by_srb_status[VMB_SRB_STATUS_MASK + 1] = {
 	[VMB_SRB_ABORTED] = { BLK_STS_IOERR, true },
 	[VMB_SRB_BUSY] = { BLK_STS_IOERR, true },
@@ -282,7 +282,10 @@ static bool went_well(const struct request *rq, const struct vmb_guest_storage_e
 	return true;
 }
 
-/* What a reset ended that was asked for since, or the channel's end, does not count. */
+/*
+ * A retry does not count if the request ended because of a reset after it was sent, or because the
+ * channel ended.
+ */
 static bool may_retry(struct request *rq)
 {
 	struct blkvsc *b = rq->q->queuedata;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a unit says of itself, and how the block layer and sysfs see it. All of it is the host's
- * word: lengths are bounded by what came, numbers by what can be.
+ * Asks a unit for its properties, and shows them to the block layer and sysfs. All of them come
+ * from the host and are not trusted: lengths are bounded by the data that came, numbers by valid
+ * ranges.
  */
 #include <linux/sysfs.h>
 #include <scsi/scsi_proto.h>
@@ -10,13 +11,13 @@
 
 #define ASK_TIMEOUT    30u /* seconds */
 #define FLUSH_TIMEOUT  60u
-#define ATTENTION_MAX  5 /* news that may stand in front of an answer */
+#define ATTENTION_MAX  5 /* unit attentions that may come before an answer */
 #define INQUIRY_LEN    36 /* old hosts mistake longer ones */
 #define VPD_LEN	       252 /* a multiple of 4 that one byte of a CDB holds */
 #define CACHING_PAGE   8
 #define BLOCK_LEN_MAX  4096u
 #define CDB_EVPD       1
-#define MODE_DBD       8 /* no block descriptors, please */
+#define MODE_DBD       8 /* ask for no block descriptors */
 #define MODE_SENSE_LEN 192
 
 /* ---- asking ---- */
@@ -175,7 +176,7 @@ static const struct {
 	{ 0xb2, 8, read_provisioning },
 };
 
-/* A disk that does not say is taken for what spins, as the kernel's SCSI layer does. */
+/* A disk that does not report it is treated as rotating, as the kernel's SCSI layer does. */
 static void read_pages(struct blkvsc *b)
 {
 	u8 list[VPD_LEN], page[VPD_LEN];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What older kernels than the newest spell differently. The drivers are written for the newest;
- * this and block_compat.h are the only files that ask for a version.
+ * What older kernels name differently. The drivers are written for the newest kernel; only this
+ * file and block_compat.h check the kernel's version.
  */
 #ifndef PORTS_LINUX_COMPAT_H
 #define PORTS_LINUX_COMPAT_H
@@ -10,8 +10,8 @@
 #include <linux/version.h>
 
 /*
- * 6.17 made it a choice whether work stays on its CPU, and named the system's queue for that. Stable
- * kernels before it may have both names, so their header comes first.
+ * 6.17 made it a choice whether work stays on its CPU, and named the system's queue for that.
+ * Stable kernels before it may have both names, so their header comes first.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #include <linux/workqueue.h>
@@ -26,7 +26,7 @@
 #define rdmsrq_safe rdmsrl_safe
 #endif
 
-/* 7.1 made the driver core keep a device's driver override; before, each bus had to. */
+/* Since 7.1 the driver core stores a device's driver override; before, each bus had to. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 1, 0)
 #define VMBUS_OWN_OVERRIDE
 #define VMBUS_OVERRIDE_GROUP	   &vmbus_override_group
@@ -73,18 +73,18 @@
 #define sdev_init slave_alloc
 #endif
 
-/* 6.2 told the SCSI layer's time-outs from the block layer's. */
+/* 6.2 gave the SCSI layer's time-outs a type of their own. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define scsi_timeout_action blk_eh_timer_return
 #define SCSI_EH_RESET_TIMER BLK_EH_RESET_TIMER
 #endif
 
-/* 6.3 lets a network device say what it can do for XDP. */
+/* Since 6.3 a network device declares its XDP features. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define xdp_set_features_flag(dev, flags) ((void)(dev))
 #endif
 
-/* 6.6 gave the page pool's header a folder. */
+/* 6.6 moved the page pool's header into a folder. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 #define PAGE_POOL_HEADER <net/page_pool.h>
 #else

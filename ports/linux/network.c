@@ -223,8 +223,8 @@ static int change_mtu(struct net_device *dev, int mtu)
 }
 
 /*
- * Says so, and looks for what a lost doorbell may have left. A host that is only slow takes the
- * frames when it comes back.
+ * Reports it, and polls in case a doorbell was lost. A host that is only slow takes the frames
+ * later.
  */
 static void tx_timeout(struct net_device *dev, unsigned int index)
 {
@@ -301,7 +301,7 @@ static const struct net_device_ops device_ops = {
 
 /* ---- all over again ---- */
 
-/* Whoever probes sees to a device that is not registered yet. */
+/* If the device is not registered yet, probe() handles the error. */
 void netvsc_reset(struct netvsc *card)
 {
 	if (!READ_ONCE(card->removing) && card->dev->reg_state == NETREG_REGISTERED)
@@ -399,7 +399,7 @@ static void free_card(struct netvsc *card)
 	free_netdev(card->dev);
 }
 
-/* What the first connection has brought to light. */
+/* Takes over what the first connection has found out. */
 static void learn(struct netvsc *card)
 {
 	struct net_device *dev = card->dev;
@@ -465,7 +465,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	device->data = card;
 	rc = bring_up(card);
 	if (rc) {
-		/* A sub-channel that went may have made it connect anew meanwhile. */
+		/* A lost sub-channel may have caused a new connection meanwhile. */
 		cancel_works(card);
 		disconnect(card);
 		free_card(card);
@@ -503,7 +503,7 @@ static void remove(struct vmb_device *device)
 	free_card(card);
 }
 
-/* Nothing is freed. */
+/* Before the kernel ends: frees nothing. */
 static void shutdown(struct vmb_device *device)
 {
 	struct netvsc *card = device->data;

@@ -11,13 +11,14 @@
  *   network_send.c     network_receive.c   network_xdp.c   network_ethtool.c
  *
  * Who runs where:
- *   a sender   start_xmit, XDP: under the tx queue's lock, which guards the sender's half of a queue
+ *   a sender   start_xmit, XDP: under the tx queue's lock, which guards the sender's half of a
+ *              queue
  *   the poll   one NAPI a queue: all that comes from the host, and the acknowledgements
  *   requests   process context, one at a time under the card's mutex (taken under the RTNL, never
  *              the other way round); control_lock is between them and the primary's poll
  *
- * Sends and acknowledgements share a ring, so a queue is stopped only together with a wish for room
- * (vmb_channel_wait_room()) or with slots that are in flight; either makes the poll run, and
+ * Sends and acknowledgements share a ring, so a queue is stopped only together with a request for
+ * room (vmb_channel_wait_room()) or with slots that are in flight; either makes the poll run, and
  * netvsc_resume() at its end looks at both.
  */
 #ifndef PORTS_LINUX_NETWORK_H
@@ -34,7 +35,7 @@
 
 #define NETVSC_RANGE_MAX    VMB_NET_PAGE_COUNT_MAX
 
-/* Bytes of head that are corrected for a large send: Ethernet, IP, the fixed part of TCP. */
+/* Bytes of headers that are corrected for a large send: Ethernet, IP, the fixed part of TCP. */
 #define NETVSC_HEAD_LEN_MAX 128u
 
 /* Of a slot whose frames are XDP's: they do not count for the byte queue limit. */
@@ -47,7 +48,7 @@ enum netvsc_tx_stat {
 	NETVSC_TX_TOO_LONG, /* dropped too: made for the MTU before this one */
 	NETVSC_TX_COPIED, /* frames that went through the send buffer as a whole */
 	NETVSC_TX_RANGES, /* frames whose pages the host reads */
-	NETVSC_TX_LARGE, /* TCP segmentation is the host's */
+	NETVSC_TX_LARGE, /* the host does the TCP segmentation */
 	NETVSC_TX_SENDS, /* packets in the ring; frames share them */
 	NETVSC_TX_STOPPED,
 	NETVSC_TX_WOKEN,
@@ -62,7 +63,7 @@ enum netvsc_rx_stat {
 	NETVSC_RX_BYTES,
 	NETVSC_RX_DROPPED,
 	NETVSC_RX_MULTICAST,
-	NETVSC_RX_CHECKED, /* checksum found good by the host */
+	NETVSC_RX_CHECKED, /* the host found the checksum correct */
 	NETVSC_RX_COALESCED, /* large frames made by the host */
 	NETVSC_RX_XDP_PASS,
 	NETVSC_RX_XDP_DROP,
@@ -120,7 +121,7 @@ struct netvsc_queue {
 	struct napi_struct napi ____cacheline_aligned;
 	bool polled; /* napi_enable() was called; process context */
 	bool receiving; /* receive holds a packet with frames not seen yet */
-	bool broken; /* said that the host broke the ring */
+	bool broken; /* reported that the host broke the ring */
 	u64 receive_id;
 	struct bpf_prog __rcu *xdp_prog;
 	struct page_pool *xdp_pool;
@@ -129,7 +130,8 @@ struct netvsc_queue {
 	u64 rx[NETVSC_RX_STAT_COUNT];
 	struct vmb_guest_network_receive receive;
 	struct vmb_guest_network_frame frame; /* one of it; not on the stack, as head */
-	u8 message[VMB_NET_MESSAGE_LEN_MAX]; /* the packet being taken, and what it means; as head */
+	/* the packet being taken, and what it means; as head */
+	u8 message[VMB_NET_MESSAGE_LEN_MAX];
 	struct vmb_guest_network_event event;
 };
 
@@ -152,11 +154,11 @@ struct netvsc {
 	struct vmb_device *device;
 	struct mutex mutex; /* connection and dialogue */
 	struct netvsc_settings settings;
-	bool talking; /* mutex: hands were shaken, leave is to be taken */
+	bool talking; /* mutex: the handshake is done, so the host must be told when it ends */
 	bool connected; /* mutex: all queues are there */
 	bool up; /* frames go in and out; changed under the mutex */
-	bool gone; /* the host took the device away, or it is given up */
-	bool broken; /* the host broke a ring of this connection: no answer comes any more */
+	bool gone; /* the host took the device away, or the driver gave it up */
+	bool broken; /* the host broke a ring of this connection: no more answers will come */
 	bool removing; /* no more work is queued */
 
 	spinlock_t control_lock;
@@ -170,20 +172,22 @@ struct netvsc {
 	struct page *control_page;
 	struct vmb_channel *subs[VMB_NET_QUEUE_COUNT_MAX]; /* offered, by index */
 	u16 queue_count; /* open */
-	u16 queue_max; /* that this card can ever have */
-	struct netvsc_queue *queues[VMB_NET_QUEUE_COUNT_MAX]; /* made on need, stay until the end */
+	u16 queue_max; /* the most that this card can ever have */
+	/* made when needed, kept until the end */
+	struct netvsc_queue *queues[VMB_NET_QUEUE_COUNT_MAX];
 
 	u8 rss_key[NDIS_RSS_KEY_LEN];
 	u16 rss_table[NDIS_RSS_TABLE_COUNT_MAX];
 	struct bpf_prog *xdp_prog; /* RTNL */
 
-	unsigned long link_down_at; /* jiffies; network changes count as a moment without link */
+	/* jiffies; after a network change the link is reported as down for a moment */
+	unsigned long link_down_at;
 	bool link_lost;
 	struct delayed_work link_work;
 	struct work_struct filter_work, reset_work;
 	unsigned long broken_since; /* jiffies; reset_work's */
-	u32 broken_count; /* connections that the host broke since then */
-	u16 spread_count; /* queues whose senders' CPUs were chosen */
+	u32 broken_count; /* connections that the host has broken since */
+	u16 spread_count; /* queues for which the senders' CPUs were chosen */
 };
 
 static inline void netvsc_count_tx(struct netvsc_queue *q, enum netvsc_tx_stat stat, u64 n)
@@ -207,7 +211,7 @@ static inline u32 netvsc_rss_table_count(const struct netvsc *card)
 
 /* network.c */
 u32 netvsc_receive_len_max(void);
-u32 netvsc_receive_len(u64 wanted); /* what a buffer can have of it */
+u32 netvsc_receive_len(u64 wanted); /* the possible length nearest to wanted */
 u32 netvsc_send_len(u64 wanted);
 u32 netvsc_offload_of(const struct netvsc *card, netdev_features_t features);
 void netvsc_set_large_max(struct netvsc *card);

@@ -136,7 +136,7 @@ static void on_sub_channel(struct vmb_channel *primary, struct vmb_channel *sub)
 	wake_up_all(&q->card->wait);
 }
 
-/* Without one of its queues the device gets no frames that hash to it, so it connects anew. */
+/* If a queue is lost, frames that hash to it are lost too, so connect anew. */
 static void on_rescinded(struct vmb_channel *ch)
 {
 	struct netvsc_queue *q = vmb_channel_context(ch);
@@ -158,8 +158,8 @@ static const struct vmb_channel_ops channel_ops = {
 };
 
 /*
- * The poll comes last: a socket that polls busily runs it without a doorbell, and it needs the ring.
- * What rang before is made up for.
+ * The poll comes last: a socket that polls busily runs it without a doorbell, and it needs the
+ * ring. What rang before is made up for.
  */
 static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 {
@@ -178,7 +178,7 @@ static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 	return 0;
 }
 
-/* The first count are there. */
+/* Returns whether the first count sub-channels are there. */
 static bool subs_came(const struct netvsc *card, u32 count)
 {
 	u32 i;
@@ -271,7 +271,7 @@ static bool table_fits(const struct netvsc *card)
 	return true;
 }
 
-/* What the host does not take is worth a warning, not the connection. */
+/* If the host refuses one of these, warn and keep the connection. */
 static int configure(struct netvsc *card)
 {
 	int rc = 0;
@@ -377,8 +377,8 @@ void netvsc_disconnect(struct netvsc *card)
 /* ---- up, down, anew ---- */
 
 /*
- * Each queue is sent to from the CPU that it interrupts, where the host does not say otherwise. What
- * the user has set since is left alone as long as the number of queues is the same.
+ * Each queue is sent to from the CPU that it interrupts, where the host does not say otherwise.
+ * What the user has set since is left alone as long as the number of queues is the same.
  */
 static void spread_queues(struct netvsc *card)
 {
@@ -408,7 +408,7 @@ void netvsc_go_up(struct netvsc *card)
 	mod_delayed_work(system_percpu_wq, &card->link_work, 0);
 }
 
-/* When this returns no sender runs, and none will. */
+/* When this returns no sender is running, and none will start. */
 void netvsc_go_down(struct netvsc *card)
 {
 	WRITE_ONCE(card->up, false);
@@ -417,13 +417,13 @@ void netvsc_go_down(struct netvsc *card)
 		netvsc_set_filter(card);
 }
 
-/* Until somebody opens the device or changes it. */
+/* Drops the connection until a user opens the device or changes its settings. */
 void netvsc_lose_connection(struct netvsc *card)
 {
 	lockdep_assert_held(&card->mutex);
 	netvsc_go_down(card);
 	netvsc_disconnect(card);
-	/* Nobody queues it without a connection. */
+	/* Without a connection nothing queues this work. */
 	cancel_delayed_work_sync(&card->link_work);
 	netif_carrier_off(card->dev);
 }

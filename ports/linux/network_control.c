@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dialogue with the host: the handshake, requests (one at a time, each waited for), and what the
- * host says unasked about link, speed and queues.
+ * The dialogue with the host: the handshake, requests (one at a time, each waited for), and what
+ * the host says unasked about link, speed and queues.
  */
 #include "ports/linux/compat.h"
 #include "ports/linux/network.h"
@@ -9,7 +9,7 @@
 #define HANDSHAKE_WAIT	   (60 * HZ) /* a busy host takes its time */
 #define REQUEST_WAIT	   (20 * HZ)
 #define DRAIN_WAIT	   (5 * HZ)
-/* How long a lost link lasts at least, so that whoever watches it takes notice. */
+/* The least time for which a lost link is reported, so that programs that watch it notice. */
 #define LINK_LOST_INTERVAL (2 * HZ)
 
 /* ---- messages out ---- */
@@ -41,9 +41,9 @@ static int send_output(struct netvsc *card, const struct vmb_guest_network_outpu
 }
 
 /*
- * What the ring does not take is sent by the poll that the wish for room brings about; it looks at
- * output_waits, so that is set before there can be a wish. What the ring will never take ends the
- * connection, and whoever waits for an answer hears of it.
+ * If the ring has no room, the poll sends the rest when there is room again; it checks
+ * output_waits, so that must be set before room is asked for. If the ring can never take a message,
+ * the connection ends, and those who wait for an answer are told.
  */
 void netvsc_pump(struct netvsc *card)
 {
@@ -139,7 +139,7 @@ void netvsc_link_work(struct work_struct *work)
 
 /* ---- the handshake ---- */
 
-/* No answer will come. */
+/* The host will not answer. */
 static bool is_lost(const struct netvsc *card)
 {
 	return READ_ONCE(card->gone) || READ_ONCE(card->broken);
@@ -185,7 +185,7 @@ static int give_up(struct netvsc *card)
 	if (card->connected)
 		netvsc_reset(card);
 	card->connected = false;
-	card->talking = false; /* nor does it hear us taking leave */
+	card->talking = false; /* nor does it read our last messages */
 	return -ETIMEDOUT;
 }
 
@@ -229,7 +229,7 @@ static u32 filter_of(const struct net_device *dev)
 	return filter;
 }
 
-/* What the stack wants to hear, or nothing while the device is down. */
+/* Sets the packet filter that the stack wants, or an empty one while the device is down. */
 int netvsc_set_filter(struct netvsc *card)
 {
 	u32 filter = card->up ? filter_of(card->dev) : 0;
@@ -314,7 +314,9 @@ static void drain(struct netvsc *card)
 		netdev_warn(card->dev, "the host does not say that it has sent all frames\n");
 }
 
-/* Tells the host to stop using the buffers. All of it is polite: the channel's end is what counts. */
+/*
+ * Tells the host to stop using the buffers. All of it is polite: the channel's end is what counts.
+ */
 void netvsc_take_leave(struct netvsc *card)
 {
 	lockdep_assert_held(&card->mutex);

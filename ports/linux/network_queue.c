@@ -133,7 +133,7 @@ void netvsc_queue_stop(struct netvsc_queue *q)
 	q->polled = false;
 }
 
-/* Doorbells that rang while nobody polled are made up for. */
+/* Polls once, in case a doorbell rang while no poll could run. */
 void netvsc_queue_poll(struct netvsc_queue *q)
 {
 	local_bh_disable();
@@ -170,7 +170,10 @@ int netvsc_queue_equip(struct netvsc_queue *q, u32 slot_count, u32 owed_max)
 
 /* ---- the end ---- */
 
-/* Frames that the host has not sent. A host that kept the channel may still read their pages. */
+/*
+ * Ends the frames that the host has not sent. If the host has not released the channel, it may
+ * still read their pages, so they are leaked.
+ */
 static void end_frames(struct netvsc_queue *q, bool closed)
 {
 	struct vmb_guest_network_event event;

@@ -165,7 +165,7 @@ static void tell_hash(struct sk_buff *skb, const struct vmb_guest_rndis_frame *f
 	skb_set_hash(skb, frame->hash, deep ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 }
 
-/* Bytes of headers before TCP's payload; 0: it is not plain TCP. */
+/* Returns the bytes of headers before TCP's payload, or 0: it is not plain TCP. */
 static u32 tcp_head_len(const struct sk_buff *skb)
 {
 	const struct ethhdr *eth = (const void *)skb->data;
@@ -200,7 +200,7 @@ static void tell_segments(struct netvsc_queue *q, struct sk_buff *skb)
 	if (!head_len || head_len >= frame_len || skb->len <= frame_len)
 		return;
 	info->gso_type = eth->h_proto == htons(ETH_P_IP) ? SKB_GSO_TCPV4 : SKB_GSO_TCPV6;
-	info->gso_type |= SKB_GSO_DODGY; /* the headers are the host's word */
+	info->gso_type |= SKB_GSO_DODGY; /* the headers come from the host */
 	info->gso_size = frame_len - head_len;
 	info->gso_segs = DIV_ROUND_UP(skb->len - head_len, info->gso_size);
 }
@@ -394,7 +394,10 @@ static void drain(struct netvsc_queue *q, struct turn *turn)
 	}
 }
 
-/* Written, not published. False: the ring is full; the poll runs again when it is not. */
+/*
+ * Writes acknowledgements without publishing them. Returns false if the ring is full; the poll runs
+ * again when there is room.
+ */
 bool netvsc_acknowledge(struct netvsc_queue *q)
 {
 	static const struct vmb_ring_part payload = {
@@ -434,7 +437,7 @@ static void finish_xdp(struct netvsc_queue *q, struct turn *turn)
 	turn->xdp_redirect = turn->xdp_tx = false;
 }
 
-/* A pump that is under way has set this before it wished for room, and still has the lock. */
+/* A pump that is running has set output_waits before it asked for room, and still has the lock. */
 static void pump_again(struct netvsc *card)
 {
 	if (!READ_ONCE(card->output_waits))
@@ -477,8 +480,8 @@ int netvsc_poll(struct napi_struct *napi, int budget)
 	struct turn turn = { .budget = budget };
 
 	/*
-	 * netpoll wants what was sent reaped and no frames, but both come by one ring, so nothing is
-	 * reaped. What finds no slot then, netpoll keeps for later; in a panic it is lost.
+	 * netpoll wants what was sent reaped and no frames, but both come by one ring, so nothing
+	 * is reaped. What finds no slot then, netpoll keeps for later; in a panic it is lost.
 	 */
 	if (!budget)
 		return 0;

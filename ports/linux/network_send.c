@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Frames out.
+ * Sends frames.
  *
  * A frame that fits into a section of the send buffer is copied there and its skb ends at once: the
  * copy costs less than what host and guest do for a list of pages, the socket's memory comes back
@@ -68,8 +68,8 @@ static u32 room_wanted(const struct netvsc_queue *q)
 }
 
 /*
- * Tries to be rid of the kept packet. True: nothing is kept any more. publish: the host is to see
- * it, and what was written before it, at once.
+ * Tries to send the kept packet. Returns whether nothing is kept any more. publish: the host is to
+ * see it, and what was written before it, at once.
  */
 static bool push(struct netvsc_queue *q, bool publish)
 {
@@ -78,7 +78,9 @@ static bool push(struct netvsc_queue *q, bool publish)
 	while (q->kept) {
 		rc = write_packet(q, publish);
 		if (rc == -EAGAIN) {
-			/* Before the wish: when it is heard, the poll must find the queue stopped. */
+			/*
+			 * Before the wish: when it is heard, the poll must find the queue stopped.
+			 */
 			netif_tx_stop_queue(q->txq);
 			netvsc_count_tx(q, NETVSC_TX_RING_FULL, 1);
 			smp_mb__after_atomic();
@@ -119,9 +121,9 @@ static bool has_slots(struct netvsc_queue *q)
 }
 
 /*
- * Ends a sender's turn: stops the queue when the next packet would not go. Slots come back in the
- * poll, which then looks whether the queue is stopped; here it is stopped and then looked whether
- * slots came back. One of the two sees the other.
+ * Ends a sender's turn: stops the queue when the next packet would not go. The poll frees slots and
+ * then checks whether the queue is stopped; here the queue is stopped first and then checked for
+ * free slots. So one of the two notices the other.
  */
 static void settle(struct netvsc_queue *q)
 {
@@ -304,8 +306,9 @@ static bool list_pages(struct netvsc_packet *packet, const struct sk_buff *skb, 
 }
 
 /*
- * The linear head is copied, or what fits of it; then as much as fits, to have fewer pages; and at
- * last all is moved to contiguous pages. Answers the bytes to be copied, 0: no way.
+ * Copies the linear head, or as much of it as fits. If there are too many pages, copies as much as
+ * fits; if there are still too many, moves all to contiguous pages. Returns how many bytes to copy,
+ * or 0: it is impossible.
  */
 static u32 divide(struct netvsc_packet *packet, struct sk_buff *skb, u32 inline_max)
 {
@@ -348,7 +351,9 @@ static int describe_large(const struct netvsc *card, const struct sk_buff *skb,
 {
 	u32 offset = skb_transport_offset(skb);
 
-	/* features_check() has asked too, but the host may have changed its mind since. */
+	/*
+	 * features_check() has checked this too, but the host may have changed its offloads since.
+	 */
 	if (!large_fits(card, skb))
 		return -EINVAL;
 	frame->present |= VMB_GUEST_RNDIS_LSO;
@@ -403,8 +408,8 @@ static int describe_checksum(const struct netvsc *card, struct sk_buff *skb,
 }
 
 /*
- * Longer than the host was told: frames that were queued before the MTU became less. It would refuse them. A tag inside of
- * a frame does not count.
+ * Longer than the host was told: frames that were queued before the MTU became less. It would
+ * refuse them. A tag inside of a frame does not count.
  */
 static bool too_long(const struct netvsc *card, const struct sk_buff *skb)
 {
@@ -444,8 +449,9 @@ static int describe(const struct netvsc *card, struct sk_buff *skb,
 /* ---- the stack's side ---- */
 
 /*
- * Once a frame is in a packet, and before anyone can publish that: the poll may do so, and gets the
- * completion. True: it is time to kick.
+ * Counts a frame. Must be called when it is in a packet and before any thread can publish that
+ * packet, because then the poll may get the completion. Returns whether the host must be signalled
+ * now.
  */
 static bool account(struct netvsc_queue *q, struct sk_buff *skb, enum netvsc_tx_stat how)
 {

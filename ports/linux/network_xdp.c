@@ -86,7 +86,7 @@ static enum netvsc_verdict act(struct netvsc_queue *q, struct bpf_prog *prog, st
 	return NETVSC_XDP_CONSUMED;
 }
 
-/* Frames longer than a page come only from a host that did not listen. */
+/* Only a host that ignores the MTU sends frames longer than a page. */
 enum netvsc_verdict netvsc_xdp_run(struct netvsc_queue *q, struct bpf_prog *prog,
 				   const struct vmb_guest_network_frame *frame,
 				   struct sk_buff **skb)
@@ -125,7 +125,7 @@ int netvsc_xdp_xmit(struct net_device *dev, int count, struct xdp_frame **frames
 		return -ENETDOWN;
 	q = card->queues[smp_processor_id() % dev->real_num_tx_queues];
 	__netif_tx_lock(q->txq, smp_processor_id());
-	/* Once more: under the lock it stays so. */
+	/* Check again: under the lock it cannot change. */
 	for (sent = 0; sent < count && READ_ONCE(card->up); sent++) {
 		if (xdp_frame_has_frags(frames[sent]) ||
 		    !netvsc_put_xdp(q, frames[sent]->data, frames[sent]->len))

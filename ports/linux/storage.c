@@ -325,7 +325,9 @@ static void stop_work(struct storvsc *s)
 	cancel_work_sync(&s->gone_work);
 }
 
-/* A packet that was being taken may have queued work late; without a channel nothing does any more. */
+/*
+ * A packet that was being taken may have queued work late; without a channel nothing does any more.
+ */
 static void free_storvsc(struct storvsc *s)
 {
 	storage_link_stop(&s->link);

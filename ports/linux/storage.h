@@ -6,9 +6,9 @@
  * and completes commands; a work item scans, another removes disks; the SCSI error handler's
  * thread resets.
  *
- * A slot of the core is a command's tag. The SCSI layer gives a tag out again only after the
- * command ended, and a command ends only when the host has let go of its pages, so a slot is never
- * asked for while the host holds it.
+ * A slot of the core is a command's tag. The SCSI layer reuses a tag only after its command has
+ * ended, and a command ends only when the host has released its pages, so no slot is reused while
+ * the host holds it.
  */
 #ifndef PORTS_LINUX_STORAGE_H
 #define PORTS_LINUX_STORAGE_H
@@ -35,9 +35,9 @@ struct storvsc {
 #define to_storvsc(l) container_of(l, struct storvsc, link)
 
 /*
- * storage_ide.c. chosen: the user named this driver for the device, which counts more than ide=.
- * The checks: -ENODEV: not ours; other errors are said. check_offer before the link is started,
- * check_unit after.
+ * storage_ide.c. chosen: the user named this driver for the device, which overrides ide=. The
+ * checks return 0; -ENODEV: the device is not for this driver; other errors are reported.
+ * check_offer is called before the link is started, check_unit after.
  */
 int storvsc_ide_init(void);
 bool storvsc_is_ide(const struct vmb_device *device);

@@ -139,7 +139,10 @@ enum scsi_timeout_action storvsc_timed_out(struct scsi_cmnd *cmd)
 	return SCSI_EH_RESET_TIMER;
 }
 
-/* An answer that came may still be on its way to the SCSI layer, which must not have the command back before. */
+/*
+ * An answer may still be on its way to the SCSI layer: wait until it is handled before the command
+ * is given back.
+ */
 int storvsc_abort(struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(cmd->device->host);

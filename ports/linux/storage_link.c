@@ -7,10 +7,11 @@
  *   overdue     the host is asked for RESET_BUS. What it then still owes, having answered that, is
  *               lost, so the channel is closed. When the host has let go of it, it has forgotten
  *               all requests; they may be sent again, over a new channel.
- *   no answer   neither to the reset, nor to the close: it is waited for, and asked again after 20
- *               s, 40 s and so on, up to ten minutes. A close is owed no more when an OPEN that
- *               follows it is answered: a host remembers that until its device is done with the
- *               old channel (docs/protocol/bus.md, "4.5 A connection, host side").
+ *   no answer   neither to the reset, nor to the close: the link waits, and asks again after 20 s,
+ *               40 s and so on, up to ten minutes. When an OPEN that follows the close is answered,
+ *               the close counts as answered too: a host keeps the OPEN until its device has
+ *               finished with the old channel
+ *               (docs/protocol/bus.md, "4.5 A connection, host side").
  *   gone        after a rescind, or when the user's patience is over (give_up): the channel is
  *               closed and all requests end, now and later. If the host does not let go, the pages
  *               that it may still write to are leaked, by a reference that is never dropped.
@@ -49,8 +50,9 @@ static bool is_gone(const struct storage_link *link)
 /* ---- packets out ---- */
 
 /*
- * Sends the control packets that wait; control_lock. When the ring is full, an answer of the host makes room, and
- * whoever takes that sees `pumping`: the barrier puts it before the look at the ring.
+ * Sends the control packets that wait; control_lock. When the ring is full, an answer of the host
+ * makes room, and the thread that takes the answer must see `pumping`: therefore the barrier before
+ * the check for room.
  */
 static void pump(struct storage_link *link)
 {
@@ -72,7 +74,8 @@ static void pump(struct storage_link *link)
 		part.len = out->payload_len;
 		rc = vmb_channel_send(link->device->channel, &packet);
 		if (rc == -EPROTO)
-			WRITE_ONCE(link->broken, true); /* who asked for the packet looks at it */
+			/* the caller that asked for the packet checks it */
+			WRITE_ONCE(link->broken, true);
 		if (rc)
 			return;
 		vmb_guest_storage_output_done(&link->core);
@@ -170,7 +173,7 @@ const struct vmb_guest_storage_event *storage_link_take(struct storage_link *lin
 	u32 len = min_t(u32, packet->payload_len, sizeof(link->payload));
 	bool theirs;
 
-	/* Before a slot comes free, so whoever sees that sees this. */
+	/* Before a slot becomes free, so that a thread which sees the free slot sees this too. */
 	if (!(link->round & 1))
 		WRITE_ONCE(link->round, link->round + 1);
 	if (!vmb_channel_copy(link->device->channel, packet,
@@ -187,7 +190,7 @@ const struct vmb_guest_storage_event *storage_link_take(struct storage_link *lin
 	return theirs ? event : NULL;
 }
 
-/* The bus has stopped at a packet that is none, and will say no more. */
+/* The bus has stopped at an invalid packet and will deliver no more. */
 static void look_at_ring(struct storage_link *link)
 {
 	struct vmb_ring_received packet;
@@ -487,7 +490,7 @@ static void set_gone(struct storage_link *link)
 	wake_up_all(&link->wait);
 }
 
-/* Also when somebody else has done it already. */
+/* May be called again when all have been ended already. */
 static int end_all(struct storage_link *link)
 {
 	bool forgotten = close_channel(link);
@@ -511,7 +514,10 @@ static void note_slots(struct storage_link *link)
 		link->asked_words[slot] = slot_word(link, slot);
 }
 
-/* True: none of that is still there. What was sent since does not count. */
+/*
+ * Returns whether the host has answered all requests that it held when it was asked. Requests that
+ * were sent since do not count.
+ */
 static bool came_back(const struct storage_link *link)
 {
 	u32 slot, now;
@@ -532,7 +538,7 @@ static unsigned int overdue_seconds(struct storage_link *link)
 
 static void ask_for_reset(struct storage_link *link)
 {
-	/* First, for what it ends is judged by this. */
+	/* First, because requests that end by it are judged by this. */
 	WRITE_ONCE(link->resets, link->resets + 1);
 	spin_lock_irq(&link->control_lock);
 	WRITE_ONCE(link->reset_done, false);
@@ -572,7 +578,7 @@ static int replace(struct storage_link *link)
 {
 	if (cmpxchg(&link->state, STORAGE_LINK_UP, STORAGE_LINK_DOWN) == STORAGE_LINK_UP)
 		dev_warn(&link->device->dev, "the host owes answers, replacing the channel\n");
-	synchronize_rcu(); /* nobody is between submit and send any more */
+	synchronize_rcu(); /* no caller is between submit and send any more */
 	if (!link->closed && close_channel(link))
 		lose_all(link, STORAGE_LINK_REPLACED);
 	if (is_gone(link))
@@ -648,8 +654,8 @@ static unsigned long next_delay(struct storage_link *link)
 }
 
 /*
- * What it waits for may be the disk that memory is freed to, so it asks for none that needs a disk, and its queue has a
- * thread of its own.
+ * What it waits for may be the disk that memory is freed to, so it asks for none that needs a disk,
+ * and its queue has a thread of its own.
  */
 static void recover(struct work_struct *work)
 {
@@ -722,7 +728,7 @@ int storage_link_check_version(const char *module, unsigned int version)
 	case VMB_STOR_VERSION_6_0:
 	case VMB_STOR_VERSION_6_2: return 0;
 	}
-	pr_err("%s: max_version=%#x: there are 0x200, 0x402, 0x501, 0x600, 0x602, and 0 for the newest\n",
+	pr_err("%s: max_version=%#x: use 0x200, 0x402, 0x501, 0x600, 0x602, or 0 for the newest\n",
 	       module, version);
 	return -EINVAL;
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A storage channel as storvsc and blkvsc both use it: the handshake, requests into the ring,
- * what comes out of it, and a host that does not answer. The file is linked into both modules.
+ * A storage channel, as storvsc and blkvsc both use it: the handshake, sending requests, receiving
+ * answers, and what to do when the host does not answer. It is linked into both modules.
  *
  * Life story:
  *
  *   storage_link_init(link, device, ops, &config)
  *   storage_link_start()           opens the channel, negotiates; afterwards the link is UP
- *   storage_link_command()         one short command, waited for: to look at units
+ *   storage_link_command()         sends one short command and waits for it: to look at units
  *   storage_link_submit()          a request, with the page frame numbers of its data in
  *                                  storage_link_pfns(); the host sees it with the next commit
  *   storage_link_take()            a packet from the host, as an event
- *   storage_link_drained()         all that take() answered has been dealt with
- *   storage_link_overdue()         a request's time is up: the link sees to it that it ends
- *   storage_link_rescinded()       the host took the channel away: what it holds is ended soon
+ *   storage_link_drained()         the driver has handled all events that take() returned
+ *   storage_link_overdue()         a request has timed out: the link makes sure that it ends
+ *   storage_link_rescinded()       the host took the channel away: its requests end soon
  *   storage_link_stop(), storage_link_free()
  *
  * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take and drained
@@ -30,25 +30,27 @@
 #include "ports/linux/vmbus.h"
 
 enum storage_link_state {
-	STORAGE_LINK_DOWN, /* no channel, or no handshake yet: requests wait, for as long as it takes */
+	/* no channel, or no handshake yet: requests wait without a limit */
+	STORAGE_LINK_DOWN,
 	STORAGE_LINK_UP,
 	STORAGE_LINK_GONE, /* for good, by a rescind, give_up or stop: requests fail */
 };
 
 /* Why a request ends that the host did not answer. */
 enum storage_link_loss {
-	STORAGE_LINK_REPLACED, /* the channel was: the host has forgotten it, it may be sent again */
-	STORAGE_LINK_ENDED, /* no channel any more, and the host has let go of the data */
-	STORAGE_LINK_HELD, /* no channel, and the host may still move the data: leak its pages */
+	/* the channel was replaced: the host has forgotten the request, which may be sent again */
+	STORAGE_LINK_REPLACED,
+	STORAGE_LINK_ENDED, /* there is no channel any more, and the host has released the data */
+	/* there is no channel, and the host may still access the data: leak its pages */
+	STORAGE_LINK_HELD,
 };
 
 /*
- * What a request or an answer needs for a moment has its place in here, not on the stack: many
- * kernels fill a function's arrays and structures with zeroes each time that it is called
- * (CONFIG_INIT_STACK_ALL_ZERO).
+ * Temporary data of a request or an answer is kept in here, not on the stack: many kernels fill a
+ * function's arrays and structures with zeroes on each call (CONFIG_INIT_STACK_ALL_ZERO).
  */
 
-/* Before the page frame numbers, so that the two lie as the ring wants them: in one piece. */
+/* The header lies before the page frame numbers, because the ring wants both in one piece. */
 #define STORAGE_LINK_HEADER_WORDS \
 	(sizeof(((struct vmb_guest_storage_packet *)0)->gpa) / sizeof(u64))
 
@@ -61,7 +63,7 @@ struct storage_link_ops {
 
 struct storage_link_config {
 	u32 ring_size; /* bytes of each ring, as the user said */
-	u32 queue_depth; /* requests, 0: what the ring fits */
+	u32 queue_depth; /* number of requests, 0: as many as fit into the ring */
 	u16 max_version; /* VMB_STOR_VERSION_*, 0: newest */
 	const unsigned int *give_up; /* seconds that the user may change at any time; 0: never */
 };
@@ -84,7 +86,8 @@ struct storage_link {
 	u16 max_version;
 	wait_queue_head_t wait; /* woken by drained, and whenever the state changes */
 	u32 round; /* odd from a batch's first packet until drained */
-	u32 resets; /* how often requests may have been ended for nothing but a reset; any context */
+	/* how many times requests may have ended only because of a reset; any context */
+	u32 resets;
 	struct mutex command_mutex;
 	void *command_page; /* the data of the one command, shared with the host */
 	bool command_done;
@@ -95,19 +98,19 @@ struct storage_link {
 	struct workqueue_struct *queue;
 	struct delayed_work recover_work;
 	const unsigned int *give_up;
-	bool overdue; /* recover_work has something to do; control_lock */
+	bool overdue; /* recover_work has work to do; control_lock */
 	unsigned long overdue_since; /* when the oldest such request was sent; control_lock */
-	bool broken; /* the host broke the ring, nothing will come of asking it */
+	bool broken; /* the host broke the ring: asking it is useless */
 	bool reset_done;
 	struct mutex recover_mutex; /* the rest, and who opens and closes */
 	bool asked; /* for a reset, because of these: */
 	u32 *asked_words; /* the slots' words at that time */
-	bool closed; /* the channel is */
-	bool owed; /* and the host has not said that it let go */
-	unsigned long delay; /* until it is asked again */
+	bool closed; /* the channel is closed */
+	bool owed; /* and the host has not confirmed that it released it */
+	unsigned long delay; /* until the host is asked again */
 };
 
-/* What a short command came to. */
+/* The outcome of a short command. */
 struct storage_link_answer {
 	u32 data_len; /* bytes that came */
 	u8 srb_status, scsi_status;
@@ -115,20 +118,27 @@ struct storage_link_answer {
 	u8 sense[VMB_STOR_SENSE_LEN];
 };
 
-/* -EINVAL, and said: it is neither 0 nor a version of the protocol. For a module's parameter. */
+/*
+ * Checks a module's parameter max_version. Returns 0, or -EINVAL, reported: it is neither 0 nor a
+ * version of the protocol.
+ */
 int storage_link_check_version(const char *module, unsigned int version);
 
+/* Prepares a link to device; opens nothing. Returns 0, or -errno with nothing left behind. */
 int storage_link_init(struct storage_link *link, struct vmb_device *device,
 		      const struct storage_link_ops *ops, const struct storage_link_config *config);
+/* Opens the channel and negotiates; waits for the host. Returns 0 and the link is UP, or -errno. */
 int storage_link_start(struct storage_link *link);
 
 /*
- * Closes the channel for good. The driver has no request under way. Afterwards none of its ops is called any more.
+ * Closes the channel for good. The driver must have no request under way. None of its ops is called
+ * afterwards.
  */
 void storage_link_stop(struct storage_link *link);
+/* Frees what storage_link_init() has made, after storage_link_stop() or when start failed. */
 void storage_link_free(struct storage_link *link);
 
-/* Room for pfn_max page frame numbers; the owner of the slot writes them. */
+/* Returns the room for pfn_max page frame numbers of a slot, which the slot's owner writes. */
 static inline u64 *storage_link_pfns(const struct storage_link *link, u32 slot)
 {
 	return link->lists + (size_t)slot * (STORAGE_LINK_HEADER_WORDS + link->pfn_max) +
@@ -136,8 +146,8 @@ static inline u64 *storage_link_pfns(const struct storage_link *link, u32 slot)
 }
 
 /*
- * Under the rcu_read_lock in which a request or a command is then submitted. What was negotiated is seen by whoever
- * sees STORAGE_LINK_UP.
+ * Call it under the same rcu_read_lock in which the request or command is then submitted. A caller
+ * that sees STORAGE_LINK_UP also sees what was negotiated.
  */
 static inline enum storage_link_state storage_link_state(const struct storage_link *link)
 {
@@ -146,57 +156,69 @@ static inline enum storage_link_state storage_link_state(const struct storage_li
 
 /*
  * Writes the request, which has pfn_count pages, into the ring; with commit, shows the ring to the
- * host. 0: it is with the host, or was answered already; -EAGAIN: no room; -EBUSY: the slot is
- * taken, or no handshake; -EINVAL, -EOVERFLOW: no host could take this request.
+ * host. Returns 0: the host has it, or has answered it already; -EAGAIN: no room; -EBUSY: the slot
+ * is taken, or there is no handshake yet; -EINVAL, -EOVERFLOW: no host could take this request.
  */
 int storage_link_submit(struct storage_link *link, u32 slot,
 			const struct vmb_guest_storage_request *request, u32 pfn_count,
 			bool commit);
 
 /*
- * Sends the control packets that wait, and feeds the packet to the core. Answers an event that is the driver's to handle,
- * good until the next call, or NULL.
+ * Sends the control packets that wait, and passes the packet to the core. Returns an event that the
+ * driver must handle, valid until the next call, or NULL.
  */
 const struct vmb_guest_storage_event *storage_link_take(struct storage_link *link,
 							const struct vmb_ring_received *packet);
 
 /*
- * For ops->channel.drained, after the driver has ended all requests whose events it got: only now those who wait for
- * them are woken, because they may use the requests again.
+ * Must be called from ops->channel.drained, after the driver has ended all requests whose events it
+ * got. Only now wakes those who wait for these requests, because they may use them again.
  */
 void storage_link_drained(struct storage_link *link);
 
 /*
- * One command for request's address, its CDB, direction and data_len (a page at most). Waits until it is answered; after
- * request->timeout_s it is overdue like any request. data: what to send, or where to put what comes; bytes that did not
- * come are zeroes. 0: done; -EIO: the unit refused, answer says why; -ENODEV: the link is gone. answer may be NULL.
+ * Sends one command with request's address, CDB, direction and data_len (bytes, a page at most) and
+ * waits for its answer; after request->timeout_s seconds it is overdue like any request. data: the
+ * bytes to send, or room for those that come; bytes that did not come are set to zero. answer may
+ * be NULL. Returns 0; -EIO: the unit refused, and answer says why; -ENODEV: the link is gone.
  */
 int storage_link_command(struct storage_link *link, struct vmb_guest_storage_request *request,
 			 void *data, struct storage_link_answer *answer);
 
-/* True while the host holds the slot. */
+/* Returns whether the host holds the slot. */
 bool storage_link_holds(const struct storage_link *link, u32 slot);
 
-/* Waits until what the host has answered is drained: a slot that it does not hold any more is nobody's then. */
+/*
+ * Waits until the answers of the host are drained: then no one uses a slot that the host no longer
+ * holds.
+ */
 void storage_link_settle(struct storage_link *link);
 
 /*
- * A request that was sent at `since` has not been answered in time. The host is asked for a reset, which makes it answer
- * all it has; what it forgot is lost (ops->lost) with the channel, which is replaced. A host that does not answer that
- * either is waited for and asked again, until it does, or it rescinds, or config.give_up seconds after `since`.
+ * A request that was sent at `since` has not been answered in time. Asks the host for a reset,
+ * which makes it answer all requests that it has. Requests that it forgot are lost (ops->lost) with
+ * the channel, which is replaced. If the host does not answer the reset either, asks again until it
+ * does, or it rescinds the channel, or config.give_up seconds after `since` have passed.
  */
 void storage_link_overdue(struct storage_link *link, unsigned long since);
 
-/* The same for all that the host holds, and waits for the outcome. 0: it holds none of them; -ENODEV: the link is gone. */
+/*
+ * The same for all requests that the host holds; waits for the outcome. Returns 0: it holds none of
+ * them; -ENODEV: the link is gone.
+ */
 int storage_link_reset(struct storage_link *link);
 
 /*
- * For ops->channel.rescinded. All requests fail from here on; those that the host holds are ended soon, whoever waits for
- * them: a probe() that reads a new disk's partitions does, and until it returns there is no remove().
+ * Must be called from ops->channel.rescinded. All requests fail from now on, and those that the
+ * host holds end soon. They cannot wait for remove(): a probe() that reads a new disk's partitions
+ * may wait for them, and remove() comes only after it.
  */
 void storage_link_rescinded(struct storage_link *link);
 
-/* So that nobody else gets a page that the host may write to. Slab pages cannot be held. */
+/*
+ * Leaks the pages of len bytes at start, so that no one else gets a page that the host may write
+ * to. Slab pages cannot be kept in this way.
+ */
 void storage_link_leak(phys_addr_t start, u32 len);
 
 #endif

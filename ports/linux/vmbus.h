@@ -13,11 +13,11 @@
  *
  * A driver that polls (NAPI) has ops->doorbell() instead of ops->packet():
  *
- *   vmb_channel_open(), then napi_enable() and napi_schedule(): what polls needs the ring, and a
- *                 doorbell that rang before is not heard
+ *   vmb_channel_open(), then napi_enable() and napi_schedule(): the poll needs the ring, and a
+ *                 doorbell that rang earlier is lost
  *   doorbell:     napi_schedule()
  *   poll:         vmb_channel_mask(); then vmb_channel_read(), _copy(), _next() until -EAGAIN or
- *                 the budget is gone; vmb_channel_commit() what was answered; _release()
+ *                 the budget is used up; vmb_channel_commit() the answers; _release()
  *                 all read:   napi_complete_done(), and if that is true vmb_channel_unmask(); if
  *                             that is true napi_schedule() again, for more came meanwhile
  *                 a doorbell also means "there is room again": wake a stopped queue here
@@ -27,18 +27,17 @@
  *   end:          napi_disable(), then vmb_channel_close()
  *
  * Sub-channels, more channels of one device, come when the driver has asked the host for them in
- * the device's own protocol. Each is told with ops->sub_channel(), and is opened and closed like
- * any other. The pointer is good until vmb_channel_drop_subs() or vmb_channel_close() of the
+ * the device's own protocol. ops->sub_channel() announces each of them; it is opened and closed
+ * like any other. The pointer is valid until vmb_channel_drop_subs() or vmb_channel_close() of the
  * primary returns, even if the host takes the sub-channel away before.
  *
- * A rescind (the host takes the device away) reaches the driver twice: ops->rescinded() at once,
- * so that it can stop waiting for the host, and remove() soon after. A rescind of a sub-channel
- * alone is ops->rescinded(sub) and nothing more; the host has it back when the driver has closed
- * it.
+ * A rescind (the host takes the device away) reaches the driver twice: ops->rescinded() at once, so
+ * that it can stop waiting for the host, and remove() soon after. A rescind of a sub-channel alone
+ * only calls ops->rescinded(sub); the channel goes back to the host when the driver has closed it.
  *
  * Ownership: a device and its channel live at least until remove() returns. Ring memory belongs to
- * the channel; memory that the host was told about is freed only after the host said that it let
- * go, else it is leaked.
+ * the channel; memory that the host was told about is freed only after the host has confirmed its
+ * release, otherwise it is leaked.
  */
 #ifndef PORTS_LINUX_VMBUS_H
 #define PORTS_LINUX_VMBUS_H
@@ -55,13 +54,14 @@ struct vmb_share;
 
 struct vmb_channel_ops {
 	/*
-	 * One packet from the host: softirq, one at a time per channel. Its bytes are fetched with
-	 * vmb_channel_copy(); it is gone when this returns. Not called if there is a doorbell().
+	 * One packet from the host: softirq, one at a time per channel. Copy its bytes with
+	 * vmb_channel_copy(); the packet is gone when this returns. Not called if there is a
+	 * doorbell().
 	 */
 	void (*packet)(struct vmb_channel *ch, const struct vmb_ring_received *packet);
 	/*
-	 * The packets that were there have been given to packet(), or as many as there is time for: do
-	 * now what is cheaper done for many at once. Softirq, as packet(). May be NULL.
+	 * All packets that were there, or as many as the budget allowed, have been given to
+	 * packet(): do here what is cheaper for many at once. Softirq, as packet(). May be NULL.
 	 */
 	void (*drained)(struct vmb_channel *ch);
 	/*
@@ -71,10 +71,10 @@ struct vmb_channel_ops {
 	bool in_interrupt;
 	/*
 	 * Something came, or there is room again: hard interrupt, or any context with the channel's
-	 * send lock held (that means interrupts off, but not with PREEMPT_RT). So it only schedules
-	 * the driver's poll and calls nothing that is declared here. Before vmb_channel_open()
-	 * returns it may ring already; after vmb_channel_close() has returned it does not ring any
-	 * more.
+	 * send lock held (that means interrupts off, but not with PREEMPT_RT). So it must only
+	 * schedule the driver's poll and must call no function of this header. Before
+	 * vmb_channel_open() returns it may ring already; after vmb_channel_close() has returned it
+	 * does not ring any more.
 	 */
 	void (*doorbell)(struct vmb_channel *ch);
 	/*
@@ -92,8 +92,9 @@ struct vmb_channel_ops {
 	 */
 	void (*rescinded)(struct vmb_channel *ch);
 	/*
-	 * The host may see what was sent 100 us late. Then the monitor page may be used instead of
-	 * a hypercall, if the host offers that and the user wants it (parameter monitor of vmbus).
+	 * The host may see what was sent 100 us late. If true, the monitor page may be used instead
+	 * of a hypercall, if the host offers that and the user wants it (parameter monitor of
+	 * vmbus).
 	 */
 	bool tolerates_delay;
 };
@@ -104,7 +105,8 @@ struct vmb_device {
 	struct vmb_guid instance_id;
 	struct vmb_channel *channel;
 	struct kset *channels;
-	char *driver_override; /* vmbus_override.c's: the only driver that may have it, or NULL */
+	/* for vmbus_override.c: the only driver that may have the device, or NULL */
+	char *driver_override;
 	void *data; /* the driver's own */
 };
 #define to_vmb_device(d) container_of(d, struct vmb_device, dev)
@@ -119,39 +121,46 @@ struct vmb_driver {
 };
 #define to_vmb_driver(d) container_of(d, struct vmb_driver, driver)
 
+/*
+ * Use vmb_driver_register(). Probes devices that match, before or after it returns. Returns 0 or
+ * -errno.
+ */
 int vmb_driver_register_owner(struct vmb_driver *driver, struct module *owner, const char *name);
 #define vmb_driver_register(driver) vmb_driver_register_owner(driver, THIS_MODULE, KBUILD_MODNAME)
+/* Calls remove() for each device of the driver, and returns when all are gone. */
 void vmb_driver_unregister(struct vmb_driver *driver);
 
 /*
  * Opens ch with two rings of ring_len bytes each, control page included (a multiple of 4096, at
- * least 8192). Waits for the host. -ENODEV: rescinded; -EBUSY: open; -ETIMEDOUT: the host says
- * nothing; -EIO: it refused. Packets may arrive before this returns; they can be answered at once.
+ * least 8192). Waits for the host. Returns 0; -ENODEV: rescinded; -EBUSY: already open; -ETIMEDOUT:
+ * the host does not answer; -EIO: it refused. Packets may arrive before this returns; they can be
+ * answered at once.
  */
 int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_channel_ops *ops,
 		     void *context);
 
 /*
- * Closes ch and waits until the host has let go of its rings; neither ops->packet() nor
- * ops->doorbell() is running any more. A driver that polls has stopped to do so before, on this
+ * Closes ch and waits until the host has released its rings; neither ops->packet() nor
+ * ops->doorbell() is running any more. A driver that polls must have stopped its poll on this
  * channel and, if it is the primary, on all its sub-channels: those are closed first and given back
- * to the host afterwards, and their pointers are dead. 0, also when it was closed before;
- * -ETIMEDOUT: the host did not let go of a ring and may still write to any memory that it was told
- * about.
+ * to the host afterwards, and their pointers become invalid. Returns 0, also if it was closed
+ * already; -ETIMEDOUT: the host did not release a ring and may still write to any memory that it
+ * was told about.
  */
 int vmb_channel_close(struct vmb_channel *ch);
 
 /* ---- sending; any context, any number of senders at a time ---- */
 
 /*
- * Each of these takes the channel's send lock for itself, for the length of one packet: a lock of
- * the driver's is neither needed nor enough, because its queues and its poll share one ring.
- * Packets that one sender has written are published by whoever commits next.
+ * Each of these takes the channel's send lock itself, for one packet. A lock of the driver's is
+ * neither needed nor enough, because its queues and its poll share one ring. The next commit of any
+ * sender publishes all packets that were written.
  */
 
 /*
- * Writes one packet and signals the host if it sleeps. -EAGAIN: no room now: try again when
- * something was answered, or vmb_channel_wait_room(); -ENODEV: not open; else as vmb_ring_write().
+ * Writes one packet and signals the host if it sleeps. Returns 0; -EAGAIN: no room now, so try
+ * again when the host has answered something, or call vmb_channel_wait_room(); -ENODEV: not open;
+ * else the error of vmb_ring_write().
  */
 int vmb_channel_send(struct vmb_channel *ch, const struct vmb_ring_packet *packet);
 
@@ -160,7 +169,7 @@ int vmb_channel_write(struct vmb_channel *ch, const struct vmb_ring_packet *pack
 
 /*
  * vmb_channel_write() for many completions at once: one with this payload for each of count
- * transaction ids. Answers how many there was room for, at least 1, or an error as above.
+ * transaction ids. Returns how many had room, at least 1, or an error as above.
  */
 int vmb_channel_complete(struct vmb_channel *ch, const u64 *transaction_ids, u32 count,
 			 const struct vmb_ring_part *payload);
@@ -169,36 +178,38 @@ int vmb_channel_complete(struct vmb_channel *ch, const u64 *transaction_ids, u32
 void vmb_channel_commit(struct vmb_channel *ch);
 
 /*
- * Bytes of the longest packet (as vmb_ring_packet_len() counts) that would fit now; 0 if not open.
+ * Returns the length in bytes of the longest packet (as vmb_ring_packet_len() counts) that would
+ * fit now; 0 if ch is not open.
  */
 u32 vmb_channel_room(struct vmb_channel *ch);
 
 /*
- * Commits, and sees to it that ops->doorbell() is called once a packet of len bytes
- * (vmb_ring_packet_len()) fits. 0: it fits now, none will be called; -EAGAIN: the wish stands,
- * whatever smaller packets are sent meanwhile, until it came true or vmb_channel_wait_cancel().
- * Only the longest wish counts. A host that does not signal when there is room is looked at every
- * few milliseconds instead. -ENODEV: not open; -EINVAL: no ops->doorbell(); -EOVERFLOW: it can
- * never fit; -EPROTO: the host broke the ring.
+ * Commits, and asks for a call of ops->doorbell() when a packet of len bytes
+ * (vmb_ring_packet_len()) fits. Returns 0: it fits now, and there will be no call; -EAGAIN: the
+ * request stays, even if smaller packets are sent meanwhile, until there is room or
+ * vmb_channel_wait_cancel(). Only the longest request counts. If the host does not signal when
+ * there is room, the ring is polled every few milliseconds instead. -ENODEV: not open; -EINVAL: no
+ * ops->doorbell(); -EOVERFLOW: it can never fit; -EPROTO: the host broke the ring.
  */
 int vmb_channel_wait_room(struct vmb_channel *ch, u32 len);
 
-/* Nobody waits for room any more: saves the host a signal. */
+/* Withdraws the request for room: saves the host a signal. */
 void vmb_channel_wait_cancel(struct vmb_channel *ch);
 
 /* ---- receiving by polling; one caller at a time per channel, between open and close ---- */
 
-/* No doorbells for new packets from now on. Those for room still ring. */
+/* Stops doorbells for new packets. Those for room still ring. */
 void vmb_channel_mask(struct vmb_channel *ch);
 
 /*
- * The next packet's descriptor. -EAGAIN: there is none; -EPROTO: the host broke the ring, and no
- * packet will ever come again.
+ * Reads the next packet's descriptor. Returns 0; -EAGAIN: there is none; -EPROTO: the host broke
+ * the ring, and no more packets will come.
  */
 int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet);
 
 /*
- * Copies bytes of the packet that vmb_channel_read() or ops->packet() gave: see vmb_ring_copy().
+ * Copies len bytes at offset of the packet that vmb_channel_read() or ops->packet() gave: see
+ * vmb_ring_copy().
  */
 bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *packet, u32 offset,
 		      void *dst, u32 len);
@@ -207,31 +218,38 @@ bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *pa
 void vmb_channel_next(struct vmb_channel *ch, const struct vmb_ring_received *packet);
 
 /*
- * Gives back the space of all packets stepped over, and signals the host if it waits for that.
- * Before vmb_channel_unmask(), else the host may see a ring that is not empty and stay silent.
+ * Gives back the space of all packets stepped over, and signals the host if it waits for that. Must
+ * be called before vmb_channel_unmask(), or the host may see a ring that is not empty and not
+ * signal.
  */
 void vmb_channel_release(struct vmb_channel *ch);
 
-/* Doorbells again, please. True: more came meanwhile, for which none will ring: poll again. */
+/*
+ * Allows doorbells again. Returns whether more packets came meanwhile: no doorbell will ring for
+ * them, so poll again.
+ */
 bool vmb_channel_unmask(struct vmb_channel *ch);
 
 /*
- * As if the host had rung: ops->doorbell(), or ops->packet() for what is there. Any context, but
- * not from ops->doorbell(); nothing happens on a closed channel.
+ * Does what a signal of the host does: calls ops->doorbell(), or ops->packet() for each packet. Any
+ * context except ops->doorbell(); does nothing on a closed channel.
  */
 void vmb_channel_poke(struct vmb_channel *ch);
 
 /* ---- sub-channels; process context ---- */
 
 /*
- * Closes all sub-channels of primary, gives them back to the host and waits for both; what
- * vmb_channel_close(primary) does too. Sub-channels that the host offers afterwards are told as
- * before. Not at the same time as opening, closing or sharing on one of them. 0 or -ETIMEDOUT as
- * for vmb_channel_close().
+ * Closes all sub-channels of primary, gives them back to the host and waits for both, as
+ * vmb_channel_close(primary) does too. Sub-channels that the host offers afterwards are announced
+ * as before. Must not run at the same time as opening, closing or sharing on one of them. Returns 0
+ * or -ETIMEDOUT, as vmb_channel_close().
  */
 int vmb_channel_drop_subs(struct vmb_channel *primary);
 
-/* The number that the host gave: 0 for a primary, else unique among those not rescinded. */
+/*
+ * Returns the number that the host gave: 0 for a primary, otherwise unique among the sub-channels
+ * that are not rescinded.
+ */
 u32 vmb_channel_index(const struct vmb_channel *ch);
 
 /* ---- memory shared with the host; process context ---- */
@@ -239,29 +257,29 @@ u32 vmb_channel_index(const struct vmb_channel *ch);
 #define VMB_SHARE_LEN_MAX (8190u * VMB_PAGE_LEN)
 
 /*
- * Tells the host about len bytes at memory, both multiples of 4096, at most VMB_SHARE_LEN_MAX;
- * from vmalloc() or the page allocator. Waits for the host. 0: *share is to be given to
- * vmb_channel_unshare(), before ch ends (remove() returns, or a sub-channel is dropped).
- * -ETIMEDOUT: the host said nothing and may write to the memory at any time: the caller must leak
- * it. All other errors leave it to the caller: -EINVAL, -EOVERFLOW, -ENOMEM; -ENODEV: rescinded;
+ * Tells the host about len bytes at memory, both multiples of 4096, at most VMB_SHARE_LEN_MAX; from
+ * vmalloc() or the page allocator. Waits for the host. Returns 0: the caller must give *share to
+ * vmb_channel_unshare() before ch ends (remove() returns, or a sub-channel is dropped). -ETIMEDOUT:
+ * the host did not answer and may write to the memory at any time, so the caller must leak it.
+ * After any other error the caller may free it: -EINVAL, -EOVERFLOW, -ENOMEM; -ENODEV: rescinded;
  * -EIO: the host refused.
  */
 int vmb_channel_share(struct vmb_channel *ch, void *memory, u32 len, struct vmb_share **share);
 
-/* The GPADL's id, for the device's protocol. */
+/* Returns the GPADL's id, for the device's protocol. */
 u32 vmb_share_id(const struct vmb_share *share);
 
 /*
- * Takes the memory back and waits for the host; share is freed. 0: the memory is the caller's
- * alone; -ETIMEDOUT: the host did not let go: the caller must leak the memory. Before or after
- * vmb_channel_close(), also on a rescinded channel: there the host has let go, whether it says so
- * or not. NULL: 0.
+ * Takes the memory back and waits for the host; share is freed. Returns 0: the memory belongs to
+ * the caller alone; -ETIMEDOUT: the host did not release it, so the caller must leak it. May be
+ * called before or after vmb_channel_close(), also on a rescinded channel, whose memory the host
+ * has released even if it does not answer. Returns 0 for NULL.
  */
 int vmb_channel_unshare(struct vmb_share *share);
 
 /*
- * Asks for the memory and does not wait; vmb_channel_unshare() does later. For a host that wants to
- * be asked before vmb_channel_close() and may answer only after it. NULL: nothing.
+ * Asks for the memory and does not wait; vmb_channel_unshare() waits later. For hosts that must be
+ * asked before vmb_channel_close() and may answer only after it. Does nothing for NULL.
  */
 void vmb_channel_unshare_begin(struct vmb_share *share);
 
@@ -271,15 +289,19 @@ void *vmb_channel_context(const struct vmb_channel *ch); /* as given to vmb_chan
 bool vmb_channel_rescinded(const struct vmb_channel *ch);
 
 /*
- * The CPU that the host interrupts for ch. Fixed from the offer on, unless the user moves it or the
- * CPU goes. The channels of a device are on different CPUs as long as there are enough.
+ * Returns the CPU that the host interrupts for ch. It stays the same from the offer on, unless the
+ * user moves the channel or the CPU goes offline. The channels of a device are on different CPUs as
+ * long as there are enough.
  */
 u32 vmb_channel_cpu(const struct vmb_channel *ch);
 
-/* The negotiated version of the bus, VMB_VERSION_*: some of a device's protocol depends on it. */
+/*
+ * Returns the negotiated version of the bus, VMB_VERSION_*. Parts of a device's protocol depend on
+ * it.
+ */
 u32 vmb_bus_version(void);
 
-/* Bytes of packets that a ring of ring_len can hold. */
+/* Returns how many bytes of packets a ring of ring_len bytes can hold. */
 static inline u32 vmb_channel_room_max(u32 ring_len)
 {
 	return vmb_ring_packet_len_max(ring_len - VMB_PAGE_LEN);

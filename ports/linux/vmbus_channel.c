@@ -41,7 +41,10 @@ static int take_rings_back(struct vmb_channel *ch)
 		vfree(ch->ring_memory);
 	ch->rings = NULL;
 	ch->ring_memory = NULL;
-	/* Whoever polls on all the same finds no ring, instead of one that is somebody else's memory. */
+	/*
+	 * A driver that polls in spite of the rules finds no ring, instead of memory that was
+	 * freed.
+	 */
 	memset(&ch->tx, 0, sizeof(ch->tx));
 	memset(&ch->rx, 0, sizeof(ch->rx));
 	return rc;
@@ -221,7 +224,7 @@ static u32 pick_cpu(const struct vmb_channel *primary)
 	return best;
 }
 
-/* A channel that is at its end is counted no more. */
+/* A channel that is being removed no longer counts. */
 static void set_cpu(struct vmb_channel *ch, u32 cpu)
 {
 	mutex_lock(&vmbus.lock);

@@ -18,7 +18,8 @@ struct vmbus vmbus = {
 	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(vmbus.wait),
 };
 
-static struct vmb_synic_post *post; /* the send work's alone; a page, so it crosses none */
+/* for the send work only; a whole page, so that it does not cross a page boundary */
+static struct vmb_synic_post *post;
 static bool stop_sending;
 
 void vmbus_connect_send(void)
@@ -219,7 +220,7 @@ static int negotiate(u32 version_max)
 	};
 	int rc;
 
-	/* Or the CPU goes between being picked and being kept. */
+	/* Otherwise the CPU could go offline between these two lines. */
 	cpus_read_lock();
 	vmbus.connect_cpu = pick_connect_cpu(&config.version_min);
 	vmbus.connected = true;
@@ -247,8 +248,8 @@ static int negotiate(u32 version_max)
 }
 
 /*
- * The host did not say that it let go, and it writes to the monitor page; all three that it knows
- * are lost, so that nobody else gets them.
+ * The host has not confirmed that it released the pages, and it writes to the monitor page. Leak
+ * all three that it knows, so that no one else gets them.
  */
 static void lose_pages(void)
 {

@@ -7,12 +7,12 @@
  *                  slot -> message work
  *   message work   one a CPU, in order: copies messages out of the slot and feeds the engine;
  *                  never waits for the host
- *   send work      the only sender: posts what the engine has to say, backs off when the host has
- *                  no room
+ *   send work      the only sender: posts the engine's messages, backs off when the host has no
+ *                  room
  *   device work    in order: adds and removes devices, so may run a driver's probe and remove,
  *                  which wait
  *   sub work       one a device: tells the driver of sub-channels and gives rescinded ones back.
- *                  Not device work, because a probe waits for what it is told here
+ *                  not device work, because a probe waits for what it learns here
  *
  * vmbus.lock guards the engine, the list of channels and what hangs on them. It is never held while
  * waiting for the host. Locks are taken in this order: a primary's sub_mutex, a channel's mutex,
@@ -59,12 +59,12 @@ struct vmb_channel {
 		mutex; /* open, close and move against each other; held while the host is asked */
 	struct vmb_share *rings; /* NULL: closed */
 	void *ring_memory;
-	struct vmb_ring_reader rx; /* the tasklet's, or the driver's poll's */
+	struct vmb_ring_reader rx; /* for the tasklet, or the driver's poll */
 	struct vmb_ring_writer tx; /* tx_lock's */
 	spinlock_t tx_lock;
 	bool open; /* tx_lock; false: nothing may be sent */
-	u32 wish_len; /* tx_lock; room that the driver waits for, 0 = none */
-	struct delayed_work room_work; /* looks for it where the host does not signal */
+	u32 wish_len; /* tx_lock; bytes of room that the driver waits for, 0 = none */
+	struct delayed_work room_work; /* polls for it where the host does not signal */
 	bool closing; /* the tasklet must not reschedule itself */
 	struct tasklet_struct tasklet;
 	spinlock_t rx_lock; /* ops->in_interrupt: the interrupt against the tasklet */
@@ -72,8 +72,8 @@ struct vmb_channel {
 	u32 cpu; /* whose VP the host interrupts; vmbus.lock */
 	bool opened; /* OPEN_RESULT came, with open_status */
 	u32 open_status;
-	bool silent; /* the last teardown was not answered in time */
-	bool mute; /* rescinded, and a teardown was not answered */
+	bool silent; /* the host did not answer the last teardown in time */
+	bool mute; /* rescinded, and the host did not answer a teardown */
 	bool modified; /* MODIFY_RESULT came, with modify_status */
 	u32 modify_status;
 
@@ -83,13 +83,13 @@ struct vmb_channel {
 	bool removing; /* vmbus.lock */
 
 	/* a primary's */
-	struct mutex sub_mutex; /* held while sub-channels are told, closed as a whole, and freed */
+	struct mutex sub_mutex; /* held while sub-channels are announced, all closed, and freed */
 	struct list_head subs; /* vmbus.lock; nothing leaves it without sub_mutex */
 	u32 sub_count; /* in subs; vmbus.lock */
-	bool telling; /* the driver may be told of them; vmbus.lock */
+	bool telling; /* they may be announced to the driver; vmbus.lock */
 	struct work_struct sub_work;
 	/* a sub-channel's */
-	struct vmb_channel *primary; /* NULL: it is one itself */
+	struct vmb_channel *primary; /* NULL: this channel is a primary */
 	struct list_head sub_link;
 	bool told; /* the driver has the pointer; vmbus.lock */
 	bool shown; /* in sysfs, or that failed; vmbus.lock */
@@ -112,7 +112,7 @@ struct vmbus {
 	struct vmb_guest_connect connect;
 	struct list_head channels;
 	bool stopping; /* offers are ignored */
-	wait_queue_head_t wait; /* woken after every message that the engine took */
+	wait_queue_head_t wait; /* woken after every message that the engine has handled */
 	struct device *parent; /* the ACPI device */
 	u32 connect_cpu; /* whose message slot the host uses; below 2.4 also for interrupts */
 	bool connected; /* connect_cpu must stay */
@@ -137,9 +137,9 @@ bool vmbus_synic_there(void);
 
 /* vmbus_connect.c */
 int vmbus_connect_start(u32 version_max);
-void vmbus_connect_stop(void); /* UNLOAD, and nothing is sent after */
+void vmbus_connect_stop(void); /* sends UNLOAD, and nothing after it */
 void vmbus_connect_message(const struct vmb_synic_message *message);
-void vmbus_connect_send(void); /* something waits to be sent */
+void vmbus_connect_send(void); /* call when messages wait to be sent */
 int vmbus_connect_init(void);
 void vmbus_connect_exit(void);
 
@@ -179,10 +179,10 @@ void vmbus_device_exit(void);
 void vmbus_device_add(struct work_struct *work);
 void vmbus_device_remove(struct work_struct *work);
 
-/* vmbus_override.c; kernels from 7.1 on bring it, see compat.h */
+/* vmbus_override.c; for kernels before 7.1, see compat.h */
 extern const struct attribute_group vmbus_override_group;
 #ifdef VMBUS_OWN_OVERRIDE
-/* > 0: the user chose this driver; 0: another; < 0: none. */
+/* Returns > 0: the user chose this driver; 0: another one; < 0: none. */
 int vmbus_override_match(struct device *dev, const struct device_driver *driver);
 void vmbus_override_free(struct device *dev);
 #endif
@@ -195,7 +195,7 @@ extern const struct kobj_type vmbus_channel_type;
 /* vmbus_unload.c */
 int vmbus_unload_init(void);
 void vmbus_unload_exit(void);
-bool vmbus_unload_begun(void); /* after a panic: nothing but its answer matters */
+bool vmbus_unload_begun(void); /* after a panic: only the answer to UNLOAD matters */
 void vmbus_unload_saw(const struct vmb_synic_message *message); /* any context */
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whether there is a bus to drive, and the order in which it comes up and goes down.
+ * Checks whether there is a VMBus, and starts and stops the parts of the driver in order.
  *
  * The hypervisor itself was found and set up by the kernel's boot code. What is missing here is a
  * reason to decline: one line, and nothing was touched.
@@ -32,8 +32,8 @@ static int parse_version(u32 *version)
 }
 
 /*
- * Nothing is declined for what it does not announce: Microsoft's own open host leaves out the bits
- * for messages and events, and takes both. The root partition is told by a bit that is there.
+ * Missing feature bits are no reason to decline: Microsoft's own open host does not set the bits
+ * for messages and events, and accepts both. The root partition is recognised by a bit that is set.
  */
 static const char *why_not(void)
 {
@@ -90,15 +90,18 @@ static void go_down(void)
 	vmbus_connect_exit();
 }
 
-/* What platform_driver_probe() hides: whether there was a device, and how it went. */
+/*
+ * platform_driver_probe() does not return these: whether there was a device, and the result of its
+ * probe.
+ */
 static u32 wanted_version __initdata;
 static bool found __initdata;
 static const char *declined __initdata;
 static int result __initdata;
 
 /*
- * Devices hang off the bus as ACPI knows it, where the kernel's own driver puts them: udev rules and
- * tools of Azure name disks by that path. Older kernels' own driver is bound to it too.
+ * Devices hang off the bus as ACPI knows it, where the kernel's own driver puts them: udev rules
+ * and tools of Azure name disks by that path. Older kernels' own driver is bound to it too.
  */
 static int __init vmbus_probe(struct platform_device *device)
 {

@@ -12,7 +12,7 @@
 #define PACKET_BUDGET 64 /* packets from one channel before others get the CPU */
 #define ROOM_DELAY    msecs_to_jiffies(2)
 
-/* What a packet takes is the core's to know, and drivers ask it. */
+/* The core knows how much room a packet takes, and drivers ask it. */
 EXPORT_SYMBOL_GPL(vmb_ring_packet_len);
 EXPORT_SYMBOL_GPL(vmb_ring_packet_len_max);
 
@@ -151,7 +151,7 @@ static void bottom_half(struct tasklet_struct *t)
 		tasklet_schedule(t);
 }
 
-/* The lock is another CPU's: the tasklet looks when that has done. */
+/* Another CPU has the lock: the tasklet looks when that has finished. */
 void vmbus_ring_doorbell(struct vmb_channel *ch)
 {
 	bool more = true;
@@ -184,9 +184,9 @@ static int write_packet(struct vmb_channel *ch, const struct vmb_ring_packet *pa
 }
 
 /*
- * Each packet that is written takes the ring's wish for room back, also one that just fitted while
- * somebody waits for more. So the wish is made again, and if it came true in between nobody else
- * will say so.
+ * Each packet that is written cancels the ring's request for room, even if a caller still waits for
+ * more. So ask again; if there is room by now, ring the doorbell here, because the host will not
+ * signal.
  */
 static void renew_wish(struct vmb_channel *ch)
 {
@@ -206,7 +206,7 @@ static bool publish(struct vmb_channel *ch)
 	return signal;
 }
 
-/* A doorbell for the room must come from somewhere. */
+/* If the host does not signal when there is room, poll for it. */
 static void wait_for_room(struct vmb_channel *ch, u32 len)
 {
 	ch->wish_len = len;
@@ -221,7 +221,9 @@ static u32 longest_packet(struct vmb_channel *ch)
 	return room > 8 ? room - 8 : 0; /* the ring is never filled to the last byte */
 }
 
-/* With a longer wish of somebody else both wait for that, unless there is room for this one. */
+/*
+ * If another caller asked for more room, both wait for that, unless there is room for this one now.
+ */
 static int wish(struct vmb_channel *ch, u32 len)
 {
 	u32 longest = max(len, ch->wish_len);
@@ -386,7 +388,9 @@ static void set_open(struct vmb_channel *ch, bool open)
 	spin_unlock_irqrestore(&ch->tx_lock, flags);
 }
 
-/* From here on packets are taken, and can be answered: the first may come with the open's result. */
+/*
+ * From here on packets are taken, and can be answered: the first may come with the open's result.
+ */
 void vmbus_ring_start(struct vmb_channel *ch)
 {
 	ch->closing = false;

@@ -92,8 +92,8 @@ static int await_torn_of_rescinded(struct vmb_share *share)
 }
 
 /*
- * A host that left one teardown unanswered is not waited for as long again until it answers one:
- * whoever closes may hold locks that the whole system wants.
+ * After a host has left one teardown unanswered, waits are shorter until it answers one: a caller
+ * that closes may hold locks that the whole system needs.
  */
 static int await_torn(struct vmb_share *share)
 {

@@ -103,7 +103,10 @@ static struct vmb_channel *next_released(struct vmb_channel *primary)
 	return found;
 }
 
-/* Its number may come again at once, but not into this folder before sub work goes on. */
+/*
+ * The host may reuse its number at once, but sub work adds that to the sysfs folder only after
+ * this.
+ */
 static void retire(struct vmb_channel *sub)
 {
 	hide(sub);
@@ -205,13 +208,18 @@ static void release_list(struct list_head *subs)
 	list_for_each_entry(sub, subs, sub_link)
 		vmb_guest_channel_release(&sub->core);
 	mutex_unlock(&vmbus.lock);
-	/* What is not released has an OPEN that was never answered: it is given up. */
+	/*
+	 * A sub-channel that is not released has an OPEN that the host never answered: give it up.
+	 */
 	list_for_each_entry(sub, subs, sub_link)
 		if (sub->core.released)
 			await_gone(sub);
 }
 
-/* All are closed. One round: what is offered meanwhile is of the next opening. */
+/*
+ * All sub-channels must be closed. One pass is enough: sub-channels that are offered meanwhile
+ * belong to the next opening.
+ */
 static void release_all(struct vmb_channel *primary)
 {
 	struct vmb_channel *sub, *next;

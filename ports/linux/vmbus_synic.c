@@ -235,7 +235,7 @@ static int disable_cpu(unsigned int cpu)
 	if (rc)
 		return rc;
 	disable_this_cpu();
-	/* A doorbell that rang before the host knew the new CPU. */
+	/* Handle doorbells that rang before the host knew the new CPU. */
 	local_irq_disable();
 	take_flags(c->events);
 	local_irq_enable();

@@ -386,7 +386,10 @@ static ssize_t channel_cpu_store(struct vmb_channel *ch, const char *buf, size_t
 		return -EIO;
 	if (!vmbus_channel_may_use(cpu))
 		return -EINVAL;
-	/* A CPU that goes takes its channels along, but not one that arrives behind that. */
+	/*
+	 * When a CPU goes offline its channels are moved; a channel that arrives later would be
+	 * missed.
+	 */
 	cpus_read_lock();
 	rc = cpu_online(cpu) ? vmbus_channel_move(ch, cpu) : -EINVAL;
 	cpus_read_unlock();

@@ -135,7 +135,7 @@ static int on_panic(struct notifier_block *block, unsigned long action, void *da
 	return NOTIFY_DONE;
 }
 
-/* Late: whoever reports the panic, to the console or to the host, comes first. */
+/* The lowest priority: those who report the panic to the console or the host must run first. */
 static struct notifier_block panic_block = {
 	.notifier_call = on_panic,
 	.priority = INT_MIN,

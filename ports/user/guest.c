@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A guest's bus and storage driver as a user-space program: the guest core's messages and rings
+ * over shared memory. Tests drive the host and its devices with it.
+ */
 #include <stdlib.h>
 #include <time.h>
 
@@ -334,9 +338,7 @@ static void write_control(struct vmb_user_device *d)
 	pthread_mutex_unlock(&d->tx_lock);
 }
 
-/*
- * Bounded, because a host that never lets the ring run empty must not keep this thread for itself.
- */
+/* Bounded, so that a host that keeps the ring filled cannot keep this thread busy for ever. */
 static bool look(struct vmb_user_device *d)
 {
 	uint32_t budget = PACKETS_PER_LOOK;
@@ -377,7 +379,10 @@ static bool switch_data(struct vmb_user_device *d)
 	return true;
 }
 
-/* Ends what the host will never end. Only when it can touch the memory no more. */
+/*
+ * Ends requests that the host will never end. Called only when the host can no longer touch the
+ * memory.
+ */
 static bool fail_requests(struct vmb_user_device *d)
 {
 	struct vmb_guest_storage_event event;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guest's end without a machine: a bus that opens storage channels and sends commands to them.
+ * A guest without a virtual machine: a bus that opens storage channels and sends commands to them.
  *
  *   vmb_user_guest_init(g, ...); _start(g): connects and asks for offers
  *   device = _device(g); _open(g, device); _submit() or _execute(); _close(g, device); _unload(g)
  *
- * These verbs only say what is wanted. All protocol work is done by _step, which runs whenever
- * synic->guest_fd rings: it compares what is wanted with where the connection and each device
- * stand, and takes the next message's worth of action. So a rescind may come between any two
- * messages and needs no special case.
+ * These functions only set what is wanted. _step does all protocol work whenever synic->guest_fd
+ * rings: it compares what is wanted with the state of the connection and of each device, and sends
+ * the next message. So a rescind may come between any two messages and needs no special case.
  *
  * Locks, in the order in which they may be taken: a device's rx_lock, its tx_lock; g->lock.
  * Requests end on the thread that steps, with rx_lock held; from there _submit may be called.
@@ -42,8 +41,8 @@ struct vmb_user_request {
 	void (*ended)(struct vmb_user_request *request,
 		      const struct vmb_guest_storage_event *event);
 	void *arg;
-	uint32_t slot; /* set by _submit: the one to abandon */
-	/* the result, for those who don't look at the event */
+	uint32_t slot; /* set by _submit: the slot to abandon */
+	/* the result, for callers without ended() */
 	bool has_ended;
 	struct vmb_guest_storage_event result;
 };
@@ -57,7 +56,7 @@ struct vmb_user_device {
 	/* control, under guest->lock */
 	bool want_open;
 	bool refused; /* the host answered an open, a GPADL or the handshake with an error */
-	bool has_gone; /* released, or the connection ended: nothing is left but this memory */
+	bool has_gone; /* released, or the connection ended: only this memory is left */
 	bool releasing;
 	uint64_t *pfns;
 	uint32_t page_count;
@@ -65,7 +64,7 @@ struct vmb_user_device {
 	/* data, under rx_lock and tx_lock */
 	pthread_mutex_t rx_lock, tx_lock;
 	bool open; /* the rings may be used; changes under all locks */
-	bool interrupted; /* look at the rings; only the thread that steps has it */
+	bool interrupted; /* look at the rings; belongs to the thread that steps */
 	bool ready; /* the handshake is done */
 	struct vmb_ring_reader rx;
 	struct vmb_ring_writer tx;
@@ -74,8 +73,8 @@ struct vmb_user_device {
 	uint32_t free_slots[VMB_USER_SLOT_COUNT];
 	uint32_t free_count;
 	uint32_t rescan_count, reset_count;
-	uint64_t refused_packets; /* that vmb_guest_storage_input did not take */
-	/* Called after each look at the rings, with rx_lock held; may submit. May be NULL. */
+	uint64_t refused_packets; /* packets that vmb_guest_storage_input() refused */
+	/* Called after each look at the rings, with rx_lock held; may call _submit. May be NULL. */
 	void (*looked)(struct vmb_user_device *d, void *arg);
 	void *looked_arg;
 };
@@ -88,48 +87,60 @@ struct vmb_user_guest {
 	struct vmb_user_machine *machine;
 	struct vmb_user_guest_config config;
 	struct vmb_guest_connect connect;
-	struct vmb_user_device *devices; /* all there ever were, newest first */
+	struct vmb_user_device *devices; /* all that ever existed, newest first */
 	void *interrupt_page, *monitor_page;
-	uint64_t stray_count; /* bits of the interrupt page that are of no channel */
+	uint64_t stray_count; /* bits of the interrupt page that belong to no channel */
 	bool want_unload;
-	bool refused; /* no version is left */
+	bool refused; /* the host accepts none of the versions */
 	bool unloaded;
 	bool threaded; /* somebody else steps both ends */
 };
 
+/*
+ * Makes a guest on machine, which must outlive it. Sends nothing yet. Returns 0 or an enum
+ * vmb_error.
+ */
 int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_machine *machine,
 			const struct vmb_user_guest_config *config);
-/* Frees everything without a word to the host. No other thread is in here. */
+/* Frees everything and sends nothing to the host. No other thread may be using g. */
 void vmb_user_guest_destroy(struct vmb_user_guest *g);
 
-/* True: something was done, and there may be more. */
+/*
+ * Does the next pieces of protocol work. Returns whether something was done; then there may be
+ * more.
+ */
 bool vmb_user_guest_step(struct vmb_user_guest *g);
 
-/* These wait. 0; VMB_EIO: refused; VMB_ENODEV: rescinded; VMB_EAGAIN: nothing moves any more. */
+/*
+ * These wait for the host. Return 0; VMB_EIO: refused; VMB_ENODEV: rescinded; VMB_EAGAIN: neither
+ * end has anything left to do.
+ */
 int vmb_user_guest_start(struct vmb_user_guest *g);
 int vmb_user_guest_open(struct vmb_user_guest *g, struct vmb_user_device *d);
 int vmb_user_guest_close(struct vmb_user_guest *g, struct vmb_user_device *d);
 int vmb_user_guest_unload(struct vmb_user_guest *g);
-/* Waits until done(arg); g->lock is held while it looks. */
+/* Waits until done(arg) returns true, as above; g->lock is held during the call. */
 int vmb_user_guest_wait(struct vmb_user_guest *g, bool (*done)(void *arg), void *arg);
 
-/* The newest device that is still there, or NULL. */
+/* Returns the newest device that is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g);
-/* The IDE unit at that address that is still there, or NULL. */
+/* Returns the IDE unit at that address, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t path_id,
 					   uint8_t target_id);
 
 /*
- * Sends a request; it ends by request->ended (or has_ended, if NULL). more: others follow, don't
- * publish yet. VMB_EAGAIN: no slot or no room, device->looked will be called when that may have
- * changed; VMB_ENODEV: not open; else what vmb_guest_storage_submit says.
+ * Sends a request. When it ends, request->ended() is called, or if that is NULL, has_ended is set.
+ * more: others follow, so do not publish yet. Returns 0; VMB_EAGAIN: no slot or no room, and
+ * device->looked() is called when that may have changed; VMB_ENODEV: not open; else the error of
+ * vmb_guest_storage_submit().
  */
 int vmb_user_guest_submit(struct vmb_user_device *d, struct vmb_user_request *request, bool more);
+/* Publishes the requests that were sent with more. */
 void vmb_user_guest_publish(struct vmb_user_device *d);
 
 /*
- * Sends a request and waits for its end. When that does not come, the request is abandoned: it is
- * the caller's.
+ * Sends a request and waits for its end. If it does not end, it is abandoned and belongs to the
+ * caller again.
  */
 int vmb_user_guest_execute(struct vmb_user_device *d, struct vmb_user_request *request);
 

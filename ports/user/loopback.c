@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Puts the guest of guest.c and the devices of a machine together in one process, for storage
+ * tests.
+ */
 #include "ports/user/loopback.h"
 
 #define MEMORY_PAGES 16384u

@@ -43,28 +43,36 @@ struct vmb_user_loopback {
 	bool guest_stop; /* atomic */
 };
 
-/* 0 or an enum vmb_error; then nothing is left behind. */
+/* Returns 0, or an enum vmb_error with nothing left behind. */
 int vmb_user_loopback_init(struct vmb_user_loopback *l,
 			   const struct vmb_user_loopback_config *config);
+/* Ends the thread, if there is one, and frees both ends in any state. */
 void vmb_user_loopback_destroy(struct vmb_user_loopback *l);
 
 /*
- * Offers another SCSI controller with config.disks; each has media of its own. number: 1..255, not
- * that of one that is still there. NULL: impossible.
+ * Offers another SCSI controller with config.disks, which has media of its own. number: 1..255, not
+ * in use. Returns NULL on failure.
  */
 struct vmb_dev_storage *vmb_user_loopback_offer(struct vmb_user_loopback *l, uint8_t number);
-/* The newest storage device that the guest may open, or NULL. Closes those that it has let go of. */
+/*
+ * Returns the newest storage device that the guest may open, or NULL. Closes those that the guest
+ * has released.
+ */
 struct vmb_dev_storage *vmb_user_loopback_first(struct vmb_user_loopback *l);
 
-/* The guest dies without a word and another one boots over it, as with kexec. */
+/*
+ * The guest ends without a message to the host and another one boots in its place, as with kexec.
+ * Returns 0 or an enum vmb_error.
+ */
 int vmb_user_loopback_reboot(struct vmb_user_loopback *l);
 
 /* Steps both ends until neither has anything to do. Not with threads. */
 void vmb_user_loopback_settle(struct vmb_user_loopback *l);
 
 /*
- * One SCSI command over bounce pages, for LUN lun where d stands: data (len bytes, may be NULL) is copied there and, for reads,
- * back. 0 when it ended, *event says how; else what submitting or waiting said.
+ * Sends one SCSI command to LUN lun of d and waits for it. data (len bytes, may be NULL) is copied
+ * to pages that the host sees and, for reads, back. Returns 0 if the command ended, with *event its
+ * outcome; else the error of submitting or waiting.
  */
 int vmb_user_loopback_scsi(struct vmb_user_loopback *l, struct vmb_user_device *d, uint8_t lun,
 			   const void *cdb, uint8_t cdb_len, enum vmb_stor_direction direction,

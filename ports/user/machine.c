@@ -1,5 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What KVM does elsewhere, done by function calls: doorbells, event flags, the message slot. */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Does by function calls what KVM does for the monitor: doorbells, event flags, the message slot.
+ * Tests and fuzz targets run the devices on it.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -10,7 +13,7 @@ static struct vmb_user_machine *machine_of(struct vmb_dev_machine *dev)
 	return VMB_CONTAINER_OF(dev, struct vmb_user_machine, dev);
 }
 
-/* Channels' connections are told apart by their low bits; the shared one has a place of its own. */
+/* The low bits of a channel's connection choose its entry; the shared connection has its own. */
 static uint32_t place_of(uint32_t connection_id)
 {
 	if (connection_id == VMB_CONNECTION_EVENT)
@@ -42,7 +45,7 @@ static int post_message(struct vmb_dev_machine *dev, uint32_t vp, uint32_t sint,
 	return vmb_user_synic_post(&machine_of(dev)->synic, payload, len) ? 0 : VMB_EAGAIN;
 }
 
-/* What the host cannot go on without is a fault of the test's surroundings. */
+/* If the host cannot go on, the test's environment is at fault. */
 static void fail(struct vmb_dev_machine *dev)
 {
 	abort();

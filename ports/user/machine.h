@@ -9,10 +9,10 @@
  *   _post, _signal, _eom are the guest's hypercalls, on the guest's threads
  *   vmb_user_machine_step(m) until it returns false: all that the devices can do now; only if
  *     config.threads is false, else they have workers
- *   m->bus->fault = &fault               misbehaviour to order, see devices/fault.h
+ *   m->bus->fault = &fault               faults for tests, see devices/fault.h
  *   vmb_user_machine_destroy(m)
  *
- * A channel's rings are looked at when the guest has signalled it, and only then.
+ * A device looks at a channel's rings only after the guest has signalled it.
  */
 #ifndef PORTS_USER_MACHINE_H
 #define PORTS_USER_MACHINE_H
@@ -50,20 +50,23 @@ struct vmb_user_machine {
 	} bells[VMB_USER_BELL_COUNT];
 };
 
-/* 0, or VMB_ENOMEM or what the bus refuses, with nothing left behind. */
+/* Returns 0, or VMB_ENOMEM or an error of the bus, with nothing left behind. */
 int vmb_user_machine_init(struct vmb_user_machine *m, const struct vmb_user_machine_config *config);
-/* Whatever state channels are in. No guest is in here any more. */
+/* Works in any state of the channels. The guest may no longer use m. */
 void vmb_user_machine_destroy(struct vmb_user_machine *m);
 
-/* 0 and the device is the machine's, or -errno and it is closed. */
+/*
+ * Prepares and attaches a device. Returns 0, and the device belongs to the machine; or -errno, and
+ * the device is closed.
+ */
 int vmb_user_machine_add(struct vmb_user_machine *m, const struct vmb_dev_device *device);
-/* Closes a device whose channels the guest has let go of, after a rescind. */
+/* Closes a device whose channels the guest has released after a rescind. */
 void vmb_user_machine_remove(struct vmb_user_machine *m, const struct vmb_dev_device *device);
 
-/* True: something was done, and there may be more. */
+/* Steps all devices once. Returns whether something was done; then there may be more. */
 bool vmb_user_machine_step(struct vmb_user_machine *m);
 
-/* Hypercalls: enum vmb_hv_status. */
+/* The guest's hypercalls. Return an enum vmb_hv_status. */
 uint32_t vmb_user_machine_post(struct vmb_user_machine *m, uint32_t connection_id,
 			       const void *payload, uint32_t len);
 uint32_t vmb_user_machine_signal(struct vmb_user_machine *m, uint32_t connection_id);

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Allocates guest memory, in an order that never gives adjacent pages, and maps it. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Guest memory: one memory file that both ends map, each in its own way. Pages are handed out in an
- * order that leaves no two neighbours adjacent, so that nothing works by the accident of contiguous
- * pages.
+ * order that leaves no two neighbours adjacent, so that no code works only because pages happen to
+ * be contiguous.
  */
 #ifndef PORTS_USER_MEMORY_H
 #define PORTS_USER_MEMORY_H
@@ -24,21 +24,27 @@ struct vmb_user_memory {
 	bool *used; /* by page */
 };
 
-/* 0, or VMB_ENOMEM. page_count: at least 16; there may be one more. */
+/* page_count: at least 16; one more page may be made. Returns 0, or VMB_ENOMEM. */
 int vmb_user_memory_init(struct vmb_user_memory *m, uint32_t page_count);
 void vmb_user_memory_destroy(struct vmb_user_memory *m);
 
-/* Takes count zeroed pages and fills in their frame numbers. False: there are not so many. */
+/*
+ * Takes count zeroed pages and fills in their frame numbers. Returns false if there are not enough.
+ */
 bool vmb_user_memory_alloc(struct vmb_user_memory *m, uint64_t *pfns, uint32_t count);
+/* Gives back count pages. */
 void vmb_user_memory_free(struct vmb_user_memory *m, const uint64_t *pfns, uint32_t count);
 
-/* The fixed page number n (0..VMB_USER_FIXED_COUNT - 1): what a guest shares as long as it is connected. */
+/*
+ * Returns the frame number of fixed page n (0..VMB_USER_FIXED_COUNT - 1). A guest shares these
+ * pages as long as it is connected.
+ */
 uint64_t vmb_user_memory_fixed(const struct vmb_user_memory *m, uint32_t n);
 
-/* Where page pfn lies in the common mapping; NULL: outside. */
+/* Returns the address of page pfn in the common mapping, or NULL if it is outside. */
 uint8_t *vmb_user_memory_page(const struct vmb_user_memory *m, uint64_t pfn);
 
-/* Maps pages side by side, at an address of this caller's own. NULL: impossible. */
+/* Maps pages side by side at a new address. Returns NULL on failure. */
 void *vmb_user_memory_map(const struct vmb_user_memory *m, const uint64_t *pfns, uint32_t count);
 void vmb_user_memory_unmap(void *at, uint32_t count);
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Puts a guest's card and the host's together, and a wire behind the host's. */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Puts a guest's network driver, the host's card and a wire together in one process, for tests. */
 #include <stdlib.h>
 
 #include "ports/user/network.h"

@@ -14,8 +14,8 @@
  * ends in turn whenever it waits, so that a test decides what happens between any two steps;
  * vmb_user_network_settle() steps until neither has anything to do.
  *
- * Two cards on one wire: the second one is made with config.peer; frames pass between them when both
- * have config.host.wire = vmb_user_network_to_peer.
+ * Two cards on one wire: the second one is made with config.peer; frames pass between them when
+ * both have config.host.wire = vmb_user_network_to_peer.
  */
 #ifndef PORTS_USER_NETWORK_H
 #define PORTS_USER_NETWORK_H
@@ -35,8 +35,8 @@ struct vmb_user_network_host_config {
 	void (*taken)(struct vmb_user_network *l, const struct vmb_dev_net_frame *frame);
 	bool (*looked)(struct vmb_user_network *l);
 	/*
-	 * A channel's rings stand, and the guest has not heard that it is open: the first thing that
-	 * happens to it. NULL: nothing.
+	 * Called when a channel's rings are mapped, before the guest hears that it is open. May be
+	 * NULL.
 	 */
 	void (*opened)(struct vmb_user_network *l, struct vmb_dev_channel *channel);
 	bool large;
@@ -56,7 +56,7 @@ struct vmb_user_network {
 	struct vmb_user_network_bus bus;
 	struct vmb_dev_network *card; /* bus.machine's only device */
 	struct vmb_user_wire wire;
-	struct vmb_dev_fault fault; /* played when host_hook is set */
+	struct vmb_dev_fault fault; /* used when host_hook is set */
 	vmb_user_network_hook *host_hook; /* set by _hook_host */
 	void *host_hook_arg;
 	struct vmb_user_network_guest guest;
@@ -65,43 +65,55 @@ struct vmb_user_network {
 	bool stop; /* atomic */
 };
 
-/* 0 or an enum vmb_error. l is zeroed; with a peer it must be destroyed first. */
+/*
+ * Returns 0 or an enum vmb_error. l must be zeroed. A card with a peer must be destroyed before the
+ * peer.
+ */
 int vmb_user_network_init(struct vmb_user_network *l, const struct vmb_user_network_config *config);
-/* Closes the guest, without a word, if it is open. */
+/* Closes the guest if it is open, and sends nothing to the host. */
 void vmb_user_network_destroy(struct vmb_user_network *l);
 
-/* One step of each end, the peer's included. True: something was done. Not with threads. */
+/*
+ * Steps each end once, including the peer's. Returns whether something was done. Not with threads.
+ */
 bool vmb_user_network_step(struct vmb_user_network *l);
+/* Steps both ends until neither has anything to do. Not with threads. */
 void vmb_user_network_settle(struct vmb_user_network *l);
 
 /*
- * A frame from the wire to the guest; mss not 0: a large one. It leaves with the next step, or with
- * _flush. 0; VMB_EAGAIN: it waits for room; VMB_ENODEV: nobody wants it; VMB_EPROTO: it was dropped.
- * Whoever steps the card.
+ * Passes a frame from the wire to the guest. len: bytes; mss not 0: a large frame. It leaves with
+ * the next step, or with _flush. Returns 0; VMB_EAGAIN: it waits for room; VMB_ENODEV: the guest
+ * does not accept it; VMB_EPROTO: it was dropped. Called by the thread that steps
+ * the card.
  */
 int vmb_user_network_deliver(struct vmb_user_network *l, const uint8_t *bytes, uint32_t len,
 			     uint32_t mss);
-/* A frame whose facts are known, on a queue. As _deliver. */
+/* As _deliver, for a frame with known properties and on a given queue. */
 int vmb_user_network_give(struct vmb_user_network *l, uint16_t queue,
 			  const struct vmb_host_network_received *frame,
 			  const struct vmb_host_offload_piece *pieces, uint32_t count);
-/* Writes what is ready, on all queues, and reads nothing. Whoever steps the card. */
+/*
+ * Writes what is ready, on all queues, and reads nothing. Called by the thread that steps the card.
+ */
 void vmb_user_network_flush(struct vmb_user_network *l);
-/* Interrupts that the host sent for a queue that is open. */
+/* Returns how many interrupts the host sent for a queue, which must be open. */
 uint64_t vmb_user_network_interrupts(const struct vmb_user_network *l, uint16_t queue);
-/* The host's channel of a queue, or NULL: for devices/fault.h. */
+/* Returns the host's channel of a queue, for devices/fault.h, or NULL. */
 struct vmb_dev_channel *vmb_user_network_channel(struct vmb_user_network *l, uint16_t queue);
 
-/* The hook sees what the host sends; NULL: none. Not while the card has work to do. */
+/* Sets the hook that sees what the host sends; NULL: none. The card must have no work to do. */
 void vmb_user_network_hook_host(struct vmb_user_network *l, vmb_user_network_hook *hook, void *arg);
 
-/* config.host.wire that sends every frame back, addresses exchanged, and one that hands it to the peer. */
+/*
+ * Two functions for config.host.wire: one sends every frame back with its addresses exchanged, one
+ * hands it to the peer.
+ */
 void vmb_user_network_echo(struct vmb_user_network *l, uint16_t queue, const uint8_t *bytes,
 			   uint32_t len, uint32_t mss);
 void vmb_user_network_to_peer(struct vmb_user_network *l, uint16_t queue, const uint8_t *bytes,
 			      uint32_t len, uint32_t mss);
 
-/* Nothing of the guest's is with the host, and nothing is lent or mapped. */
+/* Returns whether the host holds nothing of the guest's, and nothing is lent or mapped. */
 bool vmb_user_network_holds_nothing(const struct vmb_user_network *l);
 
 #endif

@@ -1,5 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Opens a card's channels and lends memory as a guest does: by messages, one wait at a time. */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Opens a card's channels and lends memory as a guest does: sends a message and waits for its
+ * answer.
+ */
 #include <stdlib.h>
 #include <time.h>
 

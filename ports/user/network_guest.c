@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A guest's network driver as a user-space program: the guest core's network protocol over shared
+ * memory. Tests drive the card of devices/ with it.
+ */
 #include <stdlib.h>
 #include <time.h>
 
@@ -90,7 +94,7 @@ static bool has_room(struct vmb_user_network_queue *q, uint32_t header_len, uint
 	       VMB_EAGAIN;
 }
 
-/* 0, or VMB_EAGAIN: the host will signal. A broken ring swallows. */
+/* Returns 0, or VMB_EAGAIN: the host will signal. A broken ring loses the packet. */
 static int write_or_wait(struct vmb_user_network_queue *q, const struct vmb_ring_packet *packet)
 {
 	uint32_t header_len = packet->header_count ? packet->header->len : 0;
@@ -383,8 +387,8 @@ static bool read_packets(struct vmb_user_network_queue *q)
 static int give_sections(struct vmb_user_network_queue *q, uint32_t slot_count);
 
 /*
- * Queue 0 gets its sections when the handshake is over and nothing of it is owed any more: the core's queue begins anew
- * with them.
+ * Queue 0 gets its sections when the handshake is over and nothing of it is owed any more: the
+ * core's queue begins anew with them.
  */
 static void make_usable(struct vmb_user_network_queue *q)
 {
@@ -441,9 +445,12 @@ bool vmb_user_network_guest_step(struct vmb_user_network_guest *g)
 	return any;
 }
 
-/* The verbs. */
+/* The functions that wait. */
 
-/* Not every change is announced (the last completion is not). Answers the time. */
+/*
+ * Waits a moment, because not every change is announced (the last completion is not). Returns the
+ * time.
+ */
 static time_t wait_a_little(struct vmb_user_network_guest *g)
 {
 	struct timespec t;
@@ -694,8 +701,9 @@ static void fail_slots(struct vmb_user_network_queue *q)
 }
 
 /*
- * The poll ends first: with the channel closed the host gives this queue's suballocations to others, and writes over a
- * frame that is still being read. Then the host lets go, then the memory goes.
+ * The poll ends first: with the channel closed the host gives this queue's suballocations to
+ * others, and writes over a frame that is still being read. Then the host lets go, then the memory
+ * goes.
  */
 static void close_queue(struct vmb_user_network_queue *q)
 {

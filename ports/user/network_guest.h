@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guest's end of a network card without a machine.
+ * A guest's network driver without a virtual machine.
  *
  *   vmb_user_network_guest_init(g, bus, &config)
- *   vmb_user_network_guest_open(g)      buffers, primary channel, handshake, sub-channels, RSS, packet filter
- *   vmb_user_network_guest_send(q, &frame, more), _push(q); frames that come arrive at config.received, completions at
- *   config.sent; vmb_user_network_guest_request(g, ...) for queries and sets
- *   vmb_user_network_guest_close(g)     filter, halt, waits for what is under way, revokes, closes, gives everything back
+ *   vmb_user_network_guest_open(g)      buffers, primary channel, handshake, sub-channels, RSS,
+ *                                       packet filter
+ *   vmb_user_network_guest_send(q, &frame, more), _push(q); config.received gets frames that come,
+ *     config.sent completions; vmb_user_network_guest_query(g, ...), _set(g, ...)
+ *   vmb_user_network_guest_close(g)     filter, halt, waits for what is under way, revokes buffers,
+ *                                       closes channels, frees everything
  *   vmb_user_network_guest_destroy(g)
  *
- * The verbs wait: with threads until the poll has done it, else by stepping both ends (config.step) until it is done or nothing
- * moves any more. vmb_user_network_guest_step(g) is the poll of all queues.
+ * These functions wait: with threads until the poll has done the work, else by stepping both ends
+ * (config.step) until it is done or neither end has anything left to do.
+ * vmb_user_network_guest_step(g) is the poll of all queues.
  *
  * Acknowledgements and frames share a ring. While either does not fit, nothing else is written
  * there, since a packet that still finds room would withdraw the wish for more; acknowledgements go
  * first (docs/known-bugs.md, "27 Send queue: stop and wake race").
  *
- * Locks, in the order in which they may be taken: g->lock (the dialogue; held while the primary is polled), q->poll_lock
- * (one poll of a queue at a time), q->lock (the sender and the ring's writer). config's functions are called by the poll
- * with the first two held (g->lock for queue 0 only); _send and _push may be called from them.
+ * Locks, in the order in which they may be taken: g->lock (the dialogue; held while the primary is
+ * polled), q->poll_lock (one poll of a queue at a time), q->lock (the sender and the ring's
+ * writer). config's functions are called by the poll with the first two held (g->lock for queue 0
+ * only); _send and _push may be called from them.
  */
 #ifndef PORTS_USER_NETWORK_GUEST_H
 #define PORTS_USER_NETWORK_GUEST_H
@@ -44,7 +48,7 @@ struct vmb_user_network_frame {
 	uint32_t inline_len;
 	const struct vmb_user_network_range *ranges;
 	uint32_t range_count;
-	void *cookie; /* of the packet: the last frame's counts */
+	void *cookie; /* of the packet: that of its last frame is used */
 };
 
 struct vmb_user_network_guest_config {
@@ -54,18 +58,19 @@ struct vmb_user_network_guest_config {
 	bool rsc;
 	uint32_t receive_len, send_len; /* bytes, 0 = 2 MiB and 1 MiB */
 	uint32_t ring_pages; /* of each ring, control page included; 0 = 16 */
-	uint32_t slot_count; /* of each queue, a power of two, 0 = 64: fewer if there are fewer sections */
+	/* of each queue, a power of two, 0 = 64: fewer if there are fewer sections */
+	uint32_t slot_count;
 	uint32_t filter; /* RNDIS_FILTER_*, 0 = directed, multicast and broadcast */
-	/* Called by the poll; any may be NULL. */
+	/* These are called by the poll; each may be NULL. */
 	void (*received)(struct vmb_user_network_queue *q,
 			 const struct vmb_guest_network_frame *frame);
 	void (*sent)(struct vmb_user_network_queue *q, const struct vmb_guest_network_event *event);
 	void (*event)(struct vmb_user_network_guest *g,
 		      const struct vmb_guest_network_event *event);
-	/* After each look at a queue: time to send more. */
+	/* Called after each look at a queue: the time to send more. */
 	void (*looked)(struct vmb_user_network_queue *q);
 	void *arg;
-	/* Steps both ends. True: something was done. NULL: threads do it. */
+	/* Steps both ends. Returns whether something was done. NULL: threads step them. */
 	bool (*step)(void *step_arg);
 	void *step_arg;
 };
@@ -84,12 +89,12 @@ struct vmb_user_network_queue {
 	bool again; /* not all was read */
 	struct vmb_guest_network_receive receive;
 	uint64_t received_frames, received_len, ack_count;
-	uint64_t refused; /* packets that the core did not take */
-	bool mute; /* for tests: the poll owes acknowledgements and does not write them */
+	uint64_t refused; /* packets that the core refused */
+	bool mute; /* for tests: the poll does not write the acknowledgements that it owes */
 	/* under lock */
 	pthread_mutex_t lock VMB_CACHE_ALIGNED;
 	struct vmb_guest_network_queue core;
-	bool waiting; /* for room: something is to be written */
+	bool waiting; /* for room to write something */
 	void *cookie; /* of the last frame that was put */
 	bool has_packet; /* a sealed packet that did not fit */
 	struct vmb_guest_network_packet packet;
@@ -119,51 +124,62 @@ struct vmb_user_network_guest {
 	struct vmb_user_network_queue queues[VMB_USER_NETWORK_QUEUE_MAX];
 };
 
+/* Prepares a zeroed guest on bus, which must outlive it. Returns 0 or an enum vmb_error. */
 int vmb_user_network_guest_init(struct vmb_user_network_guest *g, struct vmb_user_network_bus *bus,
 				const struct vmb_user_network_guest_config *config);
-/* Closed before. No other thread is in here. */
+/* The guest must be closed, and no other thread may be using g. */
 void vmb_user_network_guest_destroy(struct vmb_user_network_guest *g);
 
 /*
- * 0; VMB_EIO: the host refused; VMB_EAGAIN: it does not answer; VMB_ENOMEM. After anything but 0 call _close too.
+ * Returns 0; VMB_EIO: the host refused; VMB_EAGAIN: it does not answer; VMB_ENOMEM. The caller must
+ * call _close after an error too.
  */
 int vmb_user_network_guest_open(struct vmb_user_network_guest *g);
 /*
- * 0; VMB_EAGAIN: the host owes completions (they are given up, status VMB_NET_STATUS_NONE). Everything is given back in any
- * case.
+ * Returns 0, or VMB_EAGAIN if the host has not completed all packets; these end with status
+ * VMB_NET_STATUS_NONE. Frees everything in either case.
  */
 int vmb_user_network_guest_close(struct vmb_user_network_guest *g);
-/* As _close, without a word to the host. */
+/* As _close, but sends nothing to the host. */
 void vmb_user_network_guest_abandon(struct vmb_user_network_guest *g);
 
-/* A query or set; the answer is in g->network.answer. What the core says, VMB_EAGAIN: no answer, VMB_EIO: a status that is an error. */
+/*
+ * Sends a query or set and waits; the answer is in g->network.answer. Returns 0, an error of the
+ * core, VMB_EAGAIN: no answer, or VMB_EIO: the host's status is an error.
+ */
 int vmb_user_network_guest_query(struct vmb_user_network_guest *g, uint32_t oid, const void *data,
 				 uint32_t len);
 int vmb_user_network_guest_set(struct vmb_user_network_guest *g, uint32_t oid, const void *data,
 			       uint32_t len);
-/* Waits for the end of a request that was begun with g->lock held and what begin answered. */
+/*
+ * Waits for the end of a request that was begun with g->lock held. begun: what the core's begin
+ * function returned.
+ */
 int vmb_user_network_guest_finish(struct vmb_user_network_guest *g, int begun);
 
 /*
- * Copies what is inline and queues the frame; more: others follow, they may share a packet; without more it leaves now. 0;
- * VMB_EAGAIN: no slot or no room, config.looked will be called when that may have changed; VMB_ENODEV: not open; else
- * what vmb_guest_network_put says.
+ * Copies the inline bytes and queues the frame. more: others follow and may share its packet;
+ * without more it leaves now. Returns 0; VMB_EAGAIN: no slot or no room, and config.looked is
+ * called when that may have changed; VMB_ENODEV: not open; else the error of
+ * vmb_guest_network_put().
  */
 int vmb_user_network_guest_send(struct vmb_user_network_queue *q,
 				const struct vmb_user_network_frame *frame, bool more);
-/* Sends what is being filled, and publishes. */
+/* Sends the packet that is being filled, and publishes. */
 void vmb_user_network_guest_push(struct vmb_user_network_queue *q);
 
-/* Which queue a frame with this hash leaves by. */
+/* Returns the queue by which a frame with this hash leaves. */
 struct vmb_user_network_queue *vmb_user_network_guest_queue(struct vmb_user_network_guest *g,
 							    uint32_t hash);
 
-/* True: something was done, and there may be more. */
+/* Polls all queues once. Returns whether something was done; then there may be more. */
 bool vmb_user_network_guest_step(struct vmb_user_network_guest *g);
-/* Makes the poll look although nobody rang. */
+/* Makes the poll look at a queue although the host did not signal. */
 void vmb_user_network_guest_kick(struct vmb_user_network_queue *q);
 
-/* A packet of the test's, past the hook. Takes q->lock. */
+/*
+ * Writes a packet of a test without the hook. Takes q->lock. Returns what vmb_ring_write() returns.
+ */
 int vmb_user_network_guest_inject(struct vmb_user_network_queue *q,
 				  const struct vmb_dev_packet *packet);
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Message slot, event flags and doorbells between two threads of one process, in place of a
+ * hypervisor.
+ */
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <time.h>

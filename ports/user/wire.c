@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Hands frames between a card and functions of this process. */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A network backend that passes frames to and from functions of this process, for tests. */
 #include <stdlib.h>
 
 #include "devices/event.h"
@@ -137,7 +137,7 @@ static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t cou
 	w->more = w->looked && w->looked(w->arg);
 }
 
-/* What the card left open, over the bytes side by side. */
+/* Completes the checksums that the card left incomplete, in a frame of one piece. */
 static void fill_checksum(struct vmb_user_wire *w, const struct vmb_dev_net_frame *frame)
 {
 	uint32_t start = frame->header.csum_start, at = start + frame->header.csum_offset;

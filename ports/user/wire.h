@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A network card's backend whose other end is in this process: what the guest sends is a function
- * call, what it receives comes from one.
+ * A network card's backend whose other end is in this process: it calls a function for each frame
+ * that the guest sends, and a function call gives the guest a frame.
  *
  *   option.ops = &vmb_user_wire_ops; option.arg = wire; the card is opened
  *   wire->sent or wire->taken          called for each frame of the guest's
- *   vmb_user_wire_deliver(wire, ...)   a frame for the guest, now: by whoever steps the card
+ *   vmb_user_wire_deliver(wire, ...)   a frame for the guest, now: by the thread that steps it
  *   vmb_user_wire_push(wire, ...)      the same from any thread: the card's worker hands it on
  *
- * Context: sent, taken and looked are called by whoever steps the card.
+ * Context: sent, taken and looked are called by the thread that steps the card.
  */
 #ifndef PORTS_USER_WIRE_H
 #define PORTS_USER_WIRE_H
@@ -25,16 +25,22 @@ struct vmb_user_wire_pushed;
 struct vmb_user_wire {
 	/* filled by the caller */
 	/*
-	 * A frame as on a wire: one piece, its checksums written, its VLAN tag in place. mss not 0: a
-	 * large TCP frame, uncut, with its checksum open; only if large is set. NULL: nobody is there.
+	 * Gets a frame as on a wire: one piece, its checksums complete, its VLAN tag in place. mss
+	 * not 0: a large TCP frame, uncut, with an incomplete checksum; only if large is set. NULL:
+	 * frames are dropped.
 	 */
 	void (*sent)(void *arg, uint16_t queue, const uint8_t *bytes, uint32_t len, uint32_t mss);
-	/* In its place: the frame as the card hands it over, not copied. */
+	/*
+	 * Used instead of sent if not NULL: gets the frame as the card hands it over, not copied.
+	 */
 	void (*taken)(void *arg, const struct vmb_dev_net_frame *frame);
-	/* With a worker: a source of frames, asked in each round. True: there are more. NULL: none. */
+	/*
+	 * With a worker: a source of frames, called in each round. Returns whether there are more.
+	 * May be NULL.
+	 */
 	bool (*looked)(void *arg);
 	void *arg;
-	bool large; /* takes large frames and open checksums */
+	bool large; /* takes large frames and incomplete checksums */
 
 	/* the wire's */
 	struct vmb_dev_net *net; /* the card's */
@@ -49,12 +55,14 @@ struct vmb_user_wire {
 
 extern const struct vmb_dev_net_ops vmb_user_wire_ops;
 
-/* mss not 0: a large TCP frame. The card counts what became of it. */
+/*
+ * Give the guest a frame of len bytes; mss not 0: a large TCP frame. The card counts its outcome.
+ */
 void vmb_user_wire_deliver(struct vmb_user_wire *wire, const uint8_t *bytes, uint32_t len,
 			   uint32_t mss);
 void vmb_user_wire_push(struct vmb_user_wire *wire, const uint8_t *bytes, uint32_t len,
 			uint32_t mss);
-/* The worker looks, at looked() too. */
+/* Wakes the worker, which also calls looked(). */
 void vmb_user_wire_wake(struct vmb_user_wire *wire);
 
 #endif

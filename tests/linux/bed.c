@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Runs each test case in a process of its own, so that a crash or a sanitizer's complaint fails
+ * that case alone.
+ */
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/linux/bed.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Each case runs in a process of its own, under the scheduler: with seed 0, or once for each of many
- * seeds. It fails when the process does not end with exit code 0: a claim was false, threads hang, a
- * sanitizer complains.
+ * Each case runs in a process of its own, under the scheduler: with seed 0, or once for each of
+ * many seeds. It fails when the process does not end with exit code 0: a claim was false, threads
+ * hang, a sanitizer complains.
  */
 #ifndef TESTS_LINUX_BED_H
 #define TESTS_LINUX_BED_H
@@ -25,10 +25,10 @@ void bed_false(const char *claim, const char *file, int line) __attribute__((nor
 		claim(a_ == b_);                                                       \
 	} while (0)
 
-/* The process' exit code, or 128 and its signal. */
+/* Returns the exit code of the process, or 128 plus its signal. */
 int bed_run(uint64_t seed, void (*fn)(void));
 
-/* Runs fn once for each seed from 1 on; the first seed that failed, or 0. */
+/* Runs fn once for each seed from 1 on. Returns the first seed that failed, or 0. */
 uint64_t bed_walk(uint64_t seeds, void (*fn)(void));
 
 #define bed_test(name)                                 \

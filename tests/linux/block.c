@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A block layer in user space, as far as blkvsc uses it. It aborts the test when the driver breaks
+ * a rule of the real one.
+ */
 #include "tests/linux/block.h"
 
 /* ms; BLK_MQ_RESOURCE_DELAY, growing, because a test of hours would spend most of its time here. */
@@ -6,7 +10,8 @@
 #define RESOURCE_DELAY_MAX 2000u
 
 struct gendisk *shim_disk;
-static wait_queue_head_t frozen; /* of all disks: who leaves one may not touch it any more */
+/* for all disks: a thread that leaves a disk must not touch it any more */
+static wait_queue_head_t frozen;
 
 static void broken(const struct request *rq, const char *what)
 {
@@ -16,7 +21,7 @@ static void broken(const struct request *rq, const char *what)
 
 /* ---- what the driver calls ---- */
 
-/* In a work item of its own there, which may sleep; but not in all kernels. */
+/* The real one runs in a work item, which may sleep; but not in all kernels. */
 static void time_is_up(struct timer_list *timer)
 {
 	struct request *rq = container_of(timer, struct request, timer);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What blkvsc asks of the block layer. A request is its submitter's thread's: that dispatches it,
- * waits for its end, and dispatches it again when it was requeued. A disk that is added is read
- * once, as the kernel does to find its partitions.
+ * What blkvsc uses of the block layer. A request belongs to the thread that submits it, which
+ * dispatches it, waits for its end, and dispatches it again if it was requeued. A disk that is
+ * added is read once, as the kernel does to find its partitions.
  */
 #ifndef TESTS_LINUX_BLOCK_H
 #define TESTS_LINUX_BLOCK_H
@@ -188,10 +188,13 @@ void ida_free(struct ida *ida, unsigned int id);
 
 /* ---- for tests ---- */
 
-/* The disk that device_add_disk() was last asked for, NULL when there is none. */
+/* The disk of the last device_add_disk(), or NULL. */
 extern struct gendisk *shim_disk;
 
-/* One request and its end, a BLK_STS_*; data: bytes, a multiple of 512, in `count` pages. */
+/*
+ * Sends one request and returns its BLK_STS_*. data: len bytes, a multiple of 512, in `count`
+ * pages.
+ */
 blk_status_t shim_submit(struct gendisk *disk, enum req_op op, u64 sector, struct page **pages,
 			 u32 bytes);
 

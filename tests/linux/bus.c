@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A scripted bus and host with one disk, in place of vmbus.ko, for tests of the storage drivers. */
 #include <scsi/scsi_proto.h>
 #include "tests/linux/bus.h"
 #include "wire/ring.h"
@@ -211,7 +212,7 @@ static void serve(struct vmb_channel *ch, struct fake_packet *p)
 	answer(ch, p);
 }
 
-/* It has finished with all that it knew. */
+/* The host releases everything. */
 static void let_go(struct vmb_channel *ch)
 {
 	spin_lock(&ch->lock);
@@ -367,7 +368,7 @@ bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *pa
 	return true;
 }
 
-/* What a driver may ask behind its packets; see vmb_channel_read(). */
+/* What a driver may call in packet(); see vmb_channel_read(). */
 int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
 {
 	return ch->broken_incoming ? -EPROTO : -EAGAIN;

@@ -9,7 +9,7 @@
  *   fake_withdraw()               waits for what runs, frees the channel
  *
  * The host reads and writes the data of a request where its page frame numbers say, whenever it
- * answers, so a page that was given back too early is AddressSanitizer's find.
+ * answers, so AddressSanitizer finds a page that was given back too early.
  */
 #ifndef TESTS_LINUX_BUS_H
 #define TESTS_LINUX_BUS_H
@@ -35,8 +35,8 @@ struct fake_packet {
 enum fake_fate {
 	FAKE_ANSWER,
 	FAKE_HOLD, /* until fake_answer_held(), a reset or a close */
-	FAKE_DROP, /* it is done, and its completion is lost */
-	FAKE_IGNORE, /* it is neither done nor answered */
+	FAKE_DROP, /* it is carried out, and its completion is lost */
+	FAKE_IGNORE, /* it is neither carried out nor answered */
 	FAKE_REFUSE, /* invalid command operation code */
 };
 
@@ -57,15 +57,15 @@ struct vmb_channel {
 	void *script; /* fate's own */
 	bool stalled; /* takes and answers nothing */
 	bool ignores_resets;
-	bool keeps_held; /* a reset does not end what is held */
-	bool keeps_rings; /* does not let go at a close */
+	bool keeps_held; /* a reset does not end held requests */
+	bool keeps_rings; /* does not release the rings at a close */
 	bool refuses_mode_sense;
-	int broken; /* an error that sending answers */
-	bool broken_incoming; /* what it sends is no packet any more */
+	int broken; /* the error that sending returns */
+	bool broken_incoming; /* it sends invalid packets */
 
 	/* what it may ask */
 	u32 opens, closes, resets, flushes, executed, removes, scans;
-	bool owed; /* it was closed and has not let go */
+	bool owed; /* it was closed and has not released the rings */
 	u8 *disk;
 	bool withdrawn;
 	u32 threads;

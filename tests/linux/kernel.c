@@ -1,7 +1,7 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Never compiled for ThreadSanitizer: the kernel's own lists are not what is examined, and what its
- * locks order is said with the two functions below.
+ * Never compiled for ThreadSanitizer: the kernel's own lists are not under test. The two functions
+ * below tell ThreadSanitizer what the locks order.
  */
 #include <stdarg.h>
 #include "tests/linux/kernel.h"
@@ -36,7 +36,7 @@ void shim_acquire(const void *at)
 
 struct local {
 	int atomic_depth, rcu_depth;
-	u32 epoch; /* of the outermost rcu_read_lock() */
+	u32 epoch; /* the epoch of the outermost rcu_read_lock() */
 	bool noio;
 	u64 barrier; /* the number of this thread's last full barrier */
 };
@@ -121,7 +121,9 @@ void mutex_unlock(struct mutex *m)
 	shim_unlock(&m->lock);
 }
 
-/* A reader is one of `readers` in the epoch in which it began; synchronize_rcu() starts the next. */
+/*
+ * A reader is one of `readers` in the epoch in which it began; synchronize_rcu() starts the next.
+ */
 static struct {
 	u32 readers[2];
 	u32 epoch;
@@ -364,7 +366,7 @@ static const struct worker *running(const struct work_struct *work)
 	return NULL;
 }
 
-/* The first that does not run already: a work item is never at two workers. */
+/* The first item that is not running: two workers never run the same item. */
 static struct work_struct *take_work(struct workqueue_struct *q)
 {
 	struct work_struct **at, *work;
@@ -618,7 +620,7 @@ void shim_pressure(bool on)
 		sched_wake(q);
 }
 
-/* Reclaim writes pages out, to a disk that may be the one that does not go on. */
+/* Reclaim may write pages to the very disk that hangs. */
 static void reclaim(gfp_t flags)
 {
 	if (flags & GFP_ATOMIC)
@@ -687,7 +689,7 @@ unsigned long get_zeroed_page(gfp_t flags)
 	return (unsigned long)(uintptr_t)page_address(alloc_page(flags | __GFP_ZERO));
 }
 
-/* What is no page of ours is the slab's, or the stack's. */
+/* Any other address is the slab's, or the stack's. */
 struct page *pfn_to_page(u64 pfn)
 {
 	static struct page other = { .slab = true };

@@ -3,11 +3,11 @@
  * What ports/linux asks of the kernel, in user space, by the threads of sched.h. It is compiled
  * instead of <linux/...> and <scsi/...>; the names and what they promise are the kernel's.
  *
- * Honest where it matters: who may not sleep and does (in a packet's callback, under a spin lock or
- * rcu_read_lock) ends the test; locks order memory for ThreadSanitizer, and READ_ONCE and friends do
- * not; waitqueue_active() may miss a waiter that came since the caller's last full barrier; a page
- * that was given back is poisoned; work on a queue without WQ_MEM_RECLAIM and allocations that may
- * do I/O wait as long as shim_pressure() says that memory is short.
+ * Strict where it matters: sleeping where it is not allowed (in a packet's callback, under a spin
+ * lock or rcu_read_lock) ends the test; locks order memory for ThreadSanitizer, and READ_ONCE and
+ * friends do not; waitqueue_active() may miss a waiter that came since the caller's last full
+ * barrier; a page that was given back is poisoned; work on a queue without WQ_MEM_RECLAIM and
+ * allocations that may do I/O wait as long as shim_pressure() says that memory is short.
  */
 #ifndef TESTS_LINUX_KERNEL_H
 #define TESTS_LINUX_KERNEL_H
@@ -120,7 +120,10 @@ void shim_full_barrier(void);
 void msleep(unsigned int ms);
 #define cpu_relax() sched_wait(NULL, 1, "cpu_relax")
 
-/* What is done before the one is seen behind the other: for ThreadSanitizer, where the shim itself hands over. */
+/*
+ * What is done before the one is seen behind the other: for ThreadSanitizer, where the shim itself
+ * hands over.
+ */
 void shim_release(const void *at);
 void shim_acquire(const void *at);
 
@@ -286,7 +289,7 @@ void free_page(unsigned long at);
 struct page *pfn_to_page(u64 pfn);
 void get_page(struct page *page);
 void put_page(struct page *page);
-u32 shim_page_count(void); /* of those that were not given back */
+u32 shim_page_count(void); /* pages that were not freed */
 #define PageSlab(page)	   ((page)->slab)
 #define page_to_pfn(page)  ((page)->pfn)
 #define page_to_phys(page) ((phys_addr_t)(page)->pfn << PAGE_SHIFT)
@@ -301,7 +304,7 @@ extern struct page *shim_zero_page;
 
 extern bool shim_quiet;
 void shim_log(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-u32 shim_log_count(const char *words); /* lines so far that have them */
+u32 shim_log_count(const char *words); /* number of lines so far that contain the text */
 #define pr_err(...)		       shim_log("err", __VA_ARGS__)
 #define pr_warn(...)		       shim_log("warn", __VA_ARGS__)
 #define dev_err(dev, ...)	       ((void)(dev), shim_log("err", __VA_ARGS__))

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* blkvsc: a disk on IDE whose host goes away, stalls, loses answers. */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Tests of blkvsc: a disk on IDE whose host goes away, stalls or loses answers. */
 #include "tests/linux/bed.h"
 #include "tests/linux/block.h"
 
@@ -133,7 +133,7 @@ static void a_stall_of_an_hour_ends_well(void)
 	end(ch);
 }
 
-/* It does not know any more what it was asked before. */
+/* The host has forgotten the earlier requests. */
 static void a_host_that_starts_anew_is_asked_again(void)
 {
 	struct vmb_channel *ch = offer_and_bind();
@@ -150,7 +150,7 @@ static void a_host_that_starts_anew_is_asked_again(void)
 	end(ch);
 }
 
-/* It ends the request at each reset, and has it back each time. */
+/* The host ends the request at each reset, and gets it again each time. */
 static void a_host_that_answers_only_resets_is_waited_for(void)
 {
 	struct vmb_channel *ch = offer_and_bind();
@@ -204,7 +204,10 @@ static void a_replacement_needs_no_memory_that_needs_the_disk(void)
 	end(ch);
 }
 
-/* The page is the host's until it has let go, or has answered an OPEN that follows the CLOSE. */
+/*
+ * The page belongs to the host until it has released it, or has answered an OPEN that follows the
+ * CLOSE.
+ */
 static void a_close_that_is_owed_is_waited_for(void)
 {
 	struct vmb_channel *ch = offer_and_bind();
@@ -222,7 +225,7 @@ static void a_close_that_is_owed_is_waited_for(void)
 	end(ch);
 }
 
-/* Nothing lets go of the page: it is lost rather than given to somebody else. */
+/* The host never releases the page: it is leaked rather than used again. */
 static void a_rescind_ends_what_is_owed(void)
 {
 	struct vmb_channel *ch = offer_and_bind();
@@ -299,7 +302,10 @@ static void a_lost_command_is_sent_again(void)
 	end(ch);
 }
 
-/* What the host says just now must not find an object that is gone, however late a worker is there. */
+/*
+ * A message of the host that comes just now must not find a freed object, however late a worker
+ * runs.
+ */
 static void no_work_outlives_the_disk(void)
 {
 	struct vmb_channel *ch = offer();

@@ -1,5 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* storage_link.c under a driver of a few lines, whose host goes away, stalls, loses answers. */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tests of storage_link.c under a driver of a few lines, whose host goes away, stalls or loses
+ * answers.
+ */
 #include "ports/linux/storage_link.h"
 #include "tests/linux/bed.h"
 
@@ -155,7 +158,10 @@ static void submit(struct storage_link *link, u32 slot)
 	rcu_read_unlock();
 }
 
-/* Who waited for a reset may use the requests again, so the driver must have done with them. */
+/*
+ * A caller that waited for a reset may reuse the requests, so the driver must have finished with
+ * them.
+ */
 static void a_reset_is_over_when_requests_have_ended(void)
 {
 	struct storage_link *link = start();
@@ -171,7 +177,7 @@ static void a_reset_is_over_when_requests_have_ended(void)
 	end(link);
 }
 
-/* The same for who finds a slot free. */
+/* The same for a caller that finds a slot free. */
 static void a_free_slot_is_nobodys_once_it_has_settled(void)
 {
 	struct storage_link *link = start();

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* storvsc: units, slow hosts, aborts, and probes that decline. */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Tests of storvsc: units, slow hosts, aborts, and probes that decline. */
 #include "tests/linux/bed.h"
 #include "tests/linux/scsi.h"
 
@@ -104,7 +104,7 @@ static void answer_later(void *argument)
 	fake_answer_held(ch);
 }
 
-/* A user's SG_IO, or a scan: its own impatience is no reason to reset everybody's disks. */
+/* A user's SG_IO, or a scan: its short time-out is no reason to reset all disks. */
 static void a_short_time_out_resets_nothing(void)
 {
 	struct vmb_channel *ch = offer_and_bind();

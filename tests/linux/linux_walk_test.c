@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A random walk: three threads write, read and verify, while a fourth does to the host, the bus and
- * the driver whatever can happen to them. No request may end but well or because the disk went; what
- * was acknowledged is there; nothing hangs, which the scheduler would say.
+ * the driver whatever can happen to them. A request may only succeed, or fail because the disk went
+ * away; acknowledged data are there; nothing hangs, which the scheduler would report.
  *
  *	ROUNDS=1000 build/tests/linux_walk_test         SEED=7 for one of the seeds, with its log
  */
@@ -35,7 +35,7 @@ static blk_status_t submit(struct writer *w, enum req_op op, u32 place, struct p
 	return shim_submit(shim_disk, op, (w->number * PLACES + place) * 8, page, PAGE_SIZE);
 }
 
-/* Reads until that ends well; a page whose read did not may stay the host's. */
+/* Reads until that succeeds; the host may keep the page of a read that failed. */
 static u32 read_place(struct writer *w, u32 place)
 {
 	struct page *page;

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Threads that run one at a time in an order that the seed decides, so that a failed test can be
+ * repeated exactly.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +32,16 @@ struct thread {
 	void (*fn)(void *argument);
 	void *argument;
 	ucontext_t context;
-	char *stack; /* from malloc(), so that LeakSanitizer looks for pointers in it; kept for the next */
+	/* from malloc(), so that LeakSanitizer looks for pointers in it; kept for the next */
+	char *stack;
 	void *sanitizer; /* what it knows of this thread */
 	char local[SCHED_LOCAL_LEN];
 };
 
-/* Told before one stack is left for another. The flag says that the switch orders nothing. */
+/*
+ * Tells ThreadSanitizer of a switch to another stack. The flag says that the switch orders no
+ * memory accesses.
+ */
 #if defined(SHIM_TSAN)
 void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned int flags);
@@ -49,7 +57,7 @@ void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *si
 static struct {
 	struct thread threads[THREADS_MAX];
 	uint64_t now, steps, random;
-	uint32_t odds; /* one step in so many hands over */
+	uint32_t odds; /* one step in this many switches to another thread */
 	bool seeded;
 	const void *first_stack; /* the process' own */
 	size_t first_stack_len;
@@ -138,7 +146,7 @@ static void expire(void)
 			t->state = READY;
 }
 
-/* Nobody can run: the clock moves to where somebody can. */
+/* No thread can run: the clock moves to the time when one can. */
 static void advance(void)
 {
 	const struct thread *t;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Threads of which one runs at a time (each has a stack, the process has one thread), and a clock that moves only when none of them can run: what a
- * test does depends on its seed alone, waits of an hour cost nothing, and a hang is seen at once.
+ * Threads of which one runs at a time (each has a stack, the process has one thread), and a clock
+ * that moves only when none of them can run: what a test does depends on its seed alone, waits of
+ * an hour cost nothing, and a hang is seen at once.
  *
  *   sched_run(seed, fn, argument)     fn is the first thread; ends when it returns
  *   sched_spawn()                     one more
@@ -33,7 +34,7 @@ void sched_wake(const void *key);
 
 uint64_t sched_now(void); /* ticks since sched_run() */
 
-/* A number below `bound` out of the seed; 0 with seed 0. */
+/* Returns a number below `bound` that the seed decides; 0 with seed 0. */
 uint32_t sched_random(uint32_t bound);
 const char *sched_name(void);
 

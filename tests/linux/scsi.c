@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A SCSI layer in user space, as far as storvsc uses it. */
 #include "tests/linux/scsi.h"
 
 struct Scsi_Host *shim_host;
@@ -118,7 +119,10 @@ static int queue(struct scsi_device *sdev, struct scsi_cmnd *cmd)
 	return rc;
 }
 
-/* What is not handled in time is the error handler's, which nothing here should start. */
+/*
+ * A time-out that the driver does not handle would start the error handler, which must not happen
+ * here.
+ */
 static void await_done(struct scsi_device *sdev, struct scsi_cmnd *cmd)
 {
 	while (!wait_event_timeout(done_wait, cmd->done, cmd->rq.timeout))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the storage drivers ask of the SCSI layer. A command is its submitter's thread's, as a request is
- * in block.h; a scan makes the units that a test names.
+ * What the storage drivers use of the SCSI layer. A command belongs to the thread that submits it,
+ * as a request in block.h; a scan makes the units that a test names.
  */
 #ifndef TESTS_LINUX_SCSI_H
 #define TESTS_LINUX_SCSI_H

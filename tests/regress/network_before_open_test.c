@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A host may use a channel before the guest's call to open it returns. Drivers that made their receive path ready after
  * the call lost that packet, and with it the signal: the ring was never empty again.

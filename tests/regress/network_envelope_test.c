@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A header that crosses a page boundary becomes two ranges. Hosts refused such frames; ours gathers the envelope from
  * wherever it lies, and what it gathers must be the frame.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Receive acknowledgements and frames share the guest's ring. Drivers stopped their queue when the ring was full and waited
  * for a completion of theirs to wake it; with nothing of theirs under way it never came. Nor may a small packet that still

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Compiled once for each file that tests/ring_model/mutate makes: RING_SOURCE is the file, VARIANT
  * its name. The ring's functions get names of their own, so that all variants fit into one program.
