@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The smallest guest: it connects, opens the storage device that the host offers, reads the first
- * block of its disk, and leaves.
+ * block of its disk, and leaves. docs/porting.md goes through it step by step.
  *
  *   minimal [DISK]      a file, or "ram:1M", which is an empty disk in memory
  *
