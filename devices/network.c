@@ -150,6 +150,27 @@ static void take_requests(struct vmb_dev_network *c)
 			open_queue(c, &c->queues[i], opening[i]);
 }
 
+/*
+ * A guest that was told that its sub-channel is open may name it in the next control message, and
+ * this round may read that before the next one takes the bus's request.
+ */
+void vmb_dev_network_open_requested(struct vmb_dev_network *c)
+{
+	struct vmb_dev_channel *opening[VMB_NET_QUEUE_COUNT_MAX] = { NULL };
+
+	pthread_mutex_lock(&c->lock);
+	for (uint32_t i = 1; i < c->queue_count; i++) {
+		if (c->queues[i].closing)
+			continue;
+		opening[i] = c->queues[i].opening;
+		c->queues[i].opening = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+	for (uint32_t i = 1; i < c->queue_count; i++)
+		if (opening[i])
+			open_queue(c, &c->queues[i], opening[i]);
+}
+
 static void serve(struct vmb_dev_network *c)
 {
 	vmb_host_network_set_link(&c->host, c->net.link_up);

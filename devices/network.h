@@ -137,6 +137,9 @@ void vmb_dev_network_queue_deliver(struct vmb_dev_network_queue *queue,
 				   const struct vmb_host_network_received *frame,
 				   const struct vmb_host_offload_piece *pieces, uint32_t count);
 
+/* Opens the sub-channels that the bus has asked to open; network.c. */
+void vmb_dev_network_open_requested(struct vmb_dev_network *card);
+
 /* Offers the sub-channels that the core granted; network.c. */
 void vmb_dev_network_offer(struct vmb_dev_network *card);
 

@@ -202,6 +202,7 @@ static int do_sub_channels(struct vmb_dev_network_queue *q)
 
 static int do_control(struct vmb_dev_network_queue *q)
 {
+	vmb_dev_network_open_requested(q->card);
 	return vmb_host_network_control(&q->card->host, &q->io, q->pieces_good ? q->pieces : NULL,
 					q->piece_count);
 }

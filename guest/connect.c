@@ -245,7 +245,7 @@ int vmb_guest_connect_output_refused(struct vmb_guest_connect *c, uint32_t statu
 
 /* ---- what comes ---- */
 
-/* Only an acceptance of 5.0 and later must say more than that it is one: where messages go from now on. */
+/* Only an acceptance of 5.0 and later must also say where messages go from now on. */
 static bool names_connection(const struct vmb_guest_connect *c,
 			     const struct vmb_msg_version_response *msg, uint32_t len)
 {

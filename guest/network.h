@@ -364,8 +364,9 @@ int vmb_guest_network_set_rss(struct vmb_guest_network *n, const uint16_t *table
 /* offload: VMB_GUEST_NETWORK_*, out of offload_caps. */
 int vmb_guest_network_set_offload(struct vmb_guest_network *n, uint32_t offload);
 /*
- * The host is asked afterwards what its address is, for some take the request and do nothing: then the answer is
- * RNDIS_STATUS_FAILURE and n->mac is what it was. Source: as seen of Microsoft's open host.
+ * The host is asked for its address afterwards, because some accept the request and do nothing:
+ * then the answer is RNDIS_STATUS_FAILURE and n->mac stays as it was.
+ * Source: docs/protocol/peers.md.
  */
 int vmb_guest_network_set_mac(struct vmb_guest_network *n, const uint8_t mac[VMB_NET_MAC_LEN]);
 int vmb_guest_network_keepalive(struct vmb_guest_network *n);

@@ -118,7 +118,7 @@ judge_tools() {
 }
 
 # A host may leave the address alone; then the guest must not say otherwise.
-judge_card() {
+judge_leave() {
 	local mac what
 	judge_bus
 	read -ra mac <<<"$(value mac)"

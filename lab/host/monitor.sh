@@ -39,7 +39,7 @@ command_openvmbus() {
 # Microsoft's open monitor; its card is on its own user network.
 command_openvmm() {
 	local disk
-	command=(timeout -k 5 "$limit" "$LAB/nest/openvmm-side" "$cell/serial" "$OPENVMM" --hypervisor kvm --single-process
+	command=(timeout -k 5 "$limit" "$LAB/nest/openvmm-side" "$cell/serial" "$OPENVMM" --hypervisor kvm --hv --single-process
 		--processors "$cpus" --memory "$memory" --kernel "$BUILD/kernels/$release/vmlinux" --initrd "$1"
 		--cmdline "$2" --com1 "file=$cell/serial" --net consomme "${extra[@]}")
 	for disk in "${files[@]}"; do

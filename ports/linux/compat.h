@@ -91,6 +91,13 @@
 #define PAGE_POOL_HEADER <net/page_pool/helpers.h>
 #endif
 
+/* What a SCSI driver returns to a command that it takes or refuses got a type of its own. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
+#define SCSI_QC_STATUS enum scsi_qc_status
+#else
+#define SCSI_QC_STATUS int
+#endif
+
 /* 6.8 gathered the arguments of the RSS operations; older kernels are given them one by one. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 struct net_device;

@@ -111,7 +111,7 @@ static void finish(struct scsi_cmnd *cmd, u8 host_byte)
  * completion or a few milliseconds. The host is shown commands at the end of a batch only, which
  * is this one, or is told by commit_rqs() when the batch ends otherwise.
  */
-static int queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
+static SCSI_QC_STATUS queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(host);
 	bool last = cmd->flags & SCMD_LAST; /* cmd may have ended when submit() returns */

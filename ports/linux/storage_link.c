@@ -10,7 +10,7 @@
  *   no answer   neither to the reset, nor to the close: it is waited for, and asked again after 20
  *               s, 40 s and so on, up to ten minutes. A close is owed no more when an OPEN that
  *               follows it is answered: a host remembers that until its device is done with the
- *               old channel (protocol reference, vmbus 4.5).
+ *               old channel (docs/protocol/bus.md, "4.5 A connection, host side").
  *   gone        after a rescind, or when the user's patience is over (give_up): the channel is
  *               closed and all requests end, now and later. If the host does not let go, the pages
  *               that it may still write to are leaked, by a reference that is never dropped.
