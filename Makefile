@@ -43,13 +43,14 @@ USER     := $(wildcard ports/user/*.c)
 TESTS    := $(basename $(notdir $(wildcard tests/*_test.c tests/regress/*_test.c)))
 HELPERS  := $(filter-out %_test.c,$(wildcard tests/*.c))
 FUZZERS  := $(basename $(notdir $(wildcard fuzz/*_fuzz.c)))
+EXAMPLES := $(patsubst examples/%/,%,$(wildcard examples/*/))
 BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all help run test unit unit-programs fuzz fuzz-programs clang-objects bench lint \
-	lint-modules modules freestanding nest install clean distclean FORCE
+	lint-modules modules examples freestanding nest install clean distclean FORCE
 
 all: $(BUILD)/libvmbus-core.a $(BUILD)/openvmbus
 
@@ -61,6 +62,7 @@ help:
 	@echo 'make test            everything: unit tests, fuzz targets, lint, command line, VM cells'
 	@echo 'make unit            unit tests only, under AddressSanitizer and UBSan'
 	@echo 'make fuzz            TARGET=name [SECONDS=900]'
+	@echo 'make examples        build/examples/NAME, of examples/NAME/NAME.c'
 	@echo 'make bench           measure; docs/performance.md says what'
 	@echo 'make lint            format, include rule, licences, cppcheck, shellcheck, symbols'
 	@echo 'make lint-modules    sparse on the kernel modules [KERNEL=6.1|6.12|RELEASE | KDIR=HEADERS]'
@@ -154,6 +156,15 @@ $(BUILD)/benches/%: $(BUILD)/obj/bench/%.o $(BUILD)/obj/libbench.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
 
+# An example is one file, linked like a benchmark. It has a test, which includes the file.
+define example
+$(BUILD)/examples/$(1): $(BUILD)/obj/examples/$(1)/$(1).o $(BUILD)/obj/libbench.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -pthread -o $$@ $$^ $$(VMM_LIBS)
+endef
+$(foreach e,$(EXAMPLES),$(eval $(call example,$(e))))
+
 # The ring's model checker: ring.c once as it is and once for each bug that tests/ring_model/mutate plants.
 # Without sanitizers: it explores millions of states.
 RING_VARIANTS := original no_look_after_unmask wish_ignored no_look_after_wish index_before_mask \
@@ -222,6 +233,7 @@ unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/t
 
 unit-programs: $(TESTS:%=$(BUILD)/tests/%)
 clang-objects: $(CLANG_FILES:%.c=$(BUILD)/clang/%.o)
+examples: $(EXAMPLES:%=$(BUILD)/examples/%)
 fuzz-programs: $(FUZZERS:%=$(BUILD)/fuzzers/%)
 
 unit: unit-programs
@@ -269,7 +281,7 @@ install: all
 	done
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj asan fuzz model linux tests fuzzers benches modules cppcheck freestanding \
+	rm -rf $(addprefix $(BUILD)/,obj asan fuzz model linux tests fuzzers benches examples modules cppcheck freestanding \
 		openvmbus libvmbus-core.a) $(BUILD)/.setup-*
 
 distclean:

@@ -20,7 +20,7 @@ add() {
 
 clean_tree() {
 	rm -rf "$scratch/tree"
-	mkdir -p "$scratch/tree"/{wire,guest,host,vmm,tools,docs,ports/linux}
+	mkdir -p "$scratch/tree"/{wire,guest,host,vmm,examples,tools,docs,ports/linux}
 	cd "$scratch/tree"
 	cp "$root/.clang-format" .
 	printf '/* %s */\n#include <stdint.h>\n' "$spdx" | tee wire/a.h guest/a.h >host/a.h
@@ -78,6 +78,8 @@ passes() {
 expect guest_including_host_is_found includes guest/a.c:4 add guest/a.c '#include "host/a.h"'
 expect vmm_including_guest_is_found includes vmm/a.c:4 add vmm/a.c '#include "guest/a.h"'
 expect wire_including_guest_is_found includes wire/a.h:3 add wire/a.h '#include "guest/a.h"'
+expect example_including_host_is_found includes examples/a.c:2 \
+	add examples/a.c "/* $spdx */" '#include "host/a.h"'
 expect system_header_in_core_is_found includes host/a.h:3 add host/a.h '#include <stdlib.h>'
 expect include_without_layer_is_found includes guest/a.c:4 add guest/a.c '#include "a.h"'
 expect linux_including_host_is_found includes ports/linux/a.c:3 add ports/linux/a.c \
