@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Tells the host of a channel: a bit of the monitor page where the host scans one, else a call. */
 #include "guest/doorbell.h"
 
 /* Returns false if nobody scans this bit. */

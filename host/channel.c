@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Channels as the bus has them: offered, opened, closed, rescinded and released. */
 #include "host/engine.h"
 
 /*

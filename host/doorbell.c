@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Interrupts and signals of channels through bits of pages that both ends map. */
 #include "host/doorbell.h"
 
 static uint32_t take(uint32_t *word)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* GPADLs: guest pages that a header and its body messages describe, piece by piece. */
 #include "host/engine.h"
 
 #define QWORD_LEN     8u

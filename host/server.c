@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The bus end of one guest: takes its messages, negotiates a version, answers. */
 #include "host/engine.h"
 
 /* connection_state of VERSION_RESPONSE */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The smallest guest: it connects, opens the storage device that the host offers, reads the first
  * block of its disk, and leaves. docs/porting.md goes through it step by step.
