@@ -16,6 +16,7 @@
 
 #define TSS_GPA		 0xFFFBD000u /* three pages that Intel processors need below 4 GiB */
 #define IDENTITY_MAP_GPA 0xFFFBC000u
+#define CREATE_TRIES	 1000
 #define CPUID_ENTRY_MAX	 256u
 
 static int failed(const char *what)
@@ -126,7 +127,12 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 	uint64_t identity_map = IDENTITY_MAP_GPA;
 	int error = 0;
 
-	k->vm = ioctl(k->dev, KVM_CREATE_VM, 0);
+	/* The kernel gives this up when anything is pending for the thread, not only signals. */
+	for (int tries = 0; tries < CREATE_TRIES; tries++) {
+		k->vm = ioctl(k->dev, KVM_CREATE_VM, 0);
+		if (k->vm >= 0 || errno != EINTR)
+			break;
+	}
 	if (k->vm < 0)
 		return failed("create VM");
 	if (ioctl(k->vm, KVM_SET_TSS_ADDR, (unsigned long)TSS_GPA) ||
