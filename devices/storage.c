@@ -700,11 +700,27 @@ static void detach(void *state)
 	vmb_dev_bus_detach(&s->channel);
 }
 
+/* Whether whoever steps the device can serve its disks; else one line says which not. */
+static bool serves_without_engine(const struct vmb_dev_storage *s)
+{
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++) {
+		if (!s->disks[lun].ops || !vmb_dev_disk_needs_engine(&s->disks[lun]))
+			continue;
+		vmb_dev_report("%s: '%s' needs a thread; a machine that is stepped has ram: and "
+			       "null: only",
+			       s->name, s->disks[lun].option->path);
+		return false;
+	}
+	return true;
+}
+
 static int attach(void *state, struct vmb_dev_bus *bus)
 {
 	struct vmb_dev_storage *s = state;
 	int error;
 
+	if (bus->config.stepped && !serves_without_engine(s))
+		return -EINVAL;
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		if (s->disks[lun].ops)
 			vmb_host_storage_attach(&s->host, lun, &s->units[lun]);

@@ -198,6 +198,27 @@ static void test_identities_are_unique_and_stay(void **state)
 	}
 }
 
+/* Nobody waits for a file where the devices are stepped: said at once, not at the first read. */
+static void test_a_stepped_machine_refuses_a_file(void **state)
+{
+	static const char *const filters[] = { "", ",hold=5" };
+	char path[] = "/tmp/openvmbus-stepped-XXXXXX", line[100];
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
+	close(fd);
+	for (uint32_t i = 0; i < 2; i++) {
+		snprintf(line, sizeof(line), "--disk %s%s", path, filters[i]);
+		assert_int_equal(parse(line), 0);
+		assert_int_equal(vmb_vmm_devices_open_disks(&devices, &options), 0);
+		assert_int_equal(vmb_vmm_devices_prepare_disks(&devices), 0);
+		assert_int_equal(vmb_vmm_devices_attach(&devices, bus), -EINVAL);
+		vmb_vmm_devices_close(&devices);
+	}
+	unlink(path);
+	start("--disk null:1M,hold=5");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +227,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_each_unit_is_offered_beside_the_controller,
 						create_bus, destroy_bus),
 		cmocka_unit_test_setup_teardown(test_identities_are_unique_and_stay, create_bus,
+						destroy_bus),
+		cmocka_unit_test_setup_teardown(test_a_stepped_machine_refuses_a_file, create_bus,
 						destroy_bus),
 	};
 

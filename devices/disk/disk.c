@@ -104,6 +104,13 @@ void vmb_dev_disk_lost(struct vmb_dev_disk *disk, int error)
 	disk->flush_failed = true;
 }
 
+bool vmb_dev_disk_needs_engine(const struct vmb_dev_disk *disk)
+{
+	while (disk->below)
+		disk = disk->below;
+	return !disk->ops->at_once;
+}
+
 /*
  * A partial block at the end does not count yet. An empty file is being replaced: keep the old
  * length.

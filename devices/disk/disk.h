@@ -51,7 +51,8 @@ struct vmb_dev_disk_option {
 	bool ide;
 	struct vmb_dev_disk_fault
 		hold; /* not answered until the guest resets the unit or closes the channel */
-	struct vmb_dev_disk_fault stuck; /* not answered until the guest closes the channel */
+	/* never answered, and forgotten when the guest closes the channel */
+	struct vmb_dev_disk_fault stuck;
 	struct vmb_dev_disk_fault gone; /* the disk is taken away */
 };
 
@@ -129,6 +130,7 @@ struct vmb_dev_disk_ops {
 	void (*close)(struct vmb_dev_disk *disk);
 	/* Bytes that the medium has now, 0: not known. NULL: it stays as it was. Must not wait. */
 	uint64_t (*measure)(const struct vmb_dev_disk *disk);
+	bool at_once; /* begin ends each request, so that no engine is needed */
 };
 
 /* A planned fault that was met, and how often its unit had been reset then. */
@@ -160,6 +162,8 @@ struct vmb_dev_disk {
 int vmb_dev_disk_open(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option);
 /* Connects and measures a disk that was opened. Returns 0, or -errno: reported. */
 int vmb_dev_disk_prepare(struct vmb_dev_disk *disk);
+/* Whether its requests need an engine, and with it a thread that waits for them. */
+bool vmb_dev_disk_needs_engine(const struct vmb_dev_disk *disk);
 /*
  * Measures a medium that somebody may have made longer or shorter. Returns whether disk->len has
  * changed.

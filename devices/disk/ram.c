@@ -99,7 +99,7 @@ static void close_disk(struct vmb_dev_disk *disk)
 }
 
 static const struct vmb_dev_disk_ops ops = {
-	.prepare = prepare, .begin = begin, .resume = resume, .close = close_disk
+	.prepare = prepare, .begin = begin, .resume = resume, .close = close_disk, .at_once = true
 };
 
 int vmb_dev_disk_open_ram(struct vmb_dev_disk *disk, const struct vmb_dev_disk_option *option)

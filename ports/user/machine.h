@@ -8,7 +8,8 @@
  *   vmb_user_machine_add(m, &device)     a device that was opened; it is prepared and attached
  *   _post, _signal, _eom are the guest's hypercalls, on the guest's threads
  *   vmb_user_machine_step(m) until it returns false: all that the devices can do now; only if
- *     config.threads is false, else they have workers
+ *     config.threads is false, else they have workers. Without threads a disk is "ram:" or "null:";
+ *     files and NBD need a worker
  *   m->bus->fault = &fault               faults for tests, see devices/fault.h
  *   vmb_user_machine_destroy(m)
  *
