@@ -116,8 +116,8 @@ struct vmb_guest_storage_request {
 };
 
 /*
- * What to write into the ring: type, transaction id, header (gpa, then the page frame numbers) and
- * payload.
+ * What to write into the ring: type, VMB_PKT_FLAG_COMPLETION_REQUESTED (else it is never answered),
+ * transaction id, header (gpa, then the page frame numbers) and payload.
  */
 struct vmb_guest_storage_packet {
 	uint16_t type; /* VMB_PKT_GPA_DIRECT with data, else VMB_PKT_INBAND */
