@@ -515,10 +515,10 @@ static void serve_rings(struct vmb_dev_storage *s)
 static bool step(void *state)
 {
 	struct vmb_dev_storage *s = state;
-	bool any;
+	bool any = take_events(s);
 
+	/* After the events: they clear the wake, and an order that comes later brings another. */
 	take_orders(s);
-	any = take_events(s);
 	if (s->state == VMB_DEV_STORAGE_CLOSING)
 		return finish_close(s) || any;
 	if (s->state != VMB_DEV_STORAGE_OPEN)

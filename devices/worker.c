@@ -22,9 +22,14 @@ static void *work(void *arg)
 
 	if (w->ops->gathers)
 		let_work_gather();
-	while (!__atomic_load_n(&w->ending, __ATOMIC_SEQ_CST))
-		w->ops->wait(w->device, w->ops->step(w->device));
-	return NULL;
+	for (;;) {
+		bool more = w->ops->step(w->device);
+
+		/* After the step, which may have cleared the wake that came with it. */
+		if (__atomic_load_n(&w->ending, __ATOMIC_SEQ_CST))
+			return NULL;
+		w->ops->wait(w->device, more);
+	}
 }
 
 void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_ops *ops,

@@ -23,7 +23,8 @@ struct vmb_dev_worker_ops {
 	bool (*step)(void *device);
 	/*
 	 * Waits, without a limit, until there may be something to do. worker->wake is readable when
-	 * the worker was woken; this function must clear it. more: checks, but must not wait.
+	 * the worker was woken; this function must clear it, or the step before it looks for
+	 * orders. more: checks, but must not wait.
 	 */
 	void (*wait)(void *device, bool more);
 	/*

@@ -142,7 +142,8 @@ static int set_up(void **state)
 	disks[0].hold = (struct vmb_dev_disk_fault){ true, HELD_BLOCK };
 	disks[0].stuck = (struct vmb_dev_disk_fault){ true, STUCK_BLOCK };
 	disks[1].path = "null:1G";
-	disks[1].gone = (struct vmb_dev_disk_fault){ true, GONE_BLOCK };
+	if (!*state || strcmp(*state, "no fault"))
+		disks[1].gone = (struct vmb_dev_disk_fault){ true, GONE_BLOCK };
 	disks[1].ide = *state;
 	config.disks = *state ? &disks[1] : disks;
 	config.disk_count = *state ? 1 : 2;
@@ -698,6 +699,37 @@ static void test_open_while_it_closes_leaves_no_thread(void **state)
 	assert_true(address_space_mib() < before + 200);
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/*
+ * An order or the worker's end comes while the worker is in a step: it must not sleep over it. The
+ * unit is one without a timer, which would hide that after a second.
+ */
+static void test_no_order_and_no_end_is_lost(void **state)
+{
+	for (uint32_t round = 0; round < 1000; round++) {
+		int64_t began = now_ns();
+
+		/* The order to close meets the worker at another place of the opening each time. */
+		while (now_ns() - began < round % 100 * 3000)
+			;
+		storage->channel.ops->stop(&storage->channel);
+		while (!__atomic_load_n(&stopped, __ATOMIC_SEQ_CST))
+			assert_true(now_ns() - began < INT64_C(5000000000));
+		stopped = 0;
+		device.ops->detach(storage);
+		assert_int_equal(device.ops->attach(storage, &bus), 0);
+		nap(); /* until the worker sleeps */
+		open_channel();
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -716,6 +748,8 @@ int main(void)
 		TEST(test_a_unit_that_goes_is_back_in_the_next_life),
 		cmocka_unit_test_prestate_setup_teardown(test_an_ide_unit_goes_with_its_channel,
 							 set_up, tear_down, "ide"),
+		cmocka_unit_test_prestate_setup_teardown(test_no_order_and_no_end_is_lost, set_up,
+							 tear_down, "no fault"),
 		TEST(test_a_file_of_another_length_is_news),
 		TEST(test_news_waits_for_room),
 	};
