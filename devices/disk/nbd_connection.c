@@ -298,9 +298,12 @@ static void replayed(struct vmb_dev_nbd_op *op, int error)
 	struct vmb_dev_nbd *nbd = op->nbd;
 
 	if (error) {
-		if (nbd->said)
+		nbd->gap_ms = RETRY_MAX_MS;
+		if (now_ms() >= nbd->say_ms) {
 			vmb_dev_report("%s: the server refuses a write that it took before: %s",
 				       nbd->uri, strerror(error));
+			nbd->say_ms = now_ms() + SAY_GAP_MS;
+		}
 		disconnect(nbd);
 		return;
 	}
@@ -373,6 +376,11 @@ static void look_at(struct vmb_dev_nbd *nbd, struct vmb_dev_nbd_op *op)
 {
 	bool data_done;
 
+	/* The server went away meanwhile: the next one gets the journal from its beginning. */
+	if (op->replay && nbd->server != SERVER_REPLAY) {
+		list_remove(op);
+		return;
+	}
 	if (op->error && (op->kind == VMB_DEV_NBD_FLUSH || op->syncing))
 		lose_flush(nbd);
 	if (!op->error && nbd->flush_lost && (op->kind == VMB_DEV_NBD_FLUSH || op->fua))
