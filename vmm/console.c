@@ -164,9 +164,9 @@ static bool is_draining(struct vmb_vmm_console *c, int64_t since)
 
 void vmb_vmm_console_drain(struct vmb_vmm_console *c)
 {
-	int64_t since = now_ms();
-
-	while (is_draining(c, since))
+	if (!c->drain_since)
+		c->drain_since = now_ms();
+	while (is_draining(c, c->drain_since))
 		poll(NULL, 0, END_STEP_MS);
 }
 

@@ -48,6 +48,7 @@ struct vmb_vmm_console {
 	bool given_up; /* the reader took nothing for too long */
 	bool gone; /* no one will ever read */
 	bool failed; /* a write failed, which was reported */
+	int64_t drain_since; /* milliseconds; 0: not yet. All waits at the end share one limit */
 	int64_t moved_at; /* milliseconds: bytes were taken, or the buffer was empty */
 	uint64_t dropped;
 	uint32_t first, count; /* of buffer */
