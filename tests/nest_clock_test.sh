@@ -4,6 +4,7 @@
 # KVM is loaded in the nest only after the nest's kernel has measured the TSC for the second time.
 # Before that KVM may refuse its own rate, and guests with two processors stand still when they
 # start; see await_clock() in lab/nest/init. Prints TAP.
+# shellcheck disable=SC2317 # expect calls the functions
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x build/openvmbus ] || { echo "skip nest_clock # build/openvmbus is missing"; exit 0; }
