@@ -504,11 +504,13 @@ static bool take_events(struct vmb_dev_storage *s)
 static void serve_rings(struct vmb_dev_storage *s)
 {
 	bool rang = vmb_dev_bell_take(&s->channel.bell);
+	uint64_t packets_in = s->packets_in;
 
 	if (rang)
 		s->doorbells++;
 	if (!s->broken && (rang || s->more || (s->starved && s->free)))
 		read_ring(s);
+	vmb_dev_worker_found(&s->worker, s->packets_in - packets_in);
 	write_ring(s);
 }
 

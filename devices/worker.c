@@ -11,9 +11,9 @@
  * ends or it sleeps, so this finds many packets and not one each time. Where a processor is idle
  * this runs there at once as before. If the kernel refuses, only throughput is lost.
  */
-static void let_work_gather(void)
+static void let_work_gather(bool on)
 {
-	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
+	sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &(struct sched_param){ 0 });
 }
 
 static void *work(void *arg)
@@ -21,7 +21,7 @@ static void *work(void *arg)
 	struct vmb_dev_worker *w = arg;
 
 	if (w->ops->gathers)
-		let_work_gather();
+		let_work_gather(true);
 	for (;;) {
 		bool more = w->ops->step(w->device);
 
@@ -43,6 +43,7 @@ int vmb_dev_worker_start(struct vmb_dev_worker *w)
 	int error;
 
 	w->ending = false;
+	w->gather = (struct vmb_dev_gather){ 0 };
 	w->wake = vmb_dev_event_create();
 	if (w->wake < 0)
 		return w->wake;
@@ -68,6 +69,12 @@ void vmb_dev_worker_heard(struct vmb_dev_worker *w)
 bool vmb_dev_worker_woken(const struct vmb_dev_worker *w)
 {
 	return __atomic_load_n(&w->woken, __ATOMIC_RELAXED);
+}
+
+void vmb_dev_worker_found(struct vmb_dev_worker *w, uint32_t packets)
+{
+	if (packets && w->wake >= 0 && vmb_dev_gather_turn(&w->gather, packets))
+		let_work_gather(w->gather.on);
 }
 
 void vmb_dev_worker_stop(struct vmb_dev_worker *w)

@@ -18,6 +18,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "devices/gather.h"
+
 struct vmb_dev_worker_ops {
 	/* Does what can be done now. True: there is more to do, call again. Must not wait. */
 	bool (*step)(void *device);
@@ -40,6 +42,7 @@ struct vmb_dev_worker {
 	int wake; /* eventfd; -1: not started */
 	pthread_t thread;
 	bool started; /* there is a thread to join */
+	struct vmb_dev_gather gather; /* the thread's */
 	bool ending; /* atomic */
 	bool woken; /* atomic: since the device last called _heard */
 };
@@ -55,6 +58,12 @@ void vmb_dev_worker_wake(struct vmb_dev_worker *w);
 void vmb_dev_worker_heard(struct vmb_dev_worker *w);
 /* Returns whether the worker was woken since the last _heard. Any thread. */
 bool vmb_dev_worker_woken(const struct vmb_dev_worker *w);
+/*
+ * A step found packets in the guest's ring; 0: none, which says nothing. Decides whether the thread
+ * lets work collect from now on, see devices/gather.h. Does nothing without a thread. For devices
+ * without `gathers`; the worker's thread.
+ */
+void vmb_dev_worker_found(struct vmb_dev_worker *w, uint32_t packets);
 /*
  * Ends the thread and waits for it. The device must have nothing open. Does nothing if the worker
  * was not started. Must not be called on the worker itself.

@@ -97,7 +97,7 @@ serial_of() {
 disk_called() {
 	tries=200
 	while [ $tries -gt 0 ]; do
-		for block in /sys/block/[sh]*d*; do
+		for block in /sys/block/[shv]*d*; do
 			[ "$(serial_of "${block##*/}")" != "$1" ] || {
 				echo "${block##*/}"
 				return

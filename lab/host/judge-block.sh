@@ -122,3 +122,34 @@ judge_blockbench() {
 			$(($(bench_cell hv_storvsc $field | sed 's/ .*//') * 8 / 10))
 	done
 }
+
+# depth_line DEPTH: thousands of reads a second, of each driver, and what they are to virtio's.
+depth_line() {
+	local driver line virtio
+	virtio=$(depth_rates virtio_blk "$1")
+	line=
+	for driver in $(expected_disks) virtio_blk; do
+		line+=" $driver $(spread "$(depth_rates "$driver" "$1")")"
+		line+=$(awk -v a="$(depth_rates "$driver" "$1")" -v b="$virtio" \
+			'BEGIN { split(a, x, " "); split(b, y, " "); if (y[1]) printf " ratio %.2f;", x[1] / y[1] }')
+	done
+	echo "# $1 under way, thousands of reads/s:${line%;}"
+}
+
+expected_disks() { sed -n 's/^data_driver=//p' "$cell"/evidence.* | grep -v virtio | sort -u; }
+
+depth_rates() {
+	local file
+	for file in "$cell"/evidence.*; do
+		[[ $(value data_driver "$file") != "${1%_blk}"* ]] || word 2 "$(value "bench.$2" "$file")"
+	done | awk '{ print $1 / 1000 }' | median
+}
+
+judge_diskbench() {
+	local depth
+	claim "every measurement ended well" test "$(cat "$cell"/evidence.* | grep -cE '^bench\.[0-9]+=0 [1-9]')" \
+		-eq $((9 * rounds))
+	for depth in 1 4 32; do
+		depth_line $depth
+	done
+}

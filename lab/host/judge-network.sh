@@ -217,14 +217,24 @@ median() {
 	sort -g | awk '{ n[NR] = $1 } END { printf "%.4g %.4g %.4g\n", NR % 2 ? n[(NR + 1) / 2] : (n[NR / 2] + n[NR / 2 + 1]) / 2, n[1], n[NR] }'
 }
 
-# bench_line NAME UNIT DIVISOR: bits per second, ours against the kernel's own.
+# bench_line NAME UNIT DIVISOR: bits per second.
 bench_line() {
-	local ours theirs
-	ours=$(numbers "$1" 4 netvsc | awk -v d="$3" '{ print $1 / d }' | median)
-	theirs=$(numbers "$1" 4 hv_netvsc | awk -v d="$3" '{ print $1 / d }' | median)
-	printf '# %-12s %-10s ours %s, in-tree %s, ratio %s\n' "$1" "$2" "$(spread "$ours")" "$(spread "$theirs")" \
-		"$(awk -v a="${ours%% *}" -v b="${theirs%% *}" 'BEGIN { printf b ? "%.2f" : "-", b ? a / b : 0 }')"
+	local driver
+	for driver in netvsc hv_netvsc virtio_net; do
+		numbers "$1" 4 $driver | awk -v d="$3" '{ print $1 / d }' | median
+	done | compared "$1" "$2"
 }
+
+# compared NAME UNIT: a line of what ours, the kernel's own and virtio had, from three medians.
+compared() {
+	local ours theirs virtio
+	read -r ours && read -r theirs && read -r virtio
+	printf '# %-12s %-10s ours %s, in-tree %s, ratio %s, virtio %s, ratio %s\n' "$1" "$2" "$(spread "$ours")" \
+		"$(spread "$theirs")" "$(ratio "$ours" "$theirs")" "$(spread "$virtio")" "$(ratio "$ours" "$virtio")"
+}
+
+# ratio MEDIAN MEDIAN
+ratio() { awk -v a="${1%% *}" -v b="${2%% *}" 'BEGIN { printf b ? "%.2f" : "-", b ? a / b : 0 }'; }
 
 spread() { awk '{ printf "%s (%s to %s)", $1, $2, $3 }' <<<"$1"; }
 
@@ -232,7 +242,7 @@ spread() { awk '{ printf "%s (%s to %s)", $1, $2, $3 }' <<<"$1"; }
 judge_netbench() {
 	local name
 	claim "every measurement ended well" test "$(cat "$cell"/evidence.* | grep -cE '^bench\.[^ ]*=0 [0-9]+ [0-9]+ [1-9]')" \
-		-eq $((12 * rounds))
+		-eq $((18 * rounds))
 	for name in tcp-out tcp-in tcp-in-nolro udp1400-out; do
 		bench_line $name 'Mbit/s' 1000000
 	done
@@ -247,6 +257,13 @@ judge_netbench() {
 
 # Guest CPU time for a mebibyte: less of the host's noise is in it than in a rate.
 bench_cost() {
+	local driver
+	for driver in netvsc hv_netvsc virtio_net; do
+		cost "$1" $driver | median
+	done | compared "$1" 'ms/MiB'
+}
+
+cost() {
 	local ours theirs
 	ours=$(cost "$1" netvsc | median)
 	theirs=$(cost "$1" hv_netvsc | median)

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # How lab/run starts a machine: commands for each host, their network card and what is at its other
-# end. From lab/run: host, cpus, memory, release, files (disks: FILE,serial=TEXT and more properties), attach (--disk or --ide), vmm (more
+# end. From lab/run: host, cpus, memory, release, files (disks: FILE,serial=TEXT and more properties), attach (--disk or --ide), qemu_disk (the same for QEMU: a device), vmm (more
 # of the monitor's options), cell, net, mib, port, socket.
 # shellcheck disable=SC2154,SC2034
 
@@ -52,8 +52,8 @@ command_qemu() {
 	local cpu=max,kvm=off,hv-relaxed,hv-time,hv-vapic,hv-vpindex,hv-synic,hv-stimer
 	[ "$host" != qemu-plain ] || cpu=max
 	for disk in "${files[@]}"; do
-		disks+=(-drive "file=${disk%%,*},format=raw,if=none,id=d${#disks[@]}"
-			-device "scsi-hd,drive=d${#disks[@]},serial=${disk##*,serial=}")
+		disks+=(-drive "file=${disk%%,*},format=raw,aio=io_uring,if=none,id=d${#disks[@]}"
+			-device "$qemu_disk,drive=d${#disks[@]},serial=${disk##*,serial=}")
 	done
 	if [ "$host" = qemu-vmbus ]; then
 		qemu=("$BUILD/qemu/usr/bin/qemu-system-x86_64" -L "$BUILD/qemu/usr/share/qemu"
