@@ -37,18 +37,21 @@ static void check_settled(const struct vmb_guest_network *n)
 {
 	uint32_t i;
 
-	FUZZ_CHECK(n->mtu >= 68 && n->mtu <= n->mtu_max && n->mtu <= n->config.mtu);
-	FUZZ_CHECK((uint64_t)n->suballoc_len * n->suballoc_count <= RX_LEN && n->suballoc_count);
-	FUZZ_CHECK((uint64_t)n->section_len * n->section_count <= TX_LEN && n->section_count);
-	FUZZ_CHECK(n->section_room && n->section_room <= n->section_len);
-	FUZZ_CHECK(n->alignment >= 4 && !(n->alignment & (n->alignment - 1)));
-	FUZZ_CHECK(!(n->section_room % n->alignment) && n->frame_count_max);
-	FUZZ_CHECK(!(n->mac[0] & 1));
-	FUZZ_CHECK(!(n->offload & ~n->offload_caps));
-	FUZZ_CHECK(n->sub_channel_count < n->config.queue_count);
-	FUZZ_CHECK(n->rss_table_count <= 128 && n->rss_queue_count <= 64);
+	FUZZ_CHECK(n->agreed.mtu >= 68 && n->agreed.mtu <= n->agreed.mtu_max &&
+		   n->agreed.mtu <= n->config.mtu);
+	FUZZ_CHECK((uint64_t)n->agreed.suballoc_len * n->agreed.suballoc_count <= RX_LEN &&
+		   n->agreed.suballoc_count);
+	FUZZ_CHECK((uint64_t)n->agreed.section_len * n->agreed.section_count <= TX_LEN &&
+		   n->agreed.section_count);
+	FUZZ_CHECK(n->agreed.section_room && n->agreed.section_room <= n->agreed.section_len);
+	FUZZ_CHECK(n->agreed.alignment >= 4 && !(n->agreed.alignment & (n->agreed.alignment - 1)));
+	FUZZ_CHECK(!(n->agreed.section_room % n->agreed.alignment) && n->agreed.frame_count_max);
+	FUZZ_CHECK(!(n->agreed.mac[0] & 1));
+	FUZZ_CHECK(!(n->agreed.offload & ~n->agreed.offload_caps));
+	FUZZ_CHECK(n->agreed.sub_channel_count < n->config.queue_count);
+	FUZZ_CHECK(n->agreed.rss_table_count <= 128 && n->agreed.rss_queue_count <= 64);
 	for (i = 0; i < VMB_NET_TABLE_COUNT; i++)
-		FUZZ_CHECK(n->send_table[i] <= n->sub_channel_count);
+		FUZZ_CHECK(n->agreed.send_table[i] <= n->agreed.sub_channel_count);
 }
 
 static void end(struct bed *b, const struct vmb_guest_network_event *event)
@@ -84,10 +87,11 @@ static void give_slots(struct bed *b)
 
 	if (b->slots_there || b->n.state != VMB_GUEST_NETWORK_READY)
 		return;
-	while (count > b->n.section_count)
+	while (count > b->n.agreed.section_count)
 		count /= 2;
 	FUZZ_CHECK(!vmb_guest_network_queue_init(&b->n, &b->q, 0, b->slots, b->free_slots, count,
-						 b->n.section_count - count, b->owed, OWED_COUNT));
+						 b->n.agreed.section_count - count, b->owed,
+						 OWED_COUNT));
 	b->slots_there = true;
 	b->owed_count = 0;
 }
@@ -302,7 +306,7 @@ static void op_output(struct bed *b, struct fuzz *f)
 
 	if (!out)
 		return;
-	FUZZ_CHECK(out->payload_len == b->n.message_len);
+	FUZZ_CHECK(out->payload_len == b->n.agreed.message_len);
 	FUZZ_CHECK(out->type == VMB_PKT_INBAND ||
 		   (out->type == VMB_PKT_GPA_DIRECT && out->gpa.range.byte_count <= 4096));
 	remember(b, out->transaction_id);
@@ -335,13 +339,13 @@ static void op_put(struct bed *b, struct fuzz *f)
 	if (err)
 		return;
 	FUZZ_CHECK(!b->filling_ranges && b->q.filling < b->q.slot_count);
-	section = b->tx + (b->q.first_section + b->q.filling) * b->n.section_len;
+	section = b->tx + (b->q.first_section + b->q.filling) * b->n.agreed.section_len;
 	FUZZ_CHECK((uint8_t *)at > section);
-	FUZZ_CHECK((uint8_t *)at + inline_len <= section + b->n.section_len);
+	FUZZ_CHECK((uint8_t *)at + inline_len <= section + b->n.agreed.section_len);
 	memset(at, 0xAB, inline_len);
 	b->slots[b->q.filling].cookie = &b->in_flight[b->q.filling];
 	count_put(b, frame.len, inline_len < frame.len);
-	FUZZ_CHECK(b->filling_frames <= b->n.frame_count_max);
+	FUZZ_CHECK(b->filling_frames <= b->n.agreed.frame_count_max);
 }
 
 static void op_seal(struct bed *b, struct fuzz *f)
@@ -353,7 +357,7 @@ static void op_seal(struct bed *b, struct fuzz *f)
 	if (!b->filling_frames)
 		return;
 	FUZZ_CHECK(packet.slot < b->q.slot_count && !b->in_flight[packet.slot]);
-	FUZZ_CHECK(packet.payload.rndis.section_len <= b->n.section_len);
+	FUZZ_CHECK(packet.payload.rndis.section_len <= b->n.agreed.section_len);
 	FUZZ_CHECK(packet.frame_count == b->filling_frames);
 	FUZZ_CHECK(packet.byte_count == b->filling_bytes);
 	b->frame_counts[packet.slot] = b->filling_frames;

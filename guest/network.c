@@ -51,26 +51,27 @@ int vmb_guest_network_start(struct vmb_guest_network *n)
 void vmb_guest_network_post(struct vmb_guest_network *n, const void *message, uint32_t len,
 			    uint32_t answer, uint32_t answer_len_min)
 {
-	memset(&n->out, 0, sizeof(n->out));
-	n->output_id = (uint64_t)++n->next_id << 32 | VMB_GUEST_NETWORK_ID_CONTROL;
-	n->out.type = VMB_PKT_INBAND;
-	n->out.flags = answer ? VMB_PKT_FLAG_COMPLETION_REQUESTED : 0;
-	n->out.transaction_id = n->output_id;
-	n->out.payload_len = n->message_len;
-	memcpy(n->out.payload, message, len);
-	n->output_answer = answer;
-	n->output_len_min = answer_len_min;
-	n->output_waiting = true;
+	memset(&n->dialogue.out, 0, sizeof(n->dialogue.out));
+	n->dialogue.output_id = (uint64_t)++n->dialogue.next_id << 32 |
+				VMB_GUEST_NETWORK_ID_CONTROL;
+	n->dialogue.out.type = VMB_PKT_INBAND;
+	n->dialogue.out.flags = answer ? VMB_PKT_FLAG_COMPLETION_REQUESTED : 0;
+	n->dialogue.out.transaction_id = n->dialogue.output_id;
+	n->dialogue.out.payload_len = n->agreed.message_len;
+	memcpy(n->dialogue.out.payload, message, len);
+	n->dialogue.output_answer = answer;
+	n->dialogue.output_len_min = answer_len_min;
+	n->dialogue.output_waiting = true;
 }
 
 const struct vmb_guest_network_output *vmb_guest_network_output(struct vmb_guest_network *n)
 {
-	if (!n->output_waiting)
+	if (!n->dialogue.output_waiting)
 		return NULL;
 	/* From here on the host may answer, also before output_done. */
-	n->shown_id = n->output_id;
-	n->output_out = n->output_answer;
-	return &n->out;
+	n->dialogue.shown_id = n->dialogue.output_id;
+	n->dialogue.output_out = n->dialogue.output_answer;
+	return &n->dialogue.out;
 }
 
 static void revoke_next(struct vmb_guest_network *n)
@@ -78,10 +79,10 @@ static void revoke_next(struct vmb_guest_network *n)
 	struct vmb_net_revoke revoke = { .type = VMB_NET_REVOKE_RECEIVE_BUFFER,
 					 .id = VMB_NET_RECEIVE_BUFFER_ID };
 
-	if (n->receive_shared) {
-		n->receive_shared = false;
-	} else if (n->send_shared) {
-		n->send_shared = false;
+	if (n->dialogue.receive_shared) {
+		n->dialogue.receive_shared = false;
+	} else if (n->dialogue.send_shared) {
+		n->dialogue.send_shared = false;
 		revoke.type = VMB_NET_REVOKE_SEND_BUFFER;
 		revoke.id = VMB_NET_SEND_BUFFER_ID;
 	} else {
@@ -95,10 +96,10 @@ void vmb_guest_network_output_done(struct vmb_guest_network *n)
 	struct vmb_guest_network_event event;
 
 	/* A faster answer has put the next message there, which was not returned yet. */
-	if (!n->output_waiting || n->shown_id != n->output_id)
+	if (!n->dialogue.output_waiting || n->dialogue.shown_id != n->dialogue.output_id)
 		return;
-	n->output_waiting = false;
-	if (n->output_answer)
+	n->dialogue.output_waiting = false;
+	if (n->dialogue.output_answer)
 		return;
 	if (vmb_guest_network_shaking(n))
 		vmb_guest_network_advance(n, &event);
@@ -113,10 +114,10 @@ int vmb_guest_network_switch_data_path(struct vmb_guest_network *n, bool to_vf)
 
 	if (!vmb_guest_network_may_ask(n))
 		return VMB_EBUSY;
-	if (n->version < VMB_NET_VERSION_4)
+	if (n->agreed.version < VMB_NET_VERSION_4)
 		return VMB_EOPNOTSUPP;
-	n->request_waiting = true;
-	n->asked = VMB_GUEST_NETWORK_ASKED_NOTHING;
+	n->dialogue.request_waiting = true;
+	n->dialogue.asked = VMB_GUEST_NETWORK_ASKED_NOTHING;
 	vmb_guest_network_post(n, &message, sizeof(message), VMB_NET_SWITCH_DATA_PATH, 0);
 	return 0;
 }
@@ -127,8 +128,8 @@ int vmb_guest_network_revoke(struct vmb_guest_network *n)
 		return VMB_EBUSY;
 	if (n->state == VMB_GUEST_NETWORK_READY)
 		n->state = VMB_GUEST_NETWORK_LEAVING;
-	n->reply_waiting = false;
-	n->output_waiting = n->output_out = false;
+	n->dialogue.reply_waiting = false;
+	n->dialogue.output_waiting = n->dialogue.output_out = false;
 	revoke_next(n);
 	return 0;
 }
@@ -145,9 +146,10 @@ static void data_path_switched(struct vmb_guest_network *n, struct vmb_guest_net
 /* Hosts complete a switch of the data path without a body, everything else with one. */
 static bool answers(const struct vmb_guest_network *n, uint32_t type, uint32_t len)
 {
-	if (n->output_answer == VMB_NET_SWITCH_DATA_PATH && !len)
+	if (n->dialogue.output_answer == VMB_NET_SWITCH_DATA_PATH && !len)
 		return true;
-	return len >= sizeof(type) && len >= n->output_len_min && type == n->output_answer;
+	return len >= sizeof(type) && len >= n->dialogue.output_len_min &&
+	       type == n->dialogue.output_answer;
 }
 
 static int control_completed(struct vmb_guest_network *n, uint64_t id, const void *payload,
@@ -155,17 +157,17 @@ static int control_completed(struct vmb_guest_network *n, uint64_t id, const voi
 {
 	union vmb_guest_network_message message;
 
-	if (!n->output_out || id != n->output_id)
+	if (!n->dialogue.output_out || id != n->dialogue.output_id)
 		return vmb_guest_network_forged(&n->counters);
 	memset(&message, 0, sizeof(message));
 	memcpy(&message, payload, len < COPY_LEN ? len : COPY_LEN);
 	if (!answers(n, message.type, len))
 		return vmb_guest_network_malformed(&n->counters);
-	n->output_out = false;
-	n->output_waiting = false;
-	if (n->output_answer == VMB_NET_SEND_RNDIS_PACKET_COMPLETE)
+	n->dialogue.output_out = false;
+	n->dialogue.output_waiting = false;
+	if (n->dialogue.output_answer == VMB_NET_SEND_RNDIS_PACKET_COMPLETE)
 		vmb_guest_network_request_taken(n, message.rndis.status, event);
-	else if (n->output_answer == VMB_NET_SWITCH_DATA_PATH)
+	else if (n->dialogue.output_answer == VMB_NET_SWITCH_DATA_PATH)
 		data_path_switched(n, event);
 	else
 		vmb_guest_network_step_answered(n, &message, event);
@@ -197,10 +199,11 @@ static int take_vf(struct vmb_guest_network *n, const void *payload, uint32_t le
 	if (len < sizeof(vf))
 		return vmb_guest_network_malformed(&n->counters);
 	memcpy(&vf, payload, sizeof(vf));
-	if (n->vf_allocated == !!vf.allocated && (!vf.allocated || n->vf_serial == vf.serial))
+	if (n->agreed.vf_allocated == !!vf.allocated &&
+	    (!vf.allocated || n->agreed.vf_serial == vf.serial))
 		return 0; /* announced before */
-	n->vf_allocated = vf.allocated;
-	n->vf_serial = vf.serial;
+	n->agreed.vf_allocated = vf.allocated;
+	n->agreed.vf_serial = vf.serial;
 	vmb_guest_network_tell(n, event, VMB_GUEST_NETWORK_VF_CHANGED);
 	return 0;
 }
@@ -212,7 +215,7 @@ static int take_vf(struct vmb_guest_network *n, const void *payload, uint32_t le
  */
 static uint32_t table_offset(const struct vmb_guest_network *n, uint32_t offset, uint32_t len)
 {
-	if (n->version <= VMB_NET_VERSION_6 && len >= OLD_TABLE_OFFSET + TABLE_LEN)
+	if (n->agreed.version <= VMB_NET_VERSION_6 && len >= OLD_TABLE_OFFSET + TABLE_LEN)
 		return OLD_TABLE_OFFSET;
 	return offset;
 }
@@ -232,7 +235,8 @@ static int take_table(struct vmb_guest_network *n, const void *payload, uint32_t
 		return vmb_guest_network_malformed(&n->counters);
 	memcpy(table.entries, (const uint8_t *)payload + offset, TABLE_LEN);
 	for (i = 0; i < VMB_NET_TABLE_COUNT; i++)
-		n->send_table[i] = (uint16_t)(table.entries[i] % (n->sub_channel_count + 1));
+		n->agreed.send_table[i] =
+			(uint16_t)(table.entries[i] % (n->agreed.sub_channel_count + 1));
 	vmb_guest_network_tell(n, event, VMB_GUEST_NETWORK_TABLE_CHANGED);
 	return 0;
 }
@@ -257,7 +261,7 @@ static int said(struct vmb_guest_network *n, struct vmb_guest_network_queue *q, 
 		return vmb_guest_network_malformed(&q->counters);
 	memcpy(&type, payload, sizeof(type));
 	for (i = 0; i < VMB_ARRAY_COUNT(unasked); i++)
-		if (unasked[i].type == type && n->version >= unasked[i].version)
+		if (unasked[i].type == type && n->agreed.version >= unasked[i].version)
 			return unasked[i].take(n, payload, len, event);
 	n->counters.unknown++;
 	return 0;

@@ -207,12 +207,12 @@ enum vmb_guest_network_event_type {
 	VMB_GUEST_NETWORK_HAS_FAILED,
 	VMB_GUEST_NETWORK_ANSWERED,
 	VMB_GUEST_NETWORK_SENT,
-	VMB_GUEST_NETWORK_LINK_CHANGED, /* n->link_up */
-	VMB_GUEST_NETWORK_SPEED_CHANGED, /* n->link_speed */
+	VMB_GUEST_NETWORK_LINK_CHANGED, /* n->agreed.link_up */
+	VMB_GUEST_NETWORK_SPEED_CHANGED, /* n->agreed.link_speed */
 	VMB_GUEST_NETWORK_NETWORK_CHANGED, /* another network: request a new address */
-	VMB_GUEST_NETWORK_OFFLOAD_CHANGED, /* n->offload */
-	VMB_GUEST_NETWORK_TABLE_CHANGED, /* n->send_table */
-	VMB_GUEST_NETWORK_VF_CHANGED, /* n->vf_allocated, n->vf_serial */
+	VMB_GUEST_NETWORK_OFFLOAD_CHANGED, /* n->agreed.offload */
+	VMB_GUEST_NETWORK_TABLE_CHANGED, /* n->agreed.send_table */
+	VMB_GUEST_NETWORK_VF_CHANGED, /* n->agreed.vf_allocated, n->agreed.vf_serial */
 };
 
 struct vmb_guest_network_event {
@@ -232,13 +232,13 @@ struct vmb_guest_network_answer {
 	uint8_t data[VMB_GUEST_NETWORK_ANSWER_LEN_MAX];
 };
 
-struct vmb_guest_network {
-	struct vmb_guest_network_config config;
-	enum vmb_guest_network_state state;
-	enum vmb_guest_network_failure failure;
+/*
+ * What host and guest agreed in the handshake, and what the host announced since. Valid from
+ * IS_READY on.
+ */
+struct vmb_guest_network_agreed {
 	uint32_t version; /* VMB_NET_VERSION_* */
 	uint32_t message_len; /* bytes of a message in this version */
-	/* settled by the handshake */
 	uint32_t suballoc_len, suballoc_count; /* of the receive buffer */
 	uint32_t section_len, section_count; /* of the send buffer */
 	uint32_t section_room; /* section_len rounded down to the alignment */
@@ -256,11 +256,14 @@ struct vmb_guest_network {
 	uint32_t sub_channel_count; /* granted */
 	bool link_up;
 	uint32_t link_speed; /* 100 bit/s */
-	uint16_t send_table
-		[VMB_NET_TABLE_COUNT]; /* hash & 15 -> queue index, always < number of queues */
+	/* hash & 15 -> queue index, always < number of queues */
+	uint16_t send_table[VMB_NET_TABLE_COUNT];
 	bool vf_allocated;
 	uint32_t vf_serial;
-	/* the dialogue; the core's own */
+};
+
+/* Where the exchange of messages with the host stands: the core's own. */
+struct vmb_guest_network_dialogue {
 	uint32_t version_step;
 	uint32_t step;
 	bool receiving; /* READY was reached; set once, before any other queue is polled */
@@ -279,9 +282,17 @@ struct vmb_guest_network {
 	bool reply_waiting; /* an RNDIS reply is expected */
 	bool request_waiting; /* a request of the port's is under way */
 	struct vmb_guest_network_output out;
-	struct vmb_guest_network_answer answer;
 	uint8_t message[VMB_GUEST_NETWORK_MESSAGE_LEN_MAX]; /* private copy of the host's message */
+};
+
+struct vmb_guest_network {
+	struct vmb_guest_network_config config;
+	enum vmb_guest_network_state state;
+	enum vmb_guest_network_failure failure;
+	struct vmb_guest_network_agreed agreed;
+	struct vmb_guest_network_answer answer;
 	struct vmb_guest_network_counters counters;
+	struct vmb_guest_network_dialogue dialogue;
 };
 
 /* A piece of a received frame: bytes of the receive buffer. */
@@ -365,7 +376,7 @@ int vmb_guest_network_set_rss(struct vmb_guest_network *n, const uint16_t *table
 int vmb_guest_network_set_offload(struct vmb_guest_network *n, uint32_t offload);
 /*
  * The host is asked for its address afterwards, because some accept the request and do nothing:
- * then the answer is RNDIS_STATUS_FAILURE and n->mac stays as it was.
+ * then the answer is RNDIS_STATUS_FAILURE and n->agreed.mac stays as it was.
  * Source: docs/protocol/peers.md.
  */
 int vmb_guest_network_set_mac(struct vmb_guest_network *n, const uint8_t mac[VMB_NET_MAC_LEN]);

@@ -21,19 +21,19 @@ static int post_request(struct vmb_guest_network *n, uint32_t type, uint32_t len
 		return VMB_EOVERFLOW;
 	vmb_guest_network_post(n, &packet, sizeof(packet), VMB_NET_SEND_RNDIS_PACKET_COMPLETE,
 			       sizeof(struct vmb_net_rndis_packet_complete));
-	n->out.type = VMB_PKT_GPA_DIRECT;
-	n->out.gpa.direct.range_count = 1;
-	n->out.gpa.range.byte_count = len;
-	n->out.gpa.pfn = n->config.control_pfn;
-	n->request_type = type;
-	n->reply_waiting = type != RNDIS_HALT;
+	n->dialogue.out.type = VMB_PKT_GPA_DIRECT;
+	n->dialogue.out.gpa.direct.range_count = 1;
+	n->dialogue.out.gpa.range.byte_count = len;
+	n->dialogue.out.gpa.pfn = n->config.control_pfn;
+	n->dialogue.request_type = type;
+	n->dialogue.reply_waiting = type != RNDIS_HALT;
 	return 0;
 }
 
 static uint32_t new_request(struct vmb_guest_network *n)
 {
-	n->request_id = n->next_id + 1;
-	return n->request_id;
+	n->dialogue.request_id = n->dialogue.next_id + 1;
+	return n->dialogue.request_id;
 }
 
 int vmb_guest_network_ask_initialize(struct vmb_guest_network *n)
@@ -62,8 +62,8 @@ int vmb_guest_network_ask_set(struct vmb_guest_network *n, uint32_t oid, const v
 /* A request of the port's: err is what became of posting it. */
 static int begun(struct vmb_guest_network *n, int err)
 {
-	n->request_waiting = !err;
-	n->asked = VMB_GUEST_NETWORK_ASKED_NOTHING;
+	n->dialogue.request_waiting = !err;
+	n->dialogue.asked = VMB_GUEST_NETWORK_ASKED_NOTHING;
 	return err;
 }
 
@@ -154,17 +154,17 @@ int vmb_guest_network_set_mac(struct vmb_guest_network *n, const uint8_t mac[VMB
 		return VMB_EBUSY;
 	if (!vmb_guest_network_mac_sane(mac))
 		return VMB_EINVAL;
-	memcpy(n->mac_wanted, mac, VMB_NET_MAC_LEN);
+	memcpy(n->dialogue.mac_wanted, mac, VMB_NET_MAC_LEN);
 	build_mac(&parameter, mac);
 	err = vmb_guest_network_set(n, RNDIS_OID_CONFIG_PARAMETER, &parameter, sizeof(parameter));
-	n->asked = VMB_GUEST_NETWORK_ASKED_MAC;
+	n->dialogue.asked = VMB_GUEST_NETWORK_ASKED_MAC;
 	return err;
 }
 
 /* Hosts that take the parameter and keep their address say success too. */
 static void ask_mac_back(struct vmb_guest_network *n)
 {
-	n->asked = VMB_GUEST_NETWORK_ASKED_MAC_BACK;
+	n->dialogue.asked = VMB_GUEST_NETWORK_ASKED_MAC_BACK;
 	/* A question without data fits the control page. */
 	vmb_guest_network_ask_query(n, RNDIS_OID_CURRENT_MAC, NULL, 0);
 }
@@ -175,7 +175,7 @@ static void judge_mac(struct vmb_guest_network *n)
 	bool told = n->answer.status == RNDIS_STATUS_SUCCESS &&
 		    n->answer.data_len == VMB_NET_MAC_LEN;
 
-	n->answer.status = told && memcmp(n->answer.data, n->mac_wanted, VMB_NET_MAC_LEN) ?
+	n->answer.status = told && memcmp(n->answer.data, n->dialogue.mac_wanted, VMB_NET_MAC_LEN) ?
 				   RNDIS_STATUS_FAILURE :
 				   RNDIS_STATUS_SUCCESS;
 	n->answer.data_len = 0;
@@ -188,10 +188,10 @@ static void take_effect(struct vmb_guest_network *n)
 {
 	if (n->answer.status != RNDIS_STATUS_SUCCESS)
 		return;
-	if (n->asked == VMB_GUEST_NETWORK_ASKED_MAC_BACK)
-		memcpy(n->mac, n->mac_wanted, VMB_NET_MAC_LEN);
-	else if (n->asked == VMB_GUEST_NETWORK_ASKED_OFFLOAD)
-		n->offload = n->offload_wanted;
+	if (n->dialogue.asked == VMB_GUEST_NETWORK_ASKED_MAC_BACK)
+		memcpy(n->agreed.mac, n->dialogue.mac_wanted, VMB_NET_MAC_LEN);
+	else if (n->dialogue.asked == VMB_GUEST_NETWORK_ASKED_OFFLOAD)
+		n->agreed.offload = n->dialogue.offload_wanted;
 }
 
 void vmb_guest_network_request_ended(struct vmb_guest_network *n,
@@ -201,14 +201,15 @@ void vmb_guest_network_request_ended(struct vmb_guest_network *n,
 		vmb_guest_network_step_answered(n, NULL, event);
 		return;
 	}
-	if (n->asked == VMB_GUEST_NETWORK_ASKED_MAC && n->answer.status == RNDIS_STATUS_SUCCESS) {
+	if (n->dialogue.asked == VMB_GUEST_NETWORK_ASKED_MAC &&
+	    n->answer.status == RNDIS_STATUS_SUCCESS) {
 		ask_mac_back(n);
 		return;
 	}
-	if (n->asked == VMB_GUEST_NETWORK_ASKED_MAC_BACK)
+	if (n->dialogue.asked == VMB_GUEST_NETWORK_ASKED_MAC_BACK)
 		judge_mac(n);
 	take_effect(n);
-	n->request_waiting = false;
+	n->dialogue.request_waiting = false;
 	event->type = VMB_GUEST_NETWORK_ANSWERED;
 }
 
@@ -228,34 +229,36 @@ void vmb_guest_network_request_taken(struct vmb_guest_network *n, uint32_t statu
 		 * It was no message for the host, so it will not reply; if it has, that does not
 		 * count.
 		 */
-		n->reply_waiting = false;
+		n->dialogue.reply_waiting = false;
 		set_answer(n, RNDIS_STATUS_FAILURE, NULL, 0);
-	} else if (n->request_type == RNDIS_HALT) {
+	} else if (n->dialogue.request_type == RNDIS_HALT) {
 		set_answer(n, RNDIS_STATUS_SUCCESS, NULL, 0);
 	}
-	if (!n->reply_waiting)
+	if (!n->dialogue.reply_waiting)
 		vmb_guest_network_request_ended(n, event);
 }
 
 /* RESET's reply does not say whose it is. */
 static bool replies(const struct vmb_guest_network *n, const struct vmb_guest_rndis_reply *reply)
 {
-	return reply->type == (n->request_type | RNDIS_COMPLETION) &&
-	       (n->request_type == RNDIS_RESET || reply->request_id == n->request_id);
+	return reply->type == (n->dialogue.request_type | RNDIS_COMPLETION) &&
+	       (n->dialogue.request_type == RNDIS_RESET ||
+		reply->request_id == n->dialogue.request_id);
 }
 
 static int take_reply(struct vmb_guest_network *n, const struct vmb_guest_rndis_reply *reply,
 		      struct vmb_guest_network_event *event)
 {
 	/* A request that nobody has looked at cannot have reached the host. */
-	if (!n->reply_waiting || n->shown_id != n->output_id || !replies(n, reply))
+	if (!n->dialogue.reply_waiting || n->dialogue.shown_id != n->dialogue.output_id ||
+	    !replies(n, reply))
 		return vmb_guest_network_forged(&n->counters);
-	n->reply_waiting = false;
-	if (n->request_type == RNDIS_INITIALIZE)
+	n->dialogue.reply_waiting = false;
+	if (n->dialogue.request_type == RNDIS_INITIALIZE)
 		set_answer(n, reply->status, &reply->initialize, sizeof(reply->initialize));
 	else
 		set_answer(n, reply->status, reply->data, reply->data_len);
-	if (!n->output_out)
+	if (!n->dialogue.output_out)
 		vmb_guest_network_request_ended(n, event);
 	return 0;
 }
@@ -267,9 +270,9 @@ static int link_up(struct vmb_guest_network *n, const struct vmb_guest_rndis_rep
 {
 	bool up = said->status == RNDIS_STATUS_MEDIA_CONNECT;
 
-	if (n->link_up == up)
+	if (n->agreed.link_up == up)
 		return 0;
-	n->link_up = up;
+	n->agreed.link_up = up;
 	vmb_guest_network_tell(n, event, VMB_GUEST_NETWORK_LINK_CHANGED);
 	return 0;
 }
@@ -277,9 +280,9 @@ static int link_up(struct vmb_guest_network *n, const struct vmb_guest_rndis_rep
 static int link_speed(struct vmb_guest_network *n, const struct vmb_guest_rndis_reply *said,
 		      struct vmb_guest_network_event *event)
 {
-	if (said->data_len < sizeof(n->link_speed))
+	if (said->data_len < sizeof(n->agreed.link_speed))
 		return vmb_guest_network_malformed(&n->counters);
-	memcpy(&n->link_speed, said->data, sizeof(n->link_speed));
+	memcpy(&n->agreed.link_speed, said->data, sizeof(n->agreed.link_speed));
 	vmb_guest_network_tell(n, event, VMB_GUEST_NETWORK_SPEED_CHANGED);
 	return 0;
 }
@@ -298,7 +301,7 @@ static int offload_changed(struct vmb_guest_network *n, const struct vmb_guest_r
 
 	if (!vmb_guest_network_offload_read(n, said->data, said->data_len, &offloads))
 		return vmb_guest_network_malformed(&n->counters);
-	n->offload = offloads.offload & n->offload_caps;
+	n->agreed.offload = offloads.offload & n->agreed.offload_caps;
 	vmb_guest_network_tell(n, event, VMB_GUEST_NETWORK_OFFLOAD_CHANGED);
 	return 0;
 }
@@ -329,16 +332,17 @@ static int take_indication(struct vmb_guest_network *n, const struct vmb_guest_r
 
 /* ---- the control message of a packet ---- */
 
-/* The length of the private copy, which n->message is then; 0: no such range. */
+/* The length of the private copy, which n->dialogue.message is then; 0: no such range. */
 static uint32_t copy_message(struct vmb_guest_network *n, const struct vmb_gpa_range *range)
 {
-	uint32_t len = range->byte_count < sizeof(n->message) ? range->byte_count :
-								(uint32_t)sizeof(n->message);
+	uint32_t len = range->byte_count < sizeof(n->dialogue.message) ?
+			       range->byte_count :
+			       (uint32_t)sizeof(n->dialogue.message);
 
 	if (range->byte_count > n->config.receive_len ||
 	    range->byte_offset > n->config.receive_len - range->byte_count)
 		return 0;
-	vmb_shared_read(n->message, n->config.receive_buffer + range->byte_offset, len);
+	vmb_shared_read(n->dialogue.message, n->config.receive_buffer + range->byte_offset, len);
 	return len;
 }
 
@@ -353,7 +357,7 @@ int vmb_guest_network_control(struct vmb_guest_network *n, struct vmb_guest_netw
 	if (r->header.pages.range_count != 1)
 		return vmb_guest_network_malformed(&n->counters);
 	len = copy_message(n, &r->header.ranges[0]);
-	if (vmb_guest_rndis_reply(n->message, len, &reply))
+	if (vmb_guest_rndis_reply(n->dialogue.message, len, &reply))
 		return vmb_guest_network_malformed(&n->counters);
 	if (reply.type == RNDIS_INDICATE_STATUS)
 		return take_indication(n, &reply, event);

@@ -62,9 +62,9 @@ int vmb_guest_network_first_version(struct vmb_guest_network *n, uint32_t *step)
 
 void vmb_guest_network_use_version(struct vmb_guest_network *n, uint32_t step)
 {
-	n->version_step = step;
-	n->version = versions[step].number;
-	n->message_len = versions[step].message_len;
+	n->dialogue.version_step = step;
+	n->agreed.version = versions[step].number;
+	n->agreed.message_len = versions[step].message_len;
 }
 
 /* ---- NVSP steps ---- */
@@ -72,8 +72,8 @@ void vmb_guest_network_use_version(struct vmb_guest_network *n, uint32_t step)
 static int ask_version(struct vmb_guest_network *n)
 {
 	struct vmb_net_init init = { .type = VMB_NET_INIT,
-				     .version = n->version,
-				     .version_again = n->version };
+				     .version = n->agreed.version,
+				     .version_again = n->agreed.version };
 
 	vmb_guest_network_post(n, &init, sizeof(init), VMB_NET_INIT_COMPLETE, BODY_LEN_MIN);
 	return 0;
@@ -84,18 +84,18 @@ version_answered(struct vmb_guest_network *n, const union vmb_guest_network_mess
 {
 	if (message->init.status == VMB_NET_STATUS_SUCCESS)
 		return VMB_GUEST_NETWORK_NO_FAILURE;
-	if (n->version == n->config.version_min)
+	if (n->agreed.version == n->config.version_min)
 		return VMB_GUEST_NETWORK_NO_VERSION;
-	if (!receive_len_fits(n, n->version_step + 1))
+	if (!receive_len_fits(n, n->dialogue.version_step + 1))
 		return VMB_GUEST_NETWORK_RECEIVE_BUFFER_TOO_LONG;
-	vmb_guest_network_use_version(n, n->version_step + 1);
-	n->step = 0;
+	vmb_guest_network_use_version(n, n->dialogue.version_step + 1);
+	n->dialogue.step = 0;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
 static bool has_config(const struct vmb_guest_network *n)
 {
-	return n->version >= VMB_NET_VERSION_2;
+	return n->agreed.version >= VMB_NET_VERSION_2;
 }
 
 static int send_config(struct vmb_guest_network *n)
@@ -106,9 +106,9 @@ static int send_config(struct vmb_guest_network *n)
 		.capabilities = VMB_NET_CAP_VLAN,
 	};
 
-	if (n->version >= VMB_NET_VERSION_5)
+	if (n->agreed.version >= VMB_NET_VERSION_5)
 		config.capabilities |= VMB_NET_CAP_TEAMING;
-	if (n->version >= VMB_NET_VERSION_6_1 && n->config.rsc)
+	if (n->agreed.version >= VMB_NET_VERSION_6_1 && n->config.rsc)
 		config.capabilities |= VMB_NET_CAP_RSC;
 	vmb_guest_network_post(n, &config, sizeof(config), 0, 0);
 	return 0;
@@ -118,8 +118,8 @@ static int send_ndis_version(struct vmb_guest_network *n)
 {
 	struct vmb_net_ndis_version version = {
 		.type = VMB_NET_SEND_NDIS_VERSION,
-		.major = versions[n->version_step].ndis_major,
-		.minor = versions[n->version_step].ndis_minor,
+		.major = versions[n->dialogue.version_step].ndis_major,
+		.minor = versions[n->dialogue.version_step].ndis_minor,
 	};
 
 	vmb_guest_network_post(n, &version, sizeof(version), 0, 0);
@@ -132,7 +132,7 @@ static int share_receive_buffer(struct vmb_guest_network *n)
 					 .gpadl_id = n->config.receive_gpadl_id,
 					 .id = VMB_NET_RECEIVE_BUFFER_ID };
 
-	n->receive_shared = true;
+	n->dialogue.receive_shared = true;
 	vmb_guest_network_post(n, &buffer, sizeof(buffer), VMB_NET_SEND_RECEIVE_BUFFER_COMPLETE,
 			       BODY_LEN_MIN);
 	return 0;
@@ -148,8 +148,8 @@ receive_buffer_answered(struct vmb_guest_network *n, const union vmb_guest_netwo
 	    complete->suballoc_len < sizeof(struct rndis_packet) + FRAME_LEN_MIN ||
 	    (uint64_t)complete->suballoc_count * complete->suballoc_len > n->config.receive_len)
 		return VMB_GUEST_NETWORK_RECEIVE_BUFFER_REFUSED;
-	n->suballoc_len = complete->suballoc_len;
-	n->suballoc_count = complete->suballoc_count;
+	n->agreed.suballoc_len = complete->suballoc_len;
+	n->agreed.suballoc_count = complete->suballoc_count;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
@@ -159,7 +159,7 @@ static int share_send_buffer(struct vmb_guest_network *n)
 					 .gpadl_id = n->config.send_gpadl_id,
 					 .id = VMB_NET_SEND_BUFFER_ID };
 
-	n->send_shared = true;
+	n->dialogue.send_shared = true;
 	vmb_guest_network_post(n, &buffer, sizeof(buffer), VMB_NET_SEND_SEND_BUFFER_COMPLETE,
 			       BODY_LEN_MIN);
 	return 0;
@@ -173,8 +173,8 @@ send_buffer_answered(struct vmb_guest_network *n, const union vmb_guest_network_
 	if (complete->status != VMB_NET_STATUS_SUCCESS || complete->section_len < SECTION_LEN_MIN ||
 	    complete->section_len % ALIGNMENT_MIN || complete->section_len > n->config.send_len)
 		return VMB_GUEST_NETWORK_SEND_BUFFER_REFUSED;
-	n->section_len = complete->section_len;
-	n->section_count = n->config.send_len / n->section_len;
+	n->agreed.section_len = complete->section_len;
+	n->agreed.section_count = n->config.send_len / n->agreed.section_len;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
@@ -191,13 +191,13 @@ initialize_answered(struct vmb_guest_network *n, const union vmb_guest_network_m
 	if (complete.major != RNDIS_VERSION_MAJOR || complete.medium ||
 	    complete.alignment_log2 > ALIGNMENT_LOG2_MAX)
 		return VMB_GUEST_NETWORK_RNDIS_REFUSED;
-	n->frame_count_max = complete.packet_count_max ? complete.packet_count_max : 1;
-	n->transfer_len_max = complete.transfer_len_max;
-	n->alignment = 1u << complete.alignment_log2;
-	if (n->alignment < ALIGNMENT_MIN)
-		n->alignment = ALIGNMENT_MIN;
-	n->section_room = n->section_len & ~(n->alignment - 1);
-	if (n->section_room < SECTION_LEN_MIN)
+	n->agreed.frame_count_max = complete.packet_count_max ? complete.packet_count_max : 1;
+	n->agreed.transfer_len_max = complete.transfer_len_max;
+	n->agreed.alignment = 1u << complete.alignment_log2;
+	if (n->agreed.alignment < ALIGNMENT_MIN)
+		n->agreed.alignment = ALIGNMENT_MIN;
+	n->agreed.section_room = n->agreed.section_len & ~(n->agreed.alignment - 1);
+	if (n->agreed.section_room < SECTION_LEN_MIN)
 		return VMB_GUEST_NETWORK_RNDIS_REFUSED;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
@@ -218,11 +218,11 @@ static int ask_frame_len(struct vmb_guest_network *n)
 static enum vmb_guest_network_failure
 frame_len_answered(struct vmb_guest_network *n, const union vmb_guest_network_message *message)
 {
-	if (!answer_u32(n, &n->mtu_max) || n->mtu_max < VMB_GUEST_NETWORK_MTU_MIN)
+	if (!answer_u32(n, &n->agreed.mtu_max) || n->agreed.mtu_max < VMB_GUEST_NETWORK_MTU_MIN)
 		return VMB_GUEST_NETWORK_NO_FRAME_LEN;
-	if (n->mtu_max > VMB_GUEST_NETWORK_MTU_MAX)
-		n->mtu_max = VMB_GUEST_NETWORK_MTU_MAX;
-	n->mtu = n->config.mtu < n->mtu_max ? n->config.mtu : n->mtu_max;
+	if (n->agreed.mtu_max > VMB_GUEST_NETWORK_MTU_MAX)
+		n->agreed.mtu_max = VMB_GUEST_NETWORK_MTU_MAX;
+	n->agreed.mtu = n->config.mtu < n->agreed.mtu_max ? n->config.mtu : n->agreed.mtu_max;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
@@ -237,7 +237,7 @@ static enum vmb_guest_network_failure mac_answered(struct vmb_guest_network *n,
 	if (n->answer.status != RNDIS_STATUS_SUCCESS || n->answer.data_len != VMB_NET_MAC_LEN ||
 	    !vmb_guest_network_mac_sane(n->answer.data))
 		return VMB_GUEST_NETWORK_NO_MAC;
-	memcpy(n->mac, n->answer.data, VMB_NET_MAC_LEN);
+	memcpy(n->agreed.mac, n->answer.data, VMB_NET_MAC_LEN);
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
@@ -249,7 +249,7 @@ static int ask_speed(struct vmb_guest_network *n)
 static enum vmb_guest_network_failure speed_answered(struct vmb_guest_network *n,
 						     const union vmb_guest_network_message *message)
 {
-	answer_u32(n, &n->link_speed);
+	answer_u32(n, &n->agreed.link_speed);
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
@@ -269,22 +269,22 @@ offload_caps_answered(struct vmb_guest_network *n, const union vmb_guest_network
 	if (n->answer.status != RNDIS_STATUS_SUCCESS ||
 	    !vmb_guest_network_offload_read(n, n->answer.data, n->answer.data_len, &caps))
 		return VMB_GUEST_NETWORK_NO_FAILURE;
-	n->offload_caps = caps.offload;
-	n->offload_receive = caps.receive;
-	n->lso_len_max = caps.lso_len_max;
-	n->lso_segments_min = caps.lso_segments_min;
+	n->agreed.offload_caps = caps.offload;
+	n->dialogue.offload_receive = caps.receive;
+	n->agreed.lso_len_max = caps.lso_len_max;
+	n->agreed.lso_segments_min = caps.lso_segments_min;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
 static bool has_offload(const struct vmb_guest_network *n)
 {
-	return n->offload_caps;
+	return n->agreed.offload_caps;
 }
 
 static int set_offload(struct vmb_guest_network *n)
 {
 	struct ndis_offload_parameters parameters;
-	uint32_t len = vmb_guest_network_offload_build(n, n->offload_caps, &parameters);
+	uint32_t len = vmb_guest_network_offload_build(n, n->agreed.offload_caps, &parameters);
 
 	return vmb_guest_network_ask_set(n, RNDIS_OID_OFFLOAD_PARAMETERS, &parameters, len);
 }
@@ -294,8 +294,8 @@ static enum vmb_guest_network_failure
 offload_answered(struct vmb_guest_network *n, const union vmb_guest_network_message *message)
 {
 	if (n->answer.status != RNDIS_STATUS_SUCCESS)
-		n->offload_caps = 0;
-	n->offload = n->offload_caps;
+		n->agreed.offload_caps = 0;
+	n->agreed.offload = n->agreed.offload_caps;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
@@ -310,13 +310,13 @@ static enum vmb_guest_network_failure link_answered(struct vmb_guest_network *n,
 	uint32_t disconnected = 0;
 
 	answer_u32(n, &disconnected);
-	n->link_up = !disconnected;
+	n->agreed.link_up = !disconnected;
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
 static bool has_rss(const struct vmb_guest_network *n)
 {
-	return n->version >= VMB_NET_VERSION_5;
+	return n->agreed.version >= VMB_NET_VERSION_5;
 }
 
 static int ask_rss_caps(struct vmb_guest_network *n)
@@ -340,10 +340,11 @@ rss_caps_answered(struct vmb_guest_network *n, const union vmb_guest_network_mes
 
 static uint32_t sub_channels_wanted(const struct vmb_guest_network *n)
 {
-	uint32_t count = n->config.queue_count < n->rss_queue_count ? n->config.queue_count :
-								      n->rss_queue_count;
+	uint32_t count = n->config.queue_count < n->agreed.rss_queue_count ?
+				 n->config.queue_count :
+				 n->agreed.rss_queue_count;
 
-	return n->rss_table_count && count ? count - 1 : 0;
+	return n->agreed.rss_table_count && count ? count - 1 : 0;
 }
 
 static bool wants_sub_channels(const struct vmb_guest_network *n)
@@ -371,9 +372,9 @@ sub_channels_answered(struct vmb_guest_network *n, const union vmb_guest_network
 		return VMB_GUEST_NETWORK_NO_FAILURE;
 	if (message->subchannel.count > sub_channels_wanted(n))
 		return VMB_GUEST_NETWORK_TOO_MANY_SUB_CHANNELS;
-	n->sub_channel_count = message->subchannel.count;
+	n->agreed.sub_channel_count = message->subchannel.count;
 	for (i = 0; i < VMB_NET_TABLE_COUNT; i++)
-		n->send_table[i] = (uint16_t)(i % (n->sub_channel_count + 1));
+		n->agreed.send_table[i] = (uint16_t)(i % (n->agreed.sub_channel_count + 1));
 	return VMB_GUEST_NETWORK_NO_FAILURE;
 }
 
@@ -408,13 +409,13 @@ bool vmb_guest_network_shaking(const struct vmb_guest_network *n)
 	return n->state > VMB_GUEST_NETWORK_IDLE && n->state < VMB_GUEST_NETWORK_READY;
 }
 
-/* n->step is the next row. The queries fit into the control page, so none of them can fail. */
+/* n->dialogue.step is the next row. The queries fit into the control page, so none can fail. */
 void vmb_guest_network_advance(struct vmb_guest_network *n, struct vmb_guest_network_event *event)
 {
 	uint32_t step;
 
-	while (n->step < VMB_ARRAY_COUNT(steps)) {
-		step = n->step++;
+	while (n->dialogue.step < VMB_ARRAY_COUNT(steps)) {
+		step = n->dialogue.step++;
 		if (steps[step].wanted && !steps[step].wanted(n))
 			continue;
 		n->state = steps[step].state;
@@ -422,7 +423,7 @@ void vmb_guest_network_advance(struct vmb_guest_network *n, struct vmb_guest_net
 		return;
 	}
 	n->state = VMB_GUEST_NETWORK_READY;
-	n->receiving = true;
+	n->dialogue.receiving = true;
 	event->type = VMB_GUEST_NETWORK_IS_READY;
 }
 
@@ -430,7 +431,7 @@ void vmb_guest_network_step_answered(struct vmb_guest_network *n,
 				     const union vmb_guest_network_message *message,
 				     struct vmb_guest_network_event *event)
 {
-	n->failure = steps[n->step - 1].answered(n, message);
+	n->failure = steps[n->dialogue.step - 1].answered(n, message);
 	if (!n->failure) {
 		vmb_guest_network_advance(n, event);
 		return;

@@ -52,7 +52,7 @@ static inline int vmb_guest_network_forged(struct vmb_guest_network_counters *co
 /* Returns whether the port may start a request. */
 static inline bool vmb_guest_network_may_ask(const struct vmb_guest_network *n)
 {
-	return n->state == VMB_GUEST_NETWORK_READY && !n->request_waiting;
+	return n->state == VMB_GUEST_NETWORK_READY && !n->dialogue.request_waiting;
 }
 
 /* Events are reported only while the port uses the card; before and after only fields change. */
@@ -70,8 +70,8 @@ static inline bool vmb_guest_network_mac_sane(const uint8_t mac[VMB_NET_MAC_LEN]
 }
 
 /*
- * network.c: fills n->out with a message of len bytes. A completion of type answer (0 = none) will
- * answer it.
+ * network.c: fills n->dialogue.out with a message of len bytes. A completion of type answer (0 =
+ * none) will answer it.
  */
 void vmb_guest_network_post(struct vmb_guest_network *n, const void *message, uint32_t len,
 			    uint32_t answer, uint32_t answer_len_min);

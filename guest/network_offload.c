@@ -82,7 +82,8 @@ bool vmb_guest_network_offload_read(const struct vmb_guest_network *n, const voi
 	if (offloads->receive)
 		offloads->offload |= VMB_GUEST_NETWORK_RX_CHECKSUM;
 	read_lso(n, &from, offloads);
-	if (n->version >= VMB_NET_VERSION_6_1 && n->config.rsc && from.rsc_ipv4 && from.rsc_ipv6)
+	if (n->agreed.version >= VMB_NET_VERSION_6_1 && n->config.rsc && from.rsc_ipv4 &&
+	    from.rsc_ipv6)
 		offloads->offload |= VMB_GUEST_NETWORK_RSC;
 	return true;
 }
@@ -93,10 +94,10 @@ uint32_t vmb_guest_network_offload_asked(const struct vmb_guest_network *n,
 {
 	memset(input, 0, sizeof(*input));
 	input->object.type = NDIS_OBJECT_OFFLOAD;
-	if (n->version >= VMB_NET_VERSION_5) {
+	if (n->agreed.version >= VMB_NET_VERSION_5) {
 		input->object.revision = 3;
 		input->object.len = NDIS_OFFLOAD_LEN_3;
-	} else if (n->version >= VMB_NET_VERSION_4) {
+	} else if (n->agreed.version >= VMB_NET_VERSION_4) {
 		input->object.revision = 2;
 		input->object.len = NDIS_OFFLOAD_LEN_2;
 	} else {
@@ -108,7 +109,7 @@ uint32_t vmb_guest_network_offload_asked(const struct vmb_guest_network *n,
 
 static uint8_t checksum_parameter(const struct vmb_guest_network *n, uint32_t offload, uint32_t bit)
 {
-	bool rx = offload & VMB_GUEST_NETWORK_RX_CHECKSUM && n->offload_receive & bit;
+	bool rx = offload & VMB_GUEST_NETWORK_RX_CHECKSUM && n->dialogue.offload_receive & bit;
 
 	if (offload & bit)
 		return rx ? NDIS_PARAMETER_BOTH : NDIS_PARAMETER_TX;
@@ -132,14 +133,14 @@ uint32_t vmb_guest_network_offload_build(const struct vmb_guest_network *n, uint
 	parameters->udp6_checksum = checksum_parameter(n, offload, VMB_GUEST_NETWORK_TX_UDP6);
 	parameters->lso_ipv4 = on_off(offload, VMB_GUEST_NETWORK_LSO4);
 	parameters->lso_ipv6 = on_off(offload, VMB_GUEST_NETWORK_LSO6);
-	if (n->version < VMB_NET_VERSION_5) {
+	if (n->agreed.version < VMB_NET_VERSION_5) {
 		parameters->object.revision = 2;
 		parameters->object.len = offsetof(struct ndis_offload_parameters, rsc_ipv4);
 		return parameters->object.len;
 	}
 	parameters->object.revision = 3;
 	parameters->object.len = sizeof(*parameters);
-	if (n->offload_caps & VMB_GUEST_NETWORK_RSC) {
+	if (n->agreed.offload_caps & VMB_GUEST_NETWORK_RSC) {
 		parameters->rsc_ipv4 = on_off(offload, VMB_GUEST_NETWORK_RSC);
 		parameters->rsc_ipv6 = parameters->rsc_ipv4;
 	}
@@ -154,15 +155,15 @@ int vmb_guest_network_set_offload(struct vmb_guest_network *n, uint32_t offload)
 
 	if (!vmb_guest_network_may_ask(n))
 		return VMB_EBUSY;
-	if (offload & ~n->offload_caps)
+	if (offload & ~n->agreed.offload_caps)
 		return VMB_EINVAL;
 	if ((offload & VMB_GUEST_NETWORK_LSO4 && !(offload & VMB_GUEST_NETWORK_TX_TCP4)) ||
 	    (offload & VMB_GUEST_NETWORK_LSO6 && !(offload & VMB_GUEST_NETWORK_TX_TCP6)))
 		return VMB_EINVAL;
 	len = vmb_guest_network_offload_build(n, offload, &parameters);
-	n->offload_wanted = offload;
+	n->dialogue.offload_wanted = offload;
 	err = vmb_guest_network_set(n, RNDIS_OID_OFFLOAD_PARAMETERS, &parameters, len);
-	n->asked = VMB_GUEST_NETWORK_ASKED_OFFLOAD;
+	n->dialogue.asked = VMB_GUEST_NETWORK_ASKED_OFFLOAD;
 	return err;
 }
 
@@ -189,11 +190,12 @@ void vmb_guest_network_rss_read(struct vmb_guest_network *n, const void *data, u
 	if ((caps.capabilities & wanted) != wanted || !caps.queue_count ||
 	    !(caps.capabilities & (NDIS_RSS_CAP_TCP_IPV4 | NDIS_RSS_CAP_TCP_IPV6)))
 		return;
-	n->rss_queue_count = caps.queue_count < VMB_NET_QUEUE_COUNT_MAX ? caps.queue_count :
-									  VMB_NET_QUEUE_COUNT_MAX;
-	n->rss_table_count = caps.table_count;
-	if (!n->rss_table_count || n->rss_table_count > NDIS_RSS_TABLE_COUNT_MAX)
-		n->rss_table_count = NDIS_RSS_TABLE_COUNT_MAX;
+	n->agreed.rss_queue_count = caps.queue_count < VMB_NET_QUEUE_COUNT_MAX ?
+					    caps.queue_count :
+					    VMB_NET_QUEUE_COUNT_MAX;
+	n->agreed.rss_table_count = caps.table_count;
+	if (!n->agreed.rss_table_count || n->agreed.rss_table_count > NDIS_RSS_TABLE_COUNT_MAX)
+		n->agreed.rss_table_count = NDIS_RSS_TABLE_COUNT_MAX;
 }
 
 /* The parameters, then table and key. */
@@ -214,7 +216,7 @@ static void build_rss_head(const struct vmb_guest_network *n, struct ndis_rss_pa
 	head->object.len = sizeof(*head);
 	head->flags = hash ? 0 : NDIS_RSS_FLAG_DISABLE;
 	head->hash = hash ? hash | NDIS_RSS_HASH_TOEPLITZ : 0;
-	head->table_len = (uint16_t)(n->rss_table_count * sizeof(uint32_t));
+	head->table_len = (uint16_t)(n->agreed.rss_table_count * sizeof(uint32_t));
 	head->table_offset = sizeof(*head);
 	head->key_len = NDIS_RSS_KEY_LEN;
 	head->key_offset = head->table_offset + head->table_len;
@@ -224,10 +226,10 @@ static bool table_sane(const struct vmb_guest_network *n, const uint16_t *table,
 {
 	uint32_t i;
 
-	if (!count || count > n->rss_table_count)
+	if (!count || count > n->agreed.rss_table_count)
 		return false;
 	for (i = 0; i < count; i++)
-		if (table[i] > n->sub_channel_count)
+		if (table[i] > n->agreed.sub_channel_count)
 			return false;
 	return true;
 }
@@ -240,12 +242,13 @@ int vmb_guest_network_set_rss(struct vmb_guest_network *n, const uint16_t *table
 
 	if (!vmb_guest_network_may_ask(n))
 		return VMB_EBUSY;
-	if (!n->rss_table_count)
+	if (!n->agreed.rss_table_count)
 		return VMB_EOPNOTSUPP;
 	if (!table_sane(n, table, count))
 		return VMB_EINVAL;
 	build_rss_head(n, &parameters->head, hash);
-	for (i = 0, from = 0; i < n->rss_table_count; i++, from = from + 1 < count ? from + 1 : 0)
+	for (i = 0, from = 0; i < n->agreed.rss_table_count;
+	     i++, from = from + 1 < count ? from + 1 : 0)
 		parameters->table[i] = table[from];
 	memcpy((uint8_t *)parameters + parameters->head.key_offset, key, NDIS_RSS_KEY_LEN);
 	return vmb_guest_network_set(n, RNDIS_OID_RSS_PARAMETERS, parameters,

@@ -15,7 +15,7 @@ const struct vmb_net_rndis_packet_complete vmb_guest_network_ack_message = {
 
 static bool coalescing(const struct vmb_guest_network *n)
 {
-	return n->config.rsc && n->version >= VMB_NET_VERSION_6_1;
+	return n->config.rsc && n->agreed.version >= VMB_NET_VERSION_6_1;
 }
 
 static void reset(struct vmb_guest_network_receive *r)
@@ -52,7 +52,7 @@ static int judge(const struct vmb_guest_network *n, const struct vmb_guest_netwo
 	 * Without a packet filter there are no frames, and a filter is set only after READY. Not
 	 * n->state: the dialogue changes it while other queues are polled.
 	 */
-	if (message.channel_type == VMB_NET_DATA && n->receiving)
+	if (message.channel_type == VMB_NET_DATA && n->dialogue.receiving)
 		return VMB_GUEST_NETWORK_FRAMES;
 	return VMB_EPROTO;
 }
@@ -65,7 +65,7 @@ int vmb_guest_network_receive(struct vmb_guest_network *n, struct vmb_guest_netw
 
 	r->next = 0;
 	reset(r);
-	if (n->suballoc_count && header_sane(n, r, header_len))
+	if (n->agreed.suballoc_count && header_sane(n, r, header_len))
 		kind = judge(n, q, r, payload_len);
 	if (kind < 0)
 		r->header.pages.range_count = 0;

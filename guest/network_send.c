@@ -30,8 +30,8 @@ int vmb_guest_network_queue_init(struct vmb_guest_network *n, struct vmb_guest_n
 	if (index >= n->config.queue_count || slot_count & (slot_count - 1) || !owed || !owed_max ||
 	    owed_max & (owed_max - 1))
 		return VMB_EINVAL;
-	if (slot_count && (!slots || !free_slots || first_section > n->section_count ||
-			   slot_count > n->section_count - first_section))
+	if (slot_count && (!slots || !free_slots || first_section > n->agreed.section_count ||
+			   slot_count > n->agreed.section_count - first_section))
 		return VMB_EINVAL;
 	memset(q, 0, sizeof(*q));
 	q->network = n;
@@ -104,7 +104,7 @@ static bool slot_end(struct vmb_guest_network_slot *slot, uint32_t generation)
 
 static uint32_t inline_room(const struct vmb_guest_network *n, uint32_t envelope_len)
 {
-	return n->section_room > envelope_len ? n->section_room - envelope_len : 0;
+	return n->agreed.section_room > envelope_len ? n->agreed.section_room - envelope_len : 0;
 }
 
 uint32_t vmb_guest_network_inline_max(const struct vmb_guest_network *n,
@@ -122,10 +122,10 @@ static bool fits(const struct vmb_guest_network_queue *q, uint32_t used, uint32_
 {
 	const struct vmb_guest_network *n = q->network;
 
-	return !q->filling_closed && used <= n->section_room - q->filled_len &&
-	       q->slots[q->filling].frame_count < n->frame_count_max &&
-	       message_len <= n->transfer_len_max &&
-	       q->filled_len <= n->transfer_len_max - message_len;
+	return !q->filling_closed && used <= n->agreed.section_room - q->filled_len &&
+	       q->slots[q->filling].frame_count < n->agreed.frame_count_max &&
+	       message_len <= n->agreed.transfer_len_max &&
+	       q->filled_len <= n->agreed.transfer_len_max - message_len;
 }
 
 static bool begin(struct vmb_guest_network_queue *q)
@@ -155,7 +155,7 @@ int vmb_guest_network_put(struct vmb_guest_network_queue *q,
 	    inline_len > inline_room(n, envelope_len))
 		return VMB_EOVERFLOW;
 	if (inline_len == frame->len)
-		pad = -used & (n->alignment - 1);
+		pad = -used & (n->agreed.alignment - 1);
 	if (q->filling == VMB_NET_SECTION_NONE) {
 		if (!begin(q))
 			return VMB_EAGAIN;
@@ -163,7 +163,7 @@ int vmb_guest_network_put(struct vmb_guest_network_queue *q,
 		return VMB_EBUSY;
 	}
 	slot = &q->slots[q->filling];
-	section = n->config.send_buffer + (q->first_section + q->filling) * n->section_len;
+	section = n->config.send_buffer + (q->first_section + q->filling) * n->agreed.section_len;
 	section += q->filled_len;
 	vmb_guest_rndis_wrap(section, frame, envelope_len + frame->len + pad);
 	if (pad)
@@ -190,7 +190,7 @@ bool vmb_guest_network_seal(struct vmb_guest_network_queue *q,
 	packet->transaction_id = slot_id(word, q->filling);
 	packet->frame_count = slot->frame_count;
 	packet->byte_count = slot->byte_count;
-	packet->payload_len = q->network->message_len;
+	packet->payload_len = q->network->agreed.message_len;
 	memset(&packet->payload, 0, sizeof(packet->payload));
 	packet->payload.rndis.type = VMB_NET_SEND_RNDIS_PACKET;
 	packet->payload.rndis.channel_type = VMB_NET_DATA;

@@ -231,7 +231,7 @@ static inline void expect(struct bench *b, uint32_t type, bool completion)
 	assert_true(next_output(b));
 	assert_int_equal(get(b->out, 0, 4), type);
 	assert_int_equal(b->out_flags, completion);
-	assert_int_equal(b->out_len, b->n.version == 0x60001 ? 40 : 28);
+	assert_int_equal(b->out_len, b->n.agreed.version == 0x60001 ? 40 : 28);
 	assert_int_equal((uint32_t)b->out_id, 0xFFFFFFFF);
 	assert_int_equal(b->out_type, type == 107 ? GPA_DIRECT : INBAND);
 	vmb_guest_network_output_done(&b->n);
@@ -321,18 +321,18 @@ static inline int host_answer(struct bench *b)
 		put(say(b, 2), 12, get(b->out, 4, 4) == b->host.version, 4);
 		put(b->in, 4, b->host.version == 2 ? 2 : 0xFFFFFFFF, 4);
 		put(b->in, 8, 34, 4);
-		return deliver(b, COMPLETION, b->out_id, b->n.message_len);
+		return deliver(b, COMPLETION, b->out_id, b->n.agreed.message_len);
 	case 101:
 		put(say(b, 102), 4, 1, 4);
 		put(b->in, 8, 1, 4);
 		put(b->in, 16, b->host.suballoc_len, 4);
 		put(b->in, 20, RX_LEN / b->host.suballoc_len, 4);
 		put(b->in, 24, RX_LEN / b->host.suballoc_len * b->host.suballoc_len, 4);
-		return deliver(b, COMPLETION, b->out_id, b->n.message_len);
+		return deliver(b, COMPLETION, b->out_id, b->n.agreed.message_len);
 	case 104:
 		put(say(b, 105), 4, 1, 4);
 		put(b->in, 8, b->host.section_len, 4);
-		return deliver(b, COMPLETION, b->out_id, b->n.message_len);
+		return deliver(b, COMPLETION, b->out_id, b->n.agreed.message_len);
 	case 107: return host_rndis(b);
 	case 133:
 		put(say(b, 133), 4, 1, 4);

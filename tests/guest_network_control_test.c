@@ -235,7 +235,7 @@ static void test_longest_answer_fits(void **state)
 static void forge(struct bench *b)
 {
 	static const uint32_t types[] = { 2, 102, 105, 108, 133, 129, 0 };
-	uint32_t answer = b->n.output_answer, i;
+	uint32_t answer = b->n.dialogue.output_answer, i;
 	uint64_t before = b->n.counters.forged + b->n.counters.malformed + b->q.counters.forged +
 			  b->q.counters.malformed;
 
@@ -298,13 +298,13 @@ static void test_answer_to_what_has_not_left_is_refused(void **state)
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	put(say(&b, 2), 12, 1, 4);
-	assert_int_equal(deliver(&b, COMPLETION, b.n.output_id, 40), VMB_EPROTO);
+	assert_int_equal(deliver(&b, COMPLETION, b.n.dialogue.output_id, 40), VMB_EPROTO);
 	bench_ready(&b);
 	assert_int_equal(vmb_guest_network_query(&b.n, 1, NULL, 0), 0);
 	memcpy(b.rndis, bench_page, 28);
 	assert_int_equal(reply(&b, SUCCESS, 0), VMB_EPROTO);
 	say(&b, 108);
-	assert_int_equal(deliver(&b, COMPLETION, b.n.output_id, 40), VMB_EPROTO);
+	assert_int_equal(deliver(&b, COMPLETION, b.n.dialogue.output_id, 40), VMB_EPROTO);
 	expect_oid(&b, 4, 1);
 	succeed(&b, 0);
 }
@@ -319,13 +319,14 @@ static void test_unsolicited_replies_are_refused_at_every_step(void **state)
 	bench_init(&b, 0x60001);
 	bench_start(&b);
 	do {
-		for (i = 0; b.n.suballoc_count && i < 5; i++) {
+		for (i = 0; b.n.agreed.suballoc_count && i < 5; i++) {
 			memset(b.in, 0, 52);
 			put(b.in, 0, types[i], 4);
 			put(b.in, 4, 52, 4);
 			put(b.in, 8, get(b.rndis, 8, 4) + 1, 4);
 			assert_int_equal(indicate(&b, 52), VMB_EPROTO);
-			if (b.n.reply_waiting && types[i] == (get(b.rndis, 0, 4) | 0x80000000))
+			if (b.n.dialogue.reply_waiting &&
+			    types[i] == (get(b.rndis, 0, 4) | 0x80000000))
 				continue;
 			put(b.in, 8, get(b.rndis, 8, 4), 4);
 			assert_int_equal(indicate(&b, 52), VMB_EPROTO);
@@ -427,17 +428,17 @@ static void test_address_that_the_host_did_not_change_is_refused(void **state)
 	bench_ready_with(&b, 0x60001);
 	try_mac(&b, mac, b.host.mac, 6);
 	assert_int_equal(b.n.answer.status, 0xC0000001);
-	assert_memory_equal(b.n.mac, b.host.mac, 6);
+	assert_memory_equal(b.n.agreed.mac, b.host.mac, 6);
 	try_mac(&b, mac, mac, 6);
 	assert_int_equal(b.n.answer.status, SUCCESS);
-	assert_memory_equal(b.n.mac, mac, 6);
+	assert_memory_equal(b.n.agreed.mac, mac, 6);
 	/* A host that cannot be asked is believed. */
 	try_mac(&b, b.host.mac, mac, 0);
 	assert_int_equal(b.n.answer.status, SUCCESS);
-	assert_memory_equal(b.n.mac, b.host.mac, 6);
+	assert_memory_equal(b.n.agreed.mac, b.host.mac, 6);
 	try_mac(&b, mac, mac, 5);
 	assert_int_equal(b.n.answer.status, SUCCESS);
-	assert_memory_equal(b.n.mac, mac, 6);
+	assert_memory_equal(b.n.agreed.mac, mac, 6);
 }
 
 /*
@@ -495,23 +496,23 @@ static void test_address_is_set_as_a_parameter(void **state)
 	assert_int_equal(b.rndis_len, 100);
 	agree_to_mac(&b);
 	expect_oid(&b, 4, 0x01010102);
-	assert_memory_equal(b.n.mac, b.host.mac, 6);
+	assert_memory_equal(b.n.agreed.mac, b.host.mac, 6);
 	memcpy(b.in + 24, mac, 6);
 	assert_int_equal(taken(&b), 0);
 	memcpy(b.in + 24, mac, 6);
 	assert_int_equal(reply(&b, SUCCESS, 6), 0);
 	assert_event(&b, ANSWERED);
 	assert_int_equal(b.n.answer.status, SUCCESS);
-	assert_memory_equal(b.n.mac, mac, 6);
+	assert_memory_equal(b.n.agreed.mac, mac, 6);
 	assert_int_equal(vmb_guest_network_set_mac(&b.n, b.host.mac), 0);
 	expect_oid(&b, 5, 0x1021B);
 	assert_int_equal(taken(&b), 0);
 	assert_int_equal(reply(&b, NOT_SUPPORTED, 0), 0);
-	assert_memory_equal(b.n.mac, mac, 6);
+	assert_memory_equal(b.n.agreed.mac, mac, 6);
 	assert_int_equal(vmb_guest_network_set_filter(&b.n, 1), 0); /* not the address again */
 	expect_oid(&b, 5, 0x1010E);
 	succeed(&b, 0);
-	assert_memory_equal(b.n.mac, mac, 6);
+	assert_memory_equal(b.n.agreed.mac, mac, 6);
 }
 
 static void test_data_path_is_switched_by_an_empty_completion(void **state)
@@ -541,7 +542,7 @@ static void test_data_path_is_switched_by_an_empty_completion(void **state)
 		assert_event(&b, ANSWERED);
 		assert_int_equal(b.n.answer.status, SUCCESS);
 		assert_int_equal(b.n.answer.data_len, 0);
-		assert_memory_equal(b.n.mac, b.host.mac, 6); /* the address stays refused */
+		assert_memory_equal(b.n.agreed.mac, b.host.mac, 6); /* the address stays refused */
 		assert_int_equal(vmb_guest_network_set_filter(&b.n, 1), 0);
 	}
 }

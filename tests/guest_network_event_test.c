@@ -24,12 +24,12 @@ static void test_link_changes_are_told(void **state)
 	assert_event(&b, NOTHING); /* it is up */
 	assert_int_equal(status(&b, 0x4001000C, 0), 0);
 	assert_event(&b, LINK_CHANGED);
-	assert_false(b.n.link_up);
+	assert_false(b.n.agreed.link_up);
 	assert_int_equal(status(&b, 0x4001000C, 0), 0);
 	assert_event(&b, NOTHING);
 	assert_int_equal(status(&b, 0x4001000B, 0), 0);
 	assert_event(&b, LINK_CHANGED);
-	assert_true(b.n.link_up);
+	assert_true(b.n.agreed.link_up);
 }
 
 static void test_speed_and_network_changes_are_told(void **state)
@@ -40,10 +40,10 @@ static void test_speed_and_network_changes_are_told(void **state)
 	put(b.in, 20, 12345, 4);
 	assert_int_equal(status(&b, 0x40010013, 4), 0);
 	assert_event(&b, SPEED_CHANGED);
-	assert_int_equal(b.n.link_speed, 12345);
+	assert_int_equal(b.n.agreed.link_speed, 12345);
 	assert_int_equal(status(&b, 0x40010013, 3), VMB_EPROTO);
 	assert_int_equal(status(&b, 0x40010013, 0), VMB_EPROTO);
-	assert_int_equal(b.n.link_speed, 12345);
+	assert_int_equal(b.n.agreed.link_speed, 12345);
 	assert_int_equal(status(&b, 0x40010018, 0), 0);
 	assert_event(&b, NETWORK_CHANGED);
 	assert_int_equal(status(&b, 0x40010099, 0), 0);
@@ -61,10 +61,11 @@ static void test_offload_changes_are_told(void **state)
 	put(b.in + 20, 8, 0, 4); /* no IPv4 checksums to be sent */
 	assert_int_equal(status(&b, 0x40020006, 156), 0);
 	assert_event(&b, OFFLOAD_CHANGED);
-	assert_int_equal(b.n.offload, VMB_GUEST_NETWORK_TX_TCP6 | VMB_GUEST_NETWORK_TX_UDP6 |
-					      VMB_GUEST_NETWORK_RX_CHECKSUM |
-					      VMB_GUEST_NETWORK_LSO6 | VMB_GUEST_NETWORK_RSC);
-	assert_int_equal(b.n.offload_caps, 0x1FF);
+	assert_int_equal(b.n.agreed.offload, VMB_GUEST_NETWORK_TX_TCP6 | VMB_GUEST_NETWORK_TX_UDP6 |
+						     VMB_GUEST_NETWORK_RX_CHECKSUM |
+						     VMB_GUEST_NETWORK_LSO6 |
+						     VMB_GUEST_NETWORK_RSC);
+	assert_int_equal(b.n.agreed.offload_caps, 0x1FF);
 	memset(b.in + 20, 0, 156);
 	assert_int_equal(status(&b, 0x40020006, 156), VMB_EPROTO);
 	memcpy(b.in + 20, b.host.offload, 156);
@@ -72,10 +73,10 @@ static void test_offload_changes_are_told(void **state)
 	assert_int_equal(status(&b, 0x40020006, 111), VMB_EPROTO);
 	assert_int_equal(status(&b, 0x40020006, 0), VMB_EPROTO);
 	/* What was no capability cannot be on. */
-	b.n.offload_caps = VMB_GUEST_NETWORK_TX_TCP4;
+	b.n.agreed.offload_caps = VMB_GUEST_NETWORK_TX_TCP4;
 	memcpy(b.in + 20, b.host.offload, 156);
 	assert_int_equal(status(&b, 0x40020006, 156), 0);
-	assert_int_equal(b.n.offload, VMB_GUEST_NETWORK_TX_TCP4);
+	assert_int_equal(b.n.agreed.offload, VMB_GUEST_NETWORK_TX_TCP4);
 }
 
 static void test_indications_before_ready_change_fields_only(void **state)
@@ -87,10 +88,10 @@ static void test_indications_before_ready_change_fields_only(void **state)
 	bench_start(&b);
 	while (next_output(&b)) {
 		vmb_guest_network_output_done(&b.n);
-		if (b.n.suballoc_count) {
+		if (b.n.agreed.suballoc_count) {
 			assert_int_equal(status(&b, 0x4001000C, 0), 0);
 			assert_event(&b, NOTHING);
-			assert_false(b.n.link_up);
+			assert_false(b.n.agreed.link_up);
 			assert_int_equal(status(&b, 0x40010018, 0), 0);
 			assert_event(&b, NOTHING);
 			steps++;
@@ -99,7 +100,7 @@ static void test_indications_before_ready_change_fields_only(void **state)
 	}
 	assert_int_equal(steps, 10);
 	assert_event(&b, IS_READY);
-	assert_false(b.n.link_up); /* as it was said after the answer */
+	assert_false(b.n.agreed.link_up); /* as it was said after the answer */
 }
 
 static void test_control_message_is_alone_in_its_packet(void **state)
@@ -115,7 +116,7 @@ static void test_control_message_is_alone_in_its_packet(void **state)
 	add_range(&b, 0, 20);
 	assert_int_equal(receive(&b), VMB_GUEST_NETWORK_CONTROL);
 	assert_int_equal(vmb_guest_network_control(&b.n, &b.r, &b.event), VMB_EPROTO);
-	assert_true(b.n.link_up);
+	assert_true(b.n.agreed.link_up);
 	/* A whole suballocation may be claimed for it. */
 	begin_packet(&b, 1);
 	add_range(&b, 0, SUBALLOC_LEN);
@@ -149,9 +150,9 @@ static void test_control_range_is_judged(void **state)
 	assert_int_equal(control_range(&b, 20, 0xFFFFFFF0), VMB_EPROTO);
 	assert_int_equal(control_range(&b, 0, RX_LEN + 1), VMB_EPROTO);
 	assert_int_equal(b.n.counters.malformed, 8);
-	assert_true(b.n.link_up);
+	assert_true(b.n.agreed.link_up);
 	assert_int_equal(control_range(&b, RX_LEN - 20, 20), 0);
-	assert_false(b.n.link_up);
+	assert_false(b.n.agreed.link_up);
 }
 
 /* ---- the send table ---- */
@@ -174,7 +175,7 @@ static void expect_table(struct bench *b)
 
 	assert_event(b, TABLE_CHANGED);
 	for (i = 0; i < 16; i++)
-		assert_int_equal(b->n.send_table[i], (7 + i) % 3);
+		assert_int_equal(b->n.agreed.send_table[i], (7 + i) % 3);
 }
 
 static void ready_three(struct bench *b, uint32_t version)
@@ -218,7 +219,7 @@ static void test_bad_table_is_refused(void **state)
 	uint16_t before[16];
 
 	ready_three(&b, 0x60001);
-	memcpy(before, b.n.send_table, sizeof(before));
+	memcpy(before, b.n.agreed.send_table, sizeof(before));
 	assert_int_equal(table(&b, 15, 12, 12, 76), VMB_EPROTO);
 	assert_int_equal(table(&b, 17, 12, 12, 80), VMB_EPROTO);
 	assert_int_equal(table(&b, 16, 11, 12, 76), VMB_EPROTO);
@@ -229,7 +230,7 @@ static void test_bad_table_is_refused(void **state)
 	assert_int_equal(table(&b, 16, 12, 12, 11), VMB_EPROTO);
 	assert_int_equal(table(&b, 16, 12, 12, 4), VMB_EPROTO);
 	assert_int_equal(b.n.counters.malformed, 9);
-	assert_memory_equal(b.n.send_table, before, sizeof(before));
+	assert_memory_equal(b.n.agreed.send_table, before, sizeof(before));
 }
 
 static void test_table_without_sub_channels_is_all_primary(void **state)
@@ -242,7 +243,7 @@ static void test_table_without_sub_channels_is_all_primary(void **state)
 	bench_ready(&b);
 	assert_int_equal(table(&b, 16, 12, 12, 76), 0);
 	for (i = 0; i < 16; i++)
-		assert_int_equal(b.n.send_table[i], 0);
+		assert_int_equal(b.n.agreed.send_table[i], 0);
 }
 
 /* ---- virtual functions ---- */
@@ -263,19 +264,19 @@ static void test_virtual_function_comes_and_goes(void **state)
 	assert_event(&b, NOTHING);
 	assert_int_equal(vf(&b, 1, 5, 12), 0);
 	assert_event(&b, VF_CHANGED);
-	assert_true(b.n.vf_allocated);
-	assert_int_equal(b.n.vf_serial, 5);
+	assert_true(b.n.agreed.vf_allocated);
+	assert_int_equal(b.n.agreed.vf_serial, 5);
 	assert_int_equal(vf(&b, 1, 5, 28), 0);
 	assert_event(&b, NOTHING); /* again */
 	assert_int_equal(vf(&b, 1, 6, 12), 0);
 	assert_event(&b, VF_CHANGED);
 	assert_int_equal(vf(&b, 0, 6, 12), 0);
 	assert_event(&b, VF_CHANGED);
-	assert_false(b.n.vf_allocated);
+	assert_false(b.n.agreed.vf_allocated);
 	assert_int_equal(vf(&b, 0, 9, 12), 0);
 	assert_event(&b, NOTHING);
 	assert_int_equal(vf(&b, 1, 5, 11), VMB_EPROTO);
-	assert_false(b.n.vf_allocated);
+	assert_false(b.n.agreed.vf_allocated);
 }
 
 /*
@@ -294,8 +295,8 @@ static void test_virtual_function_before_ready_is_remembered(void **state)
 	assert_int_equal(host_answer(&b), 0);
 	bench_finish(&b);
 	assert_event(&b, IS_READY);
-	assert_true(b.n.vf_allocated);
-	assert_int_equal(b.n.vf_serial, 5);
+	assert_true(b.n.agreed.vf_allocated);
+	assert_int_equal(b.n.agreed.vf_serial, 5);
 }
 
 /* ---- other in-band messages ---- */
@@ -317,7 +318,7 @@ static void test_unknown_messages_are_dropped(void **state)
 		assert_int_equal(deliver(&b, INBAND, 0, i), VMB_EPROTO);
 	bench_ready_with(&b, 0x30002);
 	assert_int_equal(vf(&b, 1, 5, 12), 0);
-	assert_false(b.n.vf_allocated);
+	assert_false(b.n.agreed.vf_allocated);
 	bench_ready_with(&b, 0x40000);
 	assert_int_equal(table(&b, 16, 12, 12, 76), 0);
 	assert_event(&b, NOTHING);
@@ -331,7 +332,7 @@ static void test_sub_channels_have_no_messages(void **state)
 	bench_ready_with(&b, 0x60001);
 	put(say(&b, 128), 4, 1, 4);
 	assert_int_equal(deliver_to(&b, &b.q1, INBAND, 0, 12), VMB_EPROTO);
-	assert_false(b.n.vf_allocated);
+	assert_false(b.n.agreed.vf_allocated);
 	assert_int_equal(b.q1.counters.malformed, 1);
 }
 
@@ -343,7 +344,7 @@ static uint32_t caps(struct bench *b, uint32_t version, uint32_t offset, uint32_
 	bench_init(b, version);
 	put(b->host.offload, offset, value, offset == 144 ? 2 : 4);
 	bench_ready(b);
-	return b->n.offload_caps;
+	return b->n.agreed.offload_caps;
 }
 
 static void test_capabilities_are_understood(void **state)
@@ -351,13 +352,13 @@ static void test_capabilities_are_understood(void **state)
 	struct bench b;
 
 	assert_int_equal(caps(&b, 0x60001, 4, 2), 0x1FF);
-	assert_int_equal(b.n.lso_len_max, 0xF53C);
-	assert_int_equal(b.n.lso_segments_min, 2);
-	assert_int_equal(b.n.offload, 0x1FF);
+	assert_int_equal(b.n.agreed.lso_len_max, 0xF53C);
+	assert_int_equal(b.n.agreed.lso_segments_min, 2);
+	assert_int_equal(b.n.agreed.offload, 0x1FF);
 	assert_int_equal(caps(&b, 0x60000, 4, 2), 0xFF); /* RSC is for 6.1 */
 	assert_int_equal(caps(&b, 0x60001, 4, 1), 0x1FF & ~0x47u); /* not for 802.3 */
 	assert_int_equal(caps(&b, 0x60001, 20, 1), 0x1FF & ~0x98u);
-	assert_int_equal(b.n.lso_len_max, 0xF53C);
+	assert_int_equal(b.n.agreed.lso_len_max, 0xF53C);
 	assert_int_equal(caps(&b, 0x60001, 8, 0x151), 0x1FF & ~0x42u); /* no TCP options */
 	assert_int_equal(caps(&b, 0x60001, 8, 0x55), 0x1FF & ~0x01u);
 	assert_int_equal(caps(&b, 0x60001, 8, 0x114), 0x1FF & ~0x04u);
@@ -366,12 +367,12 @@ static void test_capabilities_are_understood(void **state)
 	assert_int_equal(caps(&b, 0x60001, 80, 0), 0x1FF & ~0x40u);
 	assert_int_equal(caps(&b, 0x60001, 84, 1500), 0x1FF & ~0x40u);
 	assert_int_equal(caps(&b, 0x60001, 84, 1501), 0x1FF);
-	assert_int_equal(b.n.lso_len_max, 1501);
+	assert_int_equal(b.n.agreed.lso_len_max, 1501);
 	assert_int_equal(caps(&b, 0x60001, 96, 0xFFFFFFFF), 0x1FF);
-	assert_int_equal(b.n.lso_len_max, 0xF53C);
+	assert_int_equal(b.n.agreed.lso_len_max, 0xF53C);
 	assert_int_equal(caps(&b, 0x60001, 88, 17), 0x1FF & ~0x40u);
 	assert_int_equal(caps(&b, 0x60001, 100, 16), 0x1FF);
-	assert_int_equal(b.n.lso_segments_min, 16);
+	assert_int_equal(b.n.agreed.lso_segments_min, 16);
 	assert_int_equal(caps(&b, 0x60001, 104, 4), 0x1FF & ~0x80u);
 	assert_int_equal(caps(&b, 0x60001, 104, 1), 0x1FF & ~0x80u);
 	assert_int_equal(caps(&b, 0x60001, 144, 0x0001), 0xFF);
@@ -391,21 +392,21 @@ static void test_bad_capabilities_are_none(void **state)
 	bench_init(&b, 0x60001);
 	b.host.offload_len = 111;
 	bench_ready(&b);
-	assert_int_equal(b.n.offload_caps, 0);
-	assert_int_equal(b.n.lso_len_max, 0);
+	assert_int_equal(b.n.agreed.offload_caps, 0);
+	assert_int_equal(b.n.agreed.lso_len_max, 0);
 	bench_init(&b, 0x60001);
 	put(b.host.offload, 0, 0xA7 | 1 << 8 | 112 << 16, 4);
 	b.host.offload_len = 112;
 	put(b.host.offload, 80, 0, 4);
 	put(b.host.offload, 92, 0, 4);
 	bench_ready(&b);
-	assert_int_equal(b.n.offload_caps, 0x3F);
-	assert_int_equal(b.n.lso_len_max, 0); /* no large sends */
+	assert_int_equal(b.n.agreed.offload_caps, 0x3F);
+	assert_int_equal(b.n.agreed.lso_len_max, 0); /* no large sends */
 	bench_init(&b, 0x60001);
 	b.host.offload_len = 200; /* a newer revision goes on */
 	put(b.host.offload, 2, 200, 2);
 	bench_ready(&b);
-	assert_int_equal(b.n.offload_caps, 0x1FF);
+	assert_int_equal(b.n.agreed.offload_caps, 0x1FF);
 }
 
 static void expect_parameters(struct bench *b, const uint8_t *bytes, uint32_t len)
@@ -469,13 +470,13 @@ static void test_offload_is_switched(void **state)
 	bench_ready(&b);
 	assert_int_equal(set_offload(&b, 0, SUCCESS), 0);
 	expect_parameters(&b, off, 28);
-	assert_int_equal(b.n.offload, 0);
+	assert_int_equal(b.n.agreed.offload, 0);
 	assert_int_equal(set_offload(&b, 0x52, SUCCESS), 0);
 	expect_parameters(&b, some, 28);
-	assert_int_equal(b.n.offload, 0x52);
+	assert_int_equal(b.n.agreed.offload, 0x52);
 	assert_int_equal(set_offload(&b, 0x20, NOT_SUPPORTED), 0);
 	expect_parameters(&b, rx, 28);
-	assert_int_equal(b.n.offload, 0x52);
+	assert_int_equal(b.n.agreed.offload, 0x52);
 }
 
 static void test_offload_that_is_not_there_is_refused(void **state)

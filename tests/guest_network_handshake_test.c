@@ -17,18 +17,18 @@ static void test_every_version_reaches_ready(void **state)
 			bench_init(&b, all_versions[i]);
 			b.host.reply_first = order;
 			bench_ready(&b);
-			assert_int_equal(b.n.version, all_versions[i]);
-			assert_memory_equal(b.n.mac, b.host.mac, 6);
-			assert_int_equal(b.n.mtu, 1500);
-			assert_int_equal(b.n.suballoc_len, SUBALLOC_LEN);
-			assert_int_equal(b.n.suballoc_count, SUBALLOC_COUNT);
-			assert_int_equal(b.n.section_len, SECTION_LEN);
-			assert_int_equal(b.n.section_count, TX_LEN / SECTION_LEN);
-			assert_int_equal(b.n.link_speed, 100000000);
-			assert_true(b.n.link_up);
+			assert_int_equal(b.n.agreed.version, all_versions[i]);
+			assert_memory_equal(b.n.agreed.mac, b.host.mac, 6);
+			assert_int_equal(b.n.agreed.mtu, 1500);
+			assert_int_equal(b.n.agreed.suballoc_len, SUBALLOC_LEN);
+			assert_int_equal(b.n.agreed.suballoc_count, SUBALLOC_COUNT);
+			assert_int_equal(b.n.agreed.section_len, SECTION_LEN);
+			assert_int_equal(b.n.agreed.section_count, TX_LEN / SECTION_LEN);
+			assert_int_equal(b.n.agreed.link_speed, 100000000);
+			assert_true(b.n.agreed.link_up);
 			assert_int_equal(b.n.counters.forged + b.n.counters.malformed, 0);
 			assert_int_equal(b.n.failure, VMB_GUEST_NETWORK_NO_FAILURE);
-			assert_int_equal(b.n.sub_channel_count, all_versions[i] >= 0x50000);
+			assert_int_equal(b.n.agreed.sub_channel_count, all_versions[i] >= 0x50000);
 			assert_null(vmb_guest_network_output(&b.n));
 		}
 	}
@@ -63,8 +63,8 @@ static void test_walk_ends_at_the_version_the_host_speaks(void **state)
 		bench_init(&b, all_versions[i]);
 		b.config.version_max = 0;
 		bench_ready(&b);
-		assert_int_equal(b.n.version, all_versions[i]);
-		assert_int_equal(b.n.message_len, i ? 28 : 40);
+		assert_int_equal(b.n.agreed.version, all_versions[i]);
+		assert_int_equal(b.n.agreed.message_len, i ? 28 : 40);
 	}
 }
 
@@ -242,7 +242,7 @@ static void test_rsc_is_asked_for_only_if_wanted(void **state)
 	bench_until(&b, 125);
 	assert_int_equal(get(b.out, 12, 8), 0x28);
 	bench_finish(&b);
-	assert_int_equal(b.n.offload_caps & VMB_GUEST_NETWORK_RSC, 0);
+	assert_int_equal(b.n.agreed.offload_caps & VMB_GUEST_NETWORK_RSC, 0);
 }
 
 static void test_questions_come_in_order(void **state)
@@ -354,7 +354,7 @@ static void send_buffer(uint32_t status, uint32_t section_len, bool good)
 	assert_int_equal(deliver(&b, COMPLETION, b.out_id, 28), 0);
 	if (good) {
 		assert_event(&b, NOTHING);
-		assert_int_equal(b.n.section_count, TX_LEN / section_len);
+		assert_int_equal(b.n.agreed.section_count, TX_LEN / section_len);
 	} else {
 		fails(&b, VMB_GUEST_NETWORK_SEND_BUFFER_REFUSED);
 	}
@@ -424,9 +424,9 @@ static void test_alignment_and_counts_are_made_usable(void **state)
 		b.host.packet_count_max = 0;
 		b.host.section_len = 6140;
 		bench_ready(&b);
-		assert_int_equal(b.n.alignment, wanted[i]);
-		assert_int_equal(b.n.frame_count_max, 1);
-		assert_int_equal(b.n.section_room, 6140 / wanted[i] * wanted[i]);
+		assert_int_equal(b.n.agreed.alignment, wanted[i]);
+		assert_int_equal(b.n.agreed.frame_count_max, 1);
+		assert_int_equal(b.n.agreed.section_room, 6140 / wanted[i] * wanted[i]);
 	}
 }
 
@@ -438,7 +438,7 @@ static void test_sections_too_short_for_the_alignment_fail(void **state)
 	b.host.alignment_log2 = 8;
 	b.host.section_len = 508; /* 256 when rounded down, which would do; less does not */
 	bench_ready(&b);
-	assert_int_equal(b.n.section_room, 256);
+	assert_int_equal(b.n.agreed.section_room, 256);
 	bench_init(&b, 0x50000);
 	b.host.alignment_log2 = 8;
 	b.host.section_len = 252;
@@ -449,7 +449,7 @@ static void test_sections_too_short_for_the_alignment_fail(void **state)
 	b.host.alignment_log2 = 2;
 	b.host.section_len = 236; /* an envelope and the headers */
 	bench_ready(&b);
-	assert_int_equal(b.n.section_room, 236);
+	assert_int_equal(b.n.agreed.section_room, 236);
 }
 
 static void test_card_needs_frame_length_and_address(void **state)
@@ -478,12 +478,12 @@ static void test_other_questions_may_be_refused(void **state)
 		bench_init(&b, 0x60001);
 		b.host.refuse_oid = oids[i];
 		bench_ready(&b);
-		assert_int_equal(b.n.link_speed, i == 0 ? 0 : 100000000);
-		assert_int_equal(!b.n.offload_caps, i == 1 || i == 2);
-		assert_int_equal(!b.n.offload, i == 1 || i == 2);
-		assert_true(b.n.link_up);
-		assert_int_equal(b.n.rss_table_count, i == 4 ? 0 : 128);
-		assert_int_equal(b.n.sub_channel_count, i != 4);
+		assert_int_equal(b.n.agreed.link_speed, i == 0 ? 0 : 100000000);
+		assert_int_equal(!b.n.agreed.offload_caps, i == 1 || i == 2);
+		assert_int_equal(!b.n.agreed.offload, i == 1 || i == 2);
+		assert_true(b.n.agreed.link_up);
+		assert_int_equal(b.n.agreed.rss_table_count, i == 4 ? 0 : 128);
+		assert_int_equal(b.n.agreed.sub_channel_count, i != 4);
 	}
 }
 
@@ -506,7 +506,7 @@ static void test_question_that_is_not_taken_is_refused(void **state)
 		}
 		bench_finish(&b);
 		assert_event(&b, IS_READY);
-		assert_int_equal(b.n.offload == 0, i == 3 || i == 4);
+		assert_int_equal(b.n.agreed.offload == 0, i == 3 || i == 4);
 	}
 }
 
@@ -530,8 +530,8 @@ static void test_short_answers_are_none(void **state)
 		}
 		bench_finish(&b);
 		assert_event(&b, IS_READY);
-		assert_int_equal(b.n.link_speed, i == 1 ? 0 : 100000000);
-		assert_true(b.n.link_up);
+		assert_int_equal(b.n.agreed.link_speed, i == 1 ? 0 : 100000000);
+		assert_true(b.n.agreed.link_up);
 	}
 }
 
@@ -551,8 +551,8 @@ static void test_mtu_is_the_smaller_one(void **state)
 		b.host.frame_len = mtus[i].host;
 		b.config.mtu = mtus[i].guest;
 		bench_ready(&b);
-		assert_int_equal(b.n.mtu, mtus[i].wanted);
-		assert_true(b.n.mtu_max <= 65521);
+		assert_int_equal(b.n.agreed.mtu, mtus[i].wanted);
+		assert_true(b.n.agreed.mtu_max <= 65521);
 	}
 	bench_init(&b, 0x60001);
 	b.host.frame_len = 67;
@@ -596,7 +596,7 @@ static void test_link_may_be_down(void **state)
 	bench_init(&b, 0x60001);
 	b.host.disconnected = 1;
 	bench_ready(&b);
-	assert_false(b.n.link_up);
+	assert_false(b.n.agreed.link_up);
 }
 
 /* ---- sub-channels ---- */
@@ -620,7 +620,7 @@ static void queues(uint32_t wanted, uint32_t host_queues, uint32_t asked)
 		bench_finish(&b);
 	}
 	assert_event(&b, IS_READY);
-	assert_int_equal(b.n.sub_channel_count, asked);
+	assert_int_equal(b.n.agreed.sub_channel_count, asked);
 }
 
 static void test_sub_channels_are_asked_for(void **state)
@@ -650,9 +650,9 @@ static void grant(uint32_t status, uint32_t granted, uint32_t wanted, bool good)
 		return;
 	}
 	assert_event(&b, IS_READY);
-	assert_int_equal(b.n.sub_channel_count, wanted);
+	assert_int_equal(b.n.agreed.sub_channel_count, wanted);
 	for (i = 0; i < 16; i++)
-		assert_int_equal(b.n.send_table[i], i % (wanted + 1));
+		assert_int_equal(b.n.agreed.send_table[i], i % (wanted + 1));
 }
 
 static void test_granted_sub_channels_are_judged(void **state)
@@ -677,7 +677,7 @@ static void rss(uint32_t offset, uint32_t value, uint32_t value_len, uint32_t le
 	host_value(&b, 0x10203, b.in + 24);
 	put(b.in, 24 + offset, value, value_len);
 	assert_int_equal(reply(&b, 0, len), 0);
-	assert_int_equal(b.n.rss_table_count, entries);
+	assert_int_equal(b.n.agreed.rss_table_count, entries);
 	if (!entries)
 		assert_event(&b, IS_READY);
 }

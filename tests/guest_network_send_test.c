@@ -534,7 +534,7 @@ static void test_sent_leaves_the_card_alone(void **state)
 		assert_memory_equal(&b.n, &before, sizeof(before));
 	}
 	assert_true(vmb_guest_network_idle(&b.q));
-	assert_false(vmb_guest_network_is_sent(&b.q, VMB_PKT_COMPLETION, b.n.output_id));
+	assert_false(vmb_guest_network_is_sent(&b.q, VMB_PKT_COMPLETION, b.n.dialogue.output_id));
 	assert_false(vmb_guest_network_is_sent(&b.q, VMB_PKT_COMPLETION, control));
 	assert_false(vmb_guest_network_is_sent(&b.q, VMB_PKT_INBAND, packet.transaction_id));
 }

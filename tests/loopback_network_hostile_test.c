@@ -276,7 +276,7 @@ static void test_guest_that_never_acknowledges_is_dropped_for_and_recovers(void 
 		vmb_user_network_settle(&b->l);
 	}
 	given = (uint32_t)b->l.card->counters.in_frames;
-	lent = b->l.guest.network.suballoc_count - b->l.card->host.free_count;
+	lent = b->l.guest.network.agreed.suballoc_count - b->l.card->host.free_count;
 	assert_int_equal(given, lent);
 	assert_int_equal(b->l.card->host.free_count, VMB_HOST_NETWORK_CONTROL_RESERVE);
 	assert_int_equal(b->l.card->queues[0].pending_count, VMB_DEV_NETWORK_PENDING_COUNT_MAX);

@@ -23,7 +23,7 @@ static struct net_spec random_spec(struct net_bed *b)
 							      NET_CHECKSUMS_JUNK };
 	uint32_t head_len = net_head_len(&s);
 
-	s.len = head_len + net_random(b, 14 + b->l.guest.network.mtu - head_len + 1);
+	s.len = head_len + net_random(b, 14 + b->l.guest.network.agreed.mtu - head_len + 1);
 	return s;
 }
 
@@ -209,7 +209,7 @@ static void test_large_sends_are_cut_into_segments(void **state)
 	struct net_spec s;
 	uint32_t i, j, ip;
 
-	assert_int_equal(b->l.guest.network.lso_len_max, VMB_NET_LSO_LEN_MAX);
+	assert_int_equal(b->l.guest.network.agreed.lso_len_max, VMB_NET_LSO_LEN_MAX);
 	for (i = 0; i < VMB_ARRAY_COUNT(lens); i++)
 		for (j = 0; j < VMB_ARRAY_COUNT(mss); j++)
 			for (ip = 4; ip <= 6; ip += 2) {
@@ -565,7 +565,7 @@ static void test_send_table_names_every_queue_and_no_other(void **state)
 		b = net_new_open(config);
 		vmb_user_network_settle(&b->l);
 		for (used = 0, i = 0; i < VMB_NET_TABLE_COUNT; i++) {
-			assert_true(b->l.guest.network.send_table[i] < count);
+			assert_true(b->l.guest.network.agreed.send_table[i] < count);
 			used |= 1u << vmb_user_network_guest_queue(&b->l.guest, i)->index;
 		}
 		assert_int_equal(used, (1u << count) - 1);

@@ -26,7 +26,7 @@ static void test_every_version_with_every_queue_count_is_agreed_upon(void **stat
 			config.host.network.version_max = versions[i];
 			b = net_new_open(config);
 			net_expect_agreement(b);
-			assert_int_equal(b->l.guest.network.version, versions[i]);
+			assert_int_equal(b->l.guest.network.agreed.version, versions[i]);
 			assert_int_equal(b->l.guest.queue_count,
 					 versions[i] >= VMB_NET_VERSION_5 ? count : 1);
 			assert_int_equal(b->l.card->host.sub_channel_count,
@@ -48,7 +48,7 @@ static void test_guest_walks_down_to_what_host_has(void **state)
 			config.guest.version_max = versions[guest];
 			config.host.network.version_max = versions[host];
 			b = net_new_open(config);
-			assert_int_equal(b->l.guest.network.version,
+			assert_int_equal(b->l.guest.network.agreed.version,
 					 versions[guest < host ? guest : host]);
 			net_expect_traffic(b, 2);
 			net_free(b);
@@ -83,7 +83,7 @@ static void test_mtu_is_the_smaller_of_what_both_want(void **state)
 		config.guest.mtu = cases[i][0];
 		config.host.network.rndis.mtu_max = cases[i][1];
 		b = net_new_open(config);
-		assert_int_equal(b->l.guest.network.mtu, cases[i][2]);
+		assert_int_equal(b->l.guest.network.agreed.mtu, cases[i][2]);
 		net_expect_agreement(b);
 		net_expect_traffic(b, 20);
 		net_free(b);
@@ -97,7 +97,7 @@ static void test_version_1_has_one_mtu(void **state)
 							     .mtu = 9000 } };
 	struct net_bed *b = net_new_open(config);
 
-	assert_int_equal(b->l.guest.network.mtu, 1500);
+	assert_int_equal(b->l.guest.network.agreed.mtu, 1500);
 	net_expect_traffic(b, 10);
 	net_free(b);
 }
@@ -112,7 +112,7 @@ static void expect_wire(const struct net_bed *b, uint32_t i, const uint8_t *byte
 /* Every length, in every shape: all inline, header inline and data in pages, all in pages. */
 static void send_all_lengths(struct net_bed *b, struct net_shape shape, uint32_t step)
 {
-	uint32_t len_max = 14 + b->l.guest.network.mtu;
+	uint32_t len_max = 14 + b->l.guest.network.agreed.mtu;
 	struct net_spec spec = { .len = 14 };
 	uint8_t *bytes = malloc(len_max);
 
@@ -168,7 +168,7 @@ static void test_jumbo_frames_of_every_length_leave_unchanged(void **state)
 
 static void receive_all_lengths(struct net_bed *b, uint32_t step)
 {
-	uint32_t len_max = 14 + b->l.guest.network.mtu;
+	uint32_t len_max = 14 + b->l.guest.network.agreed.mtu;
 	struct net_spec spec = { .len = 14 };
 	uint8_t *bytes = malloc(len_max);
 
@@ -222,13 +222,14 @@ static enum vmb_dev_fault_verdict check_alignment(void *arg, uint16_t queue,
 	if (message.type != VMB_NET_SEND_RNDIS_PACKET || message.channel_type != VMB_NET_DATA)
 		return VMB_DEV_FAULT_PASS;
 	for (; at < message.section_len; at += header.len, count++) {
-		assert_int_equal(at % n->alignment, 0);
-		memcpy(&header, n->config.send_buffer + message.section_index * n->section_len + at,
+		assert_int_equal(at % n->agreed.alignment, 0);
+		memcpy(&header,
+		       n->config.send_buffer + message.section_index * n->agreed.section_len + at,
 		       sizeof(header));
 		assert_int_equal(header.type, RNDIS_PACKET);
 	}
 	assert_int_equal(at, message.section_len);
-	assert_true(count <= n->frame_count_max);
+	assert_true(count <= n->agreed.frame_count_max);
 	return VMB_DEV_FAULT_PASS;
 }
 
@@ -242,7 +243,7 @@ static void test_aggregated_frames_arrive_one_by_one(void **state)
 	uint32_t lens[40];
 	struct net_spec spec = { 0 };
 
-	assert_true(b->l.guest.network.alignment >= 4);
+	assert_true(b->l.guest.network.agreed.alignment >= 4);
 	b->l.guest.queues[0].end.hook_arg = &b->l.guest.network;
 	b->l.guest.queues[0].end.hook = check_alignment;
 	for (round = 0; round < 300; round++) {
@@ -356,7 +357,8 @@ static void test_receive_buffers_of_every_size_carry_frames(void **state)
 	for (i = 0; i < VMB_ARRAY_COUNT(lens); i++) {
 		config.guest.receive_len = lens[i];
 		b = net_new_open(config);
-		assert_true(b->l.guest.network.suballoc_count * b->l.guest.network.suballoc_len <=
+		assert_true(b->l.guest.network.agreed.suballoc_count *
+				    b->l.guest.network.agreed.suballoc_len <=
 			    lens[i]);
 		net_expect_traffic(b, 50);
 		net_free(b);
@@ -451,11 +453,11 @@ static void test_guest_hears_of_the_cable(void **state)
 	int i;
 
 	link_events = 0;
-	assert_true(b->l.guest.network.link_up);
+	assert_true(b->l.guest.network.agreed.link_up);
 	for (i = 0; i < 10; i++) {
 		b->l.card->net.link_up = i % 2;
 		vmb_user_network_settle(&b->l);
-		assert_int_equal(b->l.guest.network.link_up, i % 2);
+		assert_int_equal(b->l.guest.network.agreed.link_up, i % 2);
 	}
 	assert_int_equal(link_events, 10);
 	net_expect_traffic(b, 5);

@@ -266,13 +266,13 @@ void net_expect_agreement(struct net_bed *b)
 	const struct vmb_host_network *h = &b->l.card->host;
 
 	assert_int_equal(g->state, VMB_GUEST_NETWORK_READY);
-	assert_int_equal(g->version, h->version);
-	assert_int_equal(g->mtu, h->rndis.mtu);
-	assert_int_equal(g->suballoc_len, h->suballoc_len);
-	assert_int_equal(g->suballoc_count, h->suballoc_count);
-	assert_int_equal(g->sub_channel_count, h->sub_channel_count);
-	assert_memory_equal(g->mac, h->rndis.mac, sizeof(g->mac));
-	assert_true(g->link_up == h->rndis.link_up);
+	assert_int_equal(g->agreed.version, h->version);
+	assert_int_equal(g->agreed.mtu, h->rndis.mtu);
+	assert_int_equal(g->agreed.suballoc_len, h->suballoc_len);
+	assert_int_equal(g->agreed.suballoc_count, h->suballoc_count);
+	assert_int_equal(g->agreed.sub_channel_count, h->sub_channel_count);
+	assert_memory_equal(g->agreed.mac, h->rndis.mac, sizeof(g->agreed.mac));
+	assert_true(g->agreed.link_up == h->rndis.link_up);
 	assert_int_equal(g->counters.forged + g->counters.malformed + g->counters.unknown, 0);
 	assert_int_equal(h->counters.broken + h->counters.forged, 0);
 	if (!b->config.host.network.version_max) /* else it refuses versions */
@@ -281,7 +281,7 @@ void net_expect_agreement(struct net_bed *b)
 
 void net_expect_traffic(struct net_bed *b, uint32_t n)
 {
-	uint32_t mtu = b->l.guest.network.mtu, i;
+	uint32_t mtu = b->l.guest.network.agreed.mtu, i;
 	struct net_spec spec = { 0 };
 	uint8_t *bytes = malloc(14 + mtu);
 

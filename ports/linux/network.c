@@ -94,7 +94,7 @@ static netdev_features_t features_of(const struct netvsc *card)
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(map); i++)
-		if (card->core.offload_caps & map[i].offload)
+		if (card->core.agreed.offload_caps & map[i].offload)
 			features |= map[i].feature;
 	if (netvsc_rss_table_count(card))
 		features |= NETIF_F_RXHASH;
@@ -104,16 +104,16 @@ static netdev_features_t features_of(const struct netvsc *card)
 /* Only coalescing is switched at the host; of the rest the stack makes no use when it is off. */
 u32 netvsc_offload_of(const struct netvsc *card, netdev_features_t features)
 {
-	u32 offload = card->core.offload_caps;
+	u32 offload = card->core.agreed.offload_caps;
 
 	return features & NETIF_F_LRO ? offload : offload & ~VMB_GUEST_NETWORK_RSC;
 }
 
 void netvsc_set_large_max(struct netvsc *card)
 {
-	if (card->core.lso_len_max)
-		netif_set_tso_max_size(card->dev,
-				       min_t(u32, card->core.lso_len_max, VMB_NET_LSO_LEN_MAX));
+	if (card->core.agreed.lso_len_max)
+		netif_set_tso_max_size(card->dev, min_t(u32, card->core.agreed.lso_len_max,
+							VMB_NET_LSO_LEN_MAX));
 }
 
 static void set_features(struct netvsc *card)
@@ -404,12 +404,13 @@ static void learn(struct netvsc *card)
 {
 	struct net_device *dev = card->dev;
 
-	eth_hw_addr_set(dev, card->core.mac);
-	dev->mtu = min_t(u32, card->settings.mtu, card->core.mtu);
+	eth_hw_addr_set(dev, card->core.agreed.mac);
+	dev->mtu = min_t(u32, card->settings.mtu, card->core.agreed.mtu);
 	card->settings.mtu = dev->mtu;
-	if (card->core.version >= VMB_NET_VERSION_2)
-		dev->max_mtu = card->core.mtu_max > ETH_DATA_LEN ? card->core.mtu_max :
-								   VMB_GUEST_NETWORK_MTU_MAX;
+	if (card->core.agreed.version >= VMB_NET_VERSION_2)
+		dev->max_mtu = card->core.agreed.mtu_max > ETH_DATA_LEN ?
+				       card->core.agreed.mtu_max :
+				       VMB_GUEST_NETWORK_MTU_MAX;
 	set_features(card);
 	netif_set_real_num_tx_queues(dev, card->queue_count);
 	netif_set_real_num_rx_queues(dev, card->queue_count);
@@ -473,7 +474,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 	}
 	netdev_info(card->dev,
 		    "network protocol %#x, %u queues, %u KiB to receive, %u KiB to send\n",
-		    card->core.version, card->queue_count, card->receive_buffer.len >> 10,
+		    card->core.agreed.version, card->queue_count, card->receive_buffer.len >> 10,
 		    card->send_buffer.len >> 10);
 	return 0;
 }

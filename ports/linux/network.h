@@ -206,7 +206,7 @@ static inline void netvsc_count_rx(struct netvsc_queue *q, enum netvsc_rx_stat s
 
 static inline u32 netvsc_rss_table_count(const struct netvsc *card)
 {
-	return min(card->core.rss_table_count, NDIS_RSS_TABLE_COUNT_MAX);
+	return min(card->core.agreed.rss_table_count, NDIS_RSS_TABLE_COUNT_MAX);
 }
 
 /* network.c */

@@ -192,7 +192,7 @@ static bool subs_came(const struct netvsc *card, u32 count)
 /* Queues are used up to the first one that does not come or does not open. */
 static int open_subs(struct netvsc *card, u32 slot_count, u32 owed_max)
 {
-	u32 count = card->core.sub_channel_count, i;
+	u32 count = card->core.agreed.sub_channel_count, i;
 	int rc;
 
 	if (!wait_event_timeout(card->wait, subs_came(card, count) || READ_ONCE(card->gone),
@@ -215,15 +215,15 @@ static int open_subs(struct netvsc *card, u32 slot_count, u32 owed_max)
 
 static int open_queues(struct netvsc *card)
 {
-	u32 count = card->core.sub_channel_count + 1;
-	u32 slot_count = card->core.section_count / count;
-	u32 owed_max = roundup_pow_of_two(max(card->core.suballoc_count, 1u));
+	u32 count = card->core.agreed.sub_channel_count + 1;
+	u32 slot_count = card->core.agreed.section_count / count;
+	u32 owed_max = roundup_pow_of_two(max(card->core.agreed.suballoc_count, 1u));
 	int rc;
 
 	if (!slot_count) {
 		dev_err(&card->device->dev,
 			"a send buffer of %u sections is too small for %u queues\n",
-			card->core.section_count, count);
+			card->core.agreed.section_count, count);
 		return -EPROTO;
 	}
 	slot_count = min(rounddown_pow_of_two(slot_count), SLOT_COUNT_MAX);
@@ -278,7 +278,7 @@ static int configure(struct netvsc *card)
 
 	if (!netif_is_rxfh_configured(card->dev) || !table_fits(card))
 		netvsc_default_table(card);
-	if (card->core.rss_table_count && card->queue_count > 1)
+	if (card->core.agreed.rss_table_count && card->queue_count > 1)
 		rc = netvsc_set_rss(card);
 	if (rc == -EIO)
 		dev_warn(&card->device->dev, "the host does not take the RSS table\n");
@@ -287,7 +287,7 @@ static int configure(struct netvsc *card)
 	if (card->dev->reg_state != NETREG_REGISTERED)
 		return 0;
 	rc = netvsc_set_offload(card, card->dev->features);
-	if (!rc && !ether_addr_equal(card->dev->dev_addr, card->core.mac))
+	if (!rc && !ether_addr_equal(card->dev->dev_addr, card->core.agreed.mac))
 		rc = netvsc_set_mac(card, card->dev->dev_addr);
 	if (rc == -EIO)
 		dev_warn(&card->device->dev, "the host does not take offloads or MAC address\n");
@@ -442,9 +442,10 @@ static int connect_with(struct netvsc *card, const struct netvsc_settings *setti
 	rc = netvsc_connect(card);
 	if (rc)
 		return rc;
-	if (card->core.mtu >= settings->mtu)
+	if (card->core.agreed.mtu >= settings->mtu)
 		return 0;
-	netdev_warn(card->dev, "the host takes frames of %u bytes at most\n", card->core.mtu);
+	netdev_warn(card->dev, "the host takes frames of %u bytes at most\n",
+		    card->core.agreed.mtu);
 	netvsc_disconnect(card);
 	return -EINVAL;
 }

@@ -77,7 +77,7 @@ static void link_changed(struct netvsc *card, const struct vmb_guest_network_eve
 {
 	if (READ_ONCE(card->removing))
 		return;
-	if (!card->core.link_up || event->type == VMB_GUEST_NETWORK_NETWORK_CHANGED)
+	if (!card->core.agreed.link_up || event->type == VMB_GUEST_NETWORK_NETWORK_CHANGED)
 		lose_link(card);
 	mod_delayed_work(system_percpu_wq, &card->link_work, 0);
 }
@@ -121,7 +121,7 @@ void netvsc_link_work(struct work_struct *work)
 	bool up;
 
 	spin_lock_bh(&card->control_lock);
-	up = card->core.link_up;
+	up = card->core.agreed.link_up;
 	if (up && card->link_lost &&
 	    time_before(jiffies, card->link_down_at + LINK_LOST_INTERVAL)) {
 		mod_delayed_work(system_percpu_wq, &card->link_work,
@@ -271,7 +271,7 @@ int netvsc_set_offload(struct netvsc *card, netdev_features_t features)
 {
 	u32 offload = netvsc_offload_of(card, features);
 
-	if (offload == card->core.offload)
+	if (offload == card->core.agreed.offload)
 		return 0;
 	return ask(card, begin_offload, &offload);
 }

@@ -27,7 +27,7 @@ static void get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info)
 
 	strscpy(info->driver, KBUILD_MODNAME, sizeof(info->driver));
 	strscpy(info->bus_info, dev_name(&card->device->dev), sizeof(info->bus_info));
-	name_version(card->core.version, info->fw_version, sizeof(info->fw_version));
+	name_version(card->core.agreed.version, info->fw_version, sizeof(info->fw_version));
 }
 
 static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksettings *settings)
@@ -39,7 +39,7 @@ static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksetti
 	settings->base.port = PORT_OTHER;
 	if (!netif_carrier_ok(dev))
 		return 0;
-	settings->base.speed = READ_ONCE(card->core.link_speed) / SPEED_UNIT;
+	settings->base.speed = READ_ONCE(card->core.agreed.link_speed) / SPEED_UNIT;
 	settings->base.duplex = DUPLEX_FULL;
 	return 0;
 }
@@ -140,7 +140,7 @@ static void get_ethtool_stats(struct net_device *dev, struct ethtool_stats *stat
 
 static u32 queue_limit(const struct netvsc *card)
 {
-	return clamp_t(u32, card->core.rss_queue_count, 1, card->queue_max);
+	return clamp_t(u32, card->core.agreed.rss_queue_count, 1, card->queue_max);
 }
 
 static void get_channels(struct net_device *dev, struct ethtool_channels *channels)
@@ -275,13 +275,13 @@ static void get_ringparam(struct net_device *dev, struct ethtool_ringparam *ring
 			  struct netlink_ext_ack *extack)
 {
 	const struct netvsc *card = netdev_priv(dev);
-	u32 suballoc_len = max(card->core.suballoc_len, 1u);
-	u32 section_len = max(card->core.section_len, 1u);
+	u32 suballoc_len = max(card->core.agreed.suballoc_len, 1u);
+	u32 section_len = max(card->core.agreed.section_len, 1u);
 
 	ring->rx_max_pending = netvsc_receive_len_max() / suballoc_len;
-	ring->rx_pending = card->core.suballoc_count;
+	ring->rx_pending = card->core.agreed.suballoc_count;
 	ring->tx_max_pending = VMB_NET_SEND_BUFFER_LEN_MAX / section_len;
-	ring->tx_pending = card->core.section_count;
+	ring->tx_pending = card->core.agreed.section_count;
 }
 
 static int set_ringparam(struct net_device *dev, struct ethtool_ringparam *ring,
@@ -298,11 +298,12 @@ static int set_ringparam(struct net_device *dev, struct ethtool_ringparam *ring,
 		NL_SET_ERR_MSG_MOD(extack, "each queue needs a buffer");
 		return -EINVAL;
 	}
-	if (ring->rx_pending != card->core.suballoc_count)
+	if (ring->rx_pending != card->core.agreed.suballoc_count)
 		settings.receive_len =
-			netvsc_receive_len((u64)ring->rx_pending * card->core.suballoc_len);
-	if (ring->tx_pending != card->core.section_count)
-		settings.send_len = netvsc_send_len((u64)ring->tx_pending * card->core.section_len);
+			netvsc_receive_len((u64)ring->rx_pending * card->core.agreed.suballoc_len);
+	if (ring->tx_pending != card->core.agreed.section_count)
+		settings.send_len =
+			netvsc_send_len((u64)ring->tx_pending * card->core.agreed.section_len);
 	if (settings.receive_len == card->settings.receive_len &&
 	    settings.send_len == card->settings.send_len)
 		return 0;

@@ -342,7 +342,7 @@ static bool large_fits(const struct netvsc *card, const struct sk_buff *skb)
 	u32 need = skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6 ? VMB_GUEST_NETWORK_LSO6 :
 							       VMB_GUEST_NETWORK_LSO4;
 
-	return READ_ONCE(card->core.offload) & need &&
+	return READ_ONCE(card->core.agreed.offload) & need &&
 	       skb_transport_offset(skb) + TCP_LEN_MIN <= NETVSC_HEAD_LEN_MAX;
 }
 
@@ -400,7 +400,7 @@ static int describe_checksum(const struct netvsc *card, struct sk_buff *skb,
 	u32 flags;
 
 	if (offset < ETH_HLEN + sizeof(struct iphdr) || offset > RNDIS_TX_CHECKSUM_TCP_OFFSET_MAX ||
-	    !(checksum_kind(skb, &flags) & READ_ONCE(card->core.offload)))
+	    !(checksum_kind(skb, &flags) & READ_ONCE(card->core.agreed.offload)))
 		return skb_checksum_help(skb);
 	frame->present |= VMB_GUEST_RNDIS_CHECKSUM;
 	frame->checksum = flags | offset << RNDIS_TX_CHECKSUM_TCP_OFFSET_SHIFT;
@@ -543,7 +543,7 @@ u16 netvsc_select_queue(struct net_device *dev, struct sk_buff *skb, struct net_
 
 	if (!READ_ONCE(card->table_known))
 		return netdev_pick_tx(dev, skb, sb_dev);
-	queue = READ_ONCE(card->core.send_table[skb_get_hash(skb) % VMB_NET_TABLE_COUNT]);
+	queue = READ_ONCE(card->core.agreed.send_table[skb_get_hash(skb) % VMB_NET_TABLE_COUNT]);
 	return queue < dev->real_num_tx_queues ? queue : queue % dev->real_num_tx_queues;
 }
 
@@ -559,8 +559,9 @@ netdev_features_t netvsc_features_check(struct sk_buff *skb, struct net_device *
 
 	if (eth_type_vlan(eth_hdr(skb)->h_proto))
 		return features & ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
-	if (skb_is_gso(skb) && (!large_fits(card, skb) ||
-				skb_shinfo(skb)->gso_segs < READ_ONCE(card->core.lso_segments_min)))
+	if (skb_is_gso(skb) &&
+	    (!large_fits(card, skb) ||
+	     skb_shinfo(skb)->gso_segs < READ_ONCE(card->core.agreed.lso_segments_min)))
 		features &= ~NETIF_F_GSO_MASK;
 	return features;
 }

@@ -271,7 +271,7 @@ void vmb_user_network_guest_push(struct vmb_user_network_queue *q)
 struct vmb_user_network_queue *vmb_user_network_guest_queue(struct vmb_user_network_guest *g,
 							    uint32_t hash)
 {
-	uint16_t i = g->network.send_table[hash % VMB_NET_TABLE_COUNT];
+	uint16_t i = g->network.agreed.send_table[hash % VMB_NET_TABLE_COUNT];
 
 	return &g->queues[i < g->queue_count ? i : 0];
 }
@@ -537,7 +537,8 @@ static uint32_t owed_max(const struct vmb_user_network_guest *g)
 static int give_sections(struct vmb_user_network_queue *q, uint32_t slot_count)
 {
 	struct vmb_user_network_guest *g = q->guest;
-	uint32_t share = power_of_two_below(g->network.section_count / g->config.queue_count);
+	uint32_t share =
+		power_of_two_below(g->network.agreed.section_count / g->config.queue_count);
 
 	if (slot_count > share)
 		slot_count = share;
@@ -638,7 +639,7 @@ static int open_sub_channels(struct vmb_user_network_guest *g)
 	struct vmb_user_network_queue *q;
 	int err = 0;
 
-	while (!err && g->queue_count <= g->network.sub_channel_count) {
+	while (!err && g->queue_count <= g->network.agreed.sub_channel_count) {
 		q = &g->queues[g->queue_count];
 		err = give_sections(q, g->config.slot_count);
 		if (!err)
@@ -651,7 +652,7 @@ static int open_sub_channels(struct vmb_user_network_guest *g)
 static int set_rss(struct vmb_user_network_guest *g)
 {
 	uint16_t table[NDIS_RSS_TABLE_COUNT_MAX];
-	uint32_t count = g->network.rss_table_count, i;
+	uint32_t count = g->network.agreed.rss_table_count, i;
 
 	if (g->queue_count == 1 || !count)
 		return 0;

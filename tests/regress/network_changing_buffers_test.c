@@ -118,9 +118,11 @@ static void test_buffers_may_change_while_they_are_read(void **state)
 		random ^= random >> 7;
 		random ^= random << 17;
 		write_over(random, l->guest.network.config.receive_buffer,
-			   l->guest.network.suballoc_len, l->guest.network.suballoc_count);
+			   l->guest.network.agreed.suballoc_len,
+			   l->guest.network.agreed.suballoc_count);
 		write_over(random >> 8, l->guest.network.config.send_buffer,
-			   l->guest.network.section_len, l->guest.network.section_count);
+			   l->guest.network.agreed.section_len,
+			   l->guest.network.agreed.section_count);
 	}
 	__atomic_store_n(&s.stop, true, __ATOMIC_RELEASE);
 	vmb_user_network_guest_abandon(&l->guest);

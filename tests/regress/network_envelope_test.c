@@ -52,7 +52,7 @@ static enum vmb_dev_fault_verdict move(void *arg, uint16_t queue, struct vmb_dev
 		return VMB_DEV_FAULT_PASS;
 	n = &m->b->l.guest.network;
 	memcpy(&message, p->payload, sizeof(message));
-	section = n->config.send_buffer + message.section_index * n->section_len;
+	section = n->config.send_buffer + message.section_index * n->agreed.section_len;
 	p->type = VMB_PKT_GPA_DIRECT;
 	p->header_len = sizeof(direct);
 	direct.range_count = move_piece(m, p, section, 0, m->cut);
