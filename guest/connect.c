@@ -17,16 +17,6 @@ const uint32_t *vmb_guest_connect_versions(void)
 	return versions;
 }
 
-static bool version_known(uint32_t version)
-{
-	uint32_t i;
-
-	for (i = 0; i < VERSION_COUNT; i++)
-		if (versions[i] == version)
-			return true;
-	return false;
-}
-
 int vmb_guest_connect_init(struct vmb_guest_connect *c,
 			   const struct vmb_guest_connect_config *config)
 {
@@ -36,7 +26,8 @@ int vmb_guest_connect_init(struct vmb_guest_connect *c,
 		c->config.version_max = versions[0];
 	if (!c->config.version_min)
 		c->config.version_min = versions[VERSION_COUNT - 1];
-	if (!version_known(c->config.version_max) || !version_known(c->config.version_min) ||
+	if (!vmb_version_known(c->config.version_max) ||
+	    !vmb_version_known(c->config.version_min) ||
 	    c->config.version_min > c->config.version_max)
 		return VMB_EINVAL;
 	if (!config->monitor_gpa[0] != !config->monitor_gpa[1])

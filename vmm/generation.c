@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The table of Windows Server versions and of the protocol versions that each one speaks. */
+#include <stdio.h>
 #include <string.h>
 
 #include "vmm/generation.h"
@@ -31,35 +32,25 @@ static const struct vmb_vmm_generation generations[] = {
 static const struct vmb_vmm_generation newest =
 	GENERATION("newest", 6_0, 6_2, 6_1, 0, RELEASE(10, 0), 20348);
 
-struct version {
+/* The numbers of this protocol are not those of its versions. */
+static const struct {
 	const char *text;
 	uint32_t value;
-};
-
-static const struct version bus_versions[] = {
-	{ "0.13", VMB_VERSION_0_13 }, { "1.1", VMB_VERSION_1_1 }, { "2.4", VMB_VERSION_2_4 },
-	{ "3.0", VMB_VERSION_3_0 },   { "4.0", VMB_VERSION_4_0 }, { "4.1", VMB_VERSION_4_1 },
-	{ "5.0", VMB_VERSION_5_0 },   { "5.1", VMB_VERSION_5_1 }, { "5.2", VMB_VERSION_5_2 },
-	{ "5.3", VMB_VERSION_5_3 },   { "6.0", VMB_VERSION_6_0 },
-};
-
-static const struct version storage_versions[] = {
-	{ "2.0", VMB_STOR_VERSION_2_0 }, { "4.2", VMB_STOR_VERSION_4_2 },
-	{ "5.1", VMB_STOR_VERSION_5_1 }, { "6.0", VMB_STOR_VERSION_6_0 },
-	{ "6.2", VMB_STOR_VERSION_6_2 },
-};
-
-static const struct version network_versions[] = {
+} network_versions[] = {
 	{ "1", VMB_NET_VERSION_1 }, { "2", VMB_NET_VERSION_2 }, { "4", VMB_NET_VERSION_4 },
 	{ "5", VMB_NET_VERSION_5 }, { "6", VMB_NET_VERSION_6 }, { "6.1", VMB_NET_VERSION_6_1 },
 };
 
-static uint32_t lookup(const struct version *table, size_t count, const char *text)
+/* MAJOR.MINOR as a number with minor_bits for the minor; 0: not of that form. */
+static uint32_t number(const char *text, unsigned int minor_bits)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(table[i].text, text) == 0)
-			return table[i].value;
-	return 0;
+	unsigned int major, minor;
+	int len = 0;
+
+	if (strspn(text, "0123456789.") != strlen(text) ||
+	    sscanf(text, "%3u.%3u%n", &major, &minor, &len) != 2 || text[len])
+		return 0;
+	return major << minor_bits | minor;
 }
 
 const struct vmb_vmm_generation *vmb_vmm_generation_find(const char *name)
@@ -77,15 +68,22 @@ const struct vmb_vmm_generation *vmb_vmm_generation_newest(void)
 
 uint32_t vmb_vmm_generation_bus(const char *text)
 {
-	return lookup(bus_versions, VMB_ARRAY_COUNT(bus_versions), text);
+	uint32_t version = number(text, 16);
+
+	return vmb_version_known(version) ? version : 0;
 }
 
 uint16_t vmb_vmm_generation_storage(const char *text)
 {
-	return (uint16_t)lookup(storage_versions, VMB_ARRAY_COUNT(storage_versions), text);
+	uint32_t version = number(text, 8);
+
+	return version <= UINT16_MAX && vmb_stor_version_known(version) ? version : 0;
 }
 
 uint32_t vmb_vmm_generation_network(const char *text)
 {
-	return lookup(network_versions, VMB_ARRAY_COUNT(network_versions), text);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(network_versions); i++)
+		if (strcmp(network_versions[i].text, text) == 0)
+			return network_versions[i].value;
+	return 0;
 }
