@@ -41,16 +41,16 @@ static const struct {
 	{ "5", VMB_NET_VERSION_5 }, { "6", VMB_NET_VERSION_6 }, { "6.1", VMB_NET_VERSION_6_1 },
 };
 
-/* MAJOR.MINOR as a number with minor_bits for the minor; 0: not of that form. */
+/* MAJOR.MINOR as a number with minor_bits for the minor; 0: not written like that. */
 static uint32_t number(const char *text, unsigned int minor_bits)
 {
 	unsigned int major, minor;
-	int len = 0;
+	char again[16];
 
-	if (strspn(text, "0123456789.") != strlen(text) ||
-	    sscanf(text, "%3u.%3u%n", &major, &minor, &len) != 2 || text[len])
+	if (sscanf(text, "%3u.%3u", &major, &minor) != 2)
 		return 0;
-	return major << minor_bits | minor;
+	snprintf(again, sizeof(again), "%u.%u", major, minor);
+	return strcmp(text, again) == 0 ? major << minor_bits | minor : 0;
 }
 
 const struct vmb_vmm_generation *vmb_vmm_generation_find(const char *name)
