@@ -3,17 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +19,7 @@
 #include "devices/net/cable.h"
 #include "devices/net/capture.h"
 #include "devices/report.h"
+#include "devices/socket.h"
 #include "devices/switch/patience.h"
 #include "devices/switch/switch.h"
 #include "devices/switch/table.h"
@@ -32,8 +30,6 @@
 #define ACCEPT_MAX     16u /* in one go */
 #define ROUND_SENDS    1024u /* frames that leave in one go; a frame for all is one for each port */
 #define ACCEPT_REST_MS 1000 /* when there is no descriptor left */
-#define LOCK_MS	       2000 /* another switch that starts in the folder is long done */
-#define LOCK_REST_MS   20
 #define PORT_SENDS     128u /* of them, because of one port; a frame that was begun goes to all */
 #define SOURCE_AT      6u
 #define ALL_PORTS      (-1)
@@ -64,8 +60,8 @@ struct network {
 	uint64_t capture_len;
 	uint32_t port_max;
 	struct vmb_dev_capture *capture;
-	int listener, stop;
-	struct stat socket_file;
+	struct vmb_dev_socket socket;
+	int stop;
 	int64_t now, accept_at;
 	uint32_t turn; /* the port that is served first */
 	uint32_t sends_left; /* in this round */
@@ -250,7 +246,7 @@ static void accept_some(struct network *n)
 	int fd = -1;
 
 	for (uint32_t i = 0; i < ACCEPT_MAX; i++) {
-		fd = accept4(n->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(n->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			break;
 		plug_in(n, fd);
@@ -276,7 +272,7 @@ static int fill(struct network *n, struct pollfd *fds)
 	int timeout = -1;
 
 	fds[POLL_STOP] = (struct pollfd){ .fd = n->stop, .events = POLLIN };
-	fds[POLL_LISTEN] = (struct pollfd){ .fd = n->listener, .events = POLLIN };
+	fds[POLL_LISTEN] = (struct pollfd){ .fd = n->socket.fd, .events = POLLIN };
 	if (n->now < n->accept_at) {
 		fds[POLL_LISTEN].fd = -1;
 		lower(&timeout, n->accept_at - n->now);
@@ -439,93 +435,6 @@ static int parse(struct network *n, int argc, char **argv)
 	return 0;
 }
 
-/* Removes the socket of a switch that was killed. A socket in use, or any other file, stays. */
-static int make_room(const char *path)
-{
-	struct sockaddr_un address;
-	struct stat about;
-	int fd, error;
-
-	if (lstat(path, &about))
-		return errno == ENOENT ? 0 : refuse(path, strerror(errno));
-	if (!S_ISSOCK(about.st_mode))
-		return refuse(path, "it exists and is no socket; give another path");
-	fd = vmb_dev_net_cable_socket(&address, path);
-	if (fd < 0)
-		return refuse(path, strerror(-fd));
-	error = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
-	close(fd);
-	if (error != ECONNREFUSED)
-		return refuse(path, "a socket that somebody serves; give another path, or stop it");
-	return unlink(path) ? refuse(path, strerror(errno)) : 0;
-}
-
-static int refuse_place(const char *path, int error)
-{
-	vmb_dev_report("switch %s: %s; give a path where a socket can be made", path,
-		       strerror(error));
-	return -EINVAL;
-}
-
-static int bind_socket(struct network *n)
-{
-	struct sockaddr_un address;
-	int error;
-
-	if (make_room(n->path))
-		return -EINVAL;
-	n->listener = vmb_dev_net_cable_socket(&address, n->path);
-	if (n->listener < 0)
-		return refuse_place(n->path, -n->listener);
-	if (bind(n->listener, (struct sockaddr *)&address, sizeof(address)))
-		return refuse_place(n->path, errno);
-	if (listen(n->listener, SOMAXCONN) || lstat(n->path, &n->socket_file)) {
-		error = errno;
-		unlink(n->path); /* ours: the folder is locked */
-		return refuse_place(n->path, error);
-	}
-	return 0;
-}
-
-/* The signals that would end a wait are blocked, so it has a limit. */
-static int lock_folder(int folder)
-{
-	const struct timespec rest = { .tv_nsec = LOCK_REST_MS * 1000000 };
-
-	for (int i = 0; i < LOCK_MS / LOCK_REST_MS; i++) {
-		if (flock(folder, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		nanosleep(&rest, NULL);
-	}
-	return -EWOULDBLOCK;
-}
-
-/*
- * Two that start at once must not take each other's socket for a stale one: the folder is locked
- * meanwhile.
- */
-static int bind_alone(struct network *n)
-{
-	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int folder, error;
-
-	strcpy(copy, n->path);
-	folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return refuse(n->path, strerror(errno));
-	error = lock_folder(folder);
-	if (error == -EWOULDBLOCK)
-		refuse(n->path, "its folder is locked by another program; give another path");
-	else if (error)
-		refuse(n->path, strerror(-error));
-	else
-		error = bind_socket(n);
-	close(folder);
-	return error;
-}
-
 static int set_up_signals(struct network *n)
 {
 	sigset_t set;
@@ -551,23 +460,18 @@ static int start(struct network *n, int argc, char **argv)
 	vmb_dev_switch_table_init(&n->table, key);
 	if ((n->capture_path &&
 	     vmb_dev_capture_open(&n->capture, n->capture_path, n->capture_len)) ||
-	    set_up_signals(n) || bind_alone(n))
+	    set_up_signals(n) ||
+	    vmb_dev_socket_serve(&n->socket, "switch", n->path, SOCK_SEQPACKET, false))
 		return -EINVAL;
 	return n->capture ? vmb_dev_capture_start(n->capture) : 0;
 }
 
 static void end(struct network *n)
 {
-	struct stat about;
-
 	for (uint32_t i = 0; i < n->port_max; i++)
 		if (n->ports[i].in)
 			unplug(n, i);
-	if (n->socket_file.st_ino && lstat(n->path, &about) == 0 &&
-	    about.st_ino == n->socket_file.st_ino && about.st_dev == n->socket_file.st_dev)
-		unlink(n->path);
-	if (n->listener >= 0)
-		close(n->listener);
+	vmb_dev_socket_end(&n->socket);
 	if (n->stop >= 0)
 		close(n->stop);
 	vmb_dev_capture_close(n->capture);
@@ -578,7 +482,7 @@ int vmb_dev_switch_run(int argc, char **argv)
 	static struct network network;
 	int code = VMB_VMM_EXIT_USAGE;
 
-	network.listener = network.stop = -1;
+	network.socket.fd = network.stop = -1;
 	if (start(&network, argc, argv) == 0) {
 		code = loop(&network);
 		report_stats(&network);
