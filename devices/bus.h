@@ -43,6 +43,11 @@ struct vmb_dev_channel_ops {
 	 * again. NULL: the device does not need to know.
 	 */
 	void (*released)(struct vmb_dev_channel *channel);
+	/*
+	 * Returns the age in nanoseconds of the oldest request under way on this channel; 0: there
+	 * is none. Any thread, with the bus's lock. NULL: the device does not know.
+	 */
+	uint64_t (*oldest_ns)(const struct vmb_dev_channel *channel);
 };
 
 /* Memory that a guest lent to a device, mapped side by side. */

@@ -54,7 +54,9 @@ static void released(struct vmb_dev_channel *channel)
 	free(channel);
 }
 
-static const struct vmb_dev_channel_ops channel_ops = { start, stop, released };
+static const struct vmb_dev_channel_ops channel_ops = { .start = start,
+							.stop = stop,
+							.released = released };
 
 static void fill_channel(struct vmb_dev_network *c, struct vmb_dev_channel *channel, uint16_t index)
 {

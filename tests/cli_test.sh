@@ -329,6 +329,16 @@ net 'two cards with one address' '--net: two cards have one address; give anothe
 net 'two cards with one capture' '--net: two cards write to capture=c; give another file' \
 	user,capture=c null,capture=c
 
+expect 'control without a path' '--control: its value is missing; see openvmbus --help' run --control
+expect 'control with an empty path' "--control: the socket's path is missing" run --kernel k --control ''
+expect 'ctl without arguments' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl
+expect 'ctl without a command' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl s
+expect 'ctl with an unknown command' 'ctl: stat: no such command; see openvmbus ctl --help' ctl s stat
+expect 'ctl with an argument too many' \
+	"ctl: status has no argument for 'x'; see openvmbus ctl --help" ctl s status x
+expect 'ctl with an argument that is none' "ctl: on 'x': give a flag" ctl s events x
+expect 'ctl with a value missing' 'ctl: --on: its value is missing' ctl s events --on
+
 expect 'switch without socket' "switch: give one socket's path; see openvmbus --help" switch
 expect 'switch with two sockets' "switch: give one socket's path; see openvmbus --help" switch a b
 expect 'switch with an empty path' "switch: give one socket's path; see openvmbus --help" switch ''

@@ -96,7 +96,7 @@ static void let_go(struct vmb_dev_channel *channel)
 	free(channel);
 }
 
-static const struct vmb_dev_channel_ops ops = { start, stop, let_go };
+static const struct vmb_dev_channel_ops ops = { .start = start, .stop = stop, .released = let_go };
 
 static struct vmb_dev_channel *new_sub_channel(uint16_t index)
 {

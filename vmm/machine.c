@@ -176,6 +176,7 @@ struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 
 	if (!machine)
 		return NULL;
+	vmb_vmm_pause_init(&machine->pause);
 	machine->dev.ops = &dev_ops;
 	machine->kvm = kvm;
 	machine->options = o;
@@ -286,5 +287,6 @@ void vmb_vmm_machine_destroy(struct vmb_vmm_machine *machine)
 	vmb_vmm_memory_destroy(&machine->dev.memory);
 	if (machine->ack >= 0)
 		close(machine->ack);
+	vmb_vmm_pause_destroy(&machine->pause);
 	free(machine);
 }

@@ -11,6 +11,7 @@
 #include "vmm/kvm.h"
 #include "vmm/memory.h"
 #include "vmm/options.h"
+#include "vmm/pause.h"
 #include "vmm/power.h"
 #include "vmm/rtc.h"
 #include "vmm/serial.h"
@@ -18,6 +19,7 @@
 #include "vmm/watch.h"
 
 struct vmb_dev_bus;
+struct vmb_vmm_control;
 
 struct vmb_vmm_machine {
 	struct vmb_dev_machine dev; /* how the devices see it */
@@ -31,6 +33,8 @@ struct vmb_vmm_machine {
 	struct vmb_dev_bus *vmbus;
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
 	struct vmb_vmm_watch watch;
+	struct vmb_vmm_pause pause;
+	struct vmb_vmm_control *control; /* outlives the machine; NULL: none */
 	int outcome; /* enum vmb_vmm_outcome, atomic */
 	bool crashed; /* the guest reported a crash, atomic */
 	bool lacking; /* the host could not give the guest one of its devices, atomic */

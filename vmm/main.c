@@ -9,6 +9,7 @@
 #include "devices/limits.h"
 #include "devices/report.h"
 #include "devices/switch/switch.h"
+#include "vmm/ctl.h"
 #include "vmm/run.h"
 
 #ifndef OPENVMBUS_VERSION
@@ -20,6 +21,7 @@ static const char help_text[] =
 	"\n"
 	"usage: openvmbus run --kernel FILE [OPTION...]\n"
 	"       openvmbus switch SOCKET [--ports N] [--capture FILE [--capture-size SIZE]]\n"
+	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
 	"\n"
@@ -72,6 +74,7 @@ static const char help_text[] =
 	"  --console stdio|FILE\n"
 	"                     where the serial port ends (stdio); on a terminal Ctrl-] is the\n"
 	"                     escape key: q stops the machine, r resets it, Ctrl-] sends Ctrl-]\n"
+	"  --control PATH     a socket on which openvmbus ctl commands and inspects the machine\n"
 	"  --accel auto|kvm|nest\n"
 	"                     kvm: /dev/kvm; nest: in an emulated machine with KVM;\n"
 	"                     auto: kvm if it is there, else nest\n"
@@ -100,12 +103,15 @@ static const char help_text[] =
 	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM\n"
 	"ends it, with exit code 0 and its statistics on standard error\n"
 	"\n"
+	"ctl: a command for the machine whose --control socket is PATH; openvmbus ctl --help\n"
+	"lists them\n"
+	"\n"
 	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
 	"\n"
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
 	"device; 2 a bad option or input file, nothing was started or written; 3 the guest\n"
 	"reported a crash; 4 it reset itself (--no-reboot); 5 triple fault (--no-reboot);\n"
-	"6 stopped by the escape key or a signal. A second signal ends the program at once.\n";
+	"6 stopped by the escape key, a signal or ctl. A second signal ends the program at once.\n";
 
 static int check(int argc)
 {
@@ -143,6 +149,8 @@ int main(int argc, char **argv)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)
 		return vmb_dev_switch_run(argc - 1, argv + 1);
+	if (strcmp(verb, "ctl") == 0)
+		return vmb_vmm_ctl_run(argc - 1, argv + 1);
 	if (strcmp(verb, "check") == 0)
 		return check(argc);
 	if (strcmp(verb, "--version") == 0) {

@@ -126,6 +126,12 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	struct line line = { 0 };
 
+	if (o->control) {
+		vmb_dev_report("--control %s: not in an emulated machine yet; use a machine with "
+			       "/dev/kvm",
+			       o->control);
+		return VMB_VMM_EXIT_USAGE;
+	}
 	if (len < 0 || !vmb_vmm_nest_net_check(o) ||
 	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o))
 		return VMB_VMM_EXIT_USAGE;

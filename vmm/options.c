@@ -214,6 +214,16 @@ static int parse_console(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_control(struct vmb_vmm_options *o, char *value)
+{
+	if (!*value) {
+		vmb_dev_report("--control: the socket's path is missing");
+		return -EINVAL;
+	}
+	o->control = value;
+	return 0;
+}
+
 static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 {
 	o->no_reboot = true;
@@ -303,6 +313,7 @@ static const struct option names[] = {
 	{ "on-crash", required_argument, NULL, 0 },
 	{ "contact-within", required_argument, NULL, 0 },
 	{ "no-timers", no_argument, NULL, 0 },
+	{ "control", required_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -313,7 +324,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_memory,	  parse_cpus,	     parse_console,	    parse_accel,
 	parse_generation, parse_bus_version, parse_storage_version, parse_network_version,
 	parse_monitor,	  parse_no_reboot,   parse_unannounced,	    parse_stats,
-	parse_on_crash,	  parse_contact,     parse_no_timers,
+	parse_on_crash,	  parse_contact,     parse_no_timers,	    parse_control,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 

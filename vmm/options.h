@@ -20,6 +20,7 @@ struct vmb_vmm_options {
 	const char *initrd; /* NULL: none */
 	const char *append;
 	const char *console; /* NULL: standard input and output */
+	const char *control; /* path of a socket; NULL: none */
 	struct vmb_dev_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
 	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place */
 	struct vmb_dev_net_option nets[VMB_DEV_NET_MAX];

@@ -14,6 +14,7 @@
 #include "devices/bus.h"
 #include "devices/disk/engine.h"
 #include "devices/report.h"
+#include "vmm/control.h"
 #include "vmm/devices.h"
 #include "vmm/guard.h"
 #include "vmm/machine.h"
@@ -34,6 +35,7 @@ struct session {
 	struct vmb_vmm_devices devices;
 	struct vmb_vmm_console console;
 	struct vmb_vmm_guard guard;
+	struct vmb_vmm_control *control;
 	int wake;
 	bool crashed, lacking; /* in one of its starts */
 	uint32_t resets, short_lives;
@@ -145,7 +147,7 @@ static void slow_down(struct session *s)
 {
 	uint32_t doubled;
 
-	s->resets++;
+	__atomic_store_n(&s->resets, s->resets + 1, __ATOMIC_RELAXED);
 	s->short_lives = now_ms() - s->started_at < SHORT_LIFE_MS ? s->short_lives + 1 : 0;
 	if (s->short_lives < 2)
 		return;
@@ -176,11 +178,25 @@ static void finish(struct session *s, struct vmb_vmm_machine *machine)
 		report_stats(s, machine->vmbus);
 }
 
+static void tell_end(struct session *s, enum vmb_vmm_outcome outcome)
+{
+	static const char *const names[] = {
+		[VMB_VMM_OFF] = "off",	       [VMB_VMM_RESET] = "reset",
+		[VMB_VMM_CRASH] = "crash",     [VMB_VMM_TRIPLE_FAULT] = "triple-fault",
+		[VMB_VMM_FAILURE] = "failure", [VMB_VMM_STOPPED] = "stopped",
+	};
+
+	vmb_vmm_control_event(s->control, "ended", "{s:s}", "outcome", names[outcome]);
+}
+
 /* Between two starts the old machine stands still, without a limit for that. */
 static enum vmb_vmm_outcome end_machine(struct session *s, struct vmb_vmm_machine *machine)
 {
 	enum vmb_vmm_outcome outcome = judge(s, machine);
 
+	vmb_vmm_guard_waits_for(&s->guard, "a command of the control socket");
+	vmb_vmm_control_detach(s->control);
+	tell_end(s, outcome);
 	stop(s, machine);
 	if (goes_on(s, outcome)) {
 		vmb_vmm_guard_detach(&s->guard, false);
@@ -205,7 +221,10 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 	vmb_vmm_guard_attach(&s->guard, machine);
 	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
+	machine->control = s->control;
 	vmb_vmm_machine_start(machine);
+	vmb_vmm_control_attach(s->control, machine);
+	vmb_vmm_control_event(s->control, "started", NULL);
 	vmb_vmm_machine_watch(machine);
 	return end_machine(s, machine);
 }
@@ -255,6 +274,7 @@ static int run_to_end(struct session *s)
  */
 static int run_here(struct session *s)
 {
+	const struct vmb_vmm_control_config control = { &s->options, &s->devices, &s->resets };
 	int code = VMB_VMM_EXIT_FAILURE;
 
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
@@ -262,9 +282,11 @@ static int run_here(struct session *s)
 	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0 &&
 	    vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
 	    vmb_vmm_devices_prepare_disks(&s->devices) == 0 &&
+	    vmb_vmm_control_open(&s->control, s->options.control, &control) == 0 &&
 	    vmb_vmm_console_start(&s->console) == 0) {
 		s->devices.begun = true;
-		if (vmb_vmm_devices_prepare(&s->devices) == 0)
+		if (vmb_vmm_devices_prepare(&s->devices) == 0 &&
+		    vmb_vmm_control_start(s->control) == 0)
 			code = run_to_end(s);
 	} else if (!s->devices.begun) {
 		code = VMB_VMM_EXIT_USAGE;
@@ -272,6 +294,8 @@ static int run_here(struct session *s)
 	vmb_vmm_guard_detach(&s->guard, true);
 	vmb_vmm_guard_waits_for(&s->guard, "the console's reader");
 	vmb_vmm_console_close(&s->console);
+	vmb_vmm_guard_waits_for(&s->guard, "the control socket");
+	vmb_vmm_control_close(s->control);
 	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_close(&s->devices);
 	return code;

@@ -9,6 +9,7 @@
 
 #include "devices/bus.h"
 #include "devices/report.h"
+#include "vmm/control.h"
 #include "vmm/cpuid.h"
 #include "vmm/hypercall.h"
 #include "vmm/machine.h"
@@ -216,6 +217,7 @@ static void report_crash(struct vmb_vmm_vcpu *v)
 
 	if (!vmb_vmm_power_crash(v->machine))
 		return;
+	vmb_vmm_control_event(v->machine->control, "crashed", NULL);
 	msrs->nmsrs = CRASH_WORDS;
 	for (uint32_t i = 0; i < CRASH_WORDS; i++)
 		msrs->entries[i].index = VMB_MSR_CRASH_CTL - CRASH_WORDS + i;
@@ -291,6 +293,8 @@ static void *run_thread(void *arg)
 		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 		if (vmb_vmm_power_outcome(v->machine) != VMB_VMM_RUNNING)
 			return NULL;
+		if (vmb_vmm_pause_rest(v->machine))
+			continue;
 		if (__atomic_exchange_n(&v->deliver, 0, __ATOMIC_SEQ_CST))
 			vmb_dev_bus_deliver(v->machine->vmbus);
 		if (ioctl(v->fd, KVM_RUN, 0) == 0) {

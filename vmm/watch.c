@@ -7,6 +7,7 @@
 
 #include "devices/bus.h"
 #include "devices/report.h"
+#include "vmm/control.h"
 #include "vmm/machine.h"
 #include "vmm/watch.h"
 
@@ -50,8 +51,13 @@ static void say_away(const struct vmb_vmm_watch *w, uint32_t seconds)
 static void look_at_bus(struct vmb_vmm_machine *machine, struct vmb_vmm_watch *w, int64_t now)
 {
 	uint32_t limit = machine->options->contact_s;
+	bool connected = is_connected(machine);
 
-	if (is_connected(machine)) {
+	if (connected != w->connected)
+		vmb_vmm_control_event(machine->control, connected ? "connected" : "disconnected",
+				      NULL);
+	w->connected = connected;
+	if (connected) {
 		w->was_connected = true;
 		w->said = false;
 		w->away_since = now;
@@ -93,6 +99,10 @@ void vmb_vmm_watch_look(struct vmb_vmm_machine *machine)
 	if (now < w->next)
 		return;
 	w->next = now + VMB_VMM_WATCH_TICK_MS;
+	if (vmb_vmm_pause_is_on(machine)) {
+		w->exits_at = w->away_since = now; /* it cannot do anything */
+		return;
+	}
 	look_at_bus(machine, w, now);
 	look_for_life(machine, w, now);
 }

@@ -16,6 +16,7 @@ struct vmb_vmm_machine;
 struct vmb_vmm_watch {
 	int64_t next; /* all times: milliseconds */
 	int64_t away_since; /* not connected */
+	bool connected; /* at the last look */
 	bool was_connected, said;
 	uint64_t exits; /* of all processors, when they last were more */
 	int64_t exits_at;

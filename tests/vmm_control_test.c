@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The control socket with clients that are sane and others, over a machine that has a bus and no
+ * processor: what each gets, that answers are as the tables say, and that docs/control.md says the
+ * same.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "devices/socket.h"
+#include "tests/loopback_bed.h"
+#include "vmm/control.h"
+#include "vmm/devices.h"
+#include "vmm/machine.h"
+
+#define LIMIT_S 60 /* whatever waits for ever ends the test by SIGALRM */
+
+static struct vmb_vmm_machine machine;
+static struct vmb_vmm_options options = { .kernel = "vmlinuz", .cpus = 1 };
+static struct vmb_vmm_devices devices;
+static struct vmb_vmm_control *control;
+static struct kvm_run page;
+static struct loop *bed;
+static char folder[] = "/tmp/vmm-control-XXXXXX", path[64];
+static uint32_t resets;
+
+static int set_up(void **state)
+{
+	const struct vmb_vmm_control_config config = { &options, &devices, &resets };
+
+	alarm(LIMIT_S);
+	bed = loop_new((struct vmb_user_loopback_config){ 0 });
+	options.generation = *vmb_vmm_generation_newest();
+	machine = (struct vmb_vmm_machine){ .vmbus = bed->l.machine.bus, .options = &options };
+	machine.dev.vp_count = 1;
+	machine.vcpus[0].machine = &machine;
+	machine.vcpus[0].run = &page;
+	machine.wake = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(vmb_vmm_control_open(&control, path, &config), 0);
+	assert_int_equal(vmb_vmm_control_start(control), 0);
+	vmb_vmm_control_attach(control, &machine);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	vmb_vmm_control_detach(control);
+	vmb_vmm_control_close(control);
+	assert_int_equal(access(path, F_OK), -1);
+	close(machine.wake);
+	loop_free(bed);
+	return 0;
+}
+
+/* A client that blocks. */
+static int connect_client(void)
+{
+	struct sockaddr_un address;
+	int fd = vmb_dev_socket_create(&address, path, SOCK_STREAM);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* The next line; NULL: the connection was closed. */
+static json_t *read_line(int fd)
+{
+	static char line[4 << 20];
+	size_t len = 0;
+	json_t *object;
+
+	while (len < sizeof(line) && read(fd, line + len, 1) == 1 && line[len] != '\n')
+		len++;
+	if (!len)
+		return NULL;
+	object = json_loadb(line, len, 0, NULL);
+	assert_non_null(object);
+	return object;
+}
+
+static int new_client(void)
+{
+	int fd = connect_client();
+	json_t *greeting = read_line(fd);
+
+	assert_int_equal(json_integer_value(json_object_get(greeting, "control")),
+			 VMB_VMM_CONTROL_VERSION);
+	json_decref(greeting);
+	return fd;
+}
+
+static void send_text(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+static void expect_error(int fd, const char *code)
+{
+	json_t *line = read_line(fd), *error = json_object_get(line, "error");
+
+	assert_non_null(error);
+	assert_string_equal(json_string_value(json_object_get(error, "code")), code);
+	assert_true(strlen(json_string_value(json_object_get(error, "message"))) > 10);
+	json_decref(line);
+}
+
+static void refuse(int fd, const char *line, const char *code)
+{
+	send_text(fd, line);
+	send_text(fd, "\n");
+	expect_error(fd, code);
+}
+
+/* The result of a command, the caller's. */
+static json_t *ask(int fd, const char *command)
+{
+	json_t *line, *result;
+	char text[256];
+
+	snprintf(text, sizeof(text), "{\"command\":\"%s\",\"id\":[\"mine\"]}\n", command);
+	send_text(fd, text);
+	line = read_line(fd);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(line, "id"), 0)),
+			    "mine");
+	result = json_incref(json_object_get(line, "result"));
+	assert_non_null(result);
+	json_decref(line);
+	return result;
+}
+
+static void expect_alive(void)
+{
+	int fd = new_client();
+
+	json_decref(ask(fd, "status"));
+	close(fd);
+}
+
+static void test_each_mistake_gets_one_error_and_the_next_request_is_served(void **state)
+{
+	int fd = new_client();
+
+	refuse(fd, "garbage", "syntax");
+	refuse(fd, "\x80\xff\x01", "syntax");
+	refuse(fd, "[1,2]", "bad-request");
+	refuse(fd, "{\"command\":\"status\",\"command\":\"pause\"}", "syntax");
+	refuse(fd, "{\"command\":7}", "bad-request");
+	refuse(fd, "{\"command\":\"status\",\"also\":1}", "bad-request");
+	refuse(fd, "{\"command\":\"status\",\"arguments\":[]}", "bad-request");
+	refuse(fd, "{\"command\":\"stat\"}", "no-such-command");
+	refuse(fd, "{\"command\":\"status\",\"arguments\":{\"of\":1}}", "no-such-argument");
+	refuse(fd, "{\"command\":\"events\",\"arguments\":{\"on\":1}}", "bad-argument");
+	send_text(fd, "\n \t\r\n"); /* no request */
+	json_decref(ask(fd, "version"));
+	close(fd);
+}
+
+/* A thread of its own sends, because the server may take the bytes slower than a socket holds. */
+static void *send_long_line(void *arg)
+{
+	static char bytes[1 << 20];
+	int fd = *(int *)arg;
+
+	memset(bytes, 'x', sizeof(bytes));
+	for (size_t at = 0; at < sizeof(bytes);) {
+		ssize_t sent = send(fd, bytes + at, sizeof(bytes) - at, MSG_NOSIGNAL);
+
+		assert_true(sent > 0);
+		at += sent;
+	}
+	send_text(fd, "\n{\"command\":\"version\"}\n");
+	return NULL;
+}
+
+static void test_request_of_a_mebibyte_gets_one_error(void **state)
+{
+	int fd = new_client();
+	pthread_t sender;
+	json_t *line;
+
+	assert_int_equal(pthread_create(&sender, NULL, send_long_line, &fd), 0);
+	expect_error(fd, "too-long");
+	line = read_line(fd);
+	assert_non_null(json_object_get(line, "result"));
+	json_decref(line);
+	pthread_join(sender, NULL);
+	close(fd);
+}
+
+static void test_longest_line_is_a_request(void **state)
+{
+	static char line[VMB_VMM_CONTROL_LINE_MAX + 2];
+	const char *text = "{\"command\":\"version\"}";
+	int fd = new_client();
+	json_t *answer;
+
+	memset(line, ' ', sizeof(line));
+	memcpy(line, text, strlen(text));
+	line[VMB_VMM_CONTROL_LINE_MAX] = '\n';
+	line[VMB_VMM_CONTROL_LINE_MAX + 1] = 0;
+	send_text(fd, line);
+	answer = read_line(fd);
+	assert_non_null(json_object_get(answer, "result"));
+	json_decref(answer);
+	line[VMB_VMM_CONTROL_LINE_MAX] = ' ';
+	send_text(fd, line);
+	refuse(fd, "", "too-long");
+	close(fd);
+}
+
+static void test_request_without_a_line_end_is_answered_when_the_client_shuts_down(void **state)
+{
+	int fd = new_client();
+	json_t *line;
+
+	send_text(fd, "{\"command\":\"version\"}");
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	line = read_line(fd);
+	assert_non_null(json_object_get(line, "result"));
+	json_decref(line);
+	assert_null(read_line(fd));
+	close(fd);
+}
+
+static void test_client_that_never_reads_holds_nobody_up(void **state)
+{
+	const char *request = "{\"command\":\"inspect\"}\n";
+	int fd = new_client();
+	struct pollfd full = { .fd = fd, .events = POLLOUT };
+	uint32_t sent = 0;
+
+	/* Until the server no longer reads, which is when 64 KiB wait and both sockets are full. */
+	while (poll(&full, 1, 500) == 1) {
+		assert_true(send(fd, request, strlen(request), MSG_NOSIGNAL | MSG_DONTWAIT) > 0);
+		sent++;
+	}
+	assert_true(sent > 100);
+	expect_alive();
+	for (uint32_t i = 0; i < 10000; i++)
+		vmb_vmm_control_event(control, "resumed", NULL);
+	expect_alive();
+	close(fd);
+	expect_alive();
+}
+
+static void test_clients_beyond_the_limit_get_one_error_and_are_turned_away(void **state)
+{
+	int fds[100];
+	json_t *line;
+
+	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
+		fds[i] = new_client();
+	for (uint32_t i = VMB_VMM_CONTROL_CLIENT_MAX; i < VMB_ARRAY_COUNT(fds); i++) {
+		fds[i] = connect_client();
+		expect_error(fds[i], "too-many-clients");
+		assert_null(read_line(fds[i]));
+	}
+	json_decref(ask(fds[0], "status"));
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(fds); i++)
+		close(fds[i]);
+	/* The places are free again as soon as the server has seen that. */
+	do {
+		fds[0] = connect_client();
+		line = read_line(fds[0]);
+		close(fds[0]);
+		json_decref(line);
+	} while (!line);
+	expect_alive();
+}
+
+/* Answers and tables */
+
+static const struct vmb_vmm_control_field *find(const struct vmb_vmm_control_field *fields,
+						const char *name)
+{
+	for (; fields && fields->name; fields++)
+		if (strcmp(fields->name, name) == 0)
+			return fields;
+	return NULL;
+}
+
+static void expect_declared(const struct vmb_vmm_command *row, const char *prefix, json_t *value)
+{
+	const char *name;
+	json_t *member;
+	char where[256];
+	size_t i;
+
+	if (json_is_array(value)) {
+		snprintf(where, sizeof(where), "%s[]", prefix);
+		json_array_foreach(value, i, member) expect_declared(row, where, member);
+		return;
+	}
+	json_object_foreach(value, name, member)
+	{
+		snprintf(where, sizeof(where), "%s%s%s", prefix, *prefix ? "." : "", name);
+		if (!find(row->results, where))
+			fail_msg("%s has an undeclared result %s", row->name, where);
+		expect_declared(row, where, member);
+	}
+}
+
+/* Looks up "a[].b" in the first entry of a. */
+static json_t *at_path(json_t *value, const char *name)
+{
+	char part[64];
+	size_t len = strcspn(name, ".[");
+
+	snprintf(part, sizeof(part), "%.*s", (int)len, name);
+	value = json_object_get(value, part);
+	name += len;
+	if (strncmp(name, "[]", 2) == 0) {
+		value = json_array_get(value, 0);
+		name += 2;
+	}
+	return *name == '.' ? at_path(value, name + 1) : value;
+}
+
+static void expect_row(const struct vmb_vmm_command *row, json_t *result)
+{
+	expect_declared(row, "", result);
+	for (const struct vmb_vmm_control_field *f = row->results; f && f->name; f++) {
+		json_t *value = at_path(result, f->name);
+
+		if (!f->optional && !value)
+			fail_msg("%s lacks the result %s", row->name, f->name);
+		if (value && f->type == VMB_VMM_CONTROL_NUMBER)
+			assert_true(json_is_integer(value));
+		if (value && f->type == VMB_VMM_CONTROL_TEXT)
+			assert_true(json_is_string(value));
+		if (value && f->type == VMB_VMM_CONTROL_FLAG)
+			assert_true(json_is_boolean(value));
+	}
+}
+
+static void expect_as_declared(const char *command)
+{
+	int fd = new_client();
+	json_t *result = ask(fd, command);
+
+	expect_row(vmb_vmm_control_find(command), result);
+	json_decref(result);
+	close(fd);
+}
+
+static void test_answers_are_what_the_tables_say(void **state)
+{
+	loop_verify(bed, loop_open(bed), 3, 4096);
+	expect_as_declared("version");
+	expect_as_declared("status");
+	expect_as_declared("inspect");
+	expect_as_declared("events");
+}
+
+static void test_document_says_what_the_tables_say(void **state)
+{
+	static char document[1 << 20];
+	FILE *in = fopen("docs/control.md", "r"), *out;
+	size_t tables_len, len;
+	char *tables, *from;
+
+	assert_non_null(in);
+	len = fread(document, 1, sizeof(document) - 1, in);
+	fclose(in);
+	document[len] = 0;
+	out = open_memstream(&tables, &tables_len);
+	vmb_vmm_control_document(out);
+	fclose(out);
+	from = strstr(document, "## Commands\n");
+	if (!from || strncmp(from, tables, strlen(from)) || strcmp(tables + strlen(from), "\n"))
+		fail_msg("docs/control.md differs; see what openvmbus ctl --document prints");
+	free(tables);
+}
+
+/* The machine */
+
+static void test_inspect_shows_a_channel_and_who_owes_a_signal(void **state)
+{
+	int fd = new_client();
+	json_t *result, *channel;
+
+	loop_verify(bed, loop_open(bed), 3, 4096);
+	result = ask(fd, "inspect");
+	channel = json_array_get(json_object_get(result, "channels"), 0);
+	assert_string_equal(json_string_value(at_path(channel, "class")), "scsi");
+	assert_string_equal(json_string_value(at_path(channel, "state")), "open");
+	assert_string_equal(json_string_value(at_path(channel, "owes_signal")), "nobody");
+	assert_true(json_integer_value(at_path(channel, "in.packets")) > 5);
+	assert_true(json_integer_value(at_path(channel, "out.packets")) > 5);
+	assert_int_equal(json_integer_value(at_path(channel, "in.fill")), 0);
+	json_decref(result);
+
+	/* A packet that the guest wrote, and whose signal is lost. */
+	loop_channel(bed)->rx.control->write_index += 24;
+	loop_channel(bed)->rx.control->write_index %= loop_channel(bed)->rx.data_len;
+	result = ask(fd, "inspect");
+	channel = json_array_get(json_object_get(result, "channels"), 0);
+	assert_int_equal(json_integer_value(at_path(channel, "in.fill")), 24);
+	assert_string_equal(json_string_value(at_path(channel, "owes_signal")), "guest");
+	json_decref(result);
+	loop_channel(bed)->rx.control->write_index = loop_channel(bed)->rx.control->read_index;
+	close(fd);
+}
+
+/* In the place of a processor's thread. */
+static void *processor(void *arg)
+{
+	uint32_t *rests = arg;
+
+	while (vmb_vmm_power_outcome(&machine) == VMB_VMM_RUNNING)
+		*rests += vmb_vmm_pause_rest(&machine);
+	return NULL;
+}
+
+static void expect_state(int fd, const char *state)
+{
+	json_t *status = ask(fd, "status");
+
+	assert_string_equal(json_string_value(json_object_get(status, "state")), state);
+	json_decref(status);
+}
+
+static void test_pause_is_answered_when_the_processors_stand_still(void **state)
+{
+	uint32_t rests = 0;
+	int fd = new_client();
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, processor, &rests), 0);
+	for (uint32_t round = 1; round <= 3; round++) {
+		json_decref(ask(fd, "pause"));
+		assert_true(vmb_vmm_pause_is_complete(&machine));
+		expect_state(fd, "paused");
+		json_decref(ask(fd, "resume"));
+		expect_state(fd, "running");
+	}
+	json_decref(ask(fd, "pause"));
+	json_decref(ask(fd, "reset"));
+	pthread_join(thread, NULL);
+	assert_in_range(rests, 1, 4); /* one rest may last over a resume */
+	assert_int_equal(vmb_vmm_power_outcome(&machine), VMB_VMM_RESET);
+	expect_state(fd, "ending");
+	close(fd);
+}
+
+static void test_command_that_goes_on_ends_with_its_machine(void **state)
+{
+	int fd = new_client();
+
+	/* Nobody stands still: there is no processor. */
+	send_text(fd, "{\"command\":\"pause\"}\n");
+	while (!vmb_vmm_pause_is_on(&machine))
+		;
+	vmb_vmm_control_detach(control);
+	expect_error(fd, "no-machine");
+	refuse(fd, "{\"command\":\"inspect\"}", "no-machine");
+	expect_state(fd, "starting");
+	vmb_vmm_control_attach(control, &machine);
+	json_decref(ask(fd, "inspect"));
+	json_decref(ask(fd, "power-off"));
+	assert_int_equal(vmb_vmm_power_outcome(&machine), VMB_VMM_STOPPED);
+	close(fd);
+}
+
+static void test_events_come_to_those_who_want_them(void **state)
+{
+	int deaf = new_client(), fd = new_client();
+	json_t *line;
+
+	json_decref(ask(fd, "events"));
+	vmb_vmm_control_event(control, "ended", "{s:s}", "outcome", "off");
+	line = read_line(fd);
+	assert_string_equal(json_string_value(json_object_get(line, "event")), "ended");
+	assert_string_equal(json_string_value(at_path(line, "fields.outcome")), "off");
+	json_decref(line);
+	json_decref(ask(deaf, "status"));
+	send_text(fd, "{\"command\":\"events\",\"arguments\":{\"on\":false}}\n");
+	json_decref(read_line(fd));
+	vmb_vmm_control_event(control, "started", NULL);
+	json_decref(ask(fd, "status"));
+	close(deaf);
+	close(fd);
+}
+
+/* The socket */
+
+static void test_socket_that_is_served_is_refused_and_a_stale_one_taken_over(void **state)
+{
+	struct vmb_dev_socket served, second;
+	struct stat about;
+	int lock;
+
+	assert_int_equal(vmb_dev_socket_serve(&served, "test", path, SOCK_STREAM, true), 0);
+	assert_int_equal(stat(path, &about), 0);
+	assert_int_equal(about.st_mode & 0777, 0600);
+	assert_int_equal(vmb_dev_socket_serve(&second, "test", path, SOCK_STREAM, true), -EINVAL);
+	vmb_dev_socket_end(&second);
+	close(served.fd); /* as if it was killed */
+	assert_int_equal(vmb_dev_socket_serve(&second, "test", path, SOCK_STREAM, true), 0);
+	assert_int_equal(unlink(path), 0); /* somebody else's mistake */
+	assert_int_equal(vmb_dev_socket_serve(&served, "test", path, SOCK_STREAM, true), 0);
+	vmb_dev_socket_end(&second); /* the file is another's now */
+	assert_int_equal(access(path, F_OK), 0);
+	vmb_dev_socket_end(&served);
+	assert_int_equal(access(path, F_OK), -1);
+	lock = open(path, O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(vmb_dev_socket_serve(&served, "test", path, SOCK_STREAM, true), -EINVAL);
+	vmb_dev_socket_end(&served);
+	assert_int_equal(unlink(path), 0);
+	close(lock);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define SERVED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+		SERVED(test_each_mistake_gets_one_error_and_the_next_request_is_served),
+		SERVED(test_request_of_a_mebibyte_gets_one_error),
+		SERVED(test_longest_line_is_a_request),
+		SERVED(test_request_without_a_line_end_is_answered_when_the_client_shuts_down),
+		SERVED(test_client_that_never_reads_holds_nobody_up),
+		SERVED(test_clients_beyond_the_limit_get_one_error_and_are_turned_away),
+		SERVED(test_answers_are_what_the_tables_say),
+		cmocka_unit_test(test_document_says_what_the_tables_say),
+		SERVED(test_inspect_shows_a_channel_and_who_owes_a_signal),
+		SERVED(test_pause_is_answered_when_the_processors_stand_still),
+		SERVED(test_command_that_goes_on_ends_with_its_machine),
+		SERVED(test_events_come_to_those_who_want_them),
+		cmocka_unit_test(test_socket_that_is_served_is_refused_and_a_stale_one_taken_over),
+	};
+	int failed;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/control", folder);
+	failed = cmocka_run_group_tests_name("vmm_control", tests, NULL, NULL);
+	rmdir(folder);
+	return failed;
+}

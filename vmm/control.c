@@ -1,0 +1,707 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The server of the control socket: one thread, which polls the socket and its clients, takes lines
+ * apart, and calls the functions of the tables.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "devices/event.h"
+#include "devices/report.h"
+#include "devices/socket.h"
+#include "vmm/control.h"
+
+#ifndef OPENVMBUS_VERSION
+#define OPENVMBUS_VERSION "unknown"
+#endif
+
+#define LEAVING_MS   10000 /* a client that ended its requests and does not read the answers */
+#define DUMP	     (JSON_COMPACT | JSON_ENSURE_ASCII)
+#define POLL_WAKE    0
+#define POLL_LISTEN  1
+#define POLL_CLIENTS 2
+
+struct client {
+	int fd; /* -1: this place is free */
+	bool skipping; /* the rest of a line that was too long */
+	bool ended; /* it sends no more */
+	bool in_call; /* a call of its goes on */
+	bool gone;
+	int64_t moved_at; /* it took something */
+	struct vmb_vmm_call call;
+	uint32_t in_len;
+	size_t out_at, out_len, out_room; /* bytes of out */
+	char *out;
+	char in[VMB_VMM_CONTROL_LINE_MAX + 1];
+};
+
+struct vmb_vmm_control {
+	struct vmb_vmm_control_config config;
+	struct vmb_dev_socket socket;
+	pthread_t thread;
+	bool started;
+	int wake;
+	struct client clients[VMB_VMM_CONTROL_CLIENT_MAX];
+	struct client one_more; /* that is turned away */
+
+	pthread_mutex_t lock; /* a command uses the machine */
+	struct vmb_vmm_machine *machine; /* NULL: none now */
+	uint32_t starts; /* how many machines there were */
+
+	pthread_mutex_t events_lock;
+	bool ending;
+	char *events[VMB_VMM_CONTROL_EVENT_MAX]; /* lines, oldest first */
+	uint32_t event_count;
+	uint64_t events_lost;
+};
+
+int64_t vmb_vmm_control_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* What leaves for a client */
+
+/* Bounded by what one answer may have: a client that is behind is not read from. */
+static bool make_room(struct client *c, size_t len)
+{
+	size_t room = c->out_room ? c->out_room : 4096;
+	char *out;
+
+	if (c->out_at) {
+		memmove(c->out, c->out + c->out_at, c->out_len);
+		c->out_at = 0;
+	}
+	while (room < c->out_len + len)
+		room *= 2;
+	if (room == c->out_room)
+		return true;
+	out = realloc(c->out, room);
+	if (!out)
+		return false;
+	c->out = out;
+	c->out_room = room;
+	return true;
+}
+
+static void say(struct client *c, const char *text, size_t len)
+{
+	if (c->gone)
+		return;
+	if (!make_room(c, len + 1)) {
+		c->gone = true;
+		return;
+	}
+	if (!c->out_len)
+		c->moved_at = vmb_vmm_control_now();
+	memcpy(c->out + c->out_len, text, len);
+	c->out[c->out_len + len] = '\n';
+	c->out_len += len + 1;
+}
+
+/* Takes object. */
+static void say_object(struct client *c, json_t *object)
+{
+	char *text = object ? json_dumps(object, DUMP) : NULL;
+
+	if (text)
+		say(c, text, strlen(text));
+	else
+		c->gone = true;
+	free(text);
+	json_decref(object);
+}
+
+/* A text of the client's own may be no UTF-8. */
+static json_t *error_object(const char *code, const char *message)
+{
+	json_t *object = json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", message);
+
+	return object ? object :
+			json_pack("{s:{s:s, s:s}}", "error", "code", code, "message",
+				  "the request holds text that is not UTF-8");
+}
+
+static void say_error(struct client *c, const char *code, const char *message)
+{
+	say_object(c, error_object(code, message));
+}
+
+static void say_version(struct client *c)
+{
+	say_object(c, json_pack("{s:s, s:i}", "openvmbus", OPENVMBUS_VERSION, "control",
+				VMB_VMM_CONTROL_VERSION));
+}
+
+static void flush(struct client *c)
+{
+	ssize_t sent;
+
+	if (!c->out_len || c->gone)
+		return;
+	sent = send(c->fd, c->out + c->out_at, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0) {
+		c->gone = errno != EAGAIN && errno != EINTR;
+		return;
+	}
+	c->moved_at = vmb_vmm_control_now();
+	c->out_at += sent;
+	c->out_len -= sent;
+	if (c->out_len)
+		return;
+	free(c->out);
+	c->out = NULL;
+	c->out_at = c->out_room = 0;
+}
+
+/* Calls */
+
+static void end_call(struct client *c, enum vmb_vmm_call_step step)
+{
+	struct vmb_vmm_call *call = &c->call;
+	json_t *answer;
+
+	if (step == VMB_VMM_CALL_DONE)
+		answer = json_pack("{s:O}", "result", call->result);
+	else
+		answer = error_object(call->code ? call->code : "failed", call->message);
+	if (call->id && answer)
+		json_object_set(answer, "id", call->id);
+	say_object(c, answer);
+	json_decref(call->result);
+	json_decref(call->arguments);
+	json_decref(call->id);
+	*call = (struct vmb_vmm_call){ .control = call->control, .events = call->events };
+	c->in_call = false;
+}
+
+/* With the lock. */
+static enum vmb_vmm_call_step run_on_machine(struct vmb_vmm_call *call)
+{
+	struct vmb_vmm_control *control = call->control;
+
+	if (!control->machine)
+		return vmb_vmm_call_fail(call, "no-machine",
+					 "the machine is starting or ending; try again");
+	call->machine = control->machine;
+	call->start = control->starts;
+	return call->row->run(call);
+}
+
+static enum vmb_vmm_call_step go_on_on_machine(struct vmb_vmm_call *call)
+{
+	if (call->control->machine && call->control->starts == call->start)
+		return call->go_on(call);
+	call->over = true;
+	call->go_on(call);
+	return vmb_vmm_call_fail(call, "no-machine", "the machine was reset or has ended");
+}
+
+static void run_call(struct client *c, enum vmb_vmm_call_step (*step)(struct vmb_vmm_call *call),
+		     enum vmb_vmm_call_step (*step_on_machine)(struct vmb_vmm_call *call))
+{
+	struct vmb_vmm_call *call = &c->call;
+	enum vmb_vmm_call_step result;
+
+	if (call->row->machine) {
+		pthread_mutex_lock(&call->control->lock);
+		result = step_on_machine(call);
+		pthread_mutex_unlock(&call->control->lock);
+	} else {
+		result = step(call);
+	}
+	c->in_call = result == VMB_VMM_CALL_LATER;
+	if (!c->in_call)
+		end_call(c, result);
+}
+
+static enum vmb_vmm_call_step refuse(struct vmb_vmm_call *call, const char *code,
+				     const char *message)
+{
+	return vmb_vmm_call_fail(call, code, "%s", message);
+}
+
+/* Fills in the call. Returns VMB_VMM_CALL_DONE: it can be run. */
+static enum vmb_vmm_call_step take_request(struct vmb_vmm_call *call, json_t *request)
+{
+	const char *command = json_string_value(json_object_get(request, "command")), *code, *name;
+	json_t *arguments = json_object_get(request, "arguments"), *value;
+
+	call->id = json_incref(json_object_get(request, "id"));
+	json_object_foreach(request, name, value) if (
+		strcmp(name, "id") && strcmp(name, "command") &&
+		strcmp(name,
+		       "arguments")) return vmb_vmm_call_fail(call, "bad-request",
+							      "a request has id, command and arguments, "
+							      "not '%.64s'",
+							      name);
+	if (!command)
+		return refuse(call, "bad-request",
+			      "give an object with a text 'command'; see docs/control.md");
+	if (arguments && !json_is_object(arguments))
+		return refuse(call, "bad-request", "'arguments' must be an object");
+	call->row = vmb_vmm_control_find(command);
+	if (!call->row)
+		return vmb_vmm_call_fail(call, "no-such-command",
+					 "there is no command '%.64s'; see docs/control.md",
+					 command);
+	call->arguments = arguments ? json_incref(arguments) : json_object();
+	call->result = json_object();
+	if (!call->arguments || !call->result)
+		return refuse(call, "failed", strerror(ENOMEM));
+	code = vmb_vmm_control_check(call->row, call->arguments, call->message);
+	call->code = code;
+	return code ? VMB_VMM_CALL_FAILED : VMB_VMM_CALL_DONE;
+}
+
+static void take_line(struct client *c, const char *line, size_t len)
+{
+	json_error_t error;
+	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+	char message[VMB_VMM_CONTROL_MESSAGE_LEN];
+
+	if (!request) {
+		snprintf(message, sizeof(message), "the line is no JSON object: %s", error.text);
+		say_error(c, "syntax", message);
+		return;
+	}
+	c->call.began = vmb_vmm_control_now();
+	if (take_request(&c->call, request) == VMB_VMM_CALL_DONE)
+		run_call(c, c->call.row->run, run_on_machine);
+	else
+		end_call(c, VMB_VMM_CALL_FAILED);
+	json_decref(request);
+}
+
+/* What comes from a client */
+
+static bool is_behind(const struct client *c)
+{
+	return c->out_len > VMB_VMM_CONTROL_BEHIND_MAX;
+}
+
+/* Returns the length of the next line, or -1: there is none yet. */
+static int next_line(struct client *c)
+{
+	const char *end = memchr(c->in, '\n', c->in_len);
+
+	if (end)
+		return end - c->in;
+	return c->ended && c->in_len && !c->skipping ? (int)c->in_len : -1;
+}
+
+static void drop_input(struct client *c, uint32_t len)
+{
+	c->in_len -= len;
+	memmove(c->in, c->in + len, c->in_len);
+}
+
+/* One error for a line that is too long, however long it is. */
+static void refuse_long_line(struct client *c)
+{
+	char message[VMB_VMM_CONTROL_MESSAGE_LEN];
+
+	snprintf(message, sizeof(message),
+		 "a request is one line of at most %u bytes; this one was left out",
+		 VMB_VMM_CONTROL_LINE_MAX);
+	say_error(c, "too-long", message);
+	c->skipping = true;
+	c->in_len = 0;
+}
+
+static bool is_blank(const char *line, int len)
+{
+	int at = 0;
+
+	while (at < len && (line[at] == ' ' || line[at] == '\t' || line[at] == '\r'))
+		at++;
+	return at == len;
+}
+
+static void take_lines(struct client *c)
+{
+	int len;
+
+	while (!c->in_call && !c->gone && !is_behind(c) && (len = next_line(c)) >= 0) {
+		if (!c->skipping && !is_blank(c->in, len))
+			take_line(c, c->in, len);
+		c->skipping = false;
+		drop_input(c, (uint32_t)len < c->in_len ? len + 1 : len);
+	}
+	if (c->in_call || next_line(c) >= 0)
+		return;
+	if (c->skipping)
+		c->in_len = 0;
+	else if (c->in_len == sizeof(c->in))
+		refuse_long_line(c);
+}
+
+static bool wants_input(const struct client *c)
+{
+	return !c->ended && !c->in_call && !is_behind(c) && c->in_len < sizeof(c->in);
+}
+
+static void read_client(struct client *c)
+{
+	ssize_t len = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+
+	if (len > 0)
+		c->in_len += len;
+	else if (len == 0)
+		c->ended = true;
+	else
+		c->gone = errno != EAGAIN && errno != EINTR;
+}
+
+/* Life of a client */
+
+/* A call that goes on is told that nobody waits for it any more, as if its machine had gone. */
+static void leave(struct client *c)
+{
+	if (c->in_call) {
+		c->call.over = true;
+		c->call.go_on(&c->call);
+		end_call(c, VMB_VMM_CALL_FAILED);
+	}
+	close(c->fd);
+	free(c->out);
+	c->out = NULL;
+	c->fd = -1;
+}
+
+static void welcome(struct vmb_vmm_control *control, struct client *c, int fd)
+{
+	*c = (struct client){ .fd = fd, .call.control = control };
+	say_version(c);
+	flush(c);
+}
+
+static struct client *free_place(struct vmb_vmm_control *control)
+{
+	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
+		if (control->clients[i].fd < 0)
+			return &control->clients[i];
+	return NULL;
+}
+
+static void accept_client(struct vmb_vmm_control *control)
+{
+	struct client *none = &control->one_more;
+	struct client *c = free_place(control);
+	int fd = accept4(control->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	char message[VMB_VMM_CONTROL_MESSAGE_LEN];
+
+	if (fd < 0)
+		return;
+	if (c) {
+		welcome(control, c, fd);
+		return;
+	}
+	*none = (struct client){ .fd = fd };
+	snprintf(message, sizeof(message), "%u clients are connected already; try again later",
+		 VMB_VMM_CONTROL_CLIENT_MAX);
+	say_error(none, "too-many-clients", message);
+	flush(none);
+	leave(none);
+}
+
+static void serve_client(struct client *c, short revents)
+{
+	if (revents & (POLLIN | POLLHUP | POLLERR) && wants_input(c))
+		read_client(c);
+	if (c->in_call)
+		run_call(c, c->call.go_on, go_on_on_machine);
+	take_lines(c);
+	flush(c);
+	if (c->ended && !c->in_call && next_line(c) < 0 && !c->out_len)
+		c->gone = true;
+	if (c->ended && c->out_len && vmb_vmm_control_now() - c->moved_at > LEAVING_MS)
+		c->gone = true;
+	if (c->gone)
+		leave(c);
+}
+
+/* Events */
+
+void vmb_vmm_control_event(struct vmb_vmm_control *control, const char *name, const char *format,
+			   ...)
+{
+	json_t *event, *fields = NULL;
+	char *line = NULL;
+	va_list args;
+
+	if (!control)
+		return;
+	va_start(args, format);
+	if (format)
+		fields = json_vpack_ex(NULL, 0, format, args);
+	va_end(args);
+	event = json_pack("{s:s, s:o*}", "event", name, "fields", fields);
+	if (event)
+		line = json_dumps(event, DUMP);
+	json_decref(event);
+	pthread_mutex_lock(&control->events_lock);
+	if (line && control->event_count < VMB_VMM_CONTROL_EVENT_MAX) {
+		control->events[control->event_count++] = line;
+	} else {
+		control->events_lost++;
+		free(line);
+	}
+	pthread_mutex_unlock(&control->events_lock);
+	vmb_dev_event_ring(control->wake);
+}
+
+/* For a client that is behind the event is lost; what it missed shows in `inspect`. */
+static void spread(struct vmb_vmm_control *control, const char *line)
+{
+	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++) {
+		struct client *c = &control->clients[i];
+
+		if (c->fd >= 0 && c->call.events && !is_behind(c))
+			say(c, line, strlen(line));
+	}
+}
+
+/* Returns whether the server must end. */
+static bool take_events(struct vmb_vmm_control *control)
+{
+	char *lines[VMB_VMM_CONTROL_EVENT_MAX], text[96];
+	uint32_t count;
+	uint64_t lost;
+	bool ending;
+
+	pthread_mutex_lock(&control->events_lock);
+	count = control->event_count;
+	lost = control->events_lost;
+	memcpy(lines, control->events, count * sizeof(lines[0]));
+	control->event_count = control->events_lost = 0;
+	ending = control->ending;
+	pthread_mutex_unlock(&control->events_lock);
+	for (uint32_t i = 0; i < count; i++) {
+		spread(control, lines[i]);
+		free(lines[i]);
+	}
+	snprintf(text, sizeof(text), "{\"event\":\"lost\",\"fields\":{\"count\":%llu}}",
+		 (unsigned long long)lost);
+	if (lost)
+		spread(control, text);
+	return ending;
+}
+
+/* The thread */
+
+static short wanted(const struct client *c)
+{
+	return (wants_input(c) ? POLLIN : 0) | (c->out_len ? POLLOUT : 0);
+}
+
+/* A client from which nothing is wanted is left out: poll() would report its hang-up for ever. */
+static int fill(struct vmb_vmm_control *control, struct pollfd *fds)
+{
+	int timeout = -1;
+
+	fds[POLL_WAKE] = (struct pollfd){ .fd = control->wake, .events = POLLIN };
+	fds[POLL_LISTEN] = (struct pollfd){ .fd = control->socket.fd, .events = POLLIN };
+	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++) {
+		struct client *c = &control->clients[i];
+		short events = c->fd < 0 ? 0 : wanted(c);
+
+		fds[POLL_CLIENTS + i] =
+			(struct pollfd){ .fd = events ? c->fd : -1, .events = events };
+		if (c->fd >= 0 && c->in_call)
+			timeout = VMB_VMM_CONTROL_TICK_MS;
+		else if (c->fd >= 0 && c->ended && timeout < 0)
+			timeout = LEAVING_MS;
+	}
+	return timeout;
+}
+
+static void *serve(void *arg)
+{
+	struct vmb_vmm_control *control = arg;
+	struct pollfd fds[POLL_CLIENTS + VMB_VMM_CONTROL_CLIENT_MAX];
+	bool ending = false;
+
+	while (!ending) {
+		int timeout = fill(control, fds);
+
+		if (poll(fds, VMB_ARRAY_COUNT(fds), timeout) < 0)
+			continue;
+		if (fds[POLL_WAKE].revents)
+			vmb_dev_event_clear(control->wake);
+		ending = take_events(control);
+		for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
+			if (control->clients[i].fd >= 0)
+				serve_client(&control->clients[i], fds[POLL_CLIENTS + i].revents);
+		if (fds[POLL_LISTEN].revents)
+			accept_client(control);
+	}
+	return NULL;
+}
+
+/* Life */
+
+int vmb_vmm_control_open(struct vmb_vmm_control **control, const char *path,
+			 const struct vmb_vmm_control_config *config)
+{
+	struct vmb_vmm_control *c;
+
+	*control = NULL;
+	if (!path)
+		return 0;
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		vmb_dev_report("--control: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	c->config = *config;
+	c->socket.fd = -1;
+	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
+		c->clients[i].fd = -1;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->events_lock, NULL);
+	*control = c;
+	c->wake = vmb_dev_event_create();
+	if (c->wake < 0) {
+		vmb_dev_report("--control: eventfd: %s", strerror(-c->wake));
+		return c->wake;
+	}
+	return vmb_dev_socket_serve(&c->socket, "--control", path, SOCK_STREAM, true);
+}
+
+int vmb_vmm_control_start(struct vmb_vmm_control *c)
+{
+	int error = c ? pthread_create(&c->thread, NULL, serve, c) : 0;
+
+	if (error)
+		vmb_dev_report("--control: no thread: %s", strerror(error));
+	else if (c)
+		c->started = true;
+	return -error;
+}
+
+static void stop(struct vmb_vmm_control *c)
+{
+	pthread_mutex_lock(&c->events_lock);
+	c->ending = true;
+	pthread_mutex_unlock(&c->events_lock);
+	vmb_dev_event_ring(c->wake);
+	pthread_join(c->thread, NULL);
+}
+
+void vmb_vmm_control_close(struct vmb_vmm_control *c)
+{
+	if (!c)
+		return;
+	if (c->started)
+		stop(c);
+	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
+		if (c->clients[i].fd >= 0)
+			leave(&c->clients[i]);
+	for (uint32_t i = 0; i < c->event_count; i++)
+		free(c->events[i]);
+	vmb_dev_socket_end(&c->socket);
+	if (c->wake >= 0)
+		close(c->wake);
+	pthread_mutex_destroy(&c->events_lock);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static void set_machine(struct vmb_vmm_control *c, struct vmb_vmm_machine *machine)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->machine = machine;
+	c->starts += machine ? 1 : 0;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void vmb_vmm_control_attach(struct vmb_vmm_control *c, struct vmb_vmm_machine *machine)
+{
+	set_machine(c, machine);
+}
+
+void vmb_vmm_control_detach(struct vmb_vmm_control *c)
+{
+	set_machine(c, NULL);
+}
+
+/* For functions of rows */
+
+const struct vmb_vmm_control_config *vmb_vmm_control_config(const struct vmb_vmm_call *call)
+{
+	return &call->control->config;
+}
+
+struct vmb_vmm_machine *vmb_vmm_call_hold(struct vmb_vmm_call *call)
+{
+	pthread_mutex_lock(&call->control->lock);
+	return call->control->machine;
+}
+
+void vmb_vmm_call_release(struct vmb_vmm_call *call)
+{
+	pthread_mutex_unlock(&call->control->lock);
+}
+
+const char *vmb_vmm_call_text(const struct vmb_vmm_call *call, const char *name)
+{
+	return json_string_value(json_object_get(call->arguments, name));
+}
+
+uint64_t vmb_vmm_call_number(const struct vmb_vmm_call *call, const char *name, uint64_t otherwise)
+{
+	const json_t *value = json_object_get(call->arguments, name);
+
+	return value ? (uint64_t)json_integer_value(value) : otherwise;
+}
+
+bool vmb_vmm_call_flag(const struct vmb_vmm_call *call, const char *name)
+{
+	return json_is_true(json_object_get(call->arguments, name));
+}
+
+void vmb_vmm_call_set(struct vmb_vmm_call *call, const char *name, json_t *value)
+{
+	json_object_set_new(call->result, name, value);
+}
+
+void vmb_vmm_call_set_text(struct vmb_vmm_call *call, const char *name, const char *text)
+{
+	json_t *value = json_string(text);
+
+	vmb_vmm_call_set(call, name, value ? value : json_string("(no UTF-8)"));
+}
+
+void vmb_vmm_call_set_number(struct vmb_vmm_call *call, const char *name, uint64_t number)
+{
+	vmb_vmm_call_set(call, name, json_integer(number));
+}
+
+void vmb_vmm_call_set_flag(struct vmb_vmm_call *call, const char *name, bool flag)
+{
+	vmb_vmm_call_set(call, name, json_boolean(flag));
+}
+
+enum vmb_vmm_call_step vmb_vmm_call_fail(struct vmb_vmm_call *call, const char *code,
+					 const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(call->message, sizeof(call->message), format, args);
+	va_end(args);
+	call->code = code;
+	return VMB_VMM_CALL_FAILED;
+}
