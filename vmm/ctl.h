@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The other end of a control socket: `openvmbus ctl PATH COMMAND [ARGUMENT...]`, and what `openvmbus
- * top` needs of it.
+ * The other end of a control socket: `openvmbus ctl PATH COMMAND [ARGUMENT...]`, and what
+ * `openvmbus top` needs of it.
  *
  *   vmb_vmm_ctl_connect(&ctl, path)
  *   answer = vmb_vmm_ctl_ask(&ctl, request)
