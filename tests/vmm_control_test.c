@@ -301,11 +301,11 @@ static void expect_declared(const struct vmb_vmm_command *row, const char *prefi
 
 	if (json_is_array(value)) {
 		snprintf(where, sizeof(where), "%s[]", prefix);
-		json_array_foreach(value, i, member) expect_declared(row, where, member);
+		json_array_foreach(value, i, member)
+			expect_declared(row, where, member);
 		return;
 	}
-	json_object_foreach(value, name, member)
-	{
+	json_object_foreach(value, name, member) {
 		snprintf(where, sizeof(where), "%s%s%s", prefix, *prefix ? "." : "", name);
 		if (!find(row->results, where))
 			fail_msg("%s has an undeclared result %s", row->name, where);

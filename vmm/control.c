@@ -237,13 +237,12 @@ static enum vmb_vmm_call_step take_request(struct vmb_vmm_call *call, json_t *re
 	json_t *arguments = json_object_get(request, "arguments"), *value;
 
 	call->id = json_incref(json_object_get(request, "id"));
-	json_object_foreach(request, name, value) if (
-		strcmp(name, "id") && strcmp(name, "command") &&
-		strcmp(name,
-		       "arguments")) return vmb_vmm_call_fail(call, "bad-request",
-							      "a request has id, command and arguments, "
-							      "not '%.64s'",
-							      name);
+	json_object_foreach(request, name, value)
+		if (strcmp(name, "id") && strcmp(name, "command") && strcmp(name, "arguments"))
+			return vmb_vmm_call_fail(call, "bad-request",
+						 "a request has id, command, "
+						 "arguments, not '%.64s'",
+						 name);
 	if (!command)
 		return refuse(call, "bad-request",
 			      "give an object with a text 'command'; see docs/control.md");

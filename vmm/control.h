@@ -23,12 +23,12 @@
  * while there is a machine, call->machine, which stays there until the function returns. What takes
  * longer returns VMB_VMM_CALL_LATER after it has set call->go_on: that function is called again
  * every VMB_VMM_CONTROL_TICK_MS, with the same promise, until it returns something else. It needs a
- * limit of its own. When its machine or its client has gone it is called a last time, with call->over,
- * to let go of what it holds; what it returns then does not matter, and call->machine is not to be
- * used.
+ * limit of its own. When its machine or its client has gone it is called a last time, with
+ * call->over, to let go of what it holds; what it returns then does not matter, and call->machine
+ * is not to be used.
  *
- * Clients are not trusted to be quick or sane: lines, buffers and their number have bounds, a client
- * that does not read is not read from, and none of them holds up the machine or another client.
+ * Clients are not trusted to be quick or sane: lines, buffers and their number have bounds, a
+ * client that does not read is not read from, and none holds up the machine or another client.
  */
 #ifndef VMM_CONTROL_H
 #define VMM_CONTROL_H

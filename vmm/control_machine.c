@@ -347,8 +347,8 @@ const struct vmb_vmm_command vmb_vmm_control_machine[] = {
 	  "goes on while it is taken.",
 	  true, run_inspect, NULL, inspect_results },
 	{ "pause",
-	  "The virtual processors leave the guest and wait. The answer comes when all have. Devices "
-	  "finish what they have begun, and the clocks go on.",
+	  "The virtual processors leave the guest and wait. The answer comes when all have. "
+	  "Devices finish what they have begun, and the clocks go on.",
 	  true, run_pause, NULL, NULL },
 	{ "resume", "The end of a pause. Does nothing if the machine is not paused.", true,
 	  run_resume, NULL, NULL },
@@ -357,8 +357,8 @@ const struct vmb_vmm_command vmb_vmm_control_machine[] = {
 	  "--no-reboot the machine ends.",
 	  true, run_reset, NULL, NULL },
 	{ "power-off",
-	  "As pulling the plug: the guest gets no chance to put anything in order. The exit code is "
-	  "6.",
+	  "As pulling the plug: the guest gets no chance to put anything in order. The exit code "
+	  "is 6.",
 	  true, run_power_off, NULL, NULL },
 	{ NULL, NULL, false, NULL, NULL, NULL },
 };
@@ -377,8 +377,8 @@ static const struct vmb_vmm_control_field ended_fields[] = {
 const struct vmb_vmm_event_row vmb_vmm_control_events[] = {
 	{ "started", "The machine starts, for the first time or after a reset.", NULL },
 	{ "ended",
-	  "This start of the machine is over. After `reset` and `triple-fault` another one follows, "
-	  "unless `--no-reboot` was given.",
+	  "This start of the machine is over. After `reset` and `triple-fault` another one "
+	  "follows, unless `--no-reboot` was given.",
 	  ended_fields },
 	{ "paused", "All virtual processors have left the guest.", NULL },
 	{ "resumed", "They go on.", NULL },

@@ -69,8 +69,7 @@ static const char *check_names(const struct vmb_vmm_command *row, json_t *argume
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(arguments, name, value)
-	{
+	json_object_foreach(arguments, name, value) {
 		field = find_field(row->arguments, name);
 		if (!field) {
 			snprintf(message, VMB_VMM_CONTROL_MESSAGE_LEN,
