@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Frames between both ends of a network card in one process: what the protocol costs when network and machine cost
- * nothing. Each end has a thread; what leaves is counted and forgotten, what arrives is made up. All rows are measured in
- * turn, ROUNDS times, so that what else the machine does meets all of them. A line a row: medians, and the
- * range of the rate. Usage: network_bench [SECONDS [ROUNDS]], SECONDS a row and round.
+ * Frames between both ends of a network card in one process: what the protocol costs when network
+ * and machine cost nothing. Each end has a thread; what leaves is counted and forgotten, what
+ * arrives is made up. All rows are measured in turn, ROUNDS times, so that what else the machine
+ * does meets all of them. A line a row: medians, and the range of the rate. Usage: network_bench
+ * [SECONDS [ROUNDS]], SECONDS a row and round.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ enum figure {
 	TO_HOST_SIGNALS,
 	TO_GUEST_SIGNALS,
 	COPIES, /* of the frame's bytes */
-	ONE_THREAD_NS, /* both ends in turn on one thread: no sleep, no signal, no other CPU's cache */
+	/* both ends in turn on one thread: no sleep, no signal, no other CPU's cache */
+	ONE_THREAD_NS,
 	FIGURE_COUNT,
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames for the fuzz targets of the host's offloads: headers that fit each other, then a few bytes changed.
+ * Frames for the fuzz targets of the host's offloads: headers that fit each other, then a few bytes
+ * changed.
  */
 #ifndef FUZZ_FRAMES_H
 #define FUZZ_FRAMES_H

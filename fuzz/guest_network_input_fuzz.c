@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A guest's network card against a host that says what it likes, while the guest sends. Each packet ends at most
- * once, frames lie in the receive buffer, nothing is written outside of the queue's sections, and what the handshake has
- * settled can be used.
+ * A guest's network card against a host that says what it likes, while the guest sends. Each packet
+ * ends at most once, frames lie in the receive buffer, nothing is written outside of the queue's
+ * sections, and what the handshake has settled can be used.
  */
 #include "fuzz/fuzz.h"
 #include "guest/network.h"

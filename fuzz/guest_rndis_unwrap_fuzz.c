@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A frame's message of a hostile host: the frame lies inside of it, and copying only what is needed tells the same as
- * copying all that is allowed.
+ * A frame's message of a hostile host: the frame lies inside of it, and copying only what is needed
+ * tells the same as copying all that is allowed.
  */
 #include "fuzz/fuzz.h"
 #include "guest/rndis.h"

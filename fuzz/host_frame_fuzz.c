@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Any frame of a guest's on its way to a wire and back to a guest, and any frame and note of a wire's: all offsets are inside,
- * what comes out is no longer than agreed, its bytes are all of the frame's, and a checksum that is vouched for is right.
+ * Any frame of a guest's on its way to a wire and back to a guest, and any frame and note of a
+ * wire's: all offsets are inside, what comes out is no longer than agreed, its bytes are all of the
+ * frame's, and a checksum that is vouched for is right.
  */
 #include "fuzz/frames.h"
 #include "host/frame.h"

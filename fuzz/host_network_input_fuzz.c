@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A host's network card against any packets on several queues, with buffers that the guest writes to at any time, while
- * frames go to it. Each request is answered at most once; frames lie in what was sent; a suballocation has one holder,
- * and all of them are accounted for.
+ * A host's network card against any packets on several queues, with buffers that the guest writes
+ * to at any time, while frames go to it. Each request is answered at most once; frames lie in what
+ * was sent; a suballocation has one holder, and all of them are accounted for.
  */
 #include "fuzz/fuzz.h"
 #include "host/network.h"
@@ -60,7 +60,10 @@ static int unshare(struct bed *b)
 	return vmb_host_network_unshared(&b->n, &b->io);
 }
 
-/* Sums all bytes, so that whatever lies outside is noticed, and the guest writes to what was judged. */
+/*
+ * Sums all bytes, so that whatever lies outside is noticed, and the guest writes to what was
+ * judged.
+ */
 static void use_frame(struct bed *b, struct fuzz *f, const struct vmb_host_network_frame *frame)
 {
 	struct vmb_host_offload_piece slice[VMB_HOST_NETWORK_PIECE_COUNT_MAX];
@@ -456,7 +459,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	while (f.len) {
 		uint8_t op = fuzz_u8(&f) % (sizeof(ops) / sizeof(*ops));
 
-		/* a channel whose guest broke the protocol is not served until it is opened again */
+		/*
+		 * a channel whose guest broke the protocol is not served until it is opened again
+		 */
 		if (b.broken && ops[op] != op_open)
 			continue;
 		ops[op](&b, &f);

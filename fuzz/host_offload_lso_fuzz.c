@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Any large send cut into segments: they are as many as the payload needs, none is longer than agreed, their payload is all
- * of it in order, and each one's headers say its own length and add up.
+ * Any large send cut into segments: they are as many as the payload needs, none is longer than
+ * agreed, their payload is all of it in order, and each one's headers say its own length and add
+ * up.
  */
 #include "fuzz/frames.h"
 #include "host/offload.h"

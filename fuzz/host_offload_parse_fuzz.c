@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Any frame through the adapter's checksums, in memory of exactly its size. What is parsed lies inside; what was completed
- * adds up, byte by byte, and is found good.
+ * Any frame through the adapter's checksums, in memory of exactly its size. What is parsed lies
+ * inside; what was completed adds up, byte by byte, and is found good.
  */
 #include "fuzz/frames.h"
 #include "host/offload.h"

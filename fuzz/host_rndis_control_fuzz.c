@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The adapter against any control messages in any order. Each is answered with one reply that says its own length and the
- * request's id; what was set stays within what there is.
+ * The adapter against any control messages in any order. Each is answered with one reply that says
+ * its own length and the request's id; what was set stays within what there is.
  */
 #include "fuzz/fuzz.h"
 #include "host/rndis.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Envelopes of frames from the guest, in memory of exactly the size that is copied. What is taken lies inside of the
- * message, and what was wrapped is unwrapped again.
+ * Envelopes of frames from the guest, in memory of exactly the size that is copied. What is taken
+ * lies inside of the message, and what was wrapped is unwrapped again.
  */
 #include "fuzz/fuzz.h"
 #include "host/rndis.h"

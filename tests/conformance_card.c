@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The network loopback's listener: turns what crosses rings and buffers into records. */
 #include <stdio.h>
 #include <string.h>
 

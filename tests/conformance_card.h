@@ -3,12 +3,13 @@
  * The network loopback with a listener at its rings and buffers, and a player of transcripts.
  *
  *   card = card_new(version, cast)
- *   card_play(card, t, "open", act)      makes that section's thing happen, and compares what is said
+ *   card_play(card, t, "open", act)      makes that section's thing happen, and compares what is
+ *                                        said
  *   play_end(&card->play)                nothing more is said
  *   card_free(card)
  *
- * As in tests/conformance_stage.h the listener knows the layouts by itself; channels and shared memory it finds where the
- * guest gives them to the host.
+ * As in tests/conformance_stage.h the listener knows the layouts by itself; channels and shared
+ * memory it finds where the guest gives them to the host.
  */
 #ifndef TESTS_CONFORMANCE_CARD_H
 #define TESTS_CONFORMANCE_CARD_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A network card's rings and buffers in every version, byte by byte, against tests/transcripts/; see
- * tests/conformance_test.c, which does so for the bus and for storage.
+ * A network card's rings and buffers in every version, byte by byte, against tests/transcripts/;
+ * see tests/conformance_test.c, which does so for the bus and for storage.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Steps through a transcript: compares a real end's words, speaks for the one that is not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Plays a transcript: compares what the real ends say with it, and speaks for the end that is not real.
+ * Plays a transcript: compares what the real ends say with it, and speaks for the end that is not
+ * real.
  *
  *   p.step, p.put, p.choose = ...; p.arg = ...
  *   play_begin(&p, t, "open"); make it happen; play_finish(&p)      for each section
  *   play_end(&p)                                                    nothing more is said
  *   play_free(&p)
  *
- * Who listens calls play_say() with what he hears, in order. Who steps the real ends calls play_go_on() after each step.
+ * Who listens calls play_say() with what he hears, in order. Who steps the real ends calls
+ * play_go_on() after each step.
  */
 #ifndef TESTS_CONFORMANCE_PLAY_H
 #define TESTS_CONFORMANCE_PLAY_H
@@ -30,7 +32,8 @@ struct play {
 	/* A value for a name that it may choose; 0: any number will do. */
 	uint64_t (*choose)(void *arg, const char *name);
 	void *arg;
-	bool doubt; /* each record is compared again with each byte and argument of it changed: none may pass */
+	/* each record is compared again with each byte and argument of it changed: none may pass */
+	bool doubt;
 	/* the player's */
 	uint64_t doubted; /* bytes and arguments */
 	struct transcript_names names;
@@ -53,7 +56,9 @@ void play_unsay(struct play *p);
 
 /* The test fails when there is no such section. */
 void play_begin(struct play *p, const struct transcript *t, const char *section);
-/* Compares what was heard, and says what is the transcript's to say now. True: something was done. */
+/*
+ * Compares what was heard, and says what is the transcript's to say now. True: something was done.
+ */
 bool play_go_on(struct play *p);
 /* Until the section has been played. The test fails when nothing moves any more. */
 void play_finish(struct play *p);

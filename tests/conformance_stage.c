@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The storage loopback's listener: reads messages, rings and signals by their layout alone. */
 #include <stdio.h>
 #include <string.h>
 
@@ -205,7 +206,10 @@ static void listen_now(struct stage *s)
 	listen_to(s, HOST_TO_GUEST);
 }
 
-/* The listener: interrupts. Below 2.4 the guest's are bits in the first half of a page, below 1.1 the host's in the second. */
+/*
+ * The listener: interrupts. Below 2.4 the guest's are bits in the first half of a page, below 1.1
+ * the host's in the second.
+ */
 
 static uint8_t *interrupt_bits(struct stage *s, enum transcript_way way)
 {
@@ -241,8 +245,8 @@ static void hear_event(struct stage *s, uint32_t flag)
 }
 
 /*
- * The listener: monitors. Of the page: group enable bits at 0, pending bits of group g at 8 + 8g, parameters from 1088 on, 8 bytes
- * an id.
+ * The listener: monitors. Of the page: group enable bits at 0, pending bits of group g at 8 + 8g,
+ * parameters from 1088 on, 8 bytes an id.
  */
 
 static uint8_t *pending_byte(struct stage *s)
@@ -368,7 +372,10 @@ static uint64_t new_page(struct stage *s)
 	return pfn;
 }
 
-/* Pages are real, what stands for a channel is small, and the oldest hosts have one connection for all signals. */
+/*
+ * Pages are real, what stands for a channel is small, and the oldest hosts have one connection for
+ * all signals.
+ */
 static uint64_t choose(void *arg, const char *name)
 {
 	struct stage *s = arg;

@@ -2,14 +2,17 @@
 /*
  * The storage loopback with a listener on the wire, and a player of transcripts.
  *
- *   stage = stage_new(&config)           both ends are real; or the transcript speaks for one of them
- *   stage_play(stage, t, "contact")      makes that section's thing happen, and compares what is said
+ *   stage = stage_new(&config)           both ends are real; or the transcript speaks for one of
+ *                                        them
+ *   stage_play(stage, t, "contact")      makes that section's thing happen, and compares what is
+ *                                        said
  *   play_end(&stage->play)               nothing more is said
  *   stage_free(stage)
  *
- * The listener knows the messages' and rings' layout by itself: it takes pages from the GPADL messages, rings from OPEN, and
- * packets from the bytes that lie between a ring's indices. It hears because the linker puts its functions in
- * the place of the four by which the two ends of ports/user reach each other (see the Makefile).
+ * The listener knows the messages' and rings' layout by itself: it takes pages from the GPADL
+ * messages, rings from OPEN, and packets from the bytes that lie between a ring's indices. It hears
+ * because the linker puts its functions in the place of the four by which the two ends of
+ * ports/user reach each other (see the Makefile).
  */
 #ifndef TESTS_CONFORMANCE_STAGE_H
 #define TESTS_CONFORMANCE_STAGE_H

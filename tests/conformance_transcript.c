@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Reads the files of tests/transcripts/ and compares their records with what was said. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Transcripts: what a guest and a host say to each other, as tests/transcripts/ has it (tools/transcripts tells the form),
- * and their comparison with what was said.
+ * Transcripts: what a guest and a host say to each other, as tests/transcripts/ has it
+ * (tools/transcripts tells the form), and their comparison with what was said.
  *
  *   t = transcript_load("bus-5.3.txt")
- *   section = transcript_section(t, "contact")          its records: t->records[section->first], section->count
- *   transcript_match(names, record, &said, why)         binds the names that it meets for the first time
+ *   section = transcript_section(t, "contact")          its records: t->records[section->first],
+ *                                                       section->count
+ *   transcript_match(names, record, &said, why)         binds the names that it meets for the first
+ *                                                       time
  *   transcript_render(names, record, choose, arg, &said)   the other way: what a side would say
  *   transcript_free(t)
  *

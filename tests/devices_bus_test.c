@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The bus between a guest's messages and a device's thread, without KVM: channels that are offered while the guest runs,
- * memory that it lends, and who gets what back when. The test is the guest and the device.
+ * The bus between a guest's messages and a device's thread, without KVM: channels that are offered
+ * while the guest runs, memory that it lends, and who gets what back when. The test is the guest
+ * and the device.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -263,7 +264,10 @@ static uint32_t offer_sub_channel(uint16_t index, struct vmb_dev_channel **chann
 	return offer->relid;
 }
 
-/* A guest that does without its disk for a fault of ours must not look like a success; its own faults are its own. */
+/*
+ * A guest that does without its disk for a fault of ours must not look like a success; its own
+ * faults are its own.
+ */
 static void test_what_the_host_could_not_start_is_told_to_the_machine(void **state)
 {
 	close_primary();
@@ -393,7 +397,10 @@ static void test_what_is_no_buffer_is_not_mapped(void **state)
 	assert_null(shared.memory);
 }
 
-/* A wish for room while packets are unseen would never be granted: the guest has nothing to read and is not told. */
+/*
+ * A wish for room while packets are unseen would never be granted: the guest has nothing to read
+ * and is not told.
+ */
 static void test_full_ring_is_published_before_the_wish(void **state)
 {
 	const uint8_t payload[1000] = { 0 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Captures, read by a reader of this test's own that trusts no length, and by Wireshark's programs where they are
- * installed.
+ * Captures, read by a reader of this test's own that trusts no length, and by Wireshark's programs
+ * where they are installed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -91,7 +91,9 @@ static uint32_t word(uint32_t at)
 	return value;
 }
 
-/* The option's bytes of a block, or NULL; every option must lie inside of it and the list must end. */
+/*
+ * The option's bytes of a block, or NULL; every option must lie inside of it and the list must end.
+ */
 static const uint8_t *find_option(uint32_t at, uint32_t end, uint32_t code, uint32_t *len)
 {
 	const uint8_t *found = NULL;
@@ -355,7 +357,10 @@ static void test_wireshark_reads_the_same(void **state)
 				  "65567\tnet0\t0x00000001\t\n");
 }
 
-/* The bytes, over Wireshark's converter to the older format: a head of 24 bytes, then 16 before each frame. */
+/*
+ * The bytes, over Wireshark's converter to the older format: a head of 24 bytes, then 16 before
+ * each frame.
+ */
 static void test_wireshark_converts_the_same_bytes(void **state)
 {
 	static const uint32_t lens[] = { 60, 1514, 61, 9014 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The raw backend on a real file and the RAM disk: every operation that the SCSI target asks for, judged by the bytes that are
- * there afterwards. And the filter of planned faults.
+ * The raw backend on a real file and the RAM disk: every operation that the SCSI target asks for,
+ * judged by the bytes that are there afterwards. And the filter of planned faults.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -478,7 +478,10 @@ static enum vmb_dev_disk_step read_blocks(uint64_t first, uint64_t count)
 	return disk.ops->begin(&disk, &request, &engine);
 }
 
-/* A table's rows above any backend: what the option says is all that the filter has to do with the disk below. */
+/*
+ * A table's rows above any backend: what the option says is all that the filter has to do with the
+ * disk below.
+ */
 static void test_faults_meet_reads_of_their_block_alone(void **state)
 {
 	static const struct vmb_dev_disk_option faulty = {

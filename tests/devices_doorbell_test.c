@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Signals by page, without KVM: the interrupt page of hosts before 2.4 and the monitor page. The test is the guest and
- * the device; what the monitor would ask of KVM is noted.
+ * Signals by page, without KVM: the interrupt page of hosts before 2.4 and the monitor page. The
+ * test is the guest and the device; what the monitor would ask of KVM is noted.
  */
 #include <poll.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * --ide and --ide-cdrom: where each unit goes, what is offered for it, and that it is the same unit in the machine's
- * next life.
+ * --ide and --ide-cdrom: where each unit goes, what is offered for it, and that it is the same unit
+ * in the machine's next life.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -172,7 +172,10 @@ static void test_each_unit_is_offered_beside_the_controller(void **state)
 	}
 }
 
-/* Of all units, SCSI's too: no two of a machine are alike, and each is in the next life what it was. */
+/*
+ * Of all units, SCSI's too: no two of a machine are alike, and each is in the next life what it
+ * was.
+ */
 static void test_identities_are_unique_and_stay(void **state)
 {
 	static const char line[] = "--ide null:1M --ide null:1M --ide null:1M,serial=MINE --ide "

@@ -74,7 +74,10 @@ static void test_ram_above_3_gib_continues_at_4_gib(void **state)
 	vmb_vmm_memory_destroy(&m);
 }
 
-/* Scattered, repeated and adjacent pages, and a run that crosses from low to high memory in the file. */
+/*
+ * Scattered, repeated and adjacent pages, and a run that crosses from low to high memory in the
+ * file.
+ */
 static void test_lent_pages_lie_side_by_side(void **state)
 {
 	uint64_t low_last = VMB_VMM_LOW_MAX / PAGE - 1, high_first = VMB_VMM_HIGH_BASE / PAGE;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * NBD disks on a real server (qemu-nbd) that is killed, replaced and robbed of what it was not told to keep; on one that
- * misbehaves (tests/nbd_fake.h); and image formats, whose bytes qemu-img compares with a raw copy.
+ * NBD disks on a real server (qemu-nbd) that is killed, replaced and robbed of what it was not told
+ * to keep; on one that misbehaves (tests/nbd_fake.h); and image formats, whose bytes qemu-img
+ * compares with a raw copy.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -321,7 +322,10 @@ static void test_server_that_loses_what_was_not_flushed_gets_it_again(void **sta
 	assert_image_is_model();
 }
 
-/* A flushed write that is replayed would undo a later one by somebody else: it must have left the journal. */
+/*
+ * A flushed write that is replayed would undo a later one by somebody else: it must have left the
+ * journal.
+ */
 static void test_flushed_write_is_not_written_again(void **state)
 {
 	start_server(NULL);
@@ -504,7 +508,9 @@ static uint32_t count_lines(const char *path, const char *what)
 	return count;
 }
 
-/* Its command fails after a few tries, other commands do not, and it is not talked about at each. */
+/*
+ * Its command fails after a few tries, other commands do not, and it is not talked about at each.
+ */
 static void test_server_that_closes_at_a_command_has_it_a_few_times(void **state)
 {
 	int error_output = dup(STDERR_FILENO), log = open(kept, O_CREAT | O_RDWR | O_TRUNC, 0600);

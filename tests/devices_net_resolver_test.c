@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a guest of a user network is told of name servers, and where its questions go. The machine's list of name servers
- * is the test's: libslirp and the network look for it through here, and what libslirp sends is only looked at.
+ * What a guest of a user network is told of name servers, and where its questions go. The machine's
+ * list of name servers is the test's: libslirp and the network look for it through here, and what
+ * libslirp sends is only looked at.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A tap in a network namespace of the test's own, judged by sockets of that namespace, which trust no flag: a raw socket
- * sees the frames, a UDP socket takes only what has a checksum that is complete or declared open. Skipped where that
- * is not allowed.
+ * A tap in a network namespace of the test's own, judged by sockets of that namespace, which trust
+ * no flag: a raw socket sees the frames, a UDP socket takes only what has a checksum that is
+ * complete or declared open. Skipped where that is not allowed.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The user network seen by a guest that is a few frames made by hand: it gets an address, talks to a server of this
- * machine over UDP, is called through a forwarded port, and hears of an IPv6 router.
+ * The user network seen by a guest that is a few frames made by hand: it gets an address, talks to
+ * a server of this machine over UDP, is called through a forwarded port, and hears of an IPv6
+ * router.
  */
 #include <arpa/inet.h>
 #include <dirent.h>

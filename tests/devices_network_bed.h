@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A network card's worker thread without KVM. The test is the guest: it fills rings in guest memory by hand, so it can also
- * be a hostile one. Bus and backend are played here; what they are told is kept. For one test program: everything is static.
+ * A network card's worker thread without KVM. The test is the guest: it fills rings in guest memory
+ * by hand, so it can also be a hostile one. Bus and backend are played here; what they are told is
+ * kept. For one test program: everything is static.
  */
 #ifndef TESTS_VMM_NETWORK_BED_H
 #define TESTS_VMM_NETWORK_BED_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A card's frames, both ways: what reaches the backend and the guest's receive buffer is judged by a sink that trusts no
- * flag.
+ * A card's frames, both ways: what reaches the backend and the guest's receive buffer is judged by
+ * a sink that trusts no flag.
  */
 #include "tests/devices_network_bed.h"
 

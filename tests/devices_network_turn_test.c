@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * How long a card's worker is busy with one queue: packets that are many segments, or many bytes, let the bus and the other
- * queues have their turn. What happens at which frame is decided on the worker's own thread, so no time matters here.
+ * How long a card's worker is busy with one queue: packets that are many segments, or many bytes,
+ * let the bus and the other queues have their turn. What happens at which frame is decided on the
+ * worker's own thread, so no time matters here.
  */
 #include "tests/devices_network_bed.h"
 
@@ -141,7 +142,10 @@ static void test_channel_closes_between_two_segments_to_the_guest(void **state)
 	open_queue(0);
 }
 
-/* Another queue's turn: the worker hears of it when the first one's is over, and looks at that one first again. */
+/*
+ * Another queue's turn: the worker hears of it when the first one's is over, and looks at that one
+ * first again.
+ */
 
 static uint32_t small_at; /* the small frame's number; 0: not yet */
 

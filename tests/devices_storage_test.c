@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The controller's worker thread without KVM: this file is the guest. It fills rings in guest memory by hand, so it
- * can also be a hostile one. The bus's part is played here.
+ * The controller's worker thread without KVM: this file is the guest. It fills rings in guest
+ * memory by hand, so it can also be a hostile one. The bus's part is played here.
  */
 #include <setjmp.h>
 #include <stdarg.h>

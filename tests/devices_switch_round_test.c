@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a switch does in one round, and for whom it makes others wait. The system calls of the switch's own thread pass
- * through here, so what happens in the middle of a round is decided at a certain call and not at a certain time.
+ * What a switch does in one round, and for whom it makes others wait. The system calls of the
+ * switch's own thread pass through here, so what happens in the middle of a round is decided at a
+ * certain call and not at a certain time.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -208,7 +209,10 @@ static void test_switch_stops_in_the_middle_of_a_storm(void **state)
 	unplug_all();
 }
 
-/* Each frame that the switch has passed on is followed by another one: whose turn it was not has it next. */
+/*
+ * Each frame that the switch has passed on is followed by another one: whose turn it was not has it
+ * next.
+ */
 static void test_storm_without_end_leaves_nobody_out(void **state)
 {
 	refill = true;

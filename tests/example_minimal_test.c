@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The guest of examples/minimal, run as it is: what it prints is what happened, and it returns 0 only
- * when it read the block and left nothing with the host.
+ * The guest of examples/minimal, run as it is: what it prints is what happened, and it returns 0
+ * only when it read the block and left nothing with the host.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -238,7 +238,10 @@ static void test_impossible_connection_is_malformed(void **state)
 	assert_int_equal(say_version(&b, 1, 0, 0xFFFFFF, 16), 0);
 }
 
-/* Of the oldest answers nothing but byte 8 is defined, and a refusal says nothing more at any version. */
+/*
+ * Of the oldest answers nothing but byte 8 is defined, and a refusal says nothing more at any
+ * version.
+ */
 static void test_short_response_is_taken_where_the_rest_says_nothing(void **state)
 {
 	static const uint32_t versions[] = { 0xD, 0x10001, 0x20004, 0x40001 };
@@ -645,7 +648,10 @@ static void test_what_crosses_unload_is_no_error(void **state)
 	assert_int_equal(b.c.state, VMB_GUEST_UNLOADING);
 }
 
-/* Before 1.1 UNLOAD has no answer: it is over when it has left, and all that still comes is nobody's. */
+/*
+ * Before 1.1 UNLOAD has no answer: it is over when it has left, and all that still comes is
+ * nobody's.
+ */
 static void test_unload_before_1_1_ends_when_it_has_left(void **state)
 {
 	struct bench b;

@@ -35,7 +35,10 @@
 #define assert_event(bench, wanted) \
 	assert_int_equal((bench)->event.type, VMB_GUEST_NETWORK_##wanted)
 
-/* What the host is like. An OID whose bit in `refuse` is set (index into host_oids) is not supported. */
+/*
+ * What the host is like. An OID whose bit in `refuse` is set (index into host_oids) is not
+ * supported.
+ */
 struct host {
 	uint32_t version; /* the only one that it speaks */
 	uint32_t frame_len, packet_count_max, transfer_len_max, alignment_log2;
@@ -368,7 +371,10 @@ static inline void bench_offload(struct host *host)
 	put(o, 144, 0x0101, 2);
 }
 
-/* A bench whose host speaks this version only; b->config and b->host may be changed before bench_start. */
+/*
+ * A bench whose host speaks this version only; b->config and b->host may be changed before
+ * bench_start.
+ */
 static inline void bench_init(struct bench *b, uint32_t version)
 {
 	static const uint8_t mac[6] = { 0x00, 0x15, 0x5D, 1, 2, 3 };

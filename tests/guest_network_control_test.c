@@ -13,7 +13,9 @@ static void succeed(struct bench *b, uint32_t data_len)
 	assert_int_equal(b->n.answer.data_len, data_len);
 }
 
-/* A query that the host answers with failure, after one with data: nothing of it may be seen later. */
+/*
+ * A query that the host answers with failure, after one with data: nothing of it may be seen later.
+ */
 static void fail_query(struct bench *b)
 {
 	assert_int_equal(vmb_guest_network_query(&b->n, 1, NULL, 0), 0);
@@ -406,7 +408,10 @@ static void agree_to_mac(struct bench *b)
 	assert_int_equal(vmb_guest_network_keepalive(&b->n), VMB_EBUSY);
 }
 
-/* An address of the host's in answer to the question for it; data_len 0: the host does not know the question. */
+/*
+ * An address of the host's in answer to the question for it; data_len 0: the host does not know the
+ * question.
+ */
 static void try_mac(struct bench *b, const uint8_t *mac, const uint8_t *current, uint32_t data_len)
 {
 	assert_int_equal(vmb_guest_network_set_mac(&b->n, mac), 0);
@@ -442,8 +447,9 @@ static void test_address_that_the_host_did_not_change_is_refused(void **state)
 }
 
 /*
- * A strict host closes the channel at once on RESET, SET_EX, a second INITIALIZE and a buffer that is shared twice: in
- * the life of a card none of them is sent, at no version and by no request of the port's but _reset().
+ * A strict host closes the channel at once on RESET, SET_EX, a second INITIALIZE and a buffer that
+ * is shared twice: in the life of a card none of them is sent, at no version and by no request of
+ * the port's but _reset().
  */
 static void test_life_of_a_card_asks_nothing_that_a_strict_host_refuses(void **state)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Network: from INIT to READY, with every version and with hosts that refuse, lie or answer out of turn. */
+/*
+ * Network: from INIT to READY, with every version and with hosts that refuse, lie or answer out of
+ * turn.
+ */
 #include "tests/guest_network_bed.h"
 
 static const uint32_t all_versions[] = { 0x60001, 0x60000, 0x50000, 0x40000, 0x30002, 2 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Network: sender and poll on two processors. The host is part of the poll: it ends what was sent in its own order, and
- * also guesses. Each packet ends exactly once, on one side or the other.
+ * Network: sender and poll on two processors. The host is part of the poll: it ends what was sent
+ * in its own order, and also guesses. Each packet ends exactly once, on one side or the other.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -13,7 +13,10 @@
 
 struct race {
 	struct bench b;
-	/* what is on its way to the host: written by the sender up to put, read by the host up to got */
+	/*
+	 * what is on its way to the host: written by the sender up to put, read by the host up to
+	 * got
+	 */
 	uint64_t line[LINE];
 	uint32_t line_put, line_got;
 	uint32_t done; /* the sender has ended */

@@ -8,8 +8,8 @@
 #define NO_ID	 0xFFu
 
 /*
- * An RNDIS message with a frame of len bytes at suballocation `at`, its data 256 bytes in, as hosts do; flags: of its
- * packet id, NO_ID: none.
+ * An RNDIS message with a frame of len bytes at suballocation `at`, its data 256 bytes in, as hosts
+ * do; flags: of its packet id, NO_ID: none.
  */
 static uint8_t *put_frame(struct bench *b, uint32_t at, uint32_t len, uint32_t flags)
 {
@@ -156,7 +156,10 @@ static void test_bad_frames_are_skipped_and_counted(void **state)
 	expect_end(&b, 4);
 }
 
-/* As long as IP can say, with Ethernet header and tag, and no longer: a port makes room for what is told. */
+/*
+ * As long as IP can say, with Ethernet header and tag, and no longer: a port makes room for what is
+ * told.
+ */
 static void test_too_long_frame_is_dropped(void **state)
 {
 	static uint8_t memory[2 * RX_LEN];

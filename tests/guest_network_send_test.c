@@ -254,7 +254,10 @@ static void test_slots_run_out_and_come_back(void **state)
 	assert_int_equal(b.q.counters.forged + b.q.counters.malformed, 0);
 }
 
-/* Each slot that comes back is the one that is used next, at its own place, and nothing of it is left. */
+/*
+ * Each slot that comes back is the one that is used next, at its own place, and nothing of it is
+ * left.
+ */
 static void test_slot_that_came_back_is_used_next(void **state)
 {
 	struct vmb_guest_network_packet packets[SLOTS], packet;

@@ -105,7 +105,10 @@ static void test_query_without_room_is_refused(void **state)
 
 /* ---- replies ---- */
 
-/* Judges len bytes of m in memory of exactly that length. The reply's data points nowhere afterwards. */
+/*
+ * Judges len bytes of m in memory of exactly that length. The reply's data points nowhere
+ * afterwards.
+ */
 static int judge(const uint8_t *m, uint32_t len, struct vmb_guest_rndis_reply *reply)
 {
 	uint8_t *exact = malloc(len ? len : 1);

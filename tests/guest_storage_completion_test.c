@@ -72,7 +72,10 @@ static void test_forged_ids_are_refused(void **state)
 	assert_int_equal(complete(&b), 0);
 }
 
-/* Also with a wrong generation: such a packet is refused at the slot, and needs the handshake's lock no more. */
+/*
+ * Also with a wrong generation: such a packet is refused at the slot, and needs the handshake's
+ * lock no more.
+ */
 static void test_what_ends_a_request_is_known_by_its_descriptor(void **state)
 {
 	struct bench b;
@@ -203,7 +206,10 @@ static void fail_with_sense(struct bench *b, uint8_t srb_status, uint8_t scsi_st
 	assert_event(b, COMPLETED);
 }
 
-/* The cross product of statuses: sense data counts with CHECK CONDITION and AUTOSENSE_VALID, never else. */
+/*
+ * The cross product of statuses: sense data counts with CHECK CONDITION and AUTOSENSE_VALID, never
+ * else.
+ */
 static void test_sense_needs_check_condition_and_autosense(void **state)
 {
 	static const uint8_t scsi[] = { 0, 2, 4, 8, 0x18, 0x22, 0x28, 0x40, 0xFF };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A random walk: a host that says anything (fitting answers, answers to nothing, cut and wild messages) at any
- * moment, and a port that calls anything. After each step the engine's books must agree with themselves, and each
- * event and message with a model that is kept from the outside. A failure names its seed.
+ * A random walk: a host that says anything (fitting answers, answers to nothing, cut and wild
+ * messages) at any moment, and a port that calls anything. After each step the engine's books must
+ * agree with themselves, and each event and message with a model that is kept from the outside. A
+ * failure names its seed.
  */
 #include "tests/guest_bed.h"
 
@@ -267,8 +268,11 @@ static void host_sees_part(struct walk *w, uint32_t type, uint32_t header_len)
 	w->last_gpadl = wg->got_count == wg->gpadl.pfn_count + 1 ? 0 : wg->gpadl.id;
 }
 
-/* The channel that a message of this type may speak of: nothing is said after RELID_RELEASED, which for a primary
- * only follows RESCIND, which no OPEN does. A host that doesn't keep to the rules can have two channels with one relid. */
+/*
+ * The channel that a message of this type may speak of: nothing is said after RELID_RELEASED, which
+ * for a primary only follows RESCIND, which no OPEN does. A host that doesn't keep to the rules can
+ * have two channels with one relid.
+ */
 static struct walk_channel *spoken_of(struct walk *w, uint32_t relid, uint32_t type)
 {
 	struct walk_channel *wc;
@@ -374,8 +378,9 @@ static void host_step(struct walk *w)
 }
 
 /*
- * The sender: the message leaves at once, or the host speaks first, or the hypervisor refuses it. The host counts
- * as having seen it from the moment it is handed out: only a liar answers what was refused.
+ * The sender: the message leaves at once, or the host speaks first, or the hypervisor refuses it.
+ * The host counts as having seen it from the moment it is handed out: only a liar answers what was
+ * refused.
  */
 static void sender_step(struct walk *w)
 {

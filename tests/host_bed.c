@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Plays the host engine's port, and writes a guest's messages byte by byte. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

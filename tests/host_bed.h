@@ -72,7 +72,10 @@ void put16(uint8_t *bytes, uint32_t offset, uint16_t value);
 void put32(uint8_t *bytes, uint32_t offset, uint32_t value);
 void put64(uint8_t *bytes, uint32_t offset, uint64_t value);
 
-/* The guest's messages; each posts and answers the hypercall's status. A contact from 5.0 on is on connection 4. */
+/*
+ * The guest's messages; each posts and answers the hypercall's status. A contact from 5.0 on is on
+ * connection 4.
+ */
 uint32_t post_contact(struct bed *bed, uint32_t version, uint32_t vp);
 uint32_t post_simple(struct bed *bed, uint32_t number);
 uint32_t post_relid(struct bed *bed, uint32_t number, uint32_t relid);

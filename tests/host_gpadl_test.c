@@ -202,7 +202,10 @@ static void test_bodies_of_nothing_are_dropped(void **state)
 	bed_free(bed);
 }
 
-/* Some guests send as many bodies as they have room for: what is behind the list is zeros, and no mistake. */
+/*
+ * Some guests send as many bodies as they have room for: what is behind the list is zeros, and no
+ * mistake.
+ */
 static void test_surplus_bodies_of_zeros_are_taken(void **state)
 {
 	static const uint64_t list[] = { RANGE(2 * 4096, 0), BED_FIRST_PFN, BED_FIRST_PFN + 1 };
@@ -314,7 +317,8 @@ static void test_bad_list_gets_a_failure_and_is_released(void **state)
 		{ { RANGE(4097, 0), BED_FIRST_PFN }, 2, 1, false }, /* two pages, one PFN */
 		{ { RANGE(4096, 1), BED_FIRST_PFN }, 2, 1, false },
 		{ { RANGE(4096, 1), BED_FIRST_PFN, BED_FIRST_PFN }, 3, 1, true },
-		{ { RANGE(0xFFFFFFFF, 0), BED_FIRST_PFN }, 2, 1, false }, /* would wrap to 0 pages */
+		/* would wrap to 0 pages */
+		{ { RANGE(0xFFFFFFFF, 0), BED_FIRST_PFN }, 2, 1, false },
 		{ { RANGE(0xFFFFF001, 0), BED_FIRST_PFN }, 2, 1, false },
 		{ { RANGE(0xFFFFF000, 0), BED_FIRST_PFN }, 2, 1, false },
 		{ { RANGE(0xFFFFFFF0, 4095), BED_FIRST_PFN }, 2, 1, false },
@@ -470,8 +474,9 @@ static void test_teardown_waits_for_every_user(void **state)
 }
 
 /*
- * A card's buffers: guests below 4.0 tear them down before CLOSE, later ones behind it, and some while the device still
- * has them in hand. Each is answered once, and only when nobody writes there any more.
+ * A card's buffers: guests below 4.0 tear them down before CLOSE, later ones behind it, and some
+ * while the device still has them in hand. Each is answered once, and only when nobody writes there
+ * any more.
  */
 static void test_buffers_are_torn_down_before_and_behind_close(void **state)
 {

@@ -237,7 +237,10 @@ static void test_flush_reads_nothing(void **state)
 	expect_good(f, 0);
 }
 
-/* A guest that scans several targets finds the unit once. The path is the offer's, in the answer too. */
+/*
+ * A guest that scans several targets finds the unit once. The path is the offer's, in the answer
+ * too.
+ */
 static void test_unit_answers_its_target_and_lun_on_any_path(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);
@@ -283,7 +286,10 @@ static void test_old_properties_say_what_the_device_is(void **state)
 	assert_int_equal(get32(f->reply + 20), 3); /* and removable */
 }
 
-/* A reset of the unit is one whatever the address: guests leave garbage there, and there is no other unit to reset. */
+/*
+ * A reset of the unit is one whatever the address: guests leave garbage there, and there is no
+ * other unit to reset.
+ */
 static void test_unit_is_reset_at_any_address(void **state)
 {
 	struct fixture *f = start_kind(VMB_HOST_SCSI_DISK);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A guest of a few lines, which writes NVSP and RNDIS byte by byte. */
 #include "tests/host_network_bed.h"
 
 #include <setjmp.h>

@@ -46,18 +46,26 @@ void nic_start(struct nic *nic, const struct vmb_host_network_config *config);
 struct vmb_host_network_config nic_config(void);
 void nic_end(struct nic *nic);
 
-/* Sends count 32-bit words as an in-band message of nic->message_len bytes, and does what the steps say. */
+/*
+ * Sends count 32-bit words as an in-band message of nic->message_len bytes, and does what the steps
+ * say.
+ */
 int nic_message(struct nic *nic, bool ask, uint32_t count, ...);
 int nic_packet(struct nic *nic, uint16_t queue, const struct vmb_host_network_packet *packet,
 	       const struct vmb_host_offload_piece *pieces, uint32_t count);
 
-/* Handshake in Linux' order up to the buffers; the version's NDIS version; then RNDIS INITIALIZE. */
+/*
+ * Handshake in Linux' order up to the buffers; the version's NDIS version; then RNDIS INITIALIZE.
+ */
 void nic_open(struct nic *nic, uint32_t version, uint32_t mtu, uint64_t capabilities);
 void nic_initialize(struct nic *nic);
 
 /* Sends len bytes of RNDIS as a range of its own. Answers the status of the completion. */
 uint32_t nic_control(struct nic *nic, const void *message, uint32_t len);
-/* Takes the next control message that the host sends into nic->answer and acknowledges it. False: there is none. */
+/*
+ * Takes the next control message that the host sends into nic->answer and acknowledges it. False:
+ * there is none.
+ */
 bool nic_take_answer(struct nic *nic);
 /* QUERY or SET with its answer: RNDIS status; data in nic->answer + 24, *len of it for a query. */
 uint32_t nic_query(struct nic *nic, uint32_t oid, const void *data, uint32_t data_len,
@@ -67,7 +75,10 @@ uint32_t nic_set(struct nic *nic, uint32_t oid, const void *data, uint32_t data_
 /* An RNDIS packet around a frame: header, info (info_len bytes), frame. Answers its length. */
 uint32_t nic_wrap(uint8_t *at, const void *info, uint32_t info_len, const void *frame,
 		  uint32_t len);
-/* Sends len bytes through a queue as count ranges of equal length. Answers the status of the completion. */
+/*
+ * Sends len bytes through a queue as count ranges of equal length. Answers the status of the
+ * completion.
+ */
 uint32_t nic_send(struct nic *nic, uint16_t queue, const void *bytes, uint32_t len, uint32_t count);
 /* The same through a section of the send buffer. */
 uint32_t nic_send_section(struct nic *nic, uint16_t queue, uint32_t index, const void *bytes,

@@ -232,7 +232,10 @@ static void test_nobody_receives_before_filter_and_after_halt(void **state)
 	assert_null(vmb_host_network_output(&nic->n, 0));
 }
 
-/* At once, on every queue: what the ring had no room for goes too, and a later sub-channel gets nothing. */
+/*
+ * At once, on every queue: what the ring had no room for goes too, and a later sub-channel gets
+ * nothing.
+ */
 static void test_filter_of_zero_stops_receiving_at_once(void **state)
 {
 	struct nic *nic = *state;
@@ -492,7 +495,8 @@ static void test_closed_queue_acknowledges_nothing_late(void **state)
 }
 
 /*
- * Anything in any order against a model that knows of each suballocation who has it: never two at once, none is lost.
+ * Anything in any order against a model that knows of each suballocation who has it: never two at
+ * once, none is lost.
  */
 struct model {
 	uint16_t holder[1024]; /* 0 free, else the number of the packet */

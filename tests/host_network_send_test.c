@@ -43,8 +43,8 @@ static const uint8_t *some_frame(uint32_t len)
 static const uint32_t checksum_info[4] = { 16, 0, 12, 0x00220005 };
 
 /*
- * The header split at every place, as drivers do when it crosses a page: real hosts refuse what is not in the first
- * range, this one gathers.
+ * The header split at every place, as drivers do when it crosses a page: real hosts refuse what is
+ * not in the first range, this one gathers.
  */
 static void test_header_may_be_split_anywhere(void **state)
 {
@@ -432,7 +432,10 @@ static void test_control_of_no_sense_is_refused(void **state)
 	assert_false(nic_take_answer(nic));
 }
 
-/* Who asks for a completion gets one, also of what is no request, of what only a host says, and of what is nothing. */
+/*
+ * Who asks for a completion gets one, also of what is no request, of what only a host says, and of
+ * what is nothing.
+ */
 static void test_whatever_rndis_says_is_completed(void **state)
 {
 	static const uint32_t types[] = {

@@ -314,8 +314,9 @@ static void test_receive_buffer_is_one_section(void **state)
 	static const struct {
 		uint32_t mtu, suballoc_len;
 	} cases[] = {
-		{ 0, 1806 },	{ 1500, 1806 }, { 1514, 1806 }, /* drivers of old leave the header out */
-		{ 4000, 4292 }, { 9014, 9306 }, { 9015, 9306 }, { 0xFFFFFFFF, 9306 },
+		/* drivers of old leave the header out */
+		{ 0, 1806 },	{ 1500, 1806 }, { 1514, 1806 },	      { 4000, 4292 },
+		{ 9014, 9306 }, { 9015, 9306 }, { 0xFFFFFFFF, 9306 },
 	};
 	struct nic *nic = *state;
 	uint32_t len;
@@ -534,7 +535,10 @@ static void test_single_queue_grants_no_sub_channel(void **state)
 
 /* Guests, each with what it alone does. */
 
-/* 28 bytes, minimum and maximum version 2, the answer's second word must be 2, every send wants its completion. */
+/*
+ * 28 bytes, minimum and maximum version 2, the answer's second word must be 2, every send wants its
+ * completion.
+ */
 static void test_guest_of_2009(void **state)
 {
 	const uint32_t filter = 0x0B;
@@ -561,7 +565,10 @@ static void test_guest_of_2009(void **state)
 	assert_int_equal(nic_message(nic, true, 3, 133, 1, 1), VMB_EPROTO);
 }
 
-/* Only version 5, a completion on every message, other buffer names, a small receive buffer, no offload. */
+/*
+ * Only version 5, a completion on every message, other buffer names, a small receive buffer, no
+ * offload.
+ */
 static void test_guest_firmware(void **state)
 {
 	const uint32_t filter = 0x0D;
@@ -608,7 +615,10 @@ static void test_guest_unikernel(void **state)
 	assert_int_equal(nic_query(nic, 0x00010101, NULL, 0, &len), 0);
 }
 
-/* 32-byte messages, request ids in the upper half, control requests through the send buffer, an offset for no data. */
+/*
+ * 32-byte messages, request ids in the upper half, control requests through the send buffer, an
+ * offset for no data.
+ */
 static void test_guest_freebsd(void **state)
 {
 	uint32_t query[7] = { 4, 28, 0x10000, 0x00010114, 0, 20, 0 };
@@ -636,7 +646,10 @@ static void test_guest_freebsd(void **state)
 	assert_int_not_equal(nic_get32(nic->answer + 24 + 4) & 0x300, 0);
 }
 
-/* 40-byte messages in every version, transaction id 0, 40 bytes of answer to SUBCHANNEL, ids that are indices. */
+/*
+ * 40-byte messages in every version, transaction id 0, 40 bytes of answer to SUBCHANNEL, ids that
+ * are indices.
+ */
 static void test_guest_dpdk(void **state)
 {
 	struct nic *nic = *state;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Frames of all kinds from a seeded source, and a sink that judges each byte of them. */
 #include "tests/host_offload_bed.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A sink for frames that trusts no flag and shares no code with host/offload.c: it reads bytes one by one, as the RFCs
- * say, and answers what is wrong with a frame. And a source of frames of all kinds.
+ * A sink for frames that trusts no flag and shares no code with host/offload.c: it reads bytes one
+ * by one, as the RFCs say, and answers what is wrong with a frame. And a source of frames of all
+ * kinds.
  */
 #ifndef TESTS_HOST_OFFLOAD_BED_H
 #define TESTS_HOST_OFFLOAD_BED_H
@@ -15,7 +16,8 @@ struct frame_kind {
 	uint8_t ip_version;
 	uint8_t protocol; /* 6, 17, or anything */
 	uint32_t tags; /* VLAN tags in the bytes */
-	uint32_t ip_extra; /* IPv4: bytes of options, a multiple of 4; IPv6: number of extension headers, at most 3 */
+	/* IPv4: bytes of options, a multiple of 4; IPv6: number of extension headers, at most 3 */
+	uint32_t ip_extra;
 	uint32_t tcp_extra; /* bytes of options, a multiple of 4 */
 	uint32_t payload_len;
 	uint32_t padding; /* bytes behind the IP packet */

@@ -358,7 +358,9 @@ static void test_length_beyond_the_frame_is_refused(void **state)
 			 0);
 }
 
-/* What virtio's other side does: sums from start to the end, writes the complement at start + at. */
+/*
+ * What virtio's other side does: sums from start to the end, writes the complement at start + at.
+ */
 static void finish(uint8_t *bytes, uint32_t len, uint32_t start, uint32_t at, bool udp)
 {
 	uint16_t sum = (uint16_t)~sink_sum(bytes + start, len - start);
@@ -548,7 +550,10 @@ static void test_headers_of_impossible_length_are_refused(void **state)
 			 VMB_EPROTO);
 }
 
-/* Random bytes in the headers: nothing outside of head is touched, and what is answered lies inside. */
+/*
+ * Random bytes in the headers: nothing outside of head is touched, and what is answered lies
+ * inside.
+ */
 static void test_scrambled_headers_stay_inside(void **state)
 {
 	struct vmb_host_offload_layout layout;
@@ -583,7 +588,10 @@ static uint32_t get32be(const uint8_t *at)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* What every segment must keep of the frame: all of the headers but for the fields that a segment has of its own. */
+/*
+ * What every segment must keep of the frame: all of the headers but for the fields that a segment
+ * has of its own.
+ */
 static void check_kept(const struct frame *f, const uint8_t *head, uint8_t ip_version)
 {
 	uint32_t i, ip = f->ip_at, tcp = f->transport_at;
@@ -732,7 +740,10 @@ static void test_large_sends_that_are_no_good_are_refused(void **state)
 			 VMB_EPROTO);
 }
 
-/* A frame in segments of one byte is tens of thousands of them; no guest has a reason to send less than 48 with options. */
+/*
+ * A frame in segments of one byte is tens of thousands of them; no guest has a reason to send less
+ * than 48 with options.
+ */
 static void test_segments_too_small_to_be_meant_are_refused(void **state)
 {
 	static struct vmb_host_offload_lso s;
@@ -752,7 +763,9 @@ static void test_segments_too_small_to_be_meant_are_refused(void **state)
 	}
 }
 
-/* The caller's budget may end between any two segments: all that is to be known is in the struct. */
+/*
+ * The caller's budget may end between any two segments: all that is to be known is in the struct.
+ */
 static void test_large_send_goes_on_where_it_was_left(void **state)
 {
 	struct frame_kind kind = { .ip_version = 4, .protocol = 6, .payload_len = 5000 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What is different on connections below 2.4, Windows Server 2008 and 2008 R2: the interrupt page, shorter offers, few
- * channels, no answer to UNLOAD.
+ * What is different on connections below 2.4, Windows Server 2008 and 2008 R2: the interrupt page,
+ * shorter offers, few channels, no answer to UNLOAD.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -179,7 +179,10 @@ static void test_unload_before_1_1_has_no_answer(void **state)
 	bed_free(bed);
 }
 
-/* What iPXE says: it looks whether 3.0 is there, leaves again, and lives on 0.13, with ids of its own liking. */
+/*
+ * What iPXE says: it looks whether 3.0 is there, leaves again, and lives on 0.13, with ids of its
+ * own liking.
+ */
 static void test_3_0_then_unload_then_0_13_is_a_life(void **state)
 {
 	struct bed *bed = bed_new(0, 0);

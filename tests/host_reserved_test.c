@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Channels that a crash kernel or a debugger reserves: the host has none, and says so. The answers go where the message asks
- * for, which need not be where the connection lives.
+ * Channels that a crash kernel or a debugger reserves: the host has none, and says so. The answers
+ * go where the message asks for, which need not be where the connection lives.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,7 +83,10 @@ static void test_impossible_address_is_silence(void **state)
 	bed_free(bed);
 }
 
-/* CLOSE_RESERVED ends what outlives a connection, so it needs none: before, after, and while one goes down. */
+/*
+ * CLOSE_RESERVED ends what outlives a connection, so it needs none: before, after, and while one
+ * goes down.
+ */
 static void test_close_is_answered_without_a_connection(void **state)
 {
 	struct bed *bed = bed_new(0, 0);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* An initialised RNDIS adapter; queries and sets in memory of exactly their size. */
 #include "tests/host_rndis_bed.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the tests of the host's RNDIS adapter share: an initialized adapter, and queries and sets in memory of exactly their
- * size.
+ * What the tests of the host's RNDIS adapter share: an initialized adapter, and queries and sets in
+ * memory of exactly their size.
  */
 #ifndef TESTS_HOST_RNDIS_BED_H
 #define TESTS_HOST_RNDIS_BED_H

@@ -130,7 +130,10 @@ static void test_offload_parameters_switch(void **state)
 	assert_int_equal(rndis_get32(f->data + 80), 0);
 	assert_int_equal(rndis_get32(f->data + 92), 2);
 	assert_int_equal(rndis_get32(f->data + 144), 1);
-	/* a guest that checks IPv4 headers itself still hears of TCP and UDP; one without UDP over IPv6 does not */
+	/*
+	 * a guest that checks IPv4 headers itself still hears of TCP and UDP; one without UDP over
+	 * IPv6 does not
+	 */
 	assert_int_equal(
 		set_offload(f, 3, 28, 28, "\1\4\4\4\4\0\0\2\2\0\0\0\0\0\0\0\0\0\2\2\0\0\0\0"), 0);
 	assert_int_equal(f->r.offload, 0xF);

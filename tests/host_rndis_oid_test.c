@@ -107,7 +107,9 @@ static bool listed(struct rndis_bed *f, uint32_t oid)
 	return false;
 }
 
-/* Each that is listed can be queried or set, the others can not; the list grows with the version. */
+/*
+ * Each that is listed can be queried or set, the others can not; the list grows with the version.
+ */
 static void test_list_is_what_is_supported(void **state)
 {
 	static const uint32_t versions[] = { 0, NDIS_5, NDIS_6, NDIS_6_30 };

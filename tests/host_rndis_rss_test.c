@@ -31,7 +31,10 @@ static void test_scaling_capabilities(void **state)
 	assert_int_equal(rndis_get16(f->data + 16), 128);
 }
 
-/* As Linux (table first) or FreeBSD (key first, its size that of all) write it; count entries that count up. */
+/*
+ * As Linux (table first) or FreeBSD (key first, its size that of all) write it; count entries that
+ * count up.
+ */
 static uint32_t put_rss(uint8_t *bytes, bool key_first, uint32_t flags, uint32_t hash,
 			uint32_t count, uint32_t modulus)
 {

@@ -158,7 +158,9 @@ static void test_requests_in_every_state(void **state)
 				initialize(f);
 			if (s == 2)
 				assert_int_equal(control(f, 3, 3, 12, 1), 0);
-			/* an INITIALIZE; for QUERY and SET OID 0x1010E with a buffer of four bytes */
+			/*
+			 * an INITIALIZE; for QUERY and SET OID 0x1010E with a buffer of four bytes
+			 */
 			if (cases[i].type == 2)
 				assert_int_equal(control(f, 6, 2, 24, 99, 1, 0, 0), 0);
 			else

@@ -270,7 +270,10 @@ static void test_synchronize_cache_flushes_whatever_the_direction(void **state)
 	assert_sense(b, 0x052100);
 }
 
-/* What a failed flush should have saved is gone, and no later one brings it back: none of them says GOOD. */
+/*
+ * What a failed flush should have saved is gone, and no later one brings it back: none of them says
+ * GOOD.
+ */
 static void test_a_failed_flush_is_not_forgotten(void **state)
 {
 	static const enum vmb_host_scsi_error lost[] = { VMB_HOST_SCSI_IO_ERROR,

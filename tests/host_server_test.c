@@ -251,8 +251,9 @@ static void test_contact_for_another_sint_is_refused_there(void **state)
 }
 
 /*
- * Hyper-V's firmware for Generation 2 contacts on connection 1, whatever the version, and leaves SINT and trust level 0:
- * these two count on connection 4 only. It also asks for a feature and sends the longer contact that goes with it.
+ * Hyper-V's firmware for Generation 2 contacts on connection 1, whatever the version, and leaves
+ * SINT and trust level 0: these two count on connection 4 only. It also asks for a feature and
+ * sends the longer contact that goes with it.
  */
 static void test_sint_and_vtl_do_not_count_on_connection_1(void **state)
 {

@@ -184,7 +184,10 @@ static void test_handshake_with_every_version(void **state)
 	assert_int_equal(f->s.counters.refused, 0);
 }
 
-/* The firmware of Generation 2 stops unless the accepted version stands in the completion; of a refused one nothing does. */
+/*
+ * The firmware of Generation 2 stops unless the accepted version stands in the completion; of a
+ * refused one nothing does.
+ */
 static void test_what_was_agreed_stands_in_the_completion(void **state)
 {
 	static const uint8_t zeros[52];
@@ -233,7 +236,9 @@ static void test_versions_above_the_limit_are_a_mismatch(void **state)
 	assert_int_equal(control(f, 9, 0x0501), 0);
 }
 
-/* Every control operation in every state: what goes on, what is refused, what breaks the channel. */
+/*
+ * Every control operation in every state: what goes on, what is refused, what breaks the channel.
+ */
 static void test_operation_in_each_state(void **state)
 {
 	/* a bit for each state from BEGIN on; 0 = none of them */

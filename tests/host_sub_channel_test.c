@@ -124,7 +124,10 @@ static void test_rescinding_the_primary_takes_its_sub_channels_along(void **stat
 	bed_free(bed);
 }
 
-/* Whatever order the devices let go in: who hears that a primary is gone has heard that of its sub-channels. */
+/*
+ * Whatever order the devices let go in: who hears that a primary is gone has heard that of its
+ * sub-channels.
+ */
 static void test_primary_is_rescinded_last(void **state)
 {
 	struct bed *bed = connected(0x50003);

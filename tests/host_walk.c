@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The random walk's dice, its ledger of what must hold, and the port that it drives. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

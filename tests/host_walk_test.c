@@ -164,7 +164,10 @@ static bool deliver_one(void)
 	if (!out)
 		return false;
 	memcpy(copy, out->payload, out->len);
-	/* Where the connection does not live perhaps nobody listens; then nothing is owed there any more. */
+	/*
+	 * Where the connection does not live perhaps nobody listens; then nothing is owed there any
+	 * more.
+	 */
 	if (out->target_sint != VMB_SYNIC_SINT_VMBUS && !roll(3)) {
 		vmb_host_server_output_drop(&w->s);
 		w->dropped++;

@@ -24,9 +24,9 @@ clean_tree() {
 	cd "$scratch/tree"
 	cp "$root/.clang-format" .
 	printf '/* %s */\n#include <stdint.h>\n' "$spdx" | tee wire/a.h guest/a.h >host/a.h
-	printf '// %s\n#include "guest/a.h"\n#include "wire/a.h"\n' "$spdx" >guest/a.c
-	printf '// %s\n#include <stdio.h>\n#include "host/a.h"\n' "$spdx" >vmm/a.c
-	printf '// %s\n#include "guest/a.h"\n' 'SPDX-License-Identifier: GPL-2.0-only' \
+	printf '// %s\n/* A. */\n#include "guest/a.h"\n' "$spdx" >guest/a.c
+	printf '// %s\n/* A. */\n#include "host/a.h"\n' "$spdx" >vmm/a.c
+	printf '// %s\n/* A. */\n' 'SPDX-License-Identifier: GPL-2.0-only' \
 		>ports/linux/a.c
 	printf '#!/bin/bash\n# %s\ntrue\n' "$spdx" >tools/a
 	add "$docs/a.md" "<!-- $spdx -->" '# A' '' '## 1.2 Things' '' 'As "1.2 Things" says.'
@@ -90,6 +90,7 @@ expect wrong_licence_is_found spdx vmm/b.c:1 add vmm/b.c \
 	'// SPDX-License-Identifier: GPL-2.0-only'
 expect licence_of_a_header_in_a_source_is_found spdx vmm/c.c:1 add vmm/c.c "/* $spdx */"
 expect licence_of_a_source_in_a_header_is_found spdx vmm/c.h:1 add vmm/c.h "// $spdx"
+expect source_without_an_opening_is_found opening vmm/b.c:2 add vmm/b.c "// $spdx" 'int b;'
 expect wrong_format_is_found format vmm/a.c:4 add vmm/a.c 'int  main(void);'
 expect out_of_bounds_read_is_found cppcheck vmm/a.c:7 add vmm/a.c \
 	$'int f(void)\n{\n\tint a[2];\n\treturn a[2];\n}'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * IDE units end to end: every storage version with a disk and with a DVD, all places at once, and what an address may be.
+ * IDE units end to end: every storage version with a disk and with a DVD, all places at once, and
+ * what an address may be.
  */
 #include "tests/loopback_bed.h"
 

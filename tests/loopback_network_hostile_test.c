@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Peers that drop, repeat, change, forge or withhold, at both ends of a network card. Whatever happens, memory comes back and the next connection works.
+ * Peers that drop, repeat, change, forge or withhold, at both ends of a network card. Whatever
+ * happens, memory comes back and the next connection works.
  */
 #include "tests/network_bed.h"
 
@@ -211,7 +212,10 @@ static enum vmb_dev_fault_verdict sabotage(void *arg, uint16_t queue, struct vmb
 	return VMB_DEV_FAULT_PASS;
 }
 
-/* A whole life with one packet spoilt; then one that is sound. Answers whether there was such a packet. */
+/*
+ * A whole life with one packet spoilt; then one that is sound. Answers whether there was such a
+ * packet.
+ */
 static bool live_through(struct net_bed *b, struct saboteur *s, bool at_host)
 {
 	int err;
@@ -328,7 +332,10 @@ static void test_guest_that_acknowledges_twice_gives_back_once(void **state)
 	net_free(b);
 }
 
-/* Acknowledgements of everything and nothing: a suballocation is never with the guest twice at a time. */
+/*
+ * Acknowledgements of everything and nothing: a suballocation is never with the guest twice at a
+ * time.
+ */
 static void test_forged_acknowledgements_lend_nothing_twice(void **state)
 {
 	struct vmb_user_network_config config = { .guest = { .receive_len = 128u << 10,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A guest's network card on a host's, end to end through real rings: the handshake in every version, frames of every
- * length in every shape, both ways, and the end.
+ * A guest's network card on a host's, end to end through real rings: the handshake in every
+ * version, frames of every length in every shape, both ways, and the end.
  */
 #include "tests/network_bed.h"
 
@@ -298,7 +298,10 @@ static struct signals read_signals(const struct net_bed *b)
 				 vmb_user_network_interrupts(&b->l, 0) };
 }
 
-/* Hosts throttle guests that signal too much: one signal wakes the other end for a whole burst, either way. */
+/*
+ * Hosts throttle guests that signal too much: one signal wakes the other end for a whole burst,
+ * either way.
+ */
 static void test_burst_costs_one_signal_each_way(void **state)
 {
 	struct vmb_user_network_config config = { .guest.ring_pages = 64 };

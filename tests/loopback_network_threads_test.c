@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Both ends of a network card with a thread each, and a third that sends: nothing is lost, nothing is torn, nobody sleeps
- * for ever. Ends look at their rings only when they are rung.
+ * Both ends of a network card with a thread each, and a third that sends: nothing is lost, nothing
+ * is torn, nobody sleeps for ever. Ends look at their rings only when they are rung.
  */
 #include <pthread.h>
 #include <time.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Whole lives in every version of the bus: offers, open, I/O, rescind, unload, reconnect; by event flag, interrupt page
- * and monitor. Both ends look at a ring only when they were told to, so what is signalled to the wrong place or
- * not at all stands still.
+ * Whole lives in every version of the bus: offers, open, I/O, rescind, unload, reconnect; by event
+ * flag, interrupt page and monitor. Both ends look at a ring only when they were told to, so what
+ * is signalled to the wrong place or not at all stands still.
  */
 #include <sched.h>
 
@@ -109,7 +109,10 @@ static void test_guest_walks_down_to_what_the_host_has(void **state)
 		assert_int_equal(vmb_user_guest_start(&b->l.guest), 0);
 		assert_int_equal(b->l.guest.connect.version, versions[i]);
 		assert_int_equal(b->l.machine.bus->server.version, versions[i]);
-		/* A contact for each version, accepted or not, is answered; then the two of the offers. */
+		/*
+		 * A contact for each version, accepted or not, is answered; then the two of the
+		 * offers.
+		 */
 		assert_int_equal(b->l.guest.connect.counters.messages_out,
 				 VMB_ARRAY_COUNT(versions) - i + 1);
 		loop_free(b);
@@ -176,7 +179,10 @@ static void test_monitor_replaces_signals_in_every_version(void **state)
 		d = loop_open(b);
 		for (j = 0; j < 20; j++)
 			loop_verify(b, d, loop_random(b, 1000), 16384);
-		/* A host that is awake already needs to be told nothing: with threads, any number of times. */
+		/*
+		 * A host that is awake already needs to be told nothing: with threads, any number
+		 * of times.
+		 */
 		assert_true(b->l.machine.bus->doorbell.by_monitor >= (threads ? 1 : 20));
 		assert_int_equal(b->l.machine.synic.host_signals, 0);
 		assert_int_equal(b->l.machine.bus->doorbell.strays, 0);
@@ -239,7 +245,9 @@ static void test_guest_that_sets_every_bit_is_served(void **state)
 			monitor->trigger_state = 0xF;
 			loop_verify(b, d, loop_random(b, 1000), 8192);
 		}
-		/* Every relid below 256 and not one more; the page is no page of a newer version. */
+		/*
+		 * Every relid below 256 and not one more; the page is no page of a newer version.
+		 */
 		if (versions[i] < VMB_VERSION_2_4) {
 			assert_true(b->l.machine.bus->doorbell.by_interrupt_page >= 10);
 			assert_int_equal(b->l.machine.bus->doorbell.strays, 10 * (127 + 255));
@@ -256,7 +264,10 @@ static void test_guest_that_sets_every_bit_is_served(void **state)
 	}
 }
 
-/* A host that sets bits of channels that don't exist, in a page that it shares with a guest at work. */
+/*
+ * A host that sets bits of channels that don't exist, in a page that it shares with a guest at
+ * work.
+ */
 static void test_host_that_sets_every_bit_is_served(void **state)
 {
 	struct vmb_interrupt_page *page;

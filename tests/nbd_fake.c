@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Source: the NBD protocol document (github.com/NetworkBlockDevice/nbd, doc/proto.md), fixed newstyle and simple replies.
+ * Source: the NBD protocol document (github.com/NetworkBlockDevice/nbd, doc/proto.md), fixed
+ * newstyle and simple replies.
  */
 #include <endian.h>
 #include <setjmp.h>

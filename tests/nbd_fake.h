@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * An NBD server that misbehaves as it is told to; a thread for each connection. What it serves is zeroes.
+ * An NBD server that misbehaves as it is told to; a thread for each connection. What it serves is
+ * zeroes.
  */
 #ifndef TESTS_NBD_FAKE_H
 #define TESTS_NBD_FAKE_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A card in loopback: sends frames in every shape and records what comes out at either end. */
 #include "tests/network_bed.h"
 
 /* The pages of one frame under way. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A card in loopback and what its tests need: records of all frames that came out at either end, frames sent in every
- * shape, and what must hold when a test ends.
+ * A card in loopback and what its tests need: records of all frames that came out at either end,
+ * frames sent in every shape, and what must hold when a test ends.
  */
 #ifndef TESTS_NETWORK_BED_H
 #define TESTS_NETWORK_BED_H
@@ -42,7 +42,10 @@ struct net_bed {
 	bool keep; /* record at all */
 };
 
-/* How a frame is laid out: inline_len bytes behind the envelope, the rest in pages from page_offset on. */
+/*
+ * How a frame is laid out: inline_len bytes behind the envelope, the rest in pages from page_offset
+ * on.
+ */
 struct net_shape {
 	uint32_t inline_len; /* UINT32_MAX: all that fits */
 	uint32_t page_offset;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Makes Ethernet frames, with checksums or without, and judges them byte by byte. */
 #include <string.h>
 
 #include "tests/network_frame.h"

@@ -15,7 +15,8 @@
 
 enum net_checksums {
 	NET_CHECKSUMS_DONE, /* all are right */
-	NET_CHECKSUMS_OPEN, /* IP header 0, transport: the pseudo-header's sum, as drivers leave them */
+	/* IP header 0, transport: the pseudo-header's sum, as drivers leave them */
+	NET_CHECKSUMS_OPEN,
 	NET_CHECKSUMS_JUNK, /* noise in the fields, to be overwritten */
 };
 

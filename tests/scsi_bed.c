@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Fills the SCSI target's units and sends commands to it, with guarded memory around. */
 #include "tests/scsi_bed.h"
 
 #include <setjmp.h>

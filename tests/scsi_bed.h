@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A SCSI target with something to command: two disks, a read-only one with 4096-byte blocks and a DVD
- * drive, their media in memory, and guest memory around the buffer of a command that nobody may touch.
+ * A SCSI target with something to command: two disks, a read-only one with 4096-byte blocks and a
+ * DVD drive, their media in memory, and guest memory around the buffer of a command that nobody may
+ * touch.
  */
 #ifndef TESTS_SCSI_BED_H
 #define TESTS_SCSI_BED_H

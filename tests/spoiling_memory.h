@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A platform (VMB_PLATFORM_OVERRIDE) whose shared memory changes as soon as it was read: every byte of an RNDIS envelope or
- * control message that vmb_shared_read() gives out is overwritten in the shared memory before the caller goes on. Whoever looks
- * at it a second time, by whatever means, sees what a hostile peer would have put there. Frame bytes stay.
+ * A platform (VMB_PLATFORM_OVERRIDE) whose shared memory changes as soon as it was read: every byte
+ * of an RNDIS envelope or control message that vmb_shared_read() gives out is overwritten in the
+ * shared memory before the caller goes on. Whoever looks at it a second time, by whatever means,
+ * sees what a hostile peer would have put there. Frame bytes stay.
  */
 #ifndef TESTS_SPOILING_MEMORY_H
 #define TESTS_SPOILING_MEMORY_H
@@ -50,7 +51,10 @@ static inline void vmb_shared_write(void *shared, const void *src, size_t len)
 	memcpy(shared, src, len);
 }
 
-/* How much of what was read is no frame: the envelope of a PACKET, all of a control message, all of a short rest. */
+/*
+ * How much of what was read is no frame: the envelope of a PACKET, all of a control message, all of
+ * a short rest.
+ */
 static inline size_t spoilable_len(const void *copy, size_t len)
 {
 	uint32_t words[3] = { 0 };

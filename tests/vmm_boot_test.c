@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Loading kernels: made-up files of both kinds, good ones judged by what stands in guest memory, bad ones by
- * being refused. And the command line's sizes, and the ACPI tables' checksums.
+ * Loading kernels: made-up files of both kinds, good ones judged by what stands in guest memory,
+ * bad ones by being refused. And the command line's sizes, and the ACPI tables' checksums.
  */
 #include <elf.h>
 #include <errno.h>
@@ -79,7 +79,10 @@ static void linux_kernel(void)
 	put(0x260, 8 * MIB, 4);
 }
 
-/* One loadable segment at 16 MiB, and a segment of two notes, the second of which is the one that counts. */
+/*
+ * One loadable segment at 16 MiB, and a segment of two notes, the second of which is the one that
+ * counts.
+ */
 static void elf_kernel(void)
 {
 	const Elf64_Ehdr head = { .e_ident = { 0x7F, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1 },

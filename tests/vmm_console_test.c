@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The console with readers that read, pause, go away and come back, and the terminal's input. No guest: what it prints
- * is put here.
+ * The console with readers that read, pause, go away and come back, and the terminal's input. No
+ * guest: what it prints is put here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +68,10 @@ static void expect_bytes(int fd, uint64_t from, uint64_t len)
 	}
 }
 
-/* Until the writer has filled the pipe and waits: then only what is in the buffer can still be taken. */
+/*
+ * Until the writer has filled the pipe and waits: then only what is in the buffer can still be
+ * taken.
+ */
 static uint64_t fill_pipe(void)
 {
 	uint64_t put_len = 0, room = fcntl(ends[1], F_GETPIPE_SZ);

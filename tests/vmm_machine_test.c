@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The main thread's loop without a guest: how often it tries a message again whose slot stays occupied.
+ * The main thread's loop without a guest: how often it tries a message again whose slot stays
+ * occupied.
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -39,7 +40,10 @@ static void wait_for_slot(void)
 	vmb_vmm_machine_wake(&machine);
 }
 
-/* In the place of a processor: it is told to try, finds the slot occupied, and says so at once. Much else wakes the thread. */
+/*
+ * In the place of a processor: it is told to try, finds the slot occupied, and says so at once.
+ * Much else wakes the thread.
+ */
 static void *occupied(void *arg)
 {
 	int64_t end = now_ms() + LASTS_MS;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What of --net options concerns the nest: ports that are forwarded twice, and cards that cannot be.
+ * What of --net options concerns the nest: ports that are forwarded twice, and cards that cannot
+ * be.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -160,7 +160,10 @@ static void test_loop_back_returns_bytes_to_the_guest(void **state)
 	assert_int_equal(in(DATA), 'z');
 }
 
-/* Whoever types looks again only when there is room for much: it must be woken then, however full the queue was. */
+/*
+ * Whoever types looks again only when there is room for much: it must be woken then, however full
+ * the queue was.
+ */
 static void fill(uint32_t room)
 {
 	for (uint32_t i = room; i < VMB_VMM_SERIAL_QUEUE_LEN; i++)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The terminal as a shell's job has it: in the foreground, stopped and continued, in the background. Each test is a session
- * of its own with a pseudo terminal; its other end is looked at from here.
+ * The terminal as a shell's job has it: in the foreground, stopped and continued, in the
+ * background. Each test is a session of its own with a pseudo terminal; its other end is looked at
+ * from here.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -24,7 +25,10 @@
 
 static int terminal;
 
-/* Runs job as the leader of a session on a new terminal, standard input its end of that. Answers the process id. */
+/*
+ * Runs job as the leader of a session on a new terminal, standard input its end of that. Answers
+ * the process id.
+ */
 static pid_t start(void (*job)(void))
 {
 	const char *name;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A virtual processor's thread without KVM: starting, kicking, joining. What it may not do is send a signal to a thread
- * that was joined: its number means nothing any more.
+ * A virtual processor's thread without KVM: starting, kicking, joining. What it may not do is send
+ * a signal to a thread that was joined: its number means nothing any more.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -66,7 +66,9 @@ static void test_no_signal_after_the_join(void **state)
 	vmb_vmm_vcpu_join(v); /* again is no fault */
 }
 
-/* Who ended the machine may be held up between two processors; the second would stay in the guest. */
+/*
+ * Who ended the machine may be held up between two processors; the second would stay in the guest.
+ */
 static void test_join_kicks(void **state)
 {
 	struct vmb_vmm_vcpu *v = &machine.vcpus[0];

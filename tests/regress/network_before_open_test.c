@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A host may use a channel before the guest's call to open it returns. Drivers that made their receive path ready after
- * the call lost that packet, and with it the signal: the ring was never empty again.
+ * A host may use a channel before the guest's call to open it returns. Drivers that made their
+ * receive path ready after the call lost that packet, and with it the signal: the ring was never
+ * empty again.
  */
 #include "tests/network_bed.h"
 
-/* A frame that the host puts into the ring at the moment when the guest's call to open it is under way. */
+/*
+ * A frame that the host puts into the ring at the moment when the guest's call to open it is under
+ * way.
+ */
 static void frame_at_open(struct vmb_user_network *l, struct vmb_dev_channel *ch)
 {
 	static struct vmb_dev_packet p;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Shared memory changes while it is read: a length that was checked and is read again is another one. Both ends run at
- * full speed while a third thread writes extreme values over envelopes in the receive and the send buffer.
+ * Shared memory changes while it is read: a length that was checked and is read again is another
+ * one. Both ends run at full speed while a third thread writes extreme values over envelopes in the
+ * receive and the send buffer.
  */
 #include "tests/network_bed.h"
 

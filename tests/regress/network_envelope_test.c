@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A header that crosses a page boundary becomes two ranges. Hosts refused such frames; ours gathers the envelope from
- * wherever it lies, and what it gathers must be the frame.
+ * A header that crosses a page boundary becomes two ranges. Hosts refused such frames; ours gathers
+ * the envelope from wherever it lies, and what it gathers must be the frame.
  */
 #include "tests/network_bed.h"
 
 static struct vmb_user_network_config no_config;
 
-/* Rewrites a section's message into pages, from a page offset on, cut into two ranges at a place. */
+/*
+ * Rewrites a section's message into pages, from a page offset on, cut into two ranges at a place.
+ */
 struct mover {
 	struct net_bed *b;
 	uint64_t pfns[3];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Drivers judged lengths in the receive buffer and then read them again. Here each envelope and each control message
- * changes under the guest as soon as it was read; all works as if nothing had happened.
+ * Drivers judged lengths in the receive buffer and then read them again. Here each envelope and
+ * each control message changes under the guest as soon as it was read; all works as if nothing had
+ * happened.
  */
 #define VMB_PLATFORM_OVERRIDE "tests/spoiling_memory.h"
 #include "guest/network_control.c"

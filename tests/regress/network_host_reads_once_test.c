@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The send buffer and a packet's pages are the guest's to change at any time. Here each envelope and each control message
- * changes under the host as soon as it was read; all works as if nothing had happened.
+ * The send buffer and a packet's pages are the guest's to change at any time. Here each envelope
+ * and each control message changes under the host as soon as it was read; all works as if nothing
+ * had happened.
  */
 #define VMB_PLATFORM_OVERRIDE "tests/spoiling_memory.h"
 #include "host/network_send.c"

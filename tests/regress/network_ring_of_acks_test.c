@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Receive acknowledgements and frames share the guest's ring. Drivers stopped their queue when the ring was full and waited
- * for a completion of theirs to wake it; with nothing of theirs under way it never came. Nor may a small packet that still
- * fits withdraw the wish for more room.
+ * Receive acknowledgements and frames share the guest's ring. Drivers stopped their queue when the
+ * ring was full and waited for a completion of theirs to wake it; with nothing of theirs under way
+ * it never came. Nor may a small packet that still fits withdraw the wish for more room.
  */
 #include "tests/network_bed.h"
 
@@ -15,8 +15,8 @@ static void send_when_looked(struct vmb_user_network_queue *q)
 }
 
 /*
- * Acknowledgements alone fill the guest's ring, more are owed, and a frame waits behind them. When the host reads
- * again all of them leave, without a frame or a call that would push them.
+ * Acknowledgements alone fill the guest's ring, more are owed, and a frame waits behind them. When
+ * the host reads again all of them leave, without a frame or a call that would push them.
  */
 static void test_frame_leaves_after_ring_was_filled_by_acknowledgements(void **state)
 {
@@ -47,7 +47,10 @@ static void test_frame_leaves_after_ring_was_filled_by_acknowledgements(void **s
 	net_free(b);
 }
 
-/* The other way round: frames fill the ring, then acknowledgements are owed; room comes a little at a time. */
+/*
+ * The other way round: frames fill the ring, then acknowledgements are owed; room comes a little at
+ * a time.
+ */
 static void test_acknowledgements_leave_after_ring_was_filled_by_frames(void **state)
 {
 	struct vmb_user_network_config config = { .guest = { .ring_pages = 2, .slot_count = 128 } };

@@ -58,7 +58,8 @@ struct model_config {
 	enum model_memory memory;
 	uint32_t data_len;
 	const char *
-		drop; /* the barrier to leave out: "full FUNCTION", "read F", "release F", "acquire F" */
+		/* the barrier to leave out: "full FUNCTION", "read F", "release F", "acquire F" */
+		drop;
 	struct model_thread threads[MODEL_THREAD_COUNT];
 	/* What is wrong with this end, or NULL. */
 	const char *(*judge_end)(const void *writer, bool writer_done, const void *reader);
@@ -93,7 +94,8 @@ struct model_access {
 };
 extern void (*model_accessed)(struct model_access access);
 extern uint32_t
-	model_data_len; /* bytes of model_shared.data that are the ring's; nothing beyond may be touched */
+	/* bytes of model_shared.data that are the ring's; nothing beyond may be touched */
+	model_data_len;
 
 /* For step functions. */
 void model_signal(uint32_t arg); /* rings the other thread's doorbell */
