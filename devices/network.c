@@ -335,11 +335,26 @@ static void detach(void *state)
 	vmb_dev_bus_detach(&c->channel);
 }
 
+/* Nobody polls a backend's descriptors where the device is stepped: else one line says so. */
+static bool serves_without_worker(const struct vmb_dev_network *c)
+{
+	const struct vmb_dev_net_ops *ops = c->net.ops;
+
+	if (ops != &vmb_dev_net_user && ops != &vmb_dev_net_tap && ops != &vmb_dev_net_cable)
+		return true;
+	vmb_dev_report("network %u: a machine that is stepped has null or a backend of its own, "
+		       "others need a thread",
+		       c->number);
+	return false;
+}
+
 static int attach(void *state, struct vmb_dev_bus *bus)
 {
 	struct vmb_dev_network *c = state;
 	int error;
 
+	if (bus->config.stepped && !serves_without_worker(c))
+		return -EINVAL;
 	fill_channel(c, &c->channel, 0);
 	error = vmb_dev_bus_attach(bus, &c->channel);
 	if (error || bus->config.stepped)

@@ -222,6 +222,22 @@ static void test_a_stepped_machine_refuses_a_file(void **state)
 	start("--disk null:1M,hold=5");
 }
 
+/* The same for a card whose frames come through a descriptor. */
+static void test_a_stepped_machine_refuses_a_user_network(void **state)
+{
+	assert_int_equal(parse("--net user"), 0);
+	assert_int_equal(vmb_vmm_devices_open_disks(&devices, &options), 0);
+	assert_int_equal(vmb_vmm_devices_open(&devices, &options), 0);
+	assert_int_equal(vmb_vmm_devices_prepare(&devices), 0);
+	assert_int_equal(vmb_vmm_devices_attach(&devices, bus), -EINVAL);
+	destroy_bus(NULL);
+	assert_int_equal(create_bus(NULL), 0);
+	assert_int_equal(parse("--net null"), 0);
+	assert_int_equal(vmb_vmm_devices_open_disks(&devices, &options), 0);
+	assert_int_equal(vmb_vmm_devices_open(&devices, &options), 0);
+	assert_int_equal(vmb_vmm_devices_attach(&devices, bus), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +249,8 @@ int main(void)
 						destroy_bus),
 		cmocka_unit_test_setup_teardown(test_a_stepped_machine_refuses_a_file, create_bus,
 						destroy_bus),
+		cmocka_unit_test_setup_teardown(test_a_stepped_machine_refuses_a_user_network,
+						create_bus, destroy_bus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
