@@ -152,4 +152,6 @@ judge_diskbench() {
 	for depth in 1 4 32; do
 		depth_line $depth
 	done
+	echo "# openvmbus, boot by boot: $(sed -n 's/.*stats: \(scsi[^:]*\): \([0-9]*\) requests.*flushes; \(.*\)/\2 requests, \3;/p' \
+		"$cell/host.log" | xargs)"
 }
