@@ -6,14 +6,21 @@
  *
  *   vmb_dev_storage_open(&device, &config), then the device's own functions
  *
- * The device is stepped, by a worker thread or by whoever owns it, and its step owns everything
- * below: the rings, the requests, the core's state. The bus orders it to open and to close. The
- * number of requests is bounded; when all are under way the ring is left alone until one ends.
+ * A SCSI controller has one queue a channel: the primary's, and those of the sub-channels that its
+ * guest asks for, config.queue_count in all. Each queue has its own worker, its own engine and its
+ * own requests, and answers a request on the channel where it was asked. All queues share the
+ * units: the lock is held while the core judges a request and while a backend begins or resumes
+ * one, not while the engine moves data. A flush on one channel therefore covers every write that
+ * was answered before on any.
  *
- * A request that a fault holds is set aside until a reset of its unit, one that is stuck until the
- * channel opens again; closing waits for neither. A unit that was taken away is back when the
- * machine starts again. Once a second the worker checks whether a medium has changed its length,
- * and tells the guest.
+ * A queue is stepped, by its worker's thread or by whoever owns the device, and its step owns the
+ * rings and the requests. The bus orders it to open and to close. The number of requests is
+ * bounded; when all are under way the ring is left alone until one ends.
+ *
+ * A request that a fault holds is set aside until a reset of its unit, on whichever channel that
+ * comes, one that is stuck until the channel opens again; closing waits for neither. A unit that
+ * was taken away is back when the machine starts again. Once a second the primary's worker checks
+ * whether a medium has changed its length, and tells the guest.
  *
  * What a request says is copied out of the ring once and judged in the copy. The guest's pages may
  * change at any time: nothing in them is interpreted, except parameter lists, which are copied
@@ -28,9 +35,14 @@
 #include "devices/worker.h"
 #include "host/storage.h"
 
-#define VMB_DEV_STORAGE_REQUEST_COUNT 256u
+#define VMB_DEV_STORAGE_REQUEST_COUNT 256u /* of a queue */
+#define VMB_DEV_STORAGE_QUEUE_MAX     64u
+
+struct vmb_dev_storage;
+struct vmb_dev_storage_queue;
 
 struct vmb_dev_storage_request {
+	struct vmb_dev_storage_queue *queue; /* where it was asked and is answered */
 	struct vmb_host_storage_io io;
 	struct vmb_dev_disk_request disk;
 	uint32_t transfer_len; /* bytes of guest memory in disk.iov */
@@ -40,6 +52,8 @@ struct vmb_dev_storage_request {
 
 struct vmb_dev_storage_config {
 	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
+	/* channels at most: 1 to VMB_DEV_STORAGE_QUEUE_MAX, 1 if ide; 0 = 1 */
+	uint32_t queue_count;
 	bool ide; /* one unit on an IDE channel */
 	uint32_t place; /* of the IDE unit: 0..VMB_DEV_IDE_MAX - 1 */
 	const struct vmb_guid *instance_id; /* of a SCSI controller; NULL: the one of openvmbus */
@@ -55,7 +69,42 @@ enum vmb_dev_storage_state {
 	VMB_DEV_STORAGE_CLOSING, /* until the backends have let go of all requests */
 };
 
+struct vmb_dev_storage_queue {
+	struct vmb_dev_storage *storage;
+	uint32_t index; /* of the channel; 0 = the primary */
+	struct vmb_dev_worker worker;
+
+	/* the bus's, for the step */
+	struct vmb_dev_channel *opening; /* written before the order to open */
+	uint32_t orders; /* to open, to close; atomic */
+
+	/* the lock's */
+	struct vmb_dev_storage_request *held; /* until a reset */
+	/* answers that another queue's step has made ready; may be looked at without the lock */
+	struct vmb_dev_storage_request *ended;
+
+	/* the step's */
+	struct vmb_dev_channel *channel; /* NULL: closed */
+	enum vmb_dev_storage_state state;
+	/* the guest broke the protocol, or the unit is gone: the ring is no longer read */
+	bool broken;
+	bool leaving; /* the unit is gone: the channel must be rescinded */
+	bool more; /* the budget was used up before the ring was empty */
+	bool starved; /* all requests are under way, and the ring is masked */
+	/* what the engine watches for this queue */
+	bool has_engine, watching, watching_bell, engine_failed;
+	struct vmb_dev_disk_engine engine;
+	struct vmb_dev_storage_request *requests;
+	struct vmb_dev_storage_request *free;
+	struct vmb_dev_storage_request *answers, **answers_end;
+	uint32_t busy_count; /* requests at the backends */
+
+	/* for the summary; read when no worker runs */
+	uint64_t packets_in, packets_out, doorbells, signals;
+};
+
 struct vmb_dev_storage {
+	pthread_mutex_t lock; /* host, units, disks, and what their comments say */
 	struct vmb_host_storage host;
 	struct vmb_guid type_id, instance_id; /* of the offer */
 	struct vmb_stor_offer user;
@@ -63,31 +112,23 @@ struct vmb_dev_storage {
 	char name[16]; /* in serial numbers and statistics */
 	struct vmb_host_scsi_lun units[VMB_HOST_SCSI_LUN_MAX];
 	struct vmb_dev_disk disks[VMB_HOST_SCSI_LUN_MAX]; /* without ops: not there */
-	struct vmb_dev_channel channel;
+	struct vmb_dev_channel channel; /* the primary */
+	struct vmb_dev_storage_queue *queues;
+	uint32_t queue_count;
 
-	uint32_t orders; /* of the bus: to open, to close; atomic */
+	bool ready; /* the guest may use sub-channels; atomic, written under the lock */
+	bool closing; /* the primary closes: what is under way may be cancelled; the lock's */
+	uint64_t holding; /* queues that hold requests, one bit each; the lock's */
+	/* sub-channels that a queue may still touch; the primary closes after them; atomic */
+	uint32_t sub_count;
+	bool poked; /* a step left work for another queue; atomic */
 	bool released; /* the guest has let go of a channel that is no longer offered; atomic */
-	struct vmb_dev_worker worker;
 
-	/* the step's */
-	enum vmb_dev_storage_state state;
-	/* the guest broke the protocol, or the unit is gone: the ring is no longer read */
-	bool broken;
-	bool more; /* the budget was used up before the ring was empty */
-	bool starved; /* all requests are under way, and the ring is masked */
-	bool has_engine, watching, engine_failed;
-	struct vmb_dev_disk_engine engine;
-	struct vmb_dev_storage_request *requests;
-	struct vmb_dev_storage_request *free;
-	struct vmb_dev_storage_request *held; /* until a reset */
-	struct vmb_dev_storage_request *answers, **answers_end;
-	uint32_t busy_count; /* requests at the backends */
-
-	/* for the summary; read when no worker runs */
+	/* for the summary; the lock's */
+	uint32_t open_count, open_max; /* channels at a time */
 	uint16_t version; /* the last negotiated */
 	uint64_t read_len, written_len; /* bytes */
 	uint64_t flushes;
-	uint64_t packets_in, packets_out, doorbells;
 };
 
 extern const struct vmb_dev_device_ops vmb_dev_storage_ops;
@@ -98,5 +139,22 @@ extern const struct vmb_dev_device_ops vmb_dev_storage_ops;
  */
 int vmb_dev_storage_open(struct vmb_dev_device *device,
 			 const struct vmb_dev_storage_config *config);
+
+/*
+ * devices/storage_queue.c, for devices/storage.c. The queue's channel is opened, and closed, by the
+ * bus's order; any thread.
+ */
+void vmb_dev_storage_queue_open(struct vmb_dev_storage_queue *q, struct vmb_dev_channel *channel);
+void vmb_dev_storage_queue_close(struct vmb_dev_storage_queue *q);
+/* Prepares a queue, whose worker does not run. */
+void vmb_dev_storage_queue_init(struct vmb_dev_storage_queue *q, struct vmb_dev_storage *storage,
+				uint32_t index);
+/* Starts and stops its worker. Returns 0 or -errno: reported. */
+int vmb_dev_storage_queue_start(struct vmb_dev_storage_queue *q);
+void vmb_dev_storage_queue_stop(struct vmb_dev_storage_queue *q);
+/* Does what can be done now. Returns whether there is more. */
+bool vmb_dev_storage_queue_step(struct vmb_dev_storage_queue *q);
+/* devices/storage.c: offers the sub-channels that the guest asked for. The primary's step. */
+void vmb_dev_storage_offer(struct vmb_dev_storage *s, uint32_t count);
 
 #endif

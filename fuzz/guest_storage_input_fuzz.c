@@ -137,6 +137,8 @@ static void be_good(struct bed *b)
 	uint64_t id;
 
 	answer.u.properties.max_transfer_bytes = 1u << 20;
+	answer.u.properties.max_sub_channel_count = 2;
+	answer.u.properties.flags = VMB_STOR_PROPERTY_MULTI_CHANNEL;
 	while ((out = vmb_guest_storage_output(&b->s))) {
 		id = out->transaction_id;
 		vmb_guest_storage_output_done(&b->s);
@@ -157,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	memset(&b, 0, sizeof(b));
 	config.version_max = how & 2 ? VMB_STOR_VERSION_4_2 : 0;
+	config.sub_channel_max = how & 0x20 ? 3 : 0;
 	if (vmb_guest_storage_init(&b.s, b.slots, SLOT_COUNT, &config))
 		return 0;
 	vmb_guest_storage_start(&b.s);

@@ -74,6 +74,7 @@ static void op_packet(struct bed *b, struct fuzz *f)
 		if (memory_len > packet.range.byte_count)
 			memory_len = packet.range.byte_count;
 	}
+	packet.sub_channel = (how & 0x82) == 0x82; /* where a type is any, and the header exact */
 	payload = fuzz_exact(f, packet.payload_len);
 	if (packet.payload_len > 3 && how & 2)
 		payload[1] = payload[2] = payload[3] = 0;

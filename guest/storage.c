@@ -136,6 +136,13 @@ static void set_version(struct vmb_guest_storage *s)
 	s->sense_len = version->sense_len;
 }
 
+/* As many as both ends allow. */
+static uint16_t sub_channels_wanted(const struct vmb_guest_storage *s)
+{
+	return s->max_sub_channel_count < s->config.sub_channel_max ? s->max_sub_channel_count :
+								      s->config.sub_channel_max;
+}
+
 /* Builds the next control packet; the control slot is BUSY. */
 static void queue_control(struct vmb_guest_storage *s, enum vmb_stor_operation operation)
 {
@@ -146,6 +153,8 @@ static void queue_control(struct vmb_guest_storage *s, enum vmb_stor_operation o
 	s->out.packet.flags = VMB_STOR_FLAG_REQUEST_COMPLETION;
 	if (operation == VMB_STOR_QUERY_PROTOCOL_VERSION)
 		s->out.packet.u.version.major_minor = s->version;
+	if (operation == VMB_STOR_CREATE_SUB_CHANNELS)
+		s->out.packet.u.sub_channel_count = sub_channels_wanted(s);
 	s->output_waiting = true;
 }
 
@@ -158,11 +167,14 @@ static const struct {
 	[VMB_GUEST_STORAGE_VERSION] = { VMB_STOR_QUERY_PROTOCOL_VERSION,
 					VMB_GUEST_STORAGE_PROPERTIES },
 	[VMB_GUEST_STORAGE_PROPERTIES] = { VMB_STOR_QUERY_PROPERTIES, VMB_GUEST_STORAGE_END },
-	[VMB_GUEST_STORAGE_END] = { VMB_STOR_END_INITIALIZATION, VMB_GUEST_STORAGE_READY },
+	[VMB_GUEST_STORAGE_END] = { VMB_STOR_END_INITIALIZATION, VMB_GUEST_STORAGE_CREATE },
+	[VMB_GUEST_STORAGE_CREATE] = { VMB_STOR_CREATE_SUB_CHANNELS, VMB_GUEST_STORAGE_READY },
 };
 
 static void enter(struct vmb_guest_storage *s, enum vmb_guest_storage_state state)
 {
+	if (state == VMB_GUEST_STORAGE_CREATE && !sub_channels_wanted(s))
+		state = VMB_GUEST_STORAGE_READY;
 	s->state = state;
 	if (state == VMB_GUEST_STORAGE_READY || state == VMB_GUEST_STORAGE_FAILED)
 		return;
@@ -177,6 +189,15 @@ int vmb_guest_storage_start(struct vmb_guest_storage *s)
 	set_version(s);
 	enter(s, VMB_GUEST_STORAGE_BEGIN);
 	return 0;
+}
+
+void vmb_guest_storage_join(struct vmb_guest_storage *s, const struct vmb_guest_storage *primary)
+{
+	*s = *primary;
+	s->output_waiting = false;
+	s->control.state = SLOT_BUSY; /* for good: control packets are the primary's */
+	memset(&s->counters, 0, sizeof(s->counters));
+	s->reset_repeats = 0;
 }
 
 /* The first eight bytes have the negotiated version's layout; the limit is at 12 in all of them. */
@@ -199,9 +220,14 @@ static enum vmb_guest_storage_state read_properties(struct vmb_guest_storage *s,
 	return VMB_GUEST_STORAGE_END;
 }
 
-/* The host refused: for a version there may be an older one, all else is fatal. */
+/*
+ * The host refused: for a version there may be an older one, and one channel does without others;
+ * all else is fatal.
+ */
 static enum vmb_guest_storage_state refused(struct vmb_guest_storage *s)
 {
+	if (s->state == VMB_GUEST_STORAGE_CREATE)
+		return VMB_GUEST_STORAGE_READY;
 	if (s->state != VMB_GUEST_STORAGE_VERSION || s->version == s->config.version_min)
 		return VMB_GUEST_STORAGE_FAILED;
 	s->version_step++;
@@ -218,10 +244,12 @@ static void step_done(struct vmb_guest_storage *s, const struct vmb_stor_packet 
 		next = refused(s);
 	else if (s->state == VMB_GUEST_STORAGE_PROPERTIES)
 		next = read_properties(s, packet);
+	else if (s->state == VMB_GUEST_STORAGE_CREATE)
+		s->sub_channel_count = s->out.packet.u.sub_channel_count;
 	enter(s, next);
-	if (next == VMB_GUEST_STORAGE_READY)
+	if (s->state == VMB_GUEST_STORAGE_READY)
 		event->type = VMB_GUEST_STORAGE_IS_READY;
-	else if (next == VMB_GUEST_STORAGE_FAILED)
+	else if (s->state == VMB_GUEST_STORAGE_FAILED)
 		event->type = VMB_GUEST_STORAGE_HAS_FAILED;
 }
 

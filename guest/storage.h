@@ -23,13 +23,20 @@
  *        taken until the host completes it or the channel is closed
  *        (vmb_guest_storage_fail_next), because the host may still move data.
  *
+ * Sub-channels: with config.sub_channel_max the handshake ends with CREATE_SUB_CHANNELS. When
+ * IS_READY, the host offers s->sub_channel_count further channels of the device (less, if it is
+ * short of something). The port opens each and calls vmb_guest_storage_join() for it: the result
+ * submits and takes packets as the primary's does, on its own ring, without a handshake. All share
+ * the slots, so a request may go out on any channel, and its slot alone says whether it has ended.
+ *
  * Context: submit, cancel and abandon for different slots may run at the same time; input runs on
- * one caller at a time. The calls for one slot must not race with each other, except abandon with
- * input: the slot's state word decides, and exactly one of them wins. Handshake functions: one
- * caller; until READY or FAILED it must also be the caller of input.
+ * one caller at a time for each channel, side by side for several. The calls for one slot must not
+ * race with each other, except abandon with input: the slot's state word decides, and exactly one
+ * of them wins. Handshake functions: one caller; until READY or FAILED it must also be the caller
+ * of input.
  *
  * A channel of the IDE class (VMB_GUID_IDE) uses the same protocol. Its one unit is addressed as
- * vmb_guest_storage_ide_address() says, and it has no sub-channels.
+ * vmb_guest_storage_ide_address() says, and it has no sub-channels: leave sub_channel_max 0.
  *
  * Source: docs/protocol/storage.md.
  */
@@ -45,6 +52,7 @@ enum vmb_guest_storage_state {
 	VMB_GUEST_STORAGE_VERSION,
 	VMB_GUEST_STORAGE_PROPERTIES,
 	VMB_GUEST_STORAGE_END,
+	VMB_GUEST_STORAGE_CREATE,
 	VMB_GUEST_STORAGE_READY,
 	VMB_GUEST_STORAGE_FAILED,
 };
@@ -66,6 +74,7 @@ struct vmb_guest_storage_config {
 	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
 	uint16_t version_min; /* 0 = oldest */
 	uint32_t max_transfer_len; /* own limit, bytes, at least 4096; 0 = 8 MiB */
+	uint16_t sub_channel_max; /* sub-channels to ask for at most */
 };
 
 struct vmb_guest_storage_counters {
@@ -90,7 +99,8 @@ struct vmb_guest_storage {
 	uint16_t srb_len;
 	uint8_t sense_len;
 	uint32_t max_transfer_len; /* bytes, a multiple of 4096 */
-	uint16_t max_sub_channel_count; /* 0 unless multi-channel is allowed */
+	uint16_t max_sub_channel_count; /* the host's; 0 unless multi-channel is allowed */
+	uint16_t sub_channel_count; /* that the host was asked for and granted */
 	uint8_t path_id,
 		target_id; /* before 5.1: the controller's address, from the host; else 0 */
 	bool output_waiting; /* out waits to be sent */
@@ -173,6 +183,14 @@ int vmb_guest_storage_init(struct vmb_guest_storage *s, struct vmb_guest_storage
 
 /* Starts the handshake. VMB_EBUSY unless idle. */
 int vmb_guest_storage_start(struct vmb_guest_storage *s);
+
+/*
+ * Initialises s for a sub-channel of primary, which must be READY: it has the primary's slots and
+ * what was negotiated, and is READY. Must be called anew after each handshake of the primary. On
+ * such a channel only submit, cancel, abandon, input and ends_request may be called; a control
+ * packet's completion is refused. Handshake functions: VMB_EBUSY.
+ */
+void vmb_guest_storage_join(struct vmb_guest_storage *s, const struct vmb_guest_storage *primary);
 
 /*
  * Returns the control packet to send next, in-band with completion requested, or NULL. Valid until

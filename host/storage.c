@@ -324,25 +324,27 @@ static int execute(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 /* Control operations: those without a row break the protocol, EXECUTE_SRB apart. */
 static const struct {
 	uint32_t states;
+	bool anywhere; /* also on a sub-channel; the handshake is the primary's */
 	int (*run)(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
 		   const struct vmb_stor_packet *request);
 } operations[VMB_STOR_OPERATION_COUNT] = {
-	[VMB_STOR_RESET_LUN] = { IN_STATE(READY), reset_unit },
-	[VMB_STOR_RESET_ADAPTER] = { IN_STATE(READY), reset_all },
-	[VMB_STOR_RESET_BUS] = { IN_STATE(READY), reset_all },
-	[VMB_STOR_BEGIN_INITIALIZATION] = { IN_STATE(BEGIN), begin },
-	[VMB_STOR_END_INITIALIZATION] = { IN_STATE(PROPERTIED), end },
-	[VMB_STOR_QUERY_PROTOCOL_VERSION] = { IN_STATE(BEGAN), query_version },
-	[VMB_STOR_QUERY_PROPERTIES] = { IN_STATE(VERSIONED), query_properties },
-	[VMB_STOR_FCHBA_DATA] = { IN_STATE(PROPERTIED), refuse_fibre },
-	[VMB_STOR_CREATE_SUB_CHANNELS] = { IN_STATE(PROPERTIED) | IN_STATE(READY),
+	[VMB_STOR_RESET_LUN] = { IN_STATE(READY), true, reset_unit },
+	[VMB_STOR_RESET_ADAPTER] = { IN_STATE(READY), true, reset_all },
+	[VMB_STOR_RESET_BUS] = { IN_STATE(READY), true, reset_all },
+	[VMB_STOR_BEGIN_INITIALIZATION] = { IN_STATE(BEGIN), false, begin },
+	[VMB_STOR_END_INITIALIZATION] = { IN_STATE(PROPERTIED), false, end },
+	[VMB_STOR_QUERY_PROTOCOL_VERSION] = { IN_STATE(BEGAN), false, query_version },
+	[VMB_STOR_QUERY_PROPERTIES] = { IN_STATE(VERSIONED), false, query_properties },
+	[VMB_STOR_FCHBA_DATA] = { IN_STATE(PROPERTIED), false, refuse_fibre },
+	[VMB_STOR_CREATE_SUB_CHANNELS] = { IN_STATE(PROPERTIED) | IN_STATE(READY), false,
 					   create_sub_channels },
 };
 
 static int control(struct vmb_host_storage *s, struct vmb_host_storage_io *io,
-		   const struct vmb_stor_packet *request)
+		   const struct vmb_stor_packet *request, bool sub_channel)
 {
-	if (!(operations[request->operation].states & 1u << s->state))
+	if (!(operations[request->operation].states & 1u << s->state) ||
+	    (sub_channel && !operations[request->operation].anywhere))
 		return reply(s, io, VMB_STOR_STATUS_INVALID_DEVICE_STATE);
 	return operations[request->operation].run(s, io, request);
 }
@@ -381,7 +383,7 @@ int vmb_host_storage_input(struct vmb_host_storage *s, struct vmb_host_storage_i
 	if (packet->type != VMB_PKT_INBAND || request.operation >= VMB_STOR_OPERATION_COUNT ||
 	    !operations[request.operation].run)
 		return broken(s);
-	return control(s, io, &request);
+	return control(s, io, &request, packet->sub_channel);
 }
 
 int vmb_host_storage_data(struct vmb_host_storage *s, struct vmb_host_storage_io *io)

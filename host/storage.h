@@ -24,8 +24,11 @@
  *                         do io->task.op; vmb_host_storage_done(s, io, error): then REPLY
  *       VMB_HOST_STORAGE_NOTHING
  *                         no answer is due
+ *   sub-channels: when CREATE_SUB_CHANNELS was answered, s->sub_channel_wanted says how many to
+ *     offer, with indexes 1, 2 and so on; the port offers them and sets it to 0. Their packets come
+ *     to the same functions; the port reads them only from READY on
  *   events: while (vmb_host_storage_event(s, &packet, &len))
- *                   send it in-band, transaction id 0, no completion, and then call
+ *                   send it in-band on the primary, transaction id 0, no completion, and then call
  *                   vmb_host_storage_event_done(s); or stop when the ring is full
  *
  * Context: one caller at a time for a controller; the backend operation itself may run anywhere.
@@ -86,6 +89,7 @@ struct vmb_host_storage {
 
 /* A packet as the port read it: descriptor validated by the ring, payload a private copy. */
 struct vmb_host_storage_packet {
+	bool sub_channel; /* it came on one, where there is no handshake */
 	uint16_t type; /* enum vmb_pkt_type */
 	uint16_t flags; /* VMB_PKT_FLAG_* */
 	uint64_t transaction_id;

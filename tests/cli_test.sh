@@ -172,6 +172,9 @@ expect 'memory in odd bytes' '--memory 1073741825: give 64M to 1T, in pages of 4
 	run --kernel k --memory 1073741825
 expect 'no processors' '--cpus 0: give a number from 1 to 64' run --kernel k --cpus 0
 expect 'too many processors' '--cpus 65: give a number from 1 to 64' run --kernel k --cpus 65
+expect 'no queues' '--disk-queues 0: give a number from 1 to 64' run --kernel k --disk-queues 0
+expect 'too many queues' '--disk-queues 65: give a number from 1 to 64' \
+	run --kernel k --disk-queues 65
 expect 'processors no number' '--cpus two: give a number from 1 to 64' run --kernel k --cpus two
 expect 'no such generation' '--generation 2003: give 2008, 2008r2, 2012, 2012r2, 2016, 2019, 2022 or 2025' \
 	run --kernel k --generation 2003

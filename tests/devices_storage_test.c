@@ -484,7 +484,7 @@ static void test_close_waits_for_the_disk(void **state)
 	}
 	publish();
 	close_channel();
-	assert_int_equal(storage->busy_count, 0);
+	assert_int_equal(storage->queues[0].busy_count, 0);
 	open_channel();
 	handshake();
 }

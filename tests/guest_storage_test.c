@@ -293,6 +293,83 @@ static void test_multi_channel_needs_flag_and_5_1(void **state)
 
 /* ---- requests ---- */
 
+/* Up to END_INITIALIZATION's answer; the host allows `allowed` sub-channels, we want `wanted`. */
+static void want_sub_channels(struct bench *b, uint16_t version, uint16_t wanted, uint16_t allowed)
+{
+	bench_version(b, version, 0);
+	b->s.config.sub_channel_max = wanted;
+	say_properties(b, allowed, 1, 0x40000);
+	assert_int_equal(deliver(b, COMPLETION, b->out_id, b->out_len), 0);
+	expect_control(b, 8, b->out_len);
+	assert_int_equal(answer(b, 0), 0);
+}
+
+/* docs/protocol/storage.md, "4 Initialisation" (6): u16 count at 12. */
+static void test_sub_channels_are_asked_for_last(void **state)
+{
+	struct bench b;
+
+	want_sub_channels(&b, 0x602, 3, 5);
+	assert_event(&b, NOTHING);
+	expect_control(&b, 13, 64);
+	assert_int_equal(get(b.out, 12, 2), 3);
+	assert_int_equal(get(b.out, 14, 8), 0);
+	assert_int_equal(answer(&b, 0), 0);
+	assert_event(&b, IS_READY);
+	assert_int_equal(b.s.sub_channel_count, 3);
+	want_sub_channels(&b, 0x501, 7, 2);
+	expect_control(&b, 13, 64);
+	assert_int_equal(get(b.out, 12, 2), 2);
+	assert_int_equal(answer(&b, 0xC000000D), 0); /* INVALID_PARAMETER */
+	assert_event(&b, IS_READY);
+	assert_int_equal(b.s.sub_channel_count, 0);
+}
+
+static void test_no_sub_channels_are_asked_for_in_vain(void **state)
+{
+	static const uint16_t cases[][3] = { { 0x602, 0, 5 }, { 0x602, 3, 0 }, { 0x402, 3, 5 } };
+	struct bench b;
+
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
+		want_sub_channels(&b, cases[i][0], cases[i][1], cases[i][2]);
+		assert_event(&b, IS_READY);
+		assert_int_equal(b.s.sub_channel_count, 0);
+		assert_null(vmb_guest_storage_output(&b.s));
+	}
+}
+
+/* A sub-channel sends and ends requests of the same slots; control packets are not its business. */
+static void test_joined_channel_shares_slots_and_nothing_else(void **state)
+{
+	struct vmb_guest_storage sub;
+	struct bench b;
+	uint64_t id;
+
+	bench_ready(&b, 0x602);
+	vmb_guest_storage_join(&sub, &b.s);
+	assert_int_equal(vmb_guest_storage_start(&sub), VMB_EBUSY);
+	assert_int_equal(vmb_guest_storage_reset(&sub), VMB_EBUSY);
+	assert_null(vmb_guest_storage_output(&sub));
+	make_read(&b);
+	assert_int_equal(vmb_guest_storage_submit(&sub, 2, &b.request, &b.packet), 0);
+	assert_int_equal(vmb_guest_storage_submit(&b.s, 2, &b.request, &b.packet), VMB_EBUSY);
+	id = b.packet.transaction_id;
+	say_complete(&b, 1, 0, 8192);
+	assert_int_equal(vmb_guest_storage_input(&sub, COMPLETION, id, b.in, 64, &b.event), 0);
+	assert_event(&b, COMPLETED);
+	assert_ptr_equal(b.event.cookie, &b);
+	assert_int_equal(vmb_guest_storage_input(&b.s, COMPLETION, id, b.in, 64, &b.event),
+			 VMB_EPROTO);
+	assert_int_equal(sub.counters.completed, 1);
+	assert_int_equal(b.s.counters.completed, 0);
+	say(&b, 1, 0);
+	assert_int_equal(vmb_guest_storage_input(&sub, COMPLETION, b.out_id, b.in, 64, &b.event),
+			 VMB_EPROTO);
+	submit_read(&b, 0);
+	assert_int_equal(vmb_guest_storage_fail_next(&b.s, &b.event), 0);
+	assert_int_equal(vmb_guest_storage_fail_next(&b.s, &b.event), VMB_EAGAIN);
+}
+
 static void test_read_is_packed_as_the_reference_says(void **state)
 {
 	static const uint8_t zero[16];
@@ -617,6 +694,9 @@ int main(void)
 		cmocka_unit_test(test_transfer_limit_is_rounded_and_capped),
 		cmocka_unit_test(test_transfer_limit_below_a_page_fails),
 		cmocka_unit_test(test_multi_channel_needs_flag_and_5_1),
+		cmocka_unit_test(test_sub_channels_are_asked_for_last),
+		cmocka_unit_test(test_no_sub_channels_are_asked_for_in_vain),
+		cmocka_unit_test(test_joined_channel_shares_slots_and_nothing_else),
 		cmocka_unit_test(test_read_is_packed_as_the_reference_says),
 		cmocka_unit_test(test_write_is_marked_as_write),
 		cmocka_unit_test(test_request_without_data_is_in_band),

@@ -348,6 +348,26 @@ static void test_sub_channels_are_recorded_once(void **state)
 	assert_int_equal(f->s.sub_channel_wanted, 0);
 }
 
+/* docs/protocol/storage.md, "4 Initialisation": CREATE_SUB_CHANNELS on the primary only. */
+static void test_handshake_is_refused_on_a_sub_channel(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(control(f, 7, 0), 0);
+	assert_int_equal(control(f, 9, 0x602), 0);
+	assert_int_equal(control(f, 10, 0), 0);
+	f->packet.sub_channel = true;
+	assert_int_equal(control(f, 13, 2), 0xC0000184);
+	assert_int_equal(control(f, 8, 0), 0xC0000184);
+	assert_int_equal(f->s.state, VMB_HOST_STORAGE_PROPERTIED);
+	assert_int_equal(f->s.sub_channel_wanted, 0);
+	f->packet.sub_channel = false;
+	assert_int_equal(control(f, 8, 0), 0);
+	f->packet.sub_channel = true;
+	assert_int_equal(control(f, 6, 0), 0); /* RESET_BUS */
+	assert_int_equal(f->disk.reset_count, 2); /* the fixture's own is the first */
+}
+
 static void test_reply_is_as_long_as_the_request(void **state)
 {
 	struct fixture *f = *state;
@@ -832,6 +852,7 @@ int main(void)
 		cmocka_unit_test_setup(test_properties_before_5_1, start),
 		cmocka_unit_test_setup(test_properties_without_sub_channels, start),
 		cmocka_unit_test_setup(test_sub_channels_are_recorded_once, start),
+		cmocka_unit_test_setup(test_handshake_is_refused_on_a_sub_channel, start),
 		cmocka_unit_test_setup(test_reply_is_as_long_as_the_request, start),
 		cmocka_unit_test_setup(test_reply_is_zero_where_it_says_nothing, start),
 		cmocka_unit_test_setup(test_broken_packets_break_the_channel, start),

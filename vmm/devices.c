@@ -7,6 +7,7 @@
 static int open_scsi(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
 	const struct vmb_dev_storage_config config = { .version_max = o->generation.storage,
+						       .queue_count = o->disk_queues,
 						       .disks = o->disks,
 						       .disk_count = VMB_HOST_SCSI_LUN_MAX };
 	int error = vmb_dev_storage_open(&d->all[d->count], &config);

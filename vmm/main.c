@@ -44,6 +44,8 @@ static const char help_text[] =
 	"     hold=BLOCK      for tests: reads of that block wait for the first reset of the disk\n"
 	"     stuck=BLOCK     for tests: the first read of that block is never answered\n"
 	"     gone=BLOCK      for tests: the first read of that block takes the disk away\n"
+	"  --disk-queues N    channels of the SCSI controller, 1 to 64 (one for each four CPUs);\n"
+	"                     each has a thread, and a guest takes as many as it wants\n"
 	"  --cdrom FILE|URI[,PROPERTY]...\n"
 	"                     an image as a DVD, 2048-byte blocks; repeatable\n"
 	"  --ide FILE|URI[,PROPERTY]...\n"

@@ -6,17 +6,20 @@
 #include <string.h>
 
 #include "devices/report.h"
+#include "devices/storage.h"
 #include "devices/text.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
 #include "wire/vmbus.h"
 
-#define MEMORY_DEFAULT (1ull << 30)
-#define MEMORY_MIN     (64ull << 20)
-#define MEMORY_MAX     (1ull << 40)
-#define CRASH_S	       30u
-#define CONTACT_S      120u
-#define SECONDS_MAX    3600u
+#define MEMORY_DEFAULT	    (1ull << 30)
+#define MEMORY_MIN	    (64ull << 20)
+#define MEMORY_MAX	    (1ull << 40)
+#define CRASH_S		    30u
+#define CONTACT_S	    120u
+#define SECONDS_MAX	    3600u
+/* What guests reckon with; docs/protocol/storage.md, "4 Initialisation". */
+#define CPUS_PER_DISK_QUEUE 4u
 
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
@@ -70,6 +73,21 @@ static int parse_disk(struct vmb_vmm_options *o, char *value)
 static int parse_cdrom(struct vmb_vmm_options *o, char *value)
 {
 	return vmb_dev_disk_parse(o->disks, value, false, true);
+}
+
+static int parse_disk_queues(struct vmb_vmm_options *o, char *value)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (!vmb_dev_text_number(value, UINT32_MAX, &n, &rest) || *rest || !n ||
+	    n > VMB_DEV_STORAGE_QUEUE_MAX) {
+		vmb_dev_report("--disk-queues %s: give a number from 1 to %u", value,
+			       VMB_DEV_STORAGE_QUEUE_MAX);
+		return -EINVAL;
+	}
+	o->disk_queues = n;
+	return 0;
 }
 
 static int parse_ide(struct vmb_vmm_options *o, char *value)
@@ -182,6 +200,10 @@ static int settle_generation(struct vmb_vmm_options *o)
 		o->generation.network = o->caps.network;
 	o->generation.no_timers = o->caps.no_timers;
 	o->generation.unannounced = o->caps.unannounced;
+	if (!o->disk_queues)
+		o->disk_queues = 1 + (o->cpus - 1) / CPUS_PER_DISK_QUEUE;
+	if (o->generation.bus < VMB_VERSION_2_4)
+		o->disk_queues = 1; /* no sub-channels */
 	for (uint32_t i = 0; i < o->net_count; i++) {
 		o->nets[i].version_max = o->generation.network;
 		if (o->generation.bus < VMB_VERSION_2_4)
@@ -294,6 +316,7 @@ static const struct option names[] = {
 	{ "initrd", required_argument, NULL, 0 },
 	{ "append", required_argument, NULL, 0 },
 	{ "disk", required_argument, NULL, 0 },
+	{ "disk-queues", required_argument, NULL, 0 },
 	{ "cdrom", required_argument, NULL, 0 },
 	{ "ide", required_argument, NULL, 0 },
 	{ "ide-cdrom", required_argument, NULL, 0 },
@@ -319,12 +342,31 @@ static const struct option names[] = {
 
 /* In the order of names. */
 static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
-	parse_kernel,	  parse_initrd,	     parse_append,	    parse_disk,
-	parse_cdrom,	  parse_ide,	     parse_ide_cdrom,	    parse_net,
-	parse_memory,	  parse_cpus,	     parse_console,	    parse_accel,
-	parse_generation, parse_bus_version, parse_storage_version, parse_network_version,
-	parse_monitor,	  parse_no_reboot,   parse_unannounced,	    parse_stats,
-	parse_on_crash,	  parse_contact,     parse_no_timers,	    parse_control,
+	parse_kernel,
+	parse_initrd,
+	parse_append,
+	parse_disk,
+	parse_disk_queues,
+	parse_cdrom,
+	parse_ide,
+	parse_ide_cdrom,
+	parse_net,
+	parse_memory,
+	parse_cpus,
+	parse_console,
+	parse_accel,
+	parse_generation,
+	parse_bus_version,
+	parse_storage_version,
+	parse_network_version,
+	parse_monitor,
+	parse_no_reboot,
+	parse_unannounced,
+	parse_stats,
+	parse_on_crash,
+	parse_contact,
+	parse_no_timers,
+	parse_control,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 

@@ -25,6 +25,7 @@ struct vmb_vmm_options {
 	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place */
 	struct vmb_dev_net_option nets[VMB_DEV_NET_MAX];
 	uint32_t net_count;
+	uint32_t disk_queues; /* channels of the SCSI controller; 0: by the number of processors */
 	uint64_t memory_len; /* bytes, a multiple of a page */
 	uint32_t cpus;
 	struct vmb_vmm_generation generation; /* that of --generation, with the single caps in it */

@@ -16,8 +16,9 @@
  * A filter is a disk above another one: it has the same table, and hands on what it does not do
  * itself (devices/disk/fault.c).
  *
- * Context: one thread for each engine. The caller must keep the request, its iov and the task until
- * DONE.
+ * Context: several threads may use a disk, each with an engine of its own; one at a time calls
+ * begin, resume, cancel and resized, under a lock of the caller's. The caller must keep the
+ * request, its iov and the task until DONE.
  */
 #ifndef DEVICES_DISK_DISK_H
 #define DEVICES_DISK_DISK_H
@@ -105,6 +106,7 @@ struct vmb_dev_disk_request {
 	bool resting; /* the operation was not possible just now; it is tried again after a while */
 	uint32_t tries; /* of it, in vain */
 	uint32_t cancels; /* the disk's, when it began */
+	struct vmb_dev_disk_engine *engine; /* where it began, while it waits for room */
 	void *backend;
 	struct vmb_dev_disk_operation operation;
 

@@ -26,7 +26,7 @@ struct nbd_disk {
 	struct vmb_dev_disk_server *server; /* our own, or NULL */
 	struct vmb_dev_nbd *nbd; /* NULL: not prepared */
 
-	/* the worker's */
+	/* under the caller's lock */
 	uint64_t held_len; /* bytes of all operations under way */
 	struct vmb_dev_disk_request *waiting, **waiting_end; /* for room */
 };
@@ -140,8 +140,10 @@ static uint64_t amount(const struct vmb_host_scsi_task *task)
 }
 
 /* Appends to the queue of requests that wait for room. */
-static void wait_for_room(struct nbd_disk *d, struct vmb_dev_disk_request *request)
+static void wait_for_room(struct nbd_disk *d, struct vmb_dev_disk_request *request,
+			  struct vmb_dev_disk_engine *engine)
 {
+	request->engine = engine;
 	request->next = NULL;
 	*d->waiting_end = request;
 	d->waiting_end = &request->next;
@@ -185,7 +187,7 @@ static enum vmb_dev_disk_step next(struct vmb_dev_disk *disk, struct vmb_dev_dis
 		return done(request, VMB_HOST_SCSI_ABORTED);
 	next_op(disk, request, &op);
 	if (has_data(&op) && d->held_len && d->held_len + op.len > HELD_LEN_MAX) {
-		wait_for_room(d, request);
+		wait_for_room(d, request, engine);
 		return VMB_DEV_DISK_WAIT;
 	}
 	return start(disk, request, &op, engine) ? VMB_DEV_DISK_WAIT :
@@ -202,8 +204,11 @@ static struct vmb_dev_disk_request *take_waiting(struct nbd_disk *d)
 	return request;
 }
 
-/* In order: a small request must not overtake a large one. */
-static void start_waiting(struct vmb_dev_disk *disk, struct vmb_dev_disk_engine *engine)
+/*
+ * In order: a small request must not overtake a large one. Each may be another worker's, and ends
+ * at its engine.
+ */
+static void start_waiting(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
 	struct vmb_dev_disk_request *request;
@@ -216,9 +221,10 @@ static void start_waiting(struct vmb_dev_disk *disk, struct vmb_dev_disk_engine 
 		    d->held_len + op.len > HELD_LEN_MAX)
 			return;
 		take_waiting(d);
-		if (request->cancels != disk->cancels || !start(disk, request, &op, engine)) {
+		if (request->cancels != disk->cancels ||
+		    !start(disk, request, &op, request->engine)) {
 			request->backend = NULL;
-			vmb_dev_disk_engine_post(engine, request, EIO);
+			vmb_dev_disk_engine_post(request->engine, request, EIO);
 		}
 	}
 }
@@ -258,7 +264,7 @@ static enum vmb_dev_disk_step resume(struct vmb_dev_disk *disk,
 		vmb_dev_disk_lost(disk, result);
 	free(task->data);
 	free(task);
-	start_waiting(disk, engine);
+	start_waiting(disk);
 	return result ? done(request, translate(result)) : next(disk, request, engine);
 }
 

@@ -52,19 +52,30 @@ static void init_rings(struct vmb_user_device *d)
 	vmb_ring_reader_init(&d->rx, down, down + VMB_PAGE_LEN, ring_len - VMB_PAGE_LEN, true);
 }
 
+/* Each channel takes its requests' slots from a part of its own. */
+static void init_slots(struct vmb_user_device *d)
+{
+	uint32_t count = VMB_USER_SLOT_COUNT / d->guest->config.queue_count;
+	uint32_t first = count * d->channel.offer.sub_channel_index, i;
+
+	for (i = 0; i < count; i++)
+		d->free_slots[i] = first + count - 1 - i;
+	d->free_count = count;
+}
+
 static void init_storage(struct vmb_user_device *d)
 {
 	struct vmb_guest_storage_config config = {
 		.version_min = d->guest->config.storage_version_min,
 		.version_max = d->guest->config.storage_version_max,
+		.sub_channel_max = (uint16_t)(d->guest->config.queue_count - 1),
 	};
-	uint32_t i;
 
+	init_slots(d);
+	if (d->primary)
+		return;
 	memset(d->slots, 0, sizeof(d->slots));
 	vmb_guest_storage_init(&d->storage, d->slots, VMB_USER_SLOT_COUNT, &config);
-	for (i = 0; i < VMB_USER_SLOT_COUNT; i++)
-		d->free_slots[i] = VMB_USER_SLOT_COUNT - 1 - i;
-	d->free_count = VMB_USER_SLOT_COUNT;
 }
 
 static bool advance_open(struct vmb_user_device *d)
@@ -116,7 +127,10 @@ static bool advance_close(struct vmb_user_device *d)
 
 static bool wants_open(const struct vmb_user_device *d)
 {
-	return d->want_open && !d->refused && !d->channel.rescinded && !d->guest->want_unload;
+	if (d->primary && (!d->primary->ready || !wants_open(d->primary)))
+		return false;
+	return (d->want_open || d->primary) && !d->refused && !d->channel.rescinded &&
+	       !d->guest->want_unload;
 }
 
 /* What the host says. */
@@ -145,11 +159,32 @@ static bool find_address(struct vmb_user_device *d, const struct vmb_msg_offer *
 	return vmb_guid_equal(&offer->type_id, &scsi);
 }
 
+static bool is_primary_of(const struct vmb_user_device *d, const struct vmb_msg_offer *offer)
+{
+	return !d->primary && !d->has_gone &&
+	       vmb_guid_equal(&d->channel.offer.type_id, &offer->type_id) &&
+	       vmb_guid_equal(&d->channel.offer.instance_id, &offer->instance_id);
+}
+
+/* False: a sub-channel that nobody asked for. */
+static bool find_primary(struct vmb_user_guest *g, struct vmb_user_device *d,
+			 const struct vmb_msg_offer *offer)
+{
+	struct vmb_user_device *at = g->devices;
+
+	if (!offer->sub_channel_index)
+		return true;
+	while (at && !is_primary_of(at, offer))
+		at = at->next;
+	d->primary = at;
+	return at && offer->sub_channel_index < g->config.queue_count;
+}
+
 static void event_offer(struct vmb_user_guest *g, const struct vmb_guest_event *event)
 {
 	struct vmb_user_device *d = calloc(1, sizeof(*d));
 
-	if (!d || !find_address(d, &event->offer) ||
+	if (!d || !find_address(d, &event->offer) || !find_primary(g, d, &event->offer) ||
 	    vmb_guest_channel_add(&g->connect, &d->channel, &event->offer)) {
 		free(d);
 		return;
@@ -356,6 +391,12 @@ static bool look(struct vmb_user_device *d)
 	return again || budget < PACKETS_PER_LOOK;
 }
 
+static void join(struct vmb_user_device *d)
+{
+	vmb_guest_storage_join(&d->storage, &d->primary->storage);
+	set_ready(d, true);
+}
+
 /* Opens and closes the data path as the channel opens and closes. True: something changed. */
 static bool switch_data(struct vmb_user_device *d)
 {
@@ -373,7 +414,9 @@ static bool switch_data(struct vmb_user_device *d)
 	d->open = should;
 	pthread_mutex_unlock(&g->lock);
 	pthread_mutex_unlock(&d->tx_lock);
-	if (should)
+	if (should && d->primary)
+		join(d);
+	else if (should)
 		vmb_guest_storage_start(&d->storage);
 	d->interrupted = true;
 	return true;
@@ -388,11 +431,15 @@ static bool fail_requests(struct vmb_user_device *d)
 	struct vmb_guest_storage_event event;
 	bool any = false;
 
-	while (d->storage.slots && !vmb_guest_storage_fail_next(&d->storage, &event)) {
+	/* The slots are the primary's, which ends them all. */
+	while (!d->primary && d->storage.slots &&
+	       !vmb_guest_storage_fail_next(&d->storage, &event)) {
 		end_request(d, &event);
 		any = true;
 	}
+	pthread_mutex_lock(&d->guest->lock);
 	d->ready = false;
+	pthread_mutex_unlock(&d->guest->lock);
 	return any;
 }
 
@@ -417,14 +464,24 @@ static bool step_data(struct vmb_user_device *d)
 	return any;
 }
 
-/* A device is closed only when its data path is. */
+static bool has_open_subs(const struct vmb_user_device *primary)
+{
+	const struct vmb_user_device *d;
+
+	for (d = primary->guest->devices; d; d = d->next)
+		if (d->primary == primary && !d->has_gone && d->pfns)
+			return true;
+	return false;
+}
+
+/* A device is closed only when its data path is, and a primary after its sub-channels. */
 static bool advance(struct vmb_user_device *d)
 {
 	if (d->has_gone)
 		return false;
 	if (wants_open(d))
 		return advance_open(d);
-	return !d->open && advance_close(d);
+	return !d->open && !has_open_subs(d) && advance_close(d);
 }
 
 /* The connection is below 2.4, so flag 0 says that bits are set in the interrupt page. */
@@ -668,10 +725,56 @@ struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g)
 	struct vmb_user_device *d;
 
 	pthread_mutex_lock(&g->lock);
-	for (d = g->devices; d && (d->has_gone || d->channel.rescinded); d = d->next)
+	for (d = g->devices; d && (d->has_gone || d->channel.rescinded || d->primary); d = d->next)
 		;
 	pthread_mutex_unlock(&g->lock);
 	return d;
+}
+
+static struct vmb_user_device *find_queue(struct vmb_user_device *primary, uint32_t index)
+{
+	struct vmb_user_device *d = primary->guest->devices;
+
+	if (!index)
+		return primary;
+	while (d && (d->primary != primary || d->has_gone || d->channel.rescinded || !d->ready ||
+		     d->channel.offer.sub_channel_index != index))
+		d = d->next;
+	return d;
+}
+
+struct vmb_user_device *vmb_user_guest_queue(struct vmb_user_guest *g, struct vmb_user_device *d,
+					     uint32_t index)
+{
+	struct vmb_user_device *found;
+
+	pthread_mutex_lock(&g->lock);
+	found = find_queue(d, index);
+	pthread_mutex_unlock(&g->lock);
+	return found;
+}
+
+struct queues {
+	struct vmb_user_device *primary;
+	uint32_t count;
+};
+
+static bool queues_came(void *arg)
+{
+	const struct queues *wanted = arg;
+	uint32_t i;
+
+	for (i = 0; i < wanted->count; i++)
+		if (!find_queue(wanted->primary, i))
+			return false;
+	return true;
+}
+
+int vmb_user_guest_queues(struct vmb_user_guest *g, struct vmb_user_device *d, uint32_t count)
+{
+	struct queues wanted = { d, count };
+
+	return vmb_user_guest_wait(g, queues_came, &wanted);
 }
 
 struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t path_id,
@@ -735,6 +838,8 @@ int vmb_user_guest_init(struct vmb_user_guest *g, struct vmb_user_machine *machi
 	g->config = *config;
 	if (!g->config.ring_pages)
 		g->config.ring_pages = RING_PAGES_DEFAULT;
+	if (!g->config.queue_count)
+		g->config.queue_count = 1;
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->changed, NULL);
 	init_pages(g, &connect);

@@ -32,6 +32,8 @@ struct vmb_user_guest_config {
 	uint16_t storage_version_min, storage_version_max; /* 0 = the engine's */
 	bool tolerant; /* signals may wait for the host's monitor, where it has one */
 	uint32_t ring_pages; /* of each ring, control page included; 0 = 16 */
+	/* channels of a controller, at most 8, which share its slots evenly; 0 = 1 */
+	uint32_t queue_count;
 };
 
 struct vmb_user_request {
@@ -52,6 +54,7 @@ struct vmb_user_device {
 	struct vmb_guest_gpadl gpadl;
 	struct vmb_user_guest *guest;
 	struct vmb_user_device *next;
+	struct vmb_user_device *primary; /* of a sub-channel; NULL: this is one */
 	struct vmb_guest_storage_address address; /* of LUN 0 */
 	/* control, under guest->lock */
 	bool want_open;
@@ -124,6 +127,13 @@ int vmb_user_guest_wait(struct vmb_user_guest *g, bool (*done)(void *arg), void 
 
 /* Returns the newest device that is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_device(struct vmb_user_guest *g);
+/*
+ * Waits until the first count channels of d's controller may be used; then _queue() returns them:
+ * index 0 is d itself. Its sub-channels open by themselves when d is open, and close before it.
+ */
+int vmb_user_guest_queues(struct vmb_user_guest *g, struct vmb_user_device *d, uint32_t count);
+struct vmb_user_device *vmb_user_guest_queue(struct vmb_user_guest *g, struct vmb_user_device *d,
+					     uint32_t index);
 /* Returns the IDE unit at that address, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t path_id,
 					   uint8_t target_id);
