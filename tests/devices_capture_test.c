@@ -70,7 +70,7 @@ static void put(uint32_t len, const struct virtio_net_hdr_v1 *header)
 		iov[frame.iov_count++] = (struct iovec){ bytes + at, n };
 	}
 	vmb_dev_capture_frame(capture, 0, &frame,
-			      len & 1 ? VMB_DEV_CAPTURE_INBOUND : VMB_DEV_CAPTURE_OUTBOUND);
+			      len & 1 ? VMB_DEV_PCAPNG_INBOUND : VMB_DEV_PCAPNG_OUTBOUND);
 }
 
 static void read_file(void)

@@ -25,15 +25,9 @@
 #define DEVICES_NET_CAPTURE_H
 
 #include "devices/net/net.h"
+#include "devices/pcapng.h"
 
 #define VMB_DEV_CAPTURE_LEN_DEFAULT (1ull << 30) /* bytes of a file, unless said */
-
-/* Values of the format's direction bits. */
-enum vmb_dev_capture_direction {
-	VMB_DEV_CAPTURE_UNKNOWN,
-	VMB_DEV_CAPTURE_INBOUND,
-	VMB_DEV_CAPTURE_OUTBOUND,
-};
 
 struct vmb_dev_capture;
 
@@ -56,7 +50,7 @@ uint32_t vmb_dev_capture_interface(struct vmb_dev_capture *capture, const char *
 /* Ignored before the start and after a failure. The pieces are read once. */
 void vmb_dev_capture_frame(struct vmb_dev_capture *capture, uint32_t interface,
 			   const struct vmb_dev_net_frame *frame,
-			   enum vmb_dev_capture_direction direction);
+			   enum vmb_dev_pcapng_direction direction);
 
 /* Takes back the last frame. */
 void vmb_dev_capture_undo(struct vmb_dev_capture *capture);

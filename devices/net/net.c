@@ -62,7 +62,7 @@ enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 	enum vmb_dev_net_sent sent;
 
 	if (net->capture)
-		vmb_dev_capture_frame(net->capture, 0, frame, VMB_DEV_CAPTURE_OUTBOUND);
+		vmb_dev_capture_frame(net->capture, 0, frame, VMB_DEV_PCAPNG_OUTBOUND);
 	sent = net->ops->send(net, frame);
 	if (net->capture && sent != VMB_DEV_NET_SENT)
 		vmb_dev_capture_undo(net->capture);
@@ -101,7 +101,7 @@ void vmb_dev_net_deliver(struct vmb_dev_net *net, const struct vmb_dev_net_frame
 	}
 	net->received++;
 	if (net->capture)
-		vmb_dev_capture_frame(net->capture, 0, frame, VMB_DEV_CAPTURE_INBOUND);
+		vmb_dev_capture_frame(net->capture, 0, frame, VMB_DEV_PCAPNG_INBOUND);
 	net->receive(net->arg, frame);
 }
 

@@ -149,7 +149,7 @@ static void capture(struct network *n, uint32_t from, const struct vmb_dev_net_f
 		snprintf(name, sizeof(name), "port%u", from);
 		n->interfaces[from] = vmb_dev_capture_interface(n->capture, name, NULL) + 1;
 	}
-	vmb_dev_capture_frame(n->capture, n->interfaces[from] - 1, frame, VMB_DEV_CAPTURE_INBOUND);
+	vmb_dev_capture_frame(n->capture, n->interfaces[from] - 1, frame, VMB_DEV_PCAPNG_INBOUND);
 }
 
 /* False: the port must wait. */
