@@ -10,6 +10,7 @@
 #include "devices/fault.h"
 #include "devices/gpadl.h"
 #include "devices/report.h"
+#include "devices/trace.h"
 
 /* A ring has a control page and at least one page of data. */
 #define RING_PAGES_MIN	  2u
@@ -85,6 +86,8 @@ static int start(struct vmb_dev_channel *ch)
 		return error;
 	__atomic_store_n(&ch->target_vp, ch->host.target_vp, __ATOMIC_RELEASE);
 	vmb_dev_doorbell_opening(&ch->bus->doorbell, ch);
+	if (vmb_dev_trace_of(ch->bus))
+		vmb_dev_trace_opened(vmb_dev_trace_of(ch->bus), ch);
 	error = ch->ops->start(ch);
 	if (error)
 		stop_doorbells(ch);
@@ -127,12 +130,15 @@ static void event_close(struct vmb_dev_bus *bus, const struct vmb_host_event *ev
 
 static void interrupt(struct vmb_dev_channel *ch)
 {
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(ch->bus);
 	uint32_t vp;
 
 	__atomic_fetch_add(&ch->signalling, 1, __ATOMIC_SEQ_CST);
 	vp = __atomic_load_n(&ch->target_vp, __ATOMIC_SEQ_CST);
 	if (vp != VMB_VP_NONE) {
 		__atomic_fetch_add(&ch->signals, 1, __ATOMIC_RELAXED);
+		if (trace)
+			vmb_dev_trace_signal(trace, VMB_DEV_TRACE_TO_GUEST, ch, vp);
 		vmb_dev_doorbell_interrupt(&ch->bus->doorbell, ch, vp);
 	}
 	__atomic_fetch_sub(&ch->signalling, 1, __ATOMIC_SEQ_CST);
@@ -227,15 +233,14 @@ static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output
 /* Messages leave in order, so the first that cannot leave stops those behind it. */
 static void send_messages(struct vmb_dev_bus *bus)
 {
-	struct vmb_dev_machine *machine = bus->machine;
 	const struct vmb_host_server_output *out;
 	int error;
 
 	while ((out = vmb_host_server_output(&bus->server))) {
 		if (bus->fault)
-			error = vmb_dev_fault_post(bus->fault, machine, out);
+			error = vmb_dev_fault_post(bus->fault, bus, out);
 		else
-			error = machine->ops->post(machine, out->target_vp, out->target_sint,
+			error = vmb_dev_trace_post(bus, out->target_vp, out->target_sint,
 						   out->payload, out->len);
 		if (error && is_lost(bus, out, error)) {
 			bus->tries = 0;
@@ -259,11 +264,16 @@ static void settle(struct vmb_dev_bus *bus)
 uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, uint32_t connection_id,
 			  const struct vmb_synic_post *post)
 {
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(bus);
 	uint32_t status;
 
 	pthread_mutex_lock(&bus->lock);
 	status = vmb_host_server_input(&bus->server, connection_id, post->type, post->payload,
 				       post->payload_len);
+	if (trace && post->payload_len <= sizeof(post->payload))
+		vmb_dev_trace_message(trace, VMB_DEV_TRACE_TO_HOST, connection_id,
+				      VMB_DEV_TRACE_VP_UNKNOWN, status, post->payload,
+				      post->payload_len);
 	settle(bus);
 	pthread_mutex_unlock(&bus->lock);
 	return status;
@@ -300,6 +310,8 @@ void vmb_dev_bus_stopped(struct vmb_dev_channel *ch)
 
 	pthread_mutex_lock(&bus->lock);
 	stop_doorbells(ch);
+	if (vmb_dev_trace_of(bus))
+		vmb_dev_trace_closed(vmb_dev_trace_of(bus), ch);
 	vmb_dev_fault_forget(ch);
 	unmap_rings(ch);
 	bus->open_count--;

@@ -26,6 +26,7 @@
 struct vmb_dev_channel;
 struct vmb_dev_fault;
 struct vmb_dev_held;
+struct vmb_dev_trace;
 
 struct vmb_dev_channel_ops {
 	/*
@@ -92,6 +93,7 @@ struct vmb_dev_bus {
 	struct vmb_dev_machine *machine;
 	const struct vmb_dev_memory *memory; /* the machine's */
 	struct vmb_dev_fault *fault; /* NULL: no faults; set before a guest connects */
+	struct vmb_dev_trace *trace; /* NULL: nothing is recorded; atomic, see devices/trace.h */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint32_t open_count; /* channels that a device may still touch */

@@ -10,7 +10,7 @@ int vmb_dev_channel_write(struct vmb_dev_channel *ch, const struct vmb_ring_pack
 	int error;
 
 	while ((error = fault ? vmb_dev_fault_write(fault, ch, packet) :
-				vmb_ring_write(&ch->tx, packet)) == VMB_EAGAIN) {
+				vmb_dev_channel_put(ch, packet)) == VMB_EAGAIN) {
 		/*
 		 * Publish first: the guest cannot make room by reading packets that it does not
 		 * see.

@@ -1,12 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What all devices do in the same way with the rings of an open channel. Context: the device's
- * thread.
+ * What all devices do in the same way with the rings of an open channel. Everything that passes
+ * between a device and its rings goes through here, so that it can be recorded (devices/trace.h).
+ * Context: the device's thread.
  */
 #ifndef DEVICES_CHANNEL_H
 #define DEVICES_CHANNEL_H
 
 #include "devices/bus.h"
+#include "devices/trace.h"
+
+/* Returns whether the guest has signalled since the last call. */
+static inline bool vmb_dev_channel_rang(struct vmb_dev_channel *channel)
+{
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(channel->bus);
+	bool rang = vmb_dev_bell_take(&channel->bell);
+
+	if (trace && rang)
+		vmb_dev_trace_signal(trace, VMB_DEV_TRACE_TO_HOST, channel,
+				     VMB_DEV_TRACE_VP_UNKNOWN);
+	return rang;
+}
+
+/*
+ * Reads the next packet. Returns what vmb_ring_read() returns. Each packet is to be passed by
+ * vmb_ring_next() before the next call.
+ */
+static inline int vmb_dev_channel_read(struct vmb_dev_channel *channel,
+				       struct vmb_ring_received *received)
+{
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(channel->bus);
+	int error = vmb_ring_read(&channel->rx, received);
+
+	if (trace && !error)
+		vmb_dev_trace_received(trace, channel, received);
+	return error;
+}
+
+/* Writes a packet, without faults. Returns what vmb_ring_write() returns. */
+static inline int vmb_dev_channel_put(struct vmb_dev_channel *channel,
+				      const struct vmb_ring_packet *packet)
+{
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(channel->bus);
+	uint32_t start = channel->tx.write_index;
+	int error = vmb_ring_write(&channel->tx, packet);
+
+	if (trace && !error)
+		vmb_dev_trace_sent(trace, channel, packet, start);
+	return error;
+}
 
 /*
  * Writes a packet that takes len bytes of the ring. The guest sees it only after vmb_ring_commit().

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/channel.h"
 #include "devices/fault.h"
 
 struct vmb_dev_held {
@@ -11,7 +12,7 @@ struct vmb_dev_held {
 };
 
 /* Each message is judged once, however often its slot is found occupied. */
-int vmb_dev_fault_post(struct vmb_dev_fault *f, struct vmb_dev_machine *machine,
+int vmb_dev_fault_post(struct vmb_dev_fault *f, struct vmb_dev_bus *bus,
 		       const struct vmb_host_server_output *out)
 {
 	int error;
@@ -22,7 +23,7 @@ int vmb_dev_fault_post(struct vmb_dev_fault *f, struct vmb_dev_machine *machine,
 		if (f->message && !f->message(f->arg, f->payload, &f->len))
 			return 0;
 	}
-	error = machine->ops->post(machine, out->target_vp, out->target_sint, f->payload, f->len);
+	error = vmb_dev_trace_post(bus, out->target_vp, out->target_sint, f->payload, f->len);
 	f->judged = error != 0;
 	return error;
 }
@@ -54,19 +55,35 @@ void vmb_dev_packet_flatten(struct vmb_dev_packet *flat, const struct vmb_ring_p
 	       packet->payload_count);
 }
 
+/* How a packet in one piece is a packet in parts; part has room for header and payload. */
+static struct vmb_ring_packet packet_of(const struct vmb_dev_packet *flat,
+					struct vmb_ring_part parts[2])
+{
+	parts[0] = (struct vmb_ring_part){ flat->header, flat->header_len };
+	parts[1] = (struct vmb_ring_part){ flat->payload, flat->payload_len };
+	return (struct vmb_ring_packet){ .type = flat->type,
+					 .flags = flat->flags,
+					 .transaction_id = flat->transaction_id,
+					 .header = &parts[0],
+					 .header_count = flat->header_len ? 1 : 0,
+					 .payload = &parts[1],
+					 .payload_count = 1 };
+}
+
 int vmb_dev_packet_write(struct vmb_ring_writer *tx, const struct vmb_dev_packet *flat)
 {
-	const struct vmb_ring_part header = { flat->header, flat->header_len };
-	const struct vmb_ring_part payload = { flat->payload, flat->payload_len };
-	const struct vmb_ring_packet packet = { .type = flat->type,
-						.flags = flat->flags,
-						.transaction_id = flat->transaction_id,
-						.header = &header,
-						.header_count = flat->header_len ? 1 : 0,
-						.payload = &payload,
-						.payload_count = 1 };
+	struct vmb_ring_part parts[2];
+	const struct vmb_ring_packet packet = packet_of(flat, parts);
 
 	return vmb_ring_write(tx, &packet);
+}
+
+static int put(struct vmb_dev_channel *ch, const struct vmb_dev_packet *flat)
+{
+	struct vmb_ring_part parts[2];
+	const struct vmb_ring_packet packet = packet_of(flat, parts);
+
+	return vmb_dev_channel_put(ch, &packet);
 }
 
 static void hold(struct vmb_dev_channel *ch, const struct vmb_dev_packet *packet)
@@ -93,17 +110,17 @@ int vmb_dev_fault_write(struct vmb_dev_fault *f, struct vmb_dev_channel *ch,
 	int error = 0;
 
 	if (!f->packet)
-		return vmb_ring_write(&ch->tx, packet);
+		return vmb_dev_channel_put(ch, packet);
 	vmb_dev_packet_flatten(&flat, packet);
 	if (vmb_ring_room(&ch->tx) <= vmb_ring_packet_len(flat.header_len, flat.payload_len))
-		return vmb_ring_write(&ch->tx, packet);
+		return vmb_dev_channel_put(ch, packet);
 	verdict = f->packet(f->arg, ch, &flat);
 	if (verdict == VMB_DEV_FAULT_HOLD)
 		hold(ch, &flat);
 	if (verdict == VMB_DEV_FAULT_PASS || verdict == VMB_DEV_FAULT_TWICE)
-		error = vmb_dev_packet_write(&ch->tx, &flat);
+		error = put(ch, &flat);
 	if (verdict == VMB_DEV_FAULT_TWICE)
-		vmb_dev_packet_write(&ch->tx, &flat);
+		put(ch, &flat);
 	return error;
 }
 
@@ -115,7 +132,7 @@ static void publish(struct vmb_dev_channel *ch)
 
 int vmb_dev_fault_inject(struct vmb_dev_channel *ch, const struct vmb_dev_packet *packet)
 {
-	int error = ch->pages ? vmb_dev_packet_write(&ch->tx, packet) : VMB_ENODEV;
+	int error = ch->pages ? put(ch, packet) : VMB_ENODEV;
 
 	if (!error)
 		publish(ch);
@@ -134,7 +151,7 @@ int vmb_dev_fault_release(struct vmb_dev_channel *ch)
 {
 	int error = 0;
 
-	while (ch->held && !(error = vmb_dev_packet_write(&ch->tx, &ch->held->packet)))
+	while (ch->held && !(error = put(ch, &ch->held->packet)))
 		drop_first(ch);
 	publish(ch);
 	return error;

@@ -56,8 +56,8 @@ struct vmb_dev_fault {
 	uint8_t payload[VMB_MSG_LEN_MAX];
 };
 
-/* For the bus; returns what the machine's post() returns. */
-int vmb_dev_fault_post(struct vmb_dev_fault *fault, struct vmb_dev_machine *machine,
+/* For the bus, with its lock held; returns what the machine's post() returns. */
+int vmb_dev_fault_post(struct vmb_dev_fault *fault, struct vmb_dev_bus *bus,
 		       const struct vmb_host_server_output *out);
 /* Returns whether an interrupt may be sent for channel. */
 bool vmb_dev_fault_signals(struct vmb_dev_fault *fault, struct vmb_dev_channel *channel);

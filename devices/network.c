@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/channel.h"
 #include "devices/network.h"
 #include "devices/report.h"
 
@@ -211,7 +212,7 @@ static int timeout_of(const struct vmb_dev_network_queue *q)
 static void take_bells(struct vmb_dev_network *c)
 {
 	for (uint32_t i = 0; i < c->queue_count; i++) {
-		if (!c->queues[i].channel || !vmb_dev_bell_take(&c->queues[i].channel->bell))
+		if (!c->queues[i].channel || !vmb_dev_channel_rang(c->queues[i].channel))
 			continue;
 		c->counters.doorbells++;
 		c->queues[i].look = true;

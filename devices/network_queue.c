@@ -96,6 +96,58 @@ static bool copy_ranges(struct vmb_dev_network_queue *q, const struct vmb_ring_r
 	return true;
 }
 
+/* Recording */
+
+/* What the packet under way sends: a section of the send buffer, then its ranges. */
+static void record_send(struct vmb_dev_network_queue *q)
+{
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(q->channel->bus);
+	const struct vmb_host_offload_piece *section = &q->io.list[0];
+	struct vmb_dev_trace_data data = { .transaction_id = q->io.transaction_id };
+	struct vmb_ring_part parts[VMB_HOST_NETWORK_PIECE_COUNT_MAX];
+	uint32_t count = q->pieces_good ? q->piece_count : 0;
+
+	if (!trace)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		parts[i] = (struct vmb_ring_part){ q->pieces[i].base, q->pieces[i].len };
+	vmb_dev_trace_data(trace, q->channel, VMB_DEV_TRACE_TO_HOST, &data, parts, count,
+			   UINT32_MAX);
+	if (!q->io.has_section)
+		return;
+	parts[0] = (struct vmb_ring_part){ section->base, section->len };
+	data.place = VMB_DEV_TRACE_SEND_BUFFER;
+	data.offset = section->base - (uint8_t *)q->card->shared[1].memory;
+	vmb_dev_trace_data(trace, q->channel, VMB_DEV_TRACE_TO_HOST, &data, parts, 1, UINT32_MAX);
+}
+
+/* What the host wrote into the receive buffer for a packet. */
+static void record_receive(struct vmb_dev_network_queue *q,
+			   const struct vmb_host_network_output *out)
+{
+	struct vmb_dev_trace_data data = { .transaction_id = out->transaction_id,
+					   .place = VMB_DEV_TRACE_RECEIVE_BUFFER };
+	const struct vmb_dev_shared *buffer = &q->card->shared[0];
+	uint32_t at = sizeof(struct vmb_pkt_transfer_pages);
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(q->channel->bus);
+	struct vmb_ring_part part;
+	struct vmb_gpa_range range;
+
+	if (!trace || out->type != VMB_PKT_TRANSFER_PAGES)
+		return;
+	for (; at + sizeof(range) <= out->header_len; at += sizeof(range)) {
+		memcpy(&range, (const uint8_t *)&out->header + at, sizeof(range));
+		if (range.byte_offset >= buffer->len ||
+		    range.byte_count > buffer->len - range.byte_offset)
+			return;
+		part = (struct vmb_ring_part){ (const uint8_t *)buffer->memory + range.byte_offset,
+					       range.byte_count };
+		data.offset = range.byte_offset;
+		vmb_dev_trace_data(trace, q->channel, VMB_DEV_TRACE_TO_GUEST, &data, &part, 1,
+				   UINT32_MAX);
+	}
+}
+
 /* Writing */
 
 static void publish(struct vmb_dev_network_queue *q)
@@ -135,6 +187,7 @@ static void write_outputs(struct vmb_dev_network_queue *q)
 		if (write_packet(q, &packet,
 				 vmb_ring_packet_len(out->header_len, out->payload_len)))
 			return;
+		record_receive(q, out);
 		vmb_host_network_output_done(host, q->index);
 	}
 }
@@ -208,6 +261,7 @@ static int do_sub_channels(struct vmb_dev_network_queue *q)
 static int do_control(struct vmb_dev_network_queue *q)
 {
 	vmb_dev_network_open_requested(q->card);
+	record_send(q);
 	return vmb_host_network_control(&q->card->host, &q->io, q->pieces_good ? q->pieces : NULL,
 					q->piece_count);
 }
@@ -220,9 +274,11 @@ static int do_frames(struct vmb_dev_network_queue *q)
 
 static int do_send(struct vmb_dev_network_queue *q)
 {
-	int step = vmb_host_network_send(&q->card->host, &q->io, q->pieces_good ? q->pieces : NULL,
-					 q->piece_count);
+	int step;
 
+	record_send(q);
+	step = vmb_host_network_send(&q->card->host, &q->io, q->pieces_good ? q->pieces : NULL,
+				     q->piece_count);
 	return step == VMB_HOST_NETWORK_SEND ? do_frames(q) : step;
 }
 
@@ -308,7 +364,7 @@ void vmb_dev_network_queue_read(struct vmb_dev_network_queue *q)
 		vmb_ring_mask(rx);
 		error = VMB_EAGAIN;
 		while (budget && !waits(q) && !q->broken &&
-		       !(error = vmb_ring_read(rx, &received))) {
+		       !(error = vmb_dev_channel_read(q->channel, &received))) {
 			budget--;
 			take_packet(q, &received);
 			vmb_ring_next(rx, &received);

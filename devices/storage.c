@@ -310,7 +310,7 @@ static void shut(void *state)
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		vmb_dev_disk_close(&s->disks[lun]);
 	for (uint32_t i = 0; s->queues && i < s->queue_count; i++)
-		free(s->queues[i].requests);
+		vmb_dev_storage_queue_free(&s->queues[i]);
 	free(s->queues);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -47,6 +47,8 @@ struct vmb_dev_storage_request {
 	struct vmb_dev_disk_request disk;
 	uint32_t transfer_len; /* bytes of guest memory in disk.iov */
 	uint32_t reset_count; /* of the unit, when it was held */
+	struct vmb_ring_part *noted; /* its pages, for a recording; NULL: never recorded */
+	uint32_t noted_count;
 	struct vmb_dev_storage_request *next; /* free, held, or waits to be answered */
 };
 
@@ -152,6 +154,8 @@ void vmb_dev_storage_queue_init(struct vmb_dev_storage_queue *q, struct vmb_dev_
 /* Starts and stops its worker. Returns 0 or -errno: reported. */
 int vmb_dev_storage_queue_start(struct vmb_dev_storage_queue *q);
 void vmb_dev_storage_queue_stop(struct vmb_dev_storage_queue *q);
+/* Frees the requests; the worker must have stopped. */
+void vmb_dev_storage_queue_free(struct vmb_dev_storage_queue *queue);
 /* Does what can be done now. Returns whether there is more. */
 bool vmb_dev_storage_queue_step(struct vmb_dev_storage_queue *q);
 /* devices/storage.c: offers the sub-channels that the guest asked for. The primary's step. */

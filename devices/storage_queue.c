@@ -122,6 +122,43 @@ static void copy_pages(struct vmb_dev_disk_request *disk, uint8_t *bytes, uint32
 	}
 }
 
+/* Recording */
+
+/* Backends use up the list of pages, so a recorded read needs a copy. */
+static void note_pages(struct vmb_dev_storage_request *request)
+{
+	request->noted_count = 0;
+	if (!request->noted)
+		request->noted = calloc(VMB_DEV_DISK_IOV_MAX, sizeof(*request->noted));
+	for (uint32_t i = 0; request->noted && i < request->disk.iov_count; i++)
+		request->noted[request->noted_count++] =
+			(struct vmb_ring_part){ request->disk.iov[i].iov_base,
+						request->disk.iov[i].iov_len };
+}
+
+static void record_pages(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_request *request,
+			 enum vmb_dev_trace_direction direction, uint32_t len)
+{
+	const struct vmb_dev_trace_data data = { .transaction_id = request->io.transaction_id };
+	struct vmb_dev_trace *trace = vmb_dev_trace_of(q->channel->bus);
+
+	if (trace)
+		vmb_dev_trace_data(trace, q->channel, direction, &data, request->noted,
+				   request->noted_count, len);
+}
+
+static void record(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_request *request,
+		   enum vmb_dev_trace_direction direction, uint32_t len)
+{
+	note_pages(request);
+	record_pages(q, request, direction, len);
+}
+
+static bool is_recorded(const struct vmb_dev_storage_queue *q)
+{
+	return vmb_dev_trace_of(q->channel->bus);
+}
+
 static void queue_answer(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_request *request)
 {
 	request->next = NULL;
@@ -268,6 +305,10 @@ static void begin_operation(struct vmb_dev_storage_queue *q,
 	}
 	if (moves)
 		cut_iov(&request->disk, task->len);
+	if (moves && is_recorded(q))
+		/* What the guest reads is there only when the request ends. */
+		record(q, request, VMB_DEV_TRACE_TO_HOST,
+		       task->op == VMB_HOST_SCSI_WRITE ? task->len : 0);
 	q->busy_count++;
 	take_step(q, request, disk->ops->begin(disk, &request->disk, &q->engine));
 }
@@ -281,6 +322,8 @@ static void advance(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_requ
 	end_held(q); /* the packet may have been a reset */
 	if (step == VMB_HOST_STORAGE_WANT_DATA) {
 		copy_pages(&request->disk, task->data, task->want_len, false);
+		if (is_recorded(q))
+			record(q, request, VMB_DEV_TRACE_TO_HOST, task->want_len);
 		step = vmb_host_storage_data(&q->storage->host, &request->io);
 	}
 	if (step < 0)
@@ -289,6 +332,8 @@ static void advance(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_requ
 		begin_operation(q, request);
 	} else if (step == VMB_HOST_STORAGE_REPLY) {
 		copy_pages(&request->disk, task->data, task->data_len, true);
+		if (is_recorded(q))
+			record(q, request, VMB_DEV_TRACE_TO_GUEST, task->data_len);
 		queue_answer(q, request);
 	} else {
 		release_request(q, request);
@@ -299,8 +344,11 @@ static void finish(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_reque
 {
 	struct vmb_host_scsi_task *task = &request->io.task;
 
-	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_READ)
+	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_READ) {
 		q->storage->read_len += task->len;
+		if (is_recorded(q))
+			record_pages(q, request, VMB_DEV_TRACE_TO_GUEST, task->len);
+	}
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_WRITE)
 		q->storage->written_len += task->len;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_FLUSH)
@@ -352,6 +400,7 @@ static void take_packet(struct vmb_dev_storage_queue *q, const struct vmb_ring_r
 	packet.payload = payload;
 	request->disk.iov_count = 0;
 	request->transfer_len = 0;
+	request->noted_count = 0;
 	if (received->payload_len > sizeof(payload) ||
 	    !vmb_ring_copy(&q->channel->rx, received, HEADER_AT + received->header_len, payload,
 			   received->payload_len) ||
@@ -378,7 +427,8 @@ static void read_ring(struct vmb_dev_storage_queue *q)
 	do {
 		vmb_ring_mask(rx);
 		error = VMB_EAGAIN;
-		while (budget && q->free && !q->broken && !(error = vmb_ring_read(rx, &received))) {
+		while (budget && q->free && !q->broken &&
+		       !(error = vmb_dev_channel_read(q->channel, &received))) {
 			budget--;
 			take_packet(q, &received);
 			vmb_ring_next(rx, &received);
@@ -679,7 +729,7 @@ static void serve_rings(struct vmb_dev_storage_queue *q)
 {
 	uint64_t packets_in = q->packets_in;
 
-	if (vmb_dev_bell_take(&q->channel->bell)) {
+	if (vmb_dev_channel_rang(q->channel)) {
 		q->doorbells++;
 		q->more = true;
 	}
@@ -781,4 +831,11 @@ void vmb_dev_storage_queue_stop(struct vmb_dev_storage_queue *q)
 	if (q->has_engine)
 		vmb_dev_disk_engine_close(&q->engine);
 	q->has_engine = false;
+}
+
+void vmb_dev_storage_queue_free(struct vmb_dev_storage_queue *q)
+{
+	for (uint32_t i = 0; q->requests && i < VMB_DEV_STORAGE_REQUEST_COUNT; i++)
+		free(q->requests[i].noted);
+	free(q->requests);
 }

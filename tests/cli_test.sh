@@ -365,6 +365,24 @@ expect 'switch in a folder that is locked' \
 	'switch locked/s: its folder is locked by another program; give another path' switch locked/s
 exec 9<&-
 expect 'switch in no folder' 'switch none/s: No such file or directory' switch none/s
+for value in 0 x 1Q ''; do
+	expect "trace of '$value'" "--trace-size $value: give a size, for example 100M" \
+		run --kernel k --trace t --trace-size "$value"
+done
+for value in x -1 5G ''; do
+	expect "trace snap of '$value'" "--trace-snap $value: give bytes, for example 256, or full" \
+		run --kernel k --trace t --trace-snap "$value"
+done
+for option in --trace-size --trace-snap; do
+	expect "$option without trace" "$option: it belongs to --trace FILE, which is missing" \
+		run --kernel k $option 100
+done
+expect 'trace in no folder' \
+	'--trace none/t: No such file or directory; give a file that can be written' \
+	run --kernel k --trace none/t
+expect 'trace that is no capture' \
+	'--trace disk: it exists and is no capture; give another name, or remove it' \
+	run --kernel k --trace disk
 expect 'switch with a capture in no folder' \
 	'capture=none/c: No such file or directory; give a file that can be written' \
 	switch s --capture none/c

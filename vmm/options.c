@@ -311,6 +311,47 @@ static int parse_stats(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_trace(struct vmb_vmm_options *o, char *value)
+{
+	o->trace.path = value;
+	return 0;
+}
+
+static int parse_trace_size(struct vmb_vmm_options *o, char *value)
+{
+	if (vmb_dev_text_size(value, &o->trace.len_max) && o->trace.len_max)
+		return 0;
+	vmb_dev_report("--trace-size %s: give a size, for example 100M", value);
+	return -EINVAL;
+}
+
+static int parse_trace_snap(struct vmb_vmm_options *o, char *value)
+{
+	uint64_t len;
+
+	if (strcmp(value, "full") == 0) {
+		o->trace.snap = VMB_DEV_TRACE_SNAP_FULL;
+		return 0;
+	}
+	if (vmb_dev_text_size(value, &len) && len < VMB_DEV_TRACE_SNAP_FULL) {
+		o->trace.snap = len;
+		return 0;
+	}
+	vmb_dev_report("--trace-snap %s: give bytes, for example 256, or full", value);
+	return -EINVAL;
+}
+
+static int check_trace(const struct vmb_vmm_options *o)
+{
+	if (o->trace.path)
+		return 0;
+	if (!o->trace.len_max && o->trace.snap == VMB_DEV_TRACE_SNAP_DEFAULT)
+		return 0;
+	vmb_dev_report("%s: it belongs to --trace FILE, which is missing",
+		       o->trace.len_max ? "--trace-size" : "--trace-snap");
+	return -EINVAL;
+}
+
 static const struct option names[] = {
 	{ "kernel", required_argument, NULL, 0 },
 	{ "initrd", required_argument, NULL, 0 },
@@ -337,6 +378,9 @@ static const struct option names[] = {
 	{ "contact-within", required_argument, NULL, 0 },
 	{ "no-timers", no_argument, NULL, 0 },
 	{ "control", required_argument, NULL, 0 },
+	{ "trace", required_argument, NULL, 0 },
+	{ "trace-size", required_argument, NULL, 0 },
+	{ "trace-snap", required_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -367,6 +411,9 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_contact,
 	parse_no_timers,
 	parse_control,
+	parse_trace,
+	parse_trace_size,
+	parse_trace_snap,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 
@@ -388,6 +435,7 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 				       .cpus = 1,
 				       .crash_s = CRASH_S,
 				       .contact_s = CONTACT_S,
+				       .trace = { .snap = VMB_DEV_TRACE_SNAP_DEFAULT },
 				       .generation = *vmb_vmm_generation_newest() };
 	optind = 0; /* getopt starts anew, at argv[1] */
 	opterr = 0;
@@ -403,5 +451,5 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 		vmb_dev_report("--kernel FILE is missing; see openvmbus --help");
 		return -EINVAL;
 	}
-	return settle_generation(o);
+	return check_trace(o) ? -EINVAL : settle_generation(o);
 }

@@ -7,6 +7,7 @@
 
 #include "devices/disk/disk.h"
 #include "devices/net/net.h"
+#include "devices/trace.h"
 #include "vmm/generation.h"
 
 enum vmb_vmm_accel {
@@ -43,6 +44,7 @@ struct vmb_vmm_options {
 	uint32_t crash_s; /* seconds; how long it may stand still */
 	uint32_t contact_s; /* seconds without VMBus until that is reported; 0: never */
 	bool stats;
+	struct vmb_dev_trace_config trace; /* path NULL: nothing is recorded */
 };
 
 /*

@@ -36,6 +36,7 @@ struct session {
 	struct vmb_vmm_console console;
 	struct vmb_vmm_guard guard;
 	struct vmb_vmm_control *control;
+	struct vmb_dev_trace trace;
 	int wake;
 	bool crashed, lacking; /* in one of its starts */
 	uint32_t resets, short_lives;
@@ -57,6 +58,8 @@ static int check_inputs(struct session *s)
 
 	if (!error)
 		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
+	if (!error && s->options.trace.path)
+		error = vmb_dev_trace_check(&s->options.trace);
 	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
 }
 
@@ -164,6 +167,7 @@ static void stop(struct session *s, struct vmb_vmm_machine *machine)
 {
 	vmb_vmm_guard_waits_for(&s->guard, "the machine's processors and devices");
 	vmb_vmm_machine_stop(machine);
+	vmb_dev_trace_detach(machine->vmbus);
 	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_detach(&s->devices);
 }
@@ -219,6 +223,8 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 		return VMB_VMM_FAILURE;
 	s->started_at = now_ms();
 	vmb_vmm_guard_attach(&s->guard, machine);
+	if (s->options.trace.path)
+		vmb_dev_trace_attach(&s->trace, machine->vmbus);
 	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	machine->control = s->control;
@@ -267,6 +273,13 @@ static int run_to_end(struct session *s)
 	return VMB_VMM_EXIT_FAILURE;
 }
 
+static int start_trace(struct session *s)
+{
+	if (!s->options.trace.path)
+		return 0;
+	return vmb_dev_trace_start(&s->trace, &s->options.trace);
+}
+
 /*
  * Checks come first, so that a bad option or file leaves nothing behind. After something was
  * started, an error has the exit code of a failure. Steps that overwrite files, console and
@@ -277,6 +290,7 @@ static int run_here(struct session *s)
 	const struct vmb_vmm_control_config control = { &s->options, &s->devices, &s->resets };
 	int code = VMB_VMM_EXIT_FAILURE;
 
+	vmb_dev_trace_init(&s->trace);
 	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
 	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0 &&
@@ -285,7 +299,7 @@ static int run_here(struct session *s)
 	    vmb_vmm_control_open(&s->control, s->options.control, &control) == 0 &&
 	    vmb_vmm_console_start(&s->console) == 0) {
 		s->devices.begun = true;
-		if (vmb_vmm_devices_prepare(&s->devices) == 0 &&
+		if (vmb_vmm_devices_prepare(&s->devices) == 0 && start_trace(s) == 0 &&
 		    vmb_vmm_control_start(s->control) == 0)
 			code = run_to_end(s);
 	} else if (!s->devices.begun) {
@@ -298,6 +312,8 @@ static int run_here(struct session *s)
 	vmb_vmm_control_close(s->control);
 	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_close(&s->devices);
+	vmb_vmm_guard_waits_for(&s->guard, "the trace's file");
+	vmb_dev_trace_destroy(&s->trace);
 	return code;
 }
 
