@@ -9,8 +9,8 @@
  *   a message may be taken now that post() refused before: vmb_dev_bus_deliver()
  *   HvCallSignalEvent: rings the bell that doorbell() connected
  *
- * Locks: all functions of the table but signal() are called with the bus's lock held. None may call
- * back into the bus, and none may wait for the guest or for a device.
+ * Locks: all functions of the table but signal(), reference() and hung() are called with the bus's
+ * lock held. None may call back into the bus, and none may wait for the guest or for a device.
  */
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H
@@ -46,6 +46,17 @@ struct vmb_dev_machine_ops {
 	 * reported. NULL: the machine does not need to know.
 	 */
 	void (*lacks)(struct vmb_dev_machine *machine);
+	/*
+	 * Returns the partition's reference counter, as the guest reads it now, in units of 100 ns.
+	 * Any thread, no lock held. NULL: there is none, and the guest is told the time in the old
+	 * way.
+	 */
+	uint64_t (*reference)(struct vmb_dev_machine *machine);
+	/*
+	 * The guest has not answered heartbeats for as long as the user allows (--watchdog), which
+	 * has been reported. Any thread, no lock held. NULL: the machine does not need to know.
+	 */
+	void (*hung)(struct vmb_dev_machine *machine);
 	/* The host cannot go on; why has been reported. Any thread; the lock may be held or not. */
 	void (*fail)(struct vmb_dev_machine *machine);
 };

@@ -71,6 +71,12 @@ void vmb_host_channel_forget(struct vmb_host_channel *ch)
 }
 
 /* Ids are few: a channel that finds none left is signalled as without. */
+/* A pipe's few messages need no monitor, and some guests take services without one only. */
+static bool has_monitor(const struct vmb_host_channel *ch)
+{
+	return !(ch->flags & VMB_OFFER_FLAG_NAMED_PIPE);
+}
+
 static uint32_t take_monitor_id(struct vmb_host_server *s)
 {
 	uint32_t id;
@@ -114,7 +120,7 @@ int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *c
 	ch->server = s;
 	ch->relid = relid;
 	ch->connection_id = CONNECTION_BASE | relid;
-	ch->monitor_id = take_monitor_id(s);
+	ch->monitor_id = has_monitor(ch) ? take_monitor_id(s) : VMB_OFFER_MONITOR_NONE;
 	ch->target_vp = VMB_VP_NONE;
 	link_channel(s, ch);
 	if (s->offers_requested)

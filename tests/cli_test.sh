@@ -188,9 +188,18 @@ for value in ignore '' stop,after= stop,after=x 'stop,after=1 ' stop,after=3601;
 		run --kernel k --on-crash "$value"
 done
 for value in never '' -1 3601 '1 '; do
+	expect "stop timeout '$value'" "--stop-timeout $value: give seconds from 1 to 3600, or 0: the guest is not asked" \
+		run --kernel k --stop-timeout "$value"
+	expect "watchdog '$value'" "--watchdog $value: give seconds from 10 to 3600, or 0: never" \
+		run --kernel k --watchdog "$value"
 	expect "contact within '$value'" "--contact-within $value: give seconds from 1 to 3600, or 0: never" \
 		run --kernel k --contact-within "$value"
 done
+for value in '' 'time,' times 'shutdown,,time' 'all,time'; do
+	expect "services '$value'" "--services $value: give all, none, or some of shutdown, heartbeat and time, with commas between them" \
+		run --kernel k --services "$value"
+done
+expect 'watchdog below the beat' '--watchdog 9: give seconds from 10 to 3600, or 0: never' run --kernel k --watchdog 9
 expect 'unknown accelerator' '--accel xen: give auto, kvm or nest' run --kernel k --accel xen
 
 expect 'disk missing' \

@@ -51,6 +51,17 @@ static int open_networks(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 	return open_some_networks(d, o, false);
 }
 
+static int open_services(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	const struct vmb_dev_services_config config = { .offered = o->services,
+							.bus_version = o->generation.bus,
+							.watchdog_s = o->watchdog_s };
+	int error = vmb_dev_services_open(&d->all[d->count], &config);
+
+	d->count += !error;
+	return error;
+}
+
 /* Opening a card may create an interface, so cards come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
@@ -69,10 +80,8 @@ static const struct {
 	int (*open)(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 	bool is_disk;
 } kinds[] = {
-	{ open_scsi, true },
-	{ open_ide, true },
-	{ open_networks, false },
-	{ open_taps, false },
+	{ open_scsi, true },	  { open_ide, true },	{ open_networks, false },
+	{ open_services, false }, { open_taps, false },
 };
 
 static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)
@@ -160,4 +169,13 @@ uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d)
 		if (is_disk(&d->all[i]))
 			version = ((struct vmb_dev_storage *)d->all[i].state)->version;
 	return version;
+}
+
+struct vmb_dev_services *vmb_vmm_devices_services(const struct vmb_vmm_devices *d)
+{
+	struct vmb_dev_services *services = NULL;
+
+	for (uint32_t i = 0; i < d->count && !services; i++)
+		services = vmb_dev_services_of(&d->all[i]);
+	return services;
 }

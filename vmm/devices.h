@@ -15,9 +15,10 @@
 #define VMM_DEVICES_H
 
 #include "devices/device.h"
+#include "devices/services/services.h"
 #include "vmm/options.h"
 
-#define VMB_VMM_DEVICE_MAX (1 + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
+#define VMB_VMM_DEVICE_MAX (2 + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
 
 struct vmb_vmm_devices {
 	struct vmb_dev_device all[VMB_VMM_DEVICE_MAX];
@@ -37,6 +38,8 @@ void vmb_vmm_devices_close(struct vmb_vmm_devices *d);
 
 /* The lines of --stats. */
 void vmb_vmm_devices_report(const struct vmb_vmm_devices *d);
+/* Returns the integration services. NULL: they are not open. */
+struct vmb_dev_services *vmb_vmm_devices_services(const struct vmb_vmm_devices *d);
 /* The storage version of the first disk channel that a guest used; 0: none. */
 uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d);
 

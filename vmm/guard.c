@@ -49,12 +49,18 @@ static void end_program(const struct vmb_vmm_guard *g, int code)
  */
 static void stop(struct vmb_vmm_guard *g)
 {
+	bool asks;
+
 	if (g->stopped && now_ms() - g->stopped_at < SAME_MS)
 		return;
-	if (g->stopped)
+	if (g->stopped && !g->shutdown.asking)
 		end_program(g, VMB_VMM_EXIT_STOPPED);
+	asks = !g->stopped && g->machine && vmb_vmm_shutdown_ask(&g->shutdown);
+	g->shutdown.asking = asks;
 	g->stopped = true;
 	g->stopped_at = now_ms();
+	if (asks)
+		return;
 	if (g->machine)
 		vmb_vmm_power_end(g->machine, VMB_VMM_STOPPED);
 	else if (write(g->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
@@ -77,9 +83,14 @@ static void take_signal(struct vmb_vmm_guard *g)
 
 static void look_at_clock(struct vmb_vmm_guard *g)
 {
-	bool ends = g->stopped || g->last ||
-		    (g->machine && vmb_vmm_power_outcome(g->machine) != VMB_VMM_RUNNING);
+	bool running = g->machine && vmb_vmm_power_outcome(g->machine) == VMB_VMM_RUNNING;
+	bool ends;
 
+	if (running && vmb_vmm_shutdown_over(&g->shutdown))
+		vmb_vmm_power_end(g->machine, VMB_VMM_STOPPED);
+	if (!running)
+		g->shutdown.asking = false;
+	ends = (g->stopped && !g->shutdown.asking) || g->last || (g->machine && !running);
 	if (!ends)
 		g->since = 0;
 	else if (!g->since)
@@ -138,9 +149,12 @@ int vmb_vmm_guard_start(struct vmb_vmm_guard *g, int wake)
 	return -error;
 }
 
-void vmb_vmm_guard_attach(struct vmb_vmm_guard *g, struct vmb_vmm_machine *machine)
+void vmb_vmm_guard_attach(struct vmb_vmm_guard *g, struct vmb_vmm_machine *machine,
+			  struct vmb_dev_services *services)
 {
 	pthread_mutex_lock(&g->lock);
+	g->shutdown = (struct vmb_vmm_shutdown){ .services = services,
+						 .timeout_s = machine->options->stop_s };
 	g->machine = machine;
 	g->what = NULL;
 	if (g->stopped)

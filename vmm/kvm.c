@@ -18,6 +18,7 @@
 #define IDENTITY_MAP_GPA 0xFFFBC000u
 #define CREATE_TRIES	 1000
 #define CPUID_ENTRY_MAX	 256u
+#define REFERENCE_NS	 100 /* unit of the reference counter */
 
 static int failed(const char *what)
 {
@@ -238,4 +239,16 @@ int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, 
 	};
 
 	return ioctl(k->vm, KVM_HYPERV_EVENTFD, &doorbell) ? failed("doorbell") : 0;
+}
+
+/* KVM derives the guest's reference counter from its own clock. */
+uint64_t vmb_vmm_kvm_reference(struct vmb_vmm_kvm *k)
+{
+	struct kvm_clock_data clock = { 0 };
+
+	if (ioctl(k->vm, KVM_GET_CLOCK, &clock)) {
+		failed("clock");
+		return 0;
+	}
+	return clock.clock / REFERENCE_NS;
 }

@@ -59,4 +59,7 @@ int vmb_vmm_kvm_irqfd(struct vmb_vmm_kvm *k, int fd, uint32_t gsi, int ack);
  */
 int vmb_vmm_kvm_doorbell(struct vmb_vmm_kvm *k, uint32_t connection_id, int fd, bool on);
 
+/* Returns the machine's reference counter now, in units of 100 ns. Any thread. */
+uint64_t vmb_vmm_kvm_reference(struct vmb_vmm_kvm *k);
+
 #endif

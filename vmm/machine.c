@@ -88,6 +88,22 @@ static void lacks(struct vmb_dev_machine *dev)
 	vmb_vmm_power_lacks(machine_of(dev));
 }
 
+static uint64_t reference(struct vmb_dev_machine *dev)
+{
+	return vmb_vmm_kvm_reference(machine_of(dev)->kvm);
+}
+
+/* A guest that reported a crash stands still by right; vmm/watch.c ends it. */
+static void hung(struct vmb_dev_machine *dev)
+{
+	struct vmb_vmm_machine *machine = machine_of(dev);
+
+	if (vmb_vmm_power_crashed(machine))
+		return;
+	vmb_dev_report("--watchdog: the guest is reset");
+	vmb_vmm_power_end(machine, VMB_VMM_RESET);
+}
+
 static void fail(struct vmb_dev_machine *dev)
 {
 	vmb_vmm_power_end(machine_of(dev), VMB_VMM_FAILURE);
@@ -97,6 +113,8 @@ static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
 						    .signal = signal_vp,
 						    .post = post_message,
 						    .lacks = lacks,
+						    .reference = reference,
+						    .hung = hung,
 						    .fail = fail };
 
 /* Life */

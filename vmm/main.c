@@ -104,6 +104,14 @@ static const char help_text[] =
 	"  --trace-size SIZE  the file ends before it is longer (1G)\n"
 	"  --trace-snap BYTES|full\n"
 	"                     how much is recorded of the memory that a packet names (256)\n"
+	"  --services LIST    the integration services to offer: some of shutdown, heartbeat\n"
+	"                     and time, with commas between them; none; or all (all that a host\n"
+	"                     of the generation has)\n"
+	"  --stop-timeout SECONDS\n"
+	"                     a signal asks the guest to power off, which has this long (60;\n"
+	"                     0: it is not asked); the next signal ends it\n"
+	"  --watchdog SECONDS reset a guest that stops to answer heartbeats for so long (10 to\n"
+	"                     3600; 0: never)\n"
 	"  --stats            at the end, say on standard error what the bus and the disks did\n"
 	"\n"
 	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM\n"
@@ -117,7 +125,7 @@ static const char help_text[] =
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
 	"device; 2 a bad option or input file, nothing was started or written; 3 the guest\n"
 	"reported a crash; 4 it reset itself (--no-reboot); 5 triple fault (--no-reboot);\n"
-	"6 stopped by the escape key, a signal or ctl. A second signal ends the program at once.\n";
+	"6 stopped by the escape key, a signal or ctl. One more signal ends the program at once.\n";
 
 static int check(int argc)
 {

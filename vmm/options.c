@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "devices/report.h"
+#include "devices/services/services.h"
 #include "devices/storage.h"
 #include "devices/text.h"
 #include "vmm/kvm.h"
@@ -18,6 +19,8 @@
 #define CRASH_S		    30u
 #define CONTACT_S	    120u
 #define SECONDS_MAX	    3600u
+#define STOP_S		    60u
+#define WATCHDOG_S_MIN	    10u /* heartbeats are two seconds apart */
 /* What guests reckon with; docs/protocol/storage.md, "4 Initialisation". */
 #define CPUS_PER_DISK_QUEUE 4u
 
@@ -293,6 +296,35 @@ static int parse_contact(struct vmb_vmm_options *o, char *value)
 	return -EINVAL;
 }
 
+static int parse_services(struct vmb_vmm_options *o, char *value)
+{
+	if (vmb_dev_services_parse(value, &o->services))
+		return 0;
+	vmb_dev_report("--services %s: give all, none, or some of " VMB_DEV_SERVICES_NAMES
+		       ", with commas between them",
+		       value);
+	return -EINVAL;
+}
+
+static int parse_stop_timeout(struct vmb_vmm_options *o, char *value)
+{
+	if (parse_seconds(value, &o->stop_s))
+		return 0;
+	vmb_dev_report("--stop-timeout %s: give seconds from 1 to %u, or 0: the guest is not asked",
+		       value, SECONDS_MAX);
+	return -EINVAL;
+}
+
+static int parse_watchdog(struct vmb_vmm_options *o, char *value)
+{
+	if (parse_seconds(value, &o->watchdog_s) &&
+	    (!o->watchdog_s || o->watchdog_s >= WATCHDOG_S_MIN))
+		return 0;
+	vmb_dev_report("--watchdog %s: give seconds from %u to %u, or 0: never", value,
+		       WATCHDOG_S_MIN, SECONDS_MAX);
+	return -EINVAL;
+}
+
 static int parse_no_timers(struct vmb_vmm_options *o, char *value)
 {
 	o->caps.no_timers = true;
@@ -381,6 +413,9 @@ static const struct option names[] = {
 	{ "trace", required_argument, NULL, 0 },
 	{ "trace-size", required_argument, NULL, 0 },
 	{ "trace-snap", required_argument, NULL, 0 },
+	{ "services", required_argument, NULL, 0 },
+	{ "stop-timeout", required_argument, NULL, 0 },
+	{ "watchdog", required_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -414,6 +449,9 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_trace,
 	parse_trace_size,
 	parse_trace_snap,
+	parse_services,
+	parse_stop_timeout,
+	parse_watchdog,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 
@@ -436,6 +474,8 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 				       .crash_s = CRASH_S,
 				       .contact_s = CONTACT_S,
 				       .trace = { .snap = VMB_DEV_TRACE_SNAP_DEFAULT },
+				       .services = VMB_DEV_SERVICES_ALL,
+				       .stop_s = STOP_S,
 				       .generation = *vmb_vmm_generation_newest() };
 	optind = 0; /* getopt starts anew, at argv[1] */
 	opterr = 0;

@@ -43,6 +43,9 @@ struct vmb_vmm_options {
 	bool go_on_after_crash;
 	uint32_t crash_s; /* seconds; how long it may stand still */
 	uint32_t contact_s; /* seconds without VMBus until that is reported; 0: never */
+	uint32_t services; /* that are offered: VMB_DEV_SERVICES_BIT() of each */
+	uint32_t stop_s; /* seconds that a guest has that was asked to power off; 0: not asked */
+	uint32_t watchdog_s; /* seconds without heartbeats until a reset; 0: never */
 	bool stats;
 	struct vmb_dev_trace_config trace; /* path NULL: nothing is recorded */
 };

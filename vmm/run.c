@@ -222,7 +222,7 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 	if (!machine)
 		return VMB_VMM_FAILURE;
 	s->started_at = now_ms();
-	vmb_vmm_guard_attach(&s->guard, machine);
+	vmb_vmm_guard_attach(&s->guard, machine, vmb_vmm_devices_services(&s->devices));
 	if (s->options.trace.path)
 		vmb_dev_trace_attach(&s->trace, machine->vmbus);
 	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))

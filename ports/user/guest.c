@@ -93,7 +93,10 @@ static bool advance_open(struct vmb_user_device *d)
 	    d->channel.state != VMB_GUEST_CHANNEL_CLOSED || d->refused)
 		return false;
 	init_rings(d);
-	init_storage(d);
+	if (d->service.used)
+		vmb_user_service_init(&d->service, &d->channel.offer.type_id);
+	else
+		init_storage(d);
 	if (vmb_guest_channel_open(&d->channel, &d->gpadl, g->config.ring_pages,
 				   g->connect.config.target_vp, NULL, 0))
 		d->refused = true;
@@ -151,12 +154,13 @@ static void event_refused(struct vmb_user_guest *g, const struct vmb_guest_event
 
 static const struct vmb_guid scsi = VMB_GUID_SCSI, ide = VMB_GUID_IDE;
 
-/* False: not storage, or nowhere. */
+/* False: neither storage nor a service, or nowhere. */
 static bool find_address(struct vmb_user_device *d, const struct vmb_msg_offer *offer)
 {
 	if (vmb_guid_equal(&offer->type_id, &ide))
 		return !vmb_guest_storage_ide_address(&offer->instance_id, &d->address);
-	return vmb_guid_equal(&offer->type_id, &scsi);
+	return vmb_guid_equal(&offer->type_id, &scsi) ||
+	       vmb_user_service_init(&d->service, &offer->type_id);
 }
 
 static bool is_primary_of(const struct vmb_user_device *d, const struct vmb_msg_offer *offer)
@@ -331,6 +335,35 @@ static void storage_event(struct vmb_user_device *d, const struct vmb_guest_stor
 	}
 }
 
+/* A service's answer goes out at once. */
+static void serve(struct vmb_user_device *d, const struct vmb_ring_received *received)
+{
+	uint8_t packet[VMB_IC_PACKET_LEN_MAX];
+	uint32_t len = received->payload_len < sizeof(packet) ? received->payload_len :
+								sizeof(packet);
+	struct vmb_ring_part part = { packet, 0 };
+	const struct vmb_ring_packet answer = { .type = VMB_PKT_INBAND,
+						.transaction_id = received->transaction_id,
+						.payload = &part,
+						.payload_count = 1 };
+
+	vmb_ring_copy(&d->rx, received, 16 + received->header_len, packet, len);
+	part.len = vmb_user_service_take(&d->service, packet, len);
+	if (part.len && !vmb_ring_write(&d->tx, &answer) && vmb_ring_commit(&d->tx))
+		signal_host(d);
+}
+
+static bool read_service(struct vmb_user_device *d)
+{
+	struct vmb_ring_received received;
+
+	if (vmb_ring_read(&d->rx, &received))
+		return false;
+	serve(d, &received);
+	vmb_ring_next(&d->rx, &received);
+	return true;
+}
+
 static bool read_packet(struct vmb_user_device *d)
 {
 	struct vmb_guest_storage_event event;
@@ -338,6 +371,8 @@ static bool read_packet(struct vmb_user_device *d)
 	uint8_t payload[128];
 	uint32_t len;
 
+	if (d->service.used)
+		return read_service(d);
 	if (vmb_ring_read(&d->rx, &received))
 		return false;
 	len = received.payload_len < sizeof(payload) ? received.payload_len : sizeof(payload);
@@ -379,13 +414,16 @@ static bool look(struct vmb_user_device *d)
 	uint32_t budget = PACKETS_PER_LOOK;
 	bool again;
 
+	if (d->service.deaf)
+		return false;
 	vmb_ring_mask(&d->rx);
 	while (budget && read_packet(d))
 		budget--;
 	if (vmb_ring_release(&d->rx))
 		signal_host(d);
 	again = vmb_ring_unmask(&d->rx);
-	write_control(d);
+	if (!d->service.used)
+		write_control(d);
 	if (d->looked)
 		d->looked(d, d->looked_arg);
 	return again || budget < PACKETS_PER_LOOK;
@@ -414,7 +452,9 @@ static bool switch_data(struct vmb_user_device *d)
 	d->open = should;
 	pthread_mutex_unlock(&g->lock);
 	pthread_mutex_unlock(&d->tx_lock);
-	if (should && d->primary)
+	if (d->service.used)
+		d->ready = should;
+	else if (should && d->primary)
 		join(d);
 	else if (should)
 		vmb_guest_storage_start(&d->storage);
@@ -787,6 +827,19 @@ struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t pat
 		if (!d->has_gone && !d->channel.rescinded &&
 		    vmb_guid_equal(&d->channel.offer.type_id, &ide) &&
 		    d->address.path_id == path_id && d->address.target_id == target_id)
+			break;
+	pthread_mutex_unlock(&g->lock);
+	return d;
+}
+
+struct vmb_user_device *vmb_user_guest_service(struct vmb_user_guest *g, enum vmb_ic_type type)
+{
+	struct vmb_user_device *d;
+
+	pthread_mutex_lock(&g->lock);
+	for (d = g->devices; d; d = d->next)
+		if (!d->has_gone && !d->channel.rescinded && d->service.used &&
+		    d->service.ic.type == type)
 			break;
 	pthread_mutex_unlock(&g->lock);
 	return d;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A guest without a virtual machine: a bus that opens storage channels and sends commands to them.
+ * A guest without a virtual machine: a bus that opens storage channels and sends commands to them,
+ * and answers integration services (ports/user/service.h).
  *
  *   vmb_user_guest_init(g, ...); _start(g): connects and asks for offers
  *   device = _device(g); _open(g, device); _submit() or _execute(); _close(g, device); _unload(g)
@@ -21,6 +22,7 @@
 #include "guest/storage.h"
 #include "ports/user/machine.h"
 #include "ports/user/memory.h"
+#include "ports/user/service.h"
 #include "ports/user/synic.h"
 #include "ring/ring.h"
 
@@ -71,6 +73,7 @@ struct vmb_user_device {
 	bool ready; /* the handshake is done */
 	struct vmb_ring_reader rx;
 	struct vmb_ring_writer tx;
+	struct vmb_user_service service; /* used: instead of storage */
 	struct vmb_guest_storage storage;
 	struct vmb_guest_storage_slot slots[VMB_USER_SLOT_COUNT];
 	uint32_t free_slots[VMB_USER_SLOT_COUNT];
@@ -137,6 +140,9 @@ struct vmb_user_device *vmb_user_guest_queue(struct vmb_user_guest *g, struct vm
 /* Returns the IDE unit at that address, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t path_id,
 					   uint8_t target_id);
+
+/* Returns the integration service of that type, if it is still there, or NULL. */
+struct vmb_user_device *vmb_user_guest_service(struct vmb_user_guest *g, enum vmb_ic_type type);
 
 /*
  * Sends a request. When it ends, request->ended() is called, or if that is NULL, has_ended is set.

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Serves the integration services: moves packets between their channels and the rows of the
+ * services, on one worker, and hands over what other threads ask for.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "devices/channel.h"
+#include "devices/report.h"
+#include "devices/services/services.h"
+
+#define READ_BUDGET  16u /* packets of a channel; a sound guest has sent one at most */
+#define PAYLOAD_AT   sizeof(struct vmb_pkt_desc)
+#define UTC_UNIT_NS  100
+#define SECOND_NS    1000000000ll
+#define ROOM_POLL_MS 10 /* for guests that never promised to signal when there is room */
+
+/* What the bus wants: bits of service->orders. */
+#define ORDER_OPEN   1u
+#define ORDER_CLOSE  2u
+
+static const struct vmb_dev_service_ops *const rows[] = {
+	&vmb_dev_service_shutdown_ops,
+	&vmb_dev_service_heartbeat_ops,
+	&vmb_dev_service_time_ops,
+};
+_Static_assert(VMB_ARRAY_COUNT(rows) == VMB_DEV_SERVICE_COUNT, "a place for each row");
+
+static int64_t read_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+struct vmb_dev_services_now vmb_dev_services_now(const struct vmb_dev_services *services)
+{
+	struct vmb_dev_services_now now;
+
+	if (services->config.clock) {
+		services->config.clock(&now);
+		return now;
+	}
+	now.ns = read_clock(CLOCK_MONOTONIC);
+	now.awake_ns = read_clock(CLOCK_BOOTTIME);
+	now.utc = VMB_IC_TIME_UNIX + (uint64_t)(read_clock(CLOCK_REALTIME) / UTC_UNIT_NS);
+	return now;
+}
+
+/* Calls of other threads, under the lock */
+
+static void end_call(struct vmb_dev_service *s, int error)
+{
+	if (!s->call)
+		return;
+	s->call->state = VMB_DEV_SERVICE_CALL_DONE;
+	s->call->error = error;
+	s->call = NULL;
+	pthread_cond_broadcast(&s->services->changed);
+}
+
+int vmb_dev_service_call(struct vmb_dev_service *s, struct vmb_dev_service_call *call)
+{
+	if (!s->ready)
+		return -ENOTCONN;
+	if (s->call)
+		return -EBUSY;
+	call->state = VMB_DEV_SERVICE_CALL_QUEUED;
+	s->call = call;
+	vmb_dev_worker_wake(&s->services->worker);
+	return 0;
+}
+
+void vmb_dev_service_withdraw(struct vmb_dev_service *s, struct vmb_dev_service_call *call)
+{
+	if (s->call == call)
+		s->call = NULL;
+}
+
+static void set_ready(struct vmb_dev_service *s, bool ready)
+{
+	pthread_mutex_lock(&s->services->lock);
+	s->ready = ready;
+	s->version = ready ? vmb_ic_version_number(&s->ic.message) : 0;
+	if (!ready)
+		end_call(s, -ENOTCONN);
+	pthread_mutex_unlock(&s->services->lock);
+}
+
+/* Turns a call into a request, when none is under way. */
+static void send_call(struct vmb_dev_service *s)
+{
+	pthread_mutex_lock(&s->services->lock);
+	if (s->call && s->call->state == VMB_DEV_SERVICE_CALL_QUEUED &&
+	    !vmb_host_ic_request(&s->ic, s->call->body, s->call->body_len))
+		s->call->state = VMB_DEV_SERVICE_CALL_SENT;
+	pthread_mutex_unlock(&s->services->lock);
+}
+
+/* Returns whether the answer was a call's. */
+static bool answer_call(struct vmb_dev_service *s, const struct vmb_host_ic_answer *answer)
+{
+	struct vmb_dev_service_call *call;
+	bool sent;
+
+	pthread_mutex_lock(&s->services->lock);
+	call = s->call;
+	sent = call && call->state == VMB_DEV_SERVICE_CALL_SENT;
+	if (sent) {
+		call->status = answer->status;
+		if (call->answer_len > answer->body_len)
+			call->answer_len = answer->body_len;
+		if (call->answer)
+			memcpy(call->answer, answer->body, call->answer_len);
+		end_call(s, 0);
+	}
+	pthread_mutex_unlock(&s->services->lock);
+	return sent;
+}
+
+/* The rings */
+
+static void fail(struct vmb_dev_service *s)
+{
+	s->broken = true;
+	set_ready(s, false);
+	vmb_dev_report("the guest broke the protocol of the service '%s', which it has no more "
+		       "until it opens the channel again",
+		       s->ops->name);
+}
+
+static void take_step(struct vmb_dev_service *s, int step, const struct vmb_host_ic_answer *answer,
+		      const struct vmb_dev_services_now *now)
+{
+	if (step == VMB_HOST_IC_READY) {
+		set_ready(s, true);
+		s->due = s->ops->tick ? now->ns : VMB_DEV_SERVICE_NEVER;
+		if (s->ops->ready)
+			s->ops->ready(s, now);
+	} else if (step == VMB_HOST_IC_ANSWERED) {
+		if (!answer_call(s, answer) && s->ops->answered)
+			s->ops->answered(s, now, answer);
+	} else if (step == VMB_HOST_IC_REFUSED) {
+		vmb_dev_report("the guest knows no version of the service '%s' that this host has",
+			       s->ops->name);
+	} else {
+		fail(s);
+	}
+}
+
+static void take_packet(struct vmb_dev_service *s, const struct vmb_ring_received *received,
+			const struct vmb_dev_services_now *now)
+{
+	uint8_t payload[VMB_IC_PACKET_LEN_MAX];
+	struct vmb_host_ic_answer answer;
+
+	if (received->type != VMB_PKT_INBAND || received->header_len ||
+	    received->payload_len > sizeof(payload) ||
+	    !vmb_ring_copy(&s->channel.rx, received, PAYLOAD_AT, payload, received->payload_len))
+		fail(s);
+	else
+		take_step(s, vmb_host_ic_input(&s->ic, payload, received->payload_len, &answer),
+			  &answer, now);
+}
+
+static void read_ring(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
+{
+	struct vmb_ring_reader *rx = &s->channel.rx;
+	struct vmb_ring_received received;
+	uint32_t budget = READ_BUDGET;
+	int error;
+
+	do {
+		vmb_ring_mask(rx);
+		error = VMB_EAGAIN;
+		while (budget && !s->broken && !(error = vmb_ring_read(rx, &received))) {
+			budget--;
+			take_packet(s, &received, now);
+			vmb_ring_next(rx, &received);
+		}
+		if (error == VMB_EPROTO && !s->broken)
+			fail(s);
+		if (vmb_ring_release(rx))
+			vmb_dev_bus_signal(&s->channel);
+		s->more = !s->broken && !budget;
+	} while (!s->broken && !s->more && vmb_ring_unmask(rx));
+}
+
+static void write_ring(struct vmb_dev_service *s)
+{
+	struct vmb_ring_part part = { 0 };
+	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+						.payload = &part,
+						.payload_count = 1 };
+	int error;
+
+	s->full = false;
+	part.base = vmb_host_ic_output(&s->ic, &part.len);
+	if (!part.base || s->broken)
+		return;
+	error = vmb_dev_channel_write(&s->channel, &packet, vmb_ring_packet_len(0, part.len));
+	if (!error)
+		vmb_host_ic_output_done(&s->ic);
+	else if (error != VMB_EAGAIN)
+		fail(s);
+	s->full = error == VMB_EAGAIN;
+	if (vmb_ring_commit(&s->channel.tx))
+		vmb_dev_bus_signal(&s->channel);
+}
+
+/* Opening and closing: the bus orders, the worker carries it out. */
+
+static void order(struct vmb_dev_channel *channel, uint32_t what)
+{
+	struct vmb_dev_service *s = channel->device;
+
+	__atomic_fetch_or(&s->orders, what, __ATOMIC_SEQ_CST);
+	vmb_dev_worker_wake(&s->services->worker);
+}
+
+static int start(struct vmb_dev_channel *channel)
+{
+	order(channel, ORDER_OPEN);
+	return 0;
+}
+
+static void stop(struct vmb_dev_channel *channel)
+{
+	order(channel, ORDER_CLOSE);
+}
+
+static const struct vmb_dev_channel_ops channel_ops = { .start = start, .stop = stop };
+
+static void begin_open(struct vmb_dev_service *s)
+{
+	s->open = true;
+	s->broken = s->full = false;
+	s->more = true; /* the guest may have filled the ring before it opened the channel */
+	s->due = VMB_DEV_SERVICE_NEVER;
+	vmb_host_ic_reset(&s->ic);
+}
+
+static bool take_orders(struct vmb_dev_service *s)
+{
+	uint32_t orders = __atomic_exchange_n(&s->orders, 0, __ATOMIC_SEQ_CST);
+
+	if (orders & ORDER_OPEN)
+		begin_open(s);
+	if (!(orders & ORDER_CLOSE))
+		return orders;
+	s->open = false;
+	set_ready(s, false);
+	vmb_dev_bus_stopped(&s->channel);
+	return true;
+}
+
+/* The device's step */
+
+/* Only the worker changes these. */
+static bool is_served(const struct vmb_dev_service *s)
+{
+	return s->open && s->ready && !s->broken;
+}
+
+static void tick(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
+{
+	if (is_served(s) && s->ops->tick && now->ns >= s->due)
+		s->due = s->ops->tick(s, now);
+}
+
+static bool serve(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
+{
+	bool any = take_orders(s);
+
+	if (!s->open)
+		return any;
+	if ((vmb_dev_bell_take(&s->channel.bell) || s->more) && !s->broken)
+		read_ring(s, now);
+	send_call(s);
+	tick(s, now);
+	write_ring(s);
+	return s->more || any;
+}
+
+/* The machine has stood still: everything is due now. */
+static void hurry(struct vmb_dev_services *services)
+{
+	bool hurry;
+
+	pthread_mutex_lock(&services->lock);
+	hurry = services->hurry;
+	services->hurry = false;
+	pthread_mutex_unlock(&services->lock);
+	for (uint32_t i = 0; hurry && i < services->count; i++)
+		if (services->all[i].ops->tick)
+			services->all[i].due = 0;
+}
+
+static bool step(void *state)
+{
+	struct vmb_dev_services *services = state;
+	struct vmb_dev_services_now now = vmb_dev_services_now(services);
+	bool more = false;
+
+	vmb_dev_worker_heard(&services->worker);
+	hurry(services);
+	for (uint32_t i = 0; i < services->count; i++)
+		more |= serve(&services->all[i], &now);
+	return more;
+}
+
+/* Until the next tick; never: -1. */
+static int wait_ms(const struct vmb_dev_services *services)
+{
+	int64_t now = vmb_dev_services_now(services).ns, due = VMB_DEV_SERVICE_NEVER;
+
+	for (uint32_t i = 0; i < services->count; i++) {
+		const struct vmb_dev_service *s = &services->all[i];
+
+		if (is_served(s) && s->due < due)
+			due = s->due;
+		if (s->open && s->full && !vmb_ring_peer_signals_room(&s->channel.rx))
+			return ROOM_POLL_MS;
+	}
+	if (due == VMB_DEV_SERVICE_NEVER)
+		return -1;
+	return due > now ? (int)((due - now) / 1000000) + 1 : 0;
+}
+
+static void wait(void *state, bool more)
+{
+	struct vmb_dev_services *services = state;
+	struct pollfd fds[VMB_DEV_SERVICE_COUNT + 1];
+	uint32_t count = services->count;
+
+	for (uint32_t i = 0; i < count; i++)
+		fds[i] =
+			(struct pollfd){ .fd = services->all[i].channel.bell.fd, .events = POLLIN };
+	fds[count] = (struct pollfd){ .fd = services->worker.wake, .events = POLLIN };
+	if (poll(fds, count + 1, more ? 0 : wait_ms(services)) <= 0)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		if (fds[i].revents)
+			vmb_dev_bell_heard(&services->all[i].channel.bell);
+	if (fds[count].revents)
+		vmb_dev_event_clear(services->worker.wake);
+}
+
+static const struct vmb_dev_worker_ops worker_ops = { .step = step, .wait = wait };
+
+/* Life */
+
+static int prepare(void *state)
+{
+	return 0;
+}
+
+static void fill_channel(struct vmb_dev_service *s)
+{
+	const uint32_t mode = VMB_PIPE_MODE_MESSAGE;
+
+	memset(&s->channel, 0, sizeof(s->channel));
+	s->channel.ops = &channel_ops;
+	s->channel.device = s;
+	s->channel.host.type_id = s->ops->type_id;
+	s->channel.host.instance_id = s->ops->instance_id;
+	s->channel.host.flags = VMB_OFFER_FLAG_ENUMERATE | VMB_OFFER_FLAG_NAMED_PIPE;
+	memcpy(s->channel.host.user, &mode, sizeof(mode));
+}
+
+static void begin(struct vmb_dev_services *services, const struct vmb_dev_service_ops *row)
+{
+	struct vmb_dev_service *s = &services->all[services->count++];
+
+	s->ops = row;
+	s->services = services;
+	vmb_host_ic_init(&s->ic, row->type, services->config.bus_version);
+}
+
+static int attach(void *state, struct vmb_dev_bus *bus)
+{
+	struct vmb_dev_services *services = state;
+	int error = 0;
+
+	services->machine = bus->machine;
+	for (uint32_t i = 0; i < services->count && !error; i++) {
+		struct vmb_dev_service *s = &services->all[i];
+
+		s->open = false;
+		s->orders = 0;
+		memset(&s->u, 0, sizeof(s->u));
+		fill_channel(s);
+		error = vmb_dev_bus_attach(bus, &s->channel);
+	}
+	if (error || bus->config.stepped)
+		return error;
+	error = vmb_dev_worker_start(&services->worker);
+	if (error)
+		vmb_dev_report("services: no thread: %s", strerror(-error));
+	return error;
+}
+
+static void detach(void *state)
+{
+	struct vmb_dev_services *services = state;
+
+	vmb_dev_worker_stop(&services->worker);
+	for (uint32_t i = 0; i < services->count; i++)
+		vmb_dev_bus_detach(&services->all[i].channel);
+}
+
+static void report_one(const struct vmb_dev_service *s)
+{
+	const struct vmb_ic_version *version = &s->ic.message;
+
+	vmb_dev_report("stats: service %s: version %u.%u, %" PRIu64 " requests, %" PRIu64
+		       " answers%s",
+		       s->ops->name, version->major, version->minor, s->ic.requests, s->ic.answers,
+		       s->broken ? ", broken by the guest" : "");
+}
+
+static void report(const void *state)
+{
+	const struct vmb_dev_services *services = state;
+
+	for (uint32_t i = 0; i < services->count; i++)
+		report_one(&services->all[i]);
+}
+
+static void shut(void *state)
+{
+	struct vmb_dev_services *services = state;
+
+	detach(services);
+	pthread_cond_destroy(&services->changed);
+	pthread_mutex_destroy(&services->lock);
+	free(services);
+}
+
+static const struct vmb_dev_device_ops ops = { .prepare = prepare,
+					       .attach = attach,
+					       .detach = detach,
+					       .step = step,
+					       .report = report,
+					       .close = shut };
+
+int vmb_dev_services_open(struct vmb_dev_device *device,
+			  const struct vmb_dev_services_config *config)
+{
+	struct vmb_dev_services *services = calloc(1, sizeof(*services));
+
+	if (!services) {
+		vmb_dev_report("services: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	services->config = *config;
+	vmb_dev_worker_init(&services->worker, &worker_ops, services);
+	pthread_mutex_init(&services->lock, NULL);
+	pthread_cond_init(&services->changed, NULL);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(rows); i++)
+		if (config->offered & VMB_DEV_SERVICES_BIT(rows[i]->type) &&
+		    vmb_host_ic_exists(rows[i]->type, config->bus_version))
+			begin(services, rows[i]);
+	*device = (struct vmb_dev_device){ &ops, services };
+	return 0;
+}
+
+struct vmb_dev_services *vmb_dev_services_of(const struct vmb_dev_device *device)
+{
+	return device->ops == &ops ? device->state : NULL;
+}
+
+struct vmb_dev_service *vmb_dev_service_find(struct vmb_dev_services *services,
+					     enum vmb_ic_type type)
+{
+	for (uint32_t i = 0; i < services->count; i++)
+		if (services->all[i].ops->type == type)
+			return &services->all[i];
+	return NULL;
+}
+
+static void forgive(struct vmb_dev_services *services)
+{
+	struct vmb_dev_service *heartbeat = vmb_dev_service_find(services, VMB_IC_HEARTBEAT);
+	struct vmb_dev_service *time = vmb_dev_service_find(services, VMB_IC_TIME);
+
+	if (heartbeat)
+		heartbeat->u.heartbeat.forgiven = true;
+	if (time)
+		time->u.time.wanted = true;
+}
+
+void vmb_dev_services_resumed(struct vmb_dev_services *services)
+{
+	pthread_mutex_lock(&services->lock);
+	forgive(services);
+	services->hurry = true;
+	pthread_mutex_unlock(&services->lock);
+	vmb_dev_worker_wake(&services->worker);
+}
+
+static bool parse_name(const char *name, size_t len, uint32_t *offered)
+{
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(rows); i++) {
+		if (strlen(rows[i]->name) != len || strncmp(rows[i]->name, name, len) != 0)
+			continue;
+		*offered |= VMB_DEV_SERVICES_BIT(rows[i]->type);
+		return true;
+	}
+	return false;
+}
+
+bool vmb_dev_services_parse(const char *list, uint32_t *offered)
+{
+	size_t len;
+
+	*offered = strcmp(list, "all") == 0 ? VMB_DEV_SERVICES_ALL : 0;
+	if (*offered || strcmp(list, "none") == 0)
+		return true;
+	for (;; list += len + 1) {
+		len = strcspn(list, ",");
+		if (!parse_name(list, len, offered))
+			return false;
+		if (!list[len])
+			return true;
+	}
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The integration services of a machine, as one device: each has a channel of its own, and one
+ * worker serves them all.
+ *
+ *   vmb_dev_services_open(&device, &config)
+ *   services = vmb_dev_services_of(&device)
+ *   vmb_dev_services_shutdown(services, ...), _shutdown_answer(services)
+ *
+ * Heartbeats go out every two seconds and the time every five, as on real hosts, to whoever opens
+ * these channels. A guest that breaks the protocol loses that service until it opens the channel
+ * again. A guest that never answers loses it too: nothing here waits for a guest.
+ *
+ * Context: any thread for the functions below, from attach to detach of the device; before and
+ * after it they say that nobody is there.
+ *
+ * Source: docs/protocol/integration.md.
+ */
+#ifndef DEVICES_SERVICES_SERVICES_H
+#define DEVICES_SERVICES_SERVICES_H
+
+#include "devices/device.h"
+#include "devices/services/service.h"
+#include "devices/worker.h"
+
+#define VMB_DEV_SERVICES_ALL	 0xFFFFFFFFu
+#define VMB_DEV_SERVICES_NAMES	 "shutdown, heartbeat and time"
+#define VMB_DEV_SERVICES_BIT(ic) (1u << (ic))
+
+struct vmb_dev_services_config {
+	uint32_t offered; /* VMB_DEV_SERVICES_BIT(VMB_IC_*) of each, if this host has it */
+	uint32_t bus_version; /* of the host that this one is: VMB_VERSION_* */
+	uint32_t watchdog_s; /* seconds without a heartbeat until machine->ops->hung(); 0: never */
+	/* For tests: what the clocks say. NULL: the machine's own. */
+	void (*clock)(struct vmb_dev_services_now *now);
+};
+
+struct vmb_dev_services {
+	struct vmb_dev_services_config config;
+	struct vmb_dev_machine *machine; /* from attach to detach */
+	struct vmb_dev_worker worker;
+	pthread_mutex_t lock; /* of what other threads ask for */
+	pthread_cond_t changed; /* a call has ended */
+	struct vmb_dev_service all[VMB_DEV_SERVICE_COUNT];
+	uint32_t count;
+	bool hurry; /* the machine has stood still */
+	struct vmb_dev_service_call power; /* of _shutdown() */
+	struct vmb_ic_shutdown power_body;
+};
+
+/*
+ * Makes a device of the services in config->offered that such a host has. Returns 0, or -ENOMEM,
+ * reported.
+ */
+int vmb_dev_services_open(struct vmb_dev_device *device,
+			  const struct vmb_dev_services_config *config);
+/* Returns device's services, or NULL: it is another kind of device. */
+struct vmb_dev_services *vmb_dev_services_of(const struct vmb_dev_device *device);
+
+/*
+ * Parses "shutdown,heartbeat", "none" or "all". Returns false if a name is none of
+ * VMB_DEV_SERVICES_NAMES.
+ */
+bool vmb_dev_services_parse(const char *list, uint32_t *offered);
+
+/*
+ * Asks the guest to end, and does not wait. flags: VMB_IC_SHUTDOWN_*; timeout_s: what the guest is
+ * told. Returns 0; -ENOTCONN: the guest does not use the service; -EOPNOTSUPP: its version cannot
+ * do that; -EBUSY: it was asked already.
+ */
+int vmb_dev_services_shutdown(struct vmb_dev_services *services, uint32_t flags,
+			      uint32_t timeout_s);
+/*
+ * What the guest said to that: 0: it agreed and will end; -EAGAIN: nothing yet; -EIO: it refused;
+ * -ENOTCONN: it closed the channel.
+ */
+int vmb_dev_services_shutdown_answer(struct vmb_dev_services *services);
+
+/*
+ * The machine stood still (it was paused, restored or resumed): the guest is told the time at once,
+ * and what it did not answer meanwhile is forgiven.
+ */
+void vmb_dev_services_resumed(struct vmb_dev_services *services);
+
+enum vmb_dev_services_health {
+	VMB_DEV_SERVICES_UNKNOWN, /* no heartbeat was answered since the channel was opened */
+	VMB_DEV_SERVICES_ALIVE,
+	VMB_DEV_SERVICES_LOST, /* heartbeats are not answered any more */
+};
+
+struct vmb_dev_services_heartbeat {
+	enum vmb_dev_services_health health;
+	uint64_t answered; /* heartbeats since the machine's start */
+	uint32_t since_ms; /* the last one was answered; 0 if none was */
+};
+
+/* Returns what the heartbeats say. */
+struct vmb_dev_services_heartbeat vmb_dev_services_heartbeat(struct vmb_dev_services *services);
+
+#endif
