@@ -248,3 +248,34 @@ judge_nbd() {
 			sha256sum "$cell/data.out" | cut -d' ' -f1)"
 	echo "# $(grep -E 'READ|WRITE' "$evidence" | sed 's/^ *//; s/ (.*//' | xargs)"
 }
+
+# The class ids of the services that this host offers at least.
+SERVICE_CLASSES=(0e0b6031-5213-4934-818b-38d90ced39db 57164f39-9115-4e78-ab55-382f3bd5422d
+	9527e630-d0ae-497b-adce-e80ab0175caf)
+
+# clock_error NAME: milliseconds between the guest's clock of that name and the machine's, in the line that
+# came fastest; 999999: none came.
+clock_error() {
+	awk -v name="$1" 'BEGIN { least = 999999 }
+		$1 == name { d = ($2 - $3) * 1000; d = d < 0 ? -d : d; least = d < least ? d : least }
+		END { printf "%d", least }' "$cell/clocks" 2>/dev/null || echo 999999
+}
+
+judge_services() {
+	local class driver answered stop
+	judge_root
+	driver=$([ "$kind" = intree ] && echo hv_utils || echo hvutils)
+	for class in "${SERVICE_CLASSES[@]}"; do
+		claim "service ${class%%-*} is offered and has the driver $driver" \
+			grep -q "^offer={$class} $driver " "$evidence"
+	done
+	claim "the clock was set: $(clock_error set) ms from the machine's" test "$(clock_error set)" -le 1000
+	claim "there is a PTP clock named hyperv" same "$(value ptp)" hyperv
+	claim "it is $(clock_error ptp) ms from the machine's" test "$(clock_error ptp)" -le 1000
+	answered=$(sed -n 's/.*service heartbeat: .* \([0-9]*\) answers.*/\1/p' "$cell/host.log")
+	claim "the host counted ${answered:-0} heartbeats" test "${answered:-0}" -ge 3
+	read -r -a stop <"$cell/stop" || stop=(999 -1)
+	claim "asked to power off, the guest did within ${stop[0]} s" test "${stop[0]%.*}" -lt 60
+	claim "and the exit code was that of its own power-off" same "${stop[1]}" 0
+	claim "its processes were told to end first" same "$(value asked)" 1
+}
