@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* A guest's integration services against any packets of a host. What it answers fits in the packet. */
+/*
+ * A guest's integration services against any packets of a host. What it answers fits in the packet.
+ */
 #include "fuzz/fuzz.h"
 #include "guest/ic.h"
 

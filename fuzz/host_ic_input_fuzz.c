@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A host's integration services against any answers of a guest. It never has two requests under way, and an answer
- * lies in the packet that brought it.
+ * A host's integration services against any answers of a guest. It never has two requests under
+ * way, and an answer lies in the packet that brought it.
  */
 #include "fuzz/fuzz.h"
 #include "host/ic.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The integration services end to end, both ends stepped by hand on a clock that the test sets: what is
- * agreed with each generation, heartbeats and their loss, the time, shutdown, and guests that lie or are silent.
+ * The integration services end to end, both ends stepped by hand on a clock that the test sets:
+ * what is agreed with each generation, heartbeats and their loss, the time, shutdown, and guests
+ * that lie or are silent.
  */
 #include "tests/services_bed.h"
 
@@ -128,12 +129,23 @@ static void test_machine_that_stood_still_is_forgiven(void **state)
 {
 	struct bed *b = bed_new((struct vmb_dev_services_config){ .watchdog_s = 12 });
 
-	begin(b, VMB_IC_HEARTBEAT);
+	struct vmb_user_device *d = begin(b, VMB_IC_HEARTBEAT);
+
+	begin(b, VMB_IC_SHUTDOWN);
 	live(b, 4);
-	pass(100);
-	vmb_dev_services_resumed(b->services);
+	d->service.deaf = true; /* as are processors that do not run */
+	vmb_dev_services_pause(b->services, true);
+	live(b, 100);
+	assert_int_equal(vmb_dev_services_shutdown(b->services, 0, 60), -ENOTCONN);
+	vmb_dev_services_pause(b->services, false);
 	settle(b);
 	assert_int_equal(hung_count, 0);
+	d->service.deaf = false;
+	d->interrupted = true;
+	live(b, 20);
+	assert_int_equal(hung_count, 0);
+	assert_int_equal(vmb_dev_services_heartbeat(b->services).health, VMB_DEV_SERVICES_ALIVE);
+	assert_int_equal(vmb_dev_services_shutdown(b->services, 0, 60), 0);
 	bed_free(b);
 }
 
@@ -173,8 +185,12 @@ static void test_time_is_set_after_the_machine_stood_still(void **state)
 	clock_now.utc += 40 * UNITS; /* somebody set this machine's clock */
 	live(b, 5);
 	assert_false(d->service.last_time.sync);
-	vmb_dev_services_resumed(b->services);
+	vmb_dev_services_pause(b->services, true);
+	live(b, 60);
+	assert_int_equal(d->service.asked, 5);
+	vmb_dev_services_pause(b->services, false);
 	settle(b);
+	assert_int_equal(d->service.asked, 6);
 	assert_true(d->service.last_time.sync);
 	bed_free(b);
 }

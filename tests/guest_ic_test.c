@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* A guest's integration services against bytes that the test writes: what is agreed, what is answered, what is dropped. */
+/*
+ * A guest's integration services against bytes that the test writes: what is agreed, what is
+ * answered, what is dropped.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The bytes of a host's integration services, written out from docs/protocol/integration.md: what it sends, and in
- * which order it may.
+ * The bytes of a host's integration services, written out from docs/protocol/integration.md: what
+ * it sends, and in which order it may.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A guest and the integration services of a host in one process, both stepped by hand, on clocks that the test sets.
+ * A guest and the integration services of a host in one process, both stepped by hand, on clocks
+ * that the test sets.
  */
 #ifndef TESTS_SERVICES_BED_H
 #define TESTS_SERVICES_BED_H

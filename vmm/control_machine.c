@@ -4,6 +4,7 @@
 
 #include "devices/inspect.h"
 #include "vmm/control.h"
+#include "vmm/devices.h"
 #include "vmm/machine.h"
 
 #ifndef OPENVMBUS_VERSION
@@ -110,6 +111,15 @@ static enum vmb_vmm_call_step run_status(struct vmb_vmm_call *call)
 
 /* pause, resume, reset, power-off */
 
+static void pause_services(struct vmb_vmm_call *call, bool on)
+{
+	struct vmb_dev_services *services =
+		vmb_vmm_devices_services(vmb_vmm_control_config(call)->devices);
+
+	if (services)
+		vmb_dev_services_pause(services, on);
+}
+
 static enum vmb_vmm_call_step await_pause(struct vmb_vmm_call *call)
 {
 	if (call->over)
@@ -131,6 +141,7 @@ static enum vmb_vmm_call_step await_pause(struct vmb_vmm_call *call)
 
 static enum vmb_vmm_call_step run_pause(struct vmb_vmm_call *call)
 {
+	pause_services(call, true);
 	vmb_vmm_pause_set(call->machine, true);
 	call->go_on = await_pause;
 	return VMB_VMM_CALL_LATER;
@@ -141,6 +152,7 @@ static enum vmb_vmm_call_step run_resume(struct vmb_vmm_call *call)
 	if (vmb_vmm_pause_is_on(call->machine))
 		vmb_vmm_control_event(call->control, "resumed", NULL);
 	vmb_vmm_pause_set(call->machine, false);
+	pause_services(call, false);
 	return VMB_VMM_CALL_DONE;
 }
 

@@ -68,7 +68,7 @@ static void end_call(struct vmb_dev_service *s, int error)
 
 int vmb_dev_service_call(struct vmb_dev_service *s, struct vmb_dev_service_call *call)
 {
-	if (!s->ready)
+	if (!s->ready || s->services->paused)
 		return -ENOTCONN;
 	if (s->call)
 		return -EBUSY;
@@ -127,6 +127,11 @@ static bool answer_call(struct vmb_dev_service *s, const struct vmb_host_ic_answ
 
 /* The rings */
 
+static bool has_tick(const struct vmb_dev_service *s)
+{
+	return s->ops->tick;
+}
+
 static void fail(struct vmb_dev_service *s)
 {
 	s->broken = true;
@@ -141,7 +146,7 @@ static void take_step(struct vmb_dev_service *s, int step, const struct vmb_host
 {
 	if (step == VMB_HOST_IC_READY) {
 		set_ready(s, true);
-		s->due = s->ops->tick ? now->ns : VMB_DEV_SERVICE_NEVER;
+		s->due = has_tick(s) ? now->ns : VMB_DEV_SERVICE_NEVER;
 		if (s->ops->ready)
 			s->ops->ready(s, now);
 	} else if (step == VMB_HOST_IC_ANSWERED) {
@@ -271,7 +276,7 @@ static bool is_served(const struct vmb_dev_service *s)
 
 static void tick(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
 {
-	if (is_served(s) && s->ops->tick && now->ns >= s->due)
+	if (is_served(s) && has_tick(s) && now->ns >= s->due)
 		s->due = s->ops->tick(s, now);
 }
 
@@ -289,18 +294,19 @@ static bool serve(struct vmb_dev_service *s, const struct vmb_dev_services_now *
 	return s->more || any;
 }
 
-/* The machine has stood still: everything is due now. */
-static void hurry(struct vmb_dev_services *services)
+/* Nothing is due while the machine stands still, and everything afterwards. */
+static void look_at_pause(struct vmb_dev_services *services)
 {
-	bool hurry;
+	bool hurry, paused;
 
 	pthread_mutex_lock(&services->lock);
-	hurry = services->hurry;
-	services->hurry = false;
+	paused = services->paused;
+	hurry = services->hurry && !paused;
+	services->hurry &= paused;
 	pthread_mutex_unlock(&services->lock);
-	for (uint32_t i = 0; hurry && i < services->count; i++)
-		if (services->all[i].ops->tick)
-			services->all[i].due = 0;
+	for (uint32_t i = 0; (hurry || paused) && i < services->count; i++)
+		if (has_tick(&services->all[i]))
+			services->all[i].due = paused ? VMB_DEV_SERVICE_NEVER : 0;
 }
 
 static bool step(void *state)
@@ -310,7 +316,7 @@ static bool step(void *state)
 	bool more = false;
 
 	vmb_dev_worker_heard(&services->worker);
-	hurry(services);
+	look_at_pause(services);
 	for (uint32_t i = 0; i < services->count; i++)
 		more |= serve(&services->all[i], &now);
 	return more;
@@ -390,6 +396,7 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 	int error = 0;
 
 	services->machine = bus->machine;
+	services->paused = services->hurry = false;
 	for (uint32_t i = 0; i < services->count && !error; i++) {
 		struct vmb_dev_service *s = &services->all[i];
 
@@ -497,11 +504,13 @@ static void forgive(struct vmb_dev_services *services)
 		time->u.time.wanted = true;
 }
 
-void vmb_dev_services_resumed(struct vmb_dev_services *services)
+void vmb_dev_services_pause(struct vmb_dev_services *services, bool on)
 {
 	pthread_mutex_lock(&services->lock);
-	forgive(services);
-	services->hurry = true;
+	if (services->paused && !on)
+		forgive(services);
+	services->hurry |= services->paused && !on;
+	services->paused = on;
 	pthread_mutex_unlock(&services->lock);
 	vmb_dev_worker_wake(&services->worker);
 }

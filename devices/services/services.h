@@ -43,7 +43,8 @@ struct vmb_dev_services {
 	pthread_cond_t changed; /* a call has ended */
 	struct vmb_dev_service all[VMB_DEV_SERVICE_COUNT];
 	uint32_t count;
-	bool hurry; /* the machine has stood still */
+	bool paused; /* the machine stands still */
+	bool hurry; /* it has stood still */
 	struct vmb_dev_service_call power; /* of _shutdown() */
 	struct vmb_ic_shutdown power_body;
 };
@@ -77,10 +78,11 @@ int vmb_dev_services_shutdown(struct vmb_dev_services *services, uint32_t flags,
 int vmb_dev_services_shutdown_answer(struct vmb_dev_services *services);
 
 /*
- * The machine stood still (it was paused, restored or resumed): the guest is told the time at once,
- * and what it did not answer meanwhile is forgiven.
+ * The machine stands still from now on (on), or no longer: meanwhile nothing is sent and nobody can
+ * ask for anything. Afterwards the guest is told the time at once, and what it did not answer is
+ * forgiven.
  */
-void vmb_dev_services_resumed(struct vmb_dev_services *services);
+void vmb_dev_services_pause(struct vmb_dev_services *services, bool on);
 
 enum vmb_dev_services_health {
 	VMB_DEV_SERVICES_UNKNOWN, /* no heartbeat was answered since the channel was opened */

@@ -22,7 +22,7 @@ static int ask(struct vmb_dev_service *s, uint32_t flags, uint32_t timeout_s)
 	struct vmb_dev_services *services = s->services;
 	int error;
 
-	if (!s->ready)
+	if (!s->ready || services->paused)
 		return -ENOTCONN;
 	if (is_under_way(&services->power))
 		return -EBUSY;
