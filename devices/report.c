@@ -1,22 +1,125 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Writes the program's messages to standard error, one line with one system call each. */
+/*
+ * Writes the program's messages to standard error, and never waits for whoever reads it: a thread
+ * that says something may hold the bus's lock, or be the one that ends the program. What is not
+ * taken at once is kept, up to a limit, and offered again with the next message, from the machine's
+ * main loop, and at the end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/report.h"
 
+#define KEPT_LEN_MAX 65536u
+
 static int raw_terminal;
+
+/* Global, because messages come from everywhere. */
+static struct {
+	pthread_mutex_t lock; /* all below */
+	struct stat is; /* what standard error was when it was looked at */
+	int fd; /* the same without waiting; -1: it cannot be had */
+	uint32_t len, lost; /* bytes kept; messages for which there was no room */
+	char kept[KEPT_LEN_MAX];
+} out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
 void vmb_dev_report_raw(int raw)
 {
 	__atomic_store_n(&raw_terminal, raw, __ATOMIC_RELAXED);
 }
 
+/*
+ * O_NONBLOCK belongs to the open file, which is also the shell's and the guest's console. So a pipe
+ * or a terminal is opened once more. It may have been replaced since.
+ */
+static void look_at_standard_error(void)
+{
+	struct stat is;
+
+	if (fstat(STDERR_FILENO, &is) ||
+	    (is.st_dev == out.is.st_dev && is.st_ino == out.is.st_ino))
+		return;
+	if (out.fd >= 0)
+		close(out.fd);
+	out.is = is;
+	out.fd = -1;
+	if (S_ISFIFO(is.st_mode) || isatty(STDERR_FILENO))
+		out.fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+static ssize_t write_now(const void *bytes, size_t len)
+{
+	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (out.fd >= 0)
+		return write(out.fd, bytes, len);
+	if (S_ISSOCK(out.is.st_mode))
+		return send(STDERR_FILENO, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (poll(&err, 1, 0) == 1)
+		return write(STDERR_FILENO, bytes, len);
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Writes what is taken now. With the lock. */
+static void offer(void)
+{
+	ssize_t done = 0;
+
+	look_at_standard_error();
+	if (out.len)
+		done = write_now(out.kept, out.len);
+	if (done < 0 && errno != EAGAIN && errno != EINTR)
+		done = out.len; /* nobody will ever read it */
+	if (done <= 0)
+		return;
+	out.len -= done;
+	memmove(out.kept, out.kept + done, out.len);
+}
+
+static bool keep(const char *line, uint32_t len)
+{
+	if (len > KEPT_LEN_MAX - out.len)
+		return false;
+	memcpy(out.kept + out.len, line, len);
+	out.len += len;
+	return true;
+}
+
+static const char *line_end(void)
+{
+	return __atomic_load_n(&raw_terminal, __ATOMIC_RELAXED) ? "\r\n" : "\n";
+}
+
+/* In the place of those that were lost. */
+static void keep_count_of_lost(void)
+{
+	char line[128];
+	int len;
+
+	if (!out.lost)
+		return;
+	len = snprintf(line, sizeof(line),
+		       "openvmbus: %u messages were lost: standard error was not read%s", out.lost,
+		       line_end());
+	if (keep(line, len))
+		out.lost = 0;
+}
+
 /* One write, so that lines of several threads do not mix. */
 void vmb_dev_report(const char *format, ...)
 {
-	const char *end = __atomic_load_n(&raw_terminal, __ATOMIC_RELAXED) ? "\r\n" : "\n";
 	char text[1024], line[1056];
 	va_list args;
 	int len;
@@ -24,7 +127,48 @@ void vmb_dev_report(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	len = snprintf(line, sizeof(line), "openvmbus: %s%s", text, end);
-	if (write(STDERR_FILENO, line, len) < 0)
-		return;
+	len = snprintf(line, sizeof(line), "openvmbus: %s%s", text, line_end());
+	pthread_mutex_lock(&out.lock);
+	keep_count_of_lost();
+	out.lost += out.lost || !keep(line, len);
+	offer();
+	pthread_mutex_unlock(&out.lock);
+}
+
+bool vmb_dev_report_offer(void)
+{
+	bool more;
+
+	pthread_mutex_lock(&out.lock);
+	keep_count_of_lost();
+	offer();
+	more = out.len || out.lost;
+	pthread_mutex_unlock(&out.lock);
+	return more;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+void vmb_dev_report_drain(int ms)
+{
+	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int64_t until = now_ms() + ms, now;
+
+	while (vmb_dev_report_offer() && (now = now_ms()) < until)
+		poll(&err, 1, until - now);
+}
+
+void vmb_dev_report_begin(void)
+{
+	pthread_mutex_init(&out.lock, NULL);
+	memset(&out.is, 0, sizeof(out.is));
+	out.fd = -1;
+	out.len = out.lost = 0;
+	look_at_standard_error();
 }

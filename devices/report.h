@@ -5,6 +5,8 @@
 #ifndef DEVICES_REPORT_H
 #define DEVICES_REPORT_H
 
+#include <stdbool.h>
+
 /*
  * The program's exit codes; --help and README name them.
  */
@@ -18,8 +20,21 @@ enum vmb_vmm_exit {
 	VMB_VMM_EXIT_STOPPED = 6, /* the escape key or a signal stopped it */
 };
 
-/* Writes one line; adds the prefix and the line end. Any thread. */
+/*
+ * Writes one line; adds the prefix and the line end. Any thread. Never waits: 64 KiB are kept for a
+ * reader that pauses; what is said beyond that is lost, and a line says how much was.
+ */
 void vmb_dev_report(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Offers to the reader what was kept. Returns whether something is left. Any thread. */
+bool vmb_dev_report_offer(void);
+/* Offers it until it is taken, for ms milliseconds at most. Any thread. */
+void vmb_dev_report_drain(int ms);
+/*
+ * To be called in a child after fork(), which has neither the parent's threads nor all of its
+ * descriptors; and before a thread loses the right to open files. Drops what was kept.
+ */
+void vmb_dev_report_begin(void);
 
 /* raw: whether the terminal is raw now, so that lines need a carriage return. */
 void vmb_dev_report_raw(int raw);

@@ -4,6 +4,7 @@
  * newstyle and simple replies.
  */
 #include <endian.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -122,6 +123,17 @@ static bool shake_hands(const struct nbd_fake *s, int fd)
 	return false;
 }
 
+/* Returns whether this write gets no answer now. */
+static bool holds(struct nbd_fake *s, int fd, const struct request *request)
+{
+	if (be16toh(request->type) != CMD_WRITE || s->manner != NBD_FAKE_HOLDS_A_WRITE)
+		return false;
+	s->held_handle = request->handle;
+	s->held_fd = fd;
+	__atomic_fetch_add(&s->held_count, 1, __ATOMIC_SEQ_CST);
+	return true;
+}
+
 static bool serve_command(struct nbd_fake *s, int fd, bool mute)
 {
 	struct request request;
@@ -140,8 +152,10 @@ static bool serve_command(struct nbd_fake *s, int fd, bool mute)
 	__atomic_fetch_add(&s->zeroes_count, type == CMD_ZEROES, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&s->asked_len, len, __ATOMIC_SEQ_CST);
 	good = good && !(type == CMD_ZEROES && s->manner == NBD_FAKE_CLOSES_AT_ZEROES);
-	if (good && !mute) {
+	if (good && !mute && !holds(s, fd, &request)) {
 		reply.handle = request.handle;
+		if (type == CMD_WRITE && s->manner == NBD_FAKE_REFUSES_WRITES)
+			reply.error = htobe32(5); /* EIO */
 		if (type == CMD_FLUSH &&
 		    !__atomic_fetch_add(&s->flush_count, 1, __ATOMIC_SEQ_CST) &&
 		    s->manner == NBD_FAKE_FAILS_A_FLUSH)
@@ -166,9 +180,11 @@ static void *serve(void *arg)
 		    (c.server->manner == NBD_FAKE_FIRST_MUTE && c.number == 0);
 
 	free(arg);
-	if (shake_hands(c.server, fd))
+	if (shake_hands(c.server, fd)) {
+		__atomic_fetch_add(&c.server->ready_count, 1, __ATOMIC_SEQ_CST);
 		while (serve_command(c.server, fd, mute))
 			;
+	}
 	shutdown(fd, SHUT_RDWR);
 	return NULL;
 }
@@ -191,18 +207,54 @@ static void *listen_for_clients(void *arg)
 	return NULL;
 }
 
-void nbd_fake_start(struct nbd_fake *s, const char *path, uint64_t len, enum nbd_fake_manner manner)
+static void listen_on_path(struct nbd_fake *s, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	memset(s, 0, sizeof(*s));
-	s->manner = manner;
-	s->len = len;
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 	assert_int_equal(bind(s->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+static void listen_on_port(struct nbd_fake *s)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(address);
+
+	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s->listener, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(getsockname(s->listener, (struct sockaddr *)&address, &len), 0);
+	s->port = ntohs(address.sin_port);
+}
+
+void nbd_fake_start(struct nbd_fake *s, const char *path, uint64_t len, enum nbd_fake_manner manner)
+{
+	memset(s, 0, sizeof(*s));
+	s->manner = manner;
+	s->len = len;
+	if (path)
+		listen_on_path(s, path);
+	else
+		listen_on_port(s);
 	assert_int_equal(listen(s->listener, 16), 0);
 	assert_int_equal(pthread_create(&s->thread, NULL, listen_for_clients, s), 0);
+}
+
+void nbd_fake_drop(struct nbd_fake *s)
+{
+	uint32_t count = __atomic_load_n(&s->connection_count, __ATOMIC_SEQ_CST);
+
+	for (uint32_t n = 0; n < count; n++)
+		shutdown(s->fds[n], SHUT_RDWR);
+}
+
+void nbd_fake_answer_and_drop(struct nbd_fake *s)
+{
+	const struct reply reply = { .magic = htobe32(SIMPLE_MAGIC), .handle = s->held_handle };
+
+	give(s->held_fd, &reply, sizeof(reply));
+	nbd_fake_drop(s);
 }
 
 void nbd_fake_stop(struct nbd_fake *s)

@@ -145,11 +145,16 @@ void vmb_vmm_devices_detach(struct vmb_vmm_devices *d)
 		d->all[i].ops->detach(d->all[i].state);
 }
 
-void vmb_vmm_devices_close(struct vmb_vmm_devices *d)
+void vmb_vmm_devices_leave(struct vmb_vmm_devices *d)
 {
 	for (uint32_t i = 0; i < d->count; i++)
 		if (d->all[i].ops->leave)
 			d->all[i].ops->leave(d->all[i].state);
+}
+
+void vmb_vmm_devices_close(struct vmb_vmm_devices *d)
+{
+	vmb_vmm_devices_leave(d);
 	for (uint32_t i = 0; i < d->count; i++)
 		d->all[i].ops->close(d->all[i].state);
 	d->count = 0;

@@ -9,6 +9,7 @@
  *   vmb_vmm_devices_prepare(&devices)         the rest; may overwrite files
  *   for every start of the machine: _attach, after the bus was created; _detach, after it has
  *     stopped; _report
+ *   vmb_vmm_devices_leave(&devices)           no other start follows; what takes time begins
  *   vmb_vmm_devices_close(&devices)
  */
 #ifndef VMM_DEVICES_H
@@ -34,6 +35,8 @@ int vmb_vmm_devices_prepare_disks(struct vmb_vmm_devices *d);
 int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d);
 int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus);
 void vmb_vmm_devices_detach(struct vmb_vmm_devices *d);
+/* Begins to close, without waiting; after _detach. */
+void vmb_vmm_devices_leave(struct vmb_vmm_devices *d);
 void vmb_vmm_devices_close(struct vmb_vmm_devices *d);
 
 /* The lines of --stats. */

@@ -31,16 +31,16 @@ static int64_t now_ms(void)
 /* Ends the program without its exit handlers, which may wait for the same thing. */
 static void end_program(const struct vmb_vmm_guard *g, int code)
 {
-	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
 	const char *what = g->what ? g->what : "the machine";
 
 	vmb_vmm_terminal_restore();
-	if (poll(&err, 1, SPEAK_MS) == 1 && code == VMB_VMM_EXIT_STOPPED)
-		vmb_dev_report("a second signal: ended without waiting for %s", what);
-	else if (err.revents)
+	if (code == VMB_VMM_EXIT_FAILURE)
 		vmb_dev_report("%s did not end within %d s: ended all the same; what the guest "
 			       "wrote last may be missing",
 			       what, VMB_VMM_GUARD_LIMIT_MS / 1000);
+	else if (g->stopped)
+		vmb_dev_report("a second signal: ended without waiting for %s", what);
+	vmb_dev_report_drain(SPEAK_MS);
 	_exit(code);
 }
 
@@ -53,7 +53,7 @@ static void stop(struct vmb_vmm_guard *g)
 
 	if (g->stopped && now_ms() - g->stopped_at < SAME_MS)
 		return;
-	if (g->stopped && !g->shutdown.asking)
+	if ((g->stopped && !g->shutdown.asking) || !g->begun)
 		end_program(g, VMB_VMM_EXIT_STOPPED);
 	asks = !g->stopped && g->machine && vmb_vmm_shutdown_ask(&g->shutdown);
 	g->shutdown.asking = asks;
@@ -156,6 +156,7 @@ void vmb_vmm_guard_attach(struct vmb_vmm_guard *g, struct vmb_vmm_machine *machi
 	g->shutdown = (struct vmb_vmm_shutdown){ .services = services,
 						 .timeout_s = machine->options->stop_s };
 	g->machine = machine;
+	g->begun = true;
 	g->what = NULL;
 	if (g->stopped)
 		vmb_vmm_power_end(machine, VMB_VMM_STOPPED);

@@ -6,7 +6,8 @@
  * The first SIGINT, SIGTERM or SIGHUP asks the guest to power off, if it listens (vmm/shutdown.h);
  * the next one, or the end of the time that the guest has, ends the machine. If the guest does not
  * listen, the first one does. One more, unless it comes within a quarter of a second, ends the
- * program at once. When the end takes longer than
+ * program at once; so does the first one while there is no machine yet: a server that is asked for
+ * a disk may take its time. When the end takes longer than
  * VMB_VMM_GUARD_LIMIT_MS, for a device that does not stop or a reader that does not read, the
  * program ends anyway: it prints one line that says what it was waiting for, and exits with
  * VMB_VMM_EXIT_FAILURE. SIGTSTP and SIGCONT give the terminal back and take it again.
@@ -33,6 +34,7 @@ struct vmb_vmm_guard {
 	pthread_mutex_t lock;
 	struct vmb_vmm_machine *machine; /* NULL: none now */
 	struct vmb_vmm_shutdown shutdown;
+	bool begun; /* there was a machine */
 	bool stopped; /* a signal came */
 	int64_t stopped_at; /* milliseconds */
 	bool last; /* there will be no other machine */

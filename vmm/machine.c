@@ -283,6 +283,7 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 			vmb_vmm_console_input(machine->console, machine);
 		vmb_vmm_console_watch(machine->console, machine);
 		vmb_vmm_watch_look(machine);
+		vmb_dev_report_offer();
 	}
 }
 

@@ -16,6 +16,8 @@
 #define OPENVMBUS_VERSION "unknown"
 #endif
 
+#define SPEAK_MS 1000 /* at the end, to a reader of standard error that takes nothing */
+
 static const char help_text[] =
 	"Runs a virtual machine with Hyper-V's VMBus and nothing else.\n"
 	"\n"
@@ -152,13 +154,10 @@ static bool fill_standard_descriptors(void)
 	return true;
 }
 
-int main(int argc, char **argv)
+static int run_verb(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 
-	if (!fill_standard_descriptors())
-		return VMB_VMM_EXIT_FAILURE;
-	vmb_dev_limits_raise();
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)
@@ -180,4 +179,17 @@ int main(int argc, char **argv)
 	else
 		vmb_dev_report("a command is missing; see openvmbus --help");
 	return VMB_VMM_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	if (!fill_standard_descriptors())
+		return VMB_VMM_EXIT_FAILURE;
+	vmb_dev_report_begin();
+	vmb_dev_limits_raise();
+	code = run_verb(argc, argv);
+	vmb_dev_report_drain(SPEAK_MS);
+	return code;
 }

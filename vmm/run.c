@@ -172,10 +172,14 @@ static void stop(struct session *s, struct vmb_vmm_machine *machine)
 	vmb_vmm_devices_detach(&s->devices);
 }
 
-/* The statistics come after what the guest printed, once. */
+/*
+ * The statistics come after what the guest printed, once. Devices close while the console's reader
+ * is waited for: a server that writes out an image and a slow reader are not added up.
+ */
 static void finish(struct session *s, struct vmb_vmm_machine *machine)
 {
 	vmb_vmm_guard_detach(&s->guard, true);
+	vmb_vmm_devices_leave(&s->devices);
 	vmb_vmm_guard_waits_for(&s->guard, "the console's reader");
 	vmb_vmm_console_drain(&s->console);
 	if (s->options.stats)
@@ -306,6 +310,7 @@ static int run_here(struct session *s)
 		code = VMB_VMM_EXIT_USAGE;
 	}
 	vmb_vmm_guard_detach(&s->guard, true);
+	vmb_vmm_devices_leave(&s->devices);
 	vmb_vmm_guard_waits_for(&s->guard, "the console's reader");
 	vmb_vmm_console_close(&s->console);
 	vmb_vmm_guard_waits_for(&s->guard, "the control socket");

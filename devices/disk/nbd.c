@@ -362,16 +362,12 @@ static void leave(struct vmb_dev_disk *disk)
 	vmb_dev_nbd_leave(d->nbd);
 }
 
-/*
- * The server goes last: it writes out what it was told when it has lost its last client. A thread
- * that hangs keeps what it knows.
- */
+/* The server goes last: it writes out what it was told when it has lost its last client. */
 static void close_disk(struct vmb_dev_disk *disk)
 {
 	struct nbd_disk *d = disk->state;
 
-	if (!vmb_dev_nbd_close(d->nbd))
-		return;
+	vmb_dev_nbd_close(d->nbd);
 	vmb_dev_disk_server_stop(d->server);
 	free(d);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "devices/disk/nbd_connection.h"
+#include "devices/disk/nbd_dial.h"
 #include "devices/disk/nbd_journal.h"
 #include "devices/report.h"
 
@@ -33,7 +34,6 @@
 #define OPERATION_FACTOR \
 	5u /* limits of silence that an operation may take while others are answered */
 #define CANCEL_MS  1000u
-#define JOIN_S	   2
 #define LOOK_MS	   1000
 #define SAY_GAP_MS 10000u /* between two lines about a server that comes and goes */
 #define LOSS_ALONE 3u /* an operation with which the server went away so often is sent alone */
@@ -44,8 +44,8 @@ struct list {
 };
 
 struct connection {
-	struct nbd_handle *handle; /* NULL: none */
-	bool ready;
+	struct nbd_handle *handle; /* NULL: none, or dialling */
+	bool dialling, ready;
 	/* when it last answered, was begun, or was asked something after a pause */
 	uint64_t heard_ms;
 };
@@ -73,6 +73,7 @@ struct vmb_dev_nbd {
 	uint32_t cancels; /* how often what was under way was cancelled */
 
 	/* the thread's */
+	struct vmb_dev_nbd_dial *dial;
 	enum server server;
 	struct connection connections[VMB_DEV_NBD_CONNECTION_MAX];
 	struct list waiting, sent, finished;
@@ -81,7 +82,8 @@ struct vmb_dev_nbd {
 	uint32_t cancels_taken; /* of cancels, when incoming was taken */
 	/* when what is still with the server is given up; 0: nothing is cancelled */
 	uint64_t cancel_ms;
-	uint64_t say_ms; /* when a line about losses may be written again */
+	/* when a line about losses, or about a refusal, may be written again */
+	uint64_t say_ms, say_refusal_ms;
 	uint32_t unsaid; /* losses without a line */
 	bool said; /* that it went away, so its return is said too */
 	bool goodbye; /* it answered that it closes */
@@ -299,10 +301,10 @@ static void replayed(struct vmb_dev_nbd_op *op, int error)
 
 	if (error) {
 		nbd->gap_ms = RETRY_MAX_MS;
-		if (now_ms() >= nbd->say_ms) {
+		if (now_ms() >= nbd->say_refusal_ms) {
 			vmb_dev_report("%s: the server refuses a write that it took before: %s",
 				       nbd->uri, strerror(error));
-			nbd->say_ms = now_ms() + SAY_GAP_MS;
+			nbd->say_refusal_ms = now_ms() + SAY_GAP_MS;
 		}
 		disconnect(nbd);
 		return;
@@ -419,12 +421,20 @@ static void look_at_finished(struct vmb_dev_nbd *nbd)
 
 /* Connections */
 
+static void close_connection(struct vmb_dev_nbd *nbd, uint32_t index)
+{
+	struct connection *c = &nbd->connections[index];
+
+	if (c->dialling)
+		vmb_dev_nbd_dial_drop(nbd->dial, index);
+	nbd_close(c->handle);
+	*c = (struct connection){ .handle = NULL };
+}
+
 static void disconnect(struct vmb_dev_nbd *nbd)
 {
-	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
-		nbd_close(nbd->connections[i].handle);
-		nbd->connections[i] = (struct connection){ .handle = NULL };
-	}
+	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++)
+		close_connection(nbd, i);
 	if (nbd->server == SERVER_UP)
 		nbd->lost_ms = now_ms();
 	nbd->server = SERVER_DOWN;
@@ -482,16 +492,16 @@ static struct nbd_handle *new_handle(void)
 	return handle;
 }
 
-static bool begin_connection(struct vmb_dev_nbd *nbd, struct connection *c)
+static bool begin_connection(struct vmb_dev_nbd *nbd, uint32_t index)
 {
-	c->handle = new_handle();
-	c->ready = false;
+	struct connection *c = &nbd->connections[index];
+	struct nbd_handle *handle = new_handle();
+
 	c->heard_ms = now_ms();
-	if (c->handle && nbd_aio_connect_uri(c->handle, nbd->uri) == 0)
-		return true;
-	nbd_close(c->handle);
-	c->handle = NULL;
-	return false;
+	c->dialling = handle && vmb_dev_nbd_dial(nbd->dial, index, handle);
+	if (!c->dialling)
+		nbd_close(handle);
+	return c->dialling;
 }
 
 static bool is_over(struct nbd_handle *handle)
@@ -523,7 +533,7 @@ static void first_ready(struct vmb_dev_nbd *nbd)
 	nbd->server = SERVER_REPLAY;
 	nbd->replaying = nbd->journal.first;
 	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
-		begin_connection(nbd, &nbd->connections[i]);
+		begin_connection(nbd, i);
 	replay_next(nbd);
 }
 
@@ -531,20 +541,37 @@ static void first_ready(struct vmb_dev_nbd *nbd)
 static bool is_silent(const struct vmb_dev_nbd *nbd, const struct connection *c)
 {
 	uint64_t limit = c->ready ? nbd->silence_ms : CONNECT_MS;
+	bool owes_nothing = c->handle ? c->ready && nbd_aio_in_flight(c->handle) <= 0 : !c->dialling;
 
-	return c->handle && (!c->ready || nbd_aio_in_flight(c->handle) > 0) &&
-	       now_ms() - c->heard_ms >= limit;
+	return !owes_nothing && now_ms() - c->heard_ms >= limit;
+}
+
+/* Takes the handle back from the dialling thread. */
+static void watch_dialling(struct vmb_dev_nbd *nbd, uint32_t index)
+{
+	struct connection *c = &nbd->connections[index];
+	enum vmb_dev_nbd_dialled said = VMB_DEV_NBD_DIALLING;
+
+	if (c->dialling)
+		said = vmb_dev_nbd_dialled(nbd->dial, index, &c->handle);
+	if (said == VMB_DEV_NBD_DIALLING)
+		return;
+	c->dialling = false;
+	if (said == VMB_DEV_NBD_DIAL_FAILED && index == 0)
+		nbd->try_ms = now_ms() + nbd->gap_ms;
 }
 
 static void watch_connection(struct vmb_dev_nbd *nbd, uint32_t index)
 {
 	struct connection *c = &nbd->connections[index];
 
+	watch_dialling(nbd, index);
+	if (index && !c->ready && is_silent(nbd, c))
+		close_connection(nbd, index); /* an additional connection is optional */
 	if (!c->handle)
 		return;
-	if (index && !c->ready && (is_over(c->handle) || is_silent(nbd, c))) {
-		nbd_close(c->handle); /* an additional connection is optional */
-		c->handle = NULL;
+	if (index && !c->ready && is_over(c->handle)) {
+		close_connection(nbd, index);
 	} else if (is_over(c->handle)) {
 		lose_server(nbd);
 	} else if (!c->ready && nbd_aio_is_ready(c->handle) > 0) {
@@ -556,10 +583,11 @@ static void watch_connection(struct vmb_dev_nbd *nbd, uint32_t index)
 
 static void try_again(struct vmb_dev_nbd *nbd)
 {
-	if (nbd->server != SERVER_DOWN || nbd->connections[0].handle || now_ms() < nbd->try_ms)
+	if (nbd->server != SERVER_DOWN || nbd->connections[0].handle ||
+	    nbd->connections[0].dialling || now_ms() < nbd->try_ms)
 		return;
 	nbd->gap_ms = 2 * nbd->gap_ms < RETRY_MAX_MS ? 2 * nbd->gap_ms : RETRY_MAX_MS;
-	if (!begin_connection(nbd, &nbd->connections[0]))
+	if (!begin_connection(nbd, 0))
 		nbd->try_ms = now_ms() + nbd->gap_ms;
 }
 
@@ -712,8 +740,7 @@ static void say_goodbye(struct vmb_dev_nbd *nbd)
 	for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++) {
 		if (nbd->connections[i].ready)
 			nbd_aio_disconnect(nbd->connections[i].handle, 0);
-		nbd_close(nbd->connections[i].handle);
-		nbd->connections[i] = (struct connection){ .handle = NULL };
+		close_connection(nbd, i);
 	}
 }
 
@@ -869,8 +896,11 @@ int vmb_dev_nbd_start(struct vmb_dev_nbd *nbd, const struct vmb_dev_nbd_owner *o
 	nbd->silence_ms = nbd->window_ms > silence_ms ? nbd->window_ms : silence_ms;
 	if (owner)
 		nbd->owner = *owner;
+	nbd->dial = vmb_dev_nbd_dial_start(nbd->uri, nbd->wake);
+	if (!nbd->dial)
+		return -errno;
 	for (uint32_t i = 1; i < nbd->facts.connection_count; i++)
-		begin_connection(nbd, &nbd->connections[i]);
+		begin_connection(nbd, i);
 	error = pthread_create(&nbd->thread, NULL, work, nbd);
 	nbd->started = !error;
 	return -error;
@@ -894,34 +924,19 @@ void vmb_dev_nbd_leave(struct vmb_dev_nbd *nbd)
 	wake(nbd);
 }
 
-/* Looking up a server's name is the one thing that the thread waits for without an end of ours. */
-static bool join(struct vmb_dev_nbd *nbd)
-{
-	struct timespec until;
-
-	if (!nbd->started)
-		return true;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += JOIN_S;
-	if (pthread_timedjoin_np(nbd->thread, NULL, &until) == 0)
-		return true;
-	pthread_detach(nbd->thread);
-	return false;
-}
-
-bool vmb_dev_nbd_close(struct vmb_dev_nbd *nbd)
+void vmb_dev_nbd_close(struct vmb_dev_nbd *nbd)
 {
 	if (!nbd)
-		return true;
+		return;
 	vmb_dev_nbd_leave(nbd);
-	if (!join(nbd))
-		return false;
+	if (nbd->started)
+		pthread_join(nbd->thread, NULL);
 	say_goodbye(nbd); /* if there was no thread */
+	vmb_dev_nbd_dial_end(nbd->dial);
 	vmb_dev_nbd_journal_drop(&nbd->journal, UINT64_MAX);
 	if (nbd->wake >= 0)
 		close(nbd->wake);
 	pthread_mutex_destroy(&nbd->lock);
 	free(nbd->uri);
 	free(nbd);
-	return true;
 }

@@ -116,10 +116,7 @@ void vmb_dev_nbd_cancel(struct vmb_dev_nbd *nbd);
  * may be NULL.
  */
 void vmb_dev_nbd_leave(struct vmb_dev_nbd *nbd);
-/*
- * Ends the thread and frees everything. Nothing may be under way. nbd may be NULL. Returns false if
- * the thread hangs in a name lookup: then it keeps its memory and may still call the owner.
- */
-bool vmb_dev_nbd_close(struct vmb_dev_nbd *nbd);
+/* Ends the thread and frees everything. Nothing may be under way. nbd may be NULL. */
+void vmb_dev_nbd_close(struct vmb_dev_nbd *nbd);
 
 #endif

@@ -308,6 +308,7 @@ static void become_keeper(const struct vmb_dev_disk_option *option,
 	vmb_dev_report_raw(isatty(STDERR_FILENO)); /* it may become raw later */
 	p.line = dup2(line, STDERR_FILENO + 1);
 	close_range(STDERR_FILENO + 2, ~0u, 0);
+	vmb_dev_report_begin();
 	fcntl(p.line, F_SETFD, FD_CLOEXEC);
 	if (!start_server(&p, message)) {
 		send(p.line, message, strlen(message), MSG_NOSIGNAL);
@@ -318,6 +319,7 @@ static void become_keeper(const struct vmb_dev_disk_option *option,
 	end_process(&p);
 	unlink(server->socket);
 	rmdir(server->folder);
+	vmb_dev_report_drain(KILL_MS);
 	_exit(0);
 }
 
