@@ -43,7 +43,7 @@ static sem_t lookup_goes_on;
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
 		struct addrinfo **found)
 {
-	static int (*of_system)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	int (*of_system)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	int error;
 
 	of_system = (__typeof__(of_system))dlsym(RTLD_NEXT, "getaddrinfo");
@@ -81,7 +81,9 @@ static void ended(struct vmb_dev_nbd_op *op, int error)
 
 static void begin(struct op *o, enum vmb_dev_nbd_kind kind)
 {
-	*o = (struct op){ .op = { .kind = kind, .len = OP_LEN, .data = calloc(1, OP_LEN), .ended = ended } };
+	*o = (struct op){
+		.op = { .kind = kind, .len = OP_LEN, .data = calloc(1, OP_LEN), .ended = ended }
+	};
 	vmb_dev_nbd_submit(nbd, &o->op);
 }
 
@@ -160,12 +162,12 @@ static void check_server_that_dies_in_the_replay(uint32_t writes)
 	open_nbd();
 	for (uint32_t i = 0; i < writes; i++)
 		do_well(VMB_DEV_NBD_WRITE);
-	fake.manner = NBD_FAKE_HOLDS_A_WRITE;
+	nbd_fake_behave(&fake, NBD_FAKE_HOLDS_A_WRITE);
 	nbd_fake_drop(&fake);
 	assert_true(reaches(&fake.held_count, 1));
 	assert_true(reaches(&fake.ready_count, 2 * VMB_DEV_NBD_CONNECTION_MAX));
 	usleep(200000); /* until the client has read what the server said last */
-	fake.manner = NBD_FAKE_GOOD;
+	nbd_fake_behave(&fake, NBD_FAKE_GOOD);
 	kill_server_in_its_answer();
 	do_well(VMB_DEV_NBD_READ);
 	close_nbd();
@@ -204,7 +206,7 @@ static void test_server_that_refuses_the_replay_is_asked_again_later(void **stat
 
 	open_nbd();
 	do_well(VMB_DEV_NBD_WRITE);
-	fake.manner = NBD_FAKE_REFUSES_WRITES;
+	nbd_fake_behave(&fake, NBD_FAKE_REFUSES_WRITES);
 	dup2(log, STDERR_FILENO);
 	nbd_fake_drop(&fake);
 	assert_true(reaches(&fake.command_count, 2));
@@ -216,7 +218,7 @@ static void test_server_that_refuses_the_replay_is_asked_again_later(void **stat
 	print_message("in 2 s: %u lines, %u connections\n", lines, connections);
 	assert_int_equal(lines, 1);
 	assert_in_range(connections, 5, 9);
-	fake.manner = NBD_FAKE_GOOD;
+	nbd_fake_behave(&fake, NBD_FAKE_GOOD);
 	do_well(VMB_DEV_NBD_READ);
 	close_nbd();
 	nbd_fake_stop(&fake);
@@ -227,7 +229,8 @@ static void test_server_that_refuses_the_replay_is_asked_again_later(void **stat
 static void lose_server_and_name_server(void)
 {
 	open_nbd();
-	lookups_begun = lookups_ended = 0;
+	__atomic_store_n(&lookups_begun, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&lookups_ended, 0, __ATOMIC_SEQ_CST);
 	sem_init(&lookup_goes_on, 0, 0);
 	__atomic_store_n(&lookup_hangs, true, __ATOMIC_SEQ_CST);
 	nbd_fake_drop(&fake);
@@ -254,7 +257,8 @@ static void test_nothing_waits_for_a_name_server(void **state)
 	cancel_s = seconds() - begin_s;
 	assert_int_equal(o.error, ECANCELED);
 	close_s = close_nbd();
-	print_message("a cancelled read ended after %.2f s, the connection after %.2f s\n", cancel_s, close_s);
+	print_message("a cancelled read ended after %.2f s, the connection after %.2f s\n",
+		      cancel_s, close_s);
 	assert_true(cancel_s < 2 && close_s < 2);
 	let_lookup_go_on();
 	nbd_fake_stop(&fake);
@@ -276,8 +280,10 @@ static void test_server_is_reached_once_its_name_is_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_server_that_dies_in_the_last_write_of_the_replay_is_reached_again),
-		cmocka_unit_test(test_server_that_dies_in_the_middle_of_the_replay_is_reached_again),
+		cmocka_unit_test(
+			test_server_that_dies_in_the_last_write_of_the_replay_is_reached_again),
+		cmocka_unit_test(
+			test_server_that_dies_in_the_middle_of_the_replay_is_reached_again),
 		cmocka_unit_test(test_server_that_refuses_the_replay_is_asked_again_later),
 		cmocka_unit_test(test_nothing_waits_for_a_name_server),
 		cmocka_unit_test(test_server_is_reached_once_its_name_is_found),

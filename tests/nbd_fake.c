@@ -74,6 +74,11 @@ struct reply {
 	uint64_t handle;
 } __attribute__((packed));
 
+static enum nbd_fake_manner manner_of(const struct nbd_fake *s)
+{
+	return __atomic_load_n(&s->manner, __ATOMIC_SEQ_CST);
+}
+
 static bool take(int fd, void *bytes, size_t len)
 {
 	return !len || recv(fd, bytes, len, MSG_WAITALL) == (ssize_t)len;
@@ -115,7 +120,7 @@ static bool shake_hands(const struct nbd_fake *s, int fd)
 			continue;
 		}
 		answer_option(fd, option.option, REPLY_INFO, &info, sizeof(info));
-		if (s->manner == NBD_FAKE_LONG_BLOCKS)
+		if (manner_of(s) == NBD_FAKE_LONG_BLOCKS)
 			answer_option(fd, option.option, REPLY_INFO, &blocks, sizeof(blocks));
 		answer_option(fd, option.option, REPLY_ACK, NULL, 0);
 		return true;
@@ -126,7 +131,7 @@ static bool shake_hands(const struct nbd_fake *s, int fd)
 /* Returns whether this write gets no answer now. */
 static bool holds(struct nbd_fake *s, int fd, const struct request *request)
 {
-	if (be16toh(request->type) != CMD_WRITE || s->manner != NBD_FAKE_HOLDS_A_WRITE)
+	if (be16toh(request->type) != CMD_WRITE || manner_of(s) != NBD_FAKE_HOLDS_A_WRITE)
 		return false;
 	s->held_handle = request->handle;
 	s->held_fd = fd;
@@ -151,14 +156,15 @@ static bool serve_command(struct nbd_fake *s, int fd, bool mute)
 	__atomic_fetch_add(&s->command_count, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&s->zeroes_count, type == CMD_ZEROES, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&s->asked_len, len, __ATOMIC_SEQ_CST);
-	good = good && !(type == CMD_ZEROES && s->manner == NBD_FAKE_CLOSES_AT_ZEROES);
+	good = good && !(type == CMD_ZEROES && manner_of(s) == NBD_FAKE_CLOSES_AT_ZEROES) &&
+	       manner_of(s) != NBD_FAKE_CLOSES_AT_ALL;
 	if (good && !mute && !holds(s, fd, &request)) {
 		reply.handle = request.handle;
-		if (type == CMD_WRITE && s->manner == NBD_FAKE_REFUSES_WRITES)
+		if (type == CMD_WRITE && manner_of(s) == NBD_FAKE_REFUSES_WRITES)
 			reply.error = htobe32(5); /* EIO */
 		if (type == CMD_FLUSH &&
 		    !__atomic_fetch_add(&s->flush_count, 1, __ATOMIC_SEQ_CST) &&
-		    s->manner == NBD_FAKE_FAILS_A_FLUSH)
+		    manner_of(s) == NBD_FAKE_FAILS_A_FLUSH)
 			reply.error = htobe32(5); /* EIO */
 		give(fd, &reply, sizeof(reply));
 		give(fd, data, type == CMD_READ ? len : 0);
@@ -176,8 +182,8 @@ static void *serve(void *arg)
 {
 	struct connection c = *(struct connection *)arg;
 	int fd = c.server->fds[c.number];
-	bool mute = c.server->manner == NBD_FAKE_MUTE ||
-		    (c.server->manner == NBD_FAKE_FIRST_MUTE && c.number == 0);
+	bool mute = manner_of(c.server) == NBD_FAKE_MUTE ||
+		    (manner_of(c.server) == NBD_FAKE_FIRST_MUTE && c.number == 0);
 
 	free(arg);
 	if (shake_hands(c.server, fd)) {
@@ -239,6 +245,11 @@ void nbd_fake_start(struct nbd_fake *s, const char *path, uint64_t len, enum nbd
 		listen_on_port(s);
 	assert_int_equal(listen(s->listener, 16), 0);
 	assert_int_equal(pthread_create(&s->thread, NULL, listen_for_clients, s), 0);
+}
+
+void nbd_fake_behave(struct nbd_fake *s, enum nbd_fake_manner manner)
+{
+	__atomic_store_n(&s->manner, manner, __ATOMIC_SEQ_CST);
 }
 
 void nbd_fake_drop(struct nbd_fake *s)

@@ -16,6 +16,7 @@ enum nbd_fake_manner {
 	NBD_FAKE_FAILS_A_FLUSH, /* the first, with EIO */
 	NBD_FAKE_LONG_BLOCKS, /* takes blocks of 4096 bytes and no shorter ones */
 	NBD_FAKE_CLOSES_AT_ZEROES, /* goes away when it is to write zeroes */
+	NBD_FAKE_CLOSES_AT_ALL, /* goes away at each command */
 	NBD_FAKE_HOLDS_A_WRITE, /* until nbd_fake_answer_and_drop() */
 	NBD_FAKE_REFUSES_WRITES, /* with EIO */
 };
@@ -23,14 +24,15 @@ enum nbd_fake_manner {
 #define NBD_FAKE_CONNECTION_MAX 64u
 
 struct nbd_fake {
-	enum nbd_fake_manner manner; /* may be changed */
+	enum nbd_fake_manner manner;
 	uint64_t len; /* bytes */
 	int listener;
 	uint16_t port; /* 0: a UNIX socket */
 	pthread_t thread, connections[NBD_FAKE_CONNECTION_MAX];
 	int fds[NBD_FAKE_CONNECTION_MAX];
 	/* atomic */
-	uint32_t connection_count, ready_count, command_count, zeroes_count, flush_count, held_count;
+	uint32_t connection_count, ready_count, command_count, zeroes_count, flush_count,
+		held_count;
 	uint64_t asked_len; /* bytes of all reads and writes */
 	/* the last write that was held */
 	uint64_t held_handle;
@@ -40,6 +42,8 @@ struct nbd_fake {
 /* path: of a UNIX socket; NULL: a port of 127.0.0.1, s->port. */
 void nbd_fake_start(struct nbd_fake *s, const char *path, uint64_t len,
 		    enum nbd_fake_manner manner);
+/* Changes its manner, for connections that are made from now on, and for commands. */
+void nbd_fake_behave(struct nbd_fake *s, enum nbd_fake_manner manner);
 /* Closes all connections; it can be reached again. */
 void nbd_fake_drop(struct nbd_fake *s);
 /* The same, after an answer to the write that is held. */

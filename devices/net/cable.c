@@ -21,11 +21,13 @@
 #define ETHERNET_LEN 14
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 3200
+#define FULL_MS	     1000 /* a switch that takes nothing for so long loses frames */
 
 struct cable {
 	const char *path;
 	int fd; /* -1: no switch */
 	int64_t retry_at, retry_ms;
+	int64_t full_since; /* 0: the switch took the last frame */
 	struct vmb_dev_net_cable_message in;
 };
 
@@ -114,6 +116,7 @@ static void unplug(struct vmb_dev_net *net)
 	close(c->fd);
 	c->fd = -1;
 	net->link_up = net->full = false;
+	c->full_since = 0;
 	c->retry_at = now_ms() + c->retry_ms;
 }
 
@@ -169,23 +172,30 @@ static void close_switch(struct vmb_dev_net *net)
 	net->state = NULL;
 }
 
-static uint32_t fill(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, int *timeout)
+static void wait_until(int64_t at, int *timeout)
 {
-	struct cable *c = net->state;
-	int64_t left;
+	int64_t left = at - now_ms();
 
-	if (c->fd >= 0 && max) {
-		fds[0] = (struct pollfd){ .fd = c->fd, .events = POLLIN };
-		if (net->full)
-			fds[0].events |= POLLOUT;
-		return 1;
-	}
-	left = c->retry_at - now_ms();
 	if (left < 0)
 		left = 0;
 	if (*timeout < 0 || left < *timeout)
 		*timeout = left;
-	return 0;
+}
+
+static uint32_t fill(struct vmb_dev_net *net, struct pollfd *fds, uint32_t max, int *timeout)
+{
+	struct cable *c = net->state;
+
+	if (c->fd < 0 || !max) {
+		wait_until(c->retry_at, timeout);
+		return 0;
+	}
+	fds[0] = (struct pollfd){ .fd = c->fd, .events = POLLIN };
+	if (net->full) {
+		fds[0].events |= POLLOUT;
+		wait_until(c->full_since + FULL_MS, timeout);
+	}
+	return 1;
 }
 
 static bool take_frame(struct vmb_dev_net *net)
@@ -207,14 +217,22 @@ static bool take_frame(struct vmb_dev_net *net)
 	return true;
 }
 
+/*
+ * A switch that stands still: the guest's frames would fill its ring, and its control messages wait
+ * behind them.
+ */
+static bool is_stuck(const struct cable *c)
+{
+	return c->full_since && now_ms() - c->full_since >= FULL_MS;
+}
+
 /* When there is room again, any sender may use it; the one that was refused may be gone. */
 static void take(struct vmb_dev_net *net, const struct pollfd *fds, uint32_t count)
 {
 	struct cable *c = net->state;
 
-	if (count && fds[0].revents & POLLOUT)
+	if ((count && fds[0].revents & POLLOUT) || is_stuck(c))
 		net->full = false;
-
 	if (c->fd < 0) {
 		retry(net);
 		return;
@@ -235,7 +253,11 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 	sent = vmb_dev_net_cable_send(c->fd, frame);
 	if (sent == VMB_DEV_NET_CABLE_CLOSED)
 		unplug(net);
-	if (sent == VMB_DEV_NET_CABLE_FULL)
+	if (sent != VMB_DEV_NET_CABLE_FULL)
+		c->full_since = 0;
+	else if (!c->full_since)
+		c->full_since = now_ms();
+	if (sent == VMB_DEV_NET_CABLE_FULL && !is_stuck(c))
 		return VMB_DEV_NET_FULL;
 	return sent == VMB_DEV_NET_CABLE_SENT ? VMB_DEV_NET_SENT : VMB_DEV_NET_DROPPED;
 }

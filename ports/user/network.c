@@ -109,14 +109,16 @@ static int add_card(struct vmb_user_network *l)
 	const struct vmb_host_network_config *network = &l->config.host.network;
 	struct vmb_dev_net_option option = { .kind = VMB_DEV_NET_OWN,
 					     .ops = &vmb_user_wire_ops,
-					     .arg = &l->wire,
-					     .queue_count = network->rndis.queue_count_max,
-					     .mtu_max = network->rndis.mtu_max,
-					     .version_max = network->version_max };
+					     .arg = &l->wire };
 	struct vmb_dev_device device;
 	int err;
 
 	fill_wire(l);
+	if (l->config.host.net)
+		option = *l->config.host.net;
+	option.queue_count = network->rndis.queue_count_max;
+	option.mtu_max = network->rndis.mtu_max;
+	option.version_max = network->version_max;
 	memcpy(option.mac, network->rndis.mac, sizeof(option.mac));
 	if (vmb_dev_network_open(&device, &option, 0))
 		return VMB_ENOMEM;

@@ -41,6 +41,8 @@ struct vmb_user_network_host_config {
 	void (*opened)(struct vmb_user_network *l, struct vmb_dev_channel *channel);
 	bool large;
 	void *arg;
+	/* A network that ships, in place of the wire and of its functions; NULL: the wire. */
+	const struct vmb_dev_net_option *net;
 };
 
 struct vmb_user_network_config {
