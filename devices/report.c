@@ -47,8 +47,7 @@ static void look_at_standard_error(void)
 {
 	struct stat is;
 
-	if (fstat(STDERR_FILENO, &is) ||
-	    (is.st_dev == out.is.st_dev && is.st_ino == out.is.st_ino))
+	if (fstat(STDERR_FILENO, &is) || (is.st_dev == out.is.st_dev && is.st_ino == out.is.st_ino))
 		return;
 	if (out.fd >= 0)
 		close(out.fd);

@@ -381,11 +381,11 @@ static void test_broken_protocol_ends_the_channel_and_nothing_else(void **state)
 	publish(0);
 	expect_nothing(0);
 	reopen();
-	tx[0].control->write_index = RING_LEN + 8;
+	vmb_store_u32(&tx[0].control->write_index, RING_LEN + 8);
 	ring_doorbell(0);
 	expect_nothing(0);
 	reopen();
-	rx[0].control->read_index = 3; /* the worker notices when it writes */
+	vmb_store_u32(&rx[0].control->read_index, 3); /* the worker notices when it writes */
 	inject_flow(1);
 	send_section(0, 0, 0, 5);
 	nap();

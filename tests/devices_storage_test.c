@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "devices/storage.h"
+#include "tests/peek.h"
 #include "vmm/memory.h"
 
 #define MIB	    (1ull << 20)
@@ -461,7 +462,7 @@ static void test_broken_ring_stops_the_channel_only(void **state)
 	struct vmb_ring_control *control = (void *)at(RING_GPA);
 	uint64_t id;
 
-	control->write_index = 12345;
+	vmb_store_u32(&control->write_index, 12345);
 	ring_doorbell();
 	assert_false(receive(&reply, &id, 50));
 	close_channel();
@@ -661,7 +662,7 @@ static void test_news_waits_for_room(void **state)
 		post_reset(i);
 	}
 	assert_int_equal(ftruncate(file, DISK_LEN / 2), 0);
-	while (__atomic_load_n(&storage->units[0].block_count, __ATOMIC_SEQ_CST) == DISK_LEN / 512)
+	while (peek_u64(&storage->units[0].block_count) == DISK_LEN / 512)
 		nap();
 	for (uint32_t i = 0; i < 20; i++)
 		nap(); /* the worker tries, too soon */

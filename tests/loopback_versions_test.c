@@ -8,6 +8,7 @@
 
 #include "host/doorbell.h"
 #include "tests/loopback_bed.h"
+#include "tests/peek.h"
 
 static const uint32_t versions[] = { VMB_VERSION_0_13, VMB_VERSION_1_1, VMB_VERSION_2_4,
 				     VMB_VERSION_3_0,  VMB_VERSION_4_0, VMB_VERSION_4_1,
@@ -25,10 +26,10 @@ static void expect_signals(const struct loop *b, uint32_t version)
 {
 	assert_int_equal(b->l.guest.connect.version, version);
 	if (version < VMB_VERSION_1_1)
-		assert_true(b->l.machine.bus->doorbell.by_interrupt_page > 0);
+		assert_true(peek_u64(&b->l.machine.bus->doorbell.by_interrupt_page) > 0);
 	else
-		assert_int_equal(b->l.machine.bus->doorbell.by_interrupt_page, 0);
-	assert_int_equal(b->l.machine.bus->doorbell.by_monitor, 0);
+		assert_int_equal(peek_u64(&b->l.machine.bus->doorbell.by_interrupt_page), 0);
+	assert_int_equal(peek_u64(&b->l.machine.bus->doorbell.by_monitor), 0);
 	assert_int_equal(b->l.guest.stray_count, 0);
 }
 
@@ -183,9 +184,9 @@ static void test_monitor_replaces_signals_in_every_version(void **state)
 		 * A host that is awake already needs to be told nothing: with threads, any number
 		 * of times.
 		 */
-		assert_true(b->l.machine.bus->doorbell.by_monitor >= (threads ? 1 : 20));
+		assert_true(peek_u64(&b->l.machine.bus->doorbell.by_monitor) >= (threads ? 1 : 20));
 		assert_int_equal(b->l.machine.synic.host_signals, 0);
-		assert_int_equal(b->l.machine.bus->doorbell.strays, 0);
+		assert_int_equal(peek_u64(&b->l.machine.bus->doorbell.strays), 0);
 		assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
 		loop_expect_nothing_held(b);
 		loop_free(b);
@@ -201,7 +202,7 @@ static void test_urgent_driver_signals_in_spite_of_the_monitor(void **state)
 	b = loop_new(config);
 	loop_expect_whole_life(b);
 	assert_true(b->l.machine.synic.host_signals > 0);
-	assert_int_equal(b->l.machine.bus->doorbell.by_monitor, 0);
+	assert_int_equal(peek_u64(&b->l.machine.bus->doorbell.by_monitor), 0);
 	loop_free(b);
 }
 
@@ -249,11 +250,13 @@ static void test_guest_that_sets_every_bit_is_served(void **state)
 		 * Every relid below 256 and not one more; the page is no page of a newer version.
 		 */
 		if (versions[i] < VMB_VERSION_2_4) {
-			assert_true(b->l.machine.bus->doorbell.by_interrupt_page >= 10);
-			assert_int_equal(b->l.machine.bus->doorbell.strays, 10 * (127 + 255));
+			assert_true(peek_u64(&b->l.machine.bus->doorbell.by_interrupt_page) >= 10);
+			assert_int_equal(peek_u64(&b->l.machine.bus->doorbell.strays),
+					 10 * (127 + 255));
 		} else {
-			assert_int_equal(b->l.machine.bus->doorbell.by_interrupt_page, 0);
-			assert_int_equal(b->l.machine.bus->doorbell.strays, 10 * 127);
+			assert_int_equal(peek_u64(&b->l.machine.bus->doorbell.by_interrupt_page),
+					 0);
+			assert_int_equal(peek_u64(&b->l.machine.bus->doorbell.strays), 10 * 127);
 		}
 		assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
 		vmb_user_machine_signal(&b->l.machine,

@@ -541,7 +541,8 @@ static void first_ready(struct vmb_dev_nbd *nbd)
 static bool is_silent(const struct vmb_dev_nbd *nbd, const struct connection *c)
 {
 	uint64_t limit = c->ready ? nbd->silence_ms : CONNECT_MS;
-	bool owes_nothing = c->handle ? c->ready && nbd_aio_in_flight(c->handle) <= 0 : !c->dialling;
+	bool owes_nothing = c->handle ? c->ready && nbd_aio_in_flight(c->handle) <= 0 :
+					!c->dialling;
 
 	return !owes_nothing && now_ms() - c->heard_ms >= limit;
 }
