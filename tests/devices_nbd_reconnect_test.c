@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What an NBD connection does while its server comes back: what was answered is written again, and the server dies or
- * refuses just then; or its name is looked up, and no name server answers. Nothing of it may hold up a reset or the end.
+ * What an NBD connection does while its server comes back: what was answered is written again, and
+ * the server dies or refuses just then; or its name is looked up, and no name server answers.
+ * Nothing of it may hold up a reset or the end.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -141,8 +142,8 @@ static void answer_and_drop(struct vmb_dev_nbd_op *op, int error)
 }
 
 /*
- * The connections' thread is kept busy, by an operation that ends, while the server answers the write and closes all
- * connections: so it finds the answer and the end together.
+ * The connections' thread is kept busy, by an operation that ends, while the server answers the
+ * write and closes all connections: so it finds the answer and the end together.
  */
 static void kill_server_in_its_answer(void)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Messages whose reader pauses: nobody waits, they are kept in their order, and what is lost is counted. */
+/*
+ * Messages whose reader pauses: nobody waits, they are kept in their order, and what is lost is
+ * counted.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

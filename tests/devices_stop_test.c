@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A table like that of tests/stop_test.sh, for what needs a guest that uses its devices: hostile servers, networks and
- * guests times the ways in which a guest or its machine lets go. Both ends run in this process, with their threads. A line
- * for each says how long it took.
+ * A table like that of tests/stop_test.sh, for what needs a guest that uses its devices: hostile
+ * servers, networks and guests times the ways in which a guest or its machine lets go. Both ends
+ * run in this process, with their threads. A line for each says how long it took.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -114,7 +114,10 @@ static void read_much(struct reader *r)
 	}
 }
 
-/* then: a command that ends what the machine's end would wait for, which is measured elsewhere; or NULL. */
+/*
+ * then: a command that ends what the machine's end would wait for, which is measured elsewhere; or
+ * NULL.
+ */
 static void end_reader(struct reader *r, enum way way, const char *row, uint64_t limit,
 		       const char *then)
 {
@@ -178,7 +181,9 @@ static void test_server_that_is_dead(void **state)
 	}
 }
 
-/* qemu-nbd has 6 s to write out what it holds; the guest does not wait for that, only the end does. */
+/*
+ * qemu-nbd has 6 s to write out what it holds; the guest does not wait for that, only the end does.
+ */
 static void test_image_whose_server_is_stuck(void **state)
 {
 	char image[80], command[256];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A look at a count that a thread of the host may just be changing, by a test that looks again until it is right.
- * ThreadSanitizer is not told.
+ * A look at a count that a thread of the host may just be changing, by a test that looks again
+ * until it is right. ThreadSanitizer is not told.
  */
 #ifndef TESTS_PEEK_H
 #define TESTS_PEEK_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The platform (VMB_PLATFORM_OVERRIDE) of builds for ThreadSanitizer. Both ends of a ring are in one process, and each has
- * it mapped at addresses of its own. ThreadSanitizer takes these for different memory, and knows no barriers. So what one
- * end publishes with an index and the other takes with it is told here, for each place in a page: an index is at the same
- * place of its page for both ends.
+ * The platform (VMB_PLATFORM_OVERRIDE) of builds for ThreadSanitizer. Both ends of a ring are in
+ * one process, and each has it mapped at addresses of its own. ThreadSanitizer takes these for
+ * different memory, and knows no barriers. So what one end publishes with an index and the other
+ * takes with it is told here, for each place in a page: an index is at the same place of its page
+ * for both ends.
  */
 #ifndef TESTS_TSAN_MEMORY_H
 #define TESTS_TSAN_MEMORY_H
