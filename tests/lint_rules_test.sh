@@ -75,6 +75,12 @@ passes() {
 	fi
 }
 
+# shellcheck disable=SC2317 # expect calls it
+unrecorded() {
+	mkdir -p devices
+	printf '// %s\n/* A. */\nint a(void)\n{\n\treturn vmb_ring_read(&r, &p);\n}\n' "$spdx" >devices/a.c
+}
+expect ring_read_behind_a_recording_is_found recorded devices/a.c:5 unrecorded
 expect guest_including_host_is_found includes guest/a.c:4 add guest/a.c '#include "host/a.h"'
 expect vmm_including_guest_is_found includes vmm/a.c:4 add vmm/a.c '#include "guest/a.h"'
 expect wire_including_guest_is_found includes wire/a.h:3 add wire/a.h '#include "guest/a.h"'

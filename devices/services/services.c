@@ -185,7 +185,8 @@ static void read_ring(struct vmb_dev_service *s, const struct vmb_dev_services_n
 	do {
 		vmb_ring_mask(rx);
 		error = VMB_EAGAIN;
-		while (budget && !s->broken && !(error = vmb_ring_read(rx, &received))) {
+		while (budget && !s->broken &&
+		       !(error = vmb_dev_channel_read(&s->channel, &received))) {
 			budget--;
 			take_packet(s, &received, now);
 			vmb_ring_next(rx, &received);
@@ -286,7 +287,7 @@ static bool serve(struct vmb_dev_service *s, const struct vmb_dev_services_now *
 
 	if (!s->open)
 		return any;
-	if ((vmb_dev_bell_take(&s->channel.bell) || s->more) && !s->broken)
+	if ((vmb_dev_channel_rang(&s->channel) || s->more) && !s->broken)
 		read_ring(s, now);
 	send_call(s);
 	tick(s, now);
