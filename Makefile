@@ -36,11 +36,16 @@ TSAN     := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan \
 	-DVMB_PLATFORM_OVERRIDE='"tests/tsan_memory.h"'
 FUZZ     := $(SANITIZE) -fsanitize=fuzzer-no-link
 
+# What ships and faces a guest. Not for the library, which may call four memory functions alone.
+HARDEN      := -fPIE -fstack-protector-strong -fstack-clash-protection \
+	$(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN_LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+
 CORE     := $(CORE_RING) $(CORE_GUEST) $(CORE_HOST)
 PUBLIC   := $(filter-out %internal.h guest/engine.h,$(wildcard $(addsuffix /*.h,base wire ring guest host)))
 DEVICES  := $(wildcard devices/*.c devices/*/*.c)
 VMM      := $(wildcard vmm/*.c)
-VMM_LIBS := -luring -lslirp -lnbd -ljansson
+VMM_LIBS := -luring -lslirp -lnbd -ljansson -lseccomp
 USER     := $(wildcard ports/user/*.c)
 TESTS    := $(basename $(notdir $(wildcard tests/*_test.c tests/regress/*_test.c)))
 HELPERS  := $(filter-out %_test.c,$(wildcard tests/*.c))
@@ -95,6 +100,7 @@ $(1)/%.o: %.c $(1)/.flags | $(4:%=$(BUILD)/.setup-%)
 	$$(Q)$(2) $(CPPFLAGS) $(WARN) $(3) -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call variant,$(BUILD)/obj,$(CC),$(CFLAGS),build))
+$(eval $(call variant,$(BUILD)/hard,$(CC),$(CFLAGS) $(HARDEN),build))
 $(eval $(call variant,$(BUILD)/asan,$(CC),$(SANITIZE),build test))
 $(eval $(call variant,$(BUILD)/tsan,$(CC),$(TSAN),build test))
 # The kernel's own interface wants structs with a flexible end inside of others; the ring's model
@@ -113,10 +119,9 @@ $(BUILD)/libvmbus-core.a: $(CORE:%.c=$(BUILD)/obj/%.o)
 	$(archive)
 
 # The VMM links devices, the host core and the ring, never the guest.
-$(BUILD)/openvmbus: $(VMM:%.c=$(BUILD)/obj/%.o) $(DEVICES:%.c=$(BUILD)/obj/%.o) \
-		$(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_RING) $(CORE_HOST))
+$(BUILD)/openvmbus: $(patsubst %.c,$(BUILD)/hard/%.o,$(VMM) $(DEVICES) $(CORE_RING) $(CORE_HOST))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) $(HARDEN_LINK) -pthread -o $@ $^ $(VMM_LIBS)
 
 # What tests, fuzz targets and benchmarks link against: the linker takes from the archive what is
 # used. Tests called vmm_* and devices_* also get the devices and the monitor.
@@ -136,11 +141,11 @@ $(BUILD)/obj/libbench.a: $(LINKED:%.c=$(BUILD)/obj/%.o)
 
 link-test = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(SANITIZE) -pthread \
 	-o $@ $^ -lcmocka $(VMM_LIBS)
-$(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a \
-		| $(BUILD)/.setup-test
+$(BUILD)/tests/vmm_%: $(BUILD)/asan/tests/vmm_%.o $(BUILD)/asan/tests/confined.o \
+		$(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
-$(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/libvmm.a \
-		$(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
+$(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/tests/confined.o \
+		$(BUILD)/asan/libvmm.a $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
 # Tests with threads run once more under ThreadSanitizer, as X_tsan_test. planted_race is one of them with a lock taken
 # out of what it tests: tests/tsan_race_test.sh requires that this is found.
@@ -309,10 +314,10 @@ install: all
 	done
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj asan tsan fuzz model linux tests fuzzers benches examples modules cppcheck freestanding \
+	rm -rf $(addprefix $(BUILD)/,obj hard asan tsan fuzz model linux tests fuzzers benches examples modules cppcheck freestanding \
 		openvmbus libvmbus-core.a) $(BUILD)/.setup-*
 
 distclean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD)/obj $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux -name '*.d' 2>/dev/null)

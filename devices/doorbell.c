@@ -12,6 +12,7 @@
 #include "devices/bus.h"
 #include "devices/doorbell.h"
 #include "devices/report.h"
+#include "devices/role.h"
 #include "host/doorbell.h"
 
 #define BUSY_NS	       100000
@@ -97,6 +98,7 @@ static void *work(void *arg)
 	struct found found;
 	bool monitoring, stopping;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_DOORBELL);
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
 	do {
 		pthread_mutex_lock(&d->lock);

@@ -64,8 +64,10 @@ void *vmb_dev_gpadl_map(const struct vmb_dev_memory *m, const uint64_t *pfns, ui
 
 	if (at == MAP_FAILED)
 		return NULL;
-	if (map_runs(m, pfns, count, at))
+	if (map_runs(m, pfns, count, at)) {
+		madvise(at, (uint64_t)count * VMB_PAGE_LEN, MADV_DONTDUMP);
 		return at;
+	}
 	vmb_dev_gpadl_unmap(at, count);
 	return NULL;
 }

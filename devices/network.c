@@ -277,7 +277,9 @@ static void wait(void *state, bool more)
 	c->net.ops->take(&c->net, c->fds + own, count - own);
 }
 
-static const struct vmb_dev_worker_ops worker_ops = { .step = step, .wait = wait, .gathers = true };
+static const struct vmb_dev_worker_ops worker_ops = {
+	.step = step, .wait = wait, .gathers = true, .role = VMB_DEV_ROLE_NETWORK
+};
 
 /* Life */
 
@@ -360,6 +362,7 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 	error = vmb_dev_bus_attach(bus, &c->channel);
 	if (error || bus->config.stepped)
 		return error;
+	c->worker.role = c->net.ops->role;
 	error = vmb_dev_worker_start(&c->worker);
 	if (error)
 		vmb_dev_report("network %u: no thread: %s", c->number, strerror(-error));

@@ -794,7 +794,9 @@ static void wait(void *state, bool more)
 	machine->ops->fail(machine);
 }
 
-static const struct vmb_dev_worker_ops worker_ops = { .step = step, .wait = wait };
+static const struct vmb_dev_worker_ops worker_ops = { .step = step,
+						      .wait = wait,
+						      .role = VMB_DEV_ROLE_STORAGE };
 
 /* Life */
 

@@ -12,6 +12,7 @@
 
 #include "devices/pcapng.h"
 #include "devices/report.h"
+#include "devices/role.h"
 #include "devices/trace.h"
 
 #define OPTION	"--trace "
@@ -200,6 +201,7 @@ static void *work(void *arg)
 	uint64_t from, to, written = 0;
 	int error;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_TRACE);
 	pthread_mutex_lock(&t->lock);
 	for (;;) {
 		while (t->put == t->taken && !t->stopping)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "devices/event.h"
+#include "devices/role.h"
 #include "devices/worker.h"
 
 /*
@@ -20,6 +21,7 @@ static void *work(void *arg)
 {
 	struct vmb_dev_worker *w = arg;
 
+	vmb_dev_role_enter(w->role);
 	if (w->ops->gathers)
 		let_work_gather(true);
 	for (;;) {
@@ -35,7 +37,7 @@ static void *work(void *arg)
 void vmb_dev_worker_init(struct vmb_dev_worker *w, const struct vmb_dev_worker_ops *ops,
 			 void *device)
 {
-	*w = (struct vmb_dev_worker){ .ops = ops, .device = device, .wake = -1 };
+	*w = (struct vmb_dev_worker){ .ops = ops, .device = device, .role = ops->role, .wake = -1 };
 }
 
 int vmb_dev_worker_start(struct vmb_dev_worker *w)

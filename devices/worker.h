@@ -19,6 +19,7 @@
 #include <stdbool.h>
 
 #include "devices/gather.h"
+#include "devices/role.h"
 
 struct vmb_dev_worker_ops {
 	/* Does what can be done now. True: there is more to do, call again. Must not wait. */
@@ -34,11 +35,13 @@ struct vmb_dev_worker_ops {
 	 * that woke it.
 	 */
 	bool gathers;
+	enum vmb_dev_role role; /* of its thread */
 };
 
 struct vmb_dev_worker {
 	const struct vmb_dev_worker_ops *ops;
 	void *device;
+	enum vmb_dev_role role; /* that of ops, unless the device sets another before the start */
 	int wake; /* eventfd; -1: not started */
 	pthread_t thread;
 	bool started; /* there is a thread to join */

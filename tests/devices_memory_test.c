@@ -4,7 +4,9 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -120,6 +122,43 @@ static void test_pages_that_are_no_ram_are_not_mapped(void **state)
 	vmb_vmm_memory_destroy(&m);
 }
 
+/* Whether the mapping that holds at has the flag, one of those that smaps shows. */
+static bool has_flag(const void *at, const char *flag)
+{
+	FILE *maps = fopen("/proc/self/smaps", "re");
+	unsigned long first, end;
+	bool here = false, found = false;
+	char line[1024], word[8];
+
+	assert_non_null(maps);
+	snprintf(word, sizeof(word), " %s ", flag);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+			here = (uintptr_t)at >= first && (uintptr_t)at < end;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			found = strstr(line, word);
+	}
+	fclose(maps);
+	return found;
+}
+
+static void test_guest_memory_is_in_no_core_dump(void **state)
+{
+	static char own[PAGE];
+	const uint64_t pfns[] = { 7, 3, 9, 10 };
+	struct vmb_dev_memory m;
+	uint8_t *at;
+
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	at = vmb_dev_gpadl_map(&m, pfns, VMB_ARRAY_COUNT(pfns));
+	assert_true(has_flag(m.regions[0].base, "dd"));
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(pfns); i++)
+		assert_true(has_flag(at + i * PAGE, "dd"));
+	assert_false(has_flag(own, "dd"));
+	vmb_dev_gpadl_unmap(at, VMB_ARRAY_COUNT(pfns));
+	vmb_vmm_memory_destroy(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +167,7 @@ int main(void)
 		cmocka_unit_test(test_ram_above_3_gib_continues_at_4_gib),
 		cmocka_unit_test(test_lent_pages_lie_side_by_side),
 		cmocka_unit_test(test_pages_that_are_no_ram_are_not_mapped),
+		cmocka_unit_test(test_guest_memory_is_in_no_core_dump),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

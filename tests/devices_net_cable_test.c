@@ -77,7 +77,7 @@ static void start_switch(const char *ports)
 	if (!pid) {
 		out = open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 		dup2(out, STDERR_FILENO);
-		_exit(vmb_dev_switch_run(4, argv));
+		_exit(vmb_dev_switch_run(4, argv, NULL));
 	}
 	while (now_ms() < end && !listens())
 		usleep(1000);
@@ -484,7 +484,7 @@ static void test_killed_switchs_socket_is_replaced_and_a_live_one_is_not(void **
 	char *argv[] = { "switch", path, NULL };
 	pid_t live = pid;
 
-	assert_int_equal(vmb_dev_switch_run(2, argv), 2);
+	assert_int_equal(vmb_dev_switch_run(2, argv, NULL), 2);
 	works_on();
 	assert_int_equal(stop_switch(SIGKILL), -SIGKILL);
 	assert_int_equal(access(path, F_OK), 0);
@@ -499,7 +499,7 @@ static void test_file_that_is_no_socket_stays(void **state)
 	char *argv[] = { "switch", log_path, NULL };
 	struct stat about;
 
-	assert_int_equal(vmb_dev_switch_run(2, argv), 2);
+	assert_int_equal(vmb_dev_switch_run(2, argv, NULL), 2);
 	assert_int_equal(stat(log_path, &about), 0);
 	assert_true(S_ISREG(about.st_mode));
 }

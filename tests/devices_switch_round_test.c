@@ -114,7 +114,7 @@ static void *run(void *arg)
 	char *argv[] = { "switch", path, "--ports", "16", NULL };
 
 	is_switch = true;
-	return (void *)(intptr_t)vmb_dev_switch_run(4, argv);
+	return (void *)(intptr_t)vmb_dev_switch_run(4, argv, NULL);
 }
 
 static int set_up(void **state)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "devices/report.h"
+#include "devices/role.h"
 #include "vmm/console.h"
 #include "vmm/machine.h"
 #include "vmm/terminal.h"
@@ -108,6 +109,7 @@ static void *write_thread(void *arg)
 	uint32_t len;
 	ssize_t done;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_CONSOLE);
 	pthread_mutex_lock(&c->lock);
 	while ((len = wait_for_piece(c)) && !c->ending) {
 		pthread_mutex_unlock(&c->lock);

@@ -14,6 +14,7 @@
 
 #include "devices/event.h"
 #include "devices/report.h"
+#include "devices/role.h"
 #include "devices/socket.h"
 #include "vmm/control.h"
 
@@ -530,6 +531,7 @@ static void *serve(void *arg)
 	struct pollfd fds[POLL_CLIENTS + VMB_VMM_CONTROL_CLIENT_MAX];
 	bool ending = false;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_CONTROL);
 	while (!ending) {
 		int timeout = fill(control, fds);
 
@@ -557,6 +559,7 @@ int vmb_vmm_control_open(struct vmb_vmm_control **control, const char *path,
 	*control = NULL;
 	if (!path)
 		return 0;
+	json_object_seed(0); /* reads a file, which the server's thread would be too late for */
 	c = calloc(1, sizeof(*c));
 	if (!c) {
 		vmb_dev_report("--control: %s", strerror(ENOMEM));

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "devices/report.h"
+#include "devices/role.h"
 #include "vmm/guard.h"
 #include "vmm/machine.h"
 #include "vmm/terminal.h"
@@ -104,6 +105,7 @@ static void *guard_thread(void *arg)
 	struct vmb_vmm_guard *g = arg;
 	struct pollfd fd = { .fd = g->signals, .events = POLLIN };
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_GUARD);
 	for (;;) {
 		poll(&fd, 1, TICK_MS);
 		pthread_mutex_lock(&g->lock);

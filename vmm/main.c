@@ -9,6 +9,7 @@
 #include "devices/limits.h"
 #include "devices/report.h"
 #include "devices/switch/switch.h"
+#include "vmm/confine.h"
 #include "vmm/ctl.h"
 #include "vmm/run.h"
 
@@ -23,6 +24,7 @@ static const char help_text[] =
 	"\n"
 	"usage: openvmbus run --kernel FILE [OPTION...]\n"
 	"       openvmbus switch SOCKET [--ports N] [--capture FILE [--capture-size SIZE]]\n"
+	"                               [--seccomp kill|errno|off]\n"
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
@@ -114,6 +116,11 @@ static const char help_text[] =
 	"                     0: it is not asked); the next signal ends it\n"
 	"  --watchdog SECONDS reset a guest that stops to answer heartbeats for so long (10 to\n"
 	"                     3600; 0: never)\n"
+	"  --seccomp kill|errno|off\n"
+	"                     what happens when a thread makes a system call that its role does\n"
+	"                     not need: one line and the end (kill), or an error (errno); off:\n"
+	"                     every call is allowed\n"
+	"  --user NAME        become that user when everything is open; root only\n"
 	"  --stats            at the end, say on standard error what the bus and the disks did\n"
 	"\n"
 	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM\n"
@@ -127,7 +134,8 @@ static const char help_text[] =
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
 	"device; 2 a bad option or input file, nothing was started or written; 3 the guest\n"
 	"reported a crash; 4 it reset itself (--no-reboot); 5 triple fault (--no-reboot);\n"
-	"6 stopped by the escape key, a signal or ctl. One more signal ends the program at once.\n";
+	"6 stopped by the escape key, a signal or ctl; 7 a system call was forbidden (--seccomp).\n"
+	"One more signal ends the program at once.\n";
 
 static int check(int argc)
 {
@@ -135,6 +143,16 @@ static int check(int argc)
 		return vmb_vmm_check();
 	vmb_dev_report("check takes no argument; see openvmbus --help");
 	return VMB_VMM_EXIT_USAGE;
+}
+
+static int confine_switch(const char *how)
+{
+	enum vmb_vmm_confine_how chosen = VMB_VMM_CONFINE_KILL;
+
+	if (!how || vmb_vmm_confine_parse(&chosen, how))
+		return vmb_vmm_confine_begin(chosen);
+	vmb_dev_report("--seccomp %s: give kill, errno or off", how);
+	return -EINVAL;
 }
 
 /*
@@ -161,7 +179,7 @@ static int run_verb(int argc, char **argv)
 	if (strcmp(verb, "run") == 0)
 		return vmb_vmm_run(argc - 1, argv + 1);
 	if (strcmp(verb, "switch") == 0)
-		return vmb_dev_switch_run(argc - 1, argv + 1);
+		return vmb_dev_switch_run(argc - 1, argv + 1, confine_switch);
 	if (strcmp(verb, "ctl") == 0)
 		return vmb_vmm_ctl_run(argc - 1, argv + 1);
 	if (strcmp(verb, "check") == 0)

@@ -39,6 +39,7 @@ int vmb_vmm_memory_create(struct vmb_dev_memory *m, uint64_t len)
 	}
 	/* Fewer faults where the machine allows it; no harm where it does not. */
 	madvise(base, len, MADV_HUGEPAGE);
+	madvise(base, len, MADV_DONTDUMP); /* what a guest keeps is not for a core dump */
 	fill_regions(m, fd, base, len);
 	return 0;
 }

@@ -337,6 +337,20 @@ static int parse_unannounced(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_seccomp(struct vmb_vmm_options *o, char *value)
+{
+	if (vmb_vmm_confine_parse(&o->seccomp, value))
+		return 0;
+	vmb_dev_report("--seccomp %s: give kill, errno or off", value);
+	return -EINVAL;
+}
+
+static int parse_user(struct vmb_vmm_options *o, char *value)
+{
+	o->user = value;
+	return 0;
+}
+
 static int parse_stats(struct vmb_vmm_options *o, char *value)
 {
 	o->stats = true;
@@ -416,6 +430,8 @@ static const struct option names[] = {
 	{ "services", required_argument, NULL, 0 },
 	{ "stop-timeout", required_argument, NULL, 0 },
 	{ "watchdog", required_argument, NULL, 0 },
+	{ "seccomp", required_argument, NULL, 0 },
+	{ "user", required_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -452,6 +468,8 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_services,
 	parse_stop_timeout,
 	parse_watchdog,
+	parse_seccomp,
+	parse_user,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 

@@ -8,6 +8,7 @@
 #include "devices/disk/disk.h"
 #include "devices/net/net.h"
 #include "devices/trace.h"
+#include "vmm/confine.h"
 #include "vmm/generation.h"
 
 enum vmb_vmm_accel {
@@ -48,6 +49,8 @@ struct vmb_vmm_options {
 	uint32_t watchdog_s; /* seconds without heartbeats until a reset; 0: never */
 	bool stats;
 	struct vmb_dev_trace_config trace; /* path NULL: nothing is recorded */
+	enum vmb_vmm_confine_how seccomp;
+	const char *user; /* whom to become when everything is open; NULL: nobody else */
 };
 
 /*

@@ -4,8 +4,10 @@
  * takes everything down.
  */
 #include <errno.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -14,6 +16,8 @@
 #include "devices/bus.h"
 #include "devices/disk/engine.h"
 #include "devices/report.h"
+#include "devices/role.h"
+#include "devices/user.h"
 #include "vmm/control.h"
 #include "vmm/devices.h"
 #include "vmm/guard.h"
@@ -51,6 +55,33 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
+/* The socket is removed at the end. */
+static int check_control_user(const char *path)
+{
+	char *copy = strdup(path);
+	int error = copy ? vmb_dev_user_reach("--control", dirname(copy), W_OK | X_OK) : -ENOMEM;
+
+	free(copy);
+	return error;
+}
+
+/* What is opened again, or by another process, when the user has changed already. */
+static int check_user(const struct vmb_vmm_options *o)
+{
+	int error = o->user ? vmb_dev_user_set(o->user) : 0;
+
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(o->disks) && !error; i++)
+		error = vmb_dev_disk_check_user(&o->disks[i]);
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(o->ides) && !error; i++)
+		error = vmb_dev_disk_check_user(&o->ides[i]);
+	for (uint32_t i = 0; i < o->net_count && !error; i++)
+		if (o->nets[i].kind == VMB_DEV_NET_SWITCH)
+			error = vmb_dev_user_reach("--net switch", o->nets[i].target, W_OK);
+	if (!error && o->control)
+		error = check_control_user(o->control);
+	return error;
+}
+
 static int check_inputs(struct session *s)
 {
 	int error = vmb_vmm_boot_open(&s->boot, s->options.kernel, s->options.initrd,
@@ -60,6 +91,8 @@ static int check_inputs(struct session *s)
 		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
 	if (!error && s->options.trace.path)
 		error = vmb_dev_trace_check(&s->options.trace);
+	if (!error)
+		error = check_user(&s->options);
 	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
 }
 
@@ -284,6 +317,19 @@ static int start_trace(struct session *s)
 	return vmb_dev_trace_start(&s->trace, &s->options.trace);
 }
 
+/* Everything is open: from here on this process can do no more than its guest needs. */
+static int run_confined(struct session *s)
+{
+	int error = vmb_dev_user_become();
+
+	if (error) {
+		vmb_dev_report("--user %s: %s", s->options.user, strerror(-error));
+		return VMB_VMM_EXIT_FAILURE;
+	}
+	vmb_dev_role_enter(VMB_DEV_ROLE_MAIN);
+	return run_to_end(s);
+}
+
 /*
  * Checks come first, so that a bad option or file leaves nothing behind. After something was
  * started, an error has the exit code of a failure. Steps that overwrite files, console and
@@ -295,7 +341,8 @@ static int run_here(struct session *s)
 	int code = VMB_VMM_EXIT_FAILURE;
 
 	vmb_dev_trace_init(&s->trace);
-	if (vmb_vmm_kvm_open(&s->kvm) || set_up_signals(s))
+	if (vmb_vmm_confine_begin(s->options.seccomp) || vmb_vmm_kvm_open(&s->kvm) ||
+	    set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
 	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0 &&
 	    vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
@@ -305,7 +352,7 @@ static int run_here(struct session *s)
 		s->devices.begun = true;
 		if (vmb_vmm_devices_prepare(&s->devices) == 0 && start_trace(s) == 0 &&
 		    vmb_vmm_control_start(s->control) == 0)
-			code = run_to_end(s);
+			code = run_confined(s);
 	} else if (!s->devices.begun) {
 		code = VMB_VMM_EXIT_USAGE;
 	}

@@ -10,6 +10,7 @@
 #include "devices/bus.h"
 #include "devices/report.h"
 #include "vmm/control.h"
+#include "devices/role.h"
 #include "vmm/cpuid.h"
 #include "vmm/hypercall.h"
 #include "vmm/machine.h"
@@ -288,6 +289,7 @@ static void *run_thread(void *arg)
 {
 	struct vmb_vmm_vcpu *v = arg;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_PROCESSOR);
 	current = v;
 	for (;;) {
 		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);

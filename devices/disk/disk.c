@@ -2,9 +2,11 @@
 /* What all kinds of disk share: which backend an option asks for, and the checks of its length. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "devices/disk/disk.h"
 #include "devices/report.h"
+#include "devices/user.h"
 
 #define DISK_BLOCK_LEN 512u
 #define DVD_BLOCK_LEN  2048u
@@ -39,6 +41,19 @@ static int check_len(const struct vmb_dev_disk *disk)
 static bool is_image(const struct vmb_dev_disk_option *option)
 {
 	return option->format && strcmp(option->format, "raw") != 0;
+}
+
+int vmb_dev_disk_check_user(const struct vmb_dev_disk_option *option)
+{
+	const char *name = vmb_dev_disk_option_name(option), *socket;
+
+	if (!option->path)
+		return 0;
+	if (is_image(option))
+		return vmb_dev_user_reach(name, option->path,
+					  option->read_only ? R_OK : R_OK | W_OK);
+	socket = vmb_dev_disk_is_nbd(option->path) ? strstr(option->path, "socket=") : NULL;
+	return socket ? vmb_dev_user_reach(name, socket + strlen("socket="), W_OK) : 0;
 }
 
 static bool begins_with(const char *text, const char *prefix)

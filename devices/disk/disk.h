@@ -196,6 +196,13 @@ int vmb_dev_disk_open_nbd(struct vmb_dev_disk *disk, const struct vmb_dev_disk_o
  */
 int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk);
 
+/*
+ * Checks that the user whom the program will become (devices/user.h) can use what is opened only
+ * after that: an image, by its server, and an NBD server's socket, each time it is connected to.
+ * Returns 0, or -EINVAL: reported. A row without a path is all right.
+ */
+int vmb_dev_disk_check_user(const struct vmb_dev_disk_option *option);
+
 #define VMB_DEV_DISK_NULL_PREFIX "null:"
 #define VMB_DEV_DISK_RAM_PREFIX	 "ram:"
 bool vmb_dev_disk_is_nbd(const char *path); /* a URI of that kind */

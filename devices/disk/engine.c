@@ -8,11 +8,13 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "devices/disk/engine.h"
 #include "devices/event.h"
+#include "devices/role.h"
 
 #define URING_LEN 512u
 
@@ -130,6 +132,7 @@ static void *work(void *arg)
 	struct vmb_dev_disk_engine *e = arg;
 	struct vmb_dev_disk_request *request;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_DISK);
 	for (;;) {
 		pthread_mutex_lock(&e->lock);
 		while (!(request = queue_take(&e->waiting)) && !e->ending)
@@ -356,6 +359,41 @@ const char *vmb_dev_disk_engine_refused(void)
 	return NULL;
 }
 
+/*
+ * What the ring carries out passes no filter of system calls, so the kernel is told which
+ * operations there are, once and for all. (liburing 2.3 declares functions for it that it does not
+ * have.)
+ */
+static int restrict_uring(struct io_uring *uring)
+{
+	static const uint8_t used[] = {
+		IORING_OP_READV,     IORING_OP_WRITEV,	 IORING_OP_FSYNC,
+		IORING_OP_FALLOCATE, IORING_OP_POLL_ADD, IORING_OP_TIMEOUT,
+	};
+	struct io_uring_restriction allowed[VMB_ARRAY_COUNT(used)] = { { 0 } };
+
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(used); i++) {
+		allowed[i].opcode = IORING_RESTRICTION_SQE_OP;
+		allowed[i].sqe_op = used[i];
+	}
+	if (syscall(SYS_io_uring_register, uring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
+		    VMB_ARRAY_COUNT(allowed)) ||
+	    syscall(SYS_io_uring_register, uring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0))
+		return -errno;
+	return 0;
+}
+
+/* Kernels before 5.10 know no such restriction. */
+static int open_uring(struct io_uring *uring)
+{
+	if (io_uring_queue_init(URING_LEN, uring, IORING_SETUP_R_DISABLED))
+		return io_uring_queue_init(URING_LEN, uring, 0);
+	if (restrict_uring(uring) == 0)
+		return 0;
+	io_uring_queue_exit(uring);
+	return io_uring_queue_init(URING_LEN, uring, 0);
+}
+
 int vmb_dev_disk_engine_open(struct vmb_dev_disk_engine *e, bool threads)
 {
 	int error;
@@ -369,7 +407,7 @@ int vmb_dev_disk_engine_open(struct vmb_dev_disk_engine *e, bool threads)
 		return -errno;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->work, NULL);
-	e->threads = threads || io_uring_queue_init(URING_LEN, &e->uring, 0);
+	e->threads = threads || open_uring(&e->uring);
 	error = e->threads ? start_pool(e) : 0;
 	if (!e->threads)
 		watch_in_uring(e, e->rang, &e->rang);

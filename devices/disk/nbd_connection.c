@@ -19,6 +19,7 @@
 #include "devices/disk/nbd_dial.h"
 #include "devices/disk/nbd_journal.h"
 #include "devices/report.h"
+#include "devices/role.h"
 
 #define CONNECT_MS	 10000u
 #define RETRY_MIN_MS	 100
@@ -760,6 +761,7 @@ static void *work(void *arg)
 {
 	struct vmb_dev_nbd *nbd = arg;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_NBD);
 	while (take_incoming(nbd)) {
 		for (uint32_t i = 0; i < VMB_DEV_NBD_CONNECTION_MAX; i++)
 			watch_connection(nbd, i);

@@ -87,6 +87,7 @@ static int prepare(struct vmb_dev_disk *disk)
 
 	if (bytes == MAP_FAILED)
 		return refuse(disk->option, strerror(errno));
+	madvise(bytes, disk->len, MADV_DONTDUMP);
 	disk->state = bytes;
 	disk->can_unmap = !disk->read_only;
 	return 0;

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,8 +27,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "devices/disk/disk.h"
+#include "devices/files.h"
 #include "devices/report.h"
+#include "devices/role.h"
+#include "devices/user.h"
 
 #define SERVER	    "qemu-nbd"
 #define GREETING    "NBDMAGIC"
@@ -43,6 +48,7 @@
 
 struct vmb_dev_disk_server {
 	pid_t keeper;
+	int pidfd; /* of it; -1: none */
 	int line; /* to it */
 	bool left;
 	uint64_t left_ms;
@@ -54,7 +60,7 @@ struct vmb_dev_disk_server {
 /* The keeper's: one server's process. */
 struct process {
 	const struct vmb_dev_disk_option *option;
-	const char *socket;
+	const char *folder, *socket;
 	int line;
 	pid_t pid; /* 0: none */
 	int pidfd;
@@ -92,6 +98,47 @@ static void describe(const struct vmb_dev_disk_option *option, char *image)
 	image[len] = 0;
 }
 
+/* Wherever the server is found. */
+static void allow_programs(int rules)
+{
+	char *copy = strdup(getenv("PATH") ? getenv("PATH") : ""), *rest;
+
+	for (char *one = copy ? strtok_r(copy, ":", &rest) : NULL; one;
+	     one = strtok_r(NULL, ":", &rest))
+		vmb_dev_files_allow(rules, one, VMB_DEV_FILES_READ);
+	free(copy);
+}
+
+/*
+ * It reads what formats are made of, which has had holes: it gets its image, the folder with its
+ * socket, and what programs are made of. A program that takes the server over finds nothing else to
+ * write to, and no network.
+ */
+static void confine_server(const struct process *p)
+{
+	static const char *const system[] = { "/usr",  "/lib", "/lib64",      "/etc",
+					      "/proc", "/sys", "/dev/urandom" };
+	const int image = VMB_DEV_FILES_READ | (p->option->read_only ? 0 : VMB_DEV_FILES_WRITE);
+	const struct rlimit none = { 0, 0 };
+	int rules;
+
+	setrlimit(RLIMIT_CORE, &none); /* it holds what the guest wrote */
+	if (!vmb_dev_role_is_confined())
+		return;
+	rules = vmb_dev_files_begin();
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(system); i++)
+		vmb_dev_files_allow(rules, system[i], VMB_DEV_FILES_READ);
+	vmb_dev_files_allow(rules, "/dev/null", VMB_DEV_FILES_READ | VMB_DEV_FILES_WRITE);
+	allow_programs(rules);
+	if (p->option->backing)
+		vmb_dev_files_allow(rules, "/", VMB_DEV_FILES_READ);
+	vmb_dev_files_allow(rules, p->option->path, image);
+	vmb_dev_files_allow(rules, p->folder, VMB_DEV_FILES_READ | VMB_DEV_FILES_SOCKET);
+	vmb_dev_files_enter(rules);
+	vmb_dev_files_end(rules);
+	vmb_dev_role_enter(VMB_DEV_ROLE_SERVER);
+}
+
 /* In the keeper's child. It must not outlive the keeper, whatever becomes of that. */
 static void become_server(const struct process *p, int messages, pid_t parent)
 {
@@ -120,6 +167,7 @@ static void become_server(const struct process *p, int messages, pid_t parent)
 	dup2(messages, STDERR_FILENO);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	confine_server(p);
 	execvp(SERVER, (char *const *)arguments);
 	dprintf(STDERR_FILENO, "%s; run apt-get install qemu-utils", strerror(errno));
 	_exit(127);
@@ -295,9 +343,11 @@ static void watch(struct process *p)
 static void become_keeper(const struct vmb_dev_disk_option *option,
 			  const struct vmb_dev_disk_server *server, int line)
 {
-	struct process p = { .option = option, .socket = server->socket, .messages = -1 };
+	struct process p = {
+		.option = option, .folder = server->folder, .socket = server->socket, .messages = -1
+	};
 	char message[MESSAGE_LEN];
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDWR), error;
 	sigset_t all;
 
 	setpgid(0, 0); /* the terminal's interrupt key is the machine's */
@@ -310,7 +360,10 @@ static void become_keeper(const struct vmb_dev_disk_option *option,
 	close_range(STDERR_FILENO + 2, ~0u, 0);
 	vmb_dev_report_begin();
 	fcntl(p.line, F_SETFD, FD_CLOEXEC);
-	if (!start_server(&p, message)) {
+	error = vmb_dev_user_become();
+	if (error)
+		snprintf(message, sizeof(message), "--user: %s", strerror(-error));
+	if (error || !start_server(&p, message)) {
 		send(p.line, message, strlen(message), MSG_NOSIGNAL);
 	} else {
 		send(p.line, "", 1, MSG_NOSIGNAL);
@@ -333,6 +386,7 @@ static bool start_keeper(struct vmb_dev_disk_server *server,
 	server->keeper = fork();
 	if (server->keeper == 0)
 		become_keeper(option, server, fds[1]);
+	server->pidfd = server->keeper > 0 ? pidfd_open(server->keeper, 0) : -1;
 	close(fds[1]);
 	server->line = fds[0];
 	return server->keeper > 0;
@@ -360,7 +414,7 @@ static bool make_folder(char *folder)
 {
 	strcpy(folder, access("/dev/shm", W_OK | X_OK) ? "/tmp/openvmbus-disk-XXXXXX" :
 							 "/dev/shm/openvmbus-disk-XXXXXX");
-	if (mkdtemp(folder))
+	if (mkdtemp(folder) && vmb_dev_user_own(folder) == 0)
 		return true;
 	vmb_dev_report("%s: %s", folder, strerror(errno));
 	return false;
@@ -372,7 +426,7 @@ struct vmb_dev_disk_server *vmb_dev_disk_server_start(const struct vmb_dev_disk_
 
 	if (!server)
 		return NULL;
-	server->line = -1;
+	server->line = server->pidfd = -1;
 	if (!make_folder(server->folder)) {
 		free(server);
 		return NULL;
@@ -413,7 +467,7 @@ static void join_keeper(struct vmb_dev_disk_server *server)
 	if (spent < KEEPER_MS)
 		poll(&line, 1, (int)(KEEPER_MS - spent));
 	if (!line.revents) {
-		kill(server->keeper, SIGKILL);
+		pidfd_send_signal(server->pidfd, SIGKILL, NULL, 0);
 		unlink(server->socket);
 		rmdir(server->folder);
 	}
@@ -430,6 +484,8 @@ void vmb_dev_disk_server_stop(struct vmb_dev_disk_server *server)
 		join_keeper(server);
 	if (server->line >= 0)
 		close(server->line);
+	if (server->pidfd >= 0)
+		close(server->pidfd);
 	rmdir(server->folder); /* if no keeper was ever started */
 	free(server);
 }

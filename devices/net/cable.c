@@ -264,6 +264,7 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 
 const struct vmb_dev_net_ops vmb_dev_net_cable = {
 	.name = "switch",
+	.role = VMB_DEV_ROLE_NETWORK,
 	.open = open_switch,
 	.close = close_switch,
 	.fill = fill,

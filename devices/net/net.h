@@ -35,6 +35,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "devices/role.h"
+
 #define VMB_DEV_NET_MAX		8u /* cards of a machine */
 #define VMB_DEV_NET_IOV_MAX	72u
 #define VMB_DEV_NET_FRAME_MAX	(65536u + 32u) /* bytes of a frame */
@@ -101,6 +103,7 @@ enum vmb_dev_net_sent {
 
 struct vmb_dev_net_ops {
 	const char *name;
+	enum vmb_dev_role role; /* of the card's worker */
 	int (*open)(struct vmb_dev_net *net, const struct vmb_dev_net_option *option);
 	/*
 	 * Creates what open only checked. NULL: there is nothing to create. Returns 0, or -errno:

@@ -31,6 +31,7 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 
 const struct vmb_dev_net_ops vmb_dev_net_null = {
 	.name = "null",
+	.role = VMB_DEV_ROLE_NETWORK,
 	.open = open_null,
 	.close = close_null,
 	.fill = fill,

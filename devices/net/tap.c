@@ -284,6 +284,7 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 
 const struct vmb_dev_net_ops vmb_dev_net_tap = {
 	.name = "tap",
+	.role = VMB_DEV_ROLE_NETWORK,
 	.open = open_tap,
 	.prepare = prepare_tap,
 	.close = close_tap,

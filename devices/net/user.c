@@ -418,6 +418,7 @@ static void close_user(struct vmb_dev_net *net)
 
 const struct vmb_dev_net_ops vmb_dev_net_user = {
 	.name = "user",
+	.role = VMB_DEV_ROLE_USER_NETWORK,
 	.open = open_user,
 	.close = close_user,
 	.fill = fill,

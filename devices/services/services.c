@@ -360,7 +360,9 @@ static void wait(void *state, bool more)
 		vmb_dev_event_clear(services->worker.wake);
 }
 
-static const struct vmb_dev_worker_ops worker_ops = { .step = step, .wait = wait };
+static const struct vmb_dev_worker_ops worker_ops = { .step = step,
+						      .wait = wait,
+						      .role = VMB_DEV_ROLE_SERVICES };
 
 /* Life */
 

@@ -19,6 +19,7 @@
 #include "devices/net/cable.h"
 #include "devices/net/capture.h"
 #include "devices/report.h"
+#include "devices/role.h"
 #include "devices/socket.h"
 #include "devices/switch/patience.h"
 #include "devices/switch/switch.h"
@@ -56,6 +57,7 @@ struct counters {
 
 struct network {
 	const char *path;
+	const char *seccomp; /* as given; NULL: it was not */
 	const char *capture_path;
 	uint64_t capture_len;
 	uint32_t port_max;
@@ -402,6 +404,7 @@ static int parse_option(struct network *n, int found, const char *option, const 
 	case 'c': n->capture_path = value; return 0;
 	case 'p': return parse_ports(n, value);
 	case 's': return parse_capture_size(n, value);
+	case 'e': n->seccomp = value; return 0;
 	}
 	vmb_dev_report("%s: %s; see openvmbus --help", option,
 		       found == ':' ? "its value is missing" : "no such option");
@@ -414,6 +417,7 @@ static int parse(struct network *n, int argc, char **argv)
 		{ "capture", required_argument, NULL, 'c' },
 		{ "capture-size", required_argument, NULL, 's' },
 		{ "ports", required_argument, NULL, 'p' },
+		{ "seccomp", required_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int found;
@@ -449,11 +453,11 @@ static int set_up_signals(struct network *n)
 }
 
 /* Signals first: from the moment the socket is there, SIGTERM removes it again. */
-static int start(struct network *n, int argc, char **argv)
+static int start(struct network *n, int argc, char **argv, vmb_dev_switch_confine *confine)
 {
 	uint64_t key;
 
-	if (parse(n, argc, argv))
+	if (parse(n, argc, argv) || (confine && confine(n->seccomp)))
 		return -EINVAL;
 	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
 		return refuse(n->path, strerror(errno));
@@ -477,13 +481,14 @@ static void end(struct network *n)
 	vmb_dev_capture_close(n->capture);
 }
 
-int vmb_dev_switch_run(int argc, char **argv)
+int vmb_dev_switch_run(int argc, char **argv, vmb_dev_switch_confine *confine)
 {
 	static struct network network;
 	int code = VMB_VMM_EXIT_USAGE;
 
 	network.socket.fd = network.stop = -1;
-	if (start(&network, argc, argv) == 0) {
+	if (start(&network, argc, argv, confine) == 0) {
+		vmb_dev_role_enter(VMB_DEV_ROLE_SWITCH);
 		code = loop(&network);
 		report_stats(&network);
 	}

@@ -17,10 +17,15 @@
 #ifndef DEVICES_SWITCH_SWITCH_H
 #define DEVICES_SWITCH_SWITCH_H
 
+/* how: what --seccomp said, or NULL. Returns 0, or an error: reported. */
+typedef int vmb_dev_switch_confine(const char *how);
+
 /*
- * argv: "switch" and what follows. Runs until SIGTERM, SIGINT or SIGHUP. Returns the exit code, 0
- * after one of these signals.
+ * argv: "switch" and what follows. confine: called when argv has been understood, before anything
+ * is opened; from then on the program may confine the role VMB_DEV_ROLE_SWITCH. NULL: --seccomp has
+ * no effect. Runs until SIGTERM, SIGINT or SIGHUP. Returns the exit code, 0 after one of these
+ * signals.
  */
-int vmb_dev_switch_run(int argc, char **argv);
+int vmb_dev_switch_run(int argc, char **argv, vmb_dev_switch_confine *confine);
 
 #endif
