@@ -175,6 +175,7 @@ static int outcome(enum vmb_vmm_confine_how how, struct plan plan, char *text, s
 	if (pid == 0) {
 		alarm(20);
 		dup2(fds[1], STDERR_FILENO);
+		vmb_dev_report_begin();
 		if (vmb_vmm_confine_begin(how) || pthread_create(&thread, NULL, act, &plan))
 			_exit(1);
 		pthread_join(thread, NULL);
@@ -303,6 +304,26 @@ static void test_no_thread_may_gain_privileges_even_without_a_filter(void **stat
 			 WENT_ON);
 }
 
+/* Whatever a thread is for, it can say what is wrong. */
+
+static long say_something(void)
+{
+	vmb_dev_report("something is wrong");
+	return 0;
+}
+
+static void test_every_thread_can_speak(void **state)
+{
+	char text[512];
+
+	for (uint32_t role = 0; role < VMB_DEV_ROLE_COUNT; role++) {
+		assert_int_equal(outcome(VMB_VMM_CONFINE_KILL, (struct plan){ role, say_something },
+					 text, sizeof(text)),
+				 WENT_ON);
+		assert_string_equal(text, "openvmbus: something is wrong\n");
+	}
+}
+
 /* Threads that the main thread starts have its filter too, so it must allow what theirs do. */
 
 static void *do_nothing(void *arg)
@@ -378,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_planted_call_is_carried_out_without_a_filter),
 		cmocka_unit_test(test_threads_that_look_up_names_read_the_lists_and_nothing_else),
 		cmocka_unit_test(test_no_thread_may_gain_privileges_even_without_a_filter),
+		cmocka_unit_test(test_every_thread_can_speak),
 		cmocka_unit_test(test_main_thread_starts_threads_of_every_role),
 		cmocka_unit_test(test_ring_of_a_disk_opens_nothing),
 		cmocka_unit_test(test_modes_are_parsed),

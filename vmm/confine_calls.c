@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <termios.h>
+#include <unistd.h>
 
 #include "base/platform.h"
 #include "vmm/confine_calls.h"
@@ -110,6 +111,10 @@ static const struct vmb_vmm_confine_call common[] = {
 	CALL_INT(prctl, 0, PR_SET_NAME),
 	CALL_INT(seccomp, 0, 1 /* SECCOMP_SET_MODE_FILTER */),
 	CALL(landlock_restrict_self),
+	/* what is said on standard error, which may be a socket (devices/report.c) */
+	CALL(fstat),
+	CALL(newfstatat),
+	CALL_INT(sendto, 0, STDERR_FILENO),
 	/* whoever ends the program puts the terminal back */
 	CALL_IOCTL(TCGETS),
 	CALL_IOCTL(TCSETS),
@@ -142,8 +147,6 @@ static const struct vmb_vmm_confine_call storage[] = {
 	CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
 	CALL(eventfd2), /* the bell of a further one */
 	/* a disk may have grown */
-	CALL(fstat),
-	CALL(newfstatat),
 	CALL_IOCTL(BLKGETSIZE64),
 };
 
@@ -168,8 +171,6 @@ static const struct vmb_vmm_confine_call nbd[] = {
 	CALL(recvmsg),
 	/* looking up a name: lists below /etc, sockets to name servers, the machine's addresses */
 	CALL_BITS(openat, 2, NOT_ONLY_READ, O_RDONLY),
-	CALL(fstat),
-	CALL(newfstatat),
 	CALL(lseek),
 	CALL(bind),
 	CALL(getsockname),
@@ -234,8 +235,6 @@ static const struct vmb_vmm_confine_call user_network[] = {
 	CALL_IOCTL(FIONBIO),
 	/* the machine's list of name servers may change */
 	CALL_BITS(openat, 2, NOT_ONLY_READ, O_RDONLY),
-	CALL(fstat),
-	CALL(newfstatat),
 	CALL(lseek),
 };
 
@@ -248,7 +247,6 @@ static const struct vmb_vmm_confine_call network_switch[] = {
 	CALL(pwritev),
 	CALL(ftruncate),
 	/* its own socket is removed at the end, if it is still there */
-	CALL(newfstatat),
 	CALL(unlink),
 };
 
