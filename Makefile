@@ -76,6 +76,8 @@ help:
 	@echo 'make freestanding    the core needs memcpy, memset, memcmp, memmove and nothing else'
 	@echo 'make nest            what machines without /dev/kvm need to run a guest (make run does it)'
 	@echo 'make install         [PREFIX=/usr/local] [DESTDIR=]'
+	@echo 'make deb             Debian packages, in build/packages (docs/packages.md)'
+	@echo 'make rpm             RPM packages, in build/packages'
 	@echo 'make clean           remove what was compiled; kernels and images stay'
 	@echo 'make distclean       remove all of build/'
 	@echo 'V=1 shows commands; CC, CFLAGS, LDFLAGS as usual; NO_INSTALL=1 installs no package'
@@ -301,14 +303,14 @@ run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
 	$(if $(filter ours,$(DRIVERS)),@V='$(V)' KDIR= tools/modules '$(KERNEL)')
 	@DRIVERS='$(DRIVERS)' KERNEL='$(KERNEL)' CPUS='$(CPUS)' MEMORY='$(MEMORY)' lab/make-run
 
-install: all
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib'
+install: all install-packaged
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(LIBDIR)'
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus' lab/nest/openvmbus-nest
 	if [ -e $(BUILD)/nest/initrd ]; then \
 		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/vmlinux $(BUILD)/nest/initrd; \
 	fi
 	install -m 755 $(BUILD)/openvmbus '$(DESTDIR)$(PREFIX)/bin/'
-	install -m 644 $(BUILD)/libvmbus-core.a '$(DESTDIR)$(PREFIX)/lib/'
+	install -m 644 $(BUILD)/libvmbus-core.a '$(DESTDIR)$(LIBDIR)/'
 	for h in $(PUBLIC); do \
 		install -D -m 644 $$h "$(DESTDIR)$(PREFIX)/include/openvmbus/$$h" || exit 1; \
 	done
@@ -319,5 +321,7 @@ clean:
 
 distclean:
 	rm -rf $(BUILD)
+
+include packaging/packaging.mk
 
 -include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux -name '*.d' 2>/dev/null)

@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# tests/packages_test.sh [--chroot]: the Debian packages are built twice, with the same bytes; lintian finds nothing;
+# what they hold is complete: the example builds against the library's package alone, the modules
+# against the sources of the DKMS package, and manual and completion know every option of the
+# program. --chroot: also installs, upgrades, removes and purges them in a clean Debian, which must
+# be as before; that takes minutes and needs root and a mirror. What the modules' package does to a
+# system that boots is a scenario of the lab, lab/stock.
+# shellcheck disable=SC2317 # expect calls the functions
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=$PWD/build/packages
+CC=${CC:-gcc}
+failed=0
+
+# expect NAME COMMAND...
+expect() {
+	local name=$1 said
+	shift
+	if said=$("$@" 2>&1); then
+		echo "ok $name"
+	else
+		printf 'not ok %s\n# %s\n' "$name" "${said//$'\n'/$'\n'# }"
+		failed=1
+	fi
+}
+
+same_bytes() {
+	local deb
+	packaging/build-deb "$scratch/elsewhere" || return 1
+	for deb in "$out"/*.deb; do
+		cmp "$deb" "$scratch/elsewhere/${deb##*/}" || return 1
+	done
+}
+
+versions_agree() {
+	[ "$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)" = \
+		"$(sed -n 's/^VERSION := //p' Makefile)" ]
+}
+
+# There is nobody to write to yet, see packaging/debian/*.lintian-overrides; files of a build have no overrides.
+lintian_finds_nothing() {
+	local said
+	said=$(lintian --allow-root --suppress-tags bogus-mail-host -I "$out"/*.changes 2>&1)
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
+
+options() {
+	awk '/struct option names\[\]/ { on = 1; next } /^};/ { on = 0 } on && match($0, /"[a-z-]+"/) {
+		print "--" substr($0, RSTART + 1, RLENGTH - 2) }' vmm/options.c
+}
+
+every_option_is_told() {
+	local option root=$scratch/openvmbus missing=''
+	[ "$(options | wc -l)" -ge 20 ] || { echo "the options are not found in vmm/options.c"; return 1; }
+	for option in $(options); do
+		zgrep -q -- "^.fB${option//-/.-}" "$root/usr/share/man/man1/openvmbus.1.gz" &&
+			grep -qE -- "'$option\[|'\*$option\[" "$root/usr/share/zsh/vendor-completions/_openvmbus" &&
+			grep -qE -- "[ ']$option[ ']" "$root/usr/share/bash-completion/completions/openvmbus" ||
+			missing+=" $option"
+	done
+	[ -z "$missing" ] || { echo "not in manual, bash's and zsh's completion:$missing"; return 1; }
+}
+
+# complete WORD... : what bash offers for the last one.
+complete_words() {
+	bash -c '. "$0"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _openvmbus; echo "${COMPREPLY[@]}"' \
+		"$scratch/openvmbus/usr/share/bash-completion/completions/openvmbus" "$@"
+}
+
+bash_completes() {
+	[ "$(complete_words openvmbus run --accel '')" = "auto kvm nest" ] &&
+		[ "$(complete_words openvmbus run --mem)" = --memory ] &&
+		[ "$(complete_words openvmbus run --kernel READ)" = README.md ] &&
+		[ "$(complete_words openvmbus sw)" = switch ]
+}
+
+manual_is_well_formed() {
+	local said
+	said=$(MANROFFSEQ='' zcat "$scratch/openvmbus/usr/share/man/man1/openvmbus.1.gz" | groff -man -ww -z 2>&1)
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
+
+example_builds() {
+	local root=$scratch/libopenvmbus-dev
+	cp "$root/usr/share/doc/libopenvmbus-dev/examples/minimal/minimal.c" "$scratch/minimal.c"
+	# shellcheck disable=SC2046 # words
+	"$CC" -Wall -Wextra -Wno-unused-parameter -Werror "$scratch/minimal.c" -o "$scratch/minimal" \
+		$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$(echo "$root"/usr/lib/*/pkgconfig) \
+			pkg-config --cflags --libs --static vmbus-user) || return 1
+	"$scratch/minimal" ram:1M | grep 'connected: VMBus'
+}
+
+modules_build() {
+	local source log=$scratch/modules.log
+	source=$(echo "$scratch"/openvmbus-dkms/usr/src/openvmbus-*)
+	make -C build/kernels/6.1/kdir M="$source/ports/linux" CC="$PWD/tools/kernel-cc" CONFIG_DEBUG_INFO_BTF_MODULES= \
+		KCFLAGS=-Werror -j2 modules >"$log" 2>&1 || { tail -n 5 "$log"; return 1; }
+	ls "$source"/ports/linux/{vmbus,storvsc,blkvsc,netvsc}.ko
+}
+
+unit_is_understood() {
+	local unit=$scratch/openvmbus/lib/systemd/system/openvmbus@.service
+	sed "s|/usr/bin/openvmbus|$scratch/openvmbus/usr/bin/openvmbus|" "$unit" >"$scratch/openvmbus@.service"
+	! systemd-analyze verify --man=no "$scratch/openvmbus@.service" 2>&1 | grep .
+}
+
+packages() {
+	local deb
+	scratch=$(mktemp -d)
+	trap 'rm -rf "$scratch"' EXIT
+	expect packages_are_built make -s deb
+	for deb in "$out"/*.deb; do
+		dpkg -x "$deb" "$scratch/$(basename "${deb%%_*}")"
+	done
+	expect versions_agree versions_agree
+	expect same_bytes_when_built_again_elsewhere same_bytes
+	expect lintian_finds_nothing lintian_finds_nothing
+	expect every_option_is_in_manual_and_completion every_option_is_told
+	expect bash_completes_commands_options_and_values bash_completes
+	expect example_builds_on_the_library_package example_builds
+	if command -v groff >/dev/null; then
+		expect manual_is_well_formed manual_is_well_formed
+	fi
+	if command -v systemd-analyze >/dev/null; then
+		expect service_template_is_understood unit_is_understood
+	fi
+	if [ -e build/kernels/6.1/kdir ]; then
+		expect modules_build_from_the_dkms_package modules_build
+	else
+		echo "skip modules_build_from_the_dkms_package # no headers: lab/kernel 6.1"
+	fi
+}
+
+# Every path but what a package manager and a user's caches write anyway, and the accounts.
+listed() {
+	(cd "$1" && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./tmp -o -path './var/cache' \
+		-o -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/log -o -path ./run \) -prune -o -print | sort
+	cat etc/passwd etc/group)
+}
+
+in_chroot() { chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"; }
+
+# upgraded DEB: the same package with a higher version.
+upgraded() {
+	local tree=$scratch/up
+	rm -rf "$tree"
+	dpkg-deb -R "$1" "$tree"
+	sed -i 's/^Version: .*/&+up/' "$tree/DEBIAN/control"
+	dpkg-deb -b --root-owner-group "$tree" "$root/tmp/" >/dev/null
+}
+
+installs() {
+	cp "$out"/openvmbus_*.deb "$out"/libopenvmbus-dev_*.deb "$root/tmp/"
+	cp --remove-destination /etc/resolv.conf "$root/etc/resolv.conf"
+	in_chroot apt-get update -q && in_chroot apt-get install -y --no-install-recommends /tmp/openvmbus_0.1.0_amd64.deb \
+		/tmp/libopenvmbus-dev_0.1.0_amd64.deb &&
+		in_chroot openvmbus --version && in_chroot id openvmbus
+}
+
+upgrades() {
+	local deb
+	for deb in "$out"/openvmbus_*.deb "$out"/libopenvmbus-dev_*.deb; do
+		upgraded "$deb"
+	done
+	in_chroot dpkg -i /tmp/openvmbus_0.1.0+up_amd64.deb /tmp/libopenvmbus-dev_0.1.0+up_amd64.deb &&
+		in_chroot openvmbus --version
+}
+
+leaves_nothing() {
+	mkdir -p "$root/var/lib/openvmbus/machine"
+	[ -x "$root/usr/bin/openvmbus" ] || { echo "it was not installed"; return 1; }
+	in_chroot dpkg --remove openvmbus libopenvmbus-dev && in_chroot dpkg --purge openvmbus libopenvmbus-dev &&
+		in_chroot apt-get autoremove -y --purge || return 1
+	rm -f "$root/etc/resolv.conf"
+	listed "$root" >"$scratch/after"
+	diff "$scratch/before" "$scratch/after"
+}
+
+in_a_clean_debian() {
+	local suite mirror
+	root=$scratch/root
+	suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	mirror=build/apt/$suite/parts/$suite.sources
+	[ $EUID -eq 0 ] || { echo "skip chroot # it needs root"; return; }
+	[ -e "$mirror" ] || lab/image || { echo "skip chroot # no mirror"; return; }
+	# The program needs sysusers for its account.
+	mmdebstrap --variant=apt --include=systemd "$suite" "$root" "$mirror" >"$scratch/mmdebstrap.log" 2>&1 ||
+		{ echo "skip chroot # mmdebstrap failed: $(tail -n1 "$scratch/mmdebstrap.log")"; return; }
+	rm -f "$root/etc/resolv.conf"
+	listed "$root" >"$scratch/before"
+	expect chroot_installs installs
+	expect chroot_upgrades upgrades
+	expect chroot_remove_and_purge_leave_nothing leaves_nothing
+}
+
+for tool in dpkg-buildpackage dh lintian; do
+	command -v $tool >/dev/null || tools/setup package >&2 || { echo "skip packages # no $tool: tools/setup package"; exit 0; }
+done
+packages
+[ "${1:-}" != --chroot ] || in_a_clean_debian
+exit $failed
