@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# tests/packages_test.sh [--chroot]: the Debian packages are built twice, with the same bytes; lintian finds nothing;
+# tests/packages_test.sh [--chroot] [--rpm]: the Debian packages are built twice, with the same bytes; lintian finds nothing;
 # what they hold is complete: the example builds against the library's package alone, the modules
 # against the sources of the DKMS package, and manual and completion know every option of the
 # program. --chroot: also installs, upgrades, removes and purges them in a clean Debian, which must
-# be as before; that takes minutes and needs root and a mirror. What the modules' package does to a
+# be as before; that takes minutes and needs root and a mirror. --rpm: the RPM packages, too, which are
+# installed in a root of their own. What the modules' package does to a
 # system that boots is a scenario of the lab, lab/stock.
 # shellcheck disable=SC2317 # expect calls the functions
 set -euo pipefail
@@ -35,8 +36,10 @@ same_bytes() {
 }
 
 versions_agree() {
-	[ "$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)" = \
-		"$(sed -n 's/^VERSION := //p' Makefile)" ]
+	local versions
+	versions=$(dpkg-parsechangelog -l packaging/debian/changelog -S Version
+		sed -n 's/^Version: *//p' packaging/rpm/*.spec)
+	[ "$(sort -u <<<"$versions")" = "$(sed -n 's/^VERSION := //p' Makefile)" ] || { echo "$versions"; return 1; }
 }
 
 # There is nobody to write to yet, see packaging/debian/*.lintian-overrides; files of a build have no overrides.
@@ -57,7 +60,7 @@ every_option_is_told() {
 	for option in $(options); do
 		zgrep -q -- "^.fB${option//-/.-}" "$root/usr/share/man/man1/openvmbus.1.gz" &&
 			grep -qE -- "'$option\[|'\*$option\[" "$root/usr/share/zsh/vendor-completions/_openvmbus" &&
-			grep -qE -- "[ ']$option[ ']" "$root/usr/share/bash-completion/completions/openvmbus" ||
+			grep -qE -- "[ ']${option}[ ']" "$root/usr/share/bash-completion/completions/openvmbus" ||
 			missing+=" $option"
 	done
 	[ -z "$missing" ] || { echo "not in manual, bash's and zsh's completion:$missing"; return 1; }
@@ -195,9 +198,62 @@ in_a_clean_debian() {
 	expect chroot_remove_and_purge_leave_nothing leaves_nothing
 }
 
+same_rpms() {
+	local file
+	KDIR=build/kernels/6.1/kdir packaging/build-rpm "$scratch/rpms" || return 1
+	for file in "$out"/*.rpm; do
+		cmp "$file" "$scratch/rpms/${file##*/}" || return 1
+	done
+}
+
+# What akmods does with its source package, on a machine without our sources.
+rebuilds() {
+	rpmbuild --rebuild --nodeps --define "_topdir $scratch/rebuild" --define "kernels 6.1-lab" \
+		--define "kdir $PWD/build/kernels/6.1/kdir" \
+		"$scratch/rpmroot/usr/src/akmods/openvmbus-kmod.latest" >"$scratch/rebuild.log" 2>&1 ||
+		{ tail -n 5 "$scratch/rebuild.log"; return 1; }
+	rpm -qlp "$scratch"/rebuild/RPMS/*/kmod-openvmbus-6.1-lab-*.rpm | grep '/lib/modules/6.1-lab/extra/openvmbus/storvsc.ko'
+}
+
+# A root of its own: no dependency can be met there, and scripts would need a shell.
+rpms_install() {
+	local root=$scratch/rpmroot
+	mkdir -p "$root"
+	rpm --root "$root" --dbpath /var/lib/rpm --initdb &&
+		rpm --root "$root" --dbpath /var/lib/rpm -i --nodeps --noscripts "$out"/*.x86_64.rpm "$out"/*.noarch.rpm || return 1
+	"$root/usr/bin/openvmbus" --version && [ -e "$root/usr/lib64/libvmbus-core.a" ] &&
+		[ -e "$root/usr/lib/modprobe.d/openvmbus-kmod.conf" ] && ls "$root"/lib/modules/*/extra/openvmbus/vmbus.ko
+}
+
+rpms_are_removed() {
+	local root=$scratch/rpmroot left
+	rpm --root "$root" --dbpath /var/lib/rpm -qa | xargs rpm --root "$root" --dbpath /var/lib/rpm -e --nodeps --noscripts || return 1
+	left=$(find "$root" -path "$root/var" -prune -o ! -type d -print)
+	[ -z "$left" ] || { echo "$left"; return 1; }
+}
+
+rpms() {
+	export KDIR=build/kernels/6.1/kdir
+	[ -e "$KDIR" ] || { echo "skip rpm # no headers: lab/kernel 6.1"; return; }
+	expect rpms_are_built make -s rpm
+	expect rpms_have_the_same_bytes_when_built_again same_rpms
+	expect rpms_install_in_a_root rpms_install
+	expect modules_build_from_the_akmod_package rebuilds
+	expect rpms_leave_no_file rpms_are_removed
+}
+
+chroot='' rpm=''
+for option; do
+	case $option in
+	--chroot) chroot=1 ;;
+	--rpm) rpm=1 ;;
+	*) echo "usage: tests/packages_test.sh [--chroot] [--rpm]" >&2 && exit 2 ;;
+	esac
+done
 for tool in dpkg-buildpackage dh lintian; do
 	command -v $tool >/dev/null || tools/setup package >&2 || { echo "skip packages # no $tool: tools/setup package"; exit 0; }
 done
 packages
-[ "${1:-}" != --chroot ] || in_a_clean_debian
+[ -z "$rpm" ] || rpms
+[ -z "$chroot" ] || in_a_clean_debian
 exit $failed
