@@ -42,6 +42,15 @@ versions_agree() {
 	[ "$(sort -u <<<"$versions")" = "$(sed -n 's/^VERSION := //p' Makefile)" ] || { echo "$versions"; return 1; }
 }
 
+# What the build needs is listed in tools/packages, and once more for each packager.
+libraries_agree() {
+	local name missing=''
+	for name in $(awk '$1 == "build" && $2 ~ /^lib.*-dev$/ && $2 != "libc6-dev" { print $2 }' tools/packages); do
+		[ "$(grep -cE "[ ,]$name(,|$)" packaging/debian/control)" -ge 2 ] || missing+=" $name"
+	done
+	[ -z "$missing" ] || { echo "not in both lists of packaging/debian/control:$missing"; return 1; }
+}
+
 # There is nobody to write to yet, see packaging/debian/*.lintian-overrides; files of a build have no overrides.
 lintian_finds_nothing() {
 	local said
@@ -118,6 +127,7 @@ packages() {
 		dpkg -x "$deb" "$scratch/$(basename "${deb%%_*}")"
 	done
 	expect versions_agree versions_agree
+	expect libraries_of_the_build_are_named libraries_agree
 	expect same_bytes_when_built_again_elsewhere same_bytes
 	expect lintian_finds_nothing lintian_finds_nothing
 	expect every_option_is_in_manual_and_completion every_option_is_told
