@@ -341,9 +341,7 @@ static void detach(void *state)
 /* Nobody polls a backend's descriptors where the device is stepped: else one line says so. */
 static bool serves_without_worker(const struct vmb_dev_network *c)
 {
-	const struct vmb_dev_net_ops *ops = c->net.ops;
-
-	if (ops != &vmb_dev_net_user && ops != &vmb_dev_net_tap && ops != &vmb_dev_net_cable)
+	if (!c->net.has_descriptors)
 		return true;
 	vmb_dev_report("network %u: a machine that is stepped has null or a backend of its own, "
 		       "others need a thread",

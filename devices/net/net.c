@@ -25,6 +25,7 @@ int vmb_dev_net_open(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 	net->arg = arg;
 	net->link_up = true;
 	net->mtu_max = option->mtu_max;
+	net->has_descriptors = option->kind != VMB_DEV_NET_NULL && option->kind != VMB_DEV_NET_OWN;
 	net->ops = option->kind == VMB_DEV_NET_OWN ? option->ops : kinds[option->kind];
 	error = net->ops->open(net, option);
 	if (!error && option->capture)

@@ -131,6 +131,7 @@ struct vmb_dev_net {
 	struct vmb_dev_capture *capture; /* NULL: none */
 	bool takes_large; /* large frames and open checksums go through as they are */
 	bool link_up;
+	bool has_descriptors; /* that somebody must poll */
 	uint32_t mtu_max; /* bytes without Ethernet header that it carries */
 	bool full; /* the last send was refused */
 	uint64_t sent, received; /* frames */
