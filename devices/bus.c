@@ -9,6 +9,7 @@
 #include "devices/bus.h"
 #include "devices/fault.h"
 #include "devices/gpadl.h"
+#include "devices/limits.h"
 #include "devices/report.h"
 #include "devices/trace.h"
 
@@ -23,6 +24,30 @@ static struct vmb_dev_channel *channel_of(struct vmb_host_channel *host)
 
 /* Opening and closing */
 
+/*
+ * Pages that lie apart need a mapping each, and a process has a limited number of them: a guest
+ * that lends all of its memory in scattered pages must leave those that the rest of us needs. With
+ * the lock.
+ */
+static void *map_lent(struct vmb_dev_bus *bus, const struct vmb_host_gpadl_range *range,
+		      uint32_t *mapping_count)
+{
+	uint32_t count = vmb_dev_gpadl_mappings(bus->memory, range->pfns, range->pfn_count);
+	void *at;
+
+	*mapping_count = 0;
+	if (count > bus->mapping_max - bus->mapping_count) {
+		errno = ENOSPC;
+		return NULL;
+	}
+	at = vmb_dev_gpadl_map(bus->memory, range->pfns, range->pfn_count);
+	if (!at)
+		return NULL;
+	*mapping_count = count;
+	bus->mapping_count += count;
+	return at;
+}
+
 static int map_rings(struct vmb_dev_channel *ch)
 {
 	uint32_t upstream = ch->host.downstream_page, downstream;
@@ -36,7 +61,7 @@ static int map_rings(struct vmb_dev_channel *ch)
 	    ch->page_count - upstream < RING_PAGES_MIN)
 		return -EINVAL;
 	downstream = ch->page_count - upstream;
-	at = vmb_dev_gpadl_map(ch->bus->memory, range.pfns, range.pfn_count);
+	at = map_lent(ch->bus, &range, &ch->mapping_count);
 	if (!at)
 		return -errno;
 	ch->pages = at;
@@ -52,9 +77,11 @@ static int map_rings(struct vmb_dev_channel *ch)
 
 static void unmap_rings(struct vmb_dev_channel *ch)
 {
-	if (ch->pages)
-		vmb_dev_gpadl_unmap(ch->pages, ch->page_count);
+	if (!ch->pages)
+		return;
+	vmb_dev_gpadl_unmap(ch->pages, ch->page_count);
 	ch->pages = NULL;
+	ch->bus->mapping_count -= ch->mapping_count;
 }
 
 static int connect_bell(struct vmb_dev_channel *ch, bool on)
@@ -94,6 +121,13 @@ static int start(struct vmb_dev_channel *ch)
 	return error;
 }
 
+static const char *reason(int error)
+{
+	return error == -ENOSPC ? "the guest lends memory in more pieces than this process may "
+				  "map; a larger vm.max_map_count allows more" :
+				  strerror(-error);
+}
+
 /*
  * Three errors are the guest's fault: the memory that it lent cannot be rings. Any other one is the
  * host's, and is reported.
@@ -102,7 +136,8 @@ static void report_refusal(struct vmb_dev_bus *bus, int error)
 {
 	if (error == -EINVAL || error == -EPROTO || error == -EFAULT)
 		return;
-	vmb_dev_report("VMBus: a channel cannot be opened: %s", strerror(-error));
+	if (vmb_dev_report_due(&bus->refusal_due))
+		vmb_dev_report("VMBus: a channel cannot be opened: %s", reason(error));
 	if (bus->machine->ops->lacks)
 		bus->machine->ops->lacks(bus->machine);
 }
@@ -325,13 +360,17 @@ static int map_gpadl(struct vmb_dev_channel *ch, struct vmb_host_gpadl *gpadl,
 		     struct vmb_dev_shared *shared)
 {
 	struct vmb_host_gpadl_range range;
+	int error;
 
 	if (gpadl->range_count != 1 || !vmb_host_gpadl_range(gpadl, 0, &range) ||
 	    range.byte_offset || range.byte_count % VMB_PAGE_LEN)
 		return -EINVAL;
-	shared->memory = vmb_dev_gpadl_map(ch->bus->memory, range.pfns, range.pfn_count);
-	if (!shared->memory)
-		return -errno;
+	shared->memory = map_lent(ch->bus, &range, &shared->mapping_count);
+	if (!shared->memory) {
+		error = -errno;
+		report_refusal(ch->bus, error);
+		return error;
+	}
 	shared->len = range.byte_count;
 	shared->gpadl = gpadl;
 	vmb_host_gpadl_get(gpadl);
@@ -359,6 +398,7 @@ void vmb_dev_bus_unshare(struct vmb_dev_channel *ch, struct vmb_dev_shared *shar
 		return;
 	vmb_dev_gpadl_unmap(shared->memory, shared->len / VMB_PAGE_LEN);
 	pthread_mutex_lock(&bus->lock);
+	bus->mapping_count -= shared->mapping_count;
 	vmb_host_gpadl_put(shared->gpadl);
 	settle(bus);
 	pthread_mutex_unlock(&bus->lock);
@@ -421,6 +461,7 @@ struct vmb_dev_bus *vmb_dev_bus_create(const struct vmb_dev_bus_config *config)
 		return NULL;
 	}
 	bus->config = *config;
+	bus->mapping_max = vmb_dev_limits_mappings();
 	bus->machine = config->machine;
 	bus->memory = &config->machine->memory;
 	if (vmb_dev_doorbell_init(&bus->doorbell, bus)) {

@@ -55,6 +55,7 @@ struct vmb_dev_channel_ops {
 struct vmb_dev_shared {
 	void *memory; /* NULL: none */
 	uint32_t len; /* bytes, whole pages */
+	uint32_t mapping_count; /* of the bus's */
 	struct vmb_host_gpadl *gpadl;
 };
 
@@ -71,6 +72,7 @@ struct vmb_dev_channel {
 	uint64_t signals; /* interrupts sent, atomic */
 	void *pages; /* both rings */
 	uint32_t page_count;
+	uint32_t mapping_count; /* of the bus's */
 	struct vmb_dev_held *held; /* packets that a fault keeps back, oldest first */
 
 	/* for the device: valid from attach to detach, rung between start and stopped */
@@ -98,6 +100,9 @@ struct vmb_dev_bus {
 	pthread_cond_t changed;
 	uint32_t open_count; /* channels that a device may still touch */
 	uint32_t gpadl_count; /* GPADLs that the guest lends now */
+	/* of this process, for what the guest lends: rings and buffers; under the lock */
+	uint32_t mapping_count, mapping_max;
+	int64_t refusal_due; /* when one may be reported again */
 	uint64_t contact_count, unload_count;
 	uint32_t tries; /* attempts to post the next message, if it may be lost */
 	uint32_t version; /* newest that a guest negotiated, for the summary */

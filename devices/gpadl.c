@@ -36,6 +36,19 @@ static uint32_t run_of(const struct vmb_dev_memory *m, const uint64_t *pfns, uin
 	return run;
 }
 
+uint32_t vmb_dev_gpadl_mappings(const struct vmb_dev_memory *m, const uint64_t *pfns,
+				uint32_t count)
+{
+	const struct vmb_dev_memory_region *region;
+	uint32_t mappings = 0;
+
+	for (uint32_t i = 0; i < count; mappings++) {
+		region = region_of(m, pfns[i]);
+		i += region ? run_of(m, pfns + i, count - i, region) : 1;
+	}
+	return mappings;
+}
+
 static bool map_runs(const struct vmb_dev_memory *m, const uint64_t *pfns, uint32_t count,
 		     uint8_t *at)
 {

@@ -3,6 +3,8 @@
 #ifndef DEVICES_LIMITS_H
 #define DEVICES_LIMITS_H
 
+#include <stdint.h>
+
 #define VMB_DEV_DESCRIPTORS_WANTED 65536u
 
 /*
@@ -11,5 +13,12 @@
  * cannot be raised stays as it is.
  */
 void vmb_dev_limits_raise(void);
+
+/*
+ * Returns how many mappings a guest's lent memory may take of this process in all: most of what the
+ * kernel allows one (vm.max_map_count); the rest is for stacks, malloc and files. Reads a file the
+ * first time, so the program asks before its threads are confined.
+ */
+uint32_t vmb_dev_limits_mappings(void);
 
 #endif

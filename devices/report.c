@@ -22,6 +22,7 @@
 #include "devices/report.h"
 
 #define KEPT_LEN_MAX 65536u
+#define DUE_GAP_MS   10000
 
 static int raw_terminal;
 
@@ -152,6 +153,16 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+bool vmb_dev_report_due(int64_t *next)
+{
+	int64_t now = now_ms();
+
+	if (now < *next)
+		return false;
+	*next = now + DUE_GAP_MS;
+	return true;
 }
 
 void vmb_dev_report_drain(int ms)

@@ -6,6 +6,7 @@
 #define DEVICES_REPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * The program's exit codes; --help and README name them.
@@ -36,6 +37,12 @@ void vmb_dev_report_drain(int ms);
  * descriptors; and before a thread loses the right to open files. Drops what was kept.
  */
 void vmb_dev_report_begin(void);
+
+/*
+ * For what a guest can cause again and again: returns whether it may be said now, which is so once
+ * in 10 s. *next: 0 at first, and the caller's to serialise.
+ */
+bool vmb_dev_report_due(int64_t *next);
 
 /* raw: whether the terminal is raw now, so that lines need a carriage return. */
 void vmb_dev_report_raw(int raw);

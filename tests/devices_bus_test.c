@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -398,6 +400,108 @@ static void test_what_is_no_buffer_is_not_mapped(void **state)
 }
 
 /*
+ * Lends as many pages as fit one GPADL, no two of which follow each other: the most mappings that
+ * it can take. Answers how many.
+ */
+static uint32_t lend_scattered(uint32_t gpadl_id)
+{
+	static uint64_t list[VMB_GPADL_RANGES_LEN_MAX / 8];
+	uint32_t pfn_count = VMB_ARRAY_COUNT(list) - 1, at = VMB_MSG_GPADL_HEADER_QWORDS, n;
+	struct vmb_gpa_range range = { pfn_count * PAGE, 0 };
+	struct {
+		struct vmb_msg_gpadl_header m;
+		uint64_t qwords[VMB_MSG_GPADL_HEADER_QWORDS];
+	} VMB_PACKED head = { .m = { { VMB_MSG_GPADL_HEADER, 0 }, 1, gpadl_id, sizeof(list), 1 } };
+	struct {
+		struct vmb_msg_gpadl_body m;
+		uint64_t qwords[VMB_MSG_GPADL_BODY_QWORDS];
+	} VMB_PACKED body = { .m = { { VMB_MSG_GPADL_BODY, 0 }, 0, gpadl_id } };
+
+	memcpy(list, &range, sizeof(range));
+	for (uint32_t i = 0; i < pfn_count; i++)
+		list[1 + i] = 2 * i % (16 * MIB / PAGE);
+	memcpy(head.qwords, list, sizeof(head.qwords));
+	post(&head, sizeof(head));
+	for (; at < VMB_ARRAY_COUNT(list); at += n) {
+		n = VMB_ARRAY_COUNT(list) - at;
+		n = n < VMB_MSG_GPADL_BODY_QWORDS ? n : VMB_MSG_GPADL_BODY_QWORDS;
+		memcpy(body.qwords, list + at, n * 8);
+		post(&body, sizeof(body.m) + n * 8);
+	}
+	expect(VMB_MSG_GPADL_CREATED);
+	return pfn_count;
+}
+
+/* What is left for the rest of the process: a mapping for each page of its own. */
+static bool can_still_map(uint32_t count)
+{
+	void *at = mmap(NULL, (uint64_t)2 * count * PAGE, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	bool can = at != MAP_FAILED;
+
+	for (uint32_t i = 0; i < count && can; i++)
+		can = mprotect((uint8_t *)at + (uint64_t)2 * i * PAGE, PAGE, PROT_READ) == 0;
+	if (at != MAP_FAILED)
+		munmap(at, (uint64_t)2 * count * PAGE);
+	return can;
+}
+
+static void test_scattered_pages_leave_mappings_to_others(void **state)
+{
+	struct vmb_dev_shared shared[16];
+	uint32_t before = bus->mapping_count, each = 0, count = 0;
+	int error;
+
+	do {
+		each = lend_scattered(0x200 + count);
+		error = vmb_dev_bus_share(&primary, 0x200 + count, &shared[count]);
+		count += !error;
+	} while (!error && count < VMB_ARRAY_COUNT(shared));
+	assert_int_equal(error, -ENOSPC);
+	assert_int_equal(count, (bus->mapping_max - before) / each);
+	assert_int_equal(lacking, 1);
+	assert_true(can_still_map(1000));
+	while (count)
+		vmb_dev_bus_unshare(&primary, &shared[--count]);
+	assert_int_equal(bus->mapping_count, before);
+	assert_int_equal(vmb_dev_bus_share(&primary, 0x200, &shared[0]), 0);
+	vmb_dev_bus_unshare(&primary, &shared[0]);
+	elsewhere = false;
+}
+
+/* The lines that a guest can cause. */
+static uint32_t count_lines(int file)
+{
+	char text[4096];
+	ssize_t len = pread(file, text, sizeof(text), 0);
+	uint32_t lines = 0;
+
+	for (ssize_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+static void test_refusals_that_a_guest_repeats_are_one_line(void **state)
+{
+	int file = memfd_create("errors", MFD_CLOEXEC), standard_error = dup(STDERR_FILENO);
+	const uint64_t pfns[] = { 0x305, 0x301, 0x304, 0x302 };
+	struct vmb_dev_shared shared;
+
+	lend(1, 9, 0, pfns, 4);
+	bus->mapping_max = bus->mapping_count + 3;
+	dup2(file, STDERR_FILENO);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(vmb_dev_bus_share(&primary, 9, &shared), -ENOSPC);
+	dup2(standard_error, STDERR_FILENO);
+	assert_int_equal(count_lines(file), 1);
+	bus->mapping_max++;
+	assert_int_equal(vmb_dev_bus_share(&primary, 9, &shared), 0);
+	vmb_dev_bus_unshare(&primary, &shared);
+	close(standard_error);
+	close(file);
+}
+
+/*
  * A wish for room while packets are unseen would never be granted: the guest has nothing to read
  * and is not told.
  */
@@ -452,6 +556,8 @@ int main(void)
 		CASE(test_machine_that_stops_gives_sub_channels_back),
 		CASE(test_lent_pages_are_mapped_side_by_side),
 		CASE(test_what_is_no_buffer_is_not_mapped),
+		CASE(test_scattered_pages_leave_mappings_to_others),
+		CASE(test_refusals_that_a_guest_repeats_are_one_line),
 		CASE(test_full_ring_is_published_before_the_wish),
 	};
 

@@ -69,6 +69,7 @@ struct vmb_dev_service {
 	uint32_t orders; /* what the bus wants, atomic */
 	bool open;
 	bool broken; /* the guest broke the protocol: its packets are left alone */
+	int64_t report_due; /* when a fault of the guest may be reported again */
 	bool more; /* the ring may have packets that nobody announces */
 	bool full; /* the output waits for room */
 	/* under services->lock */

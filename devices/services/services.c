@@ -136,9 +136,10 @@ static void fail(struct vmb_dev_service *s)
 {
 	s->broken = true;
 	set_ready(s, false);
-	vmb_dev_report("the guest broke the protocol of the service '%s', which it has no more "
-		       "until it opens the channel again",
-		       s->ops->name);
+	if (vmb_dev_report_due(&s->report_due))
+		vmb_dev_report("the guest broke the protocol of the service '%s', which it has no "
+			       "more until it opens the channel again",
+			       s->ops->name);
 }
 
 static void take_step(struct vmb_dev_service *s, int step, const struct vmb_host_ic_answer *answer,
@@ -153,8 +154,10 @@ static void take_step(struct vmb_dev_service *s, int step, const struct vmb_host
 		if (!answer_call(s, answer) && s->ops->answered)
 			s->ops->answered(s, now, answer);
 	} else if (step == VMB_HOST_IC_REFUSED) {
-		vmb_dev_report("the guest knows no version of the service '%s' that this host has",
-			       s->ops->name);
+		if (vmb_dev_report_due(&s->report_due))
+			vmb_dev_report("the guest knows no version of the service '%s' that this "
+				       "host has",
+				       s->ops->name);
 	} else {
 		fail(s);
 	}
