@@ -23,6 +23,7 @@
 #include "vmm/control.h"
 #include "vmm/devices.h"
 #include "vmm/machine.h"
+#include "vmm/relay.h"
 
 #define LIMIT_S 60 /* whatever waits for ever ends the test by SIGALRM */
 
@@ -34,6 +35,18 @@ static struct kvm_run page;
 static struct loop *bed;
 static char folder[] = "/tmp/vmm-control-XXXXXX", path[64];
 static uint32_t resets;
+static bool relayed; /* as with a nest: clients come over a port */
+
+static int open_control(const struct vmb_vmm_control_config *config)
+{
+	int fd;
+
+	if (!relayed)
+		return vmb_vmm_control_open(&control, path, config);
+	assert_int_equal(vmb_vmm_relay_start(path, &fd), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return vmb_vmm_control_open_port(&control, fd, config);
+}
 
 static int set_up(void **state)
 {
@@ -47,7 +60,7 @@ static int set_up(void **state)
 	machine.vcpus[0].machine = &machine;
 	machine.vcpus[0].run = &page;
 	machine.wake = eventfd(0, EFD_NONBLOCK);
-	assert_int_equal(vmb_vmm_control_open(&control, path, &config), 0);
+	assert_int_equal(open_control(&config), 0);
 	assert_int_equal(vmb_vmm_control_start(control), 0);
 	vmb_vmm_control_attach(control, &machine);
 	return 0;
@@ -57,6 +70,8 @@ static int tear_down(void **state)
 {
 	vmb_vmm_control_detach(control);
 	vmb_vmm_control_close(control);
+	while (relayed && access(path, F_OK) == 0)
+		usleep(1000); /* the relay ends by itself */
 	assert_int_equal(access(path, F_OK), -1);
 	close(machine.wake);
 	loop_free(bed);
@@ -546,6 +561,8 @@ int main(void)
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/control", folder);
 	failed = cmocka_run_group_tests_name("vmm_control", tests, NULL, NULL);
+	relayed = true;
+	failed += cmocka_run_group_tests_name("vmm_control over a relay", tests, NULL, NULL);
 	rmdir(folder);
 	return failed;
 }

@@ -17,6 +17,7 @@
 #include "devices/role.h"
 #include "devices/socket.h"
 #include "vmm/control.h"
+#include "vmm/relay.h"
 
 #ifndef OPENVMBUS_VERSION
 #define OPENVMBUS_VERSION "unknown"
@@ -26,10 +27,17 @@
 #define DUMP	     (JSON_COMPACT | JSON_ENSURE_ASCII)
 #define POLL_WAKE    0
 #define POLL_LISTEN  1
-#define POLL_CLIENTS 2
+#define POLL_PORT    2
+#define POLL_CLIENTS 3
 
 struct client {
-	int fd; /* -1: this place is free */
+	bool used; /* else this place is free */
+	int fd; /* -1: it is on the port */
+	uint32_t number; /* on the port */
+	bool sending; /* the port's other end has not taken the last bytes */
+	bool ending; /* it ends behind what is held */
+	uint32_t held_len; /* bytes that came over the port, and are not in in[] yet */
+	uint8_t held[VMB_VMM_LINK_DATA_MAX];
 	bool skipping; /* the rest of a line that was too long */
 	bool ended; /* it sends no more */
 	bool in_call; /* a call of its goes on */
@@ -45,6 +53,7 @@ struct client {
 struct vmb_vmm_control {
 	struct vmb_vmm_control_config config;
 	struct vmb_dev_socket socket;
+	struct vmb_vmm_link port; /* fd -1: none */
 	pthread_t thread;
 	bool started;
 	int wake;
@@ -143,15 +152,30 @@ static void say_version(struct client *c)
 				VMB_VMM_CONTROL_VERSION));
 }
 
+static ssize_t send_to_port(struct client *c)
+{
+	struct vmb_vmm_link *port = &c->call.control->port;
+	size_t len = c->out_len < VMB_VMM_LINK_DATA_MAX ? c->out_len : VMB_VMM_LINK_DATA_MAX;
+
+	if (c->sending)
+		return 0;
+	vmb_vmm_link_put(port, c->number, VMB_VMM_LINK_DATA, c->out + c->out_at, len);
+	c->sending = true;
+	return len;
+}
+
 static void flush(struct client *c)
 {
 	ssize_t sent;
 
 	if (!c->out_len || c->gone)
 		return;
-	sent = send(c->fd, c->out + c->out_at, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (sent < 0) {
-		c->gone = errno != EAGAIN && errno != EINTR;
+	if (c->fd < 0)
+		sent = send_to_port(c);
+	else
+		sent = send(c->fd, c->out + c->out_at, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent <= 0) {
+		c->gone = sent < 0 && errno != EAGAIN && errno != EINTR;
 		return;
 	}
 	c->moved_at = vmb_vmm_control_now();
@@ -372,41 +396,38 @@ static void leave(struct client *c)
 		c->call.go_on(&c->call);
 		end_call(c, VMB_VMM_CALL_FAILED);
 	}
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
+	else
+		vmb_vmm_link_put(&c->call.control->port, c->number, VMB_VMM_LINK_CLOSE, NULL, 0);
 	free(c->out);
 	c->out = NULL;
-	c->fd = -1;
-}
-
-static void welcome(struct vmb_vmm_control *control, struct client *c, int fd)
-{
-	*c = (struct client){ .fd = fd, .call.control = control };
-	say_version(c);
-	flush(c);
+	c->used = false;
 }
 
 static struct client *free_place(struct vmb_vmm_control *control)
 {
 	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
-		if (control->clients[i].fd < 0)
+		if (!control->clients[i].used)
 			return &control->clients[i];
 	return NULL;
 }
 
-static void accept_client(struct vmb_vmm_control *control)
+/* fd -1: the client is on the port. */
+static void welcome(struct vmb_vmm_control *control, int fd, uint32_t number)
 {
-	struct client *none = &control->one_more;
-	struct client *c = free_place(control);
-	int fd = accept4(control->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct client *c = free_place(control), *none = &control->one_more;
 	char message[VMB_VMM_CONTROL_MESSAGE_LEN];
 
-	if (fd < 0)
-		return;
 	if (c) {
-		welcome(control, c, fd);
+		*c = (struct client){
+			.used = true, .fd = fd, .number = number, .call.control = control
+		};
+		say_version(c);
+		flush(c);
 		return;
 	}
-	*none = (struct client){ .fd = fd };
+	*none = (struct client){ .fd = fd, .number = number, .call.control = control };
 	snprintf(message, sizeof(message), "%u clients are connected already; try again later",
 		 VMB_VMM_CONTROL_CLIENT_MAX);
 	say_error(none, "too-many-clients", message);
@@ -414,9 +435,77 @@ static void accept_client(struct vmb_vmm_control *control)
 	leave(none);
 }
 
+static void accept_client(struct vmb_vmm_control *control)
+{
+	int fd = accept4(control->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		welcome(control, fd, 0);
+}
+
+/* The port's other end sends no more before it hears that this was taken. */
+static void take_held(struct client *c)
+{
+	uint32_t room = sizeof(c->in) - c->in_len;
+	uint32_t len = c->held_len < room ? c->held_len : room;
+
+	memcpy(c->in + c->in_len, c->held, len);
+	c->in_len += len;
+	c->held_len -= len;
+	memmove(c->held, c->held + len, c->held_len);
+	if (len && !c->held_len)
+		vmb_vmm_link_put(&c->call.control->port, c->number, VMB_VMM_LINK_TAKEN, NULL, 0);
+	if (!c->held_len && c->ending)
+		c->ended = true;
+}
+
+static struct client *find_client(struct vmb_vmm_control *control, uint32_t number)
+{
+	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++) {
+		struct client *c = &control->clients[i];
+
+		if (c->used && c->fd < 0 && c->number == number)
+			return c;
+	}
+	return NULL;
+}
+
+static void take_frame(struct vmb_vmm_control *control, const struct vmb_vmm_link_frame *frame)
+{
+	struct client *c = find_client(control, frame->head.client);
+
+	if (frame->head.kind == VMB_VMM_LINK_OPEN)
+		welcome(control, -1, frame->head.client);
+	if (!c)
+		return;
+	switch (frame->head.kind) {
+	case VMB_VMM_LINK_DATA:
+		if (c->held_len)
+			return;
+		memcpy(c->held, frame->bytes, frame->head.len);
+		c->held_len = frame->head.len;
+		break;
+	case VMB_VMM_LINK_TAKEN: c->sending = false; break;
+	case VMB_VMM_LINK_END: c->ending = true; break;
+	case VMB_VMM_LINK_CLOSE: c->gone = true; break;
+	default: break;
+	}
+}
+
+static void take_frames(struct vmb_vmm_control *control)
+{
+	struct vmb_vmm_link_frame frame;
+
+	vmb_vmm_link_move(&control->port);
+	while (vmb_vmm_link_take(&control->port, &frame))
+		take_frame(control, &frame);
+}
+
 static void serve_client(struct client *c, short revents)
 {
-	if (revents & (POLLIN | POLLHUP | POLLERR) && wants_input(c))
+	if (c->fd < 0 && wants_input(c))
+		take_held(c);
+	else if (revents & (POLLIN | POLLHUP | POLLERR) && wants_input(c))
 		read_client(c);
 	if (c->in_call)
 		run_call(c, c->call.go_on, go_on_on_machine);
@@ -466,7 +555,7 @@ static void spread(struct vmb_vmm_control *control, const char *line)
 	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++) {
 		struct client *c = &control->clients[i];
 
-		if (c->fd >= 0 && c->call.events && !is_behind(c))
+		if (c->used && c->call.events && !is_behind(c))
 			say(c, line, strlen(line));
 	}
 }
@@ -511,15 +600,17 @@ static int fill(struct vmb_vmm_control *control, struct pollfd *fds)
 
 	fds[POLL_WAKE] = (struct pollfd){ .fd = control->wake, .events = POLLIN };
 	fds[POLL_LISTEN] = (struct pollfd){ .fd = control->socket.fd, .events = POLLIN };
+	fds[POLL_PORT] = (struct pollfd){ .fd = control->port.broken ? -1 : control->port.fd,
+					  .events = vmb_vmm_link_wanted(&control->port) };
 	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++) {
 		struct client *c = &control->clients[i];
-		short events = c->fd < 0 ? 0 : wanted(c);
+		short events = !c->used || c->fd < 0 ? 0 : wanted(c);
 
 		fds[POLL_CLIENTS + i] =
 			(struct pollfd){ .fd = events ? c->fd : -1, .events = events };
-		if (c->fd >= 0 && c->in_call)
+		if (c->used && c->in_call)
 			timeout = VMB_VMM_CONTROL_TICK_MS;
-		else if (c->fd >= 0 && c->ended && timeout < 0)
+		else if (c->used && c->ended && timeout < 0)
 			timeout = LEAVING_MS;
 	}
 	return timeout;
@@ -540,8 +631,10 @@ static void *serve(void *arg)
 		if (fds[POLL_WAKE].revents)
 			vmb_dev_event_clear(control->wake);
 		ending = take_events(control);
+		if (control->port.fd >= 0)
+			take_frames(control);
 		for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
-			if (control->clients[i].fd >= 0)
+			if (control->clients[i].used)
 				serve_client(&control->clients[i], fds[POLL_CLIENTS + i].revents);
 		if (fds[POLL_LISTEN].revents)
 			accept_client(control);
@@ -551,33 +644,63 @@ static void *serve(void *arg)
 
 /* Life */
 
+static struct vmb_vmm_control *create(const struct vmb_vmm_control_config *config)
+{
+	struct vmb_vmm_control *c = calloc(1, sizeof(*c));
+
+	json_object_seed(0); /* reads a file, which the server's thread would be too late for */
+	if (!c) {
+		vmb_dev_report("--control: %s", strerror(ENOMEM));
+		return NULL;
+	}
+	c->config = *config;
+	c->socket.fd = c->port.fd = -1;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->events_lock, NULL);
+	c->wake = vmb_dev_event_create();
+	if (c->wake >= 0)
+		return c;
+	vmb_dev_report("--control: eventfd: %s", strerror(-c->wake));
+	vmb_vmm_control_close(c);
+	return NULL;
+}
+
+int vmb_vmm_control_open_port(struct vmb_vmm_control **control, int fd,
+			      const struct vmb_vmm_control_config *config)
+{
+	*control = create(config);
+	if (!*control) {
+		close(fd);
+		return -ENOMEM;
+	}
+	(*control)->port.fd = fd;
+	return 0;
+}
+
+static int open_nest_port(struct vmb_vmm_control **control,
+			  const struct vmb_vmm_control_config *config)
+{
+	int fd = vmb_vmm_relay_open_port();
+
+	if (fd >= 0)
+		return vmb_vmm_control_open_port(control, fd, config);
+	vmb_dev_report("--control %s: %s; this is no nest, give a path", VMB_VMM_CONTROL_PORT,
+		       strerror(-fd));
+	return fd;
+}
+
 int vmb_vmm_control_open(struct vmb_vmm_control **control, const char *path,
 			 const struct vmb_vmm_control_config *config)
 {
-	struct vmb_vmm_control *c;
-
 	*control = NULL;
 	if (!path)
 		return 0;
-	json_object_seed(0); /* reads a file, which the server's thread would be too late for */
-	c = calloc(1, sizeof(*c));
-	if (!c) {
-		vmb_dev_report("--control: %s", strerror(ENOMEM));
+	if (strcmp(path, VMB_VMM_CONTROL_PORT) == 0)
+		return open_nest_port(control, config);
+	*control = create(config);
+	if (!*control)
 		return -ENOMEM;
-	}
-	c->config = *config;
-	c->socket.fd = -1;
-	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
-		c->clients[i].fd = -1;
-	pthread_mutex_init(&c->lock, NULL);
-	pthread_mutex_init(&c->events_lock, NULL);
-	*control = c;
-	c->wake = vmb_dev_event_create();
-	if (c->wake < 0) {
-		vmb_dev_report("--control: eventfd: %s", strerror(-c->wake));
-		return c->wake;
-	}
-	return vmb_dev_socket_serve(&c->socket, "--control", path, SOCK_STREAM, true);
+	return vmb_dev_socket_serve(&(*control)->socket, "--control", path, SOCK_STREAM, true);
 }
 
 int vmb_vmm_control_start(struct vmb_vmm_control *c)
@@ -607,8 +730,12 @@ void vmb_vmm_control_close(struct vmb_vmm_control *c)
 	if (c->started)
 		stop(c);
 	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++)
-		if (c->clients[i].fd >= 0)
+		if (c->clients[i].used)
 			leave(&c->clients[i]);
+	if (c->port.fd >= 0) {
+		vmb_vmm_link_move(&c->port);
+		close(c->port.fd);
+	}
 	for (uint32_t i = 0; i < c->event_count; i++)
 		free(c->events[i]);
 	vmb_dev_socket_end(&c->socket);
@@ -655,6 +782,12 @@ struct vmb_vmm_machine *vmb_vmm_call_hold(struct vmb_vmm_call *call)
 void vmb_vmm_call_release(struct vmb_vmm_call *call)
 {
 	pthread_mutex_unlock(&call->control->lock);
+}
+
+bool vmb_vmm_call_regain(struct vmb_vmm_call *call)
+{
+	pthread_mutex_lock(&call->control->lock);
+	return call->control->machine && call->control->starts == call->start;
 }
 
 const char *vmb_vmm_call_text(const struct vmb_vmm_call *call, const char *name)

@@ -39,6 +39,7 @@
 
 #include "base/platform.h"
 
+#define VMB_VMM_CONTROL_PORT	    "port:" /* in place of a path: in a nest, vmm/relay.h */
 #define VMB_VMM_CONTROL_VERSION	    1 /* of the schema, in the first line of a connection */
 #define VMB_VMM_CONTROL_CLIENT_MAX  32u
 #define VMB_VMM_CONTROL_LINE_MAX    65536u /* bytes of a request, without the line end */
@@ -116,6 +117,9 @@ struct vmb_vmm_control_config {
 /* These return 0, or -errno: reported. */
 int vmb_vmm_control_open(struct vmb_vmm_control **control, const char *path,
 			 const struct vmb_vmm_control_config *config);
+/* The same with clients on a port of a nest (vmm/relay.h), which it takes. */
+int vmb_vmm_control_open_port(struct vmb_vmm_control **control, int fd,
+			      const struct vmb_vmm_control_config *config);
 int vmb_vmm_control_start(struct vmb_vmm_control *control);
 void vmb_vmm_control_close(struct vmb_vmm_control *control);
 
@@ -141,6 +145,11 @@ int64_t vmb_vmm_control_now(void);
  */
 struct vmb_vmm_machine *vmb_vmm_call_hold(struct vmb_vmm_call *call);
 void vmb_vmm_call_release(struct vmb_vmm_call *call);
+/*
+ * For a row with row->machine that must do something slow: after _release, takes the machine back.
+ * Returns false if it is no longer the same one: call->machine must not be used.
+ */
+bool vmb_vmm_call_regain(struct vmb_vmm_call *call);
 
 /* Values of arguments; without the argument NULL, 0 (or otherwise) and false. */
 const char *vmb_vmm_call_text(const struct vmb_vmm_call *call, const char *name);
@@ -181,6 +190,7 @@ const char *vmb_vmm_control_type_name(enum vmb_vmm_control_type type);
 void vmb_vmm_control_document(FILE *out);
 
 /* The files of rows. */
-extern const struct vmb_vmm_command vmb_vmm_control_machine[];
+extern const struct vmb_vmm_command vmb_vmm_control_machine[], vmb_vmm_control_device[],
+	vmb_vmm_control_disk[];
 
 #endif

@@ -9,8 +9,10 @@
 
 #include "devices/disk/disk.h"
 #include "devices/report.h"
+#include "vmm/control.h"
 #include "vmm/nest.h"
 #include "vmm/nest_net.h"
+#include "vmm/relay.h"
 
 #define NEST_MEMORY_MIB 1024u /* what the nest needs beside the guest */
 #define PATH_LEN	4096u
@@ -89,9 +91,10 @@ static void add(struct line *l, const char *argument)
 	l->arguments[l->count++] = (char *)argument;
 }
 
-static void add_starter(struct line *l, const struct vmb_vmm_options *o, const char *starter)
+static void add_starter(struct line *l, const struct vmb_vmm_options *o, const char *starter,
+			int control)
 {
-	static char memory[24];
+	static char memory[24], descriptor[24];
 	char *port;
 
 	snprintf(memory, sizeof(memory), "%llu",
@@ -99,6 +102,11 @@ static void add_starter(struct line *l, const struct vmb_vmm_options *o, const c
 	add(l, starter);
 	add(l, "-m");
 	add(l, memory);
+	if (o->control) {
+		snprintf(descriptor, sizeof(descriptor), "%d", control);
+		add(l, "-c");
+		add(l, descriptor);
+	}
 	for (uint32_t i = 0; (port = vmb_vmm_nest_net_port(o, i)); i++) {
 		add(l, "-f");
 		add(l, port);
@@ -106,7 +114,10 @@ static void add_starter(struct line *l, const struct vmb_vmm_options *o, const c
 	add(l, "--");
 }
 
-/* The last --accel counts: the program in the nest must use KVM. */
+/*
+ * The last of an option counts: the program in the nest must use KVM, and has another way to its
+ * clients.
+ */
 static void add_command(struct line *l, const struct vmb_vmm_options *o, const char *self, int argc,
 			char **argv)
 {
@@ -118,6 +129,10 @@ static void add_command(struct line *l, const struct vmb_vmm_options *o, const c
 	}
 	add(l, "--accel");
 	add(l, "kvm");
+	if (o->control) {
+		add(l, "--control");
+		add(l, VMB_VMM_CONTROL_PORT);
+	}
 }
 
 int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
@@ -125,19 +140,15 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 	static char self[PATH_LEN], starter[PATH_LEN + 64];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	struct line line = { 0 };
+	int control = -1;
 
-	if (o->control) {
-		vmb_dev_report("--control %s: not in an emulated machine yet; use a machine with "
-			       "/dev/kvm",
-			       o->control);
-		return VMB_VMM_EXIT_USAGE;
-	}
 	if (len < 0 || !vmb_vmm_nest_net_check(o) ||
-	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o))
+	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o) ||
+	    (o->control && vmb_vmm_relay_start(o->control, &control)))
 		return VMB_VMM_EXIT_USAGE;
-	line.arguments = calloc(argc + 2 * vmb_vmm_nest_net_port_count(o) + 8, sizeof(char *));
+	line.arguments = calloc(argc + 2 * vmb_vmm_nest_net_port_count(o) + 12, sizeof(char *));
 	if (line.arguments) {
-		add_starter(&line, o, starter);
+		add_starter(&line, o, starter, control);
 		add_command(&line, o, self, argc, argv);
 		execv(starter, line.arguments);
 	}
