@@ -32,6 +32,16 @@ struct vmb_dev_device_ops {
 	 */
 	void (*leave)(void *state);
 	void (*close)(void *state); /* also when prepare failed */
+	/*
+	 * For devices that may be taken from a running guest and be given back. NULL: this one may
+	 * not. channel: its primary channel, which vmb_dev_bus_rescind() takes away. released: the
+	 * guest has let go of that since; then detach may be called although the bus runs, and
+	 * attach after it offers the device anew, or close ends it. Any thread.
+	 */
+	struct vmb_dev_channel *(*channel)(void *state);
+	bool (*released)(const void *state);
+	/* How commands name it: "scsi", "net0". NULL: it has no name. */
+	const char *(*name)(const void *state);
 };
 
 struct vmb_dev_device {

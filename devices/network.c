@@ -49,8 +49,12 @@ static void stop(struct vmb_dev_channel *channel)
 
 static void released(struct vmb_dev_channel *channel)
 {
-	if (!channel->host.sub_channel_index)
+	struct vmb_dev_network *c = channel->device;
+
+	if (!channel->host.sub_channel_index) {
+		__atomic_store_n(&c->released, true, __ATOMIC_RELEASE);
 		return;
+	}
 	vmb_dev_bus_detach(channel);
 	free(channel);
 }
@@ -180,7 +184,7 @@ void vmb_dev_network_open_requested(struct vmb_dev_network *c)
 
 static void serve(struct vmb_dev_network *c)
 {
-	vmb_host_network_set_link(&c->host, c->net.link_up);
+	vmb_host_network_set_link(&c->host, c->net.link_up && !vmb_dev_net_is_pulled(&c->net));
 	for (uint32_t i = 0; i < c->queue_count; i++)
 		if (c->queues[i].channel)
 			vmb_dev_network_queue_read(&c->queues[i]);
@@ -308,6 +312,7 @@ static int allocate(struct vmb_dev_network *c, const struct vmb_dev_net_option *
 	c->number = number;
 	c->queue_count = option->queue_count;
 	snprintf(c->name, sizeof(c->name), "OpenVMBus network %u", number);
+	snprintf(c->short_name, sizeof(c->short_name), "net%u", number);
 	pthread_mutex_init(&c->lock, NULL);
 	vmb_dev_worker_init(&c->worker, &worker_ops, c);
 	c->queues = calloc(c->queue_count, sizeof(*c->queues));
@@ -357,6 +362,7 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 	if (bus->config.stepped && !serves_without_worker(c))
 		return -EINVAL;
 	fill_channel(c, &c->channel, 0);
+	c->released = false;
 	error = vmb_dev_bus_attach(bus, &c->channel);
 	if (error || bus->config.stepped)
 		return error;
@@ -436,12 +442,37 @@ static void report(const void *state)
 		       (unsigned long long)n->pending, (unsigned long long)host->no_suballoc);
 }
 
-static const struct vmb_dev_device_ops device_ops = { .prepare = prepare,
-						      .attach = attach,
-						      .detach = detach,
-						      .step = step,
-						      .report = report,
-						      .close = shut };
+static struct vmb_dev_channel *primary(void *state)
+{
+	return &((struct vmb_dev_network *)state)->channel;
+}
+
+static bool is_released(const void *state)
+{
+	return __atomic_load_n(&((const struct vmb_dev_network *)state)->released,
+			       __ATOMIC_ACQUIRE);
+}
+
+static const char *short_name(const void *state)
+{
+	return ((const struct vmb_dev_network *)state)->short_name;
+}
+
+void vmb_dev_network_pull(struct vmb_dev_network *c, bool out)
+{
+	__atomic_store_n(&c->net.pulled, out, __ATOMIC_RELAXED);
+	vmb_dev_worker_wake(&c->worker);
+}
+
+const struct vmb_dev_device_ops vmb_dev_network_ops = { .prepare = prepare,
+							.attach = attach,
+							.detach = detach,
+							.step = step,
+							.report = report,
+							.close = shut,
+							.channel = primary,
+							.released = is_released,
+							.name = short_name };
 
 int vmb_dev_network_open(struct vmb_dev_device *device, const struct vmb_dev_net_option *option,
 			 uint32_t number)
@@ -459,7 +490,7 @@ int vmb_dev_network_open(struct vmb_dev_device *device, const struct vmb_dev_net
 			vmb_dev_report("network %u: %s", number, strerror(-error));
 	}
 	if (!error)
-		*device = (struct vmb_dev_device){ &device_ops, c };
+		*device = (struct vmb_dev_device){ &vmb_dev_network_ops, c };
 	else if (c)
 		shut(c);
 	return error;

@@ -103,8 +103,10 @@ struct vmb_dev_network {
 	uint32_t queue_count;
 	struct vmb_dev_channel channel; /* the primary */
 	uint32_t number;
-	char name[32];
+	char name[32]; /* for the guest */
+	char short_name[8]; /* for commands */
 
+	bool released; /* the guest has let go of a primary that is no longer offered; atomic */
 	pthread_mutex_t lock; /* for the requests; the bus's lock comes first */
 	struct vmb_dev_worker worker;
 
@@ -122,6 +124,7 @@ struct vmb_dev_network {
  * Opens a card and its backend. number: of the card in its machine, 0..VMB_DEV_NET_MAX - 1. Returns
  * 0, or -errno: reported, with nothing left behind. The device's state is a struct vmb_dev_network.
  */
+extern const struct vmb_dev_device_ops vmb_dev_network_ops;
 int vmb_dev_network_open(struct vmb_dev_device *device, const struct vmb_dev_net_option *option,
 			 uint32_t number);
 
@@ -143,6 +146,12 @@ void vmb_dev_network_queue_flush(struct vmb_dev_network_queue *queue);
 void vmb_dev_network_queue_deliver(struct vmb_dev_network_queue *queue,
 				   const struct vmb_host_network_received *frame,
 				   const struct vmb_host_offload_piece *pieces, uint32_t count);
+
+/*
+ * Pulls the card's cable, or plugs it in again: the guest hears of it, and while it is out frames
+ * are dropped both ways. Any thread.
+ */
+void vmb_dev_network_pull(struct vmb_dev_network *card, bool out);
 
 /* Opens the sub-channels that the bus has asked to open; network.c. */
 void vmb_dev_network_open_requested(struct vmb_dev_network *card);

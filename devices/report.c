@@ -25,6 +25,16 @@
 #define DUE_GAP_MS   10000
 
 static int raw_terminal;
+static __thread char *into;
+static __thread size_t into_len;
+
+void vmb_dev_report_into(char *text, size_t len)
+{
+	into = text;
+	into_len = len;
+	if (text)
+		*text = 0;
+}
 
 /* Global, because messages come from everywhere. */
 static struct {
@@ -127,6 +137,11 @@ void vmb_dev_report(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	if (into) {
+		if (!*into)
+			snprintf(into, into_len, "%s", text);
+		return;
+	}
 	len = snprintf(line, sizeof(line), "openvmbus: %s%s", text, line_end());
 	pthread_mutex_lock(&out.lock);
 	keep_count_of_lost();

@@ -6,6 +6,7 @@
 #define DEVICES_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -37,6 +38,12 @@ void vmb_dev_report_drain(int ms);
  * descriptors; and before a thread loses the right to open files. Drops what was kept.
  */
 void vmb_dev_report_begin(void);
+/*
+ * From now on this thread's lines are copied to text (len bytes, without prefix and line end; the
+ * first of several) and not written, until the next call with NULL. For requests that must say
+ * themselves what went wrong.
+ */
+void vmb_dev_report_into(char *text, size_t len);
 
 /*
  * For what a guest can cause again and again: returns whether it may be said now, which is so once

@@ -52,9 +52,14 @@ static void released(struct vmb_dev_channel *channel)
 	}
 }
 
-static const struct vmb_dev_channel_ops channel_ops = { .start = start,
-							.stop = stop,
-							.released = released };
+static uint64_t oldest_ns(const struct vmb_dev_channel *channel)
+{
+	return vmb_dev_storage_queue_oldest(queue_of(channel));
+}
+
+static const struct vmb_dev_channel_ops channel_ops = {
+	.start = start, .stop = stop, .released = released, .oldest_ns = oldest_ns
+};
 
 static void fill_channel(struct vmb_dev_storage *s, struct vmb_dev_channel *channel, uint16_t index)
 {
@@ -89,24 +94,29 @@ void vmb_dev_storage_offer(struct vmb_dev_storage *s, uint32_t count)
 
 /*
  * A unit's id and serial number are the same in every start of the machine, and differ from every
- * other unit's.
+ * other unit's. A disk that was plugged in is another one than that which had the LUN before.
  */
 static void fill_identity(const struct vmb_dev_storage *s, struct vmb_host_scsi_lun *unit,
 			  const struct vmb_dev_disk_option *option, uint32_t lun)
 {
 	memcpy(unit->guid, s->unit_id.bytes, sizeof(unit->guid));
 	unit->guid[sizeof(unit->guid) - 1] ^= lun;
+	if (s->own[lun])
+		unit->guid[sizeof(unit->guid) - 2] ^= s->plugged;
 	if (option->serial)
 		snprintf(unit->serial, sizeof(unit->serial), "%s", option->serial);
 	else if (s->host.config.ide)
 		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%s", s->name);
+	else if (s->own[lun])
+		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%02u-%u", lun, s->plugged);
 	else
 		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%02u", lun);
 }
 
-static void fill_unit(const struct vmb_dev_storage *s, struct vmb_host_scsi_lun *unit,
-		      struct vmb_dev_disk *disk, uint32_t lun)
+void vmb_dev_storage_fill_unit(struct vmb_dev_storage *s, uint32_t lun)
 {
+	struct vmb_host_scsi_lun *unit = &s->units[lun];
+	struct vmb_dev_disk *disk = &s->disks[lun];
 	bool dvd = disk->option->dvd;
 
 	unit->kind = dvd ? VMB_HOST_SCSI_DVD : VMB_HOST_SCSI_DISK;
@@ -202,7 +212,8 @@ static int prepare(void *state)
 			continue;
 		if (vmb_dev_disk_prepare(&s->disks[lun]))
 			return -EINVAL;
-		fill_unit(s, &s->units[lun], &s->disks[lun], lun);
+		vmb_dev_storage_fill_unit(s, lun);
+		s->grows |= s->disks[lun].ops->measure != NULL;
 	}
 	return 0;
 }
@@ -231,11 +242,23 @@ static bool serves_without_engine(const struct vmb_dev_storage *s)
 	return true;
 }
 
+/* Those that nobody took back, because their machine was started again meanwhile. */
+static void drop_unplugged(struct vmb_dev_storage *s)
+{
+	struct vmb_dev_disk_option *option;
+	struct vmb_dev_disk disk;
+
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (!vmb_dev_storage_take_back(s, lun, &disk, &option))
+			vmb_dev_storage_discard(&disk, option);
+}
+
 static int attach(void *state, struct vmb_dev_bus *bus)
 {
 	struct vmb_dev_storage *s = state;
 	int error;
 
+	drop_unplugged(s);
 	if (bus->config.stepped && !serves_without_engine(s))
 		return -EINVAL;
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
@@ -308,12 +331,30 @@ static void shut(void *state)
 
 	leave(s);
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
-		vmb_dev_disk_close(&s->disks[lun]);
+		vmb_dev_storage_discard(&s->disks[lun], s->own[lun]);
 	for (uint32_t i = 0; s->queues && i < s->queue_count; i++)
 		vmb_dev_storage_queue_free(&s->queues[i]);
 	free(s->queues);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+static struct vmb_dev_channel *primary(void *state)
+{
+	return &((struct vmb_dev_storage *)state)->channel;
+}
+
+static bool is_released(const void *state)
+{
+	return __atomic_load_n(&((const struct vmb_dev_storage *)state)->released,
+			       __ATOMIC_ACQUIRE);
+}
+
+static const char *name(const void *state)
+{
+	const struct vmb_dev_storage *s = state;
+
+	return s->host.config.ide ? s->name : "scsi";
 }
 
 const struct vmb_dev_device_ops vmb_dev_storage_ops = { .prepare = prepare,
@@ -322,7 +363,10 @@ const struct vmb_dev_device_ops vmb_dev_storage_ops = { .prepare = prepare,
 							.step = step,
 							.report = report,
 							.leave = leave,
-							.close = shut };
+							.close = shut,
+							.channel = primary,
+							.released = is_released,
+							.name = name };
 
 int vmb_dev_storage_open(struct vmb_dev_device *device, const struct vmb_dev_storage_config *config)
 {

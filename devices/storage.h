@@ -45,6 +45,7 @@ struct vmb_dev_storage_request {
 	struct vmb_dev_storage_queue *queue; /* where it was asked and is answered */
 	struct vmb_host_storage_io io;
 	struct vmb_dev_disk_request disk;
+	uint64_t began; /* nanoseconds; 0: not under way; atomic */
 	uint32_t transfer_len; /* bytes of guest memory in disk.iov */
 	uint32_t reset_count; /* of the unit, when it was held */
 	struct vmb_ring_part *noted; /* its pages, for a recording; NULL: never recorded */
@@ -94,7 +95,7 @@ struct vmb_dev_storage_queue {
 	bool more; /* the budget was used up before the ring was empty */
 	bool starved; /* all requests are under way, and the ring is masked */
 	/* what the engine watches for this queue */
-	bool has_engine, watching, watching_bell, engine_failed;
+	bool has_engine, watching, watching_bell, timing, engine_failed;
 	struct vmb_dev_disk_engine engine;
 	struct vmb_dev_storage_request *requests;
 	struct vmb_dev_storage_request *free;
@@ -114,6 +115,10 @@ struct vmb_dev_storage {
 	char name[16]; /* in serial numbers and statistics */
 	struct vmb_host_scsi_lun units[VMB_HOST_SCSI_LUN_MAX];
 	struct vmb_dev_disk disks[VMB_HOST_SCSI_LUN_MAX]; /* without ops: not there */
+	struct vmb_dev_disk_option *own[VMB_HOST_SCSI_LUN_MAX]; /* of disks that were plugged in */
+	uint64_t leaving; /* units that are unplugged, one bit a LUN */
+	uint32_t plugged; /* how often a disk was plugged in */
+	bool grows; /* a disk may change its length; atomic */
 	struct vmb_dev_channel channel; /* the primary */
 	struct vmb_dev_storage_queue *queues;
 	uint32_t queue_count;
@@ -141,6 +146,62 @@ extern const struct vmb_dev_device_ops vmb_dev_storage_ops;
  */
 int vmb_dev_storage_open(struct vmb_dev_device *device,
 			 const struct vmb_dev_storage_config *config);
+
+/*
+ * Disks of a controller that runs, devices/storage_plug.c. Any thread, one at a time; nothing
+ * waits.
+ *
+ * A disk is opened and prepared first (devices/disk/disk.h), with an option from malloc() whose
+ * path is from malloc() too, and then plugged in: disk and option are the controller's from then
+ * on. One that is unplugged is gone for the guest at once; its backend may still work for it, and
+ * when it no longer does, the disk is taken back and can be closed.
+ *
+ * All return 0; -ENOENT: no unit has this LUN; -EBUSY: one has it already.
+ */
+int vmb_dev_storage_plug(struct vmb_dev_storage *s, uint32_t lun, const struct vmb_dev_disk *disk,
+			 struct vmb_dev_disk_option *option);
+int vmb_dev_storage_unplug(struct vmb_dev_storage *s, uint32_t lun);
+/*
+ * Takes an unplugged disk back. -EAGAIN: requests are still under way at its backend. *option: to
+ * be freed after the disk was closed; NULL: it is not the controller's.
+ */
+int vmb_dev_storage_take_back(struct vmb_dev_storage *s, uint32_t lun, struct vmb_dev_disk *disk,
+			      struct vmb_dev_disk_option **option);
+/* Closes what _take_back gave. May wait for the backend. */
+void vmb_dev_storage_discard(struct vmb_dev_disk *disk, struct vmb_dev_disk_option *option);
+/*
+ * The drive opens: its disc is no longer there. force: also if the guest has locked it. -EINVAL:
+ * the unit is no drive; -EPERM: it is locked.
+ */
+int vmb_dev_storage_eject(struct vmb_dev_storage *s, uint32_t lun, bool force);
+/*
+ * Puts another disc into the drive, disk and option as for _plug, and gives the old ones back in
+ * their place. empty: the medium stands for an empty drive. -EAGAIN: requests for the old disc are
+ * under way; eject it first.
+ */
+int vmb_dev_storage_exchange(struct vmb_dev_storage *s, uint32_t lun, struct vmb_dev_disk *disk,
+			     struct vmb_dev_disk_option **option, bool empty);
+/* -EINVAL, -EOPNOTSUPP: as vmb_dev_disk_resize(). */
+int vmb_dev_storage_resize(struct vmb_dev_storage *s, uint32_t lun, uint64_t len);
+/* The LUNs that are taken, one bit each. */
+uint64_t vmb_dev_storage_luns(struct vmb_dev_storage *s);
+
+/* What one unit is now. */
+struct vmb_dev_storage_unit {
+	char path[256]; /* cut */
+	bool dvd, read_only, leaving, gone, medium_absent, tray_open, locked;
+	uint64_t len; /* bytes */
+	uint32_t block_len, busy;
+};
+int vmb_dev_storage_look(struct vmb_dev_storage *s, uint32_t lun,
+			 struct vmb_dev_storage_unit *unit);
+
+/* devices/storage.c: what the guest sees of disks[lun]. With the lock, or before any queue runs. */
+void vmb_dev_storage_fill_unit(struct vmb_dev_storage *s, uint32_t lun);
+/* devices/storage_queue.c: ends held requests of units that were reset. With the lock. */
+void vmb_dev_storage_end_held(struct vmb_dev_storage *s);
+/* The age of the oldest request under way, nanoseconds; 0: none. Any thread. */
+uint64_t vmb_dev_storage_queue_oldest(const struct vmb_dev_storage_queue *q);
 
 /*
  * devices/storage_queue.c, for devices/storage.c. The queue's channel is opened, and closed, by the

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "devices/channel.h"
 #include "devices/report.h"
@@ -45,8 +46,32 @@ static void poke(struct vmb_dev_storage_queue *q)
 static void release_request(struct vmb_dev_storage_queue *q,
 			    struct vmb_dev_storage_request *request)
 {
+	__atomic_store_n(&request->began, 0, __ATOMIC_RELAXED);
 	request->next = q->free;
 	q->free = request;
+}
+
+/* The coarse clock is enough for ages that matter, and costs little. */
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+uint64_t vmb_dev_storage_queue_oldest(const struct vmb_dev_storage_queue *q)
+{
+	uint64_t oldest = 0, began, now = now_ns();
+
+	for (uint32_t i = 0; i < VMB_DEV_STORAGE_REQUEST_COUNT; i++) {
+		began = __atomic_load_n(&q->requests[i].began, __ATOMIC_RELAXED);
+		if (began && (!oldest || began < oldest))
+			oldest = began;
+	}
+	if (!oldest)
+		return 0;
+	return now > oldest ? now - oldest : 1;
 }
 
 /*
@@ -205,8 +230,10 @@ static void hand_over(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_re
 	poke(owner);
 }
 
+/* q: whose step this is; NULL: another thread. */
 static void end_held_of(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_queue *owner)
 {
+	struct vmb_dev_storage *s = owner->storage;
 	struct vmb_dev_storage_request **at = &owner->held, *request;
 
 	while ((request = *at)) {
@@ -215,11 +242,11 @@ static void end_held_of(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_
 			continue;
 		}
 		*at = request->next;
-		vmb_host_storage_done(&q->storage->host, &request->io, VMB_HOST_SCSI_ABORTED);
+		vmb_host_storage_done(&s->host, &request->io, VMB_HOST_SCSI_ABORTED);
 		hand_over(q, request);
 	}
 	if (!owner->held)
-		q->storage->holding &= ~(1ull << owner->index);
+		s->holding &= ~(1ull << owner->index);
 }
 
 /*
@@ -233,6 +260,12 @@ static void end_held(struct vmb_dev_storage_queue *q)
 	for (uint32_t i = 0; i < s->queue_count && s->holding; i++)
 		if (s->holding >> i & 1)
 			end_held_of(q, &s->queues[i]);
+}
+
+void vmb_dev_storage_end_held(struct vmb_dev_storage *s)
+{
+	for (uint32_t i = 0; i < s->queue_count; i++)
+		end_held_of(NULL, &s->queues[i]);
 }
 
 /* What another queue's step has ended for this one. */
@@ -279,9 +312,12 @@ static void leave_if_gone(struct vmb_dev_storage_queue *q)
 static void take_step(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_request *request,
 		      enum vmb_dev_disk_step step)
 {
+	struct vmb_dev_disk *disk = request->io.task.unit->backend;
+
 	if (step == VMB_DEV_DISK_WAIT)
 		return;
 	q->busy_count--;
+	disk->busy--;
 	if (step == VMB_DEV_DISK_DONE)
 		finish(q, request);
 	else if (step == VMB_DEV_DISK_HELD)
@@ -310,6 +346,7 @@ static void begin_operation(struct vmb_dev_storage_queue *q,
 		record(q, request, VMB_DEV_TRACE_TO_HOST,
 		       task->op == VMB_HOST_SCSI_WRITE ? task->len : 0);
 	q->busy_count++;
+	disk->busy++;
 	take_step(q, request, disk->ops->begin(disk, &request->disk, &q->engine));
 }
 
@@ -409,6 +446,7 @@ static void take_packet(struct vmb_dev_storage_queue *q, const struct vmb_ring_r
 		return;
 	}
 	q->free = request->next;
+	__atomic_store_n(&request->began, now_ns(), __ATOMIC_RELAXED);
 	judge(q, request, &packet);
 	leave_if_gone(q);
 }
@@ -508,14 +546,6 @@ static void measure(struct vmb_dev_storage *s)
 		vmb_host_storage_resized(&s->host, lun);
 	}
 	pthread_mutex_unlock(&s->lock);
-}
-
-static bool any_grows(const struct vmb_dev_storage *s)
-{
-	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
-		if (s->disks[lun].ops && s->disks[lun].ops->measure)
-			return true;
-	return false;
 }
 
 /* Opening and closing: the bus orders, the queue carries it out when it is stepped. */
@@ -662,12 +692,14 @@ static void begin_watching(struct vmb_dev_storage_queue *q)
 		q->watching_bell = true;
 		vmb_dev_disk_engine_watch(&q->engine, q->channel->bell.fd, &bell_rang);
 	}
+	if (is_primary(q) && !q->timing && __atomic_load_n(&q->storage->grows, __ATOMIC_RELAXED)) {
+		q->timing = true;
+		vmb_dev_disk_engine_timer(&q->engine, MEASURE_NS, &second_passed);
+	}
 	if (q->watching)
 		return;
 	q->watching = true;
 	vmb_dev_disk_engine_watch(&q->engine, q->worker.wake, &wake_rang);
-	if (is_primary(q) && any_grows(q->storage))
-		vmb_dev_disk_engine_timer(&q->engine, MEASURE_NS, &second_passed);
 }
 
 static void take_event(struct vmb_dev_storage_queue *q, void *what, int result)
@@ -820,7 +852,7 @@ int vmb_dev_storage_queue_start(struct vmb_dev_storage_queue *q)
 		return error;
 	}
 	q->has_engine = true;
-	q->engine_failed = q->watching = q->watching_bell = false;
+	q->engine_failed = q->watching = q->watching_bell = q->timing = false;
 	error = vmb_dev_worker_start(&q->worker);
 	if (error)
 		vmb_dev_report("%s: no thread: %s", q->storage->name, strerror(-error));

@@ -118,6 +118,9 @@ static long become_strict(void)
 	return syscall(SYS_seccomp, 0, 0, NULL);
 }
 
+/* Opens what it is told to add. */
+#define CONTROL (1u << VMB_DEV_ROLE_CONTROL)
+
 static const struct {
 	long (*call)(void);
 	const char *name;
@@ -128,18 +131,20 @@ static const struct {
 	{ trace, "ptrace", 0 },
 	{ read_other, "process_vm_readv", 0 },
 	{ open_file, "openat",
-	  1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_USER_NETWORK | 1u << VMB_DEV_ROLE_MAIN },
-	{ make_file, "openat", 0 },
+	  CONTROL | 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_USER_NETWORK |
+		  1u << VMB_DEV_ROLE_MAIN },
+	{ make_file, "openat", CONTROL },
 	{ make_process, "clone", 0 },
 	{ signal_other, "kill", 0 },
 	{ signal_thread_of_other, "tgkill", 0 },
 	{ become_root, "setresuid", 0 },
 	{ mount_something, "mount", 0 },
 	{ open_socket, "socket",
-	  1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_USER_NETWORK | 1u << VMB_DEV_ROLE_MAIN },
-	{ open_packets, "socket", 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_MAIN },
-	{ make_code, "mmap", 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_MAIN },
-	{ make_ring, "io_uring_setup", 1u << VMB_DEV_ROLE_MAIN },
+	  CONTROL | 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_USER_NETWORK |
+		  1u << VMB_DEV_ROLE_MAIN },
+	{ open_packets, "socket", CONTROL | 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_MAIN },
+	{ make_code, "mmap", CONTROL | 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_MAIN },
+	{ make_ring, "io_uring_setup", CONTROL | 1u << VMB_DEV_ROLE_MAIN },
 	{ become_strict, "seccomp", 0 },
 };
 

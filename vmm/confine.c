@@ -163,13 +163,28 @@ static int add_user(scmp_filter_ctx filter)
 	return error;
 }
 
+/* Threads have the filters of the one that starts them, so that one must have what they need. */
+static bool has_list(enum vmb_dev_role role, enum vmb_dev_role list)
+{
+	static const uint32_t started_by_control =
+		1u << VMB_DEV_ROLE_STORAGE | 1u << VMB_DEV_ROLE_DISK | 1u << VMB_DEV_ROLE_NBD |
+		1u << VMB_DEV_ROLE_SERVICES | 1u << VMB_DEV_ROLE_NETWORK |
+		1u << VMB_DEV_ROLE_USER_NETWORK;
+
+	if (role == list)
+		return true;
+	if (role == VMB_DEV_ROLE_MAIN)
+		return list != VMB_DEV_ROLE_CONTROL; /* which runs before main has its role */
+	return role == VMB_DEV_ROLE_CONTROL && started_by_control >> list & 1;
+}
+
 /* What a thread's filter allows only counts as far as those do that it inherited. */
 static int add_role(scmp_filter_ctx filter, enum vmb_dev_role role)
 {
 	int error = add(filter, &vmb_vmm_confine_common, SCMP_ACT_ALLOW);
 
 	for (uint32_t i = 0; i < VMB_DEV_ROLE_COUNT && !error; i++)
-		if (i == role || role == VMB_DEV_ROLE_MAIN)
+		if (has_list(role, i))
 			error = add(filter, &vmb_vmm_confine_lists[i], SCMP_ACT_ALLOW);
 	if (!error)
 		error = add_signals(filter, role);

@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
 #include <linux/prctl.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -255,6 +257,34 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(accept4),
 	CALL(recvfrom),
 	CALL(sendto),
+	/* disks, discs and networks that it is told to add are opened and locked */
+	CALL(openat),
+	CALL(fcntl),
+	CALL(flock),
+	CALL(fstat),
+	CALL(newfstatat),
+	CALL(lseek),
+	CALL(pread64),
+	CALL(ftruncate),
+	CALL(getdents64),
+	CALL(access),
+	CALL(readlink),
+	CALL(socket),
+	CALL(eventfd2),
+	CALL_IOCTL(BLKGETSIZE64),
+	CALL_IOCTL(BLKSSZGET),
+	CALL_IOCTL(TUNSETIFF),
+	CALL_IOCTL(TUNSETVNETHDRSZ),
+	CALL_IOCTL(TUNSETVNETLE),
+	CALL_IOCTL(TUNSETOFFLOAD),
+	CALL_IOCTL(SIOCSIFMTU),
+	CALL_IOCTL(SIOCGIFFLAGS),
+	CALL_IOCTL(SIOCSIFFLAGS),
+	/* and get the threads that serve them */
+	CALL_BITS(clone, 0, THREAD_BITS, THREAD_BITS),
+	FAIL(clone3, ENOSYS),
+	CALL(io_uring_setup),
+	CALL(io_uring_register),
 };
 
 static const struct vmb_vmm_confine_call main_thread[] = {

@@ -30,7 +30,8 @@ extern const struct vmb_vmm_confine_list vmb_vmm_confine_server;
 
 /* What every thread may do. */
 extern const struct vmb_vmm_confine_list vmb_vmm_confine_common;
-/* What a role may do beside that. A filter is inherited: the main thread's has the others' too. */
+/* What a role may do beside that. A filter is inherited: the main thread's has the others' too,
+ * and that of control has those of the devices. */
 extern const struct vmb_vmm_confine_list vmb_vmm_confine_lists[VMB_DEV_ROLE_COUNT];
 
 #endif

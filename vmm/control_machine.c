@@ -380,6 +380,16 @@ static const struct vmb_vmm_control_field lost_fields[] = {
 	{ NULL, TEXT, false, NULL },
 };
 
+static const struct vmb_vmm_control_field name_field[] = {
+	{ "name", TEXT, false, "of the device" },
+	{ NULL, TEXT, false, NULL },
+};
+
+static const struct vmb_vmm_control_field lun_field[] = {
+	{ "lun", NUMBER, false, "of the unit" },
+	{ NULL, TEXT, false, NULL },
+};
+
 static const struct vmb_vmm_control_field ended_fields[] = {
 	{ "outcome", TEXT, false,
 	  "`off`, `reset`, `crash`, `triple-fault`, `failure` or `stopped`" },
@@ -397,6 +407,15 @@ const struct vmb_vmm_event_row vmb_vmm_control_events[] = {
 	{ "crashed", "The guest reported a crash.", NULL },
 	{ "connected", "The guest is connected to the bus, as seen once a second.", NULL },
 	{ "disconnected", "The guest has left the bus, as seen once a second.", NULL },
+	{ "device-offered", "A device was offered to the guest: a new one, or one that was away.",
+	  name_field },
+	{ "device-rescinded", "The guest has let go of a device that was taken away.", name_field },
+	{ "device-removed", "The guest has let go of a device, which is gone for good.",
+	  name_field },
+	{ "disk-added", "A disk or drive was added.", lun_field },
+	{ "disk-removed", "A disk or drive was removed, and its file is closed.", lun_field },
+	{ "disc-inserted", "A drive has another disc.", lun_field },
+	{ "disc-ejected", "A drive has no disc any more.", lun_field },
 	{ "lost", "Events came faster than they could be passed on, and were dropped.",
 	  lost_fields },
 	{ NULL, NULL, NULL },

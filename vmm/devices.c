@@ -3,6 +3,7 @@
 #include "devices/network.h"
 #include "devices/storage.h"
 #include "vmm/devices.h"
+#include "vmm/hotplug.h"
 
 static int open_scsi(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
@@ -134,8 +135,10 @@ int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus)
 {
 	int error = 0;
 
-	for (uint32_t i = 0; i < d->count && !error; i++)
+	for (uint32_t i = 0; i < d->count && !error; i++) {
+		d->lives[i].place = VMB_VMM_DEVICE_IN;
 		error = d->all[i].ops->attach(d->all[i].state, bus);
+	}
 	return error;
 }
 
@@ -143,6 +146,9 @@ void vmb_vmm_devices_detach(struct vmb_vmm_devices *d)
 {
 	for (uint32_t i = 0; i < d->count; i++)
 		d->all[i].ops->detach(d->all[i].state);
+	for (uint32_t i = d->count; i-- > 0;)
+		if (d->lives[i].removed)
+			vmb_vmm_hotplug_close(d, i);
 }
 
 void vmb_vmm_devices_leave(struct vmb_vmm_devices *d)
@@ -157,6 +163,8 @@ void vmb_vmm_devices_close(struct vmb_vmm_devices *d)
 	vmb_vmm_devices_leave(d);
 	for (uint32_t i = 0; i < d->count; i++)
 		d->all[i].ops->close(d->all[i].state);
+	for (uint32_t i = 0; i < d->count; i++)
+		vmb_vmm_hotplug_free_card(d->lives[i].own);
 	d->count = 0;
 }
 

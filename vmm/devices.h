@@ -21,8 +21,22 @@
 
 #define VMB_VMM_DEVICE_MAX (2 + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
 
+/* Where a device is while a machine runs; each start of the machine begins with all of them in. */
+enum vmb_vmm_device_place {
+	VMB_VMM_DEVICE_IN, /* offered */
+	VMB_VMM_DEVICE_LEAVING, /* rescinded; the guest has not let go of it yet */
+	VMB_VMM_DEVICE_OUT,
+};
+
+struct vmb_vmm_device_life {
+	enum vmb_vmm_device_place place;
+	bool removed; /* it is closed as soon as it is out, or the machine ends */
+	struct vmb_dev_net_option *own; /* of a card that was added at run time */
+};
+
 struct vmb_vmm_devices {
 	struct vmb_dev_device all[VMB_VMM_DEVICE_MAX];
+	struct vmb_vmm_device_life lives[VMB_VMM_DEVICE_MAX]; /* vmm/hotplug.h */
 	uint32_t count;
 	/* something was started or written: from here on an error is no longer one of usage */
 	bool begun;

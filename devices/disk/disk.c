@@ -141,6 +141,15 @@ bool vmb_dev_disk_resized(struct vmb_dev_disk *disk)
 	return true;
 }
 
+int vmb_dev_disk_resize(struct vmb_dev_disk *disk, uint64_t len)
+{
+	if (!len || len % disk->block_len)
+		return -EINVAL;
+	if (disk->read_only || !disk->ops->resize)
+		return -EOPNOTSUPP;
+	return disk->ops->resize(disk, len);
+}
+
 void vmb_dev_disk_cancel(struct vmb_dev_disk *disk)
 {
 	disk->cancels++;

@@ -132,6 +132,8 @@ struct vmb_dev_disk_ops {
 	void (*close)(struct vmb_dev_disk *disk);
 	/* Bytes that the medium has now, 0: not known. NULL: it stays as it was. Must not wait. */
 	uint64_t (*measure)(const struct vmb_dev_disk *disk);
+	/* Makes the medium len bytes long. NULL: cannot. Returns 0 or -errno. */
+	int (*resize)(struct vmb_dev_disk *disk, uint64_t len);
 	bool at_once; /* begin ends each request, so that no engine is needed */
 };
 
@@ -148,6 +150,7 @@ struct vmb_dev_disk {
 	uint32_t block_len;
 	bool read_only;
 	bool can_unmap;
+	uint32_t busy; /* requests at the backend; the device's */
 	uint32_t cancels; /* how often what was under way was cancelled */
 	/* then each later flush fails too, because the system reports lost data only once */
 	bool flush_failed;
@@ -171,6 +174,12 @@ bool vmb_dev_disk_needs_engine(const struct vmb_dev_disk *disk);
  * changed.
  */
 bool vmb_dev_disk_resized(struct vmb_dev_disk *disk);
+/*
+ * Makes the medium len bytes long, which the next _resized then finds. Returns 0; -EINVAL: not
+ * whole blocks; -EOPNOTSUPP: a disk of this kind, or a read-only one, has a fixed length; or
+ * -errno.
+ */
+int vmb_dev_disk_resize(struct vmb_dev_disk *disk, uint64_t len);
 /*
  * Makes the requests under way at the backend end soon, with any error, because no one waits for
  * their outcome. Each of them must still be resumed until it is done. Does not wait. Requests that
@@ -254,7 +263,7 @@ const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);
 /*
  * Parses the value of --disk, --cdrom, --ide or --ide-cdrom into a free entry of units. If ide,
  * units has VMB_DEV_IDE_MAX entries by place, else VMB_HOST_SCSI_LUN_MAX entries by LUN. value is
- * copied, not changed. Returns 0, or -EINVAL: reported.
+ * copied, not changed; the copy begins at the entry's path. Returns 0, or -EINVAL: reported.
  */
 int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, bool ide, bool dvd);
 

@@ -80,6 +80,11 @@ static uint64_t measure(const struct vmb_dev_disk *disk)
 	return disk->below->ops->measure ? disk->below->ops->measure(disk->below) : 0;
 }
 
+static int resize(struct vmb_dev_disk *disk, uint64_t len)
+{
+	return vmb_dev_disk_resize(disk->below, len);
+}
+
 static void close_disk(struct vmb_dev_disk *disk)
 {
 	vmb_dev_disk_close(disk->below);
@@ -92,7 +97,8 @@ static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
 					     .cancel = cancel,
 					     .leave = leave,
 					     .close = close_disk,
-					     .measure = measure };
+					     .measure = measure,
+					     .resize = resize };
 
 int vmb_dev_disk_add_fault(struct vmb_dev_disk *disk)
 {

@@ -271,19 +271,24 @@ int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, boo
 			     .channel = NOT_SAID,
 			     .unit = NOT_SAID };
 	const char *name = vmb_dev_disk_option_name(&p.option);
-	char *rest = strdup(value); /* argv stays whole: the nest is given it again */
+	/* argv stays whole: the nest is given it again */
+	char *copy = strdup(value), *rest = copy;
+	int error = 0;
 
-	if (!rest) {
+	if (!copy) {
 		vmb_dev_report("%s: %s", name, strerror(ENOMEM));
 		return -EINVAL;
 	}
 	p.option.path = strsep(&rest, ",");
 	if (!*p.option.path) {
 		vmb_dev_report("%s: the file's name is missing", name);
-		return -EINVAL;
+		error = -EINVAL;
 	}
-	while (rest)
-		if (parse_property(&p, strsep(&rest, ",")))
-			return -EINVAL;
-	return ide ? place_ide(units, &p) : place_scsi(units, &p);
+	while (rest && !error)
+		error = parse_property(&p, strsep(&rest, ","));
+	if (!error)
+		error = ide ? place_ide(units, &p) : place_scsi(units, &p);
+	if (error)
+		free(copy);
+	return error;
 }

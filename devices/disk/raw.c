@@ -328,11 +328,23 @@ static uint64_t measure(const struct vmb_dev_disk *disk)
 	return fstat(disk->fd, &st) ? 0 : len_of(disk->fd, &st);
 }
 
+static int resize(struct vmb_dev_disk *disk, uint64_t len)
+{
+	struct stat st;
+
+	if (fstat(disk->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EOPNOTSUPP;
+	return ftruncate(disk->fd, len) ? -errno : 0;
+}
+
 static const struct vmb_dev_disk_ops ops = { .prepare = prepare,
 					     .begin = begin,
 					     .resume = resume,
 					     .close = close_disk,
-					     .measure = measure };
+					     .measure = measure,
+					     .resize = resize };
 
 static int refuse(const struct vmb_dev_disk_option *option, const char *why)
 {

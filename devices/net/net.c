@@ -62,6 +62,11 @@ enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,
 {
 	enum vmb_dev_net_sent sent;
 
+	if (vmb_dev_net_is_pulled(net)) {
+		net->dropped++;
+		net->full = false;
+		return VMB_DEV_NET_DROPPED;
+	}
 	if (net->capture)
 		vmb_dev_capture_frame(net->capture, 0, frame, VMB_DEV_PCAPNG_OUTBOUND);
 	sent = net->ops->send(net, frame);
@@ -100,6 +105,8 @@ void vmb_dev_net_deliver(struct vmb_dev_net *net, const struct vmb_dev_net_frame
 		net->malformed++;
 		return;
 	}
+	if (vmb_dev_net_is_pulled(net))
+		return;
 	net->received++;
 	if (net->capture)
 		vmb_dev_capture_frame(net->capture, 0, frame, VMB_DEV_PCAPNG_INBOUND);

@@ -133,6 +133,7 @@ struct vmb_dev_net {
 	bool link_up;
 	bool has_descriptors; /* that somebody must poll */
 	uint32_t mtu_max; /* bytes without Ethernet header that it carries */
+	bool pulled; /* the cable is out, whatever the backend says; atomic */
 	bool full; /* the last send was refused */
 	uint64_t sent, received; /* frames */
 	uint64_t dropped; /* of the guest's */
@@ -157,6 +158,12 @@ void vmb_dev_net_close(struct vmb_dev_net *net);
  * Returns 0, or -errno: reported.
  */
 int vmb_dev_net_prepare(struct vmb_dev_net *net);
+
+/* Returns whether the cable is out. */
+static inline bool vmb_dev_net_is_pulled(const struct vmb_dev_net *net)
+{
+	return __atomic_load_n(&net->pulled, __ATOMIC_RELAXED);
+}
 
 /* Captures a frame and hands it to the backend. */
 enum vmb_dev_net_sent vmb_dev_net_send(struct vmb_dev_net *net,

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Commands of control about disks and discs of the SCSI controller. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/report.h"
+#include "devices/role.h"
+#include "devices/storage.h"
+#include "vmm/control.h"
+#include "vmm/hotplug.h"
+#include "vmm/machine.h"
+
+#define IDLE_LIMIT_MS 10000
+#define EMPTY_DISC    VMB_DEV_DISK_NULL_PREFIX "2048"
+
+#define TEXT	      VMB_VMM_CONTROL_TEXT
+#define NUMBER	      VMB_VMM_CONTROL_NUMBER
+#define FLAG	      VMB_VMM_CONTROL_FLAG
+#define LIST	      VMB_VMM_CONTROL_LIST
+#define NO_MORE                         \
+	{                               \
+		NULL, TEXT, false, NULL \
+	}
+
+static struct vmb_dev_storage *controller(const struct vmb_vmm_call *call)
+{
+	const struct vmb_vmm_devices *d = vmb_vmm_control_config(call)->devices;
+	int i = vmb_vmm_hotplug_find(d, "scsi");
+
+	return i < 0 ? NULL : d->all[i].state;
+}
+
+static enum vmb_vmm_call_step fail(struct vmb_vmm_call *call, int error)
+{
+	uint32_t lun = vmb_vmm_call_number(call, "lun", 0);
+
+	switch (error) {
+	case -ENOENT:
+		return vmb_vmm_call_fail(call, "no-such-device",
+					 "no unit has LUN %u; the command disks lists them", lun);
+	case -EBUSY: return vmb_vmm_call_fail(call, "failed", "LUN %u is taken already", lun);
+	case -EPERM:
+		return vmb_vmm_call_fail(call, "failed",
+					 "the guest has locked the drive; give force");
+	default: return vmb_vmm_call_fail(call, "failed", "%s", strerror(-error));
+	}
+}
+
+/* Opening */
+
+/* A disk that is open and prepared, and nobody's yet. */
+struct opened {
+	struct vmb_dev_disk disk; /* zero: not open */
+	struct vmb_dev_disk_option *option;
+	uint32_t lun;
+};
+
+static int find_place(struct opened *o, struct vmb_dev_disk_option *units, uint64_t taken)
+{
+	o->option = malloc(sizeof(*o->option));
+	if (!o->option)
+		return -ENOMEM;
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (units[lun].path && !(taken >> lun & 1)) {
+			o->lun = lun;
+			*o->option = units[lun];
+		}
+	return 0;
+}
+
+/* value: as of --disk or --cdrom. Errors are reported. */
+static int parse(struct opened *o, const char *value, bool dvd, uint64_t taken)
+{
+	struct vmb_dev_disk_option *units = calloc(VMB_HOST_SCSI_LUN_MAX, sizeof(*units));
+	int error = units ? 0 : -ENOMEM;
+
+	for (uint32_t lun = 0; !error && lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (taken >> lun & 1)
+			units[lun].path = "taken";
+	if (!error)
+		error = vmb_dev_disk_parse(units, value, false, dvd);
+	if (!error)
+		error = find_place(o, units, taken);
+	free(units);
+	return error;
+}
+
+/* A private NBD server is another program, which no confined thread may start. */
+static int check_format(const struct vmb_dev_disk_option *option)
+{
+	if (!option->format || strcmp(option->format, "raw") == 0 || !vmb_dev_role_is_confined())
+		return 0;
+	vmb_dev_report("format=%s: an image needs another program, which this one cannot start "
+		       "any more; give it with --disk, or run with --seccomp off",
+		       option->format);
+	return -EPERM;
+}
+
+static int open_disk(struct opened *o, const char *value, bool dvd, uint64_t taken)
+{
+	int error = parse(o, value, dvd, taken);
+
+	if (error)
+		return error;
+	error = check_format(o->option);
+	if (!error)
+		error = vmb_dev_disk_open(&o->disk, o->option);
+	if (!error)
+		error = vmb_dev_disk_prepare(&o->disk);
+	if (error)
+		vmb_dev_storage_discard(&o->disk, o->option);
+	return error;
+}
+
+/* Without the lock: a server may take its time. */
+static enum vmb_vmm_call_step open_for(struct vmb_vmm_call *call, struct opened *o,
+				       const char *value, bool dvd, uint64_t taken)
+{
+	char why[VMB_VMM_CONTROL_MESSAGE_LEN];
+	int error;
+
+	vmb_dev_report_into(why, sizeof(why));
+	error = open_disk(o, value, dvd, taken);
+	vmb_dev_report_into(NULL, 0);
+	if (!error)
+		return VMB_VMM_CALL_DONE;
+	return vmb_vmm_call_fail(call, "failed", "%s", *why ? why : strerror(-error));
+}
+
+static uint64_t taken_luns(struct vmb_vmm_call *call, bool *there)
+{
+	struct vmb_vmm_machine *machine = vmb_vmm_call_hold(call);
+	uint64_t luns = 0;
+
+	*there = machine && controller(call);
+	if (*there)
+		luns = vmb_dev_storage_luns(controller(call));
+	vmb_vmm_call_release(call);
+	return luns;
+}
+
+static enum vmb_vmm_call_step no_machine(struct vmb_vmm_call *call)
+{
+	return vmb_vmm_call_fail(call, "no-machine",
+				 "the machine is starting or ending; try again");
+}
+
+/* disks */
+
+static const struct vmb_vmm_control_field disks_results[] = {
+	{ "disks", LIST, false, "the units of the SCSI controller" },
+	{ "disks[].lun", NUMBER, false, "its number" },
+	{ "disks[].file", TEXT, false, "its medium, as of `--disk`" },
+	{ "disks[].dvd", FLAG, false, "it is a DVD drive" },
+	{ "disks[].read_only", FLAG, false, "the guest cannot write" },
+	{ "disks[].len", NUMBER, false, "bytes" },
+	{ "disks[].block_len", NUMBER, false, "bytes of a logical block" },
+	{ "disks[].busy", NUMBER, false, "requests at its backend" },
+	{ "disks[].state", TEXT, false,
+	  "`in`; `empty`: a drive without a disc; `leaving`: removed, but not idle yet; `gone`: "
+	  "taken away by a fault" },
+	{ "disks[].locked", FLAG, false, "the guest has locked the drive" },
+	NO_MORE
+};
+
+static json_t *unit_object(uint32_t lun, const struct vmb_dev_storage_unit *u)
+{
+	const char *state = u->leaving	     ? "leaving" :
+			    u->gone	     ? "gone" :
+			    u->medium_absent ? "empty" :
+					       "in";
+	json_t *file = json_string(u->path);
+
+	return json_pack("{s:I, s:o, s:b, s:b, s:I, s:I, s:I, s:s, s:b}", "lun", (json_int_t)lun,
+			 "file", file ? file : json_string("(no UTF-8)"), "dvd", u->dvd,
+			 "read_only", u->read_only, "len", (json_int_t)u->len, "block_len",
+			 (json_int_t)u->block_len, "busy", (json_int_t)u->busy, "state", state,
+			 "locked", u->locked);
+}
+
+static enum vmb_vmm_call_step run_disks(struct vmb_vmm_call *call)
+{
+	struct vmb_dev_storage *s = controller(call);
+	struct vmb_dev_storage_unit unit;
+	json_t *list = json_array();
+
+	for (uint32_t lun = 0; s && lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (vmb_dev_storage_look(s, lun, &unit) == 0)
+			json_array_append_new(list, unit_object(lun, &unit));
+	vmb_vmm_call_set(call, "disks", list);
+	return VMB_VMM_CALL_DONE;
+}
+
+/* disk-add, cdrom-add */
+
+static const struct vmb_vmm_control_field add_arguments[] = {
+	{ "disk", TEXT, false, "as the value of `--disk`, or of `--cdrom`" }, NO_MORE
+};
+
+static const struct vmb_vmm_control_field lun_result[] = { { "lun", NUMBER, false, "where it is" },
+							   NO_MORE };
+
+static enum vmb_vmm_call_step plug(struct vmb_vmm_call *call, struct opened *o)
+{
+	struct vmb_vmm_machine *machine = vmb_vmm_call_hold(call);
+	struct vmb_dev_storage *s = machine ? controller(call) : NULL;
+	int error = s ? vmb_dev_storage_plug(s, o->lun, &o->disk, o->option) : -ENODEV;
+
+	vmb_vmm_call_release(call);
+	if (error) {
+		vmb_dev_storage_discard(&o->disk, o->option);
+		return s ? fail(call, error) : no_machine(call);
+	}
+	vmb_vmm_call_set_number(call, "lun", o->lun);
+	vmb_vmm_control_event(call->control, "disk-added", "{s:I}", "lun", (json_int_t)o->lun);
+	return VMB_VMM_CALL_DONE;
+}
+
+static enum vmb_vmm_call_step add(struct vmb_vmm_call *call, bool dvd)
+{
+	struct opened opened = { 0 };
+	bool there;
+	uint64_t taken = taken_luns(call, &there);
+
+	if (!there)
+		return no_machine(call);
+	if (open_for(call, &opened, vmb_vmm_call_text(call, "disk"), dvd, taken) !=
+	    VMB_VMM_CALL_DONE)
+		return VMB_VMM_CALL_FAILED;
+	return plug(call, &opened);
+}
+
+static enum vmb_vmm_call_step run_disk_add(struct vmb_vmm_call *call)
+{
+	return add(call, false);
+}
+
+static enum vmb_vmm_call_step run_cdrom_add(struct vmb_vmm_call *call)
+{
+	return add(call, true);
+}
+
+/* disk-remove */
+
+static const struct vmb_vmm_control_field lun_argument[] = {
+	{ "lun", NUMBER, false, "of the unit" }, NO_MORE
+};
+
+static enum vmb_vmm_call_step await_idle(struct vmb_vmm_call *call)
+{
+	uint32_t lun = vmb_vmm_call_number(call, "lun", 0);
+	struct vmb_dev_storage *s = call->over ? NULL : controller(call);
+	struct vmb_dev_disk_option *option;
+	struct vmb_dev_disk disk;
+	int error = s ? vmb_dev_storage_take_back(s, lun, &disk, &option) : -ENODEV;
+
+	if (error == -EAGAIN && vmb_vmm_control_now() - call->began < IDLE_LIMIT_MS)
+		return VMB_VMM_CALL_LATER;
+	if (error == -EAGAIN)
+		return vmb_vmm_call_fail(call, "time-out",
+					 "its backend did not end its requests within %d s; the "
+					 "unit is gone for the guest all the same",
+					 IDLE_LIMIT_MS / 1000);
+	if (error)
+		return fail(call, error);
+	vmb_vmm_call_release(call);
+	vmb_dev_storage_discard(&disk, option); /* a server may take its time */
+	vmb_vmm_call_regain(call);
+	vmb_vmm_control_event(call->control, "disk-removed", "{s:I}", "lun", (json_int_t)lun);
+	return VMB_VMM_CALL_DONE;
+}
+
+static enum vmb_vmm_call_step run_disk_remove(struct vmb_vmm_call *call)
+{
+	uint64_t lun = vmb_vmm_call_number(call, "lun", 0);
+	struct vmb_dev_storage *s = controller(call);
+	int error = s && lun < VMB_HOST_SCSI_LUN_MAX ? vmb_dev_storage_unplug(s, lun) : -ENOENT;
+
+	if (error)
+		return fail(call, error);
+	call->go_on = await_idle;
+	return VMB_VMM_CALL_LATER;
+}
+
+/* disk-resize */
+
+static const struct vmb_vmm_control_field resize_arguments[] = {
+	{ "lun", NUMBER, false, "of the disk" },
+	{ "len", NUMBER, false, "bytes, whole blocks; less than now cuts off what is behind" },
+	NO_MORE
+};
+
+static enum vmb_vmm_call_step run_disk_resize(struct vmb_vmm_call *call)
+{
+	uint64_t lun = vmb_vmm_call_number(call, "lun", 0);
+	struct vmb_dev_storage *s = controller(call);
+	int error = -ENOENT;
+
+	if (s && lun < VMB_HOST_SCSI_LUN_MAX)
+		error = vmb_dev_storage_resize(s, lun, vmb_vmm_call_number(call, "len", 0));
+	if (error == -EINVAL)
+		return vmb_vmm_call_fail(call, "bad-argument", "len: give whole blocks");
+	if (error == -EOPNOTSUPP)
+		return vmb_vmm_call_fail(call, "failed",
+					 "only a raw file that can be written changes its length");
+	return error ? fail(call, error) : VMB_VMM_CALL_DONE;
+}
+
+/* dvd-eject, dvd-insert */
+
+static const struct vmb_vmm_control_field eject_arguments[] = {
+	{ "lun", NUMBER, false, "of the drive" },
+	{ "force", FLAG, true, "also if the guest has locked it (false)" },
+	NO_MORE
+};
+
+static const struct vmb_vmm_control_field insert_arguments[] = {
+	{ "lun", NUMBER, false, "of the drive" },
+	{ "disc", TEXT, false, "an image, as the value of `--cdrom` without `lun=`" },
+	{ "force", FLAG, true, "also if the guest has locked the drive (false)" },
+	NO_MORE
+};
+
+static enum vmb_vmm_call_step end_disc(struct vmb_vmm_call *call, enum vmb_vmm_call_step step)
+{
+	struct opened *o = call->state;
+
+	vmb_dev_storage_discard(&o->disk, o->option);
+	free(o);
+	return step;
+}
+
+/* Until the requests for the old disc have ended. */
+static enum vmb_vmm_call_step await_disc(struct vmb_vmm_call *call)
+{
+	uint32_t lun = vmb_vmm_call_number(call, "lun", 0);
+	bool empty = !vmb_vmm_call_text(call, "disc");
+	struct opened *o = call->state;
+	int error;
+
+	if (call->over || !controller(call))
+		return end_disc(call, VMB_VMM_CALL_FAILED);
+	error = vmb_dev_storage_exchange(controller(call), lun, &o->disk, &o->option, empty);
+	if (error == -EAGAIN && vmb_vmm_control_now() - call->began < IDLE_LIMIT_MS)
+		return VMB_VMM_CALL_LATER;
+	if (error) {
+		fail(call, error);
+		return end_disc(call, VMB_VMM_CALL_FAILED);
+	}
+	vmb_vmm_control_event(call->control, empty ? "disc-ejected" : "disc-inserted", "{s:I}",
+			      "lun", (json_int_t)lun);
+	return end_disc(call, VMB_VMM_CALL_DONE);
+}
+
+static enum vmb_vmm_call_step change_disc(struct vmb_vmm_call *call, const char *value)
+{
+	uint64_t lun = vmb_vmm_call_number(call, "lun", 0);
+	struct opened *o = calloc(1, sizeof(*o));
+	enum vmb_vmm_call_step step;
+	bool same;
+	int error;
+
+	if (!o)
+		return fail(call, -ENOMEM);
+	vmb_vmm_call_release(call);
+	step = open_for(call, o, value, true, 0);
+	same = vmb_vmm_call_regain(call);
+	if (step != VMB_VMM_CALL_DONE) {
+		free(o);
+		return step;
+	}
+	call->state = o;
+	if (!same)
+		return end_disc(call, no_machine(call));
+	error = lun < VMB_HOST_SCSI_LUN_MAX && controller(call) ?
+			vmb_dev_storage_eject(controller(call), lun,
+					      vmb_vmm_call_flag(call, "force")) :
+			-ENOENT;
+	call->go_on = await_disc;
+	if (!error)
+		return VMB_VMM_CALL_LATER;
+	if (error == -EINVAL)
+		vmb_vmm_call_fail(call, "failed", "LUN %u is no DVD drive", (uint32_t)lun);
+	else
+		fail(call, error);
+	return end_disc(call, VMB_VMM_CALL_FAILED);
+}
+
+static enum vmb_vmm_call_step run_eject(struct vmb_vmm_call *call)
+{
+	return change_disc(call, EMPTY_DISC);
+}
+
+static enum vmb_vmm_call_step run_insert(struct vmb_vmm_call *call)
+{
+	return change_disc(call, vmb_vmm_call_text(call, "disc"));
+}
+
+const struct vmb_vmm_command vmb_vmm_control_disk[] = {
+	{ "disks", "The disks and DVD drives of the SCSI controller.", true, run_disks, NULL,
+	  disks_results },
+	{ "disk-add",
+	  "Adds a disk to the SCSI controller. The guest hears of it by ENUMERATE_BUS. In a nest "
+	  "nobody outside learns that the file is locked.",
+	  false, run_disk_add, add_arguments, lun_result },
+	{ "cdrom-add", "Adds a DVD drive with a disc to the SCSI controller.", false, run_cdrom_add,
+	  add_arguments, lun_result },
+	{ "disk-remove",
+	  "Removes a disk or drive. It is gone for the guest at once; the answer comes when its "
+	  "requests have ended and its file is closed.",
+	  true, run_disk_remove, lun_argument, NULL },
+	{ "disk-resize",
+	  "Makes a disk longer or shorter. The guest hears of it, also when the file of a disk "
+	  "grew by itself.",
+	  true, run_disk_resize, resize_arguments, NULL },
+	{ "dvd-eject", "Takes the disc out of a drive.", true, run_eject, eject_arguments, NULL },
+	{ "dvd-insert", "Puts a disc into a drive, in place of the one that is there.", true,
+	  run_insert, insert_arguments, NULL },
+	{ NULL, NULL, false, NULL, NULL, NULL },
+};
