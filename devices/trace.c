@@ -372,6 +372,14 @@ void vmb_dev_trace_detach(struct vmb_dev_bus *bus)
 
 /* Records */
 
+void vmb_dev_trace_options(struct vmb_dev_trace *t, const char *options, uint32_t len)
+{
+	if (!begin(t))
+		return;
+	put_control(t, VMB_DEV_TRACE_OPTIONS, NULL, options, len);
+	end(t);
+}
+
 void vmb_dev_trace_opened(struct vmb_dev_trace *t, const struct vmb_dev_channel *ch)
 {
 	if (!begin(t))

@@ -57,6 +57,7 @@ enum vmb_dev_trace_control {
 	VMB_DEV_TRACE_CLOSED = 3,
 	VMB_DEV_TRACE_LOST = 4, /* 64 bits: records that the buffer had no room for */
 	VMB_DEV_TRACE_DETACHED = 5,
+	VMB_DEV_TRACE_OPTIONS = 6, /* of openvmbus, for an equal machine; each ends with a 0 */
 };
 
 /* Each record begins with this. All numbers are little-endian. */
@@ -130,6 +131,8 @@ void vmb_dev_trace_destroy(struct vmb_dev_trace *trace);
 int vmb_dev_trace_check(const struct vmb_dev_trace_config *config);
 /* Returns 0, or -errno: reported, and nothing is recorded. It must not be started already. */
 int vmb_dev_trace_start(struct vmb_dev_trace *trace, const struct vmb_dev_trace_config *config);
+/* Records the options of a machine like the recorded one, len bytes, before it is attached. */
+void vmb_dev_trace_options(struct vmb_dev_trace *trace, const char *options, uint32_t len);
 /* Writes what is in the buffer and closes the file. Waits for the file system. May be repeated. */
 void vmb_dev_trace_stop(struct vmb_dev_trace *trace);
 

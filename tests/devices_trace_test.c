@@ -2,7 +2,8 @@
 /*
  * Recordings of whole sessions, compared with what is known of these; their bounds; and a reader
  * that is given anything.
- * `devices_trace_test --record FILE` records the sessions for other tests.
+ * `devices_trace_test --record FILE` records the sessions for other tests, --record-machine that of a
+ * machine with its options.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -463,16 +464,20 @@ static void test_recording_is_switched_while_data_flows(void **state)
 	expect_end();
 }
 
-/* For other tests: both sessions, one behind the other, in one file. */
-static int record_both(const char *to)
+/* For other tests: both sessions, one behind the other, in one file; or that of a machine. */
+static int record_for(const char *to, bool machine)
 {
 	const struct vmb_dev_trace_config config = { .path = to, .snap = VMB_DEV_TRACE_SNAP_FULL };
 
 	vmb_dev_trace_init(&trace);
 	if (vmb_dev_trace_check(&config) || vmb_dev_trace_start(&trace, &config))
 		return 1;
-	trace_session_storage(&trace);
-	trace_session_network(&trace);
+	if (machine) {
+		trace_session_machine(&trace);
+	} else {
+		trace_session_storage(&trace);
+		trace_session_network(&trace);
+	}
 	vmb_dev_trace_destroy(&trace);
 	return 0;
 }
@@ -498,6 +503,8 @@ int main(int argc, char **argv)
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--record") == 0)
-		return record_both(argv[2]);
+		return record_for(argv[2], false);
+	if (argc == 3 && strcmp(argv[1], "--record-machine") == 0)
+		return record_for(argv[2], true);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

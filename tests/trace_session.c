@@ -40,3 +40,35 @@ void trace_session_network(struct vmb_dev_trace *trace)
 	vmb_dev_trace_detach(b->l.bus.machine.bus);
 	net_free(b);
 }
+
+void trace_session_machine(struct vmb_dev_trace *trace)
+{
+	static const char options[] =
+		"--memory\000128M\0--disk\0ram:16777216,lun=0\0--disk-queues\0001";
+	static struct vmb_dev_disk_option disks[1] = { { .path = TRACE_SESSION_DISK } };
+	const struct vmb_dev_storage_config config = { .disks = disks, .disk_count = 1 };
+	struct vmb_user_loopback l = { .config.machine.page_count = 16384 };
+	struct vmb_guest_storage_event event;
+	struct vmb_dev_device device;
+	struct vmb_user_device *d;
+	uint8_t cdb[10], data[512];
+
+	vmb_dev_trace_options(trace, options, sizeof(options));
+	assert_int_equal(vmb_user_machine_init(&l.machine, &l.config.machine), 0);
+	vmb_dev_trace_attach(trace, l.machine.bus);
+	assert_int_equal(vmb_dev_storage_open(&device, &config), 0);
+	assert_int_equal(vmb_user_machine_add(&l.machine, &device), 0);
+	assert_int_equal(vmb_user_guest_init(&l.guest, &l.machine, &l.config.guest), 0);
+	assert_int_equal(vmb_user_guest_start(&l.guest), 0);
+	d = vmb_user_guest_device(&l.guest);
+	assert_int_equal(vmb_user_guest_open(&l.guest, d), 0);
+	loop_cdb(cdb, LOOP_READ, TRACE_SESSION_BLOCK, 1);
+	assert_int_equal(vmb_user_loopback_scsi(&l, d, 0, cdb, sizeof(cdb), VMB_STOR_READ, data,
+						sizeof(data), &event),
+			 0);
+	assert_int_equal(vmb_user_guest_close(&l.guest, d), 0);
+	assert_int_equal(vmb_user_guest_unload(&l.guest), 0);
+	vmb_dev_trace_detach(l.machine.bus);
+	vmb_user_guest_destroy(&l.guest);
+	vmb_user_machine_destroy(&l.machine);
+}

@@ -17,5 +17,10 @@
 /* Each records its session. The trace must be started, and is detached afterwards. */
 void trace_session_storage(struct vmb_dev_trace *trace);
 void trace_session_network(struct vmb_dev_trace *trace);
+/*
+ * A session with the controller of openvmbus itself, and the options of that machine: connects,
+ * opens, reads a block, closes and unloads.
+ */
+void trace_session_machine(struct vmb_dev_trace *trace);
 
 #endif

@@ -11,6 +11,7 @@
 #include "devices/switch/switch.h"
 #include "vmm/confine.h"
 #include "vmm/ctl.h"
+#include "vmm/replay.h"
 #include "vmm/run.h"
 
 #ifndef OPENVMBUS_VERSION
@@ -26,6 +27,7 @@ static const char help_text[] =
 	"       openvmbus switch SOCKET [--ports N] [--capture FILE [--capture-size SIZE]]\n"
 	"                               [--seccomp kill|errno|off]\n"
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
+	"       openvmbus replay FILE\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
 	"\n"
@@ -129,6 +131,9 @@ static const char help_text[] =
 	"ctl: a command for the machine whose --control socket is PATH; openvmbus ctl --help\n"
 	"lists them\n"
 	"\n"
+	"replay: plays the guest of a recording (--trace) against this host's devices, and says\n"
+	"where they do something else: exit code 0, 1 if they do, 2 if it is no recording\n"
+	"\n"
 	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
 	"\n"
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
@@ -182,6 +187,8 @@ static int run_verb(int argc, char **argv)
 		return vmb_dev_switch_run(argc - 1, argv + 1, confine_switch);
 	if (strcmp(verb, "ctl") == 0)
 		return vmb_vmm_ctl_run(argc - 1, argv + 1);
+	if (strcmp(verb, "replay") == 0)
+		return vmb_vmm_replay_run(argc - 1, argv + 1);
 	if (strcmp(verb, "check") == 0)
 		return check(argc);
 	if (strcmp(verb, "--version") == 0) {

@@ -23,6 +23,7 @@
 #include "vmm/guard.h"
 #include "vmm/machine.h"
 #include "vmm/nest.h"
+#include "vmm/replay.h"
 #include "vmm/run.h"
 
 #define WHY_LEN		   128u /* bytes; the text that says why KVM cannot be used */
@@ -312,9 +313,14 @@ static int run_to_end(struct session *s)
 
 static int start_trace(struct session *s)
 {
+	int error;
+
 	if (!s->options.trace.path)
 		return 0;
-	return vmb_dev_trace_start(&s->trace, &s->options.trace);
+	error = vmb_dev_trace_start(&s->trace, &s->options.trace);
+	if (!error)
+		vmb_vmm_replay_describe(&s->trace, &s->options, &s->devices);
+	return error;
 }
 
 /* Everything is open: from here on this process can do no more than its guest needs. */

@@ -13,7 +13,8 @@ local proto = Proto("openvmbus", "Hyper-V VMBus")
 
 local kinds = { [0] = "control", "message", "packet", "signal", "data" }
 local directions = { [0] = "to the host", "to the guest" }
-local controls = { "recording begins", "channel opened", "channel closed", "records were lost", "recording ends" }
+local controls = { "recording begins", "channel opened", "channel closed", "records were lost", "recording ends",
+	"options" }
 
 local messages = {
 	"OFFER_CHANNEL", "RESCIND_OFFER", "REQUEST_OFFERS", "OFFERS_DELIVERED", "OPEN_CHANNEL",
@@ -192,6 +193,7 @@ field("request_in", ProtoField.framenum, "Request in", base.NONE, frametype.REQU
 field("response_in", ProtoField.framenum, "Response in", base.NONE, frametype.RESPONSE)
 field("time", ProtoField.relative_time, "Time since the request")
 field("control", u32, "Control", DEC, controls)
+field("options", ProtoField.string, "Options of an equal machine")
 field("lost", u64, "Records lost", DEC)
 field("hypercall.status", u32, "Status of the hypercall", HEX)
 
@@ -868,6 +870,8 @@ local function control(tvb, pinfo, tree, relid, what)
 		say(pinfo, " " .. relid)
 	elseif what == 4 then
 		put(tree, "lost", tvb, 0, 8)
+	elseif what == 6 then
+		tree:add(f.options, tvb(), (tvb:raw():gsub("%z", " ")))
 	end
 end
 

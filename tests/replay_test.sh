@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# `openvmbus replay`: its output and exit code for a recording that plays the same, one that was
+# changed, one that lies about its machine, and files that are none. Prints TAP.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+recorder=build/tests/devices_trace_test program=build/openvmbus
+for file in $recorder $program; do
+	[ -x "$file" ] || { echo "skip replay # $file is missing"; exit 0; }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0 failures=0
+
+# expect NAME CODE PATTERN FILE: one line of what it says matches.
+expect() {
+	local rc=0 said
+	said=$(timeout 60 $program replay "$4" 2>&1) || rc=$?
+	number=$((number + 1))
+	if [ $rc = "$2" ] && grep -qE "$3" <<<"$said"; then
+		echo "ok $number - $1"
+		return
+	fi
+	failures=$((failures + 1))
+	echo "not ok $number - $1"
+	echo "# exit code $rc"
+	echo "# ${said//$'\n'/$'\n'# }"
+}
+
+$recorder --record-machine "$work/good"
+expect recording_plays_the_same 0 '^[0-9]+ records played, 1[0-9] compared, 0 left out, 0 differences$' "$work/good"
+
+# The host's last word, UNLOAD_COMPLETE (17), becomes another one.
+at=$(grep -obaP '\x11\x00\x00\x00\x00\x00\x00\x00' "$work/good" | tail -n1 | cut -d: -f1)
+cp "$work/good" "$work/changed"
+printf '\x18' | dd of="$work/changed" bs=1 seek="$at" conv=notrunc status=none
+expect change_is_found 1 '^record [0-9]+: MODIFY_CHANNEL_RESPONSE .* was expected' "$work/changed"
+
+head -c $(($(stat -c %s "$work/good") - 30)) "$work/good" >"$work/short"
+expect cut_recording_says_so 1 'ended early: its last block is cut off' "$work/short"
+sed -b 's|ram:16777216|/etc/passwd1|' "$work/good" >"$work/other"
+expect disks_of_this_machine_are_not_opened 2 'describes no machine that can be played on' "$work/other"
+sed -b 's|--memory\x00128M|--memory\x00128X|' "$work/good" >"$work/bad"
+expect options_are_checked 2 'memory 128X: not a size' "$work/bad"
+$recorder --record "$work/plain"
+expect recording_without_options_is_refused 2 'does not say which machine' "$work/plain"
+expect other_files_are_refused 2 'README.md: not a recording; give a recording' README.md
+expect missing_file_is_refused 2 'No such file or directory; give a recording' "$work/none"
+expect folder_is_refused 2 'not a file; give a recording' "$work"
+
+echo "1..$number"
+[ $failures = 0 ]
