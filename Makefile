@@ -222,7 +222,7 @@ LINUX_TESTS := $(basename $(notdir $(wildcard tests/linux/*_test.c)))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
 LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
-	workqueue sysfs version unaligned string sched/mm)
+	workqueue sysfs version unaligned string topology sched/mm)
 LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
 LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
 LINUX_DIR    := $(BUILD)/linux

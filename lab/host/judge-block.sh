@@ -155,3 +155,40 @@ judge_diskbench() {
 	echo "# openvmbus, boot by boot: $(sed -n 's/.*stats: \(scsi[^:]*\): \([0-9]*\) requests.*flushes; \(.*\)/\2 requests, \3;/p' \
 		"$cell/host.log" | xargs)"
 }
+
+# queue_row FILE: queues; driver; hardware queues; CPUs that channels interrupt; without the ticks' the kernel's
+# instructions a read; entries into the guest a read; interrupts of each CPU for 100 reads; of one boot.
+queue_row() {
+	awk -F '[= ]' '
+		$1 == "queues" { queues = $2 }
+		$1 == "driver" { driver = $2 }
+		$1 == "hardware_queues" { hardware = $2 }
+		$1 == "channels" { for (i = 2; i <= NF; i++) if ($i != "") cpus = cpus (cpus == "" ? "" : ",") $i }
+		$1 == "reads" { reads = $3 - $2; many = $3 }
+		/^ticks/ { ticks[$1] = $2 }
+		$1 == "before" { for (i = 2; i <= NF; i++) before[i] = $i }
+		$1 == "after" { for (i = 2; i <= NF && $i != ""; i++) seen = seen sprintf("%s%.1f", seen == "" ? "" : ",", ($i - before[i]) * 100 / many) }
+		$1 == "mark" { kernel[++n] = $6; entries[n] = $8 }
+		function pair(v, i) { return v[2 * i] - v[2 * i - 1] }
+		END {
+			tick = (pair(kernel, 2) - pair(kernel, 1)) / (ticks["ticks.spin.8"] - ticks["ticks.spin.2"])
+			late = ticks["ticks.many"] - ticks["ticks.few"]
+			printf "%s %s %s %s %.0f %.2f %s\n", queues, driver, hardware, cpus,
+				(pair(kernel, 4) - pair(kernel, 3) - late * tick) / reads,
+				(pair(entries, 4) - pair(entries, 3)) / reads, seen
+		}' "$1"
+}
+
+# What the host's file of statistics says of each boot is behind it, in order.
+judge_queuebench() {
+	local queues driver hardware cpus instructions entries interrupts
+	bench_rows queue_row 8
+	while read -r queues driver hardware cpus instructions entries interrupts; do
+		echo "# $queues channels, $driver: $hardware hardware queues; channels on CPUs $cpus; $instructions kernel" \
+			"instructions a read; $entries entries; interrupts of each CPU for 100 reads: $interrupts"
+		claim "$driver opened $queues channels, on as many CPUs" same \
+			"$(tr ',' '\n' <<<"$cpus" | sort -u | wc -l)" "$queues"
+	done <"$cell/rows"
+	claim "ours has as many hardware queues as channels" same \
+		"$(awk '$2 == "storvsc" && $1 != $3' "$cell/rows" | wc -l)" 0
+}

@@ -67,7 +67,7 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_que
 		return BLK_STS_NOTSUPP;
 	}
 	blk_mq_start_request(rq);
-	rc = storage_link_submit(&b->link, rq->tag, &mine->request, pfn_count, bd->last);
+	rc = storage_link_submit(&b->link, 0, rq->tag, &mine->request, pfn_count, bd->last);
 	return likely(!rc) ? BLK_STS_OK : later(b, rc);
 }
 
@@ -97,8 +97,9 @@ static const struct blk_mq_ops queue_ops = {
 
 static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
-	struct blkvsc *b = to_blkvsc(vmb_channel_context(ch));
-	const struct vmb_guest_storage_event *event = storage_link_take(&b->link, packet);
+	struct storage_queue *queue = vmb_channel_context(ch);
+	struct blkvsc *b = to_blkvsc(queue->link);
+	const struct vmb_guest_storage_event *event = storage_link_take(queue, packet);
 
 	if (!event)
 		return;
@@ -111,10 +112,11 @@ static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *pa
 
 static void on_drained(struct vmb_channel *ch)
 {
-	struct blkvsc *b = to_blkvsc(vmb_channel_context(ch));
+	struct storage_queue *queue = vmb_channel_context(ch);
+	struct blkvsc *b = to_blkvsc(queue->link);
 
 	blkvsc_end_batch(b);
-	storage_link_drained(&b->link);
+	storage_link_drained(queue);
 }
 
 static void on_rescinded(struct vmb_channel *ch)

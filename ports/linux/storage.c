@@ -5,11 +5,13 @@
  */
 #include <linux/blkdev.h>
 #include <linux/slab.h>
+#include <linux/topology.h>
 #include <scsi/scsi.h>
 #include <scsi/scsi_devinfo.h>
 #include "ports/linux/compat.h"
 #include "ports/linux/storage.h"
 
+#define QUEUE_MAX    64u
 #define SCAN_TIMEOUT (10 * HZ)
 #define SCAN_RETRIES 3
 
@@ -32,6 +34,10 @@ static unsigned int give_up;
 module_param(give_up, uint, 0644);
 MODULE_PARM_DESC(give_up, "seconds after which an overdue command, and with it the controller's "
 			  "disks, is given up (default 0: never)");
+
+static unsigned int queues;
+module_param(queues, uint, 0444);
+MODULE_PARM_DESC(queues, "channels of a controller (default: one a CPU, as far as the host has)");
 
 static unsigned int max_version;
 module_param(max_version, uint, 0444);
@@ -88,8 +94,13 @@ static void fill_request(struct scsi_cmnd *cmd, struct vmb_guest_storage_request
 	request->timeout_s = scsi_cmd_to_rq(cmd)->timeout / HZ;
 }
 
+static u32 queue_of(struct scsi_cmnd *cmd)
+{
+	return blk_mq_unique_tag_to_hwq(blk_mq_unique_tag(scsi_cmd_to_rq(cmd)));
+}
+
 /* 0: the host will have it with the next commit, or has answered it already. */
-static int submit(struct storvsc *s, struct scsi_cmnd *cmd)
+static int submit(struct storvsc *s, u32 queue, struct scsi_cmnd *cmd)
 {
 	struct vmb_guest_storage_request request;
 	u32 slot = scsi_cmd_to_rq(cmd)->tag;
@@ -97,7 +108,7 @@ static int submit(struct storvsc *s, struct scsi_cmnd *cmd)
 
 	fill_request(cmd, &request);
 	pfn_count = list_pages(cmd, storage_link_pfns(&s->link, slot), s->link.pfn_max);
-	return storage_link_submit(&s->link, slot, &request, pfn_count, false);
+	return storage_link_submit(&s->link, queue, slot, &request, pfn_count, false);
 }
 
 static void finish(struct scsi_cmnd *cmd, u8 host_byte)
@@ -114,18 +125,20 @@ static void finish(struct scsi_cmnd *cmd, u8 host_byte)
 static SCSI_QC_STATUS queuecommand(struct Scsi_Host *host, struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(host);
-	bool last = cmd->flags & SCMD_LAST; /* cmd may have ended when submit() returns */
+	/* cmd may have ended when submit() returns */
+	bool last = cmd->flags & SCMD_LAST;
+	u32 queue = queue_of(cmd);
 	enum storage_link_state state;
 	int rc = -EAGAIN;
 
 	rcu_read_lock();
 	state = storage_link_state(&s->link);
 	if (state == STORAGE_LINK_UP)
-		rc = submit(s, cmd);
+		rc = submit(s, queue, cmd);
 	else if (state == STORAGE_LINK_GONE)
 		rc = -ENODEV;
 	if (rc || last)
-		vmb_channel_commit(s->link.device->channel);
+		storage_link_commit(&s->link, queue);
 	rcu_read_unlock();
 	if (rc == -EAGAIN || rc == -EBUSY)
 		return SCSI_MLQUEUE_HOST_BUSY;
@@ -139,7 +152,7 @@ static void commit_rqs(struct Scsi_Host *host, u16 queue)
 	struct storvsc *s = shost_priv(host);
 
 	rcu_read_lock();
-	vmb_channel_commit(s->link.device->channel);
+	storage_link_commit(&s->link, queue);
 	rcu_read_unlock();
 }
 
@@ -154,8 +167,9 @@ static void queue_scan(struct storvsc *s)
 /* Softirq, one at a time. */
 static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
-	struct storvsc *s = to_storvsc(vmb_channel_context(ch));
-	const struct vmb_guest_storage_event *event = storage_link_take(&s->link, packet);
+	struct storage_queue *queue = vmb_channel_context(ch);
+	struct storvsc *s = to_storvsc(queue->link);
+	const struct vmb_guest_storage_event *event = storage_link_take(queue, packet);
 
 	if (!event)
 		return;
@@ -180,6 +194,7 @@ static const struct storage_link_ops link_ops = {
 		.packet = on_packet,
 		.drained = on_drained,
 		.rescinded = on_rescinded,
+		.sub_channel = storage_link_sub_channel,
 		.tolerates_delay = true,
 	},
 	.lost = storvsc_lost,
@@ -256,12 +271,69 @@ static int sdev_configure_hook(SDEV_CONFIGURE_ARGS)
 	return 0;
 }
 
+/* ---- which queue a CPU uses ---- */
+
+/* A CPU near the one that the queue's channel interrupts, at best that one itself; 0: nearest. */
+static u32 distance(const struct storvsc *s, u32 queue, u32 cpu)
+{
+	u32 target = s->link.queues[queue].cpu;
+
+	if (target == cpu)
+		return 0;
+	if (cpumask_test_cpu(target, topology_sibling_cpumask(cpu)))
+		return 1;
+	return cpu_to_node(target) == cpu_to_node(cpu) ? 2 : 3;
+}
+
+/* The nearest queue; of several the one that the fewest CPUs have. */
+static u32 choose_queue(const struct storvsc *s, const u16 *users, u32 cpu)
+{
+	u64 cost, least = U64_MAX;
+	u32 i, best = 0;
+
+	for (i = 0; i < s->link.queue_count; i++) {
+		cost = (u64)distance(s, i, cpu) << 32 | users[i];
+		if (cost < least) {
+			least = cost;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/*
+ * A request is answered on the CPU that its channel interrupts, so a CPU uses the channel that
+ * interrupts it, or a near one. The CPUs that channels interrupt go first, so that each of these
+ * has its own.
+ */
+static void map_queues(struct Scsi_Host *host)
+{
+	struct storvsc *s = shost_priv(host);
+	unsigned int *map = host->tag_set.map[HCTX_TYPE_DEFAULT].mq_map;
+	u16 users[QUEUE_MAX] = {};
+	u32 i, cpu;
+
+	for_each_possible_cpu(cpu)
+		map[cpu] = UINT_MAX;
+	for (i = 0; i < s->link.queue_count; i++) {
+		map[s->link.queues[i].cpu] = i;
+		users[i] = 1;
+	}
+	for_each_possible_cpu(cpu) {
+		if (map[cpu] != UINT_MAX)
+			continue;
+		map[cpu] = choose_queue(s, users, cpu);
+		users[map[cpu]]++;
+	}
+}
+
 static struct scsi_host_template host_template = {
 	.module = THIS_MODULE,
 	.name = "storvsc",
 	.proc_name = "storvsc",
 	.queuecommand = queuecommand,
 	.commit_rqs = commit_rqs,
+	.map_queues = map_queues,
 	.eh_timed_out = storvsc_timed_out,
 	.eh_abort_handler = storvsc_abort,
 	.eh_host_reset_handler = storvsc_host_reset,
@@ -285,10 +357,18 @@ static void set_limits(struct storvsc *s)
 	host->max_id = s->ide ? 1 : STORVSC_TARGET_COUNT;
 	host->max_lun = s->ide ? 1 : STORVSC_LUN_COUNT;
 	host->max_cmd_len = VMB_STOR_CDB_LEN_MAX;
+	host->nr_hw_queues = s->link.queue_count;
+	/* A slot is the link's, and so is a tag. */
+	host->host_tagset = s->link.queue_count > 1;
 	host->can_queue = s->link.slot_count;
 	host->cmd_per_lun = s->link.slot_count;
 	host->max_sectors = s->link.core.max_transfer_len >> SECTOR_SHIFT;
 	host->sg_tablesize = s->link.core.max_transfer_len / VMB_PAGE_LEN;
+}
+
+static u32 queue_max(void)
+{
+	return min3(queues ? queues : num_online_cpus(), num_online_cpus(), QUEUE_MAX);
 }
 
 static struct storvsc *new_storvsc(struct vmb_device *device)
@@ -296,6 +376,7 @@ static struct storvsc *new_storvsc(struct vmb_device *device)
 	const struct storage_link_config config = {
 		.ring_size = ring_size,
 		.queue_depth = queue_depth,
+		.queue_max = storvsc_is_ide(device) ? 1 : queue_max(),
 		.max_version = max_version,
 		.give_up = &give_up,
 	};

@@ -75,7 +75,7 @@ static void set_result(struct scsi_cmnd *cmd, const struct vmb_guest_storage_eve
 	else
 		cmd->result = host << 16;
 	if (host == DID_RESET)
-		cmd->jiffies_at_alloc = jiffies;
+		WRITE_ONCE(cmd->jiffies_at_alloc, jiffies);
 	scsi_set_resid(cmd, scsi_bufflen(cmd) - event->data_len);
 }
 
@@ -125,7 +125,7 @@ void storvsc_lost(struct storage_link *link, void *cookie, enum storage_link_los
 	if (loss == STORAGE_LINK_HELD)
 		leak_pages(cmd);
 	cmd->result = host_byte << 16;
-	cmd->jiffies_at_alloc = jiffies;
+	WRITE_ONCE(cmd->jiffies_at_alloc, jiffies);
 	scsi_set_resid(cmd, scsi_bufflen(cmd));
 	scsi_done(cmd);
 }
@@ -133,9 +133,11 @@ void storvsc_lost(struct storage_link *link, void *cookie, enum storage_link_los
 enum scsi_timeout_action storvsc_timed_out(struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(cmd->device->host);
+	/* A command that is being lost is made young meanwhile. */
+	unsigned long since = READ_ONCE(cmd->jiffies_at_alloc);
 
-	if (jiffies - cmd->jiffies_at_alloc >= cmd->device->request_queue->rq_timeout)
-		storage_link_overdue(&s->link, cmd->jiffies_at_alloc);
+	if (jiffies - since >= cmd->device->request_queue->rq_timeout)
+		storage_link_overdue(&s->link, since);
 	return SCSI_EH_RESET_TIMER;
 }
 

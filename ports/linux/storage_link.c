@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 #include "ports/linux/storage_link.h"
 
+#define SUB_CHANNEL_WAIT  (10 * HZ)
 #define HANDSHAKE_WAIT	  (60 * HZ) /* a busy host takes its time */
 #define RESET_WAIT	  (10 * HZ)
 #define DRAIN_WAIT	  (5 * HZ)
@@ -45,6 +46,19 @@ static void recover_now(struct storage_link *link);
 static bool is_gone(const struct storage_link *link)
 {
 	return storage_link_state(link) == STORAGE_LINK_GONE;
+}
+
+static bool is_primary(const struct storage_queue *queue)
+{
+	return queue == queue->link->queues;
+}
+
+/* The driver's queues are as many as the first connection had; this one may have fewer. */
+static struct storage_queue *pick_queue(struct storage_link *link, u32 number)
+{
+	if (unlikely(number >= link->open_count))
+		number %= link->open_count;
+	return &link->queues[number];
 }
 
 /* ---- packets out ---- */
@@ -83,7 +97,7 @@ static void pump(struct storage_link *link)
 	WRITE_ONCE(link->pumping, false);
 }
 
-static int write_request(struct storage_link *link, u64 *pfns,
+static int write_request(struct vmb_channel *channel, u64 *pfns,
 			 const struct vmb_guest_storage_packet *packet, bool commit)
 {
 	u64 *list = pfns - STORAGE_LINK_HEADER_WORDS;
@@ -104,29 +118,36 @@ static int write_request(struct storage_link *link, u64 *pfns,
 
 	memcpy(list, &packet->gpa, sizeof(packet->gpa));
 	if (commit)
-		return vmb_channel_send(link->device->channel, &out);
-	return vmb_channel_write(link->device->channel, &out);
+		return vmb_channel_send(channel, &out);
+	return vmb_channel_write(channel, &out);
 }
 
-int storage_link_submit(struct storage_link *link, u32 slot,
+int storage_link_submit(struct storage_link *link, u32 number, u32 slot,
 			const struct vmb_guest_storage_request *request, u32 pfn_count, bool commit)
 {
 	struct vmb_guest_storage_packet *packet = &link->packets[slot];
+	struct storage_queue *queue = pick_queue(link, number);
 	int rc;
 
-	rc = vmb_guest_storage_submit(&link->core, slot, request, packet);
+	rc = vmb_guest_storage_submit(queue->core, slot, request, packet);
 	if (rc)
 		return rc;
 	rc = -EINVAL;
 	if (pfn_count == packet->pfn_count)
-		rc = write_request(link, storage_link_pfns(link, slot), packet, commit);
-	if (rc && !vmb_guest_storage_cancel(&link->core, slot))
+		rc = write_request(queue->channel, storage_link_pfns(link, slot), packet, commit);
+	if (rc && !vmb_guest_storage_cancel(queue->core, slot))
 		return 0;
 	if (unlikely(rc == -EPROTO)) {
 		ring_is_broken(link);
 		return -EBUSY;
 	}
 	return rc;
+}
+
+void storage_link_commit(struct storage_link *link, u32 number)
+{
+	if (storage_link_state(link) == STORAGE_LINK_UP)
+		vmb_channel_commit(pick_queue(link, number)->channel);
 }
 
 /* ---- packets in ---- */
@@ -140,23 +161,30 @@ static void command_ended(struct storage_link *link, const struct vmb_guest_stor
 	smp_store_release(&link->command_done, true);
 }
 
-/* What ends a request needs no lock: see vmb_guest_storage_ends_request(). */
-static int feed(struct storage_link *link, const struct vmb_ring_received *packet, u32 len)
+/* Before the handshake is over there is no request, and only a hostile host ends one. */
+static bool needs_no_lock(const struct storage_queue *queue, const struct vmb_ring_received *packet)
 {
-	struct vmb_guest_storage_event *event = &link->event;
-	/* Before the handshake is over there is no request, and only a hostile host ends one. */
-	bool lockless =
-		storage_link_state(link) == STORAGE_LINK_UP &&
-		vmb_guest_storage_ends_request(&link->core, packet->type, packet->transaction_id);
+	const struct storage_link *link = queue->link;
+
+	return storage_link_state(link) == STORAGE_LINK_UP &&
+	       vmb_guest_storage_ends_request(queue->core, packet->type, packet->transaction_id) &&
+	       !(is_primary(queue) && READ_ONCE(link->pumping));
+}
+
+/* What ends a request needs no lock: see vmb_guest_storage_ends_request(). */
+static int feed(struct storage_queue *queue, const struct vmb_ring_received *packet, u32 len)
+{
+	struct vmb_guest_storage_event *event = &queue->event;
+	struct storage_link *link = queue->link;
 	unsigned long flags;
 	int rc;
 
-	if (likely(lockless && !READ_ONCE(link->pumping)))
-		return vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id,
-					       link->payload, len, event);
+	if (likely(needs_no_lock(queue, packet)))
+		return vmb_guest_storage_input(queue->core, packet->type, packet->transaction_id,
+					       queue->payload, len, event);
 	spin_lock_irqsave(&link->control_lock, flags);
-	rc = vmb_guest_storage_input(&link->core, packet->type, packet->transaction_id,
-				     link->payload, len, event);
+	rc = vmb_guest_storage_input(queue->core, packet->type, packet->transaction_id,
+				     queue->payload, len, event);
 	pump(link);
 	if (!rc && event->type == VMB_GUEST_STORAGE_RESET_DONE) {
 		smp_store_release(&link->reset_done, true);
@@ -166,20 +194,22 @@ static int feed(struct storage_link *link, const struct vmb_ring_received *packe
 	return rc;
 }
 
-const struct vmb_guest_storage_event *storage_link_take(struct storage_link *link,
+const struct vmb_guest_storage_event *storage_link_take(struct storage_queue *queue,
 							const struct vmb_ring_received *packet)
 {
-	const struct vmb_guest_storage_event *event = &link->event;
-	u32 len = min_t(u32, packet->payload_len, sizeof(link->payload));
+	const struct vmb_guest_storage_event *event = &queue->event;
+	struct storage_link *link = queue->link;
+	u32 len = min_t(u32, packet->payload_len, sizeof(queue->payload));
 	bool theirs;
 
 	/* Before a slot becomes free, so that a thread which sees the free slot sees this too. */
-	if (!(link->round & 1))
-		WRITE_ONCE(link->round, link->round + 1);
-	if (!vmb_channel_copy(link->device->channel, packet,
-			      sizeof(struct vmb_pkt_desc) + packet->header_len, link->payload, len))
+	if (!(queue->round & 1))
+		WRITE_ONCE(queue->round, queue->round + 1);
+	if (!vmb_channel_copy(queue->channel, packet,
+			      sizeof(struct vmb_pkt_desc) + packet->header_len, queue->payload,
+			      len))
 		return NULL;
-	if (feed(link, packet, len)) {
+	if (feed(queue, packet, len)) {
 		dev_warn_ratelimited(&link->device->dev, "refused a packet of type %u, id %#llx\n",
 				     packet->type, packet->transaction_id);
 		return NULL;
@@ -191,29 +221,34 @@ const struct vmb_guest_storage_event *storage_link_take(struct storage_link *lin
 }
 
 /* The bus has stopped at an invalid packet and will deliver no more. */
-static void look_at_ring(struct storage_link *link)
+static void look_at_ring(struct storage_queue *queue)
 {
 	struct vmb_ring_received packet;
 
-	if (vmb_channel_read(link->device->channel, &packet) == -EPROTO)
-		ring_is_broken(link);
+	if (vmb_channel_read(queue->channel, &packet) == -EPROTO)
+		ring_is_broken(queue->link);
 }
 
-void storage_link_drained(struct storage_link *link)
+void storage_link_drained(struct storage_queue *queue)
 {
-	if (link->round & 1)
-		smp_store_release(&link->round, link->round + 1);
-	look_at_ring(link);
+	struct storage_link *link = queue->link;
+
+	if (queue->round & 1)
+		smp_store_release(&queue->round, queue->round + 1);
+	look_at_ring(queue);
 	if (wq_has_sleeper(&link->wait))
 		wake_up_all(&link->wait);
 }
 
 void storage_link_settle(struct storage_link *link)
 {
-	u32 round = smp_load_acquire(&link->round);
+	u32 i, round;
 
-	if (round & 1)
-		wait_event(link->wait, smp_load_acquire(&link->round) != round);
+	for (i = 0; i < link->queue_max; i++) {
+		round = smp_load_acquire(&link->queues[i].round);
+		if (round & 1)
+			wait_event(link->wait, smp_load_acquire(&link->queues[i].round) != round);
+	}
 }
 
 /* ---- one command, waited for ---- */
@@ -250,7 +285,7 @@ static int try_command(struct storage_link *link, const struct vmb_guest_storage
 	rcu_read_lock();
 	state = storage_link_state(link);
 	if (state == STORAGE_LINK_UP)
-		rc = storage_link_submit(link, link->slot_count, request, !!request->data_len,
+		rc = storage_link_submit(link, 0, link->slot_count, request, !!request->data_len,
 					 true);
 	else if (state == STORAGE_LINK_GONE)
 		rc = -ENODEV;
@@ -371,11 +406,25 @@ static void opened(struct storage_link *link)
 	WRITE_ONCE(link->broken, false);
 }
 
-/* True: the host has let go, now or before. */
+/* The pointers of the sub-channels have ended with the primary. */
+static void forget_subs(struct storage_link *link)
+{
+	u32 i;
+
+	for (i = 1; i < link->queue_max; i++) {
+		WRITE_ONCE(link->queues[i].offered, NULL);
+		link->queues[i].channel = NULL;
+	}
+	link->open_count = 1;
+}
+
+/* True: the host has let go, now or before. Nobody submits any more. */
 static bool close_channel(struct storage_link *link)
 {
-	if (!link->closed)
+	if (!link->closed) {
 		link->owed = vmb_channel_close(link->device->channel) != 0;
+		forget_subs(link);
+	}
 	link->closed = true;
 	return !link->owed;
 }
@@ -420,25 +469,83 @@ static int shake_hands(struct storage_link *link)
 	return -EPROTO;
 }
 
-/* Opens the channel and negotiates. On failure the channel is closed. */
+/* ---- sub-channels ---- */
+
+void storage_link_sub_channel(struct vmb_channel *primary, struct vmb_channel *sub)
+{
+	struct storage_queue *queue = vmb_channel_context(primary);
+	struct storage_link *link = queue->link;
+	u32 index = vmb_channel_index(sub);
+
+	if (!index || index >= link->queue_max)
+		return;
+	WRITE_ONCE(link->queues[index].offered, sub);
+	wake_up_all(&link->wait);
+}
+
+/* Returns whether the first count sub-channels are there, or none will come. */
+static bool subs_came(const struct storage_link *link, u32 count)
+{
+	u32 i;
+
+	if (is_gone(link) || vmb_channel_rescinded(link->device->channel))
+		return true;
+	for (i = 1; i <= count; i++)
+		if (!READ_ONCE(link->queues[i].offered))
+			return false;
+	return true;
+}
+
+static int open_sub(struct storage_queue *queue)
+{
+	struct storage_link *link = queue->link;
+
+	queue->channel = READ_ONCE(queue->offered);
+	if (!queue->channel)
+		return -ENODEV;
+	spin_lock_irq(&link->control_lock);
+	vmb_guest_storage_join(&queue->joined, &link->core);
+	spin_unlock_irq(&link->control_lock);
+	queue->cpu = vmb_channel_cpu(queue->channel);
+	return vmb_channel_open(queue->channel, link->ring_len, &link->ops->channel, queue);
+}
+
+/* Channels are used up to the first one that does not come or does not open. */
+static void open_subs(struct storage_link *link)
+{
+	u32 count = link->core.sub_channel_count;
+
+	if (!wait_event_timeout(link->wait, subs_came(link, count), SUB_CHANNEL_WAIT))
+		dev_warn(&link->device->dev, "the host offers fewer than %u sub-channels\n", count);
+	link->open_count = 1;
+	while (link->open_count <= count && !open_sub(&link->queues[link->open_count]))
+		link->open_count++;
+}
+
+/* Opens the channels and negotiates. On failure the channel is closed. */
 static int connect(struct storage_link *link)
 {
 	struct vmb_guest_storage_config config = {
 		.version_max = link->max_version,
 		.max_transfer_len = TRANSFER_LEN_MAX,
+		.sub_channel_max = link->queue_max - 1,
 	};
 	int rc;
 
 	rc = vmb_guest_storage_init(&link->core, link->slots, link->slot_count + 1, &config);
 	if (rc)
 		return rc;
-	rc = vmb_channel_open(link->device->channel, link->ring_len, &link->ops->channel, link);
+	rc = vmb_channel_open(link->device->channel, link->ring_len, &link->ops->channel,
+			      link->queues);
 	if (rc)
 		return rc;
 	opened(link);
+	link->queues->cpu = vmb_channel_cpu(link->device->channel);
 	rc = shake_hands(link);
 	if (rc)
 		close_channel(link);
+	else
+		open_subs(link);
 	return rc;
 }
 
@@ -455,6 +562,8 @@ static int start(struct storage_link *link)
 
 	if (rc)
 		return rc;
+	link->queue_count = link->open_count;
+	link->slot_count = min(link->slot_count, link->slots_a_queue * link->queue_count);
 	link->pfn_max = link->core.max_transfer_len / VMB_PAGE_LEN + 1;
 	words = STORAGE_LINK_HEADER_WORDS + link->pfn_max;
 	link->lists =
@@ -476,9 +585,10 @@ int storage_link_start(struct storage_link *link)
 	mutex_unlock(&link->recover_mutex);
 	if (rc)
 		return rc;
-	dev_info(&link->device->dev, "storage protocol %u.%u, %u KiB a request, %u requests\n",
+	dev_info(&link->device->dev,
+		 "storage protocol %u.%u, %u KiB a request, %u requests, channels: %u\n",
 		 link->core.version >> 8, link->core.version & 0xff,
-		 link->core.max_transfer_len >> 10, link->slot_count);
+		 link->core.max_transfer_len >> 10, link->slot_count, link->queue_count);
 	return 0;
 }
 
@@ -490,12 +600,13 @@ static void set_gone(struct storage_link *link)
 	wake_up_all(&link->wait);
 }
 
-/* May be called again when all have been ended already. */
+/* The link is GONE. May be called again when all have been ended already. */
 static int end_all(struct storage_link *link)
 {
-	bool forgotten = close_channel(link);
+	bool forgotten;
 
-	synchronize_rcu();
+	synchronize_rcu(); /* no caller is between submit and send any more */
+	forgotten = close_channel(link);
 	lose_all(link, forgotten ? STORAGE_LINK_ENDED : STORAGE_LINK_HELD);
 	return -ENODEV;
 }
@@ -699,8 +810,23 @@ static void ring_is_broken(struct storage_link *link)
 	recover_now(link);
 }
 
-void storage_link_rescinded(struct storage_link *link)
+/* The host has forgotten the requests that it had on a sub-channel. */
+static void sub_is_lost(struct storage_link *link)
 {
+	WRITE_ONCE(link->broken, true);
+	dev_warn(&link->device->dev, "the host took a sub-channel away\n");
+	storage_link_overdue(link, jiffies);
+	recover_now(link);
+}
+
+void storage_link_rescinded(struct storage_queue *queue)
+{
+	struct storage_link *link = queue->link;
+
+	if (!is_primary(queue)) {
+		sub_is_lost(link);
+		return;
+	}
 	set_gone(link);
 	recover_now(link);
 }
@@ -733,6 +859,17 @@ int storage_link_check_version(const char *module, unsigned int version)
 	return -EINVAL;
 }
 
+static void init_queues(struct storage_link *link)
+{
+	u32 i;
+
+	for (i = 0; i < link->queue_max; i++) {
+		link->queues[i].link = link;
+		link->queues[i].core = i ? &link->queues[i].joined : &link->core;
+	}
+	link->queues->channel = link->device->channel;
+}
+
 int storage_link_init(struct storage_link *link, struct vmb_device *device,
 		      const struct storage_link_ops *ops, const struct storage_link_config *config)
 {
@@ -744,9 +881,14 @@ int storage_link_init(struct storage_link *link, struct vmb_device *device,
 	link->give_up = config->give_up ? config->give_up : &never;
 	link->ring_len =
 		round_down(clamp(config->ring_size, RING_LEN_MIN, RING_LEN_MAX), VMB_PAGE_LEN);
-	link->slot_count = config->queue_depth ? config->queue_depth :
-						 link->ring_len / REQUEST_LEN_USUAL;
-	link->slot_count = clamp(link->slot_count, 1u, QUEUE_DEPTH_MAX);
+	link->queue_max = max(config->queue_max, 1u);
+	link->open_count = 1;
+	link->slots_a_queue = config->queue_depth ? config->queue_depth :
+						    link->ring_len / REQUEST_LEN_USUAL;
+	link->slots_a_queue = clamp(link->slots_a_queue, 1u, QUEUE_DEPTH_MAX);
+	link->slot_count = link->slots_a_queue;
+	if (!config->queue_depth)
+		link->slot_count = min(link->slot_count * link->queue_max, QUEUE_DEPTH_MAX);
 	spin_lock_init(&link->control_lock);
 	mutex_init(&link->recover_mutex);
 	mutex_init(&link->command_mutex);
@@ -755,10 +897,14 @@ int storage_link_init(struct storage_link *link, struct vmb_device *device,
 	link->slots = kvcalloc(link->slot_count + 1, sizeof(*link->slots), GFP_KERNEL);
 	link->packets = kvcalloc(link->slot_count + 1, sizeof(*link->packets), GFP_KERNEL);
 	link->asked_words = kvcalloc(link->slot_count + 1, sizeof(*link->asked_words), GFP_KERNEL);
+	link->queues = kvcalloc(link->queue_max, sizeof(*link->queues), GFP_KERNEL);
 	link->command_page = (void *)get_zeroed_page(GFP_KERNEL);
 	link->queue = alloc_ordered_workqueue("storage_link", WQ_MEM_RECLAIM);
-	if (link->slots && link->packets && link->asked_words && link->command_page && link->queue)
+	if (link->slots && link->packets && link->asked_words && link->queues &&
+	    link->command_page && link->queue) {
+		init_queues(link);
 		return 0;
+	}
 	storage_link_free(link);
 	return -ENOMEM;
 }
@@ -780,11 +926,13 @@ void storage_link_free(struct storage_link *link)
 	kvfree(link->asked_words);
 	kvfree(link->packets);
 	kvfree(link->slots);
+	kvfree(link->queues);
 	free_page((unsigned long)link->command_page);
 	link->queue = NULL;
 	link->lists = NULL;
 	link->asked_words = NULL;
 	link->packets = NULL;
 	link->slots = NULL;
+	link->queues = NULL;
 	link->command_page = NULL;
 }

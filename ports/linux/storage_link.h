@@ -16,6 +16,13 @@
  *   storage_link_rescinded()       the host took the channel away: its requests end soon
  *   storage_link_stop(), storage_link_free()
  *
+ * Queues: with config.queue_max the host is asked for sub-channels, and the link has one queue a
+ * channel: link->queue_count of them when it has started. The driver says with a number from 0 to
+ * link->queue_count - 1 on which one a request goes; the context of the channel's ops is its queue.
+ * A slot belongs to the link, not to a queue, and a new connection may have fewer channels than the
+ * first one had: then several numbers share one. A sub-channel that the host takes away is a reason
+ * for a new connection.
+ *
  * Who runs where: submit on any CPU, under rcu_read_lock (blk-mq's is enough); take and drained
  * when the channel has packets; overdue anywhere; the rest in process context.
  */
@@ -56,14 +63,28 @@ enum storage_link_loss {
 
 struct storage_link;
 
+/* What belongs to one channel. */
+struct storage_queue {
+	struct storage_link *link;
+	struct vmb_channel *channel; /* while the link is UP */
+	u32 cpu; /* that the host interrupted for it when it was opened last */
+	struct vmb_channel *offered; /* a sub-channel that the host offers; any context */
+	struct vmb_guest_storage *core; /* the link's, or a sub-channel's: */
+	struct vmb_guest_storage joined;
+	u8 payload[VMB_STOR_PACKET_LEN]; /* the packet in storage_link_take() */
+	struct vmb_guest_storage_event event; /* and what it was */
+	u32 round; /* odd from a batch's first packet until drained */
+};
+
 struct storage_link_ops {
-	struct vmb_channel_ops channel; /* with the link as context */
+	struct vmb_channel_ops channel; /* with a struct storage_queue as context */
 	void (*lost)(struct storage_link *link, void *cookie, enum storage_link_loss loss);
 };
 
 struct storage_link_config {
 	u32 ring_size; /* bytes of each ring, as the user said */
-	u32 queue_depth; /* number of requests, 0: as many as fit into the ring */
+	u32 queue_depth; /* number of requests, 0: as many as fit into the rings */
+	u32 queue_max; /* channels to ask for; 0: one */
 	u16 max_version; /* VMB_STOR_VERSION_*, 0: newest */
 	const unsigned int *give_up; /* seconds that the user may change at any time; 0: never */
 };
@@ -75,17 +96,23 @@ struct storage_link {
 	struct vmb_guest_storage core;
 	spinlock_t control_lock; /* the core's handshake and reset against its input */
 	bool pumping; /* control packets wait for room; written under control_lock */
-	u8 payload[VMB_STOR_PACKET_LEN]; /* the packet in storage_link_take() */
-	struct vmb_guest_storage_event event; /* and what it was */
+	struct storage_queue *queues;
+	u32 queue_max;
+	u32 queue_count; /* the driver's; settled by storage_link_start() */
+	u32 open_count; /* channels that are used; changes only while the link is not UP */
 	struct vmb_guest_storage_slot *slots;
-	u32 slot_count; /* requests of the driver; one more slot is storage_link_command()'s */
+	/*
+	 * Requests of the driver; one more slot is storage_link_command()'s. May become less in
+	 * storage_link_start().
+	 */
+	u32 slot_count;
+	u32 slots_a_queue; /* at most so many more for each channel */
 	u64 *lists; /* for each slot a GPA range's header and pfn_max page frame numbers */
 	struct vmb_guest_storage_packet *packets; /* for each slot what is being sent */
 	u32 pfn_max;
 	u32 ring_len;
 	u16 max_version;
 	wait_queue_head_t wait; /* woken by drained, and whenever the state changes */
-	u32 round; /* odd from a batch's first packet until drained */
 	/* how many times requests may have ended only because of a reset; any context */
 	u32 resets;
 	struct mutex command_mutex;
@@ -155,26 +182,33 @@ static inline enum storage_link_state storage_link_state(const struct storage_li
 }
 
 /*
- * Writes the request, which has pfn_count pages, into the ring; with commit, shows the ring to the
- * host. Returns 0: the host has it, or has answered it already; -EAGAIN: no room; -EBUSY: the slot
- * is taken, or there is no handshake yet; -EINVAL, -EOVERFLOW: no host could take this request.
+ * Writes the request, which has pfn_count pages, into the ring of the queue with this number; with
+ * commit, shows the ring to the host. Returns 0: the host has it, or has answered it already;
+ * -EAGAIN: no room; -EBUSY: the slot is taken, or there is no handshake yet; -EINVAL, -EOVERFLOW:
+ * no host could take this request.
  */
-int storage_link_submit(struct storage_link *link, u32 slot,
+int storage_link_submit(struct storage_link *link, u32 queue, u32 slot,
 			const struct vmb_guest_storage_request *request, u32 pfn_count,
 			bool commit);
+
+/*
+ * Shows the host what was written to the queue with this number. Under the rcu_read_lock of the
+ * submits; does nothing if the link is not UP any more.
+ */
+void storage_link_commit(struct storage_link *link, u32 queue);
 
 /*
  * Sends the control packets that wait, and passes the packet to the core. Returns an event that the
  * driver must handle, valid until the next call, or NULL.
  */
-const struct vmb_guest_storage_event *storage_link_take(struct storage_link *link,
+const struct vmb_guest_storage_event *storage_link_take(struct storage_queue *queue,
 							const struct vmb_ring_received *packet);
 
 /*
  * Must be called from ops->channel.drained, after the driver has ended all requests whose events it
  * got. Only now wakes those who wait for these requests, because they may use them again.
  */
-void storage_link_drained(struct storage_link *link);
+void storage_link_drained(struct storage_queue *queue);
 
 /*
  * Sends one command with request's address, CDB, direction and data_len (bytes, a page at most) and
@@ -209,11 +243,15 @@ void storage_link_overdue(struct storage_link *link, unsigned long since);
 int storage_link_reset(struct storage_link *link);
 
 /*
- * Must be called from ops->channel.rescinded. All requests fail from now on, and those that the
- * host holds end soon. They cannot wait for remove(): a probe() that reads a new disk's partitions
- * may wait for them, and remove() comes only after it.
+ * Must be called from ops->channel.rescinded. If it is the primary's, all requests fail from now
+ * on, and those that the host holds end soon. They cannot wait for remove(): a probe() that reads a
+ * new disk's partitions may wait for them, and remove() comes only after it. If it is a
+ * sub-channel's, the connection is replaced.
  */
-void storage_link_rescinded(struct storage_link *link);
+void storage_link_rescinded(struct storage_queue *queue);
+
+/* ops->channel.sub_channel of a driver with a queue_max above 1. */
+void storage_link_sub_channel(struct vmb_channel *primary, struct vmb_channel *sub);
 
 /*
  * Leaks the pages of len bytes at start, so that no one else gets a page that the host may write

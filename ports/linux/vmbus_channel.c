@@ -326,7 +326,11 @@ int vmbus_channel_evacuate(u32 cpu)
 struct vmb_channel *vmbus_channel_new(const struct vmb_msg_offer *offer,
 				      struct vmb_channel *primary)
 {
-	struct vmb_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL);
+	/*
+	 * Message work is here, and what a disk waits for comes by a message: so memory that a disk
+	 * must free first is not waited for.
+	 */
+	struct vmb_channel *ch = kzalloc(sizeof(*ch), GFP_NOIO);
 
 	if (!ch)
 		return NULL;

@@ -337,7 +337,7 @@ static int make_queues(void)
 		alloc_workqueue("vmbus_message", WQ_PERCPU | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	vmbus.send_queue = alloc_ordered_workqueue("vmbus_send", WQ_MEM_RECLAIM);
 	vmbus.device_queue = alloc_ordered_workqueue("vmbus_device", 0);
-	vmbus.sub_queue = alloc_workqueue("vmbus_sub", WQ_UNBOUND, 0);
+	vmbus.sub_queue = alloc_workqueue("vmbus_sub", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!vmbus.message_queue || !vmbus.send_queue || !vmbus.device_queue || !vmbus.sub_queue)
 		return -ENOMEM;
 	return 0;

@@ -10,6 +10,7 @@
  * The host may rescind one in each of these states. Sub work does what follows from that; whoever
  * changes the state of a sub-channel wakes it with vmbus_sub_check().
  */
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "ports/linux/vmbus_internal.h"
 
@@ -161,6 +162,7 @@ static struct vmb_channel *next_untold(struct vmb_channel *primary)
 static void sub_work(struct work_struct *work)
 {
 	struct vmb_channel *primary = container_of(work, struct vmb_channel, sub_work);
+	unsigned int noio = memalloc_noio_save(); /* a disk's new connection waits for this */
 	struct vmb_channel *sub;
 	struct kset *channels;
 
@@ -172,6 +174,7 @@ static void sub_work(struct work_struct *work)
 	while ((sub = next_untold(primary)))
 		primary->ops->sub_channel(primary, sub);
 	mutex_unlock(&primary->sub_mutex);
+	memalloc_noio_restore(noio);
 }
 
 /* ---- the primary's end ---- */

@@ -55,6 +55,7 @@ enum shim_request_state {
 struct request {
 	struct request_queue *q;
 	int tag;
+	u32 queue_number; /* of the hardware queue */
 	unsigned int cmd_flags;
 	unsigned int timeout;
 	u64 sector;

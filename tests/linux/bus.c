@@ -35,6 +35,19 @@ static void drop_all(struct fake_packet **list)
 		free(packet);
 }
 
+/* ---- channels of one device ---- */
+
+static struct vmb_channel *root(const struct vmb_channel *ch)
+{
+	return (struct vmb_channel *)(uintptr_t)(ch->primary ? ch->primary : ch);
+}
+
+/* Channel 0 is the primary itself; NULL: there is none with this index. */
+static struct vmb_channel *nth(struct vmb_channel *primary, u32 index)
+{
+	return index ? primary->subs[index] : primary;
+}
+
 /* ---- the host's disk ---- */
 
 static void move(const struct fake_packet *p, u8 *data, u32 len, bool to_guest)
@@ -100,7 +113,8 @@ static void read_or_write(struct vmb_channel *ch, struct fake_packet *p, u64 blo
 		fprintf(stderr, "# a request outside the disk\n");
 		abort();
 	}
-	move(p, ch->disk + block * FAKE_BLOCK_LEN, len, p->payload.u.srb.data_in == VMB_STOR_READ);
+	move(p, root(ch)->disk + block * FAKE_BLOCK_LEN, len,
+	     p->payload.u.srb.data_in == VMB_STOR_READ);
 	p->payload.u.srb.srb_status = VMB_SRB_SUCCESS;
 }
 
@@ -131,7 +145,7 @@ static void execute(struct vmb_channel *ch, struct fake_packet *p)
 	u64 block;
 	u32 count;
 
-	ch->executed++;
+	root(ch)->executed++;
 	memcpy(cdb, p->payload.u.srb.u.cdb, sizeof(cdb));
 	p->payload.u.srb.scsi_status = 0;
 	if (is_rw(cdb, &block, &count))
@@ -140,48 +154,76 @@ static void execute(struct vmb_channel *ch, struct fake_packet *p)
 		inquiry(p);
 	else if (cdb[0] == SERVICE_ACTION_IN_16)
 		capacity(p);
-	else if (cdb[0] == MODE_SENSE && !ch->refuses_mode_sense)
+	else if (cdb[0] == MODE_SENSE && !root(ch)->refuses_mode_sense)
 		give(p, modes, sizeof(modes));
 	else if (cdb[0] == SYNCHRONIZE_CACHE || cdb[0] == TEST_UNIT_READY)
 		p->payload.u.srb.srb_status = VMB_SRB_SUCCESS;
 	else
 		refuse(p);
-	ch->flushes += cdb[0] == SYNCHRONIZE_CACHE;
+	root(ch)->flushes += cdb[0] == SYNCHRONIZE_CACHE;
 }
 
 /* ---- the host ---- */
 
-static void answer(struct vmb_channel *ch, struct fake_packet *p)
+static void answer_with(struct vmb_channel *ch, struct fake_packet *p, enum vmb_stor_status status)
 {
 	p->type = VMB_PKT_COMPLETION;
 	p->payload.operation = VMB_STOR_COMPLETE_IO;
-	p->payload.status = 0;
+	p->payload.status = status;
 	spin_lock(&ch->lock);
 	append(&ch->incoming, p);
 	spin_unlock(&ch->lock);
 	sched_wake(&ch->incoming);
 }
 
-static void reset_bus(struct vmb_channel *ch, struct fake_packet *reset)
+static void answer(struct vmb_channel *ch, struct fake_packet *p)
+{
+	answer_with(ch, p, VMB_STOR_STATUS_SUCCESS);
+}
+
+static struct fake_packet *take_held(struct vmb_channel *ch)
 {
 	struct fake_packet *p;
+
+	spin_lock(&ch->lock);
+	p = take(&ch->held);
+	spin_unlock(&ch->lock);
+	return p;
+}
+
+static void abort_held(struct vmb_channel *ch)
+{
+	struct fake_packet *p;
+
+	while ((p = take_held(ch))) {
+		p->payload.u.srb.srb_status = VMB_SRB_ABORTED;
+		p->payload.u.srb.data_transfer_len = 0;
+		answer(ch, p);
+	}
+}
+
+static void reset_bus(struct vmb_channel *ch, struct fake_packet *reset)
+{
+	u32 i;
 
 	ch->resets++;
 	if (ch->ignores_resets) {
 		free(reset);
 		return;
 	}
-	while (!ch->keeps_held && (p = take(&ch->held))) {
-		p->payload.u.srb.srb_status = VMB_SRB_ABORTED;
-		p->payload.u.srb.data_transfer_len = 0;
-		answer(ch, p);
-	}
+	for (i = 0; i < FAKE_SUB_MAX && !ch->keeps_held; i++)
+		if (nth(ch, i))
+			abort_held(nth(ch, i));
 	answer(ch, reset);
 }
 
 static void serve_request(struct vmb_channel *ch, struct fake_packet *p)
 {
-	enum fake_fate fate = ch->fate ? ch->fate(ch, p) : FAKE_ANSWER;
+	struct vmb_channel *primary = root(ch);
+	enum fake_fate fate;
+
+	ch->served++;
+	fate = primary->fate ? primary->fate(primary, p) : FAKE_ANSWER;
 
 	if (fate == FAKE_HOLD) {
 		spin_lock(&ch->lock);
@@ -199,6 +241,60 @@ static void serve_request(struct vmb_channel *ch, struct fake_packet *p)
 		answer(ch, p);
 }
 
+static void host_thread(void *argument);
+static void interrupt_thread(void *argument);
+
+static struct vmb_channel *new_channel(struct vmb_channel *primary, u32 index)
+{
+	struct vmb_channel *ch = calloc(1, sizeof(*ch));
+
+	ch->device.channel = ch;
+	ch->room = 64;
+	ch->threads = 2;
+	ch->primary = primary;
+	ch->index = index;
+	init_waitqueue_head(&ch->wait);
+	return ch;
+}
+
+static void run_channel(struct vmb_channel *ch)
+{
+	sched_spawn("host", host_thread, ch);
+	sched_spawn("interrupt", interrupt_thread, ch);
+}
+
+/* The bus tells the driver of each: see sub_work() in vmbus_sub.c. */
+static void announce_thread(void *argument)
+{
+	struct vmb_channel *ch = argument;
+	u32 i;
+
+	mutex_lock(&ch->sub_mutex);
+	for (i = 1; i < FAKE_SUB_MAX; i++)
+		if (ch->telling && ch->subs[i] && ch->ops->sub_channel)
+			ch->ops->sub_channel(ch, ch->subs[i]);
+	mutex_unlock(&ch->sub_mutex);
+	ch->threads--;
+	sched_wake(&ch->threads);
+}
+
+/* The offers follow the answer. */
+static void create_subs(struct vmb_channel *ch, struct fake_packet *p)
+{
+	u32 count = p->payload.u.sub_channel_count, i;
+
+	answer_with(ch, p,
+		    ch->refuses_subs ? VMB_STOR_STATUS_INVALID_PARAMETER : VMB_STOR_STATUS_SUCCESS);
+	if (ch->refuses_subs)
+		return;
+	for (i = 1; i <= count && !ch->forgets_subs; i++) {
+		ch->subs[i] = new_channel(ch, i);
+		run_channel(ch->subs[i]);
+	}
+	ch->threads++;
+	sched_spawn("announce", announce_thread, ch);
+}
+
 static void serve(struct vmb_channel *ch, struct fake_packet *p)
 {
 	switch (p->payload.operation) {
@@ -207,7 +303,10 @@ static void serve(struct vmb_channel *ch, struct fake_packet *p)
 	case VMB_STOR_QUERY_PROPERTIES:
 		memset(&p->payload.u, 0, sizeof(p->payload.u));
 		p->payload.u.properties.max_transfer_bytes = 64 << 10;
+		p->payload.u.properties.max_sub_channel_count = ch->sub_max;
+		p->payload.u.properties.flags = !!ch->sub_max;
 		break;
+	case VMB_STOR_CREATE_SUB_CHANNELS: create_subs(ch, p); return;
 	}
 	answer(ch, p);
 }
@@ -227,12 +326,12 @@ static void let_go(struct vmb_channel *ch)
 
 static bool may_let_go(const struct vmb_channel *ch)
 {
-	return ch->owed && !ch->keeps_rings && (!ch->stalled || ch->rescinded);
+	return ch->owed && !root(ch)->keeps_rings && (!root(ch)->stalled || ch->rescinded);
 }
 
 static bool may_serve(const struct vmb_channel *ch)
 {
-	return ch->open && !ch->stalled && !ch->rescinded && ch->sent;
+	return ch->open && !root(ch)->stalled && !ch->rescinded && ch->sent;
 }
 
 static void host_thread(void *argument)
@@ -258,8 +357,14 @@ static void host_thread(void *argument)
 
 void fake_wake(struct vmb_channel *ch)
 {
-	sched_wake(&ch->sent);
-	sched_wake(&ch->incoming);
+	u32 i;
+
+	for (i = 0; i < FAKE_SUB_MAX; i++) {
+		if (!nth(ch, i))
+			continue;
+		sched_wake(&nth(ch, i)->sent);
+		sched_wake(&nth(ch, i)->incoming);
+	}
 }
 
 void fake_stall(struct vmb_channel *ch, bool on)
@@ -268,24 +373,16 @@ void fake_stall(struct vmb_channel *ch, bool on)
 	fake_wake(ch);
 }
 
-static struct fake_packet *take_held(struct vmb_channel *ch)
-{
-	struct fake_packet *p;
-
-	spin_lock(&ch->lock);
-	p = take(&ch->held);
-	spin_unlock(&ch->lock);
-	return p;
-}
-
 void fake_answer_held(struct vmb_channel *ch)
 {
 	struct fake_packet *p;
+	u32 i;
 
-	while ((p = take_held(ch))) {
-		execute(ch, p);
-		answer(ch, p);
-	}
+	for (i = 0; i < FAKE_SUB_MAX; i++)
+		while (nth(ch, i) && (p = take_held(nth(ch, i)))) {
+			execute(ch, p);
+			answer(nth(ch, i), p);
+		}
 }
 
 void fake_say(struct vmb_channel *ch, enum vmb_stor_operation operation)
@@ -316,7 +413,7 @@ static void deliver(struct vmb_channel *ch, struct fake_packet *p)
 
 static bool may_interrupt(const struct vmb_channel *ch)
 {
-	return ch->open && !ch->stalled && ch->incoming;
+	return ch->open && !root(ch)->stalled && ch->incoming;
 }
 
 static struct fake_packet *next_packet(struct vmb_channel *ch)
@@ -371,7 +468,7 @@ bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *pa
 /* What a driver may call in packet(); see vmb_channel_read(). */
 int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
 {
-	return ch->broken_incoming ? -EPROTO : -EAGAIN;
+	return root(ch)->broken_incoming ? -EPROTO : -EAGAIN;
 }
 
 /* ---- sending ---- */
@@ -406,8 +503,8 @@ static int write_packet(struct vmb_channel *ch, const struct vmb_ring_packet *pa
 {
 	if (!ch->open)
 		return -ENODEV;
-	if (ch->broken)
-		return ch->broken;
+	if (root(ch)->broken)
+		return root(ch)->broken;
 	if (ch->in_ring == ch->room)
 		return -EAGAIN;
 	ch->in_ring++;
@@ -467,7 +564,7 @@ bool vmb_channel_rescinded(const struct vmb_channel *ch)
 
 static bool answers_open(const struct vmb_channel *ch)
 {
-	return (!ch->stalled && !ch->owed) || ch->rescinded;
+	return (!root(ch)->stalled && !ch->owed) || ch->rescinded;
 }
 
 static int open_locked(struct vmb_channel *ch, const struct vmb_channel_ops *ops, void *context)
@@ -502,7 +599,23 @@ int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_chan
 	free(shim_alloc(ring_len, GFP_KERNEL)); /* the rings */
 	rc = open_locked(ch, ops, context);
 	mutex_unlock(&ch->mutex);
+	if (!rc && !ch->primary) {
+		mutex_lock(&ch->sub_mutex);
+		ch->telling = true;
+		mutex_unlock(&ch->sub_mutex);
+	}
 	return rc;
+}
+
+u32 vmb_channel_index(const struct vmb_channel *ch)
+{
+	return ch->index;
+}
+
+/* Of eight: channels are spread. */
+u32 vmb_channel_cpu(const struct vmb_channel *ch)
+{
+	return ch->index % SHIM_CPUS;
 }
 
 static int close_locked(struct vmb_channel *ch)
@@ -530,13 +643,50 @@ static int close_locked(struct vmb_channel *ch)
 	return 0;
 }
 
-int vmb_channel_close(struct vmb_channel *ch)
+static int close_one(struct vmb_channel *ch)
 {
 	int rc;
 
 	mutex_lock(&ch->mutex);
 	rc = close_locked(ch);
 	mutex_unlock(&ch->mutex);
+	return rc;
+}
+
+static void end_channel(struct vmb_channel *ch)
+{
+	ch->withdrawn = true;
+	fake_wake(ch);
+	while (ch->threads)
+		sched_wait(&ch->threads, SCHED_FOREVER, "a channel's threads");
+	drop_all(&ch->sent);
+	drop_all(&ch->held);
+	drop_all(&ch->incoming);
+	free(ch);
+}
+
+/* As vmbus_sub_close(): the primary last, and then there are no sub-channels any more. */
+int vmb_channel_close(struct vmb_channel *ch)
+{
+	struct vmb_channel *sub;
+	int rc = 0;
+	u32 i;
+
+	if (ch->primary)
+		return close_one(ch);
+	mutex_lock(&ch->sub_mutex);
+	ch->telling = false;
+	for (i = 1; i < FAKE_SUB_MAX; i++)
+		if (ch->subs[i])
+			rc = close_one(ch->subs[i]) ?: rc;
+	rc = close_one(ch) ?: rc;
+	for (i = 1; i < FAKE_SUB_MAX; i++) {
+		sub = ch->subs[i];
+		ch->subs[i] = NULL;
+		if (sub)
+			end_channel(sub);
+	}
+	mutex_unlock(&ch->sub_mutex);
 	return rc;
 }
 
@@ -610,22 +760,43 @@ static void remove_thread(void *argument)
 	sched_wake(&ch->removes);
 }
 
+/* bus_lock. False: it was rescinded before. */
+static bool rescind(struct vmb_channel *ch)
+{
+	if (ch->rescinded)
+		return false;
+	ch->rescinded = true;
+	if (ch->ops && ch->ops->rescinded)
+		ch->ops->rescinded(ch);
+	return true;
+}
+
+void fake_rescind_sub(struct vmb_channel *sub)
+{
+	mutex_lock(&bus_lock);
+	rescind(sub);
+	mutex_unlock(&bus_lock);
+	wake_up_all(&sub->wait);
+	fake_wake(root(sub));
+}
+
 /* The message work: see on_rescind() in vmbus_connect.c. */
 void fake_rescind(struct vmb_channel *ch)
 {
-	bool rescinded = false;
+	bool rescinded;
+	u32 i;
 
 	mutex_lock(&bus_lock);
-	if (!ch->rescinded) {
-		ch->rescinded = true;
-		if (ch->ops && ch->ops->rescinded)
-			ch->ops->rescinded(ch);
-		rescinded = true;
-	}
+	for (i = 1; i < FAKE_SUB_MAX; i++)
+		if (ch->subs[i])
+			rescind(ch->subs[i]);
+	rescinded = rescind(ch);
 	mutex_unlock(&bus_lock);
 	if (!rescinded)
 		return;
-	wake_up_all(&ch->wait);
+	for (i = 0; i < FAKE_SUB_MAX; i++)
+		if (nth(ch, i))
+			wake_up_all(&nth(ch, i)->wait);
 	fake_wake(ch);
 	sched_spawn("remove", remove_thread, ch);
 }
@@ -633,17 +804,12 @@ void fake_rescind(struct vmb_channel *ch)
 struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_guid *instance,
 			       u8 *disk)
 {
-	struct vmb_channel *ch = calloc(1, sizeof(*ch));
+	struct vmb_channel *ch = new_channel(NULL, 0);
 
 	ch->device.type_id = *type;
 	ch->device.instance_id = *instance;
-	ch->device.channel = ch;
 	ch->disk = disk;
-	ch->room = 64;
-	ch->threads = 2;
-	init_waitqueue_head(&ch->wait);
-	sched_spawn("host", host_thread, ch);
-	sched_spawn("interrupt", interrupt_thread, ch);
+	run_channel(ch);
 	return ch;
 }
 
@@ -653,12 +819,5 @@ void fake_withdraw(struct vmb_channel *ch)
 	while (!ch->removes)
 		sched_wait(&ch->removes, SCHED_FOREVER, "the device's removal");
 	shim_acquire(&ch->removes);
-	ch->withdrawn = true;
-	fake_wake(ch);
-	while (ch->threads)
-		sched_wait(&ch->threads, SCHED_FOREVER, "a channel's threads");
-	drop_all(&ch->sent);
-	drop_all(&ch->held);
-	drop_all(&ch->incoming);
-	free(ch);
+	end_channel(ch);
 }

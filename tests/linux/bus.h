@@ -8,6 +8,9 @@
  *   fake_rescind()                as the bus does it: ops->rescinded(), then remove in a thread
  *   fake_withdraw()               waits for what runs, frees the channel
  *
+ * With sub_max the host offers sub-channels; what a test sets holds for all channels, and counters
+ * are the primary's. They end, and are freed, with the close of the primary.
+ *
  * The host reads and writes the data of a request where its page frame numbers say, whenever it
  * answers, so AddressSanitizer finds a page that was given back too early.
  */
@@ -20,6 +23,7 @@
 
 #define FAKE_BLOCK_LEN	 512u
 #define FAKE_BLOCK_COUNT 2048u
+#define FAKE_SUB_MAX	 8u
 #define FAKE_DISK_LEN	 (FAKE_BLOCK_LEN * FAKE_BLOCK_COUNT)
 
 struct fake_packet {
@@ -52,7 +56,16 @@ struct vmb_channel {
 	struct fake_packet *written, *sent, *held, *incoming;
 	u32 in_ring, room; /* packets; room: of them all */
 
+	struct vmb_channel *primary; /* of a sub-channel */
+	u32 index;
+	struct vmb_channel *subs[FAKE_SUB_MAX]; /* by index; [0] is not used */
+	struct mutex sub_mutex; /* held while they are announced, closed and freed */
+	bool telling; /* they may be announced */
+
 	/* what a test may set */
+	u32 sub_max; /* sub-channels that the host allows */
+	bool refuses_subs; /* and then refuses */
+	bool forgets_subs; /* or promises and does not offer */
 	enum fake_fate (*fate)(struct vmb_channel *ch, const struct fake_packet *packet);
 	void *script; /* fate's own */
 	bool stalled; /* takes and answers nothing */
@@ -65,6 +78,7 @@ struct vmb_channel {
 
 	/* what it may ask */
 	u32 opens, closes, resets, flushes, executed, removes, scans;
+	u32 served; /* requests that came on this channel, a sub-channel's too */
 	bool owed; /* it was closed and has not released the rings */
 	u8 *disk;
 	bool withdrawn;
@@ -77,6 +91,8 @@ int fake_bind(struct vmb_channel *ch, const char *driver);
 void fake_unbind(struct vmb_channel *ch);
 void fake_rescind(struct vmb_channel *ch);
 void fake_withdraw(struct vmb_channel *ch);
+/* The host takes this sub-channel alone away. */
+void fake_rescind_sub(struct vmb_channel *sub);
 
 void fake_stall(struct vmb_channel *ch, bool on);
 void fake_answer_held(struct vmb_channel *ch);

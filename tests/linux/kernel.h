@@ -62,13 +62,23 @@ typedef unsigned int gfp_t;
 		typeof(b) b_ = b;  \
 		a_ > b_ ? a_ : b_; \
 	})
-#define min_t(type, a, b)   min((type)(a), (type)(b))
-#define max_t(type, a, b)   max((type)(a), (type)(b))
-#define clamp(x, low, high) min(max(x, low), high)
-#define round_down(x, step) ((x) / (step) * (step))
-#define sector_div(n, by)   ((n) /= (by))
-#define is_power_of_2(n)    ((n) && !((n) & ((n)-1)))
-#define ilog2(n)	    (31 - __builtin_clz(n))
+#define min3(a, b, c)		      min(min(a, b), c)
+#define min_t(type, a, b)	      min((type)(a), (type)(b))
+#define max_t(type, a, b)	      max((type)(a), (type)(b))
+#define clamp(x, low, high)	      min(max(x, low), high)
+#define round_down(x, step)	      ((x) / (step) * (step))
+#define sector_div(n, by)	      ((n) /= (by))
+#define is_power_of_2(n)	      ((n) && !((n) & ((n)-1)))
+#define ilog2(n)		      (31 - __builtin_clz(n))
+
+/* ---- CPUs: two cores with two threads each ---- */
+
+#define SHIM_CPUS		      4u
+#define num_online_cpus()	      SHIM_CPUS
+#define for_each_possible_cpu(cpu)    for ((cpu) = 0; (cpu) < SHIM_CPUS; (cpu)++)
+#define topology_sibling_cpumask(cpu) (3u << ((cpu) & ~1u))
+#define cpumask_test_cpu(cpu, mask)   ((mask) >> (cpu)&1)
+#define cpu_to_node(cpu)	      ((void)(cpu), 0)
 
 /* ---- what other CPUs see ---- */
 

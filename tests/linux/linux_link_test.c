@@ -154,7 +154,7 @@ static void submit(struct storage_link *link, u32 slot)
 	};
 
 	rcu_read_lock();
-	claim_same(storage_link_submit(link, slot, &request, 0, true), 0);
+	claim_same(storage_link_submit(link, 0, slot, &request, 0, true), 0);
 	rcu_read_unlock();
 }
 

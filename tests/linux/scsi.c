@@ -37,6 +37,16 @@ void scsi_host_put(struct Scsi_Host *host)
 
 int scsi_add_host(struct Scsi_Host *host, struct device *device)
 {
+	u32 cpu;
+
+	host->tag_set.map[0].mq_map = host->queue_of_cpu;
+	if (host->nr_hw_queues > 1 && host->hostt->map_queues)
+		host->hostt->map_queues(host);
+	for (cpu = 0; cpu < SHIM_CPUS; cpu++)
+		if (host->queue_of_cpu[cpu] >= (u32)max(host->nr_hw_queues, 1)) {
+			fprintf(stderr, "# CPU %u has no queue\n", cpu);
+			abort();
+		}
 	shim_release(&shim_host);
 	shim_host = host;
 	return 0;
@@ -133,14 +143,35 @@ static void await_done(struct scsi_device *sdev, struct scsi_cmnd *cmd)
 	shim_acquire(cmd);
 }
 
+/* One for all queues, as with host_tagset; without it there must be one queue. */
+static void take_tag(struct Scsi_Host *host, struct scsi_cmnd *cmd)
+{
+	u32 tag = 0;
+
+	if (host->nr_hw_queues > 1 && !host->host_tagset)
+		abort();
+	while (host->tags >> tag & 1)
+		if (++tag == min(64, host->can_queue)) {
+			msleep(4);
+			tag = 0;
+		}
+	host->tags |= 1ull << tag;
+	shim_acquire(&host->tags);
+	cmd->rq.tag = tag;
+	cmd->rq.queue_number = host->queue_of_cpu[cmd->cpu];
+}
+
 void shim_execute(struct scsi_device *sdev, struct scsi_cmnd *cmd, unsigned long timeout)
 {
 	cmd->device = sdev;
 	cmd->rq.timeout = timeout;
 	cmd->jiffies_at_alloc = jiffies;
+	take_tag(sdev->host, cmd);
 	do {
 		while (queue(sdev, cmd))
 			msleep(100);
 		await_done(sdev, cmd);
 	} while (cmd->result >> 16 == DID_REQUEUE || cmd->result >> 16 == DID_RESET);
+	shim_release(&sdev->host->tags);
+	sdev->host->tags &= ~(1ull << cmd->rq.tag);
 }

@@ -74,6 +74,7 @@ struct scsi_cmnd {
 	struct scatterlist sg;
 	u32 bufflen, resid;
 	bool done;
+	u32 cpu; /* that a test sends it from */
 };
 #define scsi_cmd_to_rq(cmd)	       (&(cmd)->rq)
 #define scsi_bufflen(cmd)	       ((cmd)->bufflen)
@@ -83,6 +84,10 @@ struct scsi_cmnd {
 #define scsi_set_resid(cmd, n)	       ((cmd)->resid = (n))
 void scsi_done(struct scsi_cmnd *cmd);
 void scsi_build_sense(struct scsi_cmnd *cmd, int desc, u8 key, u8 asc, u8 ascq);
+
+#define HCTX_TYPE_DEFAULT	      0
+#define blk_mq_unique_tag(rq)	      ((rq)->queue_number << 16 | (u32)(rq)->tag)
+#define blk_mq_unique_tag_to_hwq(tag) ((tag) >> 16)
 
 struct Scsi_Host;
 struct scsi_host_template {
@@ -95,6 +100,7 @@ struct scsi_host_template {
 	int (*eh_host_reset_handler)(struct scsi_cmnd *cmd);
 	int (*sdev_init)(struct scsi_device *sdev);
 	int (*sdev_configure)(struct scsi_device *sdev, struct queue_limits *limits);
+	void (*map_queues)(struct Scsi_Host *host);
 	int (*change_queue_depth)(struct scsi_device *sdev, int depth);
 	int this_id, skip_settle_delay, track_queue_depth;
 	unsigned long virt_boundary_mask;
@@ -105,7 +111,14 @@ struct Scsi_Host {
 	const struct scsi_host_template *hostt;
 	unsigned int max_channel, max_id, max_cmd_len, max_sectors;
 	u64 max_lun;
-	int can_queue, cmd_per_lun;
+	int can_queue, cmd_per_lun, nr_hw_queues, host_tagset;
+	struct {
+		struct {
+			unsigned int *mq_map;
+		} map[1];
+	} tag_set;
+	unsigned int queue_of_cpu[SHIM_CPUS];
+	u64 tags; /* of commands under way */
 	unsigned short sg_tablesize;
 	struct scsi_device *units[SHIM_UNITS];
 	u64 private_data[];
