@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -102,6 +104,15 @@ static int try_to_reach(const char *path, int mode)
 		if (errno != EINTR)
 			return errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+}
+
+int vmb_dev_user_removes(const char *what, const char *path)
+{
+	char *copy = strdup(path);
+	int error = copy ? vmb_dev_user_reach(what, dirname(copy), W_OK | X_OK) : -ENOMEM;
+
+	free(copy);
+	return error;
 }
 
 int vmb_dev_user_reach(const char *what, const char *path, int mode)

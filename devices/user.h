@@ -30,6 +30,12 @@ gid_t vmb_dev_user_gid(void);
  */
 int vmb_dev_user_reach(const char *what, const char *path, int mode);
 
+/*
+ * The same for a file that is made now and removed after the change: the user must be able to write
+ * to its folder.
+ */
+int vmb_dev_user_removes(const char *what, const char *path);
+
 /* Gives folder to the user. Returns 0, or -errno. */
 int vmb_dev_user_own(const char *folder);
 

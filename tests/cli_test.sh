@@ -204,6 +204,7 @@ for value in on '' KILL 'kill '; do
 	expect "seccomp '$value'" "--seccomp $value: give kill, errno or off" run --kernel k --seccomp "$value"
 done
 expect 'switch, seccomp' '--seccomp on: give kill, errno or off' switch s --seccomp on
+expect 'switch, unknown user' '--user nosuch: no such user; give the name of one' switch s --user nosuch
 expect 'unknown user' '--user nosuch: no such user; give the name of one' run --kernel k --user nosuch
 expect 'user root' '--user root: that user has all rights; give one who may do little' run --kernel k --user root
 expect 'unknown accelerator' '--accel xen: give auto, kvm or nest' run --kernel k --accel xen

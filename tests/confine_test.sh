@@ -59,6 +59,35 @@ for one in devices_{storage,disk,ide,doorbell,network,net_user,net_tap,net_cable
 	[ ! -x "build/tests/${one}_test" ] || check "${one}_works_confined" confined "$one"
 done
 
+# The whole program: a switch that is another user, and has a filter; it still removes its socket.
+switch_is_confined() {
+	local pid status tries=100
+	chmod 711 "$work"
+	mkdir -m 755 "$work/lan"
+	chown nobody "$work/lan"
+	"$openvmbus" switch "$work/lan/socket" --user nobody &
+	pid=$!
+	until [ -S "$work/lan/socket" ] && grep -q 'Seccomp:.*2' "/proc/$pid/status"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || break
+		sleep 0.1
+	done
+	status=$(grep -E '^(Uid|NoNewPrivs|Seccomp|CapEff):' "/proc/$pid/status" | tr -s '\t ' ' ')
+	kill "$pid"
+	wait "$pid" || return 1
+	echo "$status"
+	[ "$status" = "Uid: $(id -u nobody) $(id -u nobody) $(id -u nobody) $(id -u nobody)
+CapEff: 0000000000000000
+NoNewPrivs: 1
+Seccomp: 2" ] && [ ! -e "$work/lan/socket" ]
+}
+if [ $EUID -eq 0 ]; then
+	check switch_becomes_another_user_and_is_confined switch_is_confined
+else
+	number=$((number + 1))
+	echo "ok $number - switch_becomes_another_user_and_is_confined # SKIP needs root"
+fi
+
 # nothing may be left out of those for want of a build
 check tests_are_built test -x build/tests/devices_storage_test
 echo "1..$number"

@@ -25,7 +25,7 @@ static const char help_text[] =
 	"\n"
 	"usage: openvmbus run --kernel FILE [OPTION...]\n"
 	"       openvmbus switch SOCKET [--ports N] [--capture FILE [--capture-size SIZE]]\n"
-	"                               [--seccomp kill|errno|off]\n"
+	"                               [--seccomp kill|errno|off] [--user NAME]\n"
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
 	"       openvmbus replay FILE\n"
 	"       openvmbus check\n"

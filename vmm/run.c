@@ -4,10 +4,8 @@
  * takes everything down.
  */
 #include <errno.h>
-#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -56,16 +54,6 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* The socket is removed at the end. */
-static int check_control_user(const char *path)
-{
-	char *copy = strdup(path);
-	int error = copy ? vmb_dev_user_reach("--control", dirname(copy), W_OK | X_OK) : -ENOMEM;
-
-	free(copy);
-	return error;
-}
-
 /* What is opened again, or by another process, when the user has changed already. */
 static int check_user(const struct vmb_vmm_options *o)
 {
@@ -79,7 +67,7 @@ static int check_user(const struct vmb_vmm_options *o)
 		if (o->nets[i].kind == VMB_DEV_NET_SWITCH)
 			error = vmb_dev_user_reach("--net switch", o->nets[i].target, W_OK);
 	if (!error && o->control)
-		error = check_control_user(o->control);
+		error = vmb_dev_user_removes("--control", o->control);
 	return error;
 }
 

@@ -25,6 +25,7 @@
 #include "devices/switch/switch.h"
 #include "devices/switch/table.h"
 #include "devices/text.h"
+#include "devices/user.h"
 
 #define PORTS_DEFAULT  16u
 #define TAKE_MAX       64u /* frames of a port in one go */
@@ -58,6 +59,7 @@ struct counters {
 struct network {
 	const char *path;
 	const char *seccomp; /* as given; NULL: it was not */
+	const char *user; /* whom to become; NULL: nobody else */
 	const char *capture_path;
 	uint64_t capture_len;
 	uint32_t port_max;
@@ -405,6 +407,7 @@ static int parse_option(struct network *n, int found, const char *option, const 
 	case 'p': return parse_ports(n, value);
 	case 's': return parse_capture_size(n, value);
 	case 'e': n->seccomp = value; return 0;
+	case 'u': n->user = value; return 0;
 	}
 	vmb_dev_report("%s: %s; see openvmbus --help", option,
 		       found == ':' ? "its value is missing" : "no such option");
@@ -418,6 +421,7 @@ static int parse(struct network *n, int argc, char **argv)
 		{ "capture-size", required_argument, NULL, 's' },
 		{ "ports", required_argument, NULL, 'p' },
 		{ "seccomp", required_argument, NULL, 'e' },
+		{ "user", required_argument, NULL, 'u' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int found;
@@ -452,12 +456,23 @@ static int set_up_signals(struct network *n)
 	return n->stop < 0 ? refuse(n->path, strerror(errno)) : 0;
 }
 
+/* Nothing that a switch does needs root, so it is that user's from its socket on. */
+static int become_user(const struct network *n)
+{
+	int error = vmb_dev_user_become();
+
+	if (error)
+		vmb_dev_report("--user %s: %s", n->user, strerror(-error));
+	return error;
+}
+
 /* Signals first: from the moment the socket is there, SIGTERM removes it again. */
 static int start(struct network *n, int argc, char **argv, vmb_dev_switch_confine *confine)
 {
 	uint64_t key;
 
-	if (parse(n, argc, argv) || (confine && confine(n->seccomp)))
+	if (parse(n, argc, argv) || (n->user && vmb_dev_user_set(n->user)) ||
+	    (confine && confine(n->seccomp)) || become_user(n))
 		return -EINVAL;
 	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
 		return refuse(n->path, strerror(errno));
