@@ -4,6 +4,7 @@
  * file.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -258,6 +259,8 @@ static void begin_file(struct vmb_dev_trace *t, const struct vmb_dev_trace_confi
 		       uint8_t *buffer)
 {
 	t->config = *config;
+	snprintf(t->path, sizeof(t->path), "%s", config->path);
+	t->config.path = t->path;
 	t->fd = fd;
 	t->buffer = buffer;
 	t->put = t->taken = t->lost = 0;
@@ -323,6 +326,16 @@ void vmb_dev_trace_stop(struct vmb_dev_trace *t)
 	close(t->fd);
 	t->fd = -1;
 	pthread_mutex_unlock(&t->lock);
+}
+
+bool vmb_dev_trace_is_on(struct vmb_dev_trace *t)
+{
+	bool on;
+
+	pthread_mutex_lock(&t->lock);
+	on = t->buffer;
+	pthread_mutex_unlock(&t->lock);
+	return on;
 }
 
 static void put_opened(struct vmb_dev_trace *t, const struct vmb_dev_channel *ch)

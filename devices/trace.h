@@ -36,6 +36,7 @@
 #define VMB_DEV_TRACE_RECORD_LEN_MAX (128u << 10) /* bytes; longer memory is cut into pieces */
 #define VMB_DEV_TRACE_VERSION	     1u
 #define VMB_DEV_TRACE_VP_UNKNOWN     0xFFFFu
+#define VMB_DEV_TRACE_PATH_MAX	     4096u
 
 enum vmb_dev_trace_kind {
 	VMB_DEV_TRACE_CONTROL = 0, /* of the recording itself: detail is what happened */
@@ -103,7 +104,7 @@ VMB_ASSERT_LEN(struct vmb_dev_trace_data, 16);
 
 /* A file and its bounds. */
 struct vmb_dev_trace_config {
-	const char *path; /* kept by reference */
+	const char *path; /* shorter than VMB_DEV_TRACE_PATH_MAX */
 	uint64_t len_max; /* bytes of the file; 0 = VMB_DEV_TRACE_LEN_DEFAULT */
 	uint32_t snap; /* bytes of memory of each packet; 0: none */
 	uint32_t buffer_len; /* bytes; 0 = VMB_DEV_TRACE_BUFFER_LEN */
@@ -121,6 +122,7 @@ struct vmb_dev_trace {
 	bool stopping, full, failed;
 	int fd;
 	pthread_t thread;
+	char path[VMB_DEV_TRACE_PATH_MAX]; /* config.path */
 	uint8_t scratch[VMB_DEV_TRACE_RECORD_LEN_MAX];
 };
 
@@ -131,6 +133,8 @@ void vmb_dev_trace_destroy(struct vmb_dev_trace *trace);
 int vmb_dev_trace_check(const struct vmb_dev_trace_config *config);
 /* Returns 0, or -errno: reported, and nothing is recorded. It must not be started already. */
 int vmb_dev_trace_start(struct vmb_dev_trace *trace, const struct vmb_dev_trace_config *config);
+/* Whether it was started and not stopped; also when its file is full. */
+bool vmb_dev_trace_is_on(struct vmb_dev_trace *trace);
 /* Records the options of a machine like the recorded one, len bytes, before it is attached. */
 void vmb_dev_trace_options(struct vmb_dev_trace *trace, const char *options, uint32_t len);
 /* Writes what is in the buffer and closes the file. Waits for the file system. May be repeated. */

@@ -63,7 +63,7 @@ static void connect_client(void)
 /* Without a guest: a device leaves at once. */
 static int set_up_alone(void **state)
 {
-	const struct vmb_vmm_control_config config = { &options, &devices, &resets };
+	const struct vmb_vmm_control_config config = { &options, &devices, &resets, NULL };
 
 	alarm(LIMIT_S);
 	bed = loop_new((struct vmb_user_loopback_config){ .threads = true });

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "devices/socket.h"
+#include "devices/trace_read.h"
 #include "tests/loopback_bed.h"
 #include "vmm/control.h"
 #include "vmm/devices.h"
@@ -35,6 +36,7 @@ static struct kvm_run page;
 static struct loop *bed;
 static char folder[] = "/tmp/vmm-control-XXXXXX", path[64];
 static uint32_t resets;
+static struct vmb_dev_trace trace;
 static bool relayed; /* as with a nest: clients come over a port */
 
 static int open_control(const struct vmb_vmm_control_config *config)
@@ -50,9 +52,10 @@ static int open_control(const struct vmb_vmm_control_config *config)
 
 static int set_up(void **state)
 {
-	const struct vmb_vmm_control_config config = { &options, &devices, &resets };
+	const struct vmb_vmm_control_config config = { &options, &devices, &resets, &trace };
 
 	alarm(LIMIT_S);
+	vmb_dev_trace_init(&trace);
 	bed = loop_new((struct vmb_user_loopback_config){ 0 });
 	options.generation = *vmb_vmm_generation_newest();
 	machine = (struct vmb_vmm_machine){ .vmbus = bed->l.machine.bus, .options = &options };
@@ -75,6 +78,7 @@ static int tear_down(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	close(machine.wake);
 	loop_free(bed);
+	vmb_dev_trace_destroy(&trace);
 	return 0;
 }
 
@@ -471,6 +475,35 @@ static void test_pause_is_answered_when_the_processors_stand_still(void **state)
 	close(fd);
 }
 
+/* On in the middle of a session, off, and on again. */
+static void test_recording_is_switched_by_command(void **state)
+{
+	char line[160], file[80];
+	struct vmb_dev_trace_file recording;
+	struct vmb_user_device *d = loop_open(bed);
+	int fd = new_client();
+
+	snprintf(file, sizeof(file), "%s/trace", folder);
+	snprintf(line, sizeof(line),
+		 "{\"command\": \"trace-on\", \"arguments\": {\"file\": \"%s\"}}", file);
+	refuse(fd, "{\"command\": \"trace-off\"}", "failed");
+	refuse(fd, "{\"command\": \"trace-on\", \"arguments\": {\"file\": \"/nowhere/x\"}}",
+	       "failed");
+	for (int round = 0; round < 2; round++) {
+		send_text(fd, line);
+		send_text(fd, "\n");
+		json_decref(read_line(fd));
+		refuse(fd, line, "failed");
+		loop_verify(bed, d, round, 512);
+		json_decref(ask(fd, "trace-off"));
+		assert_int_equal(vmb_dev_trace_load(&recording, file), 0);
+		assert_in_range(recording.len, 1000, 100000);
+		vmb_dev_trace_unload(&recording);
+	}
+	unlink(file);
+	close(fd);
+}
+
 static void test_command_that_goes_on_ends_with_its_machine(void **state)
 {
 	int fd = new_client();
@@ -553,6 +586,7 @@ int main(void)
 		SERVED(test_inspect_shows_a_channel_and_who_owes_a_signal),
 		SERVED(test_pause_is_answered_when_the_processors_stand_still),
 		SERVED(test_command_that_goes_on_ends_with_its_machine),
+		SERVED(test_recording_is_switched_by_command),
 		SERVED(test_events_come_to_those_who_want_them),
 		cmocka_unit_test(test_socket_that_is_served_is_refused_and_a_stale_one_taken_over),
 	};

@@ -48,6 +48,7 @@
 #define VMB_VMM_CONTROL_TICK_MS	    20
 #define VMB_VMM_CONTROL_MESSAGE_LEN 512u
 
+struct vmb_dev_trace;
 struct vmb_vmm_control;
 struct vmb_vmm_devices;
 struct vmb_vmm_machine;
@@ -112,6 +113,7 @@ struct vmb_vmm_control_config {
 	const struct vmb_vmm_options *options;
 	struct vmb_vmm_devices *devices; /* used only while a machine is attached */
 	const uint32_t *resets;
+	struct vmb_dev_trace *trace;
 };
 
 /* These return 0, or -errno: reported. */
@@ -191,6 +193,6 @@ void vmb_vmm_control_document(FILE *out);
 
 /* The files of rows. */
 extern const struct vmb_vmm_command vmb_vmm_control_machine[], vmb_vmm_control_device[],
-	vmb_vmm_control_disk[];
+	vmb_vmm_control_disk[], vmb_vmm_control_trace[];
 
 #endif

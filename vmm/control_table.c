@@ -13,6 +13,7 @@ static const struct vmb_vmm_command *const files[] = {
 	vmb_vmm_control_machine,
 	vmb_vmm_control_device,
 	vmb_vmm_control_disk,
+	vmb_vmm_control_trace,
 };
 
 void vmb_vmm_control_each(void (*visit)(void *arg, const struct vmb_vmm_command *row), void *arg)

@@ -249,7 +249,7 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 		return VMB_VMM_FAILURE;
 	s->started_at = now_ms();
 	vmb_vmm_guard_attach(&s->guard, machine, vmb_vmm_devices_services(&s->devices));
-	if (s->options.trace.path)
+	if (vmb_dev_trace_is_on(&s->trace))
 		vmb_dev_trace_attach(&s->trace, machine->vmbus);
 	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
@@ -331,7 +331,8 @@ static int run_confined(struct session *s)
  */
 static int run_here(struct session *s)
 {
-	const struct vmb_vmm_control_config control = { &s->options, &s->devices, &s->resets };
+	const struct vmb_vmm_control_config control = { &s->options, &s->devices, &s->resets,
+							&s->trace };
 	int code = VMB_VMM_EXIT_FAILURE;
 
 	vmb_dev_trace_init(&s->trace);
