@@ -325,7 +325,9 @@ void vmb_dev_bus_deliver(struct vmb_dev_bus *bus)
 
 void vmb_dev_bus_signal(struct vmb_dev_channel *ch)
 {
-	if (!ch->bus->fault || vmb_dev_fault_signals(ch->bus->fault, ch))
+	struct vmb_dev_fault *fault = __atomic_load_n(&ch->bus->fault, __ATOMIC_ACQUIRE);
+
+	if (!fault || vmb_dev_fault_signals(fault, ch))
 		interrupt(ch);
 }
 

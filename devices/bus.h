@@ -94,7 +94,7 @@ struct vmb_dev_bus {
 	struct vmb_dev_bus_config config;
 	struct vmb_dev_machine *machine;
 	const struct vmb_dev_memory *memory; /* the machine's */
-	struct vmb_dev_fault *fault; /* NULL: no faults; set before a guest connects */
+	struct vmb_dev_fault *fault; /* NULL: no faults; atomic; set before a guest connects */
 	struct vmb_dev_trace *trace; /* NULL: nothing is recorded; atomic, see devices/trace.h */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

@@ -175,7 +175,7 @@ int vmb_user_machine_init(struct vmb_user_machine *m, const struct vmb_user_mach
 
 void vmb_user_machine_destroy(struct vmb_user_machine *m)
 {
-	m->bus->fault = NULL;
+	__atomic_store_n(&m->bus->fault, NULL, __ATOMIC_RELEASE);
 	vmb_dev_bus_reset(m->bus);
 	while (!m->config.threads && vmb_user_machine_step(m))
 		;
