@@ -480,6 +480,7 @@ struct stage *stage_new(const struct stage_config *config)
 			     .version_max = config->bus_version,
 			     .monitors = config->monitors },
 		.storage_version_max = config->storage_version,
+		.queue_count = config->queue_count,
 		.guest = { .version_min = VMB_VERSION_0_13,
 			   .storage_version_max = config->guest_storage_version,
 			   .tolerant = config->monitors,

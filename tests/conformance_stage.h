@@ -35,6 +35,7 @@ struct stage_config {
 	uint32_t bus_version; /* of the host */
 	uint16_t storage_version;
 	uint16_t guest_storage_version; /* 0: it knows all of them */
+	uint32_t queue_count; /* channels that the controller has; 0: one */
 	bool ide; /* a unit on the secondary channel, slave; else a SCSI controller */
 	bool monitors; /* the host has them, and the guest's signals may wait */
 	enum play_cast cast;

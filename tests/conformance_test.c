@@ -400,6 +400,36 @@ static void test_firmware_of_generation_2_is_answered_as_written(void **state)
 	transcript_free(t);
 }
 
+/*
+ * Sub-channels, on a host that knows all versions; what our guest asks for is in
+ * tests/guest_storage_test.c.
+ */
+static void test_sub_channels_are_offered_as_written(void **state)
+{
+	static const char *const versions[] = { "5.1", "6.0", "6.2" };
+	struct stage_config config = { .bus_version = VMB_VERSION_6_0,
+				       .storage_version = VMB_STOR_VERSION_6_2,
+				       .queue_count = 4,
+				       .cast = HOST_REAL,
+				       .kinds = ALL };
+	struct transcript *bus = load("bus", "6.0"), *t;
+	struct stage *s;
+
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(versions); i++) {
+		t = load("queues", versions[i]);
+		s = stage_new(&config);
+		play_bus(s, bus, "contact");
+		play_bus(s, bus, "offers");
+		play_bus(s, bus, "open");
+		play_all(s, t, play_section, false);
+		play_bus(s, bus, "unload");
+		play_end(&s->play);
+		stage_free(s);
+		transcript_free(t);
+	}
+	transcript_free(bus);
+}
+
 static void test_other_guests_are_answered_as_written(void **state)
 {
 	struct stage_config config = { .bus_version = VMB_VERSION_5_3,
@@ -466,6 +496,7 @@ int main(void)
 		cmocka_unit_test(test_guest_of_every_storage_version_speaks_as_written),
 		cmocka_unit_test(test_monitor_on_every_bus_is_used_as_written),
 		cmocka_unit_test(test_firmware_of_generation_2_is_answered_as_written),
+		cmocka_unit_test(test_sub_channels_are_offered_as_written),
 		cmocka_unit_test(test_other_guests_are_answered_as_written),
 		cmocka_unit_test(test_no_changed_byte_passes),
 		cmocka_unit_test(test_every_generation_speaks_as_written),

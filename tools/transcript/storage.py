@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The ring of a storage controller: docs/protocol/storage.md."""
-from transcript.bus import FIRMWARE_RING, IDE_PATH, IDE_TARGET, SMALL_RING
+from transcript.bus import (FIRMWARE_RING, IDE_PATH, IDE_TARGET, INSTANCE, SCSI, SMALL_RING, guid,
+                            message)
 from transcript.form import (COMPLETION_REQUESTED, PAGE, Transcript, dotted, name, pattern, raw,
                              u8, u16, u32, u64, width_of, zero)
 
@@ -10,12 +11,13 @@ STORAGE = [(2, 0), (4, 2), (5, 1), (6, 0), (6, 2)]
 OPERATIONS = {
     "COMPLETE_IO": 1, "EXECUTE_SRB": 3, "RESET_BUS": 6, "BEGIN_INITIALIZATION": 7,
     "END_INITIALIZATION": 8, "QUERY_PROTOCOL_VERSION": 9, "QUERY_PROPERTIES": 10,
-    "ENUMERATE_BUS": 11,
+    "ENUMERATE_BUS": 11, "CREATE_SUB_CHANNELS": 13,
 }
 REQUEST_COMPLETION = 1  # flag of a storage packet
 
 # 7: NTSTATUS, and what stands in an SRB
 SUCCESS = 0
+INVALID_PARAMETER, INVALID_DEVICE_STATE = 0xC000000D, 0xC0000184
 IO_DEVICE_ERROR = 0xC0000185
 DEVICE_DOES_NOT_EXIST = 0xC00000C0
 REVISION_MISMATCH = 0xC0000059
@@ -50,6 +52,7 @@ class Storage(Transcript):
         self.path, self.target = (IDE_PATH, IDE_TARGET) if ide else (0, 0)
         self.ring_len = (ring_pages - 1) * PAGE
         self.transactions = self.pages = 0
+        self.sub_channels = 0  # that the host allows
 
     def sizes(self, version):
         new = version >= (5, 1)
@@ -100,7 +103,9 @@ class Storage(Transcript):
     def properties(self):
         transaction = self.ask(self.version, "QUERY_PROPERTIES")
         if self.version >= (5, 1):
-            head = [u32(0), u16(0, "sub-channels"), u16(0), u32(0, "flags")]
+            head = [u32(0), u16(self.sub_channels, "sub-channels"), u16(0),
+                    u32(1 if self.sub_channels else 0,
+                        "flags: multi-channel" if self.sub_channels else "flags")]
         else:
             head = [u16(word(self.version), "protocol version"),
                     u8(self.path, "path"), u8(self.target, "target"), u32(0, "port"),
@@ -279,4 +284,30 @@ def firmware_scsi():
     t.section("capacity")
     t.command(0, bytes([READ_CAPACITY_10]) + bytes(9), READ, (32767).to_bytes(4, "big") +
               (512).to_bytes(4, "big"))
+    return t
+
+
+# 4 (6), for versions from 5.1 on: the host answers, then offers as many, with the primary's ids and
+# indexes from 1 on; it does so once. Nothing is said on their rings until they are open.
+def queues(version):
+    t = Storage(version, False, "Storage %s: a controller with sub-channels" % dotted(version))
+    t.sub_channels = 3
+    t.handshake(version)
+    t.section("too-many", "one more than the host has")
+    t.answer(version, t.ask(version, "CREATE_SUB_CHANNELS", u16(4, "count")), INVALID_PARAMETER)
+    t.section("create", "fewer than it has")
+    t.answer(version, t.ask(version, "CREATE_SUB_CHANNELS", u16(2, "count")), SUCCESS,
+             u16(2, "count, as agreed"))  # our host's choice: the reference names the status alone
+    for index in (1, 2):
+        t.record("h>g message", message(
+            "OFFER_CHANNEL", raw(guid(SCSI), "interface type"), raw(INSTANCE, "instance"), zero(8),
+            zero(8), u16(1, "flags: enumerate device interface"), u16(0, "MMIO megabytes"),
+            raw(bytes(120), "user-defined data"), u16(index, "sub-channel index"), zero(2),
+            name(4, "relid%d" % index, "channel id"), u8(0xFF, "monitor id: none"),
+            u8(0, "monitor not allocated"), u16(1, "dedicated interrupt"),
+            name(4, "signal%d" % index, "connection id for signals")), "OFFER_CHANNEL")
+    t.section("again")
+    t.answer(version, t.ask(version, "CREATE_SUB_CHANNELS", u16(1, "count")), INVALID_DEVICE_STATE)
+    t.section("inquiry", "the primary goes on")
+    t.command(0, bytes([INQUIRY, 0, 0, 0, 36, 0]), READ, STANDARD_INQUIRY)
     return t
