@@ -296,6 +296,20 @@ static void settle(struct vmb_dev_bus *bus)
 	send_messages(bus);
 }
 
+/* Before the server has the contact: the offers of its connection say the ids or not. */
+static void choose_monitors(struct vmb_dev_bus *bus, const struct vmb_synic_post *post)
+{
+	struct vmb_dev_machine *machine = bus->machine;
+	uint32_t type;
+
+	if (bus->config.monitors != VMB_DEV_MONITORS_AUTO || post->payload_len < sizeof(type))
+		return;
+	memcpy(&type, post->payload, sizeof(type));
+	if (type == VMB_MSG_INITIATE_CONTACT)
+		bus->server.monitors_wanted = machine->ops->wants_monitors &&
+					      machine->ops->wants_monitors(machine);
+}
+
 uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, uint32_t connection_id,
 			  const struct vmb_synic_post *post)
 {
@@ -303,6 +317,7 @@ uint32_t vmb_dev_bus_post(struct vmb_dev_bus *bus, uint32_t connection_id,
 	uint32_t status;
 
 	pthread_mutex_lock(&bus->lock);
+	choose_monitors(bus, post);
 	status = vmb_host_server_input(&bus->server, connection_id, post->type, post->payload,
 				       post->payload_len);
 	if (trace && post->payload_len <= sizeof(post->payload))
@@ -447,7 +462,8 @@ static void init_server(struct vmb_dev_bus *bus)
 	struct vmb_host_server_config config = { .vp_count = bus->machine->vp_count,
 						 .version_min = bus->config.version_min,
 						 .version_max = bus->config.version_max,
-						 .monitors = bus->config.monitors,
+						 .monitors = bus->config.monitors !=
+							     VMB_DEV_MONITORS_OFF,
 						 .ram = bus->ram };
 
 	config.ram_count = vmb_dev_memory_ram(bus->memory, bus->ram);

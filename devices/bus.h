@@ -82,10 +82,17 @@ struct vmb_dev_channel {
 	struct vmb_ring_writer tx;
 };
 
+/* Whether channels are offered with monitor ids. */
+enum vmb_dev_monitors {
+	VMB_DEV_MONITORS_OFF,
+	VMB_DEV_MONITORS_ON,
+	VMB_DEV_MONITORS_AUTO, /* to guests of which the machine says that they need them */
+};
+
 struct vmb_dev_bus_config {
 	struct vmb_dev_machine *machine; /* outlives the bus */
 	uint32_t version_min, version_max; /* VMB_VERSION_*, 0 = the server's */
-	bool monitors; /* channels are offered with monitor ids */
+	enum vmb_dev_monitors monitors;
 	/* one thread steps the devices: bells have no descriptors, and no thread sleeps */
 	bool stepped;
 };

@@ -42,6 +42,11 @@ struct vmb_dev_machine_ops {
 	int (*post)(struct vmb_dev_machine *machine, uint32_t vp, uint32_t sint,
 		    const void *payload, uint32_t len);
 	/*
+	 * Returns whether the guest that is just posting its contact needs monitor ids to find its
+	 * devices. NULL: none does.
+	 */
+	bool (*wants_monitors)(struct vmb_dev_machine *machine);
+	/*
 	 * The guest was refused a channel because the host lacks a resource, which has been
 	 * reported. NULL: the machine does not need to know.
 	 */

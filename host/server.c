@@ -10,6 +10,7 @@ int vmb_host_server_init(struct vmb_host_server *s, const struct vmb_host_server
 {
 	memset(s, 0, sizeof(*s));
 	s->config = *config;
+	s->monitors_wanted = config->monitors;
 	if (!s->config.version_min)
 		s->config.version_min = VMB_VERSION_OLDEST;
 	if (!s->config.version_max)
@@ -74,15 +75,15 @@ static bool monitors_usable(const struct vmb_host_server *s,
 		return true;
 	if (!c->parent_to_child_monitor_gpa || !c->child_to_parent_monitor_gpa)
 		return false;
-	return !s->config.monitors || (is_page(s, c->parent_to_child_monitor_gpa) &&
+	return !s->monitors_wanted || (is_page(s, c->parent_to_child_monitor_gpa) &&
 				       is_page(s, c->child_to_parent_monitor_gpa));
 }
 
 static void take_pages(struct vmb_host_server *s, const struct vmb_msg_initiate_contact *c)
 {
 	s->interrupt_page_gpa = c->version < VMB_VERSION_2_4 ? c->u.interrupt_page_gpa : 0;
-	s->monitor_gpa[0] = s->config.monitors ? c->parent_to_child_monitor_gpa : 0;
-	s->monitor_gpa[1] = s->config.monitors ? c->child_to_parent_monitor_gpa : 0;
+	s->monitor_gpa[0] = s->monitors_wanted ? c->parent_to_child_monitor_gpa : 0;
+	s->monitor_gpa[1] = s->monitors_wanted ? c->child_to_parent_monitor_gpa : 0;
 }
 
 static void forget_pages(struct vmb_host_server *s)

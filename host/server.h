@@ -86,7 +86,8 @@ struct vmb_host_server_config {
 	uint32_t vp_count; /* VPs are 0..vp_count-1 */
 	const struct vmb_host_ram *ram; /* the caller's, must outlive the server */
 	uint32_t ram_count;
-	bool monitors; /* offers get monitor ids; the port scans the page: host/doorbell.h */
+	/* channels get monitor ids, and the port scans the page: host/doorbell.h */
+	bool monitors;
 };
 
 enum vmb_host_event_type {
@@ -148,6 +149,11 @@ struct vmb_host_server {
 	uint64_t interrupt_page_gpa; /* below 2.4: a page of guest memory; else 0 */
 	uint64_t monitor_gpa[2]; /* parent->child, child->parent: guest pages, or both 0 */
 	uint32_t monitors[VMB_MONITOR_GROUP_COUNT]; /* monitor ids that channels have, a bit each */
+	/*
+	 * With config.monitors: whether the next connection's offers say the ids. True after init;
+	 * the port may change it before it passes on a contact.
+	 */
+	bool monitors_wanted;
 	bool offers_requested;
 	uint32_t connection_id; /* on which the message being handled arrived */
 	struct vmb_msg_initiate_contact contact; /* answered when the disconnect is complete */

@@ -195,6 +195,9 @@ for value in never '' -1 3601 '1 '; do
 	expect "contact within '$value'" "--contact-within $value: give seconds from 1 to 3600, or 0: never" \
 		run --kernel k --contact-within "$value"
 done
+for value in '' maybe ON 1; do
+	expect "monitor '$value'" "--monitor=$value: give auto, on or off" run --kernel k "--monitor=$value"
+done
 for value in '' 'time,' times 'shutdown,,time' 'all,time'; do
 	expect "services '$value'" "--services $value: give all, none, or some of shutdown, heartbeat and time, with commas between them" \
 		run --kernel k --services "$value"

@@ -156,7 +156,8 @@ static bool rings(uint32_t relid, int limit_ms)
 }
 
 /* Machine, bus and two channels; a contact of this version. */
-static void connect_as(uint32_t version, bool monitor)
+static void connect_to(const struct vmb_dev_machine_ops *to, uint32_t version,
+		       enum vmb_dev_monitors monitor)
 {
 	struct vmb_msg_initiate_contact contact = {
 		.header = { VMB_MSG_INITIATE_CONTACT, 0 },
@@ -167,7 +168,7 @@ static void connect_as(uint32_t version, bool monitor)
 	};
 
 	signalled_flag = shared_fd = -1;
-	machine.ops = &machine_ops;
+	machine.ops = to;
 	machine.vp_count = 2;
 	assert_int_equal(vmb_vmm_memory_create(&machine.memory, 16 * MIB), 0);
 	bus = vmb_dev_bus_create(
@@ -185,6 +186,11 @@ static void connect_as(uint32_t version, bool monitor)
 	post_bare(VMB_MSG_REQUEST_OFFERS);
 	for (uint32_t relid = 1; relid <= CHANNEL_COUNT; relid++)
 		open_channel(relid);
+}
+
+static void connect_as(uint32_t version, bool monitor)
+{
+	connect_to(&machine_ops, version, monitor ? VMB_DEV_MONITORS_ON : VMB_DEV_MONITORS_OFF);
 }
 
 static void disconnect(void)
@@ -319,6 +325,36 @@ static void test_without_monitors_no_offer_has_one(void **state)
 	disconnect();
 }
 
+static bool wanted;
+
+static bool wants_monitors(struct vmb_dev_machine *m)
+{
+	return wanted;
+}
+
+/* Each connection anew: a loader and the system that it starts may be of different kinds. */
+static void test_guests_that_need_monitors_get_them(void **state)
+{
+	struct vmb_dev_machine_ops ops_with = machine_ops;
+
+	ops_with.wants_monitors = wants_monitors;
+	for (uint32_t i = 0; i < 4; i++) {
+		wanted = i % 2;
+		connect_to(&ops_with, VMB_VERSION_4_1, VMB_DEV_MONITORS_AUTO);
+		assert_int_equal(bus->server.monitor_gpa[1], wanted ? MONITOR_2_GPA : 0);
+		assert_int_equal(monitor_page()->trigger_state != 0, wanted);
+		if (wanted) {
+			set_pending(channels[0].host.monitor_id);
+			assert_true(rings(1, LONG_MS));
+		}
+		disconnect();
+	}
+	/* of a machine that cannot say */
+	connect_to(&machine_ops, VMB_VERSION_4_1, VMB_DEV_MONITORS_AUTO);
+	assert_int_equal(bus->server.monitor_gpa[1], 0);
+	disconnect();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_pending_bit_alone_rings_the_channel),
 		cmocka_unit_test(test_without_an_open_monitored_channel_the_page_is_left_alone),
 		cmocka_unit_test(test_without_monitors_no_offer_has_one),
+		cmocka_unit_test(test_guests_that_need_monitors_get_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

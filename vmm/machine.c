@@ -83,6 +83,17 @@ static void retry_message(struct vmb_vmm_machine *machine)
 		hand_over(&machine->vcpus[__atomic_load_n(&machine->waiting_vp, __ATOMIC_SEQ_CST)]);
 }
 
+/* Only the thread of the processor that posts may ask for its registers. */
+static bool wants_monitors(struct vmb_dev_machine *dev)
+{
+	struct vmb_vmm_machine *machine = machine_of(dev);
+
+	for (uint32_t i = 0; i < dev->vp_count; i++)
+		if (vmb_vmm_vcpu_is_current(&machine->vcpus[i]))
+			return vmb_vmm_vcpu_wants_monitors(&machine->vcpus[i]);
+	return false;
+}
+
 static void lacks(struct vmb_dev_machine *dev)
 {
 	vmb_vmm_power_lacks(machine_of(dev));
@@ -112,6 +123,7 @@ static void fail(struct vmb_dev_machine *dev)
 static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
 						    .signal = signal_vp,
 						    .post = post_message,
+						    .wants_monitors = wants_monitors,
 						    .lacks = lacks,
 						    .reference = reference,
 						    .hung = hung,

@@ -29,7 +29,7 @@ struct vmb_vmm_machine {
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
 	struct vmb_vmm_generation generation; /* all zero: the newest of everything */
-	bool monitor; /* channels may be signalled through the monitor page */
+	enum vmb_dev_monitors monitor; /* may channels be signalled through the monitor page? */
 	struct vmb_dev_bus *vmbus;
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
 	struct vmb_vmm_watch watch;

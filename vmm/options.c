@@ -257,8 +257,19 @@ static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 
 static int parse_monitor(struct vmb_vmm_options *o, char *value)
 {
-	o->monitor = true;
-	return 0;
+	static const char *const names[] = {
+		[VMB_DEV_MONITORS_OFF] = "off",
+		[VMB_DEV_MONITORS_ON] = "on",
+		[VMB_DEV_MONITORS_AUTO] = "auto",
+	};
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(names); i++)
+		if (strcmp(value ? value : "on", names[i]) == 0) {
+			o->monitor = i;
+			return 0;
+		}
+	vmb_dev_report("--monitor=%s: give auto, on or off", value);
+	return -EINVAL;
 }
 
 static bool parse_seconds(const char *text, uint32_t *seconds)
@@ -416,7 +427,7 @@ static const struct option names[] = {
 	{ "vmbus-version", required_argument, NULL, 0 },
 	{ "storage-version", required_argument, NULL, 0 },
 	{ "network-version", required_argument, NULL, 0 },
-	{ "monitor", no_argument, NULL, 0 },
+	{ "monitor", optional_argument, NULL, 0 },
 	{ "no-reboot", no_argument, NULL, 0 },
 	{ "unannounced", no_argument, NULL, 0 },
 	{ "stats", no_argument, NULL, 0 },
@@ -491,6 +502,7 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 				       .cpus = 1,
 				       .crash_s = CRASH_S,
 				       .contact_s = CONTACT_S,
+				       .monitor = VMB_DEV_MONITORS_AUTO,
 				       .trace = { .snap = VMB_DEV_TRACE_SNAP_DEFAULT },
 				       .services = VMB_DEV_SERVICES_ALL,
 				       .stop_s = STOP_S,

@@ -5,6 +5,7 @@
 #ifndef VMM_OPTIONS_H
 #define VMM_OPTIONS_H
 
+#include "devices/bus.h"
 #include "devices/disk/disk.h"
 #include "devices/net/net.h"
 #include "devices/trace.h"
@@ -38,7 +39,7 @@ struct vmb_vmm_options {
 		bool unannounced;
 	} caps; /* as the options name them; 0: not given */
 	enum vmb_vmm_accel accel;
-	bool monitor; /* offers have monitor ids */
+	enum vmb_dev_monitors monitor;
 	bool no_reboot;
 	/* else a guest that crashed ends with its next reset, or when it stands still */
 	bool go_on_after_crash;

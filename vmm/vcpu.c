@@ -17,11 +17,15 @@
 #include "vmm/pio.h"
 #include "vmm/vcpu.h"
 
-#define CRASH_WORDS	 5u
+#define CRASH_WORDS	    5u
 
-#define MSR_MTRR_DEFAULT 0x2FFu
-#define MTRR_ENABLE	 0x800u
-#define MTRR_WRITE_BACK	 6u
+/* Open-source guests of this kind find only disks and cards with a monitor id. */
+#define OS_ID_SHIFT	    48
+#define OS_ID_WITH_MONITORS 0x8201u
+
+#define MSR_MTRR_DEFAULT    0x2FFu
+#define MTRR_ENABLE	    0x800u
+#define MTRR_WRITE_BACK	    6u
 
 /* The processor whose thread this is. */
 static __thread struct vmb_vmm_vcpu *current;
@@ -227,6 +231,17 @@ static void report_crash(struct vmb_vmm_vcpu *v)
 			word[i] = msrs->entries[i].data;
 	vmb_dev_report("the guest crashed: %#llx %#llx %#llx %#llx %#llx; its console says why",
 		       word[0], word[1], word[2], word[3], word[4]);
+}
+
+bool vmb_vmm_vcpu_wants_monitors(const struct vmb_vmm_vcpu *v)
+{
+	struct msr_list list = { { 0 } };
+	struct kvm_msrs *msrs = (void *)&list;
+
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = VMB_MSR_GUEST_OS_ID;
+	return ioctl(v->fd, KVM_GET_MSRS, msrs) == 1 &&
+	       msrs->entries[0].data >> OS_ID_SHIFT == OS_ID_WITH_MONITORS;
 }
 
 static void exit_system_event(struct vmb_vmm_vcpu *v)

@@ -46,6 +46,11 @@ void vmb_vmm_vcpu_destroy(struct vmb_vmm_vcpu *v);
 
 /* Returns whether the caller is v's own thread. */
 bool vmb_vmm_vcpu_is_current(const struct vmb_vmm_vcpu *v);
+/*
+ * Returns whether the guest, by its id, takes only disks and cards that have a monitor id. To be
+ * called on v's own thread.
+ */
+bool vmb_vmm_vcpu_wants_monitors(const struct vmb_vmm_vcpu *v);
 
 /* Makes v leave the guest and look at what there is to do. Any thread. */
 void vmb_vmm_vcpu_kick(struct vmb_vmm_vcpu *v);
