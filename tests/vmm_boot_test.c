@@ -17,6 +17,7 @@
 
 #include "devices/text.h"
 #include "vmm/acpi.h"
+#include "vmm/power.h"
 #include "vmm/boot.h"
 #include "vmm/options.h"
 
@@ -358,6 +359,21 @@ static void check_table(const struct vmb_dev_memory *m, uint64_t gpa, const char
 	assert_int_equal(sum(table, get(table, 4, 4)), 0);
 }
 
+/* Name(_S5, Package () { 5 }): some guests use the sleep control register only then. */
+static void check_power_off(const struct vmb_dev_memory *m, uint64_t dsdt)
+{
+	static const uint8_t name[] = { 0x08, '_', 'S', '5', '_', 0x12 };
+	const uint8_t *table = vmb_dev_memory_at(m, dsdt, 36);
+	const uint8_t *found = memmem(table, get(table, 4, 4), name, sizeof(name));
+	uint32_t length_bytes;
+
+	assert_non_null(found);
+	found += sizeof(name);
+	length_bytes = 1 + (*found >> 6);
+	assert_int_equal(found[length_bytes], 1);
+	assert_memory_equal(found + length_bytes + 1, ((uint8_t[]){ 0x0A, VMB_VMM_POWER_S5 }), 2);
+}
+
 static void test_acpi_tables_hang_together(void **unused)
 {
 	const uint32_t counts[] = { 1, 4, 64 };
@@ -378,6 +394,7 @@ static void test_acpi_tables_hang_together(void **unused)
 		check_table(&m, get(xsdt, 44, 8), "APIC");
 		fadt = m.regions[0].base + get(xsdt, 36, 8);
 		check_table(&m, get(fadt, 140, 8), "DSDT");
+		check_power_off(&m, get(fadt, 140, 8));
 		madt = m.regions[0].base + get(xsdt, 44, 8);
 		assert_int_equal(get(madt, 4, 4), 44 + 12 + 6 + 8 * counts[i]);
 	}

@@ -120,10 +120,8 @@ void vmb_vmm_aml_name_sleep(struct vmb_vmm_aml *aml, const char *name, uint8_t t
 	put_name(aml, name);
 	put_byte(aml, OP_PACKAGE);
 	begun = open_package(aml);
-	put_byte(aml, 4);
+	put_byte(aml, 1);
 	put_number(aml, type);
-	for (int i = 0; i < 3; i++)
-		put_number(aml, 0);
 	vmb_vmm_aml_end(aml, begun);
 }
 

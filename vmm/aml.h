@@ -37,7 +37,10 @@ void vmb_vmm_aml_name_string(struct vmb_vmm_aml *aml, const char *name, const ch
 /* A resource template of len bytes; the end tag is added here. */
 void vmb_vmm_aml_name_resources(struct vmb_vmm_aml *aml, const char *name, const void *bytes,
 				size_t len);
-/* A package of four numbers, as the sleep states are. */
+/*
+ * A sleep state, for the sleep control register: a package of one number. With more of them some
+ * guests look for the registers of older machines, which are not there.
+ */
 void vmb_vmm_aml_name_sleep(struct vmb_vmm_aml *aml, const char *name, uint8_t type);
 /* Return(value), in a method. */
 void vmb_vmm_aml_return(struct vmb_vmm_aml *aml, uint8_t value);
