@@ -433,6 +433,10 @@ static void report(const void *state)
 		       c->number, c->net.ops->name, version_name(c->version), c->open_max,
 		       c->queue_count, (unsigned long long)n->opened,
 		       (unsigned long long)n->doorbells, (unsigned long long)n->signals);
+	if (host->mtu_cut)
+		vmb_dev_report("stats: network %u: the guest wanted a larger MTU than mtu= allows "
+			       "%llu times; longer frames are refused",
+			       c->number, (unsigned long long)host->mtu_cut);
 	report_traffic(c);
 	vmb_dev_report("stats: network %u: %llu packets, %llu refused, %llu broken, %llu forged; "
 		       "%llu bytes copied, %llu frames waited, receive buffer full %llu times",

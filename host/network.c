@@ -134,8 +134,10 @@ static int ndis_config(struct vmb_host_network *n, struct vmb_host_network_io *i
 	memcpy(&message, packet->payload, sizeof(message));
 	if (message.mtu < FRAME_LEN_MIN)
 		message.mtu = FRAME_LEN_MIN;
-	if (message.mtu > frame_len_max)
+	if (message.mtu > frame_len_max) {
 		message.mtu = frame_len_max;
+		n->counters.mtu_cut++;
+	}
 	if (!n->receive_buffer.memory)
 		n->rndis.mtu = message.mtu - VMB_NET_ETHERNET_LEN;
 	n->capabilities = message.capabilities;

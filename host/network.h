@@ -95,6 +95,7 @@ struct vmb_host_network_counters {
 	uint64_t broken; /* VMB_EPROTO */
 	uint64_t forged; /* acknowledgements of nothing under way */
 	uint64_t no_suballoc; /* frames that found the receive buffer full */
+	uint64_t mtu_cut; /* guests that wanted a larger MTU than there is */
 };
 
 /* Memory that the guest shared. */

@@ -319,13 +319,15 @@ static void test_receive_buffer_is_one_section(void **state)
 		{ 9014, 9306 }, { 9015, 9306 }, { 0xFFFFFFFF, 9306 },
 	};
 	struct nic *nic = *state;
-	uint32_t len;
+	uint32_t len, cut = 0;
 	size_t i;
 
 	for (i = 0; i < VMB_ARRAY_COUNT(cases); i++) {
 		nic_open(nic, 0x50000, cases[i].mtu, 0);
 		nic_initialize(nic);
 		assert_int_equal(nic->n.suballoc_len, cases[i].suballoc_len);
+		cut += cases[i].mtu > 9014;
+		assert_int_equal(nic->n.counters.mtu_cut, cut);
 		assert_int_equal(nic->n.suballoc_count, NIC_RECEIVE_LEN / cases[i].suballoc_len);
 		assert_int_equal(nic_query(nic, 0x10106, NULL, 0, &len), 0);
 		assert_int_equal(nic_get32(nic->answer + 24), cases[i].suballoc_len - 306);
