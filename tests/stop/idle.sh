@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Nobody is hostile: what the rest is to be compared with. The guest never contacts the bus, which is said after 1 s.
 ways="signal twice hang-up off failure fault crash"
-short=$ways warm=3
+short="signal off failure" warm=3
 
 row() {
 	arguments=(--no-reboot --contact-within 1 --on-crash 'stop,after=1')
