@@ -12,6 +12,7 @@
 
 #include "devices/disk/nbd_connection.h"
 #include "devices/disk/nbd_dial.h"
+#include "devices/role.h"
 
 enum state {
 	IDLE,
@@ -82,6 +83,7 @@ static void *work(void *arg)
 	struct vmb_dev_nbd_dial *dial = arg;
 	struct slot *slot;
 
+	vmb_dev_role_enter(VMB_DEV_ROLE_NBD);
 	pthread_mutex_lock(&dial->lock);
 	while (!dial->ending) {
 		slot = find(dial, ASKED);
