@@ -70,6 +70,7 @@ help:
 	@echo 'make unit            unit tests only, under AddressSanitizer and UBSan'
 	@echo 'make fuzz            TARGET=name [SECONDS=900]'
 	@echo 'make examples        build/examples/NAME, of examples/NAME/NAME.c'
+	@echo 'make baremetal       build/baremetal.elf, a guest without an operating system'
 	@echo 'make bench           measure; docs/performance.md says what'
 	@echo 'make lint            format, include rule, licences, cppcheck, shellcheck, symbols'
 	@echo 'make lint-modules    sparse on the kernel modules [KERNEL=6.1|6.12|RELEASE | KDIR=HEADERS]'
@@ -287,7 +288,7 @@ bench: $(BENCHES:%=$(BUILD)/benches/%)
 lint: $(BUILD)/libvmbus-core.a | $(BUILD)/.setup-lint
 	@tools/lint
 
-freestanding: | $(BUILD)/.setup-build
+freestanding: baremetal | $(BUILD)/.setup-build
 	@CC='$(CC)' tools/freestanding $(CORE)
 
 modules: | $(BUILD)/.setup-modules $(BUILD)/.setup-lab
@@ -317,12 +318,13 @@ install: all install-packaged
 	done
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj hard asan tsan fuzz model linux tests fuzzers benches examples modules cppcheck freestanding \
+	rm -rf $(addprefix $(BUILD)/,metal baremetal.elf obj hard asan tsan fuzz model linux tests fuzzers benches examples modules cppcheck freestanding \
 		openvmbus libvmbus-core.a) $(BUILD)/.setup-*
 
 distclean:
 	rm -rf $(BUILD)
 
 include packaging/packaging.mk
+include ports/baremetal/baremetal.mk
 
--include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux $(BUILD)/metal -name '*.d' 2>/dev/null)

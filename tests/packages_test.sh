@@ -45,7 +45,9 @@ versions_agree() {
 # What the build needs is listed in tools/packages, and once more for each packager.
 libraries_agree() {
 	local name missing=''
-	for name in $(awk '$1 == "build" && $2 ~ /^lib.*-dev$/ && $2 != "libc6-dev" { print $2 }' tools/packages); do
+	local libraries
+	libraries=$(awk '$1 == "build" && $2 ~ /^lib.*-dev$/ && $2 != "libc6-dev" { print $2 }' tools/packages)
+	for name in $libraries; do
 		[ "$(grep -cE "[ ,]$name(,|$)" packaging/debian/control)" -ge 2 ] || missing+=" $name"
 	done
 	[ -z "$missing" ] || { echo "not in both lists of packaging/debian/control:$missing"; return 1; }
