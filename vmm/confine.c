@@ -181,11 +181,14 @@ static bool has_list(enum vmb_dev_role role, enum vmb_dev_role list)
 /* What a thread's filter allows only counts as far as those do that it inherited. */
 static int add_role(scmp_filter_ctx filter, enum vmb_dev_role role)
 {
-	int error = add(filter, &vmb_vmm_confine_common, SCMP_ACT_ALLOW);
+	int error = 0;
 
+	/* The first rule for a call counts: what a role may do comes before what fails for all. */
 	for (uint32_t i = 0; i < VMB_DEV_ROLE_COUNT && !error; i++)
 		if (has_list(role, i))
 			error = add(filter, &vmb_vmm_confine_lists[i], SCMP_ACT_ALLOW);
+	if (!error)
+		error = add(filter, &vmb_vmm_confine_common, SCMP_ACT_ALLOW);
 	if (!error)
 		error = add_signals(filter, role);
 	return error ? error : add_user(filter);

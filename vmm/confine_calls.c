@@ -100,8 +100,15 @@ static const struct vmb_vmm_confine_call common[] = {
 	/* malloc: how many arenas, and what makes its lists hard to forge */
 	CALL(sched_getaffinity),
 	CALL(getrandom),
+	/*
+	 * Libraries read a file now and then: malloc, when a thread frees much, asks how memory may
+	 * be overcommitted (glibc, malloc-sysdep.h). They do without. It is still refused.
+	 */
+	FAIL_BITS(openat, 2, NOT_ONLY_READ, O_RDONLY, EACCES),
 	/* clocks that cannot be read without the kernel; pauses */
 	CALL(clock_gettime),
+	CALL(gettimeofday),
+	CALL(time),
 	CALL(nanosleep),
 	CALL(clock_nanosleep),
 	/* signals to threads of this process (vmm/confine.c says which), and abort() */
