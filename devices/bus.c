@@ -230,6 +230,8 @@ static void event_released(struct vmb_dev_bus *bus, const struct vmb_host_event 
 static void event_unloaded(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
 	vmb_dev_doorbell_disconnect(&bus->doorbell);
+	if (bus->fault)
+		vmb_dev_fault_forget_messages(bus->fault);
 	bus->unload_count++;
 }
 
@@ -271,6 +273,8 @@ static void send_messages(struct vmb_dev_bus *bus)
 	const struct vmb_host_server_output *out;
 	int error;
 
+	if (bus->fault)
+		vmb_dev_fault_flush(bus->fault, bus);
 	while ((out = vmb_host_server_output(&bus->server))) {
 		if (bus->fault)
 			error = vmb_dev_fault_post(bus->fault, bus, out);

@@ -73,6 +73,7 @@ struct vmb_dev_channel {
 	void *pages; /* both rings */
 	uint32_t page_count;
 	uint32_t mapping_count; /* of the bus's */
+	bool unheard; /* a fault left a signal of the guest for the next tick; atomic */
 	struct vmb_dev_held *held; /* packets that a fault keeps back, oldest first */
 
 	/* for the device: valid from attach to detach, rung between start and stopped */

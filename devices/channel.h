@@ -8,14 +8,20 @@
 #define DEVICES_CHANNEL_H
 
 #include "devices/bus.h"
+#include "devices/fault.h"
 #include "devices/trace.h"
 
 /* Returns whether the guest has signalled since the last call. */
 static inline bool vmb_dev_channel_rang(struct vmb_dev_channel *channel)
 {
 	struct vmb_dev_trace *trace = vmb_dev_trace_of(channel->bus);
+	struct vmb_dev_fault *fault = channel->bus->fault;
 	bool rang = vmb_dev_bell_take(&channel->bell);
 
+	if (fault && rang) {
+		vmb_dev_fault_look(fault, channel);
+		rang = vmb_dev_fault_hears(fault, channel);
+	}
 	if (trace && rang)
 		vmb_dev_trace_signal(trace, VMB_DEV_TRACE_TO_HOST, channel,
 				     VMB_DEV_TRACE_VP_UNKNOWN);

@@ -45,6 +45,7 @@ struct vmb_dev_storage_request {
 	struct vmb_dev_storage_queue *queue; /* where it was asked and is answered */
 	struct vmb_host_storage_io io;
 	struct vmb_dev_disk_request disk;
+	bool torn; /* a fault does its first half alone */
 	uint64_t began; /* nanoseconds; 0: not under way; atomic */
 	uint32_t transfer_len; /* bytes of guest memory in disk.iov */
 	uint32_t reset_count; /* of the unit, when it was held */

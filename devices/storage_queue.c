@@ -18,6 +18,7 @@
 #define MEASURE_NS	1000000000u
 #define READ_BUDGET	64u /* packets; then the step checks whether the channel must close */
 #define PAYLOAD_LEN_MAX 128u /* longer than any packet of the protocol */
+#define UNKNOWN_OPCODE	0x1Fu /* reserved */
 #define HEADER_AT	sizeof(struct vmb_pkt_desc)
 #define RANGE_AT	(HEADER_AT + sizeof(struct vmb_pkt_gpa_direct))
 #define PFNS_AT		(RANGE_AT + sizeof(struct vmb_gpa_range))
@@ -326,6 +327,29 @@ static void take_step(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_re
 		take_away(q, request);
 }
 
+/* Returns whether the backend is asked: a fault may fail an operation, or do half of a write. */
+static bool survives(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_request *request)
+{
+	struct vmb_dev_fault *fault = q->channel->bus->fault;
+	struct vmb_host_scsi_task *task = &request->io.task;
+	enum vmb_dev_fault_operation what = VMB_DEV_FAULT_DO;
+
+	request->torn = false;
+	if (fault)
+		what = vmb_dev_fault_operate(fault, q->channel, task);
+	if (what == VMB_DEV_FAULT_TEAR && task->op == VMB_HOST_SCSI_WRITE &&
+	    task->len > task->unit->block_len) {
+		request->torn = true;
+		task->len = task->len / task->unit->block_len / 2 * task->unit->block_len;
+		cut_iov(&request->disk, task->len);
+		return true;
+	}
+	if (what == VMB_DEV_FAULT_DO)
+		return true;
+	request->disk.error = VMB_HOST_SCSI_IO_ERROR;
+	return false;
+}
+
 static void begin_operation(struct vmb_dev_storage_queue *q,
 			    struct vmb_dev_storage_request *request)
 {
@@ -341,6 +365,10 @@ static void begin_operation(struct vmb_dev_storage_queue *q,
 	}
 	if (moves)
 		cut_iov(&request->disk, task->len);
+	if (!survives(q, request)) {
+		finish(q, request);
+		return;
+	}
 	if (moves && is_recorded(q))
 		/* What the guest reads is there only when the request ends. */
 		record(q, request, VMB_DEV_TRACE_TO_HOST,
@@ -381,6 +409,9 @@ static void finish(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_reque
 {
 	struct vmb_host_scsi_task *task = &request->io.task;
 
+	if (request->torn)
+		request->disk.error = VMB_HOST_SCSI_IO_ERROR;
+	request->torn = false;
 	if (request->disk.error == VMB_HOST_SCSI_OK && task->op == VMB_HOST_SCSI_READ) {
 		q->storage->read_len += task->len;
 		if (is_recorded(q))
@@ -421,6 +452,19 @@ static void judge(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_reques
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* A command that the unit shall not know gets a number that no unit knows. */
+static void spoil_command(struct vmb_dev_storage_queue *q, uint8_t payload[PAYLOAD_LEN_MAX])
+{
+	struct vmb_stor_packet packet;
+
+	memcpy(&packet, payload, sizeof(packet));
+	if (packet.operation != VMB_STOR_EXECUTE_SRB ||
+	    vmb_dev_fault_knows(q->channel->bus->fault, q->channel, packet.u.srb.u.cdb[0]))
+		return;
+	packet.u.srb.u.cdb[0] = UNKNOWN_OPCODE;
+	memcpy(payload, &packet, sizeof(packet));
+}
+
 static void take_packet(struct vmb_dev_storage_queue *q, const struct vmb_ring_received *received)
 {
 	struct vmb_dev_storage_request *request = q->free;
@@ -445,6 +489,8 @@ static void take_packet(struct vmb_dev_storage_queue *q, const struct vmb_ring_r
 		q->broken = true;
 		return;
 	}
+	if (q->channel->bus->fault)
+		spoil_command(q, payload);
 	q->free = request->next;
 	__atomic_store_n(&request->began, now_ns(), __ATOMIC_RELAXED);
 	judge(q, request, &packet);
