@@ -15,7 +15,7 @@
 static inline bool vmb_dev_channel_rang(struct vmb_dev_channel *channel)
 {
 	struct vmb_dev_trace *trace = vmb_dev_trace_of(channel->bus);
-	struct vmb_dev_fault *fault = channel->bus->fault;
+	struct vmb_dev_fault *fault = vmb_dev_fault_of(channel->bus);
 	bool rang = vmb_dev_bell_take(&channel->bell);
 
 	if (fault && rang) {

@@ -221,7 +221,8 @@ static void publish(struct vmb_dev_channel *ch)
 		vmb_dev_bus_signal(ch);
 }
 
-static void hold(struct vmb_dev_channel *ch, const struct vmb_dev_packet *packet)
+static void hold(const struct vmb_dev_fault *f, struct vmb_dev_channel *ch,
+		 const struct vmb_dev_packet *packet)
 {
 	struct vmb_dev_held **at = &ch->held, *held;
 	uint32_t count = 0;
@@ -234,7 +235,7 @@ static void hold(struct vmb_dev_channel *ch, const struct vmb_dev_packet *packet
 	held->next = NULL;
 	held->packet = *packet;
 	held->behind = packet->behind;
-	held->due = packet->ticks ? now_of(ch->bus->fault) + packet->ticks : UINT64_MAX;
+	held->due = packet->ticks ? now_of(f) + packet->ticks : UINT64_MAX;
 	__atomic_store_n(at, held, __ATOMIC_RELAXED);
 }
 
@@ -291,7 +292,7 @@ int vmb_dev_fault_write(struct vmb_dev_fault *f, struct vmb_dev_channel *ch,
 		return vmb_dev_channel_put(ch, packet);
 	verdict = f->packet(f->arg, ch, &flat);
 	if (verdict == VMB_DEV_FAULT_HOLD)
-		hold(ch, &flat);
+		hold(f, ch, &flat);
 	if (verdict == VMB_DEV_FAULT_PASS || verdict == VMB_DEV_FAULT_TWICE) {
 		error = put(ch, &flat);
 		release_some(ch, 0, true);

@@ -92,6 +92,12 @@ struct vmb_dev_fault {
 	struct vmb_dev_fault_said said[VMB_DEV_FAULT_SAID_MAX]; /* in the order of _say */
 };
 
+/* The faults of a bus, or NULL: they may be taken from it while its devices work. Any thread. */
+static inline struct vmb_dev_fault *vmb_dev_fault_of(const struct vmb_dev_bus *bus)
+{
+	return __atomic_load_n(&bus->fault, __ATOMIC_ACQUIRE);
+}
+
 /*
  * From within message(): sends another message, to where the judged one goes, behind that one and
  * not before so many ticks have passed. behind: not before the next message has left, or the ticks

@@ -330,7 +330,7 @@ static void take_step(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_re
 /* Returns whether the backend is asked: a fault may fail an operation, or do half of a write. */
 static bool survives(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_request *request)
 {
-	struct vmb_dev_fault *fault = q->channel->bus->fault;
+	struct vmb_dev_fault *fault = vmb_dev_fault_of(q->channel->bus);
 	struct vmb_host_scsi_task *task = &request->io.task;
 	enum vmb_dev_fault_operation what = VMB_DEV_FAULT_DO;
 
@@ -455,11 +455,12 @@ static void judge(struct vmb_dev_storage_queue *q, struct vmb_dev_storage_reques
 /* A command that the unit shall not know gets a number that no unit knows. */
 static void spoil_command(struct vmb_dev_storage_queue *q, uint8_t payload[PAYLOAD_LEN_MAX])
 {
+	struct vmb_dev_fault *fault = vmb_dev_fault_of(q->channel->bus);
 	struct vmb_stor_packet packet;
 
 	memcpy(&packet, payload, sizeof(packet));
-	if (packet.operation != VMB_STOR_EXECUTE_SRB ||
-	    vmb_dev_fault_knows(q->channel->bus->fault, q->channel, packet.u.srb.u.cdb[0]))
+	if (!fault || packet.operation != VMB_STOR_EXECUTE_SRB ||
+	    vmb_dev_fault_knows(fault, q->channel, packet.u.srb.u.cdb[0]))
 		return;
 	packet.u.srb.u.cdb[0] = UNKNOWN_OPCODE;
 	memcpy(payload, &packet, sizeof(packet));
@@ -489,8 +490,7 @@ static void take_packet(struct vmb_dev_storage_queue *q, const struct vmb_ring_r
 		q->broken = true;
 		return;
 	}
-	if (q->channel->bus->fault)
-		spoil_command(q, payload);
+	spoil_command(q, payload);
 	q->free = request->next;
 	__atomic_store_n(&request->began, now_ns(), __ATOMIC_RELAXED);
 	judge(q, request, &packet);

@@ -353,6 +353,11 @@ net 'two cards with one capture' '--net: two cards write to capture=c; give anot
 
 expect 'control without a path' '--control: its value is missing; see openvmbus --help' run --control
 expect 'control with an empty path' "--control: the socket's path is missing" run --kernel k --control ''
+faults='give any or one of drop, delay, duplicate, reorder, corrupt, forge, lie, storm, refuse, silence, throttle, fail, tear, no-mode-sense, with on=, rate=, after=, count=, ticks=, seed=; see docs/testing-your-driver.md'
+expect 'unknown fault' "fault drip: no such kind; $faults" run --kernel kernel --fault drip
+expect 'fault in a place where it cannot be' \
+	"fault tear,on=network: a property is unknown, or its value does not fit; $faults" \
+	run --kernel kernel --fault tear,on=network
 expect 'ctl without arguments' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl
 expect 'ctl without a command' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl s
 expect 'ctl with an unknown command' 'ctl: stat: no such command; see openvmbus ctl --help' ctl s stat

@@ -33,6 +33,7 @@
 static struct vmb_vmm_machine machine;
 static struct vmb_vmm_options options = { .kernel = "vmlinuz", .cpus = 1 };
 static struct vmb_vmm_devices devices;
+static struct vmb_dev_fault_plan faults;
 static struct vmb_vmm_control *control;
 static struct loop *bed;
 static struct vmb_user_device *guest;
@@ -63,13 +64,15 @@ static void connect_client(void)
 /* Without a guest: a device leaves at once. */
 static int set_up_alone(void **state)
 {
-	const struct vmb_vmm_control_config config = { &options, &devices, &resets, NULL };
+	const struct vmb_vmm_control_config config = { &options, &devices, &resets, NULL, &faults };
 
 	alarm(LIMIT_S);
 	bed = loop_new((struct vmb_user_loopback_config){ .threads = true });
 	options.generation = *vmb_vmm_generation_newest();
 	machine = (struct vmb_vmm_machine){ .vmbus = bed->l.machine.bus, .options = &options };
 	devices = (struct vmb_vmm_devices){ .count = 1 };
+	vmb_dev_fault_plan_init(&faults);
+	vmb_dev_fault_plan_attach(&faults, machine.vmbus);
 	devices.all[0] =
 		(struct vmb_dev_device){ &vmb_dev_storage_ops, vmb_user_loopback_first(&bed->l) };
 	assert_int_equal(vmb_vmm_control_open(&control, path, &config), 0);
@@ -88,6 +91,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	vmb_dev_fault_plan_detach(&faults, machine.vmbus);
 	close(client);
 	vmb_vmm_control_detach(control);
 	vmb_vmm_control_close(control);
@@ -366,6 +370,29 @@ static void test_card_comes_goes_and_loses_its_cable(void **state)
 	refuse("{\"command\":\"net-remove\",\"arguments\":{\"name\":\"net0\"}}", "no device");
 }
 
+static void test_faults_are_added_listed_and_removed(void **state)
+{
+	struct vmb_guest_storage_event event;
+	static uint8_t data[4096];
+	json_t *answer, *list;
+
+	refuse("{\"command\":\"fault-add\",\"arguments\":{\"rule\":\"drip\"}}", "no such kind");
+	answer = ask("{\"command\":\"fault-add\",\"arguments\":{\"rule\":\"fail,rate=1,seed=3\"}}");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(answer, "result"), "rule")),
+		"fail,on=storage,rate=1,seed=3");
+	json_decref(answer);
+	assert_int_equal(loop_move(bed, guest, LOOP_READ, 0, data, sizeof(data), &event), 0);
+	assert_int_not_equal(event.scsi_status, 0);
+	answer = ask("{\"command\":\"faults\"}");
+	list = json_object_get(json_object_get(answer, "result"), "faults");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "struck")), 1);
+	json_decref(answer);
+	expect("{\"command\":\"fault-remove\",\"arguments\":{\"id\":1}}");
+	refuse("{\"command\":\"fault-remove\",\"arguments\":{\"id\":1}}", "no rule 1");
+	loop_verify(bed, guest, 3, 4096);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +402,7 @@ int main(void)
 		SERVED(test_disk_grows_on_request),
 		SERVED(test_held_request_ends_with_its_disk),
 		SERVED(test_disc_is_changed_ejected_and_inserted),
+		SERVED(test_faults_are_added_listed_and_removed),
 		SERVED(test_controller_is_rescinded_and_offered_again),
 		cmocka_unit_test_setup_teardown(test_card_comes_goes_and_loses_its_cable,
 						set_up_alone, tear_down),

@@ -31,6 +31,7 @@
 static struct vmb_vmm_machine machine;
 static struct vmb_vmm_options options = { .kernel = "vmlinuz", .cpus = 1 };
 static struct vmb_vmm_devices devices;
+static struct vmb_dev_fault_plan faults;
 static struct vmb_vmm_control *control;
 static struct kvm_run page;
 static struct loop *bed;
@@ -52,7 +53,8 @@ static int open_control(const struct vmb_vmm_control_config *config)
 
 static int set_up(void **state)
 {
-	const struct vmb_vmm_control_config config = { &options, &devices, &resets, &trace };
+	const struct vmb_vmm_control_config config = { &options, &devices, &resets, &trace,
+						       &faults };
 
 	alarm(LIMIT_S);
 	vmb_dev_trace_init(&trace);

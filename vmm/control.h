@@ -48,6 +48,7 @@
 #define VMB_VMM_CONTROL_TICK_MS	    20
 #define VMB_VMM_CONTROL_MESSAGE_LEN 512u
 
+struct vmb_dev_fault_plan;
 struct vmb_dev_trace;
 struct vmb_vmm_control;
 struct vmb_vmm_devices;
@@ -114,6 +115,7 @@ struct vmb_vmm_control_config {
 	struct vmb_vmm_devices *devices; /* used only while a machine is attached */
 	const uint32_t *resets;
 	struct vmb_dev_trace *trace;
+	struct vmb_dev_fault_plan *faults;
 };
 
 /* These return 0, or -errno: reported. */
@@ -193,6 +195,6 @@ void vmb_vmm_control_document(FILE *out);
 
 /* The files of rows. */
 extern const struct vmb_vmm_command vmb_vmm_control_machine[], vmb_vmm_control_device[],
-	vmb_vmm_control_disk[], vmb_vmm_control_trace[];
+	vmb_vmm_control_disk[], vmb_vmm_control_trace[], vmb_vmm_control_fault[];
 
 #endif

@@ -390,6 +390,11 @@ static const struct vmb_vmm_control_field lun_field[] = {
 	{ NULL, TEXT, false, NULL },
 };
 
+static const struct vmb_vmm_control_field rule_field[] = {
+	{ "rule", TEXT, false, "with its seed: added again it does the same" },
+	{ NULL, TEXT, false, NULL },
+};
+
 static const struct vmb_vmm_control_field ended_fields[] = {
 	{ "outcome", TEXT, false,
 	  "`off`, `reset`, `crash`, `triple-fault`, `failure` or `stopped`" },
@@ -416,6 +421,8 @@ const struct vmb_vmm_event_row vmb_vmm_control_events[] = {
 	{ "disk-removed", "A disk or drive was removed, and its file is closed.", lun_field },
 	{ "disc-inserted", "A drive has another disc.", lun_field },
 	{ "disc-ejected", "A drive has no disc any more.", lun_field },
+	{ "fault-added", "A rule of faults was added.", rule_field },
+	{ "fault-removed", "A rule of faults was removed.", rule_field },
 	{ "lost", "Events came faster than they could be passed on, and were dropped.",
 	  lost_fields },
 	{ NULL, NULL, NULL },

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "devices/bus.h"
+#include "devices/fault_plan.h"
 #include "devices/report.h"
 #include "vmm/acpi.h"
 #include "vmm/machine.h"
@@ -252,17 +253,35 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
+/* Rules that were removed may have left something that waits. */
+static bool is_spoiled(const struct vmb_vmm_machine *machine)
+{
+	return machine->faults && machine->faults->last_id;
+}
+
 /*
  * How long to sleep: a message that waits is tried again at its time, however often we are woken
  * before.
  */
-static int sleep_ms(bool waiting, int64_t retry_at)
+static int sleep_ms(const struct vmb_vmm_machine *machine, bool waiting, int64_t retry_at)
 {
 	int64_t left = retry_at - now_ms();
+	int most = is_spoiled(machine) ? VMB_DEV_FAULT_TICK_MS : VMB_VMM_WATCH_TICK_MS;
 
 	if (!waiting)
-		return VMB_VMM_WATCH_TICK_MS;
+		return most;
+	if (left > most)
+		return most;
 	return left > 0 ? (int)left : 0;
+}
+
+/* Faults that delay something count in ticks. */
+static void tick(struct vmb_vmm_machine *machine, int64_t *tick_at)
+{
+	if (!is_spoiled(machine) || now_ms() < *tick_at)
+		return;
+	*tick_at = now_ms() + VMB_DEV_FAULT_TICK_MS;
+	vmb_dev_fault_tick(machine->vmbus);
 }
 
 /*
@@ -271,7 +290,7 @@ static int sleep_ms(bool waiting, int64_t retry_at)
  */
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 {
-	int64_t retry_at = now_ms() + RETRY_MS;
+	int64_t retry_at = now_ms() + RETRY_MS, tick_at = 0;
 	struct pollfd fds[3];
 	bool waiting;
 
@@ -281,7 +300,7 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 		fds[1] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
 		fds[2] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
 					  .events = POLLIN };
-		if (poll(fds, VMB_ARRAY_COUNT(fds), sleep_ms(waiting, retry_at)) < 0)
+		if (poll(fds, VMB_ARRAY_COUNT(fds), sleep_ms(machine, waiting, retry_at)) < 0)
 			continue;
 		if (fds[0].revents)
 			drain(machine->wake);
@@ -294,6 +313,7 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 		if (fds[2].revents)
 			vmb_vmm_console_input(machine->console, machine);
 		vmb_vmm_console_watch(machine->console, machine);
+		tick(machine, &tick_at);
 		vmb_vmm_watch_look(machine);
 		vmb_dev_report_offer();
 	}

@@ -20,6 +20,7 @@
 
 struct vmb_dev_bus;
 struct vmb_vmm_control;
+struct vmb_dev_fault_plan;
 
 struct vmb_vmm_machine {
 	struct vmb_dev_machine dev; /* how the devices see it */
@@ -34,6 +35,7 @@ struct vmb_vmm_machine {
 	struct vmb_vmm_vcpu vcpus[VMB_VMM_VP_MAX];
 	struct vmb_vmm_watch watch;
 	struct vmb_vmm_pause pause;
+	struct vmb_dev_fault_plan *faults; /* outlives the machine; NULL: none */
 	struct vmb_vmm_control *control; /* outlives the machine; NULL: none */
 	int outcome; /* enum vmb_vmm_outcome, atomic */
 	bool crashed; /* the guest reported a crash, atomic */

@@ -239,6 +239,17 @@ static int parse_console(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_fault(struct vmb_vmm_options *o, char *value)
+{
+	if (o->fault_count == VMB_DEV_FAULT_RULE_MAX) {
+		vmb_dev_report("--fault %s: at most %u can be given", value,
+			       VMB_DEV_FAULT_RULE_MAX);
+		return -EINVAL;
+	}
+	o->faults[o->fault_count++] = value;
+	return 0;
+}
+
 static int parse_control(struct vmb_vmm_options *o, char *value)
 {
 	if (!*value) {
@@ -435,6 +446,7 @@ static const struct option names[] = {
 	{ "contact-within", required_argument, NULL, 0 },
 	{ "no-timers", no_argument, NULL, 0 },
 	{ "control", required_argument, NULL, 0 },
+	{ "fault", required_argument, NULL, 0 },
 	{ "trace", required_argument, NULL, 0 },
 	{ "trace-size", required_argument, NULL, 0 },
 	{ "trace-snap", required_argument, NULL, 0 },
@@ -473,6 +485,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_contact,
 	parse_no_timers,
 	parse_control,
+	parse_fault,
 	parse_trace,
 	parse_trace_size,
 	parse_trace_snap,

@@ -7,6 +7,7 @@
 
 #include "devices/bus.h"
 #include "devices/disk/disk.h"
+#include "devices/fault_plan.h"
 #include "devices/net/net.h"
 #include "devices/trace.h"
 #include "vmm/confine.h"
@@ -23,6 +24,8 @@ struct vmb_vmm_options {
 	const char *initrd; /* NULL: none */
 	const char *append;
 	const char *console; /* NULL: standard input and output */
+	const char *faults[VMB_DEV_FAULT_RULE_MAX]; /* as --fault has them */
+	uint32_t fault_count;
 	const char *control; /* path of a socket; NULL: none */
 	struct vmb_dev_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
 	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place */

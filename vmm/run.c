@@ -39,6 +39,7 @@ struct session {
 	struct vmb_vmm_console console;
 	struct vmb_vmm_guard guard;
 	struct vmb_vmm_control *control;
+	struct vmb_dev_fault_plan faults;
 	struct vmb_dev_trace trace;
 	int wake;
 	bool crashed, lacking; /* in one of its starts */
@@ -80,6 +81,9 @@ static int check_inputs(struct session *s)
 		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
 	if (!error && s->options.trace.path)
 		error = vmb_dev_trace_check(&s->options.trace);
+	vmb_dev_fault_plan_init(&s->faults);
+	for (uint32_t i = 0; i < s->options.fault_count && !error; i++)
+		error = vmb_dev_fault_plan_add(&s->faults, s->options.faults[i]) < 0 ? -EINVAL : 0;
 	if (!error)
 		error = check_user(&s->options);
 	return error ? error : vmb_vmm_devices_open_disks(&s->devices, &s->options);
@@ -102,6 +106,19 @@ static uint16_t version_part(uint32_t version, bool major)
 	return major ? version >> 16 : version & 0xFFFF;
 }
 
+static void report_faults(const struct session *s)
+{
+	char text[VMB_DEV_FAULT_RULE_LEN_MAX];
+
+	for (uint32_t i = 0; i < s->faults.count; i++) {
+		const struct vmb_dev_fault_rule *r = &s->faults.rules[i];
+
+		vmb_dev_fault_plan_text(r, text, sizeof(text));
+		vmb_dev_report("stats: fault %s: struck %llu of %llu times", text,
+			       (unsigned long long)r->done, (unsigned long long)r->met);
+	}
+}
+
 /* The statistics: what both ends agreed on, and how much went over the bus. */
 static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 {
@@ -120,6 +137,7 @@ static void report_stats(const struct session *s, const struct vmb_dev_bus *bus)
 		       (unsigned long long)messages->unknown,
 		       (unsigned long long)messages->malformed,
 		       (unsigned long long)messages->misplaced);
+	report_faults(s);
 	vmb_dev_doorbell_report(&bus->doorbell);
 	vmb_vmm_devices_report(&s->devices);
 }
@@ -190,6 +208,7 @@ static void stop(struct session *s, struct vmb_vmm_machine *machine)
 	vmb_vmm_guard_waits_for(&s->guard, "the machine's processors and devices");
 	vmb_vmm_machine_stop(machine);
 	vmb_dev_trace_detach(machine->vmbus);
+	vmb_dev_fault_plan_detach(&s->faults, machine->vmbus);
 	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_detach(&s->devices);
 }
@@ -254,6 +273,9 @@ static enum vmb_vmm_outcome run_once(struct session *s)
 	if (vmb_vmm_devices_attach(&s->devices, machine->vmbus))
 		vmb_vmm_power_end(machine, VMB_VMM_FAILURE);
 	machine->control = s->control;
+	machine->faults = &s->faults;
+	if (s->faults.count || s->control)
+		vmb_dev_fault_plan_attach(&s->faults, machine->vmbus);
 	vmb_vmm_machine_start(machine);
 	vmb_vmm_control_attach(s->control, machine);
 	vmb_vmm_control_event(s->control, "started", NULL);
@@ -332,7 +354,7 @@ static int run_confined(struct session *s)
 static int run_here(struct session *s)
 {
 	const struct vmb_vmm_control_config control = { &s->options, &s->devices, &s->resets,
-							&s->trace };
+							&s->trace, &s->faults };
 	int code = VMB_VMM_EXIT_FAILURE;
 
 	vmb_dev_trace_init(&s->trace);
@@ -397,6 +419,22 @@ int vmb_vmm_check(void)
 	return VMB_VMM_EXIT_FAILURE;
 }
 
+/* One line, which makes the same faults again. */
+static void announce_faults(struct session *s)
+{
+	char line[VMB_DEV_FAULT_RULE_MAX * (VMB_DEV_FAULT_RULE_LEN_MAX + 9)] = "";
+	struct vmb_dev_fault_rule rule;
+	size_t len = 0;
+
+	for (uint32_t i = 0; vmb_dev_fault_plan_look(&s->faults, i, &rule); i++) {
+		len += snprintf(line + len, sizeof(line) - len, " --fault ");
+		vmb_dev_fault_plan_text(&rule, line + len, sizeof(line) - len);
+		len += strlen(line + len);
+	}
+	if (len)
+		vmb_dev_report("faults:%s", line);
+}
+
 /* For a nest the disks are locked anew, by what outlives this process. */
 int vmb_vmm_run(int argc, char **argv)
 {
@@ -406,6 +444,7 @@ int vmb_vmm_run(int argc, char **argv)
 		return VMB_VMM_EXIT_USAGE;
 	if (!use_nest(&session.options)) {
 		report_engine();
+		announce_faults(&session);
 		return run_here(&session);
 	}
 	vmb_vmm_devices_close(&session.devices);
