@@ -9,8 +9,9 @@
  *   a message may be taken now that post() refused before: vmb_dev_bus_deliver()
  *   HvCallSignalEvent: rings the bell that doorbell() connected
  *
- * Locks: all functions of the table but signal(), reference() and hung() are called with the bus's
- * lock held. None may call back into the bus, and none may wait for the guest or for a device.
+ * Locks: all functions of the table but signal(), reference(), heartbeat() and hung() are called
+ * with the bus's lock held. None may call back into the bus, and none may wait for the guest or for
+ * a device.
  */
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H
@@ -57,6 +58,11 @@ struct vmb_dev_machine_ops {
 	 * way.
 	 */
 	uint64_t (*reference)(struct vmb_dev_machine *machine);
+	/*
+	 * The guest stopped to answer heartbeats (lost), or answers again; seconds: since or for
+	 * how long. Any thread, no lock held. NULL: the machine does not need to know.
+	 */
+	void (*heartbeat)(struct vmb_dev_machine *machine, bool lost, uint32_t seconds);
 	/*
 	 * The guest has not answered heartbeats for as long as the user allows (--watchdog), which
 	 * has been reported. Any thread, no lock held. NULL: the machine does not need to know.

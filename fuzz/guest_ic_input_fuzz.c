@@ -3,14 +3,33 @@
  * A guest's integration services against any packets of a host. What it answers fits in the packet.
  */
 #include "fuzz/fuzz.h"
-#include "guest/ic.h"
+#include "guest/ic_kvp.h"
 
-static const enum vmb_ic_type types[] = { VMB_IC_SHUTDOWN, VMB_IC_TIME, VMB_IC_HEARTBEAT };
+static const enum vmb_ic_type types[] = { VMB_IC_SHUTDOWN, VMB_IC_TIME,	  VMB_IC_HEARTBEAT,
+					  VMB_IC_KVP,	   VMB_IC_BACKUP, VMB_IC_COPY };
+
+static void look_at_pairs(const struct vmb_guest_ic_request *request)
+{
+	struct vmb_guest_ic_kvp kvp;
+	char text[64];
+
+	vmb_guest_ic_backup(request);
+	if (vmb_guest_ic_kvp(request, &kvp))
+		return;
+	FUZZ_CHECK(kvp.pool < VMB_IC_KVP_AUTO_INTERNAL && kvp.operation <= VMB_IC_KVP_SET_IP);
+	FUZZ_CHECK(!kvp.key || kvp.key_len <= VMB_IC_KVP_KEY_LEN);
+	if (!kvp.value)
+		return;
+	vmb_guest_ic_kvp_text(&kvp, text, sizeof(text));
+	FUZZ_CHECK(strlen(text) < sizeof(text));
+	FUZZ_CHECK(!vmb_guest_ic_kvp_answer(request, text, text));
+}
 
 static void look(struct vmb_guest_ic *ic, const struct vmb_guest_ic_request *request)
 {
 	struct vmb_guest_ic_time time;
 
+	look_at_pairs(request);
 	vmb_guest_ic_shutdown(request);
 	vmb_guest_ic_beat(request);
 	if (!vmb_guest_ic_time(ic, request, &time))
@@ -41,7 +60,7 @@ static void shape(struct fuzz *f, const struct vmb_guest_ic *ic, uint8_t *packet
 
 static void op_packet(struct fuzz *f, struct vmb_guest_ic *ic)
 {
-	uint32_t len = fuzz_u8(f);
+	uint32_t len = fuzz_u8(f) & 1 ? fuzz_u16(f) % VMB_IC_PACKET_LEN_MAX : fuzz_u8(f);
 	uint8_t *packet = fuzz_exact(f, len);
 	struct vmb_guest_ic_request request;
 	int step;

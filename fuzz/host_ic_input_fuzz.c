@@ -5,8 +5,10 @@
  */
 #include "fuzz/fuzz.h"
 #include "host/ic.h"
+#include "host/ic_kvp.h"
 
-static const enum vmb_ic_type types[] = { VMB_IC_SHUTDOWN, VMB_IC_TIME, VMB_IC_HEARTBEAT };
+static const enum vmb_ic_type types[] = { VMB_IC_SHUTDOWN, VMB_IC_TIME,	  VMB_IC_HEARTBEAT,
+					  VMB_IC_KVP,	   VMB_IC_BACKUP, VMB_IC_COPY };
 static const uint32_t hosts[] = { VMB_VERSION_0_13, VMB_VERSION_2_4, VMB_VERSION_4_0,
 				  VMB_VERSION_6_0 };
 
@@ -16,7 +18,7 @@ static void ask(struct vmb_host_ic *ic, struct fuzz *f)
 	uint32_t len;
 	int error;
 
-	if (ic->type == VMB_IC_HEARTBEAT)
+	if (ic->type != VMB_IC_TIME)
 		error = vmb_host_ic_beat(ic);
 	else
 		error = vmb_host_ic_time(ic, fuzz_u64(f), fuzz_u64(f), VMB_IC_TIME_SAMPLE);
@@ -50,10 +52,23 @@ static void shape(struct fuzz *f, const struct vmb_host_ic *ic, uint8_t *packet,
 	packet[40] %= 5;
 }
 
+static void read_texts(const struct vmb_host_ic_answer *a)
+{
+	static struct vmb_host_ic_kvp_item item;
+	static struct vmb_host_ic_kvp_ip ip;
+
+	if (!vmb_host_ic_kvp_item(a->body, a->body_len, &item))
+		FUZZ_CHECK(strlen(item.key) < sizeof(item.key) &&
+			   strlen(item.value) < sizeof(item.value));
+	if (!vmb_host_ic_kvp_ip(a->body, a->body_len, &ip))
+		FUZZ_CHECK(strlen(ip.addresses) < sizeof(ip.addresses) &&
+			   strlen(ip.gateways) < sizeof(ip.gateways));
+}
+
 static void answer(struct vmb_host_ic *ic, struct fuzz *f)
 {
 	bool waits = ic->state == VMB_HOST_IC_WAITING || ic->state == VMB_HOST_IC_NEGOTIATING;
-	uint32_t len = fuzz_u8(f);
+	uint32_t len = fuzz_u8(f) & 1 ? fuzz_u16(f) % (VMB_IC_PACKET_LEN_MAX + 8) : fuzz_u8(f);
 	uint8_t *packet = fuzz_exact(f, len);
 	struct vmb_host_ic_answer a;
 	int step;
@@ -65,6 +80,7 @@ static void answer(struct vmb_host_ic *ic, struct fuzz *f)
 	if (step == VMB_HOST_IC_ANSWERED) {
 		FUZZ_CHECK((const uint8_t *)a.body + a.body_len <= packet + len);
 		vmb_host_ic_beat_answered(ic, &a);
+		read_texts(&a);
 	}
 	if (step == VMB_HOST_IC_READY)
 		FUZZ_CHECK(ic->framework.major && ic->message.major);

@@ -13,6 +13,9 @@ static const struct vmb_ic_version messages[VMB_IC_TYPE_COUNT][MESSAGES_MAX] = {
 	[VMB_IC_SHUTDOWN] = { { 3, 2 }, { 3, 1 }, { 3, 0 }, { 1, 0 } },
 	[VMB_IC_TIME] = { { 4, 0 }, { 3, 0 }, { 1, 0 } },
 	[VMB_IC_HEARTBEAT] = { { 3, 0 }, { 1, 0 } },
+	[VMB_IC_KVP] = { { 4, 0 }, { 3, 0 }, { 1, 0 } },
+	[VMB_IC_BACKUP] = { { 5, 0 } },
+	[VMB_IC_COPY] = { { 1, 1 } },
 };
 
 void vmb_guest_ic_init(struct vmb_guest_ic *ic, enum vmb_ic_type type)

@@ -28,6 +28,11 @@ static const struct known messages[VMB_IC_TYPE_COUNT][MESSAGES_MAX] = {
 			  { 3, 0, VMB_VERSION_1_1 },
 			  { 4, 0, VMB_VERSION_4_0 } },
 	[VMB_IC_HEARTBEAT] = { { 1, 0, VMB_VERSION_0_13 }, { 3, 0, VMB_VERSION_1_1 } },
+	[VMB_IC_KVP] = { { 1, 0, VMB_VERSION_0_13 },
+			 { 3, 0, VMB_VERSION_1_1 },
+			 { 4, 0, VMB_VERSION_2_4 } },
+	[VMB_IC_BACKUP] = { { 4, 0, VMB_VERSION_3_0 }, { 5, 0, VMB_VERSION_3_0 } },
+	[VMB_IC_COPY] = { { 1, 1, VMB_VERSION_3_0 } },
 };
 
 static bool offers(const struct known *known, uint32_t bus_version)

@@ -199,7 +199,7 @@ for value in '' maybe ON 1; do
 	expect "monitor '$value'" "--monitor=$value: give auto, on or off" run --kernel k "--monitor=$value"
 done
 for value in '' 'time,' times 'shutdown,,time' 'all,time'; do
-	expect "services '$value'" "--services $value: give all, none, or some of shutdown, heartbeat and time, with commas between them" \
+	expect "services '$value'" "--services $value: give all, none, or some of shutdown, heartbeat, time, kvp, backup and copy, with commas between them" \
 		run --kernel k --services "$value"
 done
 expect 'watchdog below the beat' '--watchdog 9: give seconds from 10 to 3600, or 0: never' run --kernel k --watchdog 9

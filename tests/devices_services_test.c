@@ -88,6 +88,28 @@ static void test_heartbeats_go_out_every_two_seconds(void **state)
 	bed_free(b);
 }
 
+static void test_loss_and_return_of_heartbeats_are_told_once(void **state)
+{
+	struct bed *b = bed_new((struct vmb_dev_services_config){ 0 });
+	struct vmb_user_device *d = begin(b, VMB_IC_HEARTBEAT);
+
+	live(b, 4);
+	d->service.deaf = true;
+	live(b, 29);
+	assert_int_equal(lost_now, -1);
+	live(b, 4);
+	assert_int_equal(lost_now, 1);
+	lost_now = -1;
+	live(b, 20);
+	assert_int_equal(lost_now, -1);
+	d->service.deaf = false;
+	d->interrupted = true;
+	live(b, 4);
+	assert_int_equal(lost_now, 0);
+	assert_int_equal(hung_count, 0);
+	bed_free(b);
+}
+
 static void test_watchdog_bites_a_guest_that_stops_to_answer(void **state)
 {
 	struct bed *b = bed_new((struct vmb_dev_services_config){ .watchdog_s = 12 });
@@ -395,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_offers_are_message_pipes_without_monitor),
 		cmocka_unit_test(test_only_chosen_services_are_offered),
 		cmocka_unit_test(test_heartbeats_go_out_every_two_seconds),
+		cmocka_unit_test(test_loss_and_return_of_heartbeats_are_told_once),
 		cmocka_unit_test(test_watchdog_bites_a_guest_that_stops_to_answer),
 		cmocka_unit_test(test_watchdog_spares_who_never_answered_or_left),
 		cmocka_unit_test(test_machine_that_stood_still_is_forgiven),

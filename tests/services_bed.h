@@ -24,6 +24,7 @@
 static struct vmb_dev_services_now clock_now;
 static uint64_t reference_now;
 static uint32_t hung_count;
+static int lost_now; /* what the machine was told last; -1: nothing */
 
 struct bed {
 	struct vmb_user_machine machine;
@@ -47,6 +48,11 @@ static inline void hung(struct vmb_dev_machine *machine)
 	hung_count++;
 }
 
+static inline void heartbeat(struct vmb_dev_machine *machine, bool lost, uint32_t seconds)
+{
+	lost_now = lost;
+}
+
 /* All clocks go on. */
 static inline void pass(uint32_t seconds)
 {
@@ -68,6 +74,7 @@ static inline struct bed *bed_new(struct vmb_dev_services_config config)
 						   VMB_IC_TIME_UNIX + 1000 * UNITS };
 	reference_now = 7 * UNITS;
 	hung_count = 0;
+	lost_now = -1;
 	if (!config.bus_version)
 		config.bus_version = VMB_VERSION_NEWEST;
 	machine.version_max = config.bus_version;
@@ -78,6 +85,7 @@ static inline struct bed *bed_new(struct vmb_dev_services_config config)
 	b->ops = *b->machine.dev.ops;
 	b->ops.reference = read_reference;
 	b->ops.hung = hung;
+	b->ops.heartbeat = heartbeat;
 	b->machine.dev.ops = &b->ops;
 	assert_int_equal(vmb_user_guest_init(&b->guest, &b->machine, &guest), 0);
 	assert_int_equal(vmb_dev_services_open(&device, &config), 0);

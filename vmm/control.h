@@ -195,6 +195,7 @@ void vmb_vmm_control_document(FILE *out);
 
 /* The files of rows. */
 extern const struct vmb_vmm_command vmb_vmm_control_machine[], vmb_vmm_control_device[],
-	vmb_vmm_control_disk[], vmb_vmm_control_trace[], vmb_vmm_control_fault[];
+	vmb_vmm_control_disk[], vmb_vmm_control_trace[], vmb_vmm_control_fault[],
+	vmb_vmm_control_services[];
 
 #endif

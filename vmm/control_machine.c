@@ -401,6 +401,12 @@ static const struct vmb_vmm_control_field ended_fields[] = {
 	{ NULL, TEXT, false, NULL },
 };
 
+static const struct vmb_vmm_control_field heartbeat_fields[] = {
+	{ "lost", FLAG, false, "it stopped to answer" },
+	{ "seconds", NUMBER, false, "since the last answer" },
+	{ NULL, TEXT, false, NULL },
+};
+
 const struct vmb_vmm_event_row vmb_vmm_control_events[] = {
 	{ "started", "The machine starts, for the first time or after a reset.", NULL },
 	{ "ended",
@@ -423,6 +429,8 @@ const struct vmb_vmm_event_row vmb_vmm_control_events[] = {
 	{ "disc-ejected", "A drive has no disc any more.", lun_field },
 	{ "fault-added", "A rule of faults was added.", rule_field },
 	{ "fault-removed", "A rule of faults was removed.", rule_field },
+	{ "heartbeat", "The guest stopped to answer heartbeats, or answers again.",
+	  heartbeat_fields },
 	{ "lost", "Events came faster than they could be passed on, and were dropped.",
 	  lost_fields },
 	{ NULL, NULL, NULL },

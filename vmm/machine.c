@@ -15,6 +15,7 @@
 #include "devices/fault_plan.h"
 #include "devices/report.h"
 #include "vmm/acpi.h"
+#include "vmm/control.h"
 #include "vmm/machine.h"
 
 /* While a message waits for an occupied slot, the slot is polled this often, in milliseconds. */
@@ -105,6 +106,12 @@ static uint64_t reference(struct vmb_dev_machine *dev)
 	return vmb_vmm_kvm_reference(machine_of(dev)->kvm);
 }
 
+static void heartbeat(struct vmb_dev_machine *dev, bool lost, uint32_t seconds)
+{
+	vmb_vmm_control_event(machine_of(dev)->control, "heartbeat", "{s:b, s:i}", "lost", lost,
+			      "seconds", (int)seconds);
+}
+
 /* A guest that reported a crash stands still by right; vmm/watch.c ends it. */
 static void hung(struct vmb_dev_machine *dev)
 {
@@ -127,6 +134,7 @@ static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
 						    .wants_monitors = wants_monitors,
 						    .lacks = lacks,
 						    .reference = reference,
+						    .heartbeat = heartbeat,
 						    .hung = hung,
 						    .fail = fail };
 

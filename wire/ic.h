@@ -147,6 +147,131 @@ struct vmb_ic_time_4 {
 VMB_ASSERT_LEN(struct vmb_ic_time_4, 24);
 #define VMB_IC_TIME_4_LEN_MIN 22u
 
+/* 2 KVP. Which operation, and on which pool of pairs. */
+enum vmb_ic_kvp_operation {
+	VMB_IC_KVP_GET = 0,
+	VMB_IC_KVP_SET = 1,
+	VMB_IC_KVP_DELETE = 2,
+	VMB_IC_KVP_ENUMERATE = 3,
+	VMB_IC_KVP_GET_IP = 4,
+	VMB_IC_KVP_SET_IP = 5,
+};
+
+enum vmb_ic_kvp_pool {
+	VMB_IC_KVP_EXTERNAL = 0, /* the host's administrator tells the guest */
+	VMB_IC_KVP_GUEST = 1, /* the guest tells the host */
+	VMB_IC_KVP_AUTO = 2, /* what the guest is */
+	VMB_IC_KVP_AUTO_EXTERNAL = 3, /* what the host is */
+	VMB_IC_KVP_AUTO_INTERNAL = 4, /* never on the wire */
+	VMB_IC_KVP_POOL_COUNT
+};
+
+#define VMB_IC_KVP_TEXT	     1u /* types of values */
+#define VMB_IC_KVP_EXPAND    2u
+#define VMB_IC_KVP_U32	     4u
+#define VMB_IC_KVP_U64_LINUX 8u
+#define VMB_IC_KVP_U64	     11u
+#define VMB_IC_KVP_KEY_LEN   512u /* bytes of UTF-16, NUL included */
+#define VMB_IC_KVP_VALUE_LEN 2048u
+
+struct vmb_ic_kvp_value {
+	uint32_t type; /* VMB_IC_KVP_TEXT, ... */
+	uint32_t key_len; /* bytes, NUL included */
+	uint32_t value_len;
+	uint8_t key[VMB_IC_KVP_KEY_LEN];
+	uint8_t value[VMB_IC_KVP_VALUE_LEN];
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_ic_kvp_value, 2572);
+VMB_ASSERT_OFFSET(struct vmb_ic_kvp_value, value, 524);
+
+struct vmb_ic_kvp {
+	uint8_t operation; /* enum vmb_ic_kvp_operation */
+	uint8_t pool; /* enum vmb_ic_kvp_pool */
+	uint8_t reserved[2];
+	union {
+		struct vmb_ic_kvp_value value; /* GET, SET */
+		struct {
+			uint32_t key_len;
+			uint8_t key[VMB_IC_KVP_KEY_LEN];
+		} VMB_PACKED delete;
+		struct {
+			uint32_t index;
+			struct vmb_ic_kvp_value value;
+		} VMB_PACKED enumerate;
+	} VMB_PACKED u;
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_ic_kvp, 2580);
+
+/* GET_IP and SET_IP up to 4.0: lists of UTF-16 with ";" between, behind operation and pool. */
+#define VMB_IC_KVP_IPV4 1u
+#define VMB_IC_KVP_IPV6 2u
+
+struct vmb_ic_kvp_ip {
+	uint8_t operation;
+	uint8_t pool;
+	uint8_t adapter[256];
+	uint8_t family; /* VMB_IC_KVP_IPV4, _IPV6 or both */
+	uint8_t dhcp;
+	uint8_t addresses[2048];
+	uint8_t subnets[2048];
+	uint8_t gateways[1024];
+	uint8_t name_servers[2048];
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_ic_kvp_ip, VMB_IC_BODY_LEN_MAX);
+
+/* 5 BACKUP, what freezes and thaws the guest's file systems. */
+enum vmb_ic_backup_operation {
+	VMB_IC_BACKUP_CHECK = 2, /* is it possible without a pause? */
+	VMB_IC_BACKUP_COMPLETE = 4,
+	VMB_IC_BACKUP_FREEZE = 5,
+	VMB_IC_BACKUP_THAW = 6,
+};
+
+struct vmb_ic_backup {
+	uint8_t operation; /* enum vmb_ic_backup_operation */
+	uint8_t reserved[7];
+	uint32_t flags; /* CHECK: the guest's answer; THAW: 0 */
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_ic_backup, 12);
+
+/* 7 COPY, of a file into the guest. */
+enum vmb_ic_copy_operation {
+	VMB_IC_COPY_START = 0,
+	VMB_IC_COPY_WRITE = 1,
+	VMB_IC_COPY_COMPLETE = 2,
+	VMB_IC_COPY_CANCEL = 3,
+};
+
+#define VMB_IC_COPY_OVERWRITE	1u
+#define VMB_IC_COPY_CREATE_PATH 2u
+#define VMB_IC_COPY_NAME_LEN	520u /* bytes of UTF-16, NUL included */
+#define VMB_IC_COPY_DATA_LEN	6144u
+
+struct vmb_ic_copy {
+	uint32_t operation; /* enum vmb_ic_copy_operation */
+	uint8_t service[16]; /* 0 */
+	uint8_t client[16]; /* 0 */
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_ic_copy, 36);
+
+struct vmb_ic_copy_start {
+	struct vmb_ic_copy header;
+	uint8_t name[VMB_IC_COPY_NAME_LEN];
+	uint8_t path[VMB_IC_COPY_NAME_LEN]; /* without a separator at its end */
+	uint32_t flags; /* VMB_IC_COPY_* */
+	uint64_t size; /* bytes */
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_ic_copy_start, 1088);
+
+struct vmb_ic_copy_write {
+	struct vmb_ic_copy header;
+	uint32_t reserved;
+	uint64_t offset;
+	uint32_t len; /* bytes of data */
+	uint8_t data[VMB_IC_COPY_DATA_LEN];
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct vmb_ic_copy_write, 6196);
+
 #define VMB_GUID_SHUTDOWN \
 	VMB_GUID(0x0e0b6031, 0x5213, 0x4934, 0x81, 0x8b, 0x38, 0xd9, 0x0c, 0xed, 0x39, 0xdb)
 #define VMB_GUID_SHUTDOWN_INSTANCE \

@@ -18,6 +18,18 @@ static uint32_t seconds(int64_t ns)
 	return (uint32_t)(ns / SECOND_NS);
 }
 
+static void tell(struct vmb_dev_service *s, bool lost, uint32_t seconds)
+{
+	struct vmb_dev_machine *machine = s->services->machine;
+
+	if (lost)
+		vmb_dev_report("the guest has not answered a heartbeat for %u s", seconds);
+	else
+		vmb_dev_report("the guest answers heartbeats again, after %u s", seconds);
+	if (machine->ops->heartbeat)
+		machine->ops->heartbeat(machine, lost, seconds);
+}
+
 /* Seconds without an answer until a line says so. */
 static uint32_t lost_s(const struct vmb_dev_service *s)
 {
@@ -42,8 +54,7 @@ static void answered(struct vmb_dev_service *s, const struct vmb_dev_services_no
 	if (!vmb_host_ic_beat_answered(&s->ic, answer))
 		return;
 	if (s->u.heartbeat.lost)
-		vmb_dev_report("the guest answers heartbeats again, after %u s",
-			       seconds(now->ns - before));
+		tell(s, false, seconds(now->ns - before));
 	pthread_mutex_lock(&s->services->lock);
 	s->u.heartbeat.answered_at = now->ns;
 	s->u.heartbeat.answered++;
@@ -71,7 +82,7 @@ static void look(struct vmb_dev_service *s, const struct vmb_dev_services_now *n
 		return;
 	if (!s->u.heartbeat.lost && silent >= lost_s(s)) {
 		s->u.heartbeat.lost = true;
-		vmb_dev_report("the guest has not answered a heartbeat for %u s", silent);
+		tell(s, true, silent);
 	}
 	if (!watchdog || s->u.heartbeat.told || silent < watchdog)
 		return;

@@ -13,7 +13,7 @@
 #include "devices/bus.h"
 #include "host/ic.h"
 
-#define VMB_DEV_SERVICE_COUNT 3u
+#define VMB_DEV_SERVICE_COUNT 6u
 #define VMB_DEV_SERVICE_NEVER INT64_MAX
 
 struct vmb_dev_service;
@@ -39,6 +39,21 @@ struct vmb_dev_service_ops {
 	 * called again at the latest. NULL: never.
 	 */
 	int64_t (*tick)(struct vmb_dev_service *s, const struct vmb_dev_services_now *now);
+};
+
+/* What a guest's file systems are, and what somebody wants of them. */
+enum vmb_dev_services_backup_state {
+	VMB_DEV_SERVICES_THAWED,
+	VMB_DEV_SERVICES_CHECKING,
+	VMB_DEV_SERVICES_FREEZING,
+	VMB_DEV_SERVICES_FROZEN,
+	VMB_DEV_SERVICES_THAWING,
+};
+
+enum vmb_dev_services_backup_wish {
+	VMB_DEV_SERVICES_NOTHING,
+	VMB_DEV_SERVICES_FREEZE,
+	VMB_DEV_SERVICES_THAW,
 };
 
 /* A request that another thread makes. */
@@ -74,6 +89,7 @@ struct vmb_dev_service {
 	bool full; /* the output waits for room */
 	/* under services->lock */
 	bool ready; /* requests can be made */
+	bool nudged; /* it has a tick now */
 	uint32_t version; /* agreed: VMB_IC_VERSION() of the message */
 	struct vmb_dev_service_call *call; /* NULL: none */
 	/* the row's own */
@@ -92,12 +108,25 @@ struct vmb_dev_service {
 			bool wanted; /* under services->lock: tell the time at once */
 			uint64_t syncs, samples;
 		} time;
+		struct { /* state and wish are changed under services->lock */
+			enum vmb_dev_services_backup_state state;
+			enum vmb_dev_services_backup_wish wish;
+			uint32_t limit_s; /* of a freeze */
+			uint32_t status; /* of the last check or freeze, VMB_IC_* */
+			int64_t thaw_at;
+		} backup;
 	} u;
 };
 
 extern const struct vmb_dev_service_ops vmb_dev_service_shutdown_ops;
 extern const struct vmb_dev_service_ops vmb_dev_service_heartbeat_ops;
 extern const struct vmb_dev_service_ops vmb_dev_service_time_ops;
+extern const struct vmb_dev_service_ops vmb_dev_service_kvp_ops;
+extern const struct vmb_dev_service_ops vmb_dev_service_backup_ops;
+extern const struct vmb_dev_service_ops vmb_dev_service_copy_ops;
+
+/* Has its tick called now. services->lock is held. */
+void vmb_dev_service_nudge(struct vmb_dev_service *s);
 
 /*
  * Makes a request for another thread and does not wait: call must stay until its state is DONE or

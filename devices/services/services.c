@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "devices/channel.h"
 #include "devices/report.h"
@@ -26,9 +27,8 @@
 #define ORDER_CLOSE  2u
 
 static const struct vmb_dev_service_ops *const rows[] = {
-	&vmb_dev_service_shutdown_ops,
-	&vmb_dev_service_heartbeat_ops,
-	&vmb_dev_service_time_ops,
+	&vmb_dev_service_shutdown_ops, &vmb_dev_service_heartbeat_ops, &vmb_dev_service_time_ops,
+	&vmb_dev_service_kvp_ops,      &vmb_dev_service_backup_ops,    &vmb_dev_service_copy_ops,
 };
 _Static_assert(VMB_ARRAY_COUNT(rows) == VMB_DEV_SERVICE_COUNT, "a place for each row");
 
@@ -82,6 +82,49 @@ void vmb_dev_service_withdraw(struct vmb_dev_service *s, struct vmb_dev_service_
 {
 	if (s->call == call)
 		s->call = NULL;
+}
+
+int vmb_dev_services_ask(struct vmb_dev_services *services, enum vmb_ic_type type,
+			 struct vmb_dev_service_call *call)
+{
+	struct vmb_dev_service *s = vmb_dev_service_find(services, type);
+	int error;
+
+	if (!s)
+		return -ENOTCONN;
+	pthread_mutex_lock(&services->lock);
+	error = vmb_dev_service_call(s, call);
+	pthread_mutex_unlock(&services->lock);
+	return error;
+}
+
+bool vmb_dev_services_asked(struct vmb_dev_services *services,
+			    const struct vmb_dev_service_call *call)
+{
+	bool done;
+
+	pthread_mutex_lock(&services->lock);
+	done = call->state == VMB_DEV_SERVICE_CALL_DONE;
+	pthread_mutex_unlock(&services->lock);
+	return done;
+}
+
+void vmb_dev_services_withdraw(struct vmb_dev_services *services, enum vmb_ic_type type,
+			       struct vmb_dev_service_call *call)
+{
+	struct vmb_dev_service *s = vmb_dev_service_find(services, type);
+
+	if (!s)
+		return;
+	pthread_mutex_lock(&services->lock);
+	vmb_dev_service_withdraw(s, call);
+	pthread_mutex_unlock(&services->lock);
+}
+
+void vmb_dev_service_nudge(struct vmb_dev_service *s)
+{
+	s->nudged = true;
+	vmb_dev_worker_wake(&s->services->worker);
 }
 
 static void set_ready(struct vmb_dev_service *s, bool ready)
@@ -298,19 +341,20 @@ static bool serve(struct vmb_dev_service *s, const struct vmb_dev_services_now *
 	return s->more || any;
 }
 
-/* Nothing is due while the machine stands still, and everything afterwards. */
-static void look_at_pause(struct vmb_dev_services *services)
+/* Nothing is due while the machine stands still, and all that was nudged afterwards. */
+static void take_nudges(struct vmb_dev_services *services)
 {
-	bool hurry, paused;
-
 	pthread_mutex_lock(&services->lock);
-	paused = services->paused;
-	hurry = services->hurry && !paused;
-	services->hurry &= paused;
+	for (uint32_t i = 0; i < services->count; i++) {
+		struct vmb_dev_service *s = &services->all[i];
+
+		if (services->paused)
+			s->due = VMB_DEV_SERVICE_NEVER;
+		else if (s->nudged && has_tick(s))
+			s->due = 0;
+		s->nudged &= services->paused;
+	}
 	pthread_mutex_unlock(&services->lock);
-	for (uint32_t i = 0; (hurry || paused) && i < services->count; i++)
-		if (has_tick(&services->all[i]))
-			services->all[i].due = paused ? VMB_DEV_SERVICE_NEVER : 0;
 }
 
 static bool step(void *state)
@@ -320,7 +364,7 @@ static bool step(void *state)
 	bool more = false;
 
 	vmb_dev_worker_heard(&services->worker);
-	look_at_pause(services);
+	take_nudges(services);
 	for (uint32_t i = 0; i < services->count; i++)
 		more |= serve(&services->all[i], &now);
 	return more;
@@ -402,7 +446,7 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 	int error = 0;
 
 	services->machine = bus->machine;
-	services->paused = services->hurry = false;
+	services->paused = false;
 	for (uint32_t i = 0; i < services->count && !error; i++) {
 		struct vmb_dev_service *s = &services->all[i];
 
@@ -452,6 +496,8 @@ static void shut(void *state)
 	struct vmb_dev_services *services = state;
 
 	detach(services);
+	if (services->copy.fd >= 0)
+		close(services->copy.fd);
 	pthread_cond_destroy(&services->changed);
 	pthread_mutex_destroy(&services->lock);
 	free(services);
@@ -474,6 +520,7 @@ int vmb_dev_services_open(struct vmb_dev_device *device,
 		return -ENOMEM;
 	}
 	services->config = *config;
+	services->copy.fd = -1;
 	vmb_dev_worker_init(&services->worker, &worker_ops, services);
 	pthread_mutex_init(&services->lock, NULL);
 	pthread_cond_init(&services->changed, NULL);
@@ -508,6 +555,8 @@ static void forgive(struct vmb_dev_services *services)
 		heartbeat->u.heartbeat.forgiven = true;
 	if (time)
 		time->u.time.wanted = true;
+	for (uint32_t i = 0; i < services->count; i++)
+		vmb_dev_service_nudge(&services->all[i]);
 }
 
 void vmb_dev_services_pause(struct vmb_dev_services *services, bool on)
@@ -515,7 +564,6 @@ void vmb_dev_services_pause(struct vmb_dev_services *services, bool on)
 	pthread_mutex_lock(&services->lock);
 	if (services->paused && !on)
 		forgive(services);
-	services->hurry |= services->paused && !on;
 	services->paused = on;
 	pthread_mutex_unlock(&services->lock);
 	vmb_dev_worker_wake(&services->worker);

@@ -24,7 +24,7 @@
 #include "devices/worker.h"
 
 #define VMB_DEV_SERVICES_ALL	 0xFFFFFFFFu
-#define VMB_DEV_SERVICES_NAMES	 "shutdown, heartbeat and time"
+#define VMB_DEV_SERVICES_NAMES	 "shutdown, heartbeat, time, kvp, backup and copy"
 #define VMB_DEV_SERVICES_BIT(ic) (1u << (ic))
 
 struct vmb_dev_services_config {
@@ -33,6 +33,27 @@ struct vmb_dev_services_config {
 	uint32_t watchdog_s; /* seconds without a heartbeat until machine->ops->hung(); 0: never */
 	/* For tests: what the clocks say. NULL: the machine's own. */
 	void (*clock)(struct vmb_dev_services_now *now);
+};
+
+enum vmb_dev_services_copy_state {
+	VMB_DEV_SERVICES_COPY_IDLE,
+	VMB_DEV_SERVICES_COPY_WANTED,
+	VMB_DEV_SERVICES_COPY_STARTING,
+	VMB_DEV_SERVICES_COPY_WRITING,
+	VMB_DEV_SERVICES_COPY_COMPLETING,
+	VMB_DEV_SERVICES_COPY_CANCELLING,
+};
+
+/* The one file that is being copied. */
+struct vmb_dev_services_copy {
+	enum vmb_dev_services_copy_state state; /* under the lock */
+	int error; /* the last one's result, under the lock */
+	bool cancel; /* under the lock */
+	int fd; /* -1: none */
+	uint64_t offset; /* bytes that the guest has, under the lock */
+	uint32_t piece; /* bytes that it was sent last */
+	int read_error; /* why it is cancelled */
+	struct vmb_ic_copy_start start;
 };
 
 struct vmb_dev_services {
@@ -44,9 +65,9 @@ struct vmb_dev_services {
 	struct vmb_dev_service all[VMB_DEV_SERVICE_COUNT];
 	uint32_t count;
 	bool paused; /* the machine stands still */
-	bool hurry; /* it has stood still */
 	struct vmb_dev_service_call power; /* of _shutdown() */
 	struct vmb_ic_shutdown power_body;
+	struct vmb_dev_services_copy copy;
 };
 
 /*
@@ -98,5 +119,48 @@ struct vmb_dev_services_heartbeat {
 
 /* Returns what the heartbeats say. */
 struct vmb_dev_services_heartbeat vmb_dev_services_heartbeat(struct vmb_dev_services *services);
+
+/*
+ * Makes a request of a service for another thread, and does not wait. call must stay until _asked()
+ * says that it is done, or _withdraw(). Returns 0; -ENOTCONN: the guest does not use the service;
+ * -EBUSY: another call is under way.
+ */
+int vmb_dev_services_ask(struct vmb_dev_services *services, enum vmb_ic_type type,
+			 struct vmb_dev_service_call *call);
+/* Returns whether the call is done. */
+bool vmb_dev_services_asked(struct vmb_dev_services *services,
+			    const struct vmb_dev_service_call *call);
+/* Forgets the call, done or not. */
+void vmb_dev_services_withdraw(struct vmb_dev_services *services, enum vmb_ic_type type,
+			       struct vmb_dev_service_call *call);
+
+/*
+ * Freezes the guest's file systems, for limit_s seconds at most, or thaws them. Does not wait.
+ * Returns 0; -ENOTCONN: the guest does not use the service; -EBUSY: they are not thawed, or not
+ * frozen.
+ */
+int vmb_dev_services_freeze(struct vmb_dev_services *services, uint32_t limit_s);
+int vmb_dev_services_thaw(struct vmb_dev_services *services);
+/*
+ * Returns what came of that: 0, and *state is FROZEN or THAWED; -EAGAIN: not yet; -EIO: the guest
+ * could not; -ENOTCONN.
+ */
+int vmb_dev_services_backup(struct vmb_dev_services *services,
+			    enum vmb_dev_services_backup_state *state);
+
+/*
+ * Copies the open file fd, size bytes, to folder/name in the guest. flags: VMB_IC_COPY_*. Does not
+ * wait. Returns 0, and fd belongs to services; else the caller keeps it: -ENOTCONN; -EBUSY: another
+ * file is being copied; -ENAMETOOLONG.
+ */
+int vmb_dev_services_copy(struct vmb_dev_services *services, int fd, uint64_t size,
+			  const char *folder, const char *name, uint32_t flags);
+/*
+ * What came of that: 0: the guest has it; -EAGAIN: not yet, *offset bytes are there; -EEXIST;
+ * -ENOSPC; -EIO: the guest failed; -ENODATA: the file became shorter; -ECANCELED; -ENOTCONN.
+ */
+int vmb_dev_services_copied(struct vmb_dev_services *services, uint64_t *offset);
+/* Ends it when the guest has answered the last piece. */
+void vmb_dev_services_copy_cancel(struct vmb_dev_services *services);
 
 #endif

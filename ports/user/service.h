@@ -9,7 +9,10 @@
 #ifndef PORTS_USER_SERVICE_H
 #define PORTS_USER_SERVICE_H
 
-#include "guest/ic.h"
+#include "guest/ic_kvp.h"
+
+#define VMB_USER_PAIR_MAX 8u
+#define VMB_USER_COPY_MAX 65536u
 
 struct vmb_user_service {
 	bool used; /* the channel is a service's */
@@ -25,6 +28,18 @@ struct vmb_user_service {
 	int last_shutdown; /* what vmb_guest_ic_shutdown() said */
 	struct vmb_guest_ic_time last_time;
 	uint64_t last_sequence; /* as answered */
+	/* a daemon of key-value pairs: one pool, keys and values as text */
+	struct {
+		char key[128], value[128];
+	} pairs[VMB_USER_PAIR_MAX];
+	uint32_t pair_count;
+	/* backup */
+	bool frozen;
+	uint32_t freezes;
+	/* the file that is copied */
+	uint8_t *file;
+	uint32_t file_len;
+	bool complete;
 };
 
 /* Prepares a service if type_id is one's. Returns whether it is. */
