@@ -220,19 +220,20 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # AddressSanitizer, linux_X_tsan_test under ThreadSanitizer. The headers that stand in for the kernel's are
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
-LINUX_TESTS := $(basename $(notdir $(wildcard tests/linux/*_test.c)))
+LINUX_TESTS := $(filter-out linux_services_test,$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
 LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
 	workqueue sysfs version unaligned string topology sched/mm)
 LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
 LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
+LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess moduleparam reboot)
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
 	-Wno-missing-field-initializers -O1 -g -fno-omit-frame-pointer
 LINUX_ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all
 LINUX_TSAN   := -fsanitize=thread
-linux-module  = -DKBUILD_MODNAME='"$(if $(filter block%,$*),blkvsc,storvsc)"'
+linux-module  = -DKBUILD_MODNAME='"$(if $(filter block%,$*),blkvsc,$(if $(filter services%,$*),hvutils,storvsc))"'
 linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
 	$(1) -MMD -MP -c -o $@ $<
 $(LINUX_DIR)/include/.made: Makefile
@@ -240,6 +241,7 @@ $(LINUX_DIR)/include/.made: Makefile
 	@for h in $(LINUX_KERNEL); do echo '#include "tests/linux/kernel.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_BLOCK); do echo '#include "tests/linux/block.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_MISC); do echo '#include "tests/linux/misc.h"' >$(@D)/$$h.h; done
 	@touch $@
 $(LINUX_DIR)/%/sched.o: tests/linux/sched.c | $(BUILD)/.setup-test
 	$(call linux-cc,-DSHIM_$(if $(filter asan,$*),ASAN,TSAN))
@@ -266,6 +268,18 @@ $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_test: \
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+# The integration services have a scripted channel and no disks.
+services-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/misc.o port/services.o \
+	port/services_daemon.o port/services_kvp.o port/services_backup.o port/services_copy.o core/ic.o core/ic_kvp.o)
+$(BUILD)/tests/linux_services_test: $(LINUX_DIR)/asan/shim/linux_services_test.o $(call services-parts,asan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka
+$(BUILD)/tests/linux_services_tsan_test: $(LINUX_DIR)/tsan/shim/linux_services_test.o $(call services-parts,tsan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+unit-programs: $(BUILD)/tests/linux_services_test $(BUILD)/tests/linux_services_tsan_test
 unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 
 unit-programs: $(TESTS:%=$(BUILD)/tests/%)

@@ -261,8 +261,39 @@ clock_error() {
 		END { printf "%d", least }' "$cell/clocks" 2>/dev/null || echo 999999
 }
 
+# answer NAME: what `openvmbus ctl` printed in that step; answered NAME RC: and that it ended so.
+answer() { cat "$cell/ctl.$1" 2>/dev/null || echo none; }
+answered() { same "$(tail -n1 "$cell/ctl.$1" 2>/dev/null)" "rc=$2"; }
+
+judge_pairs() {
+	claim "the guest says what it is: $(answer kvp-list | grep -c '"key"') pairs" \
+		matches "$(answer kvp-list)" '"OSName"'
+	claim "among them its kernel" matches "$(answer kvp-list)" "$(value kernel)"
+	claim "a pair was given to the guest" answered kvp-set 0
+	claim "the guest's file has it" same "$(value pair)" "token$token"
+	claim "it is read back" matches "$(answer kvp-get)" "$token"
+	claim "a key that is not there is not found" answered kvp-none 1
+	claim "the guest says its address ($(value address))" matches "$(answer ip)" "$(value address | cut -d/ -f1)"
+}
+
+judge_freeze() {
+	claim "the guest froze and thawed" answered freeze 0
+	claim "a copy of its disk has a clean file system meanwhile" same "$(tail -n1 "$cell/fsck")" rc=0
+	claim "it thawed when asked to" answered thaw 0
+	claim "a write took $(value longest_write) s" test "$(value longest_write | cut -d. -f1)" -ge 2
+	claim "it froze again" answered freeze-2 0
+	claim "it was thawed after 2 s" grep -q 'was frozen for 2 s: thawed' "$cell/host.log"
+	claim "then there was nothing to thaw" answered thaw-2 1
+}
+
+judge_copy() {
+	claim "a file was copied" answered copy 0
+	claim "the guest has the same bytes" same "$(value copied)" "$(sha256sum <"$cell/copied" | cut -d' ' -f1)"
+	claim "a file that is there is not overwritten" answered copy-again 1
+}
+
 judge_services() {
-	local class driver answered stop
+	local class driver beats stop
 	judge_root
 	driver=$([ "$kind" = intree ] && echo hv_utils || echo hvutils)
 	for class in "${SERVICE_CLASSES[@]}"; do
@@ -272,8 +303,12 @@ judge_services() {
 	claim "the clock was set: $(clock_error set) ms from the machine's" test "$(clock_error set)" -le 1000
 	claim "there is a PTP clock named hyperv" same "$(value ptp)" hyperv
 	claim "it is $(clock_error ptp) ms from the machine's" test "$(clock_error ptp)" -le 1000
-	answered=$(sed -n 's/.*service heartbeat: .* \([0-9]*\) answers.*/\1/p' "$cell/host.log")
-	claim "the host counted ${answered:-0} heartbeats" test "${answered:-0}" -ge 3
+	! grep -q '^daemon=hv_kvp_daemon' "$evidence" || judge_pairs
+	! grep -q '^daemon=hv_vss_daemon' "$evidence" || judge_freeze
+	! grep -q '^daemon=hv_fcopy_daemon' "$evidence" || judge_copy
+	beats=$(sed -n 's/.*service heartbeat: .* \([0-9]*\) answers.*/\1/p' "$cell/host.log")
+	claim "the host counted ${beats:-0} heartbeats" test "${beats:-0}" -ge 3
+	claim "the guest is alive, says ctl" matches "$(answer heartbeat)" alive
 	read -r -a stop <"$cell/stop" || stop=(999 -1)
 	claim "asked to power off, the guest did within ${stop[0]} s" test "${stop[0]%.*}" -lt 60
 	claim "and the exit code was that of its own power-off" same "${stop[1]}" 0
