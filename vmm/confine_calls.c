@@ -193,6 +193,8 @@ static const struct vmb_vmm_confine_call nbd[] = {
 
 static const struct vmb_vmm_confine_call services[] = {
 	CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
+	CALL_IOCTL(KVM_GET_CLOCK), /* what the guest's counter says, with the time */
+	CALL(pread64), /* a file that is copied into the guest */
 };
 
 static const struct vmb_vmm_confine_call trace[] = {

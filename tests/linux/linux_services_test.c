@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Tests of ports/linux/services*.c: a host that asks, and a daemon that registers, answers, is late, dies,
- * or finds its channel gone. The channel is a few lines here: what is sent is kept.
+ * Tests of ports/linux/services*.c: a host that asks, and a daemon that registers, answers, is late,
+ * dies, or finds its channel gone. The channel is a few lines here: what is sent is kept.
  */
 #include "base/utf16.h"
 #include "ports/linux/services.h"
