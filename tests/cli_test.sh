@@ -358,6 +358,7 @@ expect 'unknown fault' "fault drip: no such kind; $faults" run --kernel kernel -
 expect 'fault in a place where it cannot be' \
 	"fault tear,on=network: a property is unknown, or its value does not fit; $faults" \
 	run --kernel kernel --fault tear,on=network
+expect 'top without a path' "top: give a socket's path; see openvmbus --help" top
 expect 'ctl without arguments' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl
 expect 'ctl without a command' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl s
 expect 'ctl with an unknown command' 'ctl: stat: no such command; see openvmbus ctl --help' ctl s stat

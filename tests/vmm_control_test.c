@@ -22,9 +22,11 @@
 #include "devices/trace_read.h"
 #include "tests/loopback_bed.h"
 #include "vmm/control.h"
+#include "vmm/ctl.h"
 #include "vmm/devices.h"
 #include "vmm/machine.h"
 #include "vmm/relay.h"
+#include "vmm/top.h"
 
 #define LIMIT_S 60 /* whatever waits for ever ends the test by SIGALRM */
 
@@ -525,6 +527,130 @@ static void test_command_that_goes_on_ends_with_its_machine(void **state)
 	close(fd);
 }
 
+static void test_metrics_are_lines_that_prometheus_reads(void **state)
+{
+	int fd = new_client();
+	json_t *result;
+	char *text, *line, *rest;
+
+	loop_verify(bed, loop_open(bed), 3, 4096);
+	result = ask(fd, "metrics");
+	expect_row(vmb_vmm_control_find("metrics"), result);
+	text = strdup(json_string_value(json_object_get(result, "text")));
+	assert_non_null(strstr(text, "openvmbus_ring_packets_total{relid=\"1\",class=\"scsi\","
+				     "sub_channel=\"0\",ring=\"in\"} "));
+	rest = text;
+	while (*(line = strsep(&rest, "\n"))) {
+		if (*line == '#')
+			continue;
+		assert_int_equal(strncmp(line, "openvmbus_", 10), 0);
+		assert_true(strspn(strrchr(line, ' ') + 1, "0123456789.") ==
+			    strlen(strrchr(line, ' ') + 1));
+	}
+	free(text);
+	json_decref(result);
+	close(fd);
+}
+
+/* What a program prints while standard output is a file. */
+static char *printed(int (*program)(int argc, char **argv), int argc, char **argv, int *code)
+{
+	FILE *file = tmpfile();
+	int out = dup(STDOUT_FILENO);
+	static char text[65536];
+
+	fflush(stdout);
+	dup2(fileno(file), STDOUT_FILENO);
+	*code = program(argc, argv);
+	fflush(stdout);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	rewind(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+	fclose(file);
+	return text;
+}
+
+static void test_ctl_and_top_print_what_there_is(void **state)
+{
+	char *top[] = { "top", path }, *ctl[] = { "ctl", path, "inspect" };
+	char *stat[] = { "ctl", path, "device-offer", "none" };
+	int code;
+
+	loop_verify(bed, loop_open(bed), 3, 4096);
+	assert_non_null(strstr(printed(vmb_vmm_ctl_run, 3, ctl, &code), "\"class\": \"scsi\""));
+	assert_int_equal(code, 0);
+	assert_string_equal(printed(vmb_vmm_ctl_run, 4, stat, &code), "");
+	assert_int_equal(code, 1);
+	assert_non_null(strstr(printed(vmb_vmm_top_run, 2, top, &code), "1 scsi        0 open"));
+	assert_int_equal(code, 0);
+}
+
+static void send_dump(int fd, const char *file)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "{\"command\":\"dump\",\"arguments\":{\"file\":\"%s\"}}\n",
+		 file);
+	send_text(fd, line);
+}
+
+static json_t *ask_dump(int fd, const char *file)
+{
+	send_dump(fd, file);
+	return read_line(fd);
+}
+
+static void test_dump_is_a_core_file_of_the_memory(void **state)
+{
+	static uint8_t memory[3 * VMB_PAGE_LEN], bytes[5 * VMB_PAGE_LEN];
+	int fd = new_client(), core;
+	char file[96];
+	json_t *answer;
+
+	memset(memory, 0x5A, sizeof(memory));
+	machine.dev.vp_count = 0; /* all of them stand still */
+	machine.dev.memory.region_count = 1;
+	machine.dev.memory.regions[0] = (struct vmb_dev_memory_region){ .gpa = 0x100000,
+									.len = sizeof(memory),
+									.base = memory };
+	snprintf(file, sizeof(file), "%s/core", folder);
+	answer = ask_dump(fd, file);
+	assert_int_equal(json_integer_value(at_path(answer, "result.len")), 4 * VMB_PAGE_LEN);
+	json_decref(answer);
+	assert_false(vmb_vmm_pause_is_on(&machine));
+	core = open(file, O_RDONLY);
+	assert_int_equal(read(core, bytes, sizeof(bytes)), 4 * VMB_PAGE_LEN);
+	close(core);
+	assert_memory_equal(bytes, "\177ELF\2\1\1", 7);
+	assert_memory_equal(bytes + VMB_PAGE_LEN, memory, sizeof(memory));
+	answer = ask_dump(fd, file); /* it is there already */
+	assert_string_equal(json_string_value(at_path(answer, "error.code")), "failed");
+	json_decref(answer);
+	assert_int_equal(unlink(file), 0);
+	close(fd);
+}
+
+static void test_dump_that_fails_leaves_no_file(void **state)
+{
+	int fd = new_client();
+	char file[96];
+	json_t *answer;
+
+	/* A processor that never stands still: its machine goes away meanwhile. */
+	snprintf(file, sizeof(file), "%s/core", folder);
+	send_dump(fd, file);
+	while (!vmb_vmm_pause_is_on(&machine))
+		;
+	vmb_vmm_control_detach(control);
+	answer = read_line(fd);
+	assert_string_equal(json_string_value(at_path(answer, "error.code")), "no-machine");
+	json_decref(answer);
+	assert_int_equal(access(file, F_OK), -1);
+	vmb_vmm_control_attach(control, &machine);
+	close(fd);
+}
+
 static void test_events_come_to_those_who_want_them(void **state)
 {
 	int deaf = new_client(), fd = new_client();
@@ -589,6 +715,10 @@ int main(void)
 		SERVED(test_pause_is_answered_when_the_processors_stand_still),
 		SERVED(test_command_that_goes_on_ends_with_its_machine),
 		SERVED(test_recording_is_switched_by_command),
+		SERVED(test_metrics_are_lines_that_prometheus_reads),
+		SERVED(test_ctl_and_top_print_what_there_is),
+		SERVED(test_dump_is_a_core_file_of_the_memory),
+		SERVED(test_dump_that_fails_leaves_no_file),
 		SERVED(test_events_come_to_those_who_want_them),
 		cmocka_unit_test(test_socket_that_is_served_is_refused_and_a_stale_one_taken_over),
 	};

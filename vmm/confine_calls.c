@@ -275,6 +275,7 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(lseek),
 	CALL(pread64),
 	CALL(ftruncate),
+	CALL(unlink), /* of a dump that failed */
 	CALL(getdents64),
 	CALL(access),
 	CALL(readlink),

@@ -332,7 +332,7 @@ static json_t *bus_object(struct vmb_dev_bus *bus)
 			 (json_int_t)s.counters.misplaced);
 }
 
-static enum vmb_vmm_call_step run_inspect(struct vmb_vmm_call *call)
+enum vmb_vmm_call_step vmb_vmm_control_inspect(struct vmb_vmm_call *call)
 {
 	struct vmb_dev_channel_sample *samples = calloc(VMB_CHANNEL_COUNT_MAX, sizeof(*samples));
 	json_t *list = json_array();
@@ -357,7 +357,7 @@ const struct vmb_vmm_command vmb_vmm_control_machine[] = {
 	{ "inspect",
 	  "The bus and every channel, as they are at this moment. Numbers are a sample: the guest "
 	  "goes on while it is taken.",
-	  true, run_inspect, NULL, inspect_results },
+	  true, vmb_vmm_control_inspect, NULL, inspect_results },
 	{ "pause",
 	  "The virtual processors leave the guest and wait. The answer comes when all have. "
 	  "Devices finish what they have begun, and the clocks go on.",

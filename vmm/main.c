@@ -13,6 +13,7 @@
 #include "vmm/ctl.h"
 #include "vmm/replay.h"
 #include "vmm/run.h"
+#include "vmm/top.h"
 
 #ifndef OPENVMBUS_VERSION
 #define OPENVMBUS_VERSION "unknown"
@@ -28,6 +29,7 @@ static const char help_text[] =
 	"                               [--seccomp kill|errno|off] [--user NAME]\n"
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
 	"       openvmbus replay FILE\n"
+	"       openvmbus top PATH\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
 	"\n"
@@ -139,6 +141,8 @@ static const char help_text[] =
 	"replay: plays the guest of a recording (--trace) against this host's devices, and says\n"
 	"where they do something else: exit code 0, 1 if they do, 2 if it is no recording\n"
 	"\n"
+	"top: what the channels of that machine do, once a second\n"
+	"\n"
 	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
 	"\n"
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
@@ -194,6 +198,8 @@ static int run_verb(int argc, char **argv)
 		return vmb_vmm_ctl_run(argc - 1, argv + 1);
 	if (strcmp(verb, "replay") == 0)
 		return vmb_vmm_replay_run(argc - 1, argv + 1);
+	if (strcmp(verb, "top") == 0)
+		return vmb_vmm_top_run(argc - 1, argv + 1);
 	if (strcmp(verb, "check") == 0)
 		return check(argc);
 	if (strcmp(verb, "--version") == 0) {
