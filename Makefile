@@ -139,6 +139,8 @@ $(BUILD)/tsan/libvmm.a: $(patsubst %.c,$(BUILD)/tsan/%.o,$(filter-out vmm/main.c
 	$(archive)
 $(BUILD)/fuzz/libfuzz.a: $(LINKED:%.c=$(BUILD)/fuzz/%.o)
 	$(archive)
+$(BUILD)/fuzz/libvmm.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(filter-out vmm/main.c,$(VMM)))
+	$(archive)
 $(BUILD)/obj/libbench.a: $(LINKED:%.c=$(BUILD)/obj/%.o)
 	$(archive)
 
@@ -184,6 +186,10 @@ $(BUILD)/tests/%: $(BUILD)/asan/tests/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.se
 	$(link-test)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
+$(BUILD)/fuzzers/vmm_%: $(BUILD)/fuzz/fuzz/vmm_%.o $(BUILD)/fuzz/libvmm.a $(BUILD)/fuzz/libfuzz.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ) -fsanitize=fuzzer -pthread -o $@ $^ $(VMM_LIBS)
 $(BUILD)/fuzzers/%: $(BUILD)/fuzz/fuzz/%.o $(BUILD)/fuzz/libfuzz.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

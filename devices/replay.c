@@ -63,11 +63,13 @@ struct replay {
 	struct kept_list messages;
 	struct gpadl gpadls[GPADL_MAX];
 	struct channel channels[VMB_CHANNEL_COUNT_MAX]; /* by the recording's relid */
+	uint32_t relid_end; /* all that were offered are below */
 	bool offsets_differ; /* a frame was left out: the receive buffer is used in another way */
 	bool failed;
 	/* transactions of the host whose answers are left out */
 	uint64_t skipped[KEPT_MAX];
 	uint32_t skipped_count;
+	uint8_t scratch[VMB_DEV_TRACE_RECORD_LEN_MAX];
 };
 
 /* Differences */
@@ -187,19 +189,16 @@ static void ring_bell(struct replay *r, const struct channel *ch)
 /* Takes all packets that the host has written. Returns whether there were any. */
 static bool drain(struct replay *r, struct channel *ch)
 {
-	uint8_t bytes[VMB_DEV_TRACE_RECORD_LEN_MAX];
 	struct vmb_ring_received received;
 	uint32_t len;
 	bool any = false;
 
-	if (!ch->pages)
-		return false;
 	while (vmb_ring_read(&ch->rx, &received) == 0) {
 		len = sizeof(struct vmb_pkt_desc) + received.header_len + received.payload_len;
-		if (len > sizeof(bytes))
-			len = sizeof(bytes);
-		vmb_ring_copy(&ch->rx, &received, 0, bytes, len);
-		keep(r, &ch->packets, bytes, len);
+		if (len > sizeof(r->scratch))
+			len = sizeof(r->scratch);
+		vmb_ring_copy(&ch->rx, &received, 0, r->scratch, len);
+		keep(r, &ch->packets, r->scratch, len);
 		vmb_ring_next(&ch->rx, &received);
 		any = true;
 	}
@@ -214,8 +213,9 @@ static bool step_devices(struct replay *r)
 
 	for (uint32_t i = 0; i < r->config->device_count; i++)
 		any |= r->config->devices[i].ops->step(r->config->devices[i].state);
-	for (uint32_t i = 0; i < VMB_CHANNEL_COUNT_MAX; i++)
-		any |= drain(r, &r->channels[i]);
+	for (uint32_t i = 0; i < r->relid_end; i++)
+		if (r->channels[i].pages)
+			any |= drain(r, &r->channels[i]);
 	return any;
 }
 
@@ -489,6 +489,8 @@ static void take_offer(struct replay *r, uint8_t *bytes, uint32_t len, uint8_t *
 	memcpy(&ch->instance_id, bytes + offsetof(struct vmb_msg_offer, instance_id),
 	       sizeof(ch->instance_id));
 	ch->known = true;
+	if (relid >= r->relid_end)
+		r->relid_end = relid + 1;
 	ch->relid = word_at(said, len, at);
 	memcpy(bytes + at, said + at, len - at);
 }

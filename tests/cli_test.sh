@@ -334,7 +334,7 @@ net 'forward on a tap' '--net tap: hostfwd=tcp::22-:22: only --net user forwards
 	tap=t,hostfwd=tcp::22-:22
 net 'too many forwards' '--net user: hostfwd=tcp::17-:1: at most 16 ports are forwarded' \
 	"user$(printf ',hostfwd=tcp::%d-:1' {1..17})"
-for value in '' 02:00:00:00:00 02:00:00:00:00:01:02 2:0:0:0:0:1 02-00-00-00-00-01 02:00:00:00:00:0g \
+for value in '' 02:00:00:00:00 $'02:00:00:00:00:\x10\x11' 02:00:00:00:00:01:02 2:0:0:0:0:1 02-00-00-00-00-01 02:00:00:00:00:0g \
 	00:00:00:00:00:00 01:00:5e:00:00:01 ff:ff:ff:ff:ff:ff; do
 	net "mac '$value'" "--net user: mac=$value: $mac" "user,mac=$value"
 done

@@ -94,9 +94,12 @@ static int parse_forward(struct vmb_dev_net_option *option, char *value)
 
 static int hex(char c)
 {
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+	static const char digits[] = "0123456789abcdefABCDEF";
+	const char *at = c ? strchr(digits, c) : NULL;
 
-	return at ? (int)(at - digits) : -1;
+	if (!at)
+		return -1;
+	return at - digits < 16 ? at - digits : at - digits - 6;
 }
 
 static int parse_mac(struct vmb_dev_net_option *option, char *value)
@@ -109,7 +112,7 @@ static int parse_mac(struct vmb_dev_net_option *option, char *value)
 		int high = hex(value[3 * i]), low = hex(value[3 * i + 1]);
 
 		good = high >= 0 && low >= 0 && value[3 * i + 2] == (i < 5 ? ':' : 0);
-		mac[i] = high << 4 | low;
+		mac[i] = good ? high << 4 | low : 0;
 	}
 	if (!good || mac[0] & 1 || memcmp(mac, zero, sizeof(mac)) == 0)
 		return refuse(option, "mac", value,
