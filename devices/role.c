@@ -35,6 +35,7 @@ const char *vmb_dev_role_name(enum vmb_dev_role role)
 		[VMB_DEV_ROLE_NETWORK] = "network",
 		[VMB_DEV_ROLE_USER_NETWORK] = "user network",
 		[VMB_DEV_ROLE_SWITCH] = "switch",
+		[VMB_DEV_ROLE_VARIABLES] = "variables",
 	};
 
 	return names[role];

@@ -28,6 +28,7 @@ enum vmb_dev_role {
 	VMB_DEV_ROLE_NETWORK, /* serves a card on a tap, a switch or nothing */
 	VMB_DEV_ROLE_USER_NETWORK, /* serves a card on a user network */
 	VMB_DEV_ROLE_SWITCH, /* `openvmbus switch` */
+	VMB_DEV_ROLE_VARIABLES, /* writes the file of UEFI variables */
 	VMB_DEV_ROLE_COUNT,
 };
 

@@ -28,6 +28,7 @@
 #include "devices/disk/engine.h"
 #include "devices/report.h"
 #include "devices/role.h"
+#include "devices/uefi/nvram.h"
 #include "vmm/confine.h"
 
 #define WENT_ON 42 /* exit code of a child whose call was carried out */
@@ -119,7 +120,9 @@ static long become_strict(void)
 }
 
 /* Opens what it is told to add. */
-#define CONTROL (1u << VMB_DEV_ROLE_CONTROL)
+#define CONTROL	  (1u << VMB_DEV_ROLE_CONTROL)
+/* Writes the file of UEFI variables. */
+#define VARIABLES (1u << VMB_DEV_ROLE_VARIABLES)
 
 static const struct {
 	long (*call)(void);
@@ -130,7 +133,7 @@ static const struct {
 	{ start_program, "execve", 0 },
 	{ trace, "ptrace", 0 },
 	{ read_other, "process_vm_readv", 0 },
-	{ make_file, "openat", CONTROL },
+	{ make_file, "openat", CONTROL | VARIABLES },
 	{ make_process, "clone", 0 },
 	{ signal_other, "kill", 0 },
 	{ signal_thread_of_other, "tgkill", 0 },
@@ -270,7 +273,7 @@ static bool has_landlock(void)
  */
 static void test_file_is_not_opened(void **state)
 {
-	const uint32_t may = CONTROL | 1u << VMB_DEV_ROLE_MAIN;
+	const uint32_t may = CONTROL | VARIABLES | 1u << VMB_DEV_ROLE_MAIN;
 	char text[512];
 	int code;
 
@@ -285,6 +288,30 @@ static void test_file_is_not_opened(void **state)
 		assert_int_equal(code, OTHER);
 		assert_string_equal(text, "");
 	}
+}
+
+static long write_variables(void)
+{
+	static struct vmb_dev_uefi_vars none;
+	const char *path = "/tmp/confine-test-nvram";
+	int lock = -1, error = vmb_dev_uefi_nvram_save(&none, path, &lock);
+
+	unlink(path);
+	return error ? -1 : 0;
+}
+
+static void test_file_of_variables_is_written_by_its_thread_alone(void **state)
+{
+	char text[512];
+
+	assert_int_equal(outcome(VMB_VMM_CONFINE_KILL,
+				 (struct plan){ VMB_DEV_ROLE_VARIABLES, write_variables }, text,
+				 sizeof(text)),
+			 WENT_ON);
+	assert_int_equal(outcome(VMB_VMM_CONFINE_KILL,
+				 (struct plan){ VMB_DEV_ROLE_PROCESSOR, write_variables }, text,
+				 sizeof(text)),
+			 VMB_VMM_EXIT_CONFINED);
 }
 
 /* What is left */
@@ -425,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_threads_that_look_up_names_read_the_lists_and_nothing_else),
 		cmocka_unit_test(test_no_thread_may_gain_privileges_even_without_a_filter),
 		cmocka_unit_test(test_file_is_not_opened),
+		cmocka_unit_test(test_file_of_variables_is_written_by_its_thread_alone),
 		cmocka_unit_test(test_every_thread_can_speak),
 		cmocka_unit_test(test_main_thread_starts_threads_of_every_role),
 		cmocka_unit_test(test_ring_of_a_disk_opens_nothing),

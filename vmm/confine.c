@@ -173,8 +173,8 @@ static bool has_list(enum vmb_dev_role role, enum vmb_dev_role list)
 
 	if (role == list)
 		return true;
-	if (role == VMB_DEV_ROLE_MAIN)
-		return list != VMB_DEV_ROLE_CONTROL; /* which runs before main has its role */
+	if (role == VMB_DEV_ROLE_MAIN) /* the two run before main has its role */
+		return list != VMB_DEV_ROLE_CONTROL && list != VMB_DEV_ROLE_VARIABLES;
 	return role == VMB_DEV_ROLE_CONTROL && started_by_control >> list & 1;
 }
 

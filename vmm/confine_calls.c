@@ -297,6 +297,11 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(io_uring_register),
 };
 
+static const struct vmb_vmm_confine_call variables[] = {
+	/* a new file, on the disk before it takes the old one's name */
+	CALL(openat), CALL(flock), CALL(fsync), CALL(rename), CALL(unlink),
+};
+
 static const struct vmb_vmm_confine_call main_thread[] = {
 	/* a machine is made anew at each reset */
 	CALL(memfd_create),
@@ -416,4 +421,5 @@ const struct vmb_vmm_confine_list vmb_vmm_confine_lists[VMB_DEV_ROLE_COUNT] = {
 	[VMB_DEV_ROLE_NETWORK] = LIST(network),
 	[VMB_DEV_ROLE_USER_NETWORK] = LIST(user_network),
 	[VMB_DEV_ROLE_SWITCH] = LIST(network_switch),
+	[VMB_DEV_ROLE_VARIABLES] = LIST(variables),
 };
