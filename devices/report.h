@@ -21,6 +21,7 @@ enum vmb_vmm_exit {
 	VMB_VMM_EXIT_TRIPLE_FAULT = 5, /* a virtual processor had a triple fault */
 	VMB_VMM_EXIT_STOPPED = 6, /* the escape key or a signal stopped it */
 	VMB_VMM_EXIT_CONFINED = 7, /* a thread did what its role does not need */
+	VMB_VMM_EXIT_NO_SYSTEM = 8, /* the firmware found no system to start */
 };
 
 /*

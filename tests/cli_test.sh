@@ -107,6 +107,23 @@ case $rc in
 esac || agrees=1
 result $agrees 'check'
 expect 'no kernel' '--kernel FILE is missing; see openvmbus --help' run
+# The firmware: the image, and what does not go with it.
+truncate -s 6M blank.fd
+truncate -s 5M short.fd
+gen2='give the MSVM.fd of Hyper-V'\''s Generation 2 machines'
+expect 'firmware that is missing' "--firmware no.fd: No such file or directory; $gen2" run --firmware no.fd
+expect 'firmware of another length' "--firmware short.fd: not 6 MiB, as that firmware is; $gen2" \
+	run --firmware short.fd
+expect 'firmware without code' "--firmware blank.fd: its first code is not where it must be; $gen2" \
+	run --firmware blank.fd
+expect 'a folder as firmware' "--firmware .: not a regular file; $gen2" run --firmware .
+expect 'firmware and kernel' \
+	'--firmware blank.fd: the firmware finds the kernel on a disk; leave out --kernel, --initrd and --append' \
+	run --firmware blank.fd --kernel k
+expect 'variables without firmware' '--nvram v: only firmware has variables; give --firmware too' run --kernel k --nvram v
+expect 'a UUID that is none' \
+	'--uuid 1234: give a UUID, for example 12345678-9abc-def0-1234-56789abcdef0' run --kernel k --uuid 1234
+expect 'an empty asset tag' '--asset-tag : give 1 to 63 characters' run --kernel k --asset-tag ''
 expect 'unknown option' '--kernle: no such option; see openvmbus --help' run --kernle k
 expect 'value missing' '--kernel: its value is missing; see openvmbus --help' run --kernel
 expect 'stray argument' 'stray: no such option; see openvmbus --help' run --kernel k stray

@@ -18,6 +18,7 @@
 #define OEM_TABLE_ID	     "OPENVMBS"
 #define CREATOR_ID	     "OVMB"
 #define PROFILE_SERVER	     4u
+#define MADT_REVISION	     5u
 #define BOOT_LEGACY_DEVICES  (1u << 0)
 #define BOOT_NO_VGA	     (1u << 2)
 #define FLAG_WBINVD	     (1u << 0)
@@ -36,7 +37,6 @@
 #define WINDOW_LOW_GPA	     0xF8000000u
 #define WINDOW_LOW_LEN	     0x04000000u
 #define WINDOW_HIGH_GPA_MIN  0xFE0000000ull
-#define WINDOW_HIGH_LEN	     0x20000000ull
 
 struct header {
 	char signature[4];
@@ -164,10 +164,16 @@ struct long_irq {
 #define IRQ_EDGE_HIGH_SHORT    0x01u
 #define IRQ_EDGE_HIGH_LONG     0x03u /* and: consumer */
 
-static void window_resources(struct vmb_vmm_aml *aml, const struct vmb_dev_memory *m)
+uint64_t vmb_vmm_acpi_high_window(const struct vmb_dev_memory *m)
 {
 	uint64_t ram_end = VMB_VMM_HIGH_BASE + vmb_vmm_memory_high_len(m);
-	uint64_t high = WINDOW_HIGH_GPA_MIN > ram_end ? WINDOW_HIGH_GPA_MIN : ram_end;
+
+	return WINDOW_HIGH_GPA_MIN > ram_end ? WINDOW_HIGH_GPA_MIN : ram_end;
+}
+
+static void window_resources(struct vmb_vmm_aml *aml, const struct vmb_dev_memory *m)
+{
+	uint64_t high = vmb_vmm_acpi_high_window(m);
 	struct {
 		struct dword_memory low;
 		struct qword_memory high;
@@ -184,8 +190,8 @@ static void window_resources(struct vmb_vmm_aml *aml, const struct vmb_dev_memor
 			  .flags = MEMORY_PRODUCER_FIXED,
 			  .type_flags = MEMORY_CACHEABLE_WRITE,
 			  .min = high,
-			  .max = high + WINDOW_HIGH_LEN - 1,
-			  .count = WINDOW_HIGH_LEN },
+			  .max = high + VMB_VMM_ACPI_HIGH_LEN - 1,
+			  .count = VMB_VMM_ACPI_HIGH_LEN },
 	};
 
 	vmb_vmm_aml_name_resources(aml, "_CRS", &windows, sizeof(windows));
@@ -288,11 +294,8 @@ struct cursor {
 	bool full;
 };
 
-/* Completes the header of a table of len bytes and writes the table. Returns its address. */
-static uint64_t add_table(struct cursor *c, void *table, uint32_t len, const char *signature,
-			  uint8_t revision)
+static void fill_header(void *table, uint32_t len, const char *signature, uint8_t revision)
 {
-	uint64_t gpa = c->gpa, end = VMB_VMM_ACPI_GPA + VMB_VMM_ACPI_LEN_MAX;
 	struct header *header = table;
 
 	memcpy(header->signature, signature, sizeof(header->signature));
@@ -304,6 +307,15 @@ static uint64_t add_table(struct cursor *c, void *table, uint32_t len, const cha
 	memcpy(header->creator_id, CREATOR_ID, sizeof(header->creator_id));
 	header->checksum = 0;
 	header->checksum = checksum(table, len);
+}
+
+/* Completes the header of a table of len bytes and writes the table. Returns its address. */
+static uint64_t add_table(struct cursor *c, void *table, uint32_t len, const char *signature,
+			  uint8_t revision)
+{
+	uint64_t gpa = c->gpa, end = VMB_VMM_ACPI_GPA + VMB_VMM_ACPI_LEN_MAX;
+
+	fill_header(table, len, signature, revision);
 	c->full |= len > end - gpa || !vmb_dev_memory_write(c->memory, gpa, table, len);
 	c->gpa = (gpa + len + 15) & ~15ull;
 	return gpa;
@@ -346,19 +358,39 @@ static uint64_t add_fadt(struct cursor *c, uint64_t dsdt_gpa)
 	return add_table(c, &fadt, sizeof(fadt), "FACP", 6);
 }
 
+/* Returns its length. */
+static uint32_t fill_madt(struct madt *madt, uint32_t vp_count)
+{
+	uint32_t len = offsetof(struct madt, lapics) + vp_count * sizeof(madt->lapics[0]);
+
+	*madt = (struct madt){
+		.lapic_gpa = LAPIC_GPA,
+		.ioapic = { 1, sizeof(madt->ioapic), 0, 0, VMB_VMM_IOAPIC_GPA, 0 },
+		.nmi = { 4, sizeof(madt->nmi), 0xFF, 0, 1 },
+	};
+	for (uint32_t i = 0; i < vp_count; i++)
+		madt->lapics[i] = (struct madt_lapic){ 0, sizeof(madt->lapics[i]), i, i, 1 };
+	fill_header(madt, len, "APIC", MADT_REVISION);
+	return len;
+}
+
 static uint64_t add_madt(struct cursor *c, uint32_t vp_count)
 {
-	struct madt madt = {
-		.lapic_gpa = LAPIC_GPA,
-		.ioapic = { 1, sizeof(madt.ioapic), 0, 0, VMB_VMM_IOAPIC_GPA, 0 },
-		.nmi = { 4, sizeof(madt.nmi), 0xFF, 0, 1 },
-	};
+	struct madt madt;
+	uint32_t len = fill_madt(&madt, vp_count);
 
-	for (uint32_t i = 0; i < vp_count; i++)
-		madt.lapics[i] = (struct madt_lapic){ 0, sizeof(madt.lapics[i]), i, i, 1 };
-	return add_table(c, &madt,
-			 offsetof(struct madt, lapics) + vp_count * sizeof(madt.lapics[0]), "APIC",
-			 5);
+	return add_table(c, &madt, len, "APIC", MADT_REVISION);
+}
+
+uint32_t vmb_vmm_acpi_madt(uint32_t vp_count, void *out, uint32_t room)
+{
+	struct madt madt;
+	uint32_t len = fill_madt(&madt, vp_count);
+
+	if (len > room)
+		return 0;
+	memcpy(out, &madt, len);
+	return len;
 }
 
 bool vmb_vmm_acpi_write(const struct vmb_dev_memory *m, uint32_t vp_count)

@@ -15,4 +15,14 @@
  */
 bool vmb_vmm_acpi_write(const struct vmb_dev_memory *m, uint32_t vp_count);
 
+/*
+ * For firmware, which has all other tables itself: writes the table of processors to out (room
+ * bytes). Returns its length, or 0 if it does not fit.
+ */
+uint32_t vmb_vmm_acpi_madt(uint32_t vp_count, void *out, uint32_t room);
+
+#define VMB_VMM_ACPI_HIGH_LEN 0x20000000ull
+/* The address above 4 GiB from which VMB_VMM_ACPI_HIGH_LEN bytes are for device memory. */
+uint64_t vmb_vmm_acpi_high_window(const struct vmb_dev_memory *m);
+
 #endif

@@ -13,6 +13,9 @@
 #include "vmm/boot.h"
 
 #define MIB		(1ull << 20)
+#define PAGE_PRESENT_RW 0x3u
+#define PAGE_HUGE	0x80u
+#define MAPPED_GIB	4u
 #define LOADED_FROM_GPA MIB /* nothing of a kernel may lie below */
 
 static int open_file(const char *option, const char *path, int *fd, uint64_t *len)
@@ -215,9 +218,31 @@ uint32_t vmb_vmm_boot_ram(const struct vmb_dev_memory *m, struct vmb_vmm_boot_ra
 	return vmb_vmm_memory_high_len(m) ? 3 : 2;
 }
 
+/*
+ * Identity for the first 4 GiB in 2 MiB pages: one page of level 4, one of level 3, four of level
+ * 2.
+ */
+bool vmb_vmm_boot_tables(const struct vmb_dev_memory *m, uint64_t gpa)
+{
+	uint64_t *table = vmb_dev_memory_at(m, gpa, (2 + MAPPED_GIB) * VMB_PAGE_LEN);
+	uint64_t *level3, *level2;
+
+	if (!table)
+		return false;
+	level3 = table + 512;
+	level2 = level3 + 512;
+	table[0] = (gpa + VMB_PAGE_LEN) | PAGE_PRESENT_RW;
+	for (uint64_t i = 0; i < MAPPED_GIB; i++)
+		level3[i] = (gpa + (2 + i) * VMB_PAGE_LEN) | PAGE_PRESENT_RW;
+	for (uint64_t i = 0; i < MAPPED_GIB * 512; i++)
+		level2[i] = i << 21 | PAGE_PRESENT_RW | PAGE_HUGE;
+	return true;
+}
+
 int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 		      struct vmb_vmm_boot_state *state)
 {
 	memset(state, 0, sizeof(*state));
+	state->gdt_gpa = VMB_VMM_BOOT_GDT_GPA;
 	return boot->format->load(boot, m, state);
 }

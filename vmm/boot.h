@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Starting a guest's kernel without firmware.
+ * Starting a guest's kernel without firmware. (boot_uefi.c starts firmware.)
  *
  *   vmb_vmm_boot_open(&boot, kernel, initrd, append)   opens the files and finds their format
  *   vmb_vmm_boot_check(&boot, memory_len)              checks that they fit into memory
@@ -28,12 +28,16 @@
 #define VMB_VMM_BOOT_LOW_RAM_END 0xA0000u
 
 struct vmb_vmm_boot;
+struct vmb_vmm_boot_uefi;
 
 /* How the first processor begins. */
 struct vmb_vmm_boot_state {
 	/* 64-bit with identity page tables; else 32-bit protected mode without paging */
 	bool long_mode;
-	uint64_t rip, rsi, rbx;
+	bool firmware; /* with what firmware finds switched on, and memory types by MTRR */
+	uint64_t tables_gpa; /* of the page tables */
+	uint64_t gdt_gpa; /* where the GDT is written; the stack begins below it */
+	uint64_t rip, rsi, rbx, rbp;
 };
 
 struct vmb_vmm_boot_format {
@@ -57,6 +61,7 @@ struct vmb_vmm_boot {
 	int initrd_fd; /* -1: none */
 	uint64_t kernel_len, initrd_len; /* bytes of the files */
 	const struct vmb_vmm_boot_format *format;
+	struct vmb_vmm_boot_uefi *uefi; /* firmware instead of a kernel; else NULL */
 
 	/* filled by probe */
 	uint64_t first_gpa, end_gpa; /* memory that the kernel takes */
@@ -84,6 +89,9 @@ int vmb_vmm_boot_load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memo
 void vmb_vmm_boot_close(struct vmb_vmm_boot *boot);
 
 /* For the formats. */
+
+/* Writes page tables for long mode at gpa, six pages: the first 4 GiB as they are. */
+bool vmb_vmm_boot_tables(const struct vmb_dev_memory *m, uint64_t gpa);
 
 /*
  * Reads exactly len bytes at offset of the kernel file. Returns false if the file has no such

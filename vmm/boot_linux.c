@@ -20,9 +20,6 @@
 #define ENTRY_64BIT	 0x200u
 #define LOADER_UNDEFINED 0xFFu
 #define E820_RAM	 1u
-#define PAGE_PRESENT_RW	 0x3u
-#define PAGE_HUGE	 0x80u
-#define MAPPED_GIB	 4u
 
 _Static_assert(offsetof(struct boot_params, hdr) == HEADER_AT, "zero page");
 
@@ -87,28 +84,6 @@ static int probe(struct vmb_vmm_boot *boot)
 	return 1;
 }
 
-/*
- * Identity for the first 4 GiB in 2 MiB pages: one page of level 4, one of level 3, four of level
- * 2.
- */
-static bool write_page_tables(const struct vmb_dev_memory *m)
-{
-	uint64_t *table =
-		vmb_dev_memory_at(m, VMB_VMM_BOOT_TABLES_GPA, (2 + MAPPED_GIB) * VMB_PAGE_LEN);
-	uint64_t *level3, *level2;
-
-	if (!table)
-		return false;
-	level3 = table + 512;
-	level2 = level3 + 512;
-	table[0] = (VMB_VMM_BOOT_TABLES_GPA + VMB_PAGE_LEN) | PAGE_PRESENT_RW;
-	for (uint64_t i = 0; i < MAPPED_GIB; i++)
-		level3[i] = (VMB_VMM_BOOT_TABLES_GPA + (2 + i) * VMB_PAGE_LEN) | PAGE_PRESENT_RW;
-	for (uint64_t i = 0; i < MAPPED_GIB * 512; i++)
-		level2[i] = i << 21 | PAGE_PRESENT_RW | PAGE_HUGE;
-	return true;
-}
-
 static void fill_memory_map(struct boot_params *params, const struct vmb_dev_memory *m)
 {
 	struct vmb_vmm_boot_range ram[3];
@@ -139,9 +114,10 @@ static int load(const struct vmb_vmm_boot *boot, const struct vmb_dev_memory *m,
 	params.acpi_rsdp_addr = VMB_VMM_ACPI_GPA;
 	fill_memory_map(&params, m);
 	if (!vmb_dev_memory_write(m, VMB_VMM_BOOT_PARAMS_GPA, &params, sizeof(params)) ||
-	    !write_page_tables(m))
+	    !vmb_vmm_boot_tables(m, VMB_VMM_BOOT_TABLES_GPA))
 		return -EINVAL;
 	state->long_mode = true;
+	state->tables_gpa = VMB_VMM_BOOT_TABLES_GPA;
 	state->rip = boot->entry_gpa;
 	state->rsi = VMB_VMM_BOOT_PARAMS_GPA;
 	return 0;

@@ -24,6 +24,7 @@
 #define AMD1_ECX_SVM	   (1u << 2)
 
 #define BUILD_2019	   17763u
+#define ADDRESS_BITS_MIN   36u
 
 #define WANTED_EAX                                                                              \
 	(VMB_FEATURE_VP_RUNTIME | VMB_FEATURE_TIME_REF_COUNT | VMB_FEATURE_SYNIC |              \
@@ -211,4 +212,12 @@ int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generati
 	}
 	free(table);
 	return error;
+}
+
+uint32_t vmb_vmm_cpuid_address_bits(const struct vmb_vmm_kvm *k)
+{
+	for (uint32_t i = 0; i < k->cpuid->nent; i++)
+		if (k->cpuid->entries[i].function == 0x80000008)
+			return k->cpuid->entries[i].eax & 0xFF;
+	return ADDRESS_BITS_MIN;
 }

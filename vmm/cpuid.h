@@ -16,4 +16,7 @@
 int vmb_vmm_cpuid_set(const struct vmb_vmm_kvm *k, const struct vmb_vmm_generation *generation,
 		      int vcpu, uint32_t index, uint32_t count);
 
+/* How many bits a guest's addresses have. */
+uint32_t vmb_vmm_cpuid_address_bits(const struct vmb_vmm_kvm *k);
+
 #endif

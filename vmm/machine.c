@@ -15,6 +15,7 @@
 #include "devices/fault_plan.h"
 #include "devices/report.h"
 #include "vmm/acpi.h"
+#include "vmm/boot_uefi.h"
 #include "vmm/control.h"
 #include "vmm/machine.h"
 
@@ -161,11 +162,23 @@ static int create_vcpus(struct vmb_vmm_machine *machine, uint32_t count)
 	return error;
 }
 
+/* The firmware has its own ACPI tables. */
+static int load_firmware(struct vmb_vmm_machine *machine, struct vmb_vmm_boot_uefi *uefi)
+{
+	struct vmb_vmm_boot_state state;
+	int error =
+		vmb_vmm_boot_uefi_load(uefi, &machine->dev.memory, machine->dev.vp_count, &state);
+
+	return error ? error : vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
+}
+
 static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot *boot)
 {
 	struct vmb_vmm_boot_state state;
 	int error;
 
+	if (boot->uefi)
+		return load_firmware(machine, boot->uefi);
 	error = vmb_vmm_boot_load(boot, &machine->dev.memory, &state);
 	if (error)
 		return error;
@@ -219,6 +232,7 @@ struct vmb_vmm_machine *vmb_vmm_machine_create(struct vmb_vmm_kvm *kvm,
 	machine->dev.ops = &dev_ops;
 	machine->kvm = kvm;
 	machine->options = o;
+	machine->uefi = boot->uefi ? &boot->uefi->device : NULL;
 	machine->console = console;
 	machine->generation = o->generation;
 	machine->monitor = o->monitor;

@@ -21,12 +21,14 @@
 struct vmb_dev_bus;
 struct vmb_vmm_control;
 struct vmb_dev_fault_plan;
+struct vmb_dev_uefi;
 
 struct vmb_vmm_machine {
 	struct vmb_dev_machine dev; /* how the devices see it */
 	struct vmb_vmm_kvm *kvm;
 	const struct vmb_vmm_options *options;
 	struct vmb_vmm_console *console; /* outlives the machine */
+	struct vmb_dev_uefi *uefi; /* NULL: a kernel was started without firmware */
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
 	struct vmb_vmm_generation generation; /* all zero: the newest of everything */

@@ -24,7 +24,7 @@
 static const char help_text[] =
 	"Runs a virtual machine with Hyper-V's VMBus and nothing else.\n"
 	"\n"
-	"usage: openvmbus run --kernel FILE [OPTION...]\n"
+	"usage: openvmbus run --kernel FILE|--firmware FILE [OPTION...]\n"
 	"       openvmbus switch SOCKET [--ports N] [--capture FILE [--capture-size SIZE]]\n"
 	"                               [--seccomp kill|errno|off] [--user NAME]\n"
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
@@ -36,6 +36,11 @@ static const char help_text[] =
 	"  --kernel FILE      a Linux bzImage (vmlinuz), or an ELF file with a PVH note (vmlinux)\n"
 	"  --initrd FILE      its initial RAM disk\n"
 	"  --append TEXT      the kernel's command line (console=ttyS0)\n"
+	"  --firmware FILE    instead of a kernel: the MSVM.fd of Hyper-V's Generation 2\n"
+	"                     machines, which starts a system from a disk or DVD\n"
+	"  --nvram FILE       keeps the firmware's variables; made if it is not there\n"
+	"  --uuid UUID        the machine's, in SMBIOS\n"
+	"  --asset-tag TEXT   of its chassis, in SMBIOS\n"
 	"  --disk FILE|URI[,PROPERTY]...\n"
 	"                     a file or block device as a SCSI disk; repeatable;\n"
 	"                     nbd://HOST/EXPORT or nbd+unix:///EXPORT?socket=PATH: on an NBD\n"
@@ -130,6 +135,8 @@ static const char help_text[] =
 	"                     not need: one line and the end (kill), or an error (errno); off:\n"
 	"                     every call is allowed\n"
 	"  --user NAME        become that user when everything is open; root only\n"
+	"  --progress         say on standard error, once each, that the guest's system began,\n"
+	"                     used the bus, a disk, a network card: for programs that wait for it\n"
 	"  --stats            at the end, say on standard error what the bus and the disks did\n"
 	"\n"
 	"switch: an Ethernet switch for guests of this machine, up to N (16) of them; SIGTERM\n"
@@ -148,8 +155,8 @@ static const char help_text[] =
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
 	"device; 2 a bad option or input file, nothing was started or written; 3 the guest\n"
 	"reported a crash; 4 it reset itself (--no-reboot); 5 triple fault (--no-reboot);\n"
-	"6 stopped by the escape key, a signal or ctl; 7 a system call was forbidden (--seccomp).\n"
-	"One more signal ends the program at once.\n";
+	"6 stopped by the escape key, a signal or ctl; 7 a system call was forbidden (--seccomp);\n"
+	"8 the firmware found no boot device. One more signal ends the program at once.\n";
 
 static int check(int argc)
 {

@@ -11,6 +11,7 @@
 #include "devices/text.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
+#include "devices/uefi/uuid.h"
 #include "wire/vmbus.h"
 
 #define MEMORY_DEFAULT	    (1ull << 30)
@@ -23,6 +24,7 @@
 #define WATCHDOG_S_MIN	    10u /* heartbeats are two seconds apart */
 /* What guests reckon with; docs/protocol/storage.md, "4 Initialisation". */
 #define CPUS_PER_DISK_QUEUE 4u
+#define ASSET_TAG_MAX	    63u
 
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
@@ -219,6 +221,44 @@ static int parse_kernel(struct vmb_vmm_options *o, char *value)
 {
 	o->kernel = value;
 	return 0;
+}
+
+static int parse_progress(struct vmb_vmm_options *o, char *value)
+{
+	o->progress = true;
+	return 0;
+}
+
+static int parse_firmware(struct vmb_vmm_options *o, char *value)
+{
+	o->firmware = value;
+	return 0;
+}
+
+static int parse_nvram(struct vmb_vmm_options *o, char *value)
+{
+	o->nvram = value;
+	return 0;
+}
+
+static int parse_asset_tag(struct vmb_vmm_options *o, char *value)
+{
+	if (!*value || strlen(value) > ASSET_TAG_MAX) {
+		vmb_dev_report("--asset-tag %s: give 1 to %u characters", value, ASSET_TAG_MAX);
+		return -EINVAL;
+	}
+	o->asset_tag = value;
+	return 0;
+}
+
+static int parse_uuid(struct vmb_vmm_options *o, char *value)
+{
+	if (vmb_dev_uefi_uuid_parse(value, o->uuid))
+		return 0;
+	vmb_dev_report("--uuid %s: give a UUID, for example "
+		       "12345678-9abc-def0-1234-56789abcdef0",
+		       value);
+	return -EINVAL;
 }
 
 static int parse_initrd(struct vmb_vmm_options *o, char *value)
@@ -420,6 +460,29 @@ static int check_trace(const struct vmb_vmm_options *o)
 	return -EINVAL;
 }
 
+/* A machine is started by a kernel or by firmware. */
+static int settle_boot(struct vmb_vmm_options *o)
+{
+	if (!o->kernel && !o->firmware) {
+		vmb_dev_report("--kernel FILE is missing; see openvmbus --help");
+		return -EINVAL;
+	}
+	if (o->firmware && (o->kernel || o->initrd || o->append)) {
+		vmb_dev_report("--firmware %s: the firmware finds the kernel on a disk; leave out "
+			       "--kernel, --initrd and --append",
+			       o->firmware);
+		return -EINVAL;
+	}
+	if (!o->firmware && o->nvram) {
+		vmb_dev_report("--nvram %s: only firmware has variables; give --firmware too",
+			       o->nvram);
+		return -EINVAL;
+	}
+	if (!o->append)
+		o->append = "console=ttyS0";
+	return 0;
+}
+
 static const struct option names[] = {
 	{ "kernel", required_argument, NULL, 0 },
 	{ "initrd", required_argument, NULL, 0 },
@@ -455,6 +518,11 @@ static const struct option names[] = {
 	{ "watchdog", required_argument, NULL, 0 },
 	{ "seccomp", required_argument, NULL, 0 },
 	{ "user", required_argument, NULL, 0 },
+	{ "firmware", required_argument, NULL, 0 },
+	{ "nvram", required_argument, NULL, 0 },
+	{ "uuid", required_argument, NULL, 0 },
+	{ "asset-tag", required_argument, NULL, 0 },
+	{ "progress", no_argument, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -494,6 +562,11 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_watchdog,
 	parse_seccomp,
 	parse_user,
+	parse_firmware,
+	parse_nvram,
+	parse_uuid,
+	parse_asset_tag,
+	parse_progress,
 };
 _Static_assert(VMB_ARRAY_COUNT(names) == VMB_ARRAY_COUNT(parsers) + 1, "a parser for each option");
 
@@ -510,8 +583,7 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 {
 	int found, index;
 
-	*o = (struct vmb_vmm_options){ .append = "console=ttyS0",
-				       .memory_len = MEMORY_DEFAULT,
+	*o = (struct vmb_vmm_options){ .memory_len = MEMORY_DEFAULT,
 				       .cpus = 1,
 				       .crash_s = CRASH_S,
 				       .contact_s = CONTACT_S,
@@ -530,9 +602,7 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 	}
 	if (optind < argc)
 		return refuse(0, argv[optind]);
-	if (!o->kernel) {
-		vmb_dev_report("--kernel FILE is missing; see openvmbus --help");
+	if (settle_boot(o))
 		return -EINVAL;
-	}
 	return check_trace(o) ? -EINVAL : settle_generation(o);
 }

@@ -20,7 +20,11 @@ enum vmb_vmm_accel {
 };
 
 struct vmb_vmm_options {
-	const char *kernel;
+	const char *kernel; /* NULL: firmware starts the machine */
+	const char *firmware; /* NULL: the kernel is started directly */
+	const char *nvram; /* NULL: the firmware's variables are lost at the end */
+	const char *asset_tag; /* of the chassis; NULL: none */
+	uint8_t uuid[16]; /* of the machine, as SMBIOS has it */
 	const char *initrd; /* NULL: none */
 	const char *append;
 	const char *console; /* NULL: standard input and output */
@@ -55,6 +59,7 @@ struct vmb_vmm_options {
 	struct vmb_dev_trace_config trace; /* path NULL: nothing is recorded */
 	enum vmb_vmm_confine_how seccomp;
 	const char *user; /* whom to become when everything is open; NULL: nobody else */
+	bool progress;
 };
 
 /*

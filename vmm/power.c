@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Records how a machine ends, and answers the ports by which a guest powers off or resets. */
+#include <time.h>
+
 #include "vmm/machine.h"
 #include "vmm/power.h"
 
 #define SLEEP_ENABLE	  0x20u /* SLP_EN of the sleep control register */
 #define SLEEP_TYPE(value) ((value) >> 2 & 7u)
 #define KEYBOARD_RESET	  0xFEu
+
+/* Hyper-V's power management block. */
+#define PM_CONTROL	  0x04u
+#define PM_CONTROL_HIGH	  0x05u
+#define PM_CONTROL_ACPI	  0x01u
+#define PM_RESET	  0x33u
+#define PM_RESET_VALUE	  1u
+#define PM_TIMER_HZ	  3579545ll
 
 void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome outcome)
 {
@@ -67,6 +77,33 @@ void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8
 		vmb_vmm_power_end(machine, VMB_VMM_OFF);
 	if (offset == VMB_VMM_POWER_RESET && value == VMB_VMM_POWER_RESET_VALUE)
 		vmb_vmm_power_end(machine, VMB_VMM_RESET);
+}
+
+/* No event ever happens, and the guest's system is in charge of power from the start. */
+uint8_t vmb_vmm_power_pm_read(struct vmb_vmm_machine *machine, uint16_t offset)
+{
+	if (!machine->uefi)
+		return 0xFF;
+	return offset == PM_CONTROL ? PM_CONTROL_ACPI : 0;
+}
+
+/* Both sleep states that the firmware's tables name, S5 and S4, end in a machine that is off. */
+void vmb_vmm_power_pm_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value)
+{
+	if (!machine->uefi)
+		return;
+	if (offset == PM_CONTROL_HIGH && (value & SLEEP_ENABLE))
+		vmb_vmm_power_end(machine, VMB_VMM_OFF);
+	if (offset == PM_RESET && value == PM_RESET_VALUE)
+		vmb_vmm_power_end(machine, VMB_VMM_RESET);
+}
+
+uint32_t vmb_vmm_power_pm_timer(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint32_t)(now.tv_sec * PM_TIMER_HZ + now.tv_nsec * PM_TIMER_HZ / 1000000000);
 }
 
 /* No controller is there; an idle status keeps a guest that resets through it from waiting. */

@@ -20,6 +20,14 @@ struct vmb_dev_memory;
 #define VMB_VMM_POWER_RESET_VALUE   1u
 #define VMB_VMM_POWER_S5	    5u /* SLP_TYP of soft-off */
 
+/*
+ * Hyper-V's power management block, which its firmware's ACPI tables announce; only there with that
+ * firmware. Source: docs/protocol/firmware.md, "ACPI, reset, power".
+ */
+#define VMB_VMM_POWER_PM_PORT	    0x400u
+#define VMB_VMM_POWER_PM_PORT_COUNT 0x40u
+#define VMB_VMM_POWER_PM_TIMER_PORT 0x408u
+
 /* The old keyboard controller's command port: 0xFE pulses the processor's reset line. */
 #define VMB_VMM_POWER_KEYBOARD_PORT 0x64u
 
@@ -61,6 +69,10 @@ bool vmb_vmm_power_write_vector(const struct vmb_dev_memory *m);
 /* The functions of the ports; offset: from the first port of each. */
 uint8_t vmb_vmm_power_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
+uint8_t vmb_vmm_power_pm_read(struct vmb_vmm_machine *machine, uint16_t offset);
+void vmb_vmm_power_pm_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
+/* ACPI's timer: 3.579545 MHz, from any start. */
+uint32_t vmb_vmm_power_pm_timer(void);
 uint8_t vmb_vmm_power_keyboard_read(struct vmb_vmm_machine *machine, uint16_t offset);
 void vmb_vmm_power_keyboard_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value);
 

@@ -17,6 +17,7 @@
 #include "devices/role.h"
 #include "devices/user.h"
 #include "vmm/control.h"
+#include "vmm/boot_uefi.h"
 #include "vmm/devices.h"
 #include "vmm/guard.h"
 #include "vmm/machine.h"
@@ -34,6 +35,7 @@
 struct session {
 	struct vmb_vmm_options options;
 	struct vmb_vmm_boot boot;
+	struct vmb_vmm_boot_uefi uefi;
 	struct vmb_vmm_kvm kvm;
 	struct vmb_vmm_devices devices;
 	struct vmb_vmm_console console;
@@ -43,6 +45,7 @@ struct session {
 	struct vmb_dev_trace trace;
 	int wake;
 	bool crashed, lacking; /* in one of its starts */
+	bool no_system; /* its firmware found nothing to start */
 	uint32_t resets, short_lives;
 	int64_t started_at; /* milliseconds */
 };
@@ -69,16 +72,29 @@ static int check_user(const struct vmb_vmm_options *o)
 			error = vmb_dev_user_reach("--net switch", o->nets[i].target, W_OK);
 	if (!error && o->control)
 		error = vmb_dev_user_removes("--control", o->control);
+	if (!error && o->user && o->nvram)
+		error = vmb_dev_user_removes("--nvram", o->nvram);
 	return error;
 }
 
-static int check_inputs(struct session *s)
+static int open_kernel(struct session *s)
 {
 	int error = vmb_vmm_boot_open(&s->boot, s->options.kernel, s->options.initrd,
 				      s->options.append);
 
-	if (!error)
-		error = vmb_vmm_boot_check(&s->boot, s->options.memory_len);
+	return error ? error : vmb_vmm_boot_check(&s->boot, s->options.memory_len);
+}
+
+static int open_firmware(struct session *s)
+{
+	s->boot = (struct vmb_vmm_boot){ .kernel_fd = -1, .initrd_fd = -1, .uefi = &s->uefi };
+	return vmb_vmm_boot_uefi_open(&s->uefi, &s->options);
+}
+
+static int check_inputs(struct session *s)
+{
+	int error = s->options.firmware ? open_firmware(s) : open_kernel(s);
+
 	if (!error && s->options.trace.path)
 		error = vmb_dev_trace_check(&s->options.trace);
 	vmb_dev_fault_plan_init(&s->faults);
@@ -163,6 +179,7 @@ static enum vmb_vmm_outcome judge(struct session *s, struct vmb_vmm_machine *mac
 	enum vmb_vmm_outcome outcome = vmb_vmm_power_outcome(machine);
 	const char *then = outcome < VMB_ARRAY_COUNT(said) ? said[outcome] : NULL;
 
+	s->no_system |= machine->uefi && vmb_dev_uefi_gave_up(machine->uefi);
 	s->lacking |= __atomic_load_n(&machine->lacking, __ATOMIC_SEQ_CST);
 	if (!vmb_vmm_power_crashed(machine))
 		return outcome;
@@ -313,6 +330,11 @@ static int run_to_end(struct session *s)
 	enum vmb_vmm_outcome outcome = run(s);
 	int code = exit_code(outcome);
 
+	if (s->no_system) {
+		vmb_dev_report("the firmware found no boot device: no disk or DVD that it can "
+			       "start a system from");
+		return VMB_VMM_EXIT_NO_SYSTEM;
+	}
 	if (s->crashed && code == VMB_VMM_EXIT_OFF)
 		code = VMB_VMM_EXIT_CRASH;
 	if (!s->lacking || code != VMB_VMM_EXIT_OFF)
@@ -331,6 +353,11 @@ static int start_trace(struct session *s)
 	if (!error)
 		vmb_vmm_replay_describe(&s->trace, &s->options, &s->devices);
 	return error;
+}
+
+static int start_variables(struct session *s)
+{
+	return s->boot.uefi ? vmb_dev_uefi_start(&s->uefi.device) : 0;
 }
 
 /* Everything is open: from here on this process can do no more than its guest needs. */
@@ -368,7 +395,7 @@ static int run_here(struct session *s)
 	    vmb_vmm_console_start(&s->console) == 0) {
 		s->devices.begun = true;
 		if (vmb_vmm_devices_prepare(&s->devices) == 0 && start_trace(s) == 0 &&
-		    vmb_vmm_control_start(s->control) == 0)
+		    start_variables(s) == 0 && vmb_vmm_control_start(s->control) == 0)
 			code = run_confined(s);
 	} else if (!s->devices.begun) {
 		code = VMB_VMM_EXIT_USAGE;
@@ -381,6 +408,8 @@ static int run_here(struct session *s)
 	vmb_vmm_control_close(s->control);
 	vmb_vmm_guard_waits_for(&s->guard, "the devices");
 	vmb_vmm_devices_close(&s->devices);
+	vmb_vmm_guard_waits_for(&s->guard, "the firmware's variables");
+	vmb_vmm_boot_uefi_close(&s->uefi);
 	vmb_vmm_guard_waits_for(&s->guard, "the trace's file");
 	vmb_dev_trace_destroy(&s->trace);
 	return code;
@@ -449,5 +478,6 @@ int vmb_vmm_run(int argc, char **argv)
 	}
 	vmb_vmm_devices_close(&session.devices);
 	vmb_vmm_boot_close(&session.boot);
+	vmb_vmm_boot_uefi_close(&session.uefi);
 	return vmb_vmm_nest_run(&session.options, argc, argv);
 }

@@ -17,15 +17,19 @@
 #include "vmm/pio.h"
 #include "vmm/vcpu.h"
 
-#define CRASH_WORDS	    5u
+#define CRASH_WORDS	      5u
 
 /* Open-source guests of this kind find only disks and cards with a monitor id. */
-#define OS_ID_SHIFT	    48
-#define OS_ID_WITH_MONITORS 0x8201u
+#define OS_ID_SHIFT	      48
+#define OS_ID_WITH_MONITORS   0x8201u
 
-#define MSR_MTRR_DEFAULT    0x2FFu
-#define MTRR_ENABLE	    0x800u
-#define MTRR_WRITE_BACK	    6u
+#define MSR_MTRR_DEFAULT      0x2FFu
+#define MTRR_ENABLE	      0x800u
+#define MTRR_WRITE_BACK	      6u
+#define MSR_MTRR_BASE_0	      0x200u
+#define MSR_MTRR_MASK_0	      0x201u
+#define MTRR_ENABLE_FIXED     0x400u
+#define MTRR_FIXED_WRITE_BACK 0x0606060606060606ull
 
 /* The processor whose thread this is. */
 static __thread struct vmb_vmm_vcpu *current;
@@ -73,9 +77,38 @@ static int enable_synic(struct vmb_vmm_vcpu *v)
 	return error ? error : set_msr(v, VMB_MSR_SCONTROL, VMB_MSR_ENABLE);
 }
 
+static int set_fixed_mtrrs(struct vmb_vmm_vcpu *v)
+{
+	static const uint32_t numbers[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26A,
+					    0x26B, 0x26C, 0x26D, 0x26E, 0x26F };
+	int error = 0;
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(numbers) && !error; i++)
+		error = set_msr(v, numbers[i], MTRR_FIXED_WRITE_BACK);
+	return error;
+}
+
+/* All is cached but what lies between RAM and 4 GiB. The firmware is told that this is done. */
+static int enable_cache_for_firmware(struct vmb_vmm_vcpu *v)
+{
+	uint64_t all = (1ull << vmb_vmm_cpuid_address_bits(v->machine->kvm)) - 1;
+	int error = set_fixed_mtrrs(v);
+
+	if (!error)
+		error = set_msr(v, MSR_MTRR_BASE_0, VMB_VMM_LOW_MAX);
+	if (!error)
+		error = set_msr(v, MSR_MTRR_MASK_0,
+				(all & ~(VMB_VMM_HIGH_BASE - VMB_VMM_LOW_MAX - 1)) | MTRR_ENABLE);
+	return error ? error :
+		       set_msr(v, MSR_MTRR_DEFAULT,
+			       MTRR_ENABLE | MTRR_ENABLE_FIXED | MTRR_WRITE_BACK);
+}
+
 /* As firmware leaves it: all memory is cached. At reset it is not, and a guest may believe that. */
 static int enable_cache(struct vmb_vmm_vcpu *v)
 {
+	if (v->machine->uefi)
+		return enable_cache_for_firmware(v);
 	return set_msr(v, MSR_MTRR_DEFAULT, MTRR_ENABLE | MTRR_WRITE_BACK);
 }
 
@@ -112,8 +145,11 @@ int vmb_vmm_vcpu_connect(struct vmb_vmm_vcpu *v, int ack)
 #define CR0_PE	     0x1u
 #define CR0_ET	     0x10u
 #define CR0_PG	     0x80000000u
+#define CR0_MP_NE    0x22u
 #define CR4_PAE	     0x20u
+#define CR4_FIRMWARE 0x640u /* machine checks, FXSAVE, SSE exceptions */
 #define EFER_LME_LMA 0x500u
+#define EFER_NXE     0x800u
 #define CODE_SEGMENT 0x10u
 #define DATA_SEGMENT 0x18u
 #define TASK_SEGMENT 0x20u
@@ -136,18 +172,19 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool cod
  * A GDT that says what the segment registers hold, for a guest that loads them before it has its
  * own.
  */
-static void fill_gdt(struct vmb_vmm_machine *machine, struct kvm_sregs *sregs, bool long_mode)
+static void fill_gdt(struct vmb_vmm_machine *machine, struct kvm_sregs *sregs,
+		     const struct vmb_vmm_boot_state *state)
 {
 	const uint64_t gdt[] = {
 		0,
 		0,
-		long_mode ? 0x00AF9B000000FFFFull : 0x00CF9B000000FFFFull,
+		state->long_mode ? 0x00AF9B000000FFFFull : 0x00CF9B000000FFFFull,
 		0x00CF93000000FFFFull,
 		0x00008B0000000067ull,
 	};
 
-	vmb_dev_memory_write(&machine->dev.memory, VMB_VMM_BOOT_GDT_GPA, gdt, sizeof(gdt));
-	sregs->gdt.base = VMB_VMM_BOOT_GDT_GPA;
+	vmb_dev_memory_write(&machine->dev.memory, state->gdt_gpa, gdt, sizeof(gdt));
+	sregs->gdt.base = state->gdt_gpa;
 	sregs->gdt.limit = sizeof(gdt) - 1;
 }
 
@@ -157,13 +194,14 @@ int vmb_vmm_vcpu_boot(struct vmb_vmm_vcpu *v, const struct vmb_vmm_boot_state *s
 	struct kvm_regs regs = { .rip = state->rip,
 				 .rsi = state->rsi,
 				 .rbx = state->rbx,
-				 .rsp = VMB_VMM_BOOT_GDT_GPA,
+				 .rbp = state->rbp,
+				 .rsp = state->gdt_gpa,
 				 .rflags = 2 };
 	struct kvm_sregs sregs;
 
 	if (ioctl(v->fd, KVM_GET_SREGS, &sregs))
 		return failed(v, "get registers");
-	fill_gdt(v->machine, &sregs, state->long_mode);
+	fill_gdt(v->machine, &sregs, state);
 	sregs.cs = flat_segment(CODE_SEGMENT, 0xB, state->long_mode);
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss =
 		flat_segment(DATA_SEGMENT, 0x3, false);
@@ -174,9 +212,14 @@ int vmb_vmm_vcpu_boot(struct vmb_vmm_vcpu *v, const struct vmb_vmm_boot_state *s
 	sregs.cr0 = CR0_PE | CR0_ET;
 	if (state->long_mode) {
 		sregs.cr0 |= CR0_PG;
-		sregs.cr3 = VMB_VMM_BOOT_TABLES_GPA;
+		sregs.cr3 = state->tables_gpa;
 		sregs.cr4 = CR4_PAE;
 		sregs.efer = EFER_LME_LMA;
+	}
+	if (state->firmware) {
+		sregs.cr0 |= CR0_MP_NE;
+		sregs.cr4 |= CR4_FIRMWARE;
+		sregs.efer |= EFER_NXE;
 	}
 	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) || ioctl(v->fd, KVM_SET_REGS, &regs))
 		return failed(v, "set registers");

@@ -3,13 +3,21 @@
  * Looks once a second whether the guest uses the bus, and ends a guest that crashed and stands
  * still.
  */
+#include <string.h>
 #include <time.h>
 
 #include "devices/bus.h"
 #include "devices/report.h"
 #include "vmm/control.h"
+#include "devices/uefi/device.h"
 #include "vmm/machine.h"
 #include "vmm/watch.h"
+
+/* What --progress names, in this order. */
+#define REACHED_SYSTEM	(1u << 0)
+#define REACHED_BUS	(1u << 1)
+#define REACHED_DISK	(1u << 2)
+#define REACHED_NETWORK (1u << 3)
 
 static int64_t now_ms(void)
 {
@@ -67,6 +75,49 @@ static void look_at_bus(struct vmb_vmm_machine *machine, struct vmb_vmm_watch *w
 	}
 }
 
+static bool has_open(const struct vmb_host_server *s, const struct vmb_guid *type)
+{
+	const struct vmb_host_channel *ch;
+
+	for (ch = s->first; ch; ch = ch->next)
+		if (ch->state == VMB_HOST_CHANNEL_OPEN &&
+		    memcmp(&ch->type_id, type, sizeof(*type)) == 0)
+			return true;
+	return false;
+}
+
+/* What the guest has reached by now; of a firmware's own use of the bus nothing counts. */
+static uint32_t reached(struct vmb_vmm_machine *machine)
+{
+	static const struct vmb_guid scsi = VMB_GUID_SCSI, ide = VMB_GUID_IDE,
+				     network = VMB_GUID_NETWORK;
+	const struct vmb_host_server *s = &machine->vmbus->server;
+	uint32_t now = REACHED_SYSTEM;
+
+	if (machine->uefi && !vmb_dev_uefi_has_exited(machine->uefi))
+		return 0;
+	pthread_mutex_lock(&machine->vmbus->lock);
+	if (s->state == VMB_HOST_CONNECTED) {
+		now |= REACHED_BUS;
+		now |= has_open(s, &scsi) || has_open(s, &ide) ? REACHED_DISK : 0;
+		now |= has_open(s, &network) ? REACHED_NETWORK : 0;
+	}
+	pthread_mutex_unlock(&machine->vmbus->lock);
+	return now;
+}
+
+/* One line for each thing, the first time. */
+static void say_progress(struct vmb_vmm_machine *machine, struct vmb_vmm_watch *w)
+{
+	static const char *const names[] = { "system", "bus", "disk", "network" };
+	uint32_t fresh = reached(machine) & ~w->reached;
+
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(names); i++)
+		if (fresh >> i & 1)
+			vmb_dev_report("progress: %s", names[i]);
+	w->reached |= fresh;
+}
+
 /* A guest that writes its dump, or restarts, talks to us all the time. */
 static void look_for_life(struct vmb_vmm_machine *machine, struct vmb_vmm_watch *w, int64_t now)
 {
@@ -105,4 +156,6 @@ void vmb_vmm_watch_look(struct vmb_vmm_machine *machine)
 	}
 	look_at_bus(machine, w, now);
 	look_for_life(machine, w, now);
+	if (machine->options->progress)
+		say_progress(machine, w);
 }

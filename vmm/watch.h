@@ -2,7 +2,7 @@
 /*
  * What the main thread checks about once a second while a machine runs: whether the guest has
  * connected to the bus, whether it has left it for good, and whether it stands still after it
- * reported a crash.
+ * reported a crash. With --progress it says what a guest reaches, for programs that wait for it.
  */
 #ifndef VMM_WATCH_H
 #define VMM_WATCH_H
@@ -18,6 +18,7 @@ struct vmb_vmm_watch {
 	int64_t away_since; /* not connected */
 	bool connected; /* at the last look */
 	bool was_connected, said;
+	uint32_t reached; /* of --progress, a bit each */
 	uint64_t exits; /* of all processors, when they last were more */
 	int64_t exits_at;
 };
