@@ -327,7 +327,8 @@ run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
 
 install: all install-packaged
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(LIBDIR)'
-	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus' lab/nest/openvmbus-nest
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus' lab/nest/openvmbus-nest \
+		image/openvmbus-image
 	if [ -e $(BUILD)/nest/initrd ]; then \
 		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/vmlinux $(BUILD)/nest/initrd; \
 	fi

@@ -11,6 +11,7 @@
 #include "devices/switch/switch.h"
 #include "vmm/confine.h"
 #include "vmm/ctl.h"
+#include "vmm/image.h"
 #include "vmm/replay.h"
 #include "vmm/run.h"
 #include "vmm/top.h"
@@ -30,6 +31,7 @@ static const char help_text[] =
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
 	"       openvmbus replay FILE\n"
 	"       openvmbus top PATH\n"
+	"       openvmbus image FILE [OPTION...]\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
 	"\n"
@@ -150,6 +152,9 @@ static const char help_text[] =
 	"\n"
 	"top: what the channels of that machine do, once a second\n"
 	"\n"
+	"image: boots a disk image without changing it, and says how far it came; see openvmbus\n"
+	"image --help\n"
+	"\n"
 	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
 	"\n"
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
@@ -207,6 +212,8 @@ static int run_verb(int argc, char **argv)
 		return vmb_vmm_replay_run(argc - 1, argv + 1);
 	if (strcmp(verb, "top") == 0)
 		return vmb_vmm_top_run(argc - 1, argv + 1);
+	if (strcmp(verb, "image") == 0)
+		return vmb_vmm_image_run(argc - 1, argv + 1);
 	if (strcmp(verb, "check") == 0)
 		return check(argc);
 	if (strcmp(verb, "--version") == 0) {
