@@ -319,3 +319,15 @@ judge_counted() {
 	claim "netvsc needs at most $3% of hv_netvsc's instructions ($1)" \
 		test "${ours%% *}" -le $((${theirs%% *} * $3 / 100))
 }
+
+judge_hibernate() {
+	claim "the bus says that it can: $(value hibernation)" matches "$(value hibernation)" '^[01]$'
+	claim "slept $rounds times and went on" same "$(grep -c '^slept\.' "$evidence") $(grep -c '^sleep_failed' "$evidence")" "$rounds 0"
+	claim "the machine was reset as often" same "$(sed -n 's/.*stats: \([0-9]*\) resets.*/\1/p' "$cell/host.log")" "$rounds"
+	claim "what was written before each sleep was read after it" same "$(grep -c '^lost=' "$evidence")" 0
+	claim "a transfer over TCP went on over all of them: $(value slow), $(sed -n 's/^received\.[0-9]*=//p' "$evidence" | tr '\n' ' ')" \
+		same "$(value slow)" "0 $((mib << 20)) 1"
+	claim "with the bytes that the server sent" same "$(value slow_hash)" \
+		"$(awk '$1 == "down" && $2 ~ /slow/ { print $4 }' "$cell/server.log")"
+	claim "channels interrupt the same CPUs: $(value channels)" same "$(value channels_after)" "$(value channels)"
+}

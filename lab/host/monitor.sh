@@ -29,7 +29,7 @@ where() {
 # command_HOST INITRD LINE: sets command.
 command_openvmbus() {
 	local disk
-	command=(timeout -k 5 "$limit" "$OPENVMBUS" run --accel kvm --no-reboot --cpus "$cpus" --memory "$memory"
+	command=(timeout -k 5 "$limit" "$OPENVMBUS" run --accel kvm "${once[@]}" --cpus "$cpus" --memory "$memory"
 		--kernel "$BUILD/kernels/$release/vmlinux" --initrd "$1" --append "$2" "${card[@]}" "${vmm[@]}")
 	for disk in "${files[@]}"; do
 		command+=("$attach" "$disk")

@@ -370,6 +370,23 @@ static void shutdown(struct vmb_device *device)
 	blkvsc_flush(device->data);
 }
 
+/* What the host's cache holds must survive it. */
+static int suspend(struct vmb_device *device)
+{
+	struct blkvsc *b = device->data;
+
+	blkvsc_flush(b);
+	return storage_link_suspend(&b->link);
+}
+
+static int resume(struct vmb_device *device)
+{
+	struct blkvsc *b = device->data;
+
+	storage_link_resume(&b->link);
+	return 0;
+}
+
 static const struct hv_vmbus_device_id ids[] = {
 	{ .guid = GUID_INIT(0x32412632, 0x86cb, 0x44a2, 0x9b, 0x5c, 0x50, 0xd1, 0x41, 0x73, 0x54,
 			    0xf5) },
@@ -386,6 +403,8 @@ static struct vmb_driver blkvsc_driver = {
 	.id_table = ids,
 	.probe = probe,
 	.remove = remove,
+	.suspend = suspend,
+	.resume = resume,
 	.shutdown = shutdown,
 };
 

@@ -59,6 +59,12 @@
 #define ATTRIBUTE_BUS const struct bus_type
 #endif
 
+/*
+ * Since 6.4 the kernel's own code tells the host of a panic, whatever drives the bus; before, its
+ * bus driver did.
+ */
+#define VMBUS_TELLS_PANIC (LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0))
+
 /* 6.10 gave the hook that sees a new disk its queue limits, 6.14 a better name. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
 #define sdev_configure	    slave_configure

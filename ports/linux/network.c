@@ -513,6 +513,38 @@ static void shutdown(struct vmb_device *device)
 	WRITE_ONCE(card->gone, true);
 }
 
+/*
+ * The device is detached, so that nobody sends or changes settings, and keeps all that it was told.
+ */
+static int suspend(struct vmb_device *device)
+{
+	struct netvsc *card = device->data;
+
+	cancel_works(card);
+	rtnl_lock();
+	netif_device_detach(card->dev);
+	mutex_lock(&card->mutex);
+	netvsc_lose_connection(card);
+	mutex_unlock(&card->mutex);
+	rtnl_unlock();
+	return 0;
+}
+
+static int resume(struct vmb_device *device)
+{
+	struct netvsc *card = device->data;
+	int rc;
+
+	WRITE_ONCE(card->removing, false);
+	rtnl_lock();
+	mutex_lock(&card->mutex);
+	rc = netvsc_reopen(card, &card->settings);
+	mutex_unlock(&card->mutex);
+	netif_device_attach(card->dev);
+	rtnl_unlock();
+	return rc;
+}
+
 static const struct hv_vmbus_device_id ids[] = {
 	{ .guid = GUID_INIT(0xf8615163, 0xdf3e, 0x46c5, 0x91, 0x3f, 0xf2, 0xd2, 0xf9, 0x65, 0xed,
 			    0x0e) },
@@ -529,10 +561,22 @@ static struct vmb_driver netvsc_driver = {
 	.probe = probe,
 	.remove = remove,
 	.shutdown = shutdown,
+	.suspend = suspend,
+	.resume = resume,
 };
+
+/* cloud-init tells Azure's cards from their virtual functions by the name of the kernel's own. */
+static char *name = "netvsc";
+module_param(name, charp, 0444);
+MODULE_PARM_DESC(name, "the driver's name in sysfs: netvsc (default) or hv_netvsc");
 
 static int __init netvsc_init(void)
 {
+	if (strcmp(name, "netvsc") && strcmp(name, "hv_netvsc")) {
+		pr_err("netvsc: name=%s: there are netvsc and hv_netvsc\n", name);
+		return -EINVAL;
+	}
+	netvsc_driver.driver.name = name;
 	return vmb_driver_register(&netvsc_driver);
 }
 
@@ -545,4 +589,6 @@ module_init(netvsc_init);
 module_exit(netvsc_exit);
 
 MODULE_LICENSE("GPL");
+/* For who asks for the kernel's own by name, where that is not installed. */
+MODULE_ALIAS("hv_netvsc");
 MODULE_DESCRIPTION("OpenVMBus: Hyper-V synthetic network");

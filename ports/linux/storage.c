@@ -458,6 +458,22 @@ static void remove(struct vmb_device *device)
 	free_storvsc(s);
 }
 
+/* The SCSI layer has stopped its disks and flushed them. */
+static int suspend(struct vmb_device *device)
+{
+	struct storvsc *s = device->data;
+
+	return storage_link_suspend(&s->link);
+}
+
+static int resume(struct vmb_device *device)
+{
+	struct storvsc *s = device->data;
+
+	storage_link_resume(&s->link);
+	return 0;
+}
+
 static const struct hv_vmbus_device_id ids[] = {
 	{ .guid = GUID_INIT(0xba6163d9, 0x04a1, 0x4d29, 0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc,
 			    0x7f) },
@@ -475,6 +491,8 @@ static struct vmb_driver storvsc_driver = {
 	.id_table = ids,
 	.probe = probe,
 	.remove = remove,
+	.suspend = suspend,
+	.resume = resume,
 };
 
 static int __init storvsc_init(void)
@@ -495,4 +513,6 @@ module_init(storvsc_init);
 module_exit(storvsc_exit);
 
 MODULE_LICENSE("GPL");
+/* For who asks for the kernel's own by name, where that is not installed. */
+MODULE_ALIAS("hv_storvsc");
 MODULE_DESCRIPTION("OpenVMBus: Hyper-V synthetic SCSI storage, and DVD drives on IDE");

@@ -26,6 +26,7 @@
 
 #define SUB_CHANNEL_WAIT  (10 * HZ)
 #define HANDSHAKE_WAIT	  (60 * HZ) /* a busy host takes its time */
+#define SLEEP_WAIT	  (30 * HZ)
 #define RESET_WAIT	  (10 * HZ)
 #define DRAIN_WAIT	  (5 * HZ)
 #define ASK_AGAIN_FIRST	  (20 * HZ)
@@ -366,8 +367,10 @@ void storage_link_leak(phys_addr_t start, u32 len)
 
 	for (; at < start + len; at += PAGE_SIZE) {
 		page = pfn_to_page(PHYS_PFN(at));
-		if (!PageSlab(page))
-			get_page(page);
+		/* Some pages are never counted, and warn when they are. */
+		if (!PageSlab(page) && !folio_try_get(page_folio(page)))
+			pr_warn_once("%s: a page that the host may write to cannot be kept\n",
+				     KBUILD_MODNAME);
 	}
 }
 
@@ -840,6 +843,76 @@ int storage_link_reset(struct storage_link *link)
 	recover_now(link);
 	flush_delayed_work(&link->recover_work);
 	return -ENODEV;
+}
+
+/* ---- sleep ---- */
+
+static bool holds_any(const struct storage_link *link)
+{
+	u32 slot;
+
+	for (slot = 0; slot <= link->slot_count; slot++)
+		if (storage_link_holds(link, slot))
+			return true;
+	return false;
+}
+
+/*
+ * recover_mutex; the link is DOWN. A batch that was written when the link went down was not shown
+ * to the host by its sender.
+ */
+static int let_go(struct storage_link *link)
+{
+	u32 i;
+
+	synchronize_rcu(); /* no caller is between submit and send any more */
+	for (i = 0; i < link->open_count; i++)
+		vmb_channel_commit(link->queues[i].channel);
+	wait_event_timeout(link->wait, !holds_any(link), SLEEP_WAIT);
+	storage_link_settle(link);
+	if (!holds_any(link) && close_channel(link))
+		return 0;
+	return -EBUSY;
+}
+
+int storage_link_suspend(struct storage_link *link)
+{
+	int rc = 0;
+
+	mutex_lock(&link->recover_mutex);
+	if (is_gone(link)) {
+		mutex_unlock(&link->recover_mutex);
+		return 0;
+	}
+	if (cmpxchg(&link->state, STORAGE_LINK_UP, STORAGE_LINK_DOWN) != STORAGE_LINK_UP)
+		rc = -EBUSY; /* the channel is being replaced */
+	else
+		rc = let_go(link);
+	if (rc && !link->closed)
+		set_up(link);
+	mutex_unlock(&link->recover_mutex);
+	if (!rc)
+		return 0;
+	dev_err(&link->device->dev, "cannot sleep: the host owes answers\n");
+	wake_up_all(&link->wait);
+	storage_link_resume(link);
+	return rc;
+}
+
+void storage_link_resume(struct storage_link *link)
+{
+	int rc = 0;
+
+	mutex_lock(&link->recover_mutex);
+	if (storage_link_state(link) == STORAGE_LINK_DOWN && !link->overdue) {
+		rc = connect(link);
+		if (!rc)
+			set_up(link);
+	}
+	mutex_unlock(&link->recover_mutex);
+	wake_up_all(&link->wait);
+	if (rc)
+		storage_link_overdue(link, jiffies);
 }
 
 /* ---- the link's beginning and end ---- */

@@ -243,6 +243,14 @@ void storage_link_overdue(struct storage_link *link, unsigned long since);
 int storage_link_reset(struct storage_link *link);
 
 /*
+ * For hibernation. Waits for the answers of all requests and closes the channel; requests wait from
+ * now on. Returns 0; or -EBUSY, and the link goes on: the host does not answer, or does not let go.
+ */
+int storage_link_suspend(struct storage_link *link);
+/* Opens the channel again. Where the host does not answer, the link goes on trying by itself. */
+void storage_link_resume(struct storage_link *link);
+
+/*
  * Must be called from ops->channel.rescinded. If it is the primary's, all requests fail from now
  * on, and those that the host holds end soon. They cannot wait for remove(): a probe() that reads a
  * new disk's partitions may wait for them, and remove() comes only after it. If it is a

@@ -118,6 +118,14 @@ struct vmb_driver {
 	int (*probe)(struct vmb_device *device, const struct hv_vmbus_device_id *id);
 	void (*remove)(struct vmb_device *device);
 	void (*shutdown)(struct vmb_device *device); /* may be NULL */
+	/*
+	 * Before and after hibernation; NULL: the driver cannot hibernate, which then fails.
+	 * suspend closes the device's channel, so that the host has nothing of the device's; resume
+	 * opens it again. Process context, nothing else of the device is running. suspend returns
+	 * 0; or -errno, and the device goes on as before. What resume returns is only reported.
+	 */
+	int (*suspend)(struct vmb_device *device);
+	int (*resume)(struct vmb_device *device);
 };
 #define to_vmb_driver(d) container_of(d, struct vmb_driver, driver)
 

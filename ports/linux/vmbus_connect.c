@@ -91,6 +91,11 @@ static void on_offer(const struct vmb_guest_event *event)
 
 	if (vmbus.stopping)
 		return;
+	ch = vmbus_sleep_find(&event->offer);
+	if (ch) {
+		vmbus_sleep_wake(ch, &event->offer);
+		return;
+	}
 	if (event->offer.sub_channel_index) {
 		primary = vmbus_sub_primary(&event->offer);
 		if (!primary)
@@ -315,19 +320,26 @@ void vmbus_connect_stop(void)
 	stop_sender();
 }
 
-static int make_pages(void)
+int vmbus_connect_remake_pages(void)
 {
 	int i;
 
-	post = (void *)get_zeroed_page(GFP_KERNEL);
-	vmbus.interrupt_page = (void *)get_zeroed_page(GFP_KERNEL);
-	vmbus.cpu_load = kcalloc(nr_cpu_ids, sizeof(*vmbus.cpu_load), GFP_KERNEL);
+	if (!vmbus.interrupt_page)
+		vmbus.interrupt_page = (void *)get_zeroed_page(GFP_KERNEL);
 	for (i = 0; i < ARRAY_SIZE(vmbus.monitor_pages); i++) {
-		vmbus.monitor_pages[i] = (void *)get_zeroed_page(GFP_KERNEL);
+		if (!vmbus.monitor_pages[i])
+			vmbus.monitor_pages[i] = (void *)get_zeroed_page(GFP_KERNEL);
 		if (!vmbus.monitor_pages[i])
 			return -ENOMEM;
 	}
-	return post && vmbus.interrupt_page && vmbus.cpu_load ? 0 : -ENOMEM;
+	return vmbus.interrupt_page ? 0 : -ENOMEM;
+}
+
+static int make_pages(void)
+{
+	post = (void *)get_zeroed_page(GFP_KERNEL);
+	vmbus.cpu_load = kcalloc(nr_cpu_ids, sizeof(*vmbus.cpu_load), GFP_KERNEL);
+	return post && vmbus.cpu_load ? vmbus_connect_remake_pages() : -ENOMEM;
 }
 
 static int make_queues(void)

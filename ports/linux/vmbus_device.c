@@ -84,6 +84,7 @@ struct bus_type vmbus_bus = {
 	.probe = probe,
 	.remove = remove,
 	.shutdown = shutdown,
+	.pm = &vmbus_device_sleep,
 	.dev_groups = vmbus_device_groups,
 	.bus_groups = vmbus_bus_groups,
 };
@@ -203,7 +204,7 @@ void vmbus_device_remove(struct work_struct *work)
 		vmbus_sub_end(ch);
 	mutex_lock(&vmbus.lock);
 	vmbus_channel_unlink(ch);
-	if (ch->core.rescinded)
+	if (ch->core.rescinded && !ch->asleep)
 		rc = vmb_guest_channel_release(&ch->core);
 	mutex_unlock(&vmbus.lock);
 	if (!rc) {

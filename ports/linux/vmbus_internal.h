@@ -94,6 +94,10 @@ struct vmb_channel {
 	bool told; /* the driver has the pointer; vmbus.lock */
 	bool shown; /* in sysfs, or that failed; vmbus.lock */
 
+	/* hibernation has ended the connection, the host has not offered it again; vmbus.lock */
+	bool asleep;
+	u32 cpu_before; /* the sleep */
+
 	u64 interrupts; /* doorbells heard */
 	u64 events; /* runs of the tasklet */
 	u64 signals; /* doorbells rung */
@@ -134,12 +138,15 @@ u32 vmbus_synic_post(struct vmb_synic_post *post); /* an enum vmb_hv_status */
 void vmbus_synic_signal(u32 connection_id);
 void vmbus_synic_publish(u32 relid, struct vmb_channel *ch);
 bool vmbus_synic_there(void);
+void vmbus_synic_sleep(void);
+void vmbus_synic_wake(void);
 
 /* vmbus_connect.c */
 int vmbus_connect_start(u32 version_max);
 void vmbus_connect_stop(void); /* sends UNLOAD, and nothing after it */
 void vmbus_connect_message(const struct vmb_synic_message *message);
 void vmbus_connect_send(void); /* call when messages wait to be sent */
+int vmbus_connect_remake_pages(void); /* that were lost */
 int vmbus_connect_init(void);
 void vmbus_connect_exit(void);
 
@@ -170,6 +177,11 @@ void vmbus_sub_check(struct vmb_channel *ch);
 void vmbus_sub_opened(struct vmb_channel *primary);
 int vmbus_sub_close(struct vmb_channel *primary);
 void vmbus_sub_end(struct vmb_channel *primary);
+
+/* vmbus_sleep.c; find and wake with vmbus.lock */
+extern const struct dev_pm_ops vmbus_device_sleep, vmbus_bus_sleep;
+struct vmb_channel *vmbus_sleep_find(const struct vmb_msg_offer *offer);
+void vmbus_sleep_wake(struct vmb_channel *ch, const struct vmb_msg_offer *offer);
 
 /* vmbus_device.c */
 extern struct bus_type vmbus_bus;

@@ -117,18 +117,6 @@ static int __init vmbus_probe(struct platform_device *device)
 	return result;
 }
 
-/* The host's memory of the connection does not survive a sleep as the guest's does. */
-static int refuse_sleep(struct device *dev)
-{
-	dev_err(dev, "suspend and hibernation are not supported\n");
-	return -EOPNOTSUPP;
-}
-
-static const struct dev_pm_ops no_sleep = {
-	.suspend = refuse_sleep,
-	.freeze = refuse_sleep,
-};
-
 static const struct acpi_device_id acpi_ids[] = {
 	{ "VMBUS" },
 	{ "VMBus" },
@@ -140,7 +128,7 @@ static struct platform_driver vmbus_platform = {
 	.driver = {
 		.name = "openvmbus",
 		.acpi_match_table = acpi_ids,
-		.pm = &no_sleep,
+		.pm = &vmbus_bus_sleep,
 	},
 };
 
@@ -177,4 +165,6 @@ module_init(vmbus_init);
 module_exit(vmbus_exit);
 
 MODULE_LICENSE("GPL");
+/* For who asks for the kernel's own by name, where that is not installed. */
+MODULE_ALIAS("hv_vmbus");
 MODULE_DESCRIPTION("OpenVMBus: Hyper-V's bus of synthetic devices");

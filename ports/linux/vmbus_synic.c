@@ -173,17 +173,11 @@ bool vmbus_synic_there(void)
 	       !rdmsrq_safe(VMB_MSR_SIMP, &page);
 }
 
-static int enable_cpu(unsigned int cpu)
+static void enable_this_cpu(void)
 {
-	struct vmbus_cpu *c = per_cpu_ptr(&vmbus_cpus, cpu);
+	struct vmbus_cpu *c = this_cpu_ptr(&vmbus_cpus);
 	u64 control;
 
-	if (!c->messages)
-		c->messages = (void *)get_zeroed_page(GFP_KERNEL);
-	if (!c->events)
-		c->events = (void *)get_zeroed_page(GFP_KERNEL);
-	if (!c->messages || !c->events)
-		return -ENOMEM;
 	memset(c->messages, 0, VMB_PAGE_LEN);
 	memset(c->events, 0, VMB_PAGE_LEN);
 	set_page(VMB_MSR_SIMP, c->messages);
@@ -191,7 +185,19 @@ static int enable_cpu(unsigned int cpu)
 	set_sint(true);
 	rdmsrq(VMB_MSR_SCONTROL, control);
 	wrmsrq(VMB_MSR_SCONTROL, control | VMB_MSR_ENABLE);
+}
 
+static int enable_cpu(unsigned int cpu)
+{
+	struct vmbus_cpu *c = per_cpu_ptr(&vmbus_cpus, cpu);
+
+	if (!c->messages)
+		c->messages = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!c->events)
+		c->events = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!c->messages || !c->events)
+		return -ENOMEM;
+	enable_this_cpu();
 	mutex_lock(&vmbus.lock);
 	cpumask_set_cpu(cpu, &vmbus.cpus);
 	mutex_unlock(&vmbus.lock);
@@ -207,6 +213,28 @@ static void disable_this_cpu(void)
 	set_sint(false);
 	set_page(VMB_MSR_SIMP, NULL);
 	set_page(VMB_MSR_SIEFP, NULL);
+}
+
+static void sleep_cpu(void *unused)
+{
+	disable_this_cpu();
+}
+
+static void wake_cpu(void *unused)
+{
+	enable_this_cpu();
+}
+
+/* No CPU's pages may be written to while another kernel has the memory. */
+void vmbus_synic_sleep(void)
+{
+	on_each_cpu(sleep_cpu, NULL, 1);
+}
+
+/* CPUs that come online later are enabled as they come. */
+void vmbus_synic_wake(void)
+{
+	on_each_cpu(wake_cpu, NULL, 1);
 }
 
 /*

@@ -308,7 +308,7 @@ const struct attribute_group *vmbus_device_groups[] = {
 
 static ssize_t hibernation_show(ATTRIBUTE_BUS *bus, char *buf)
 {
-	return sysfs_emit(buf, "0\n");
+	return sysfs_emit(buf, "%d\n", hv_is_hibernation_supported());
 }
 static struct bus_attribute bus_attr_hibernation =
 	__ATTR(hibernation, 0444, hibernation_show, NULL);

@@ -12,6 +12,8 @@
 #include <linux/delay.h>
 #include <linux/nmi.h>
 #include <linux/panic_notifier.h>
+#include <linux/ptrace.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <asm/mshyperv.h>
 #include <asm/msr.h>
@@ -132,6 +134,8 @@ static void on_crash(struct pt_regs *regs)
 static int on_panic(struct notifier_block *block, unsigned long action, void *data)
 {
 	unload_polling();
+	if (VMBUS_TELLS_PANIC && ms_hyperv.misc_features & HV_FEATURE_GUEST_CRASH_MSR_AVAILABLE)
+		hyperv_report_panic(current_pt_regs(), action, false);
 	return NOTIFY_DONE;
 }
 

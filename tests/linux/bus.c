@@ -750,6 +750,26 @@ void fake_unbind(struct vmb_channel *ch)
 	mutex_unlock(&ch->device.dev.mutex);
 }
 
+int fake_suspend(struct vmb_channel *ch)
+{
+	int rc;
+
+	mutex_lock(&ch->device.dev.mutex);
+	rc = ch->driver ? ch->driver->suspend(&ch->device) : 0;
+	mutex_unlock(&ch->device.dev.mutex);
+	return rc;
+}
+
+int fake_resume(struct vmb_channel *ch)
+{
+	int rc;
+
+	mutex_lock(&ch->device.dev.mutex);
+	rc = ch->driver ? ch->driver->resume(&ch->device) : 0;
+	mutex_unlock(&ch->device.dev.mutex);
+	return rc;
+}
+
 static void remove_thread(void *argument)
 {
 	struct vmb_channel *ch = argument;

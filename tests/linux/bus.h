@@ -90,6 +90,9 @@ struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_gui
 int fake_bind(struct vmb_channel *ch, const char *driver);
 void fake_unbind(struct vmb_channel *ch);
 void fake_rescind(struct vmb_channel *ch);
+/* The driver's, under the device's lock; nothing else runs then. Returns what suspend returned. */
+int fake_suspend(struct vmb_channel *ch);
+int fake_resume(struct vmb_channel *ch);
 void fake_withdraw(struct vmb_channel *ch);
 /* The host takes this sub-channel alone away. */
 void fake_rescind_sub(struct vmb_channel *sub);

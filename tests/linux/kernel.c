@@ -705,6 +705,14 @@ void get_page(struct page *page)
 	page->count++;
 }
 
+bool folio_try_get(struct folio *folio)
+{
+	if (!folio->page.count)
+		return false;
+	get_page(&folio->page);
+	return true;
+}
+
 void put_page(struct page *page)
 {
 	if (page->count <= 0)

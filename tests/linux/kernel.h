@@ -298,9 +298,15 @@ unsigned long get_zeroed_page(gfp_t flags);
 void free_page(unsigned long at);
 struct page *pfn_to_page(u64 pfn);
 void get_page(struct page *page);
+struct folio {
+	struct page page;
+};
+#define page_folio(p) ((struct folio *)(p))
+bool folio_try_get(struct folio *folio); /* false: it is frozen, its count is 0 */
 void put_page(struct page *page);
 u32 shim_page_count(void); /* pages that were not freed */
 #define PageSlab(page)	   ((page)->slab)
+#define pr_warn_once(...)  fprintf(stderr, "# " __VA_ARGS__)
 #define page_to_pfn(page)  ((page)->pfn)
 #define page_to_phys(page) ((phys_addr_t)(page)->pfn << PAGE_SHIFT)
 #define page_address(page) ((void *)(uintptr_t)page_to_phys(page))
@@ -341,6 +347,7 @@ void shim_module_unload(const char *module);
 	}
 #define MODULE_PARM_DESC(name, text)
 #define MODULE_LICENSE(text)
+#define MODULE_ALIAS(text)
 #define MODULE_DESCRIPTION(text)
 #define MODULE_DEVICE_TABLE(type, name)
 #define module_init(fn) static int (*const shim_init)(void) = fn;

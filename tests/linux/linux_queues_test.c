@@ -181,6 +181,96 @@ static void a_reset_reaches_all_channels(void)
 	end(ch);
 }
 
+/* ---- sleep ---- */
+
+static void read_often(void *argument)
+{
+	u32 i;
+
+	for (i = 0; i < 20; i++) {
+		read_first(argument);
+		msleep(sched_random(40));
+	}
+}
+
+/* What is sent meanwhile waits: the host has nothing of ours, and then a new connection. */
+static void sleep_keeps_requests(void)
+{
+	struct vmb_channel *ch = offer_and_bind(3);
+	struct bed_thread readers[SHIM_CPUS];
+	u32 cpus[SHIM_CPUS], i;
+
+	for (i = 0; i < SHIM_CPUS; i++) {
+		cpus[i] = i;
+		bed_start(&readers[i], "reader", read_often, &cpus[i]);
+	}
+	for (i = 1; i < 6; i++) {
+		claim_same(fake_suspend(ch), 0);
+		claim(!ch->open && !ch->owed && !ch->subs[1]);
+		msleep(sched_random(3) * 100000);
+		claim_same(ch->opens, i);
+		claim_same(fake_resume(ch), 0);
+		claim(ch->open && ch->subs[3]->open);
+		msleep(sched_random(40));
+	}
+	for (i = 0; i < SHIM_CPUS; i++)
+		bed_join(&readers[i]);
+	end(ch);
+}
+
+/* Then it is not done, and the link goes on. */
+static void no_sleep_while_the_host_owes(void)
+{
+	struct vmb_channel *ch = offer_and_bind(1);
+	struct bed_thread reader;
+	u32 cpu = 1;
+
+	ch->fate = hold_all;
+	bed_start(&reader, "reader", read_first, &cpu);
+	while (!ch->subs[1]->held)
+		msleep(10);
+	claim_same(fake_suspend(ch), -EBUSY);
+	ch->fate = NULL;
+	fake_answer_held(ch);
+	bed_join(&reader);
+	read_on(0);
+	claim_same(ch->opens, 1);
+	end(ch);
+}
+
+static void awake_later(void *argument)
+{
+	struct vmb_channel *ch = argument;
+
+	msleep(600 * 1000);
+	fake_stall(ch, false);
+}
+
+/* A host that is slow afterwards does not fail the sleep; the disk comes when the host does. */
+static void a_slow_host_after_the_sleep_is_waited_for(void)
+{
+	struct vmb_channel *ch = offer_and_bind(3);
+	struct bed_thread waker;
+
+	claim_same(fake_suspend(ch), 0);
+	fake_stall(ch, true);
+	bed_start(&waker, "waker", awake_later, ch);
+	claim_same(fake_resume(ch), 0);
+	read_on(2);
+	bed_join(&waker);
+	end(ch);
+}
+
+/* It is not offered any more: resume() is not called, remove() is. */
+static void a_disk_may_go_in_its_sleep(void)
+{
+	struct vmb_channel *ch = offer_and_bind(3);
+
+	claim_same(fake_suspend(ch), 0);
+	fake_withdraw(ch);
+	claim_same(shim_page_count(), 0);
+}
+
 /* ---- a random walk ---- */
 
 #define WALK_SEEDS  20
@@ -288,6 +378,8 @@ static void walk(void)
 		ch->forgets_subs = false;
 		fake_stall(ch, false);
 		msleep(sched_random(300) * 1000);
+		if (!fake_suspend(ch))
+			claim_same(fake_resume(ch), 0);
 	}
 	over = true;
 	for (i = 0; i < SHIM_CPUS; i++) {
@@ -300,10 +392,14 @@ static void walk(void)
 bed_test(each_cpu_has_the_channel_that_interrupts_it) bed_test(other_cpus_are_spread)
 	bed_test(a_host_that_refuses_has_one) bed_test(a_host_that_promises_in_vain_has_one)
 		bed_test(a_user_may_want_one) bed_test_seeds(a_sub_channel_may_be_taken_away, 50)
-			bed_test_seeds(a_reset_reaches_all_channels, 20)
-				bed_test_seeds(walk, WALK_SEEDS)
+			bed_test_seeds(a_reset_reaches_all_channels, 20) bed_test_seeds(walk,
+											WALK_SEEDS)
+				bed_test_seeds(sleep_keeps_requests, 50)
+					bed_test(no_sleep_while_the_host_owes)
+						bed_test(a_slow_host_after_the_sleep_is_waited_for)
+							bed_test(a_disk_may_go_in_its_sleep)
 
-					int main(void)
+								int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_cpu_has_the_channel_that_interrupts_it),
@@ -313,6 +409,10 @@ bed_test(each_cpu_has_the_channel_that_interrupts_it) bed_test(other_cpus_are_sp
 		cmocka_unit_test(test_a_user_may_want_one),
 		cmocka_unit_test(test_a_sub_channel_may_be_taken_away),
 		cmocka_unit_test(test_a_reset_reaches_all_channels),
+		cmocka_unit_test(test_sleep_keeps_requests),
+		cmocka_unit_test(test_no_sleep_while_the_host_owes),
+		cmocka_unit_test(test_a_slow_host_after_the_sleep_is_waited_for),
+		cmocka_unit_test(test_a_disk_may_go_in_its_sleep),
 		cmocka_unit_test(test_walk),
 	};
 
