@@ -325,7 +325,9 @@ judge_hibernate() {
 	claim "slept $rounds times and went on" same "$(grep -c '^slept\.' "$evidence") $(grep -c '^sleep_failed' "$evidence")" "$rounds 0"
 	claim "the machine was reset as often" same "$(sed -n 's/.*stats: \([0-9]*\) resets.*/\1/p' "$cell/host.log")" "$rounds"
 	claim "what was written before each sleep was read after it" same "$(grep -c '^lost=' "$evidence")" 0
-	claim "a transfer over TCP went on over all of them: $(value slow), $(sed -n 's/^received\.[0-9]*=//p' "$evidence" | tr '\n' ' ')" \
+	claim "a transfer over TCP was under way in each of them" same \
+		"$(sed -n 's/^received\.[0-9]*=//p' "$evidence" | awk -v all=$((mib << 20)) '$1 > 0 && $1 < all' | wc -l)" "$rounds"
+	claim "it went on over all of them: $(value slow), $(sed -n 's/^received\.[0-9]*=//p' "$evidence" | tr '\n' ' ')" \
 		same "$(value slow)" "0 $((mib << 20)) 1"
 	claim "with the bytes that the server sent" same "$(value slow_hash)" \
 		"$(awk '$1 == "down" && $2 ~ /slow/ { print $4 }' "$cell/server.log")"
