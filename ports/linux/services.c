@@ -154,14 +154,19 @@ static void on_packet(struct vmb_channel *ch, const struct vmb_ring_received *re
 
 static const struct vmb_channel_ops channel_ops = { .packet = on_packet };
 
+static int open_channel(struct service *s)
+{
+	vmb_guest_ic_init(&s->ic, s->kind->type);
+	return vmb_channel_open(s->device->channel, RING_LEN, &channel_ops, s);
+}
+
 static int begin(struct service *s)
 {
 	int rc = s->kind->start ? s->kind->start(s) : 0;
 
 	if (rc)
 		return rc;
-	vmb_guest_ic_init(&s->ic, s->kind->type);
-	rc = vmb_channel_open(s->device->channel, RING_LEN, &channel_ops, s);
+	rc = open_channel(s);
 	if (rc && s->kind->stop)
 		s->kind->stop(s);
 	return rc;
@@ -205,6 +210,23 @@ static void remove(struct vmb_device *device)
 	kfree(s);
 }
 
+/* What the host asked before is forgotten: it asks again. */
+static int suspend(struct vmb_device *device)
+{
+	struct service *s = device->data;
+
+	vmb_channel_close(device->channel);
+	spin_lock_bh(&s->lock);
+	s->pending = false;
+	spin_unlock_bh(&s->lock);
+	return 0;
+}
+
+static int resume(struct vmb_device *device)
+{
+	return open_channel(device->data);
+}
+
 #define SERVICE(kind, ...)                                                                \
 	{                                                                                 \
 		.guid = GUID_INIT(__VA_ARGS__), .driver_data = (kernel_ulong_t) & (kind), \
@@ -235,6 +257,8 @@ static struct vmb_driver hvutils_driver = {
 	.id_table = ids,
 	.probe = probe,
 	.remove = remove,
+	.suspend = suspend,
+	.resume = resume,
 };
 
 static int __init hvutils_init(void)
