@@ -314,3 +314,39 @@ judge_services() {
 	claim "and the exit code was that of its own power-off" same "${stop[1]}" 0
 	claim "its processes were told to end first" same "$(value asked)" 1
 }
+
+# What a guest's process may make of the host, whatever it does; docs/network.md and docs/storage.md say why.
+GREEDY_KIB=$((300 << 10)) GREEDY_DESCRIPTORS=2400 GREEDY_MAPPINGS=4000 GREEDY_THREADS=64 GREEDY_LINES=40
+
+# most COLUMN: the greatest number there in what lab/nest/greedy-side measured.
+most() {
+	awk -v column="$1" '$column > most { most = $column } END { print most + 0 }' "$cell/samples"
+}
+
+# bounded WHAT NUMBER LIMIT
+bounded() {
+	claim "the host had $2 $1 at most (limit $3)" test "$2" -gt 0 -a "$2" -le "$3"
+}
+
+judge_greedy() {
+	local steady transfer
+	judge_root
+	read -r -a steady <<<"$(value steady)"
+	read -r -a transfer <<<"$(value transfer)"
+	claim "it sent $(value greedy_udp) datagrams, each from another port, and opened $(value greedy_tcp) connections" \
+		test "$(value greedy_udp)" -gt 0 -a "$(value greedy_tcp)" -gt 0
+	claim "it flushed $(value greedy_flush) times, and moved 8 MiB $(value greedy_big) times" \
+		test "$(value greedy_flush)" -gt 0 -a "$(value greedy_big)" -gt 0
+	claim "its network reached the bound" grep -q 'connections that its network may' "$cell/host.log"
+	claim "another process verified ${steady[0]:-0} writes of another disk meanwhile" test "${steady[0]:-0}" -gt 20
+	claim "each within ${steady[1]:-0} ms (limit 15000)" test "${steady[1]:-15001}" -le 15000
+	claim "a transfer that had begun ended well" same "${transfer[0]:-}" 0
+	claim "with the bytes that were sent" grep -q "^down /data .*${transfer[1]:-none}" "$cell/server.log"
+	claim "the guest could reset itself" same "$(value second_start)" 1
+	claim "and found what it had written" same "$(value token_after)" "$token"
+	bounded 'KiB of its own' "$(most 1)" $GREEDY_KIB
+	bounded 'descriptors' "$(most 2)" $GREEDY_DESCRIPTORS
+	bounded 'mappings' "$(most 3)" $GREEDY_MAPPINGS
+	bounded 'threads' "$(most 4)" $GREEDY_THREADS
+	bounded 'lines to say' "$(wc -l <"$cell/host.log")" $GREEDY_LINES
+}
