@@ -368,13 +368,17 @@ net 'two cards with one address' '--net: two cards have one address; give anothe
 net 'two cards with one capture' '--net: two cards write to capture=c; give another file' \
 	user,capture=c null,capture=c
 
+expect 'three consoles' '--console c: at most two can be given' \
+	run --kernel k --console a --console b --console c
+expect 'one console twice' '--console a: given twice; give another one' \
+	run --kernel k --console a --console a
 expect 'control without a path' '--control: its value is missing; see openvmbus --help' run --control
 expect 'control with an empty path' "--control: the socket's path is missing" run --kernel k --control ''
 faults='give any or one of drop, delay, duplicate, reorder, corrupt, forge, lie, storm, refuse, silence, throttle, fail, tear, no-mode-sense, with on=, rate=, after=, count=, ticks=, seed=; see docs/testing-your-driver.md'
-expect 'unknown fault' "fault drip: no such kind; $faults" run --kernel kernel --fault drip
+expect 'unknown fault' "fault drip: no such kind; $faults" run --kernel k --fault drip
 expect 'fault in a place where it cannot be' \
 	"fault tear,on=network: a property is unknown, or its value does not fit; $faults" \
-	run --kernel kernel --fault tear,on=network
+	run --kernel k --fault tear,on=network
 expect 'top without a path' "top: give a socket's path; see openvmbus --help" top
 expect 'ctl without arguments' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl
 expect 'ctl without a command' "ctl: give a socket's path and a command; see openvmbus ctl --help" ctl s

@@ -9,6 +9,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -258,6 +262,123 @@ static void test_input_that_hung_up_is_not_polled(void **state)
 	close(other);
 }
 
+/* A socket, and who reads it */
+
+static char folder[] = "/tmp/vmm-console-XXXXXX", at[80];
+
+static void start_on_socket(void)
+{
+	assert_non_null(mkdtemp(folder));
+	snprintf(at, sizeof(at), "%s%s/socket", VMB_VMM_CONSOLE_SOCKET, folder);
+	vmb_vmm_serial_create(&machine.serial, &machine);
+	assert_int_equal(vmb_vmm_console_open(&console, at, wake), 0);
+	assert_int_equal(vmb_vmm_console_start(&console), 0);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void end_socket(void)
+{
+	vmb_vmm_console_close(&console);
+	vmb_vmm_serial_destroy(&machine.serial);
+	assert_int_equal(rmdir(folder), 0); /* the socket is gone */
+	strcpy(folder, "/tmp/vmm-console-XXXXXX");
+}
+
+/* In the main thread's place, until nothing comes for a while. */
+static void look(int ms)
+{
+	struct pollfd fd = { .events = POLLIN };
+
+	do {
+		fd.fd = vmb_vmm_console_poll_fd(&console, &machine);
+		if (poll(&fd, 1, ms) == 1)
+			vmb_vmm_console_input(&console, &machine);
+	} while (fd.revents);
+}
+
+static int connect_reader(void)
+{
+	struct sockaddr_un address;
+	int fd = vmb_dev_socket_create(&address, at + strlen(VMB_VMM_CONSOLE_SOCKET), SOCK_STREAM);
+
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	look(10);
+	return fd;
+}
+
+static void test_a_late_client_gets_the_newest(void **state)
+{
+	const uint64_t more = 5000, all = VMB_VMM_CONSOLE_BUFFER_LEN + more;
+	int fd;
+
+	start_on_socket();
+	put(0, all);
+	assert_false(vmb_vmm_console_busy(&console)); /* nobody is waited for */
+	fd = connect_reader();
+	expect_bytes(fd, more, VMB_VMM_CONSOLE_BUFFER_LEN);
+	put(all, 100);
+	expect_bytes(fd, all, 100);
+	close(fd);
+	end_socket();
+}
+
+static void test_a_client_goes_and_the_next_one_comes(void **state)
+{
+	int fd;
+
+	start_on_socket();
+	for (uint32_t round = 0; round < 5; round++) {
+		fd = connect_reader();
+		put(round * 1000, 1000);
+		expect_bytes(fd, round * 1000, 1000);
+		close(fd);
+		while (vmb_vmm_console_poll_fd(&console, &machine) != console.socket.fd)
+			look(10);
+	}
+	put(5000, 1000); /* while nobody is there */
+	fd = connect_reader();
+	expect_bytes(fd, 5000, 1000);
+	close(fd);
+	end_socket();
+}
+
+static void test_a_client_types(void **state)
+{
+	uint32_t room;
+	int fd;
+
+	start_on_socket();
+	fd = connect_reader();
+	room = vmb_vmm_serial_room(&machine.serial);
+	assert_int_equal(write(fd, "\x1dq", 2), 2); /* no escape key here */
+	look(10);
+	assert_int_equal(vmb_vmm_serial_room(&machine.serial), room - 2);
+	assert_int_equal(vmb_vmm_power_outcome(&machine), VMB_VMM_RUNNING);
+	close(fd);
+	end_socket();
+}
+
+static void test_two_consoles_get_the_same(void **state)
+{
+	static struct vmb_vmm_console log;
+	char name[] = "/tmp/vmm-console-XXXXXX";
+	int file = mkstemp(name);
+
+	assert_true(file >= 0);
+	start_on_pipe(0);
+	assert_int_equal(vmb_vmm_console_open(&log, name, wake), 0);
+	assert_int_equal(vmb_vmm_console_start(&log), 0);
+	console.also = &log;
+	put(0, 10000);
+	expect_bytes(ends[0], 0, 10000);
+	vmb_vmm_console_close(&console);
+	expect_bytes(file, 0, 10000);
+	close(ends[0]);
+	close(file);
+	unlink(name);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -271,6 +392,10 @@ int main(void)
 		TEST(test_a_file_that_was_shortened_gets_no_hole),
 		TEST(test_a_pipe_by_name_that_nobody_reads_is_refused),
 		TEST(test_input_that_hung_up_is_not_polled),
+		TEST(test_a_late_client_gets_the_newest),
+		TEST(test_a_client_goes_and_the_next_one_comes),
+		TEST(test_a_client_types),
+		TEST(test_two_consoles_get_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,8 +50,10 @@ static uint32_t wait_for_piece(struct vmb_vmm_console *c)
 {
 	uint32_t len;
 
-	while (!c->count && !c->ending)
+	while (!(c->count && c->out_fd >= 0) && !c->ending && !c->hangs_up)
 		pthread_cond_wait(&c->filled, &c->lock);
+	if (c->out_fd < 0)
+		return 0;
 	len = VMB_VMM_CONSOLE_BUFFER_LEN - c->first;
 	if (len > c->count)
 		len = c->count;
@@ -76,6 +79,10 @@ static void taken(struct vmb_vmm_console *c, uint32_t len)
  */
 static void lose(struct vmb_vmm_console *c, uint32_t len, int error)
 {
+	if (c->is_socket) {
+		c->hangs_up = true; /* what it did not read is the next one's */
+		return;
+	}
 	c->dropped += len;
 	taken(c, len);
 	if (error == EPIPE || error == EIO || error == EBADF) {
@@ -103,6 +110,18 @@ static ssize_t write_piece(struct vmb_vmm_console *c, const uint8_t *bytes, uint
 	return 0;
 }
 
+/* The only place that closes a client's descriptor: the writer may be using it anywhere else. */
+static void hang_up(struct vmb_vmm_console *c)
+{
+	if (c->out_fd >= 0)
+		close(c->out_fd);
+	c->out_fd = c->in_fd = -1;
+	c->hangs_up = false;
+	c->full = false;
+	if (write(c->wake, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
+		return;
+}
+
 static void *write_thread(void *arg)
 {
 	struct vmb_vmm_console *c = arg;
@@ -111,7 +130,14 @@ static void *write_thread(void *arg)
 
 	vmb_dev_role_enter(VMB_DEV_ROLE_CONSOLE);
 	pthread_mutex_lock(&c->lock);
-	while ((len = wait_for_piece(c)) && !c->ending) {
+	for (;;) {
+		len = wait_for_piece(c);
+		if (c->ending)
+			break;
+		if (c->hangs_up)
+			hang_up(c);
+		if (!len || c->out_fd < 0)
+			continue;
 		pthread_mutex_unlock(&c->lock);
 		done = write_piece(c, c->buffer + c->first, len);
 		pthread_mutex_lock(&c->lock);
@@ -124,9 +150,21 @@ static void *write_thread(void *arg)
 	return NULL;
 }
 
+/* Nobody is there yet: the oldest byte makes room. */
+static void forget_oldest(struct vmb_vmm_console *c)
+{
+	if (!c->is_socket || c->out_fd >= 0 || c->count < VMB_VMM_CONSOLE_BUFFER_LEN)
+		return;
+	c->first = (c->first + 1) % VMB_VMM_CONSOLE_BUFFER_LEN;
+	c->count--;
+}
+
 void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte)
 {
+	if (c->also)
+		vmb_vmm_console_put(c->also, byte);
 	pthread_mutex_lock(&c->lock);
+	forget_oldest(c);
 	if (c->gone || c->count == VMB_VMM_CONSOLE_BUFFER_LEN) {
 		c->dropped += !c->gone;
 	} else {
@@ -135,7 +173,7 @@ void vmb_vmm_console_put(struct vmb_vmm_console *c, uint8_t byte)
 			pthread_cond_signal(&c->filled);
 		}
 		c->buffer[(c->first + c->count++) % VMB_VMM_CONSOLE_BUFFER_LEN] = byte;
-		c->full |= c->count == VMB_VMM_CONSOLE_BUFFER_LEN;
+		c->full |= c->count == VMB_VMM_CONSOLE_BUFFER_LEN && c->out_fd >= 0;
 	}
 	pthread_mutex_unlock(&c->lock);
 }
@@ -148,7 +186,7 @@ bool vmb_vmm_console_busy(struct vmb_vmm_console *c)
 	c->given_up |= c->full && now_ms() - c->moved_at >= VMB_VMM_CONSOLE_PATIENCE;
 	busy = c->full && !c->given_up;
 	pthread_mutex_unlock(&c->lock);
-	return busy;
+	return busy || (c->also && vmb_vmm_console_busy(c->also));
 }
 
 /* Returns whether there is more to write out, and a reader that takes it. */
@@ -158,7 +196,7 @@ static bool is_draining(struct vmb_vmm_console *c, int64_t since)
 	bool left;
 
 	pthread_mutex_lock(&c->lock);
-	left = c->count;
+	left = c->count && c->out_fd >= 0;
 	moved = c->moved_at;
 	pthread_mutex_unlock(&c->lock);
 	return left && now - moved < END_STILL_MS && now - since < END_MOVING_MS;
@@ -166,6 +204,8 @@ static bool is_draining(struct vmb_vmm_console *c, int64_t since)
 
 void vmb_vmm_console_drain(struct vmb_vmm_console *c)
 {
+	if (c->also)
+		vmb_vmm_console_drain(c->also);
 	if (!c->drain_since)
 		c->drain_since = now_ms();
 	while (is_draining(c, c->drain_since))
@@ -217,6 +257,11 @@ static int open_file(struct vmb_vmm_console *c, int flags)
 	return fcntl(c->out_fd, F_SETFL, O_APPEND) ? -errno : 0;
 }
 
+static bool is_socket_path(const char *path)
+{
+	return path && strncmp(path, VMB_VMM_CONSOLE_SOCKET, strlen(VMB_VMM_CONSOLE_SOCKET)) == 0;
+}
+
 static bool can_be_made(const char *path)
 {
 	char *copy = strdup(path);
@@ -233,6 +278,14 @@ int vmb_vmm_console_open(struct vmb_vmm_console *c, const char *path, int wake)
 	memset(c, 0, sizeof(*c));
 	c->wake = wake;
 	c->path = path;
+	c->socket.fd = -1;
+	c->is_socket = is_socket_path(path);
+	if (c->is_socket) {
+		c->in_fd = c->out_fd = -1;
+		return vmb_dev_socket_serve(&c->socket, "--console",
+					    path + strlen(VMB_VMM_CONSOLE_SOCKET), SOCK_STREAM,
+					    true);
+	}
 	c->in_fd = path ? -1 : STDIN_FILENO;
 	c->out_fd = STDOUT_FILENO;
 	error = path ? open_file(c, 0) : 0;
@@ -253,7 +306,7 @@ static int begin_file(struct vmb_vmm_console *c)
 
 int vmb_vmm_console_start(struct vmb_vmm_console *c)
 {
-	int error = c->path ? begin_file(c) : 0;
+	int error = c->path && !c->is_socket ? begin_file(c) : 0;
 
 	if (error)
 		return error;
@@ -272,6 +325,8 @@ int vmb_vmm_console_start(struct vmb_vmm_console *c)
 
 void vmb_vmm_console_close(struct vmb_vmm_console *c)
 {
+	if (c->also)
+		vmb_vmm_console_close(c->also);
 	if (c->started) {
 		vmb_vmm_console_drain(c);
 		end_writer(c);
@@ -281,19 +336,70 @@ void vmb_vmm_console_close(struct vmb_vmm_console *c)
 	}
 	if (c->out_fd >= 0 && c->out_fd != STDOUT_FILENO)
 		close(c->out_fd);
-	vmb_vmm_terminal_restore();
-	if (c->dropped && !c->gone)
+	if (c->is_socket)
+		vmb_dev_socket_end(&c->socket);
+	if (!c->path)
+		vmb_vmm_terminal_restore();
+	if (c->dropped && !c->gone && !c->is_socket)
 		vmb_dev_report("--console %s: nobody took %llu bytes that the guest printed",
 			       name_of(c), (unsigned long long)c->dropped);
 }
 
 /* Input */
 
+static bool is_free(struct vmb_vmm_console *c)
+{
+	bool free;
+
+	pthread_mutex_lock(&c->lock);
+	free = c->out_fd < 0;
+	pthread_mutex_unlock(&c->lock);
+	return free;
+}
+
+static void accept_client(struct vmb_vmm_console *c)
+{
+	int fd = accept4(c->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->out_fd = c->in_fd = fd;
+	c->moved_at = now_ms();
+	c->full = c->count == VMB_VMM_CONSOLE_BUFFER_LEN;
+	c->given_up = false;
+	pthread_cond_signal(&c->filled);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void lose_client(struct vmb_vmm_console *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->in_fd = -1;
+	c->hangs_up = true;
+	pthread_cond_signal(&c->filled);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* A client has no escape key: it can go whenever it wants, and control stops the machine. */
+static void read_client(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
+{
+	uint8_t bytes[VMB_VMM_SERIAL_ROOM_MIN];
+	ssize_t len = read(c->in_fd, bytes, sizeof(bytes));
+
+	if (len > 0)
+		vmb_vmm_serial_type(&machine->serial, bytes, len);
+	else if (len == 0 || (errno != EAGAIN && errno != EINTR))
+		lose_client(c);
+}
+
 int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
 {
+	if (c->is_socket && is_free(c))
+		return c->socket.fd;
 	if (c->in_fd < 0 || vmb_vmm_serial_room(&machine->serial) < VMB_VMM_SERIAL_ROOM_MIN)
 		return -1;
-	return vmb_vmm_terminal_is_ours() ? c->in_fd : -1;
+	return c->is_socket || vmb_vmm_terminal_is_ours() ? c->in_fd : -1;
 }
 
 static void choose(struct vmb_vmm_machine *machine, uint8_t key)
@@ -308,7 +414,7 @@ static void choose(struct vmb_vmm_machine *machine, uint8_t key)
 	}
 }
 
-void vmb_vmm_console_input(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
+static void read_terminal(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
 {
 	bool is_raw = vmb_vmm_terminal_is_raw();
 	uint8_t bytes[VMB_VMM_SERIAL_ROOM_MIN];
@@ -330,9 +436,21 @@ void vmb_vmm_console_input(struct vmb_vmm_console *c, struct vmb_vmm_machine *ma
 	}
 }
 
+void vmb_vmm_console_input(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
+{
+	if (c->is_socket && is_free(c))
+		accept_client(c);
+	else if (c->is_socket)
+		read_client(c, machine);
+	else
+		read_terminal(c, machine);
+}
+
 void vmb_vmm_console_watch(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
 {
 	vmb_vmm_serial_resume(&machine->serial);
+	if (c->also && !c->also->path)
+		c = c->also;
 	if (!c->path && !vmb_vmm_terminal_is_raw())
 		vmb_vmm_terminal_resume();
 }

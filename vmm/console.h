@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where the guest's serial port ends: this program's terminal or a file.
+ * Where the guest's serial port ends: this program's terminal, a file, or a socket; or two of them
+ * at once, which get the same and may both type.
+ *
+ * On a socket one client at a time reads and types. While there is none the newest 1 MiB is kept
+ * for the next, and the guest never waits. A client that goes leaves what it did not read for the
+ * next one.
  *
  * On a terminal every key goes to the guest, except the escape key Ctrl-]. Ctrl-] q stops the
  * machine, Ctrl-] r resets it, Ctrl-] Ctrl-] sends one Ctrl-] to the guest, and any other key
@@ -25,9 +30,11 @@
 #include <pthread.h>
 
 #include "base/platform.h"
+#include "devices/socket.h"
 
 #define VMB_VMM_CONSOLE_ESCAPE	   0x1Du /* Ctrl-] */
 #define VMB_VMM_CONSOLE_BUFFER_LEN (1u << 20)
+#define VMB_VMM_CONSOLE_SOCKET	   "unix:"
 #define VMB_VMM_CONSOLE_PATIENCE   5000 /* milliseconds that a full buffer holds the guest up */
 
 struct vmb_vmm_machine;
@@ -36,6 +43,9 @@ struct vmb_vmm_console {
 	int in_fd; /* -1: no input, or no more */
 	int out_fd;
 	const char *path; /* NULL: standard output */
+	struct vmb_vmm_console *also; /* gets the same; NULL: none */
+	bool is_socket; /* in_fd is that of the client */
+	struct vmb_dev_socket socket;
 	bool escaped; /* the escape key was the last one */
 	int wake; /* eventfd: there is room again */
 	pthread_t writer;
@@ -44,6 +54,7 @@ struct vmb_vmm_console {
 	pthread_mutex_t lock;
 	pthread_cond_t filled; /* or ending */
 	bool ending;
+	bool hangs_up; /* the writer lets go of the client of a socket */
 	bool full; /* until a quarter is free again */
 	bool given_up; /* the reader took nothing for too long */
 	bool gone; /* no one will ever read */
@@ -55,7 +66,10 @@ struct vmb_vmm_console {
 	uint8_t buffer[VMB_VMM_CONSOLE_BUFFER_LEN];
 };
 
-/* Returns 0, or -errno: reported. Creates and changes nothing yet. */
+/*
+ * path: NULL, a file, or VMB_VMM_CONSOLE_SOCKET and a path. Returns 0, or -errno: reported. Creates
+ * and changes nothing yet.
+ */
 int vmb_vmm_console_open(struct vmb_vmm_console *c, const char *path, int wake);
 /*
  * Creates or empties the file, makes the terminal raw, and starts the writer. Returns 0, or -errno:

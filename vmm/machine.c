@@ -313,7 +313,8 @@ static void tick(struct vmb_vmm_machine *machine, int64_t *tick_at)
 void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 {
 	int64_t retry_at = now_ms() + RETRY_MS, tick_at = 0;
-	struct pollfd fds[3];
+	struct vmb_vmm_console *also = machine->console->also;
+	struct pollfd fds[4];
 	bool waiting;
 
 	while (vmb_vmm_power_outcome(machine) == VMB_VMM_RUNNING) {
@@ -321,6 +322,8 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 		fds[0] = (struct pollfd){ .fd = machine->wake, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
 		fds[2] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
+					  .events = POLLIN };
+		fds[3] = (struct pollfd){ .fd = also ? vmb_vmm_console_poll_fd(also, machine) : -1,
 					  .events = POLLIN };
 		if (poll(fds, VMB_ARRAY_COUNT(fds), sleep_ms(machine, waiting, retry_at)) < 0)
 			continue;
@@ -334,6 +337,8 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 		}
 		if (fds[2].revents)
 			vmb_vmm_console_input(machine->console, machine);
+		if (fds[3].revents)
+			vmb_vmm_console_input(also, machine);
 		vmb_vmm_console_watch(machine->console, machine);
 		tick(machine, &tick_at);
 		vmb_vmm_watch_look(machine);

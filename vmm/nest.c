@@ -9,6 +9,7 @@
 
 #include "devices/disk/disk.h"
 #include "devices/report.h"
+#include "vmm/console.h"
 #include "vmm/control.h"
 #include "vmm/nest.h"
 #include "vmm/nest_net.h"
@@ -135,6 +136,11 @@ static void add_command(struct line *l, const struct vmb_vmm_options *o, const c
 	}
 }
 
+static bool is_socket(const char *console)
+{
+	return console && begins_with(console, VMB_VMM_CONSOLE_SOCKET);
+}
+
 int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 {
 	static char self[PATH_LEN], starter[PATH_LEN + 64];
@@ -142,6 +148,11 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 	struct line line = { 0 };
 	int control = -1;
 
+	if (is_socket(o->console) || is_socket(o->console_also)) {
+		vmb_dev_report("--console unix: no socket of an emulated machine is reached from "
+			       "here; give stdio or a file, or use a machine with /dev/kvm");
+		return VMB_VMM_EXIT_USAGE;
+	}
 	if (len < 0 || !vmb_vmm_nest_net_check(o) ||
 	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o) ||
 	    (o->control && vmb_vmm_relay_start(o->control, &control)))

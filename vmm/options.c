@@ -275,7 +275,21 @@ static int parse_append(struct vmb_vmm_options *o, char *value)
 
 static int parse_console(struct vmb_vmm_options *o, char *value)
 {
-	o->console = strcmp(value, "stdio") == 0 ? NULL : value;
+	const char *path = strcmp(value, "stdio") == 0 ? NULL : value;
+
+	if (o->console_count == 2) {
+		vmb_dev_report("--console %s: at most two can be given", value);
+		return -EINVAL;
+	}
+	if (o->console_count &&
+	    (path ? o->console && strcmp(path, o->console) == 0 : !o->console)) {
+		vmb_dev_report("--console %s: given twice; give another one", value);
+		return -EINVAL;
+	}
+	if (o->console_count++)
+		o->console_also = path;
+	else
+		o->console = path;
 	return 0;
 }
 

@@ -28,6 +28,8 @@ struct vmb_vmm_options {
 	const char *initrd; /* NULL: none */
 	const char *append;
 	const char *console; /* NULL: standard input and output */
+	const char *console_also; /* with console_count 2; NULL as above */
+	uint32_t console_count; /* as --console was given; 0: standard input and output */
 	const char *faults[VMB_DEV_FAULT_RULE_MAX]; /* as --fault has them */
 	uint32_t fault_count;
 	const char *control; /* path of a socket; NULL: none */

@@ -38,7 +38,7 @@ struct session {
 	struct vmb_vmm_boot_uefi uefi;
 	struct vmb_vmm_kvm kvm;
 	struct vmb_vmm_devices devices;
-	struct vmb_vmm_console console;
+	struct vmb_vmm_console console, console_also;
 	struct vmb_vmm_guard guard;
 	struct vmb_vmm_control *control;
 	struct vmb_dev_fault_plan faults;
@@ -360,6 +360,23 @@ static int start_variables(struct session *s)
 	return s->boot.uefi ? vmb_dev_uefi_start(&s->uefi.device) : 0;
 }
 
+static int open_consoles(struct session *s)
+{
+	int error = vmb_vmm_console_open(&s->console, s->options.console, s->wake);
+
+	if (error || s->options.console_count < 2)
+		return error;
+	s->console.also = &s->console_also;
+	return vmb_vmm_console_open(&s->console_also, s->options.console_also, s->wake);
+}
+
+static int start_consoles(struct session *s)
+{
+	int error = vmb_vmm_console_start(&s->console);
+
+	return error || !s->console.also ? error : vmb_vmm_console_start(s->console.also);
+}
+
 /* Everything is open: from here on this process can do no more than its guest needs. */
 static int run_confined(struct session *s)
 {
@@ -388,11 +405,10 @@ static int run_here(struct session *s)
 	if (vmb_vmm_confine_begin(s->options.seccomp) || vmb_vmm_kvm_open(&s->kvm) ||
 	    set_up_signals(s))
 		return VMB_VMM_EXIT_FAILURE;
-	if (vmb_vmm_console_open(&s->console, s->options.console, s->wake) == 0 &&
-	    vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
+	if (open_consoles(s) == 0 && vmb_vmm_devices_open(&s->devices, &s->options) == 0 &&
 	    vmb_vmm_devices_prepare_disks(&s->devices) == 0 &&
 	    vmb_vmm_control_open(&s->control, s->options.control, &control) == 0 &&
-	    vmb_vmm_console_start(&s->console) == 0) {
+	    start_consoles(s) == 0) {
 		s->devices.begun = true;
 		if (vmb_vmm_devices_prepare(&s->devices) == 0 && start_trace(s) == 0 &&
 		    start_variables(s) == 0 && vmb_vmm_control_start(s->control) == 0)
