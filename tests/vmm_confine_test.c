@@ -28,6 +28,7 @@
 #include "devices/disk/engine.h"
 #include "devices/report.h"
 #include "devices/role.h"
+#include "devices/trace.h"
 #include "devices/uefi/nvram.h"
 #include "vmm/confine.h"
 
@@ -407,6 +408,34 @@ static void test_main_thread_starts_threads_of_every_role(void **state)
 	assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -status, WENT_ON);
 }
 
+/* As control does it while the guest runs: the thread that writes inherits its filter. */
+static long record_something(void)
+{
+	static struct vmb_dev_trace recording;
+	char path[64];
+	const struct vmb_dev_trace_config config = { .path = path };
+	int error;
+
+	snprintf(path, sizeof(path), "/tmp/vmm-confine-%d", other);
+	vmb_dev_trace_init(&recording);
+	error = vmb_dev_trace_check(&config);
+	if (!error)
+		error = vmb_dev_trace_start(&recording, &config);
+	vmb_dev_trace_stop(&recording);
+	unlink(path);
+	return error ? -1 : 0;
+}
+
+static void test_control_may_begin_a_recording(void **state)
+{
+	const struct plan plan = { .role = VMB_DEV_ROLE_CONTROL, .call = record_something };
+	char text[512];
+	int code = outcome(VMB_VMM_CONFINE_KILL, plan, text, sizeof(text));
+
+	if (code != WENT_ON)
+		fail_msg("%d: %s", code, text);
+}
+
 /* A ring carries out what no filter sees. */
 static void test_ring_of_a_disk_opens_nothing(void **state)
 {
@@ -455,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_file_of_variables_is_written_by_its_thread_alone),
 		cmocka_unit_test(test_every_thread_can_speak),
 		cmocka_unit_test(test_main_thread_starts_threads_of_every_role),
+		cmocka_unit_test(test_control_may_begin_a_recording),
 		cmocka_unit_test(test_ring_of_a_disk_opens_nothing),
 		cmocka_unit_test(test_modes_are_parsed),
 	};

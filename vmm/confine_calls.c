@@ -278,6 +278,10 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(unlink), /* of a dump that failed */
 	CALL(getdents64),
 	CALL(access),
+	/* a recording, whose thread inherits this filter */
+	CALL(faccessat),
+	CALL(faccessat2),
+	CALL(pwritev),
 	CALL(readlink),
 	CALL(socket),
 	CALL(eventfd2),
