@@ -71,6 +71,7 @@ help:
 	@echo 'make fuzz            TARGET=name [SECONDS=900]'
 	@echo 'make examples        build/examples/NAME, of examples/NAME/NAME.c'
 	@echo 'make baremetal       build/baremetal.elf, a guest without an operating system'
+	@echo 'make arm64           core, devices and unit tests for arm64, run under qemu-user'
 	@echo 'make bench           measure; docs/performance.md says what'
 	@echo 'make lint            format, include rule, licences, cppcheck, shellcheck, symbols'
 	@echo 'make lint-modules    sparse on the kernel modules [KERNEL=6.1|6.12|RELEASE | KDIR=HEADERS]'
@@ -347,5 +348,6 @@ distclean:
 
 include packaging/packaging.mk
 include ports/baremetal/baremetal.mk
+include tools/arm64.mk
 
--include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux $(BUILD)/metal -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux $(BUILD)/metal $(BUILD)/arm64/obj -name '*.d' 2>/dev/null)

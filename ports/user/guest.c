@@ -10,8 +10,10 @@
 #include "ports/user/guest.h"
 
 #define RING_PAGES_DEFAULT 16u
-#define WAIT_SECONDS	   20
-#define PACKETS_PER_LOOK   256u
+#ifndef VMB_USER_WAIT_SECONDS
+#define VMB_USER_WAIT_SECONDS 20 /* more where an emulator runs it */
+#endif
+#define PACKETS_PER_LOOK 256u
 
 /* What is done for a device, one step a call, towards what is wanted. All under g->lock. */
 
@@ -681,7 +683,7 @@ int vmb_user_guest_wait(struct vmb_user_guest *g, bool (*done)(void *arg), void 
 		return wait_stepping(g, done, arg);
 	vmb_user_synic_kick(g->synic->guest_fd);
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += WAIT_SECONDS;
+	until.tv_sec += VMB_USER_WAIT_SECONDS;
 	pthread_mutex_lock(&g->lock);
 	while (!done(arg) && !err)
 		err = pthread_cond_timedwait(&g->changed, &g->lock, &until);
