@@ -120,6 +120,59 @@ unit_is_understood() {
 	! systemd-analyze verify --man=no "$scratch/openvmbus@.service" 2>&1 | grep .
 }
 
+# What 10_linux prints for two kernels, as far as 09_openvmbus reads it.
+fake_entries() {
+	cat <<-'END'
+		#!/bin/sh
+		echo 'export linux_gfx_mode'
+		for k in 7.2.1 6.1.0; do
+			for kind in advanced recovery; do
+				echo "menuentry 'Debian GNU/Linux, with Linux $k' --class os \$menuentry_id_option 'gnulinux-$k-$kind-ID' {"
+				echo "	linux	/boot/vmlinuz-$k root=UUID=1 ro quiet"
+				echo "	initrd	/boot/initrd.img-$k"
+				echo '}'
+			done
+		done
+	END
+}
+
+# A root with two kernels: the first's own bus is built in. BUILT-FOR: which have ours in their initramfs.
+grub_root() {
+	local root=$scratch/grub tool
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,usr/sbin,etc/grub.d,var/lib/openvmbus-dkms} "$root"/lib/modules/{7.2.1,6.1.0}
+	: >"$root/dev/null"
+	cp "$(command -v busybox)" "$root/bin/"
+	for tool in sh awk cat grep basename; do
+		ln -s busybox "$root/bin/$tool"
+	done
+	echo kernel/drivers/hv/hv_vmbus.ko >"$root/lib/modules/7.2.1/modules.builtin"
+	: >"$root/lib/modules/6.1.0/modules.builtin"
+	cp "$scratch/openvmbus-dkms/etc/grub.d/09_openvmbus" "$root/etc/grub.d/"
+	fake_entries >"$root/etc/grub.d/10_linux"
+	chmod +x "$root/etc/grub.d/10_linux"
+	for tool; do
+		mkdir -p "$root/lib/modules/$tool/updates/dkms"
+		: >"$root/var/lib/openvmbus-dkms/$tool"
+	done
+}
+
+grub_adds_an_entry() {
+	local said word=initcall_blacklist=hv_acpi_init
+	grub_root 7.2.1 6.1.0
+	said=$(chroot "$scratch/grub" /etc/grub.d/09_openvmbus)
+	echo "$said"
+	[ "$(grep -c ^menuentry <<<"$said")" = 1 ] &&
+		grep -q "^menuentry 'OpenVMBus, Debian GNU/Linux, with Linux 7.2.1' .*'openvmbus-7.2.1-advanced-ID' {" <<<"$said" &&
+		grep -q "vmlinuz-7.2.1 root=UUID=1 ro quiet $word\$" <<<"$said" && ! grep -q 6.1.0 <<<"$said" || return 1
+	# Not where it was not built for the one with the built-in bus, nor where it was removed.
+	grub_root 6.1.0
+	[ -z "$(chroot "$scratch/grub" /etc/grub.d/09_openvmbus)" ] || return 1
+	grub_root 7.2.1
+	rm -r "$scratch/grub/lib/modules/7.2.1/updates"
+	[ -z "$(chroot "$scratch/grub" /etc/grub.d/09_openvmbus)" ]
+}
+
 packages() {
 	local deb
 	scratch=$(mktemp -d)
@@ -140,6 +193,11 @@ packages() {
 	fi
 	if command -v systemd-analyze >/dev/null; then
 		expect service_template_is_understood unit_is_understood
+	fi
+	if [ $EUID -eq 0 ]; then
+		expect boot_menu_keeps_a_built_in_bus_out_where_ours_is grub_adds_an_entry
+	else
+		echo "skip boot_menu_keeps_a_built_in_bus_out_where_ours_is # it needs root, for chroot"
 	fi
 	if [ -e build/kernels/6.1/kdir ]; then
 		expect modules_build_from_the_dkms_package modules_build
