@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# What `make install` puts into place is enough to build on: every installed header compiles alone
-# and freestanding, and a program links with the installed library.
+# What `make install` puts into place is enough to build on: every installed header compiles alone,
+# the core's freestanding, and a program links with the installed library.
 # shellcheck disable=SC2317 # expect calls the functions
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,9 +27,19 @@ expect() {
 headers_alone() {
 	local header
 	cd "$include"
-	for header in */*.h; do
+	for header in {base,wire,ring,guest,host}/*.h; do
 		echo "#include \"$header\"" | "$CC" -std=c11 -Wall -Wextra -Werror -ffreestanding \
 			-nostdinc -isystem "$("$CC" -print-file-name=include)" -I. -xc -c -o /dev/null - ||
+			{ echo "$header"; return 1; }
+	done
+}
+
+# Those of the devices and of ports/user are for a system, but stand alone too.
+system_headers_alone() {
+	local header
+	cd "$include"
+	for header in devices/*.h devices/*/*.h ports/user/*.h; do
+		echo "#include \"$header\"" | "$CC" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -xc -fsyntax-only - ||
 			{ echo "$header"; return 1; }
 	done
 }
@@ -61,6 +71,7 @@ installed_parts_fit() {
 
 expect make_install make -s install DESTDIR="$scratch" PREFIX=/usr
 expect installed_headers_stand_alone headers_alone
+expect installed_headers_of_devices_stand_alone system_headers_alone
 expect program_links_with_installed_library program_links
 expect installed_program_knows_its_version installed_version
 expect installed_parts_of_a_nest_fit installed_parts_fit
