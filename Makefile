@@ -157,7 +157,7 @@ $(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/tests/co
 # out of what it tests: tests/tsan_race_test.sh requires that this is found.
 TSAN_TESTS := devices_bus devices_doorbell devices_lives devices_nbd_reconnect devices_network \
 	devices_network_turn devices_report devices_stop devices_storage loopback_network_threads \
-	loopback_rescind loopback_versions
+	loopback_versions
 link-tsan = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(TSAN) -pthread \
 	-o $@ $^ -lcmocka $(VMM_LIBS)
 $(TSAN_TESTS:%=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_test: $(BUILD)/tsan/tests/%_test.o \

@@ -25,8 +25,8 @@
 # code that is expected, else the way's) and warm (seconds until the end is asked for, 1).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-program=$PWD/build/openvmbus
-[ -x "$program" ] || { echo "skip stop # build/openvmbus is missing"; exit 0; }
+program=${OPENVMBUS:-$PWD/build/openvmbus}
+[ -x "$program" ] || { echo "skip stop # $program is missing"; exit 0; }
 if [ "${1:-}" != inside ] && ! "$program" check >/dev/null 2>&1; then
 	command -v qemu-system-x86_64 >/dev/null || { echo "skip stop # neither KVM nor QEMU"; exit 0; }
 	trap 'lab/warm-nest -n stop stop' EXIT

@@ -20,7 +20,7 @@
 #define OPENVMBUS_VERSION "unknown"
 #endif
 
-#define SPEAK_MS 1000 /* at the end, to a reader of standard error that takes nothing */
+#define SPEAK_MS 500 /* at the end, to a reader of standard error that takes nothing */
 
 static const char help_text[] =
 	"Runs a virtual machine with Hyper-V's VMBus and nothing else.\n"

@@ -39,7 +39,7 @@
 #define START_MS    20000
 #define STOP_MS	    6000 /* it writes out what it holds */
 #define KILL_MS	    500
-#define KEEPER_MS   8000u /* from leave() on: all of that */
+#define KEEPER_MS   7500u /* from leave() on: all of that */
 #define STEP_MS	    10
 #define RETRY_MS    1000
 #define TRIES_MAX   10 /* to start it again */

@@ -15,7 +15,7 @@ fcntl.fcntl(7, fcntl.F_SETPIPE_SZ, 4096)
 while os.read(7, 64):
     time.sleep(0.1)' &
 	reader=$!
-	out=$work/fifo limit=9500 warm=4
+	out=$work/fifo limit=10000 warm=4
 	arguments=(--disk "$work/disk,format=qcow2")
 	[ "$kernel" != forever ] || kernel=flood
 }
