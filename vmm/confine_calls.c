@@ -278,10 +278,9 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(unlink), /* of a dump that failed */
 	CALL(getdents64),
 	CALL(access),
-	/* a recording, whose thread inherits this filter */
+	/* may a recording be created there? */
 	CALL(faccessat),
 	CALL(faccessat2),
-	CALL(pwritev),
 	CALL(readlink),
 	CALL(socket),
 	CALL(eventfd2),
