@@ -388,6 +388,32 @@ static void test_answers_are_what_the_tables_say(void **state)
 	expect_as_declared("events");
 }
 
+struct sought {
+	const struct vmb_vmm_command *row;
+	uint32_t count;
+};
+
+static void count_row(void *arg, const struct vmb_vmm_command *row)
+{
+	struct sought *sought = arg;
+
+	sought->count += strcmp(row->name, sought->row->name) == 0;
+}
+
+static void expect_once(void *arg, const struct vmb_vmm_command *row)
+{
+	struct sought sought = { row, 0 };
+
+	vmb_vmm_control_each(count_row, &sought);
+	if (sought.count != 1)
+		fail_msg("%s is in the tables %u times", row->name, sought.count);
+}
+
+static void test_each_command_is_in_the_tables_once(void **state)
+{
+	vmb_vmm_control_each(expect_once, NULL);
+}
+
 static void test_document_says_what_the_tables_say(void **state)
 {
 	static char document[1 << 20];
@@ -710,6 +736,7 @@ int main(void)
 		SERVED(test_client_that_never_reads_holds_nobody_up),
 		SERVED(test_clients_beyond_the_limit_get_one_error_and_are_turned_away),
 		SERVED(test_answers_are_what_the_tables_say),
+		cmocka_unit_test(test_each_command_is_in_the_tables_once),
 		cmocka_unit_test(test_document_says_what_the_tables_say),
 		SERVED(test_inspect_shows_a_channel_and_who_owes_a_signal),
 		SERVED(test_pause_is_answered_when_the_processors_stand_still),
