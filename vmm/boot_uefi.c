@@ -69,11 +69,25 @@ static int open_image(struct vmb_vmm_boot_uefi *u)
 		       refuse_image(u->options->firmware, "its first code is not where it must be");
 }
 
+/* One that is made up stays until openvmbus ends, and says that it is random. */
+static void choose_uuid(struct vmb_vmm_boot_uefi *u)
+{
+	static const uint8_t none[sizeof(u->uuid)];
+
+	memcpy(u->uuid, u->options->uuid, sizeof(u->uuid));
+	if (memcmp(u->uuid, none, sizeof(none)) != 0 ||
+	    getrandom(u->uuid, sizeof(u->uuid), 0) != sizeof(u->uuid))
+		return;
+	u->uuid[7] = (u->uuid[7] & 0x0F) | 0x40;
+	u->uuid[8] = (u->uuid[8] & 0x3F) | 0x80;
+}
+
 int vmb_vmm_boot_uefi_open(struct vmb_vmm_boot_uefi *u, const struct vmb_vmm_options *o)
 {
 	int error;
 
 	u->options = o;
+	choose_uuid(u);
 	error = open_image(u);
 	if (!error)
 		error = vmb_dev_uefi_open(&u->device, o->nvram);
@@ -106,7 +120,6 @@ static bool write_blob(const struct vmb_vmm_boot_uefi *u, const struct vmb_dev_m
 		.mmio_high_gpa = vmb_vmm_acpi_high_window(m),
 		.mmio_high_len = VMB_VMM_ACPI_HIGH_LEN,
 		.vp_count = vp_count,
-		.serial = u->options->asset_tag,
 		.asset_tag = u->options->asset_tag,
 		.network_boot = u->network,
 	};
@@ -114,7 +127,7 @@ static bool write_blob(const struct vmb_vmm_boot_uefi *u, const struct vmb_dev_m
 
 	machine.madt = madt;
 	machine.madt_len = vmb_vmm_acpi_madt(vp_count, madt, sizeof(madt));
-	memcpy(machine.uuid, u->options->uuid, sizeof(machine.uuid));
+	memcpy(machine.uuid, u->uuid, sizeof(machine.uuid));
 	return at && machine.madt_len &&
 	       getrandom(machine.entropy, sizeof(machine.entropy), 0) == sizeof(machine.entropy) &&
 	       vmb_dev_uefi_blob(&machine, at, VMB_DEV_UEFI_BLOB_LEN_MAX);

@@ -22,6 +22,7 @@ struct vmb_vmm_boot_uefi {
 	int image; /* descriptor */
 	size_t entry; /* offset of the first instruction in the image */
 	bool network; /* it may be started over the network */
+	uint8_t uuid[16]; /* of the machine */
 	struct vmb_dev_uefi device;
 };
 

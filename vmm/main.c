@@ -41,7 +41,7 @@ static const char help_text[] =
 	"  --firmware FILE    instead of a kernel: the MSVM.fd of Hyper-V's Generation 2\n"
 	"                     machines, which starts a system from a disk or DVD\n"
 	"  --nvram FILE       keeps the firmware's variables; made if it is not there\n"
-	"  --uuid UUID        the machine's, in SMBIOS\n"
+	"  --uuid UUID        the machine's, in SMBIOS; else one is made up\n"
 	"  --asset-tag TEXT   of its chassis, in SMBIOS\n"
 	"  --disk FILE|URI[,PROPERTY]...\n"
 	"                     a file or block device as a SCSI disk; repeatable;\n"

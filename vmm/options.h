@@ -24,7 +24,7 @@ struct vmb_vmm_options {
 	const char *firmware; /* NULL: the kernel is started directly */
 	const char *nvram; /* NULL: the firmware's variables are lost at the end */
 	const char *asset_tag; /* of the chassis; NULL: none */
-	uint8_t uuid[16]; /* of the machine, as SMBIOS has it */
+	uint8_t uuid[16]; /* of the machine, as SMBIOS has it; all zero: one is made up */
 	const char *initrd; /* NULL: none */
 	const char *append;
 	const char *console; /* NULL: standard input and output */

@@ -63,7 +63,7 @@ static uint32_t widen(const char *name, uint8_t *out)
 	uint32_t len = 0;
 
 	memset(out, 0, 2 * ASCII_NAME_MAX);
-	for (; name[len] && len < ASCII_NAME_MAX - 1; len++)
+	for (; len < ASCII_NAME_MAX - 1 && name[len]; len++)
 		out[2 * len] = name[len];
 	return 2 * (len + 1);
 }
