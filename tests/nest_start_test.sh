@@ -69,6 +69,20 @@ rc=0
 nest >out 2>err </dev/null || rc=$?
 [ $rc = 0 ] && [ ! -s err ] && [ -z "$(ls jobs)" ] && bad=0
 result $bad 'the exit code of the nest is that of the program, and its folder is gone'
+# The control socket is served from outside for as long as the nest runs: its port leads to this process.
+cat >qemu <<'END'
+[ -S ctl ] && grep -q '^[0-9]* socket:' descriptors && echo 0 >"$1/exit"
+END
+rc=0
+nest --control ctl >out 2>err </dev/null || rc=$?
+for ((tenths = 0; tenths < 50; tenths++)); do
+	[ -e ctl ] || break
+	sleep 0.1
+done
+[ $rc = 0 ] && [ ! -e ctl ] && bad=0
+result $bad 'the control socket of a nest is there while it runs, and gone afterwards'
+# shellcheck disable=SC2016
+echo 'echo 0 >"$1/exit"' >qemu
 rc=0
 nest --disk null:1M --disk null:1M --disk null:1M --disk null:1M --disk null:1M >out 2>err <&- || rc=$?
 [ $rc = 0 ] && grep -qx '0 /dev/null' descriptors && bad=0
