@@ -42,6 +42,15 @@ versions_agree() {
 	[ "$(sort -u <<<"$versions")" = "$(sed -n 's/^VERSION := //p' Makefile)" ] || { echo "$versions"; return 1; }
 }
 
+modules() { sed -n 's/\.o//g; s/^obj-m := //p' ports/linux/Kbuild | xargs -n1 | sort; }
+
+# A module that Kbuild builds and a package does not name is missing on the user's machine.
+modules_agree() {
+	[ "$(modules | wc -l)" -ge 5 ] &&
+		diff <(modules) <(sed -n 's/^BUILT_MODULE_NAME.*="\(.*\)"/\1/p' packaging/dkms/dkms.conf.in | sort) &&
+		diff <(modules) <(sed -n 's/^%global modules //p' packaging/rpm/openvmbus-kmod.spec | xargs -n1 | sort)
+}
+
 # What the build needs is listed in tools/packages, and once more for each packager.
 libraries_agree() {
 	local name missing=''
@@ -111,7 +120,7 @@ modules_build() {
 	source=$(echo "$scratch"/openvmbus-dkms/usr/src/openvmbus-*)
 	make -C build/kernels/6.1/kdir M="$source/ports/linux" CC="$PWD/tools/kernel-cc" CONFIG_DEBUG_INFO_BTF_MODULES= \
 		KCFLAGS=-Werror -j2 modules >"$log" 2>&1 || { tail -n 5 "$log"; return 1; }
-	ls "$source"/ports/linux/{vmbus,storvsc,blkvsc,netvsc}.ko
+	[ "$(modules)" = "$(basename -s .ko "$source"/ports/linux/*.ko | sort)" ]
 }
 
 unit_is_understood() {
@@ -182,6 +191,7 @@ packages() {
 		dpkg -x "$deb" "$scratch/$(basename "${deb%%_*}")"
 	done
 	expect versions_agree versions_agree
+	expect modules_of_the_port_are_named modules_agree
 	expect libraries_of_the_build_are_named libraries_agree
 	expect same_bytes_when_built_again_elsewhere same_bytes
 	expect lintian_finds_nothing lintian_finds_nothing
