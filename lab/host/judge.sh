@@ -3,7 +3,7 @@
 #
 # The verdicts of lab/run. Each judge_SCENARIO looks at what the guest printed between its markers
 # ($evidence, NAME=VALUE lines) and at the host's files; it prints ok or not ok for each claim.
-# From lab/run: cell (folder), release, kind, host, cpus, rounds, root, generation, FORMATS, token and
+# From lab/run: expected_rc, more_disks, more_cards, cell (folder), release, kind, host, cpus, rounds, root, generation, FORMATS, token and
 # evidence (last boot's).
 # shellcheck disable=SC2154
 
@@ -51,7 +51,7 @@ host_hash() {
 
 judge_every() {
 	claim "the scenario ended well (rc=$(value scenario_rc))" same "$(value scenario_rc)" 0
-	claim "the virtual machine ended well (exit code $(value host_rc))" same "$(value host_rc)" 0
+	claim "the virtual machine ended well (exit code $(value host_rc))" same "$(value host_rc)" "$expected_rc"
 	claim "no complaint in the kernel log ($(value complaints))" same "$(value complaints)" 0
 }
 
@@ -76,6 +76,8 @@ judge_boot() {
 	judge_root
 	claim "the host's file has the token that the guest wrote" \
 		same "$(debugfs -R 'cat /token' "$cell/root.ext4" 2>/dev/null)" "$token"
+	[ "$more_disks$more_cards" = 00 ] || claim "$(value disks) disks and $(value cards) cards" \
+		same "$(value disks),$(value cards)" "$((more_disks + 2)),$more_cards"
 	echo "# $(value seconds_to_init) s to init, root read at $(value read_rate), modules: $(value modules)"
 }
 
