@@ -521,33 +521,34 @@ static enum vmb_vmm_call_step await_copy(struct vmb_vmm_call *call)
 	return VMB_VMM_CALL_DONE;
 }
 
-/* Cuts path into folder and name. Returns NULL if it is not absolute, or has no name. */
-static const char *cut(char *path)
+/*
+ * Cuts path into folder and name, which is returned; NULL: it is not absolute, or has no name. The
+ * folder keeps its last slash: hv_fcopy_daemon makes only folders that have one behind them.
+ */
+static char *cut(const char *path, char **folder)
 {
-	char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/');
 
+	*folder = NULL;
 	if (*path != '/' || !slash[1])
 		return NULL;
-	*slash = 0;
-	return slash + 1;
+	*folder = strndup(path, (size_t)(slash + 1 - path));
+	return *folder ? (char *)slash + 1 : NULL;
 }
 
-static enum vmb_vmm_call_step start_copy(struct vmb_vmm_call *call, int fd, char *to)
+static enum vmb_vmm_call_step start_copy(struct vmb_vmm_call *call, int fd, const char *folder,
+					 const char *name)
 {
 	uint32_t flags = (vmb_vmm_call_flag(call, "overwrite") ? VMB_IC_COPY_OVERWRITE : 0) |
 			 VMB_IC_COPY_CREATE_PATH;
 	struct vmb_dev_services *services = services_of(call);
-	const char *name = cut(to);
 	struct stat st;
 	int error;
 
-	if (!name)
-		return vmb_vmm_call_fail(call, "bad-argument",
-					 "to: give the file's whole path in the guest");
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return vmb_vmm_call_fail(call, "bad-argument", "file: it is not a regular file");
-	error = services ? vmb_dev_services_copy(services, fd, (uint64_t)st.st_size, *to ? to : "/",
-						 name, flags) :
+	error = services ? vmb_dev_services_copy(services, fd, (uint64_t)st.st_size, folder, name,
+						 flags) :
 			   -ENOTCONN;
 	call->go_on = await_copy;
 	return error ? refuse(call, error) : VMB_VMM_CALL_LATER;
@@ -555,18 +556,22 @@ static enum vmb_vmm_call_step start_copy(struct vmb_vmm_call *call, int fd, char
 
 static enum vmb_vmm_call_step run_copy(struct vmb_vmm_call *call)
 {
-	const char *file = vmb_vmm_call_text(call, "file");
+	int fd =
+		open(vmb_vmm_call_text(call, "file"), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	enum vmb_vmm_call_step step;
-	char *to;
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *folder, *name;
 
 	if (fd < 0)
 		return vmb_vmm_call_fail(call, "bad-argument", "file: %s", strerror(errno));
-	to = strdup(vmb_vmm_call_text(call, "to"));
-	step = to ? start_copy(call, fd, to) : refuse(call, -ENOMEM);
+	name = cut(vmb_vmm_call_text(call, "to"), &folder);
+	if (name)
+		step = start_copy(call, fd, folder, name);
+	else
+		step = vmb_vmm_call_fail(call, "bad-argument",
+					 "to: give the file's whole path in the guest");
 	if (step == VMB_VMM_CALL_FAILED)
 		close(fd);
-	free(to);
+	free(folder);
 	return step;
 }
 

@@ -257,7 +257,7 @@ VMB_ASSERT_LEN(struct vmb_ic_copy, 36);
 struct vmb_ic_copy_start {
 	struct vmb_ic_copy header;
 	uint8_t name[VMB_IC_COPY_NAME_LEN];
-	uint8_t path[VMB_IC_COPY_NAME_LEN]; /* without a separator at its end */
+	uint8_t path[VMB_IC_COPY_NAME_LEN]; /* Linux makes only folders with a slash behind */
 	uint32_t flags; /* VMB_IC_COPY_* */
 	uint64_t size; /* bytes */
 } VMB_PACKED;
