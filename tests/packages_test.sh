@@ -123,6 +123,22 @@ modules_build() {
 	[ "$(modules)" = "$(basename -s .ko "$source"/ports/linux/*.ko | sort)" ]
 }
 
+# modprobe names the rule instead of the file where another module needs hv_vmbus, so the hook must
+# name it itself, or an initramfs with our modules has no way back to the kernel's own.
+hook_takes_the_own_bus_along() {
+	local said hook=$scratch/hook
+	mkdir -p "$hook/lib/modules/9.9"
+	sed -e "s|/usr/share/initramfs-tools/hook-functions|$hook/functions|" -e "s|/lib/modules|$hook/lib/modules|" \
+		"$scratch/openvmbus-dkms/usr/share/initramfs-tools/hooks/openvmbus-dkms" >"$hook/run"
+	echo 'manual_add_modules() { echo "$@"; }' >"$hook/functions"
+	said=$(version=9.9 sh "$hook/run")
+	[ "$said" = hv_vmbus ] || { echo "without our modules: $said"; return 1; }
+	mkdir -p "$hook/lib/modules/9.9/updates/dkms"
+	touch "$hook/lib/modules/9.9/updates/dkms/"{vmbus,storvsc,blkvsc,netvsc}.ko
+	said=$(version=9.9 sh "$hook/run" | xargs)
+	[ "$said" = "hv_vmbus vmbus storvsc blkvsc netvsc sd_mod sr_mod" ] || { echo "with them: $said"; return 1; }
+}
+
 unit_is_understood() {
 	local unit=$scratch/openvmbus/lib/systemd/system/openvmbus@.service
 	sed "s|/usr/bin/openvmbus|$scratch/openvmbus/usr/bin/openvmbus|" "$unit" >"$scratch/openvmbus@.service"
@@ -204,6 +220,7 @@ packages() {
 	if command -v systemd-analyze >/dev/null; then
 		expect service_template_is_understood unit_is_understood
 	fi
+	expect initramfs_keeps_the_kernels_own_bus hook_takes_the_own_bus_along
 	if [ $EUID -eq 0 ]; then
 		expect boot_menu_keeps_a_built_in_bus_out_where_ours_is grub_adds_an_entry
 	else
