@@ -20,6 +20,7 @@
 #define POLL_LISTEN  1
 #define POLL_CLIENTS 2
 #define PORT_NAMES   "/sys/class/virtio-ports/*/name"
+#define PORT_FORMAT  "/sys/class/virtio-ports/vport%up%u" /* of the device, of the port */
 
 /* Frames */
 
@@ -118,15 +119,15 @@ int vmb_vmm_relay_open_port(void)
 	char path[64];
 	int fd = -ENOENT;
 	glob_t found;
-	unsigned int port;
+	unsigned int device, port;
 
 	if (glob(PORT_NAMES, 0, NULL, &found))
 		return -ENOENT;
 	for (size_t i = 0; i < found.gl_pathc && fd == -ENOENT; i++) {
 		if (!has_our_name(found.gl_pathv[i]) ||
-		    sscanf(found.gl_pathv[i], "/sys/class/virtio-ports/vport0p%u", &port) != 1)
+		    sscanf(found.gl_pathv[i], PORT_FORMAT, &device, &port) != 2)
 			continue;
-		snprintf(path, sizeof(path), "/dev/vport0p%u", port);
+		snprintf(path, sizeof(path), "/dev/vport%up%u", device, port);
 		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 		fd = fd < 0 ? -errno : fd;
 	}
