@@ -232,14 +232,16 @@ static void test_boot_events_are_read(void **state)
 /* The rules that the firmware checks before it goes on. */
 static void test_blob_has_what_the_firmware_demands(void **state)
 {
-	static const uint32_t mandatory[] = { 1, 3, 4, 5, 0x12, 0x13, 0x14, 0x18 };
+	static const uint32_t mandatory[] = { 1, 2, 3, 4, 5, 0x12, 0x13, 0x14, 0x18 };
 	const struct vmb_dev_uefi_machine machine = { .low_len = 3ull << 30,
 						      .high_gpa = 1ull << 32,
 						      .high_len = 1ull << 30,
 						      .vp_count = 4,
 						      .serial = "1234",
 						      .madt = "APIC-table",
-						      .madt_len = 10 };
+						      .madt_len = 10,
+						      .srat = "SRAT-table",
+						      .srat_len = 10 };
 	uint64_t seen = 0;
 	uint32_t count = 0;
 	size_t len, at;

@@ -19,6 +19,7 @@
 #define CREATOR_ID	     "OVMB"
 #define PROFILE_SERVER	     4u
 #define MADT_REVISION	     5u
+#define SRAT_REVISION	     3u
 #define BOOT_LEGACY_DEVICES  (1u << 0)
 #define BOOT_NO_VGA	     (1u << 2)
 #define FLAG_WBINVD	     (1u << 0)
@@ -390,6 +391,57 @@ uint32_t vmb_vmm_acpi_madt(uint32_t vp_count, void *out, uint32_t room)
 	if (len > room)
 		return 0;
 	memcpy(out, &madt, len);
+	return len;
+}
+
+struct srat_processor {
+	uint8_t type, len, domain_low, apic_id;
+	uint32_t flags;
+	uint8_t sapic_eid, domain_high[3];
+	uint32_t clock_domain;
+} VMB_PACKED;
+
+struct srat_memory {
+	uint8_t type, len;
+	uint32_t domain;
+	uint16_t reserved1;
+	uint64_t gpa, bytes;
+	uint32_t reserved2, flags;
+	uint64_t reserved3;
+} VMB_PACKED;
+VMB_ASSERT_LEN(struct srat_memory, 40);
+
+struct srat {
+	struct header header;
+	uint32_t one;
+	uint64_t reserved;
+	struct srat_memory memory[VMB_DEV_MEMORY_REGION_MAX];
+	struct srat_processor processors[VMB_VMM_VP_MAX];
+} VMB_PACKED;
+
+uint32_t vmb_vmm_acpi_srat(const struct vmb_dev_memory *m, uint32_t vp_count, void *out,
+			   uint32_t room)
+{
+	uint32_t len = offsetof(struct srat, processors) + vp_count * sizeof(struct srat_processor);
+	struct srat srat = { .one = 1 };
+
+	/* a region that is not there is an entry that is switched off */
+	for (uint32_t i = 0; i < VMB_DEV_MEMORY_REGION_MAX; i++) {
+		srat.memory[i] = (struct srat_memory){ .type = 1, .len = sizeof(srat.memory[i]) };
+		if (i >= m->region_count)
+			continue;
+		srat.memory[i].gpa = m->regions[i].gpa;
+		srat.memory[i].bytes = m->regions[i].len;
+		srat.memory[i].flags = 1;
+	}
+	for (uint32_t i = 0; i < vp_count; i++)
+		srat.processors[i] = (struct srat_processor){ .len = sizeof(srat.processors[i]),
+							      .apic_id = i,
+							      .flags = 1 };
+	if (len > room)
+		return 0;
+	fill_header(&srat, len, "SRAT", SRAT_REVISION);
+	memcpy(out, &srat, len);
 	return len;
 }
 

@@ -21,6 +21,10 @@ bool vmb_vmm_acpi_write(const struct vmb_dev_memory *m, uint32_t vp_count);
  */
 uint32_t vmb_vmm_acpi_madt(uint32_t vp_count, void *out, uint32_t room);
 
+/* The same for the table that says which memory is near to which processors: all to all. */
+uint32_t vmb_vmm_acpi_srat(const struct vmb_dev_memory *m, uint32_t vp_count, void *out,
+			   uint32_t room);
+
 #define VMB_VMM_ACPI_HIGH_LEN 0x20000000ull
 /* The address above 4 GiB from which VMB_VMM_ACPI_HIGH_LEN bytes are for device memory. */
 uint64_t vmb_vmm_acpi_high_window(const struct vmb_dev_memory *m);

@@ -23,7 +23,7 @@
 #define TABLES_GPA   0x700000u /* six pages, behind the image */
 #define GDT_GPA	     0x706000u
 #define STACK_GPA    0x6E0000u /* as Hyper-V has it; the firmware takes another at once */
-#define MADT_MAX     4096u
+#define TABLE_MAX    4096u
 /* as on Hyper-V: from here to 4 GiB there are device memory and interrupt controllers */
 #define MMIO_LOW_GPA 0xF8000000u
 
@@ -123,12 +123,14 @@ static bool write_blob(const struct vmb_vmm_boot_uefi *u, const struct vmb_dev_m
 		.asset_tag = u->options->asset_tag,
 		.network_boot = u->network,
 	};
-	uint8_t madt[MADT_MAX];
+	uint8_t madt[TABLE_MAX], srat[TABLE_MAX];
 
 	machine.madt = madt;
 	machine.madt_len = vmb_vmm_acpi_madt(vp_count, madt, sizeof(madt));
+	machine.srat = srat;
+	machine.srat_len = vmb_vmm_acpi_srat(m, vp_count, srat, sizeof(srat));
 	memcpy(machine.uuid, u->uuid, sizeof(machine.uuid));
-	return at && machine.madt_len &&
+	return at && machine.madt_len && machine.srat_len &&
 	       getrandom(machine.entropy, sizeof(machine.entropy), 0) == sizeof(machine.entropy) &&
 	       vmb_dev_uefi_blob(&machine, at, VMB_DEV_UEFI_BLOB_LEN_MAX);
 }

@@ -8,6 +8,7 @@
 enum record {
 	COUNT = 0x00,
 	BIOS_INFORMATION = 0x01,
+	SRAT = 0x02,
 	MEMORY_MAP = 0x03,
 	ENTROPY = 0x04,
 	BIOS_GUID = 0x05,
@@ -106,6 +107,7 @@ static void add_processors(struct blob *b, const struct vmb_dev_uefi_machine *m)
 
 	add(b, PROCESSORS, counts, sizeof(counts));
 	add(b, MADT, m->madt, m->madt_len);
+	add(b, SRAT, m->srat, m->srat_len);
 }
 
 /* The first record counts all of them, so it is written last. */

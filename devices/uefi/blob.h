@@ -25,8 +25,8 @@ struct vmb_dev_uefi_machine {
 	uint8_t entropy[VMB_DEV_UEFI_ENTROPY_LEN];
 	const char *serial, *asset_tag;
 	bool network_boot; /* a card counts as connected before it says so */
-	const void *madt; /* an ACPI table */
-	uint32_t madt_len;
+	const void *madt, *srat; /* ACPI tables */
+	uint32_t madt_len, srat_len;
 };
 
 /*
