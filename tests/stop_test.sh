@@ -21,7 +21,7 @@
 #	before WAY                 what happens just before the end, if anything
 #	clean                      takes the other side down again; may say in problem what was wrong
 #
-# and may set short (the ways without --all; the first), limit (milliseconds, 5000), code (the exit
+# and may set short (the ways without --all; the first), limit (milliseconds, 8000), code (the exit
 # code that is expected, else the way's) and warm (seconds until the end is asked for, 1).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -108,7 +108,7 @@ for file in "$tests"/stop/*.sh; do
 	name=$(basename "$file" .sh)
 	[ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
 	for way in $(ways_of "$file"); do
-		limit=5000 warm=1 out=/dev/null err=$work/err in=$work/keys arguments=() took='' rc=0 problem=''
+		limit=8000 warm=1 out=/dev/null err=$work/err in=$work/keys arguments=() took='' rc=0 problem=''
 		kernel=forever
 		before() { :; }
 		[ ! -e "$work/$way" ] || kernel=$way
