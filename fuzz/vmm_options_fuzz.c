@@ -20,7 +20,7 @@ const char *__asan_default_options(void)
 
 static void check(const struct vmb_vmm_options *o)
 {
-	FUZZ_CHECK(o->kernel && o->cpus >= 1 && o->cpus <= VMB_VMM_VP_MAX);
+	FUZZ_CHECK(!o->kernel != !o->firmware && o->cpus >= 1 && o->cpus <= VMB_VMM_VP_MAX);
 	FUZZ_CHECK(o->memory_len >= 64u << 20 && o->memory_len % VMB_PAGE_LEN == 0);
 	FUZZ_CHECK(o->net_count <= VMB_DEV_NET_MAX);
 	FUZZ_CHECK(vmb_version_known(o->generation.bus));

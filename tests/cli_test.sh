@@ -213,7 +213,7 @@ for value in never '' -1 3601 '1 '; do
 		run --kernel k --contact-within "$value"
 done
 for value in '' maybe ON 1; do
-	expect "monitor '$value'" "--monitor=$value: give auto, on or off" run --kernel k "--monitor=$value"
+	expect "monitor '$value'" "--monitor $value: give auto, on or off" run --kernel k --monitor "$value"
 done
 for value in '' 'time,' times 'shutdown,,time' 'all,time'; do
 	expect "services '$value'" "--services $value: give all, none, or some of shutdown, heartbeat, time, kvp, backup and copy, with commas between them" \

@@ -109,7 +109,7 @@ static const char help_text[] =
 	"                     2.0, 4.2, 5.1, 6.0 or 6.2\n"
 	"  --network-version V\n"
 	"                     1, 2, 4, 5, 6 or 6.1\n"
-	"  --monitor=auto|on|off\n"
+	"  --monitor auto|on|off\n"
 	"                     whether guests may signal disks and cards through the monitor page,\n"
 	"                     which is polled every 100 us and slower than a doorbell for each;\n"
 	"                     auto (if not said): those that cannot do without\n"

@@ -320,20 +320,25 @@ static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static const char *const monitor_names[] = {
+	[VMB_DEV_MONITORS_OFF] = "off",
+	[VMB_DEV_MONITORS_ON] = "on",
+	[VMB_DEV_MONITORS_AUTO] = "auto",
+};
+
+const char *vmb_vmm_options_monitor_name(const struct vmb_vmm_options *o)
+{
+	return monitor_names[o->monitor];
+}
+
 static int parse_monitor(struct vmb_vmm_options *o, char *value)
 {
-	static const char *const names[] = {
-		[VMB_DEV_MONITORS_OFF] = "off",
-		[VMB_DEV_MONITORS_ON] = "on",
-		[VMB_DEV_MONITORS_AUTO] = "auto",
-	};
-
-	for (size_t i = 0; i < VMB_ARRAY_COUNT(names); i++)
-		if (strcmp(value ? value : "on", names[i]) == 0) {
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(monitor_names); i++)
+		if (strcmp(value, monitor_names[i]) == 0) {
 			o->monitor = i;
 			return 0;
 		}
-	vmb_dev_report("--monitor=%s: give auto, on or off", value);
+	vmb_dev_report("--monitor %s: give auto, on or off", value);
 	return -EINVAL;
 }
 
@@ -515,7 +520,7 @@ static const struct option names[] = {
 	{ "vmbus-version", required_argument, NULL, 0 },
 	{ "storage-version", required_argument, NULL, 0 },
 	{ "network-version", required_argument, NULL, 0 },
-	{ "monitor", optional_argument, NULL, 0 },
+	{ "monitor", required_argument, NULL, 0 },
 	{ "no-reboot", no_argument, NULL, 0 },
 	{ "unannounced", no_argument, NULL, 0 },
 	{ "stats", no_argument, NULL, 0 },

@@ -69,5 +69,7 @@ struct vmb_vmm_options {
  * file. Returns 0, or -EINVAL: reported in one line.
  */
 int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv);
+/* The value of --monitor as it is written. */
+const char *vmb_vmm_options_monitor_name(const struct vmb_vmm_options *o);
 
 #endif

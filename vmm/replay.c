@@ -86,8 +86,8 @@ static void put_versions(FILE *out, const struct vmb_vmm_options *o)
 			fprintf(out, "--network-version%c%s%c", 0, network[i], 0);
 	fprintf(out, "--cpus%c%u%c--memory%c%" PRIu64 "%c", 0, o->cpus, 0, 0, o->memory_len, 0);
 	fprintf(out, "--disk-queues%c%u%c", 0, o->disk_queues, 0);
-	if (o->monitor)
-		put(out, "--monitor");
+	put(out, "--monitor");
+	put(out, vmb_vmm_options_monitor_name(o));
 }
 
 void vmb_vmm_replay_describe(struct vmb_dev_trace *trace, const struct vmb_vmm_options *o,
