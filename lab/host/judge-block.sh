@@ -152,7 +152,7 @@ judge_diskbench() {
 	for depth in 1 4 32; do
 		depth_line $depth
 	done
-	echo "# openvmbus, boot by boot: $(sed -n 's/.*stats: \(scsi[^:]*\): \([0-9]*\) requests.*flushes; \(.*\)/\2 requests, \3;/p' \
+	echo "# openvmbus, boot by boot: $(sed -n 's/.*stats: storage: \([0-9]*\) requests.*flushes; \(.*\)/\1 requests, \2;/p' \
 		"$cell/host.log" | xargs)"
 }
 
