@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "devices/report.h"
+#include "devices/role.h"
 
 #define KEPT_LEN_MAX 65536u
 #define DUE_GAP_MS   10000
@@ -52,9 +54,10 @@ void vmb_dev_report_raw(int raw)
 
 /*
  * O_NONBLOCK belongs to the open file, which is also the shell's and the guest's console. So a pipe
- * or a terminal is opened once more. It may have been replaced since.
+ * or a terminal is opened once more. It may have been replaced since; then a thread that may not
+ * open files does without.
  */
-static void look_at_standard_error(void)
+static void look_at_standard_error(bool may_open)
 {
 	struct stat is;
 
@@ -64,7 +67,7 @@ static void look_at_standard_error(void)
 		close(out.fd);
 	out.is = is;
 	out.fd = -1;
-	if (S_ISFIFO(is.st_mode) || isatty(STDERR_FILENO))
+	if (may_open && (S_ISFIFO(is.st_mode) || isatty(STDERR_FILENO)))
 		out.fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
@@ -76,8 +79,9 @@ static ssize_t write_now(const void *bytes, size_t len)
 		return write(out.fd, bytes, len);
 	if (S_ISSOCK(out.is.st_mode))
 		return send(STDERR_FILENO, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* A pipe that is writable takes so much at once; for more the write would wait. */
 	if (poll(&err, 1, 0) == 1)
-		return write(STDERR_FILENO, bytes, len);
+		return write(STDERR_FILENO, bytes, len < PIPE_BUF ? len : PIPE_BUF);
 	errno = EAGAIN;
 	return -1;
 }
@@ -87,7 +91,7 @@ static void offer(void)
 {
 	ssize_t done = 0;
 
-	look_at_standard_error();
+	look_at_standard_error(!vmb_dev_role_is_confined());
 	if (out.len)
 		done = write_now(out.kept, out.len);
 	if (done < 0 && errno != EAGAIN && errno != EINTR)
@@ -195,5 +199,5 @@ void vmb_dev_report_begin(void)
 	memset(&out.is, 0, sizeof(out.is));
 	out.fd = -1;
 	out.len = out.lost = 0;
-	look_at_standard_error();
+	look_at_standard_error(true);
 }

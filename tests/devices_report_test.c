@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "devices/report.h"
+#include "devices/role.h"
 
 #define ALL_LEN (512u << 10)
 
@@ -121,6 +122,28 @@ static void test_messages_to_a_socket_do_not_wait(void **state)
 	assert_true(count_in_order() > 3000);
 }
 
+static void take_nothing(enum vmb_dev_role role)
+{
+}
+
+/* Another user's pipe, or a thread that may not open files: the pipe is used as it is. */
+static void test_messages_to_a_pipe_that_is_not_opened_again_do_not_wait(void **state)
+{
+	vmb_dev_role_confine_by(take_nothing);
+	assert_int_equal(pipe(ends), 0);
+	redirect();
+	for (uint32_t i = 0; i < 10000; i++) {
+		vmb_dev_report("line %u", i);
+		/* the reader takes a little now and then, so that there is some room, but not much */
+		if (i % 1000 == 999)
+			all_len += read(ends[0], all + all_len, 8192);
+	}
+	read_all();
+	put_back();
+	vmb_dev_role_confine_by(NULL);
+	assert_true(count_in_order() > 3000);
+}
+
 static void test_draining_has_an_end(void **state)
 {
 	assert_int_equal(pipe(ends), 0);
@@ -163,6 +186,7 @@ int main(void)
 		cmocka_unit_test(test_messages_for_a_reader_that_pauses_are_kept),
 		cmocka_unit_test(test_messages_beyond_the_limit_are_counted),
 		cmocka_unit_test(test_messages_to_a_socket_do_not_wait),
+		cmocka_unit_test(test_messages_to_a_pipe_that_is_not_opened_again_do_not_wait),
 		cmocka_unit_test(test_draining_has_an_end),
 		cmocka_unit_test(test_forked_child_says_its_own),
 	};

@@ -168,6 +168,8 @@ static void *act(void *arg)
 	_exit(errno == EPERM ? REFUSED : OTHER);
 }
 
+static bool begins = true; /* the process looks at its standard error before it is confined */
+
 /* The exit code of a process in which such a thread runs; text: what it said. */
 static int outcome(enum vmb_vmm_confine_how how, struct plan plan, char *text, size_t len)
 {
@@ -181,7 +183,8 @@ static int outcome(enum vmb_vmm_confine_how how, struct plan plan, char *text, s
 	if (pid == 0) {
 		alarm(20);
 		dup2(fds[1], STDERR_FILENO);
-		vmb_dev_report_begin();
+		if (begins)
+			vmb_dev_report_begin();
 		if (vmb_vmm_confine_begin(how) || pthread_create(&thread, NULL, act, &plan))
 			_exit(1);
 		pthread_join(thread, NULL);
@@ -377,6 +380,20 @@ static void test_every_thread_can_speak(void **state)
 	}
 }
 
+/* It would be opened once more, which no thread may. */
+static void test_thread_speaks_into_a_pipe_that_came_later(void **state)
+{
+	const struct plan plan = { .role = VMB_DEV_ROLE_NBD, .call = say_something };
+	char text[512];
+	int code;
+
+	begins = false;
+	code = outcome(VMB_VMM_CONFINE_KILL, plan, text, sizeof(text));
+	begins = true;
+	assert_int_equal(code, WENT_ON);
+	assert_string_equal(text, "openvmbus: something is wrong\n");
+}
+
 /* Threads that the main thread starts have its filter too, so it must allow what theirs do. */
 
 static void *do_nothing(void *arg)
@@ -483,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_file_is_not_opened),
 		cmocka_unit_test(test_file_of_variables_is_written_by_its_thread_alone),
 		cmocka_unit_test(test_every_thread_can_speak),
+		cmocka_unit_test(test_thread_speaks_into_a_pipe_that_came_later),
 		cmocka_unit_test(test_main_thread_starts_threads_of_every_role),
 		cmocka_unit_test(test_control_may_begin_a_recording),
 		cmocka_unit_test(test_ring_of_a_disk_opens_nothing),
