@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -72,6 +75,12 @@ static long make_process(void)
 	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
+static long make_thread_elsewhere(void)
+{
+	return syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWUSER, 0, 0, 0,
+		       0);
+}
+
 static long signal_other(void)
 {
 	return kill(other, 0);
@@ -100,6 +109,16 @@ static long open_socket(void)
 static long open_packets(void)
 {
 	return socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static long open_raw(void)
+{
+	return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+}
+
+static long open_audit(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT);
 }
 
 static long make_code(void)
@@ -136,6 +155,7 @@ static const struct {
 	{ read_other, "process_vm_readv", 0 },
 	{ make_file, "openat", CONTROL | VARIABLES },
 	{ make_process, "clone", 0 },
+	{ make_thread_elsewhere, "clone", 0 },
 	{ signal_other, "kill", 0 },
 	{ signal_thread_of_other, "tgkill", 0 },
 	{ become_root, "setresuid", 0 },
@@ -143,7 +163,9 @@ static const struct {
 	{ open_socket, "socket",
 	  CONTROL | 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_USER_NETWORK |
 		  1u << VMB_DEV_ROLE_MAIN },
-	{ open_packets, "socket", CONTROL | 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_MAIN },
+	{ open_packets, "socket", 0 },
+	{ open_raw, "socket", 0 },
+	{ open_audit, "socket", 0 },
 	{ make_code, "mmap", CONTROL | 1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_MAIN },
 	{ make_ring, "io_uring_setup", CONTROL | 1u << VMB_DEV_ROLE_MAIN },
 	{ become_strict, "seccomp", 0 },

@@ -109,7 +109,7 @@ static int add(scmp_filter_ctx filter, const struct vmb_vmm_confine_list *list, 
 		uint32_t action = call->answer ? SCMP_ACT_ERRNO(call->answer) : otherwise;
 
 		error = seccomp_rule_add_array(filter, action, call->number, call->compare_count,
-					       &call->compare);
+					       call->compare);
 		if (error && error != -EEXIST) /* another role needs it too */
 			return error;
 	}

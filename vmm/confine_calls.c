@@ -14,6 +14,7 @@
 #include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
+#include <linux/netlink.h>
 #include <linux/prctl.h>
 #include <linux/sockios.h>
 #include <sched.h>
@@ -27,20 +28,22 @@
 #include "base/platform.h"
 #include "vmm/confine_calls.h"
 
-#define LOW_WORD 0xFFFFFFFFu
+#define LOW_WORD    0xFFFFFFFFu
+#define SOCKET_TYPE 0xFu /* the rest of the argument are flags */
 
 #define CALL(name)                       \
 	{                                \
 		.number = SCMP_SYS(name) \
 	}
 /* Only with these bits of an argument. */
+#define HAS_BITS(argument, mask, bits)                                 \
+	{                                                              \
+		argument, SCMP_CMP_MASKED_EQ, (mask), (uint64_t)(bits) \
+	}
 #define CALL_BITS(name, argument, mask, bits)                              \
 	{                                                                  \
 		.number = SCMP_SYS(name), .compare_count = 1, .compare = { \
-			argument,                                          \
-			SCMP_CMP_MASKED_EQ,                                \
-			(mask),                                            \
-			(uint64_t)(bits)                                   \
+			HAS_BITS(argument, mask, bits)                     \
 		}                                                          \
 	}
 #define CALL_INT(name, argument, value) CALL_BITS(name, argument, LOW_WORD, (uint32_t)(value))
@@ -48,11 +51,24 @@
 #define FAIL_BITS(name, argument, mask, bits, error)                                          \
 	{                                                                                     \
 		.number = SCMP_SYS(name), .answer = (error), .compare_count = 1, .compare = { \
-			argument,                                                             \
-			SCMP_CMP_MASKED_EQ,                                                   \
-			(mask),                                                               \
-			(uint64_t)(bits)                                                      \
+			HAS_BITS(argument, mask, bits)                                        \
 		}                                                                             \
+	}
+/* A socket of that family and type; none is raw, but for the kernel's list of addresses. */
+#define SOCKET(family, type)                                                 \
+	{                                                                    \
+		.number = SCMP_SYS(socket), .compare_count = 2, .compare = { \
+			HAS_BITS(0, LOW_WORD, family),                       \
+			HAS_BITS(1, SOCKET_TYPE, type)                       \
+		}                                                            \
+	}
+#define SOCKET_OF_ROUTES                                                     \
+	{                                                                    \
+		.number = SCMP_SYS(socket), .compare_count = 3, .compare = { \
+			HAS_BITS(0, LOW_WORD, AF_NETLINK),                   \
+			HAS_BITS(1, SOCKET_TYPE, SOCK_RAW),                  \
+			HAS_BITS(2, LOW_WORD, NETLINK_ROUTE)                 \
+		}                                                            \
 	}
 #define FAIL(name, error)                                   \
 	{                                                   \
@@ -66,8 +82,12 @@
 		calls, VMB_ARRAY_COUNT(calls) \
 	}
 
-/* A new thread of this process, never a process. */
-#define THREAD_BITS   (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
+/* A new thread of this process, in its namespaces; never a process. */
+#define THREAD_BITS (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
+#define OTHER_SPACES                                                                               \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | \
+	 CLONE_NEWCGROUP)
+#define CALL_THREAD   CALL_BITS(clone, 0, THREAD_BITS | OTHER_SPACES, THREAD_BITS)
 /* Any of these makes more of an open than reading what is there. */
 #define NOT_ONLY_READ (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 
@@ -138,7 +158,7 @@ static const struct vmb_vmm_confine_call processor[] = {
 	CALL_IOCTL(KVM_IRQ_LINE), /* of the serial port */
 	/* what a message can ask of the bus: a channel's doorbell, and the thread of doorbells */
 	CALL_IOCTL(KVM_HYPERV_EVENTFD),
-	CALL_BITS(clone, 0, THREAD_BITS, THREAD_BITS),
+	CALL_THREAD,
 	FAIL(clone3, ENOSYS) /* its flags cannot be compared: the C library then uses clone */,
 	CALL_INT(prctl, 0, PR_SET_TIMERSLACK),
 	/* what is said of a crash, and of a guest that KVM cannot go on with */
@@ -168,7 +188,9 @@ static const struct vmb_vmm_confine_call disk[] = {
 
 static const struct vmb_vmm_confine_call nbd[] = {
 	/* a server that went away is connected to again, by name */
-	CALL(socket),
+	SOCKET(AF_UNIX, SOCK_STREAM),
+	SOCKET(AF_INET, SOCK_STREAM),
+	SOCKET(AF_INET6, SOCK_STREAM),
 	CALL(connect),
 	CALL(shutdown),
 	CALL(getsockopt),
@@ -179,6 +201,9 @@ static const struct vmb_vmm_confine_call nbd[] = {
 	CALL(recvfrom),
 	CALL(recvmsg),
 	/* looking up a name: lists below /etc, sockets to name servers, the machine's addresses */
+	SOCKET(AF_INET, SOCK_DGRAM),
+	SOCKET(AF_INET6, SOCK_DGRAM),
+	SOCKET_OF_ROUTES,
 	CALL_BITS(openat, 2, NOT_ONLY_READ, O_RDONLY),
 	CALL(lseek),
 	CALL(bind),
@@ -211,7 +236,7 @@ static const struct vmb_vmm_confine_call network[] = {
 	CALL(pwritev),
 	CALL(ftruncate),
 	/* a switch that went away is connected to again */
-	CALL_INT(socket, 0, AF_UNIX),
+	SOCKET(AF_UNIX, SOCK_SEQPACKET),
 	CALL(connect),
 	CALL(setsockopt),
 	CALL(sendmsg),
@@ -225,8 +250,10 @@ static const struct vmb_vmm_confine_call user_network[] = {
 	CALL(pwritev),
 	CALL(ftruncate),
 	/* the guest's connections, and those of forwarded ports */
-	CALL_INT(socket, 0, AF_INET),
-	CALL_INT(socket, 0, AF_INET6),
+	SOCKET(AF_INET, SOCK_STREAM),
+	SOCKET(AF_INET, SOCK_DGRAM),
+	SOCKET(AF_INET6, SOCK_STREAM),
+	SOCKET(AF_INET6, SOCK_DGRAM),
 	CALL(bind),
 	CALL(listen),
 	CALL(connect),
@@ -282,7 +309,6 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(faccessat),
 	CALL(faccessat2),
 	CALL(readlink),
-	CALL(socket),
 	CALL(eventfd2),
 	CALL_IOCTL(BLKGETSIZE64),
 	CALL_IOCTL(BLKSSZGET),
@@ -294,7 +320,7 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL_IOCTL(SIOCGIFFLAGS),
 	CALL_IOCTL(SIOCSIFFLAGS),
 	/* and get the threads that serve them */
-	CALL_BITS(clone, 0, THREAD_BITS, THREAD_BITS),
+	CALL_THREAD,
 	FAIL(clone3, ENOSYS),
 	CALL(io_uring_setup),
 	CALL(io_uring_register),

@@ -10,11 +10,13 @@
 
 #include "devices/role.h"
 
+#define VMB_VMM_CONFINE_COMPARE_MAX 3u
+
 struct vmb_vmm_confine_call {
 	int number;
 	int answer; /* 0: as the list says; else the errno that it fails with, in every mode */
 	uint32_t compare_count; /* 0: whatever its arguments are */
-	struct scmp_arg_cmp compare;
+	struct scmp_arg_cmp compare[VMB_VMM_CONFINE_COMPARE_MAX];
 };
 
 struct vmb_vmm_confine_list {
