@@ -4,14 +4,17 @@
  * processor: what each gets, that answers are as the tables say, and that docs/control.md says the
  * same.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -677,6 +680,110 @@ static void test_dump_that_fails_leaves_no_file(void **state)
 	close(fd);
 }
 
+/* Nobody is left to resume it. */
+static void test_dump_whose_client_goes_away_ends_its_pause(void **state)
+{
+	int fd = new_client();
+	char file[96];
+
+	snprintf(file, sizeof(file), "%s/core", folder);
+	json_decref(ask(fd, "events"));
+	send_dump(fd, file); /* goes on: there is no processor that could stand still */
+	while (!vmb_vmm_pause_is_on(&machine))
+		;
+	close(fd);
+	while (vmb_vmm_pause_is_on(&machine)) {
+		vmb_vmm_control_event(control, "crashed", NULL); /* shows that it has gone */
+		usleep(1000);
+	}
+	while (access(file, F_OK) == 0)
+		usleep(1000);
+}
+
+#define LARGE_LEN (64u << 20) /* some ticks of the server's */
+
+static void test_pause_that_is_asked_for_during_a_dump_outlasts_it(void **state)
+{
+	int fd = new_client(), other = new_client();
+	char file[96];
+	json_t *answer;
+
+	machine.dev.vp_count = 0; /* all of them stand still */
+	machine.dev.memory.region_count = 1;
+	machine.dev.memory.regions[0] = (struct vmb_dev_memory_region){
+		.len = LARGE_LEN,
+		.base = mmap(NULL, LARGE_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+	};
+	snprintf(file, sizeof(file), "%s/core", folder);
+	send_dump(fd, file);
+	json_decref(ask(other, "pause"));
+	answer = read_line(fd);
+	assert_non_null(json_object_get(answer, "result"));
+	json_decref(answer);
+	expect_state(other, "paused");
+	json_decref(ask(other, "resume"));
+	expect_state(other, "running");
+	munmap(machine.dev.memory.regions[0].base, LARGE_LEN);
+	unlink(file);
+	close(other);
+	close(fd);
+}
+
+/* Files that take long to open, as on a network */
+
+static sem_t open_begins, open_goes_on;
+
+int open(const char *name, int flags, ...)
+{
+	int (*of_system)(const char *, int, ...);
+	va_list args;
+	int mode;
+
+	of_system = (__typeof__(of_system))dlsym(RTLD_NEXT, "open");
+	va_start(args, flags);
+	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, int) : 0;
+	va_end(args);
+	if (strstr(name, "/slow")) {
+		sem_post(&open_begins);
+		while (sem_wait(&open_goes_on))
+			;
+	}
+	return of_system(name, flags, mode);
+}
+
+/* What ends the machine, or starts it again, does not wait for the file. */
+static void test_file_that_is_slow_to_open_does_not_hold_the_machine(void **state)
+{
+	static const char *const requests[] = {
+		"{\"command\":\"dump\",\"arguments\":{\"file\":\"%s/slow\"}}\n",
+		"{\"command\":\"trace-on\",\"arguments\":{\"file\":\"%s/slow\"}}\n",
+		"{\"command\":\"copy\",\"arguments\":{\"file\":\"%s/slow\",\"to\":\"/x\"}}\n",
+		"{\"command\":\"net-add\",\"arguments\":{\"net\":\"null,capture=%s/slow\"}}\n",
+	};
+	int fd = new_client();
+	char line[256], file[96];
+
+	snprintf(file, sizeof(file), "%s/slow", folder);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(requests); i++) {
+		sem_init(&open_begins, 0, 0);
+		sem_init(&open_goes_on, 0, 0);
+		close(creat(i == 2 ? file : "/dev/null", 0600));
+		snprintf(line, sizeof(line), requests[i], folder);
+		send_text(fd, line);
+		while (sem_wait(&open_begins))
+			;
+		vmb_vmm_control_detach(control);
+		vmb_vmm_control_attach(control, &machine);
+		for (int times = 0; times < 4; times++)
+			sem_post(&open_goes_on);
+		expect_error(fd, "no-machine");
+		if (i == 0)
+			assert_int_equal(access(file, F_OK), -1); /* no dump */
+		unlink(file);
+	}
+	close(fd);
+}
+
 static void test_events_come_to_those_who_want_them(void **state)
 {
 	int deaf = new_client(), fd = new_client();
@@ -746,6 +853,9 @@ int main(void)
 		SERVED(test_ctl_and_top_print_what_there_is),
 		SERVED(test_dump_is_a_core_file_of_the_memory),
 		SERVED(test_dump_that_fails_leaves_no_file),
+		SERVED(test_dump_whose_client_goes_away_ends_its_pause),
+		SERVED(test_pause_that_is_asked_for_during_a_dump_outlasts_it),
+		SERVED(test_file_that_is_slow_to_open_does_not_hold_the_machine),
 		SERVED(test_events_come_to_those_who_want_them),
 		cmocka_unit_test(test_socket_that_is_served_is_refused_and_a_stale_one_taken_over),
 	};

@@ -215,18 +215,24 @@ static enum vmb_vmm_call_step run_on_machine(struct vmb_vmm_call *call)
 	struct vmb_vmm_control *control = call->control;
 
 	if (!control->machine)
-		return vmb_vmm_call_fail(call, "no-machine",
-					 "the machine is starting or ending; try again");
+		return vmb_vmm_call_no_machine(call);
 	call->machine = control->machine;
 	call->start = control->starts;
 	return call->row->run(call);
 }
 
+/* With the lock. */
+static bool has_its_machine(const struct vmb_vmm_call *call)
+{
+	return call->control->machine && call->control->starts == call->start;
+}
+
 static enum vmb_vmm_call_step go_on_on_machine(struct vmb_vmm_call *call)
 {
-	if (call->control->machine && call->control->starts == call->start)
+	if (has_its_machine(call))
 		return call->go_on(call);
 	call->over = true;
+	call->machine = NULL;
 	call->go_on(call);
 	return vmb_vmm_call_fail(call, "no-machine", "the machine was reset or has ended");
 }
@@ -313,14 +319,14 @@ static bool is_behind(const struct client *c)
 	return c->out_len > VMB_VMM_CONTROL_BEHIND_MAX;
 }
 
-/* Returns the length of the next line, or -1: there is none yet. */
-static int next_line(struct client *c)
+/* Returns the length of the line that begins at, or -1: there is none yet. */
+static int next_line(const struct client *c, uint32_t at)
 {
-	const char *end = memchr(c->in, '\n', c->in_len);
+	const char *end = memchr(c->in + at, '\n', c->in_len - at);
 
 	if (end)
-		return end - c->in;
-	return c->ended && c->in_len && !c->skipping ? (int)c->in_len : -1;
+		return end - (c->in + at);
+	return c->ended && c->in_len > at && !c->skipping ? (int)(c->in_len - at) : -1;
 }
 
 static void drop_input(struct client *c, uint32_t len)
@@ -353,15 +359,17 @@ static bool is_blank(const char *line, int len)
 
 static void take_lines(struct client *c)
 {
+	uint32_t at = 0;
 	int len;
 
-	while (!c->in_call && !c->gone && !is_behind(c) && (len = next_line(c)) >= 0) {
-		if (!c->skipping && !is_blank(c->in, len))
-			take_line(c, c->in, len);
+	while (!c->in_call && !c->gone && !is_behind(c) && (len = next_line(c, at)) >= 0) {
+		if (!c->skipping && !is_blank(c->in + at, len))
+			take_line(c, c->in + at, len);
 		c->skipping = false;
-		drop_input(c, (uint32_t)len < c->in_len ? len + 1 : len);
+		at += at + len < c->in_len ? len + 1 : len;
 	}
-	if (c->in_call || next_line(c) >= 0)
+	drop_input(c, at);
+	if (c->in_call || next_line(c, 0) >= 0)
 		return;
 	if (c->skipping)
 		c->in_len = 0;
@@ -388,14 +396,24 @@ static void read_client(struct client *c)
 
 /* Life of a client */
 
-/* A call that goes on is told that nobody waits for it any more, as if its machine had gone. */
+/* A call that goes on is told that nobody waits for it any more. */
+static void abandon_call(struct client *c)
+{
+	struct vmb_vmm_call *call = &c->call;
+
+	pthread_mutex_lock(&call->control->lock);
+	if (!has_its_machine(call))
+		call->machine = NULL;
+	call->over = true;
+	call->go_on(call);
+	pthread_mutex_unlock(&call->control->lock);
+	end_call(c, VMB_VMM_CALL_FAILED);
+}
+
 static void leave(struct client *c)
 {
-	if (c->in_call) {
-		c->call.over = true;
-		c->call.go_on(&c->call);
-		end_call(c, VMB_VMM_CALL_FAILED);
-	}
+	if (c->in_call)
+		abandon_call(c);
 	if (c->fd >= 0)
 		close(c->fd);
 	else
@@ -511,7 +529,7 @@ static void serve_client(struct client *c, short revents)
 		run_call(c, c->call.go_on, go_on_on_machine);
 	take_lines(c);
 	flush(c);
-	if (c->ended && !c->in_call && next_line(c) < 0 && !c->out_len)
+	if (c->ended && !c->in_call && next_line(c, 0) < 0 && !c->out_len)
 		c->gone = true;
 	if (c->ended && c->out_len && vmb_vmm_control_now() - c->moved_at > LEAVING_MS)
 		c->gone = true;
@@ -787,7 +805,15 @@ void vmb_vmm_call_release(struct vmb_vmm_call *call)
 bool vmb_vmm_call_regain(struct vmb_vmm_call *call)
 {
 	pthread_mutex_lock(&call->control->lock);
-	return call->control->machine && call->control->starts == call->start;
+	if (!has_its_machine(call))
+		call->machine = NULL;
+	return call->machine;
+}
+
+enum vmb_vmm_call_step vmb_vmm_call_no_machine(struct vmb_vmm_call *call)
+{
+	return vmb_vmm_call_fail(call, "no-machine",
+				 "the machine is starting or ending; try again");
 }
 
 const char *vmb_vmm_call_text(const struct vmb_vmm_call *call, const char *name)

@@ -24,8 +24,8 @@
  * longer returns VMB_VMM_CALL_LATER after it has set call->go_on: that function is called again
  * every VMB_VMM_CONTROL_TICK_MS, with the same promise, until it returns something else. It needs a
  * limit of its own. When its machine or its client has gone it is called a last time, with
- * call->over, to let go of what it holds; what it returns then does not matter, and call->machine
- * is not to be used.
+ * call->over, to let go of what it holds; what it returns then does not matter. If the machine has
+ * gone call->machine is NULL then.
  *
  * Clients are not trusted to be quick or sane: lines, buffers and their number have bounds, a
  * client that does not read is not read from, and none holds up the machine or another client.
@@ -38,6 +38,7 @@
 #include <stdio.h>
 
 #include "base/platform.h"
+#include "vmm/pause.h"
 
 #define VMB_VMM_CONTROL_PORT	    "port:" /* in place of a path: in a nest, vmm/relay.h */
 #define VMB_VMM_CONTROL_VERSION	    1 /* of the schema, in the first line of a connection */
@@ -87,7 +88,7 @@ struct vmb_vmm_call {
 	json_t *id; /* of the request; NULL: none */
 	int64_t began; /* milliseconds, vmb_vmm_control_now() */
 	uint32_t start; /* of the machine, for the server */
-	bool over; /* go_on is called for the last time */
+	bool over; /* go_on is called for the last time; machine is NULL if it has gone */
 	bool events; /* the client wants events; kept for its later requests */
 	const char *code; /* of the error */
 	char message[VMB_VMM_CONTROL_MESSAGE_LEN];
@@ -150,10 +151,13 @@ int64_t vmb_vmm_control_now(void);
 struct vmb_vmm_machine *vmb_vmm_call_hold(struct vmb_vmm_call *call);
 void vmb_vmm_call_release(struct vmb_vmm_call *call);
 /*
- * For a row with row->machine that must do something slow: after _release, takes the machine back.
- * Returns false if it is no longer the same one: call->machine must not be used.
+ * For a row with row->machine that must do something slow, as opening a file is: after _release,
+ * takes the machine back. Returns false if it is no longer the same one; call->machine is NULL
+ * then.
  */
 bool vmb_vmm_call_regain(struct vmb_vmm_call *call);
+/* The request fails, because the machine has gone. Returns VMB_VMM_CALL_FAILED. */
+enum vmb_vmm_call_step vmb_vmm_call_no_machine(struct vmb_vmm_call *call);
 
 /* Values of arguments; without the argument NULL, 0 (or otherwise) and false. */
 const char *vmb_vmm_call_text(const struct vmb_vmm_call *call, const char *name);
@@ -199,5 +203,10 @@ extern const struct vmb_vmm_command vmb_vmm_control_machine[], vmb_vmm_control_d
 	vmb_vmm_control_services[], vmb_vmm_control_statistics[];
 /* The function of the command inspect, for others that need what it says. */
 enum vmb_vmm_call_step vmb_vmm_control_inspect(struct vmb_vmm_call *call);
+/*
+ * Begins or ends the pause of call->machine for one reason, and lets its services know. Returns
+ * whether there was a pause for this reason before.
+ */
+bool vmb_vmm_control_pause(struct vmb_vmm_call *call, enum vmb_vmm_pause_reason reason, bool on);
 
 #endif

@@ -176,7 +176,8 @@ static void fit_generation(const struct vmb_vmm_call *call, struct vmb_dev_net_o
 		option->queue_count = 1;
 }
 
-static int add_card(struct vmb_vmm_call *call, uint32_t number)
+static int parse_card(struct vmb_vmm_call *call, uint32_t number,
+		      struct vmb_dev_net_option **parsed)
 {
 	struct vmb_dev_net_option *option = calloc(1, sizeof(*option));
 	char *text = strdup(vmb_vmm_call_text(call, "net"));
@@ -189,7 +190,31 @@ static int add_card(struct vmb_vmm_call *call, uint32_t number)
 	}
 	option->text = text;
 	fit_generation(call, option);
-	return vmb_vmm_hotplug_add_card(devices_of(call), call->machine->vmbus, option, number);
+	*parsed = option;
+	return 0;
+}
+
+/* Opens the card without the machine, because a network may take its time. */
+static int add_card(struct vmb_vmm_call *call, uint32_t number)
+{
+	struct vmb_dev_net_option *option = NULL;
+	struct vmb_dev_device card;
+	int error = parse_card(call, number, &option);
+
+	if (!error)
+		error = vmb_vmm_hotplug_check_card(devices_of(call), option);
+	if (!error) {
+		vmb_vmm_call_release(call);
+		error = vmb_vmm_hotplug_open_card(&card, option, number);
+		vmb_vmm_call_regain(call);
+	}
+	if (!error && call->machine)
+		return vmb_vmm_hotplug_add_card(devices_of(call), call->machine->vmbus, &card,
+						option);
+	if (!error)
+		card.ops->close(card.state);
+	vmb_vmm_hotplug_free_card(option);
+	return error;
 }
 
 static enum vmb_vmm_call_step run_net_add(struct vmb_vmm_call *call)
@@ -205,6 +230,8 @@ static enum vmb_vmm_call_step run_net_add(struct vmb_vmm_call *call)
 	vmb_dev_report_into(NULL, 0);
 	if (error)
 		return vmb_vmm_call_fail(call, "failed", "%s", *why ? why : strerror(-error));
+	if (!call->machine)
+		return vmb_vmm_call_no_machine(call);
 	snprintf(name, sizeof(name), "net%d", number);
 	vmb_vmm_call_set_text(call, "name", name);
 	vmb_vmm_control_event(call->control, "device-offered", "{s:s}", "name", name);

@@ -140,12 +140,6 @@ static uint64_t taken_luns(struct vmb_vmm_call *call, bool *there)
 	return luns;
 }
 
-static enum vmb_vmm_call_step no_machine(struct vmb_vmm_call *call)
-{
-	return vmb_vmm_call_fail(call, "no-machine",
-				 "the machine is starting or ending; try again");
-}
-
 /* disks */
 
 static const struct vmb_vmm_control_field disks_results[] = {
@@ -210,7 +204,7 @@ static enum vmb_vmm_call_step plug(struct vmb_vmm_call *call, struct opened *o)
 	vmb_vmm_call_release(call);
 	if (error) {
 		vmb_dev_storage_discard(&o->disk, o->option);
-		return s ? fail(call, error) : no_machine(call);
+		return s ? fail(call, error) : vmb_vmm_call_no_machine(call);
 	}
 	vmb_vmm_call_set_number(call, "lun", o->lun);
 	vmb_vmm_control_event(call->control, "disk-added", "{s:I}", "lun", (json_int_t)o->lun);
@@ -224,7 +218,7 @@ static enum vmb_vmm_call_step add(struct vmb_vmm_call *call, bool dvd)
 	uint64_t taken = taken_luns(call, &there);
 
 	if (!there)
-		return no_machine(call);
+		return vmb_vmm_call_no_machine(call);
 	if (open_for(call, &opened, vmb_vmm_call_text(call, "disk"), dvd, taken) !=
 	    VMB_VMM_CALL_DONE)
 		return VMB_VMM_CALL_FAILED;
@@ -326,7 +320,9 @@ static enum vmb_vmm_call_step end_disc(struct vmb_vmm_call *call, enum vmb_vmm_c
 {
 	struct opened *o = call->state;
 
-	vmb_dev_storage_discard(&o->disk, o->option);
+	vmb_vmm_call_release(call);
+	vmb_dev_storage_discard(&o->disk, o->option); /* a server may take its time */
+	vmb_vmm_call_regain(call);
 	free(o);
 	return step;
 }
@@ -372,7 +368,7 @@ static enum vmb_vmm_call_step change_disc(struct vmb_vmm_call *call, const char 
 	}
 	call->state = o;
 	if (!same)
-		return end_disc(call, no_machine(call));
+		return end_disc(call, vmb_vmm_call_no_machine(call));
 	error = lun < VMB_HOST_SCSI_LUN_MAX && controller(call) ?
 			vmb_dev_storage_eject(controller(call), lun,
 					      vmb_vmm_call_flag(call, "force")) :

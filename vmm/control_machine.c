@@ -111,26 +111,28 @@ static enum vmb_vmm_call_step run_status(struct vmb_vmm_call *call)
 
 /* pause, resume, reset, power-off */
 
-static void pause_services(struct vmb_vmm_call *call, bool on)
+bool vmb_vmm_control_pause(struct vmb_vmm_call *call, enum vmb_vmm_pause_reason reason, bool on)
 {
 	struct vmb_dev_services *services =
 		vmb_vmm_devices_services(vmb_vmm_control_config(call)->devices);
+	bool was = vmb_vmm_pause_set(call->machine, reason, on);
 
 	if (services)
-		vmb_dev_services_pause(services, on);
+		vmb_dev_services_pause(services, vmb_vmm_pause_is_on(call->machine));
+	return was;
 }
 
 static enum vmb_vmm_call_step await_pause(struct vmb_vmm_call *call)
 {
 	if (call->over)
 		return VMB_VMM_CALL_FAILED;
+	if (!vmb_vmm_pause_is_for(call->machine, VMB_VMM_PAUSE_COMMAND))
+		return vmb_vmm_call_fail(call, "no-machine",
+					 "the machine ends or was resumed meanwhile");
 	if (vmb_vmm_pause_is_complete(call->machine)) {
 		vmb_vmm_control_event(call->control, "paused", NULL);
 		return VMB_VMM_CALL_DONE;
 	}
-	if (!vmb_vmm_pause_is_on(call->machine))
-		return vmb_vmm_call_fail(call, "no-machine",
-					 "the machine ends or was resumed meanwhile");
 	if (vmb_vmm_control_now() - call->began < PAUSE_LIMIT_MS)
 		return VMB_VMM_CALL_LATER;
 	return vmb_vmm_call_fail(call, "time-out",
@@ -141,18 +143,15 @@ static enum vmb_vmm_call_step await_pause(struct vmb_vmm_call *call)
 
 static enum vmb_vmm_call_step run_pause(struct vmb_vmm_call *call)
 {
-	pause_services(call, true);
-	vmb_vmm_pause_set(call->machine, true);
+	vmb_vmm_control_pause(call, VMB_VMM_PAUSE_COMMAND, true);
 	call->go_on = await_pause;
 	return VMB_VMM_CALL_LATER;
 }
 
 static enum vmb_vmm_call_step run_resume(struct vmb_vmm_call *call)
 {
-	if (vmb_vmm_pause_is_on(call->machine))
+	if (vmb_vmm_control_pause(call, VMB_VMM_PAUSE_COMMAND, false))
 		vmb_vmm_control_event(call->control, "resumed", NULL);
-	vmb_vmm_pause_set(call->machine, false);
-	pause_services(call, false);
 	return VMB_VMM_CALL_DONE;
 }
 
@@ -335,11 +334,12 @@ static json_t *bus_object(struct vmb_dev_bus *bus)
 enum vmb_vmm_call_step vmb_vmm_control_inspect(struct vmb_vmm_call *call)
 {
 	struct vmb_dev_channel_sample *samples = calloc(VMB_CHANNEL_COUNT_MAX, sizeof(*samples));
-	json_t *list = json_array();
+	json_t *list;
 	uint32_t count;
 
 	if (!samples)
 		return vmb_vmm_call_fail(call, "failed", "no memory for the samples");
+	list = json_array();
 	count = vmb_dev_inspect_channels(call->machine->vmbus, samples, VMB_CHANNEL_COUNT_MAX);
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(list, channel_object(&samples[i]));
@@ -362,8 +362,10 @@ const struct vmb_vmm_command vmb_vmm_control_machine[] = {
 	  "The virtual processors leave the guest and wait. The answer comes when all have. "
 	  "Devices finish what they have begun, and the clocks go on.",
 	  true, run_pause, NULL, NULL },
-	{ "resume", "The end of a pause. Does nothing if the machine is not paused.", true,
-	  run_resume, NULL, NULL },
+	{ "resume",
+	  "The end of a pause. Does nothing if the machine is not paused. Until a dump is written "
+	  "it stands still all the same.",
+	  true, run_resume, NULL, NULL },
 	{ "reset",
 	  "As the reset key of a computer: the guest gets no chance to put anything in order. With "
 	  "--no-reboot the machine ends.",

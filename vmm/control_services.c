@@ -556,15 +556,20 @@ static enum vmb_vmm_call_step start_copy(struct vmb_vmm_call *call, int fd, cons
 
 static enum vmb_vmm_call_step run_copy(struct vmb_vmm_call *call)
 {
-	int fd =
-		open(vmb_vmm_call_text(call, "file"), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	enum vmb_vmm_call_step step;
 	char *folder, *name;
+	int fd, error;
 
+	vmb_vmm_call_release(call);
+	fd = open(vmb_vmm_call_text(call, "file"), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	error = errno;
+	vmb_vmm_call_regain(call);
 	if (fd < 0)
-		return vmb_vmm_call_fail(call, "bad-argument", "file: %s", strerror(errno));
+		return vmb_vmm_call_fail(call, "bad-argument", "file: %s", strerror(error));
 	name = cut(vmb_vmm_call_text(call, "to"), &folder);
-	if (name)
+	if (!call->machine)
+		step = vmb_vmm_call_no_machine(call);
+	else if (name)
 		step = start_copy(call, fd, folder, name);
 	else
 		step = vmb_vmm_call_fail(call, "bad-argument",

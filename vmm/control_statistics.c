@@ -20,8 +20,7 @@
 		NULL, TEXT, false, NULL \
 	}
 #define PAUSE_LIMIT_MS 5000
-#define PIECE_LEN \
-	(4u << 20) /* of memory, written at a time: the machine may be needed in between */
+#define PIECE_LEN      (4u << 20) /* bytes of memory, written at a time */
 
 /* metrics */
 
@@ -157,7 +156,7 @@ struct dump {
 	uint32_t region;
 	uint64_t at; /* in the region */
 	uint64_t len; /* of the file, so far */
-	bool resumes; /* the machine was not paused before */
+	uint8_t piece[PIECE_LEN]; /* a copy, so that the machine need not wait for the file */
 };
 
 /* An ELF core file: a segment for each region of memory, at its guest address. */
@@ -197,8 +196,8 @@ static enum vmb_vmm_call_step end_dump(struct vmb_vmm_call *call, enum vmb_vmm_c
 {
 	struct dump *d = call->state;
 
-	if (d->resumes && !call->over)
-		vmb_vmm_pause_set(call->machine, false);
+	if (call->machine)
+		vmb_vmm_control_pause(call, VMB_VMM_PAUSE_DUMP, false);
 	if (step != VMB_VMM_CALL_DONE)
 		unlink(vmb_vmm_call_text(call, "file"));
 	close(d->fd);
@@ -213,14 +212,21 @@ static enum vmb_vmm_call_step fail_dump(struct vmb_vmm_call *call, int error)
 	return end_dump(call, VMB_VMM_CALL_FAILED);
 }
 
-/* Returns 0, or the errno. */
-static int write_piece(struct dump *d, const struct vmb_dev_memory_region *r)
+/* Without the machine: the file may be slow. Returns 0, or the errno. */
+static int write_piece(struct vmb_vmm_call *call, const struct vmb_dev_memory_region *r)
 {
+	struct dump *d = call->state;
 	uint64_t left = r->len - d->at, len = left < PIECE_LEN ? left : PIECE_LEN;
-	ssize_t done = write(d->fd, r->base + d->at, len);
+	ssize_t done;
+	int error;
 
-	if (done <= 0)
-		return done ? errno : ENOSPC;
+	memcpy(d->piece, r->base + d->at, len);
+	vmb_vmm_call_release(call);
+	done = write(d->fd, d->piece, len);
+	error = done > 0 ? 0 : done ? errno : ENOSPC;
+	vmb_vmm_call_regain(call);
+	if (error)
+		return error;
 	d->at += done;
 	d->len += done;
 	return 0;
@@ -237,7 +243,7 @@ static enum vmb_vmm_call_step go_on_dump(struct vmb_vmm_call *call)
 		return end_dump(call, VMB_VMM_CALL_FAILED);
 	m = &call->machine->dev.memory;
 	if (!vmb_vmm_pause_is_on(call->machine))
-		return fail_dump(call, ECANCELED); /* somebody resumed it */
+		return fail_dump(call, ECANCELED); /* the machine ends */
 	if (!vmb_vmm_pause_is_complete(call->machine)) {
 		bool late = vmb_vmm_control_now() - call->began > PAUSE_LIMIT_MS;
 
@@ -249,9 +255,11 @@ static enum vmb_vmm_call_step go_on_dump(struct vmb_vmm_call *call)
 		vmb_vmm_call_set_number(call, "len", d->len);
 		return end_dump(call, VMB_VMM_CALL_DONE);
 	}
-	error = write_piece(d, &m->regions[d->region]);
+	error = write_piece(call, &m->regions[d->region]);
 	if (error)
 		return fail_dump(call, error);
+	if (!call->machine)
+		return end_dump(call, vmb_vmm_call_no_machine(call));
 	if (d->at == m->regions[d->region].len) {
 		d->region++;
 		d->at = 0;
@@ -263,17 +271,22 @@ static enum vmb_vmm_call_step run_dump(struct vmb_vmm_call *call)
 {
 	const char *path = vmb_vmm_call_text(call, "file");
 	struct dump *d = calloc(1, sizeof(*d));
+	int error;
 
 	if (!d)
 		return vmb_vmm_call_fail(call, "failed", "%s", strerror(ENOMEM));
+	vmb_vmm_call_release(call);
 	d->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	error = errno;
+	vmb_vmm_call_regain(call);
 	if (d->fd < 0) {
 		free(d);
-		return vmb_vmm_call_fail(call, "failed", "%s: %s", path, strerror(errno));
+		return vmb_vmm_call_fail(call, "failed", "%s: %s", path, strerror(error));
 	}
-	d->resumes = !vmb_vmm_pause_is_on(call->machine);
-	vmb_vmm_pause_set(call->machine, true);
 	call->state = d;
+	if (!call->machine)
+		return end_dump(call, vmb_vmm_call_no_machine(call));
+	vmb_vmm_control_pause(call, VMB_VMM_PAUSE_DUMP, true);
 	call->go_on = go_on_dump;
 	return VMB_VMM_CALL_LATER;
 }
@@ -283,7 +296,8 @@ const struct vmb_vmm_command vmb_vmm_control_statistics[] = {
 	  metrics_results },
 	{ "dump",
 	  "Writes the guest's memory to an ELF core file, with a segment for each region at its "
-	  "guest address. The machine is paused meanwhile. There are no registers in it.",
+	  "guest address. The machine stands still meanwhile; a pause that is asked for in this "
+	  "time goes on afterwards. There are no registers in it.",
 	  true, run_dump, dump_arguments, dump_results },
 	{ NULL, NULL, false, NULL, NULL, NULL },
 };

@@ -103,7 +103,8 @@ static bool has_mac(const struct vmb_dev_network *card, const uint8_t *mac)
 	return card && memcmp(card->host.rndis.config.mac, mac, 6) == 0;
 }
 
-static int check_card(const struct vmb_vmm_devices *d, const struct vmb_dev_net_option *option)
+int vmb_vmm_hotplug_check_card(const struct vmb_vmm_devices *d,
+			       const struct vmb_dev_net_option *option)
 {
 	for (uint32_t i = 0; i < d->count; i++)
 		if (has_mac(card_of(&d->all[i]), option->mac)) {
@@ -116,23 +117,28 @@ static int check_card(const struct vmb_vmm_devices *d, const struct vmb_dev_net_
 	return -ENOSPC;
 }
 
-int vmb_vmm_hotplug_add_card(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus,
-			     struct vmb_dev_net_option *option, uint32_t number)
+int vmb_vmm_hotplug_open_card(struct vmb_dev_device *card, const struct vmb_dev_net_option *option,
+			      uint32_t number)
 {
-	struct vmb_dev_device *device = &d->all[d->count];
-	int error = check_card(d, option);
+	int error = vmb_dev_network_open(card, option, number);
 
-	if (!error)
-		error = vmb_dev_network_open(device, option, number);
-	if (error) {
-		vmb_vmm_hotplug_free_card(option);
+	if (error)
 		return error;
-	}
+	error = card->ops->prepare(card->state);
+	if (error)
+		card->ops->close(card->state);
+	return error;
+}
+
+int vmb_vmm_hotplug_add_card(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus,
+			     const struct vmb_dev_device *card, struct vmb_dev_net_option *option)
+{
+	int error;
+
+	d->all[d->count] = *card;
 	d->lives[d->count] = (struct vmb_vmm_device_life){ .own = option };
 	d->count++;
-	error = device->ops->prepare(device->state);
-	if (!error)
-		error = device->ops->attach(device->state, bus);
+	error = card->ops->attach(card->state, bus);
 	if (error)
 		vmb_vmm_hotplug_close(d, d->count - 1);
 	return error;

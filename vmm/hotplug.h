@@ -34,12 +34,21 @@ int vmb_vmm_hotplug_offer(struct vmb_vmm_devices *d, uint32_t i, struct vmb_dev_
 
 /* Returns the number of a card that a machine can still have, or -EBUSY. */
 int vmb_vmm_hotplug_free_card_number(const struct vmb_vmm_devices *d);
+/* Returns 0 if the machine can have this card too, or -errno: reported. */
+int vmb_vmm_hotplug_check_card(const struct vmb_vmm_devices *d,
+			       const struct vmb_dev_net_option *option);
 /*
- * Opens, prepares and offers a card. option and option->text are from malloc(), and the list's from
- * then on, also when this fails. Returns 0, or -errno: reported.
+ * Opens and prepares a card, which is nobody's yet: touches no machine, and may take its time.
+ * option must outlive it. Returns 0, or -errno: reported.
+ */
+int vmb_vmm_hotplug_open_card(struct vmb_dev_device *card, const struct vmb_dev_net_option *option,
+			      uint32_t number);
+/*
+ * Offers a card that was checked and opened. It and its option, with option->text from malloc(),
+ * are the list's from then on, also when this fails. Returns 0, or -errno: reported.
  */
 int vmb_vmm_hotplug_add_card(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus,
-			     struct vmb_dev_net_option *option, uint32_t number);
+			     const struct vmb_dev_device *card, struct vmb_dev_net_option *option);
 
 /* For vmm/devices.c. */
 void vmb_vmm_hotplug_close(struct vmb_vmm_devices *d, uint32_t i);

@@ -26,7 +26,7 @@ void vmb_vmm_power_end(struct vmb_vmm_machine *machine, enum vmb_vmm_outcome out
 		return;
 	for (uint32_t i = 0; i < machine->dev.vp_count; i++)
 		vmb_vmm_vcpu_kick(&machine->vcpus[i]);
-	vmb_vmm_pause_set(machine, false);
+	vmb_vmm_pause_end(machine);
 	vmb_vmm_machine_wake(machine);
 }
 
