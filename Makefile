@@ -330,6 +330,7 @@ install: all install-packaged
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(LIBDIR)'
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus' lab/nest/openvmbus-nest \
 		image/openvmbus-image
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus/openvmbus_image' image/openvmbus_image/*.py
 	if [ -e $(BUILD)/nest/initrd ]; then \
 		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/vmlinux $(BUILD)/nest/initrd; \
 	fi

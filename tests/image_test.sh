@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # `openvmbus image` without a machine: images that are refused; where it finds kernel, initrd and
-# command line; and what it says of a guest that stops at each stage. A script stands for the
-# monitor: it plays what a guest prints and what the host reports. Prints TAP.
+# command line; and what it says of a guest that stops at each stage. tests/image/monitor stands for
+# openvmbus run: it plays what a guest prints and what the host reports. Prints TAP.
 # result() is true either way, so that "A && result 0 || result 1" is an if:
 # shellcheck disable=SC2015
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=$PWD/image/openvmbus-image
+parts=$PWD/tests/image
 export PATH="$PATH:/usr/sbin:/sbin"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -27,172 +28,389 @@ result() {
 	fi
 }
 
-# The monitor: keeps its command line and what it was given, and plays up to stage $PLAY.
-cat >monitor <<'END'
-#!/bin/bash
-printf '%s\n' "$@" >"$SEEN/arguments"
-while [ $# -gt 0 ]; do
-	case $1 in
-	--kernel | --initrd) cp "$2" "$SEEN/${1#--}" ;;
-	--append) printf %s "$2" >"$SEEN/append" ;;
-	--disk) disk=${2%%,*} ;;
-	esac
-	shift
-done
-[ ! -f "${disk:-}" ] || qemu-io -f qcow2 -c 'write -q 0 4096' "$disk" >/dev/null
-stage() { [ "$PLAY" != "$1" ] || { [ -z "${PANIC:-}" ] || echo 'Kernel panic - not syncing: no init'; sleep 30 & wait $!; }; }
-trap 'kill %1 2>/dev/null; exit 6' TERM
-stage loader
-echo 'openvmbus: progress: system' >&2
-echo '[    0.0] Linux version 6.1'
-stage kernel
-echo 'openvmbus: progress: bus' >&2
-stage bus
-echo 'openvmbus: progress: disk' >&2
-stage disk
-echo 'ALERT! /dev/nowhere does not exist.'
-echo '[    1.0] EXT4-fs (sda2): mounted filesystem with ordered data mode'
-stage root
-echo 'openvmbus: progress: network' >&2
-echo 'debian login: '
-stage target
-exit 0
-END
-chmod +x monitor
-
 # try ARGUMENT...: rc, out and err of the program, and whether it left anything.
 try() {
 	rm -rf seen && mkdir seen
 	rc=0
-	PLAY=${PLAY:-target} SEEN=$work/seen OPENVMBUS=$work/monitor TMPDIR=$work/tmp timeout 60 "$program" "$@" >out 2>err || rc=$?
+	PLAY=${PLAY:-good.play} SEEN=$work/seen OPENVMBUS=$parts/monitor TMPDIR=$work/tmp timeout 60 "$program" "$@" >out 2>err || rc=$?
 	[ -z "$(ls tmp)" ] || { echo "left behind: $(ls tmp)" >>err; rc=99; }
 }
 
 # refused NAME FILE PATTERN: exit code 2 and one line.
 refused() {
 	try "$2" --direct
-	[ $rc = 2 ] && [ "$(wc -l <err)" = 1 ] && [ ! -s out ] && grep -q -- "$3" err && result 0 "$1" || result 1 "$1"
+	[ $rc = 2 ] && [ "$(wc -l <err)" = 1 ] && [ ! -s out ] && grep -q -- "$3" err && result 0 "refused: $1" || result 1 "refused: $1"
 }
 
-# table FILE MIB: a GPT with a system partition of 16 MiB and a Linux partition of 32 MiB.
+# table FILE MIB: a GPT with a system partition of 16 MiB and a Linux partition of MIB.
 table() {
-	truncate -s 52M "$1"
-	printf 'label: gpt\nstart=2048,size=32768,type=U\nstart=34816,size=65536,type=L\n' | sfdisk -q "$1" >/dev/null
+	truncate -s $(($2 + 20))M "$1"
+	printf 'label: gpt\nstart=2048,size=32768,type=U\nstart=34816,size=%d,type=L\n' $(($2 * 2048)) | sfdisk -q "$1" >/dev/null
 }
 
-into() { dd if="$2" of="$1" bs=512 seek="$3" conv=notrunc,sparse status=none; }
+into() { dd if="$2" of="$1" bs=1M seek="$3" conv=notrunc,sparse status=none; }
 
-# A program with the sections of a unified kernel image; only these are read.
-uki() {
-	echo 'console=tty0 root=UUID=uki quiet' >cmdline
-	cp /bin/true plain
-	objcopy --add-section .linux=kernel.uki --add-section .initrd=initrd.uki --add-section .cmdline=cmdline plain "$1"
+# ext4 FILE FOLDER [OPTION...]
+ext4() {
+	truncate -s 32M "$1"
+	mkfs.ext4 -q -F "${@:3}" -d "$2" "$1"
 }
 
-echo "the kernel of grub.cfg" >kernel.grub
-echo "the initrd of grub.cfg" >initrd.grub
-echo "the kernel of the entry" >kernel.entry
-echo "the kernel of the program" >kernel.uki
-echo "the initrd of the program" >initrd.uki
+fat() {
+	truncate -s 16M "$1"
+	mkfs.vfat -i 1234ABCD "$1" >/dev/null
+}
 
-mkdir -p root/boot/grub
-cp kernel.grub root/boot/vmlinuz-6.1
-cp initrd.grub root/boot/initrd.img-6.1
-ln -s boot/vmlinuz-6.1 root/vmlinuz
-printf "menuentry 'Debian' {\n\tlinux\t/vmlinuz root=UUID=grub ro quiet\n\tinitrd\t/boot/initrd.img-6.1\n}\n" >root/boot/grub/grub.cfg
-truncate -s 32M root.ext4
-mkfs.ext4 -q -F -d root root.ext4
-rm root/boot/grub/grub.cfg
-truncate -s 32M named.ext4
-mkfs.ext4 -q -F -U 01234567-89ab-cdef-0123-456789abcdef -d root named.ext4
-truncate -s 16M empty.fat
-mkfs.vfat empty.fat >/dev/null
-cp empty.fat entry.fat
-mmd -i entry.fat ::/loader ::/loader/entries ::/debian
-mcopy -i entry.fat kernel.entry ::/debian/linux
-printf 'title Debian\r\nlinux /debian/linux\r\noptions root=UUID=entry rw\r\n' >entry.conf
-mcopy -i entry.fat entry.conf ::/loader/entries/debian-6.1.conf
-cp empty.fat uki.fat
-uki BOOTX64.EFI
-mmd -i uki.fat ::/EFI ::/EFI/BOOT
-mcopy -i uki.fat BOOTX64.EFI ::/EFI/BOOT/BOOTX64.EFI
-
-table grub.img && into grub.img empty.fat 2048 && into grub.img root.ext4 34816
-table named.img && into named.img named.ext4 34816
-table entry.img && into entry.img entry.fat 2048
-table uki.img && into uki.img uki.fat 2048
-table none.img && into none.img empty.fat 2048
+for name in grub entry uki old; do
+	echo "the kernel of $name" >"kernel.$name"
+	echo "the initrd of $name" >"initrd.$name"
+done
+echo 'console=tty0 root=UUID=uki quiet' >cmdline
+kernel='H progress: system
+C [    0.0] Linux version 6.1'
+disk="$kernel
+H progress: bus
+H progress: disk"
+root="$disk
+H progress: network
+C [    1.0] EXT4-fs (sda2): mounted filesystem with ordered data mode"
+panic='C [    2.0] Kernel panic - not syncing:'
+login='c debian login: '
+printf '%s\n%s\n' "$root" "$login" >good.play
 
 # What is refused
+table disk.img 32
 : >zero.img
-tar cf tar.img kernel.grub
+echo text >text
+tar cf tar.img text
 head -c 5000 /dev/zero | tr '\0' x >noise.img
-head -c 30M grub.img >cut.img
-cp grub.img crc.img && printf X | dd of=crc.img bs=1 seek=530 conv=notrunc status=none
+head -c 30M disk.img >cut.img
+cp disk.img crc.img && printf X | dd of=crc.img bs=1 seek=530 conv=notrunc status=none
+cp disk.img entries.img && printf X | dd of=entries.img bs=1 seek=1030 conv=notrunc status=none
+truncate -s 20M mbr.img && echo 'start=2048,type=83' | sfdisk -q mbr.img >/dev/null && truncate -s 10M mbr.img
+gzip -c disk.img >packed.img
 printf 'QFI\xfb\0\0\0\3' >broken.qcow2
 head -c 600 /dev/zero >>broken.qcow2
-qemu-img create -q -f qcow2 -b grub.img -F raw backed.qcow2
+head -c 3M /dev/urandom >data
+into disk.img data 20
+for format in qcow2 vhdx vmdk vpc; do
+	qemu-img convert -O $format disk.img whole.$format
+	head -c $(($(stat -c %s whole.$format) / 2)) whole.$format >cut.$format
+done
+qemu-img create -q -f qcow2 -b disk.img -F raw backed.qcow2
+# A VHDX whose header names a log, and the log is not one.
+python3 - <<'END'
+import struct
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+data = bytearray(open("whole.vhdx", "rb").read())
+for at in (65536, 131072):
+    header = data[at:at + 4096]
+    header[48:64] = b"L" * 16
+    header[4:8] = bytes(4)
+    header[4:8] = struct.pack("<I", crc32c(header))
+    data[at:at + 4096] = header
+log_len, log_at = struct.unpack_from("<IQ", data, 65536 + 68)
+data[log_at:log_at + log_len] = b"loge" + b"X" * (log_len - 4)
+open("log.vhdx", "wb").write(data)
+END
 refused 'a file that is missing' no.img 'there is no such file'
 refused 'a folder' . 'not a regular file'
 refused 'an empty file' zero.img 'the file is empty'
 refused 'a tar archive' tar.img 'a tar archive'
+refused 'a packed image' packed.img 'run gunzip first'
 refused 'no image at all' noise.img 'no partition table'
 refused 'a table that is cut short' cut.img 'damaged, or the file is cut short'
-refused 'a table with a wrong checksum' crc.img 'damaged, or the file is cut short'
+refused 'a table with a wrong checksum' crc.img 'cut short: its header has a wrong checksum'
+refused 'a table with wrong entries' entries.img 'cut short: its header has entries'
+refused 'an MBR that is cut short' mbr.img 'cut short: partition 1 ends'
 refused 'a broken qcow2 image' broken.qcow2 broken.qcow2
+refused 'a qcow2 image that is cut short' cut.qcow2 'damaged'
+refused 'a VHDX that is cut short' cut.vhdx cut.vhdx
+refused 'a VMDK that is cut short' cut.vmdk cut.vmdk
+refused 'a VHD that is cut short' cut.vpc cut.vpc
+refused 'a VHDX with a broken log' log.vhdx log.vhdx
 refused 'an image that names another file' backed.qcow2 'merge them'
+try disk.img --direct --within 0
+[ $rc = 2 ] && grep -q -- '--within 0' err && result 0 'refused: a time of 0' || result 1 'refused: a time of 0'
+try disk.img --direct --html /nowhere/page.html
+[ $rc = 2 ] && grep -q 'page.html: No such file' err && result 0 'refused: a report in no folder' || result 1 'refused: a report in no folder'
 
-# The kernel and its command line
+# found NAME KERNEL LINE [INITRD]: what the machine was given.
 found() {
-	[ $rc = 0 ] && cmp -s "seen/kernel" "$1" && [ "$(cat seen/append)" = "$2" ]
+	[ $rc = 0 ] && cmp "seen/kernel" "kernel.$2" >>err 2>&1 && [ "$(cat seen/append)" = "$3" ] &&
+		{ [ -z "${4:-}" ] || cmp seen/initrd "initrd.$4" >>err 2>&1; } && result 0 "$1" || {
+		echo "append: $(cat seen/append 2>&1)" >>err
+		result 1 "$1"
+	}
 }
+
+# The forms in which an image names its kernel
+mkdir -p root/boot/grub root/etc
+cp kernel.grub root/boot/vmlinuz-6.10
+cp kernel.old root/boot/vmlinuz-6.9
+cp initrd.grub root/boot/initrd.img-6.10
+ln -s boot/vmlinuz-6.10 root/vmlinuz
+cat >root/boot/grub/grub.cfg <<'END'
+if [ -s $prefix/grubenv ]; then
+  load_env
+fi
+if [ "${next_entry}" ] ; then
+   set default="${next_entry}"
+else
+   set default="0"
+fi
+if [ x"${feature_menuentry_id}" = xy ]; then
+  menuentry_id_option="--id"
+else
+  menuentry_id_option=""
+fi
+function gfxmode {
+	set gfxpayload="${1}"
+}
+menuentry 'Debian; the {first}' --class debian $menuentry_id_option 'first' {
+	insmod part_gpt
+	search --no-floppy --fs-uuid --set=root --hint-efi=hd0,gpt1 01234567-89ab-cdef-0123-456789abcdef
+	echo	'Loading # Linux ...'
+	linux	/vmlinuz root=UUID=grub ro "dyndbg=file a +p" quiet # a remark
+	initrd	/boot/initrd.img-6.10
+}
+submenu 'More' $menuentry_id_option 'odd' {
+	menuentry 'One' --id one { linux /boot/none }
+	menuentry 'Two' --id second {
+		linux (hd0,gpt2)/boot/vmlinuz-6.9 root=two
+	}
+}
+END
+ext4 root.ext4 root -U 01234567-89ab-cdef-0123-456789abcdef
+printf '# GRUB Environment Block\nsaved_entry=odd>second\n####' >root/boot/grub/grubenv
+sed "s/set default=\"0\"/set default=\"\${saved_entry}\"/" -i root/boot/grub/grub.cfg
+ext4 saved.ext4 root
+rm root/boot/grub/grub.cfg
+printf '# a remark\nUUID=fstab / ext4 defaults 0 1\n' >root/etc/fstab
+ext4 named.ext4 root
+rm -r root/etc
+ext4 bare.ext4 root -U 01234567-89ab-cdef-0123-456789abcdef
+fat empty.fat
+cp empty.fat entry.fat
+mmd -i entry.fat ::/loader ::/loader/entries ::/debian
+mcopy -i entry.fat kernel.entry ::/debian/linux
+mcopy -i entry.fat kernel.old ::/debian/old
+mcopy -i entry.fat initrd.entry ::/debian/initrd
+printf 'title Debian\r\nlinux /debian/linux\r\ninitrd /debian/initrd\r\noptions root=UUID=entry rw\r\n' >entry.conf
+printf 'title Old\nlinux /debian/old\noptions root=UUID=old\n' >old.conf
+mcopy -i entry.fat entry.conf ::/loader/entries/debian-6.10.conf
+mcopy -i entry.fat old.conf ::/loader/entries/debian-6.9.conf
+cp entry.fat default.fat
+echo 'default debian-6.9*' >loader.conf
+mcopy -i default.fat loader.conf ::/loader/loader.conf
+"$parts/uki" BOOTX64.EFI .osrel=text .cmdline=cmdline .linux=kernel.uki .initrd=initrd.uki
+cp empty.fat uki.fat
+mmd -i uki.fat ::/EFI ::/EFI/BOOT
+mcopy -i uki.fat BOOTX64.EFI ::/EFI/BOOT/BOOTX64.EFI
+cp empty.fat stub.fat
+cat >stub.cfg <<'END'
+search.fs_uuid 01234567-89ab-cdef-0123-456789abcdef root hd0,gpt2
+set prefix=($root)'/boot/grub'
+configfile $prefix/grub.cfg
+END
+mmd -i stub.fat ::/EFI ::/EFI/debian
+mcopy -i stub.fat stub.cfg ::/EFI/debian/grub.cfg
+
+# image NAME [FAT [EXT4]]: a disk with these partitions.
+image() {
+	table "$1.img" 32
+	into "$1.img" "${2:-empty.fat}" 1
+	[ -z "${3:-}" ] || into "$1.img" "$3" 17
+}
+image grub empty.fat root.ext4
+image saved empty.fat saved.ext4
+image stub stub.fat root.ext4
+image named empty.fat named.ext4
+image bare empty.fat bare.ext4
+image entry entry.fat
+image default default.fat
+image uki uki.fat
+image none
+grub_line='root=UUID=grub ro "dyndbg=file a +p" console=ttyS0'
 before=$(sha256sum grub.img)
 try grub.img --direct
-found kernel.grub 'root=UUID=grub ro console=ttyS0' && cmp -s seen/initrd initrd.grub && result 0 'grub.cfg names the kernel' ||
-	result 1 'grub.cfg names the kernel'
+found 'grub.cfg: its default entry' grub "$grub_line" grub
 [ "$before" = "$(sha256sum grub.img)" ] && result 0 'the image is not written' || result 1 'the image is not written'
+try saved.img --direct
+found 'grub.cfg: an entry of a submenu that grubenv names' old 'root=two console=ttyS0'
+try stub.img --direct
+found 'grub.cfg: through the one on the system partition' grub "$grub_line" grub
 try entry.img --direct
-found kernel.entry 'root=UUID=entry rw console=ttyS0' && result 0 'a loader entry names the kernel' ||
-	result 1 'a loader entry names the kernel'
+found 'a loader entry: the newest' entry 'root=UUID=entry rw console=ttyS0' entry
+try default.img --direct
+found 'a loader entry: the one of loader.conf' old 'root=UUID=old console=ttyS0'
 try uki.img --direct --append more=1
-found kernel.uki 'console=tty0 root=UUID=uki more=1 console=ttyS0' && cmp -s seen/initrd initrd.uki &&
-	result 0 'a unified kernel image has kernel, initrd and line' || result 1 'a unified kernel image has kernel, initrd and line'
+found 'a unified kernel image' uki 'console=tty0 root=UUID=uki more=1 console=ttyS0' uki
 try named.img --direct
-found kernel.grub 'root=UUID=01234567-89ab-cdef-0123-456789abcdef ro console=ttyS0' && result 0 'a kernel that nothing names' ||
-	result 1 'a kernel that nothing names'
-qemu-img convert -f raw -O qcow2 grub.img grub.qcow2
-try grub.qcow2 --direct
-found kernel.grub 'root=UUID=grub ro console=ttyS0' && result 0 'the same in a qcow2 image' || result 1 'the same in a qcow2 image'
-try none.img --direct
-[ $rc = 10 ] && [ ! -e seen/arguments ] && grep -q 'no kernel was found' out && result 0 'no kernel: exit code 10' ||
-	result 1 'no kernel: exit code 10'
+found 'a kernel that nothing names, and the root of /etc/fstab' grub 'root=UUID=fstab ro console=ttyS0' grub
+try bare.img --direct
+found 'a kernel that nothing names, in the root itself' grub 'root=UUID=01234567-89ab-cdef-0123-456789abcdef ro console=ttyS0' grub
+try root.ext4 --direct
+found 'a file system without a partition table' grub "$grub_line" grub
+for format in qcow2 vhdx vmdk vpc; do
+	qemu-img convert -O $format grub.img grub.$format
+	try grub.$format --direct
+	found "the same as $format" grub "$grub_line" grub
+done
 
-# Each stage has its own exit code and line
+# Other file systems
+table lvm.img 60
+truncate -s 60M volume
+"$parts/lvm-disk" volume group-1 root bare.ext4
+into lvm.img volume 17
+try lvm.img --direct
+found 'LVM' grub 'root=/dev/mapper/group--1-root ro console=ttyS0' grub
+mkdir -p sub/@rootfs
+cp -r root/. sub/@rootfs
+mkdir -p sub/@rootfs/etc
+echo 'UUID=b / btrfs defaults,subvol=@rootfs 0 0' >sub/@rootfs/etc/fstab
+truncate -s 200M btrfs
+mkfs.btrfs -q --rootdir sub btrfs >/dev/null
+table btrfs.img 200
+into btrfs.img btrfs 17
+try btrfs.img --direct
+found 'Btrfs' grub 'root=UUID=b ro rootflags=subvol=@rootfs console=ttyS0' grub
+printf '/\n0 0\nd--755 0 0\nboot d--755 0 0\nvmlinuz-1 ---644 0 0 kernel.old\n$\n$\n' >proto
+truncate -s 320M xfs
+mkfs.xfs -q -m uuid=01234567-89ab-cdef-0123-456789abcdef -p proto xfs
+table xfs.img 320
+into xfs.img xfs 17
+try xfs.img --direct
+found 'XFS' old 'root=UUID=01234567-89ab-cdef-0123-456789abcdef ro console=ttyS0'
+rm -f btrfs* xfs*
+
+# No kernel, and images that mean no good
+try none.img --direct
+[ $rc = 10 ] && [ ! -e seen/arguments ] && grep -q 'no kernel was found.*gpt1 fat' out && result 0 'no kernel: exit code 10' ||
+	result 1 'no kernel: exit code 10'
+printf 'LUKS\xba\xbe\0\1' | dd of=none.img bs=1M seek=17 conv=notrunc status=none
+try none.img --direct
+[ $rc = 10 ] && grep -q 'gpt2 is encrypted' out && result 0 'no kernel: it may be in an encrypted partition' ||
+	result 1 'no kernel: it may be in an encrypted partition'
+rm root/boot/*-6.10 root/vmlinuz
+mkdir -p root/boot/grub
+printf 'menuentry x {\nlinux /boot/vmlinuz-6.9\ninitrd (host)/etc/passwd\n}\n' >root/boot/grub/grub.cfg
+ext4 evil.ext4 root
+image evil empty.fat evil.ext4
+try evil.img --direct
+[ $rc = 0 ] && cmp kernel.old seen/kernel && [ ! -e seen/initrd ] && result 0 'a path does not lead out of the image' || result 1 'a path does not lead out of the image'
+printf 'while true; do x; done\nfunction f { f\nf\n}\nf\nmenuentry x { f\n}\n' >root/boot/grub/grub.cfg
+rm root/boot/vmlinuz-6.9
+ext4 loop.ext4 root
+image loop empty.fat loop.ext4
+try loop.img --direct
+[ $rc = 10 ] && grep -q 'calls itself without end' out && result 0 'a grub.cfg without end' || result 1 'a grub.cfg without end'
+
+# Each stage has its own exit code and line. stops NAME CODE PATTERN: after the play of stdin
 stops() {
-	PLAY=$1 try grub.img --direct --within 2
-	[ $rc = "$2" ] && grep -q "stopped: .*$3" out && result 0 "stops after $1: exit code $2" ||
-		result 1 "stops after $1: exit code $2"
+	{
+		cat
+		echo exit 6
+	} >stops.play
+	PLAY=stops.play try grub.img --direct --within 3
+	[ $rc = "$2" ] && grep -q "stopped: .*$3" out && result 0 "$1: exit code $2" || result 1 "$1: exit code $2"
 }
-stops loader 11 'no kernel said anything'
-stops kernel 12 'CONFIG_HYPERV_VMBUS'
-stops bus 13 'hv_storvsc'
-stops disk 14 'is root= right'
-stops root 15 '"login:" did not appear within 2 s.*/dev/nowhere'
-PANIC=yes stops disk 16 'the kernel crashed before this: the root.*no init'
+stops 'a silent kernel' 11 'no kernel said anything' <<<'H progress: system'
+stops 'it powers itself off' 14 'powered itself off before this: the root.*No space' <<<"$disk
+C cannot unpack: No space
+exit 0"
+stops 'no VMBus' 12 'CONFIG_HYPERV_VMBUS' <<<"$kernel"
+stops 'no VMBus, and a panic for want of a root' 12 'CONFIG_HYPERV_VMBUS' <<<"$kernel
+$panic VFS: Unable to mount root fs on unknown-block(0,0)"
+stops 'no disk driver, and the shell of the initramfs' 13 'hv_storvsc.*shell of its initramfs' <<<"$kernel
+H progress: bus
+C ALERT!  UUID=grub does not exist.  Dropping to a shell!
+c (initramfs) "
+stops 'a wrong root' 14 'is root= right.*ALERT!  /dev/nowhere does not exist' <<<"$disk
+C ALERT!  /dev/nowhere does not exist.  Dropping to a shell!
+c (initramfs) "
+stops 'a wrong root without an initramfs' 14 'is root= right.*Unable to mount' <<<"$disk
+$panic VFS: Unable to mount root fs on unknown-block(0,0)"
+stops 'an initramfs with systemd is no root' 14 'is root= right' <<<"$disk
+C Welcome to Debian GNU/Linux 13 (Initramfs)!"
+stops 'a passphrase' 18 'passphrase of an encrypted disk' <<<"$disk
+c Please unlock disk sda3_crypt: "
+stops 'no network driver' 17 'hv_netvsc' <<<"$disk
+C Welcome to Debian GNU/Linux!
+$login"
+stops 'no target' 15 'a login prompt did not appear within 3 s.*The console says: foo.service failed' <<<"$root
+C [    9.0] foo.service failed"
+stops 'emergency mode' 19 'emergency mode.*/etc/fstab' <<<"$root
+C You are in emergency mode. After logging in, type journalctl"
+stops 'a shell that waits for ever' 14 'is root= right' <<<"$disk
+c (initramfs) 
+wait 60"
+stops 'a crash' 16 'the kernel crashed before this: the target.*no init' <<<"$root
+$panic no init"
+stops 'the host failed' 1 'the disk is gone' <<<"$disk
+H the disk is gone
+exit 1"
+
+# Targets, and the end
+reaches() {
+	cat >reaches.play
+	PLAY=reaches.play try grub.img --direct --within 20 --until "$2" "${@:5}"
+	[ $rc = "$3" ] && grep -q "$4" out && result 0 "$1" || result 1 "$1"
+}
+reaches 'a text' 'ready to serve' 0 'started' <<<"$root
+C now ready to serve"
+reaches 'heartbeat' heartbeat 0 'started' <<<"$root
+heartbeat"
+reaches 'ssh' ssh 0 'started' <<<"$root
+ssh"
+reaches 'cloud-init, and its data source' cloud-init 0 'cloud-init used DataSourceAzure' <<<"$root
+C [   20.1] cloud-init[401]: Cloud-init v. 22.4.2 finished at Mon, 30 Nov 2026 10:00:00 +0000. Datasource DataSourceAzure [seed=/dev/sr0].  Up 20 seconds"
+reaches 'it powers off' login 0 '^shutdown  *[0-9]' <<<"$root
+shutdown off
+$login"
+reaches 'it does not power off' login 20 'asked to power off.*and did not' --stop-within 1 <<<"$root
+shutdown never
+$login"
+reaches 'it has no shutdown service' login 0 'note: it was not asked to power off' <<<"$root
+$login"
+reaches 'a card that comes late' login 0 'started' <<<"$disk
+$login
+wait 2
+H progress: network"
 
 # The forms of the result
-PLAY=bus try grub.img --direct --within 2 --json --junit junit.xml
-python3 - out junit.xml >>err <<'END' && result 0 'JSON and JUnit say the same' || result 1 'JSON and JUnit say the same'
+printf 'H progress: system\nC Linux version 6\033[31m</pre><script>alert(1)</script>\nH progress: bus\n' >bus.play
+PLAY=bus.play try grub.img --direct --within 2 --json --junit junit.xml --html page.html --console console.txt
+python3 - out junit.xml page.html console.txt >>err 2>&1 <<'END' && result 0 'JSON, JUnit, page and console say the same' || result 1 'JSON, JUnit, page and console say the same'
 import json, sys, xml.etree.ElementTree as tree
+from html.parser import HTMLParser
 said = json.load(open(sys.argv[1]))
 suite = tree.parse(sys.argv[2]).getroot()
 failed = [c.get("name") for c in suite if c.find("failure") is not None]
-assert said["exit"] == 13 and said["stopped"] == "disk" and said["stages"]["bus"] is not None
-assert said["stages"]["disk"] is None and said["format"] == "raw"
+assert said["exit"] == 13 and said["stopped"] == "disk" and said["reason"] == "no-disk-driver"
+assert said["stages"]["bus"] is not None and said["stages"]["disk"] is None
+assert said["format"] == "raw" and said["by"] == "/boot/grub/grub.cfg (Debian; the {first})"
 assert failed == ["a disk driver used its channel"] and suite.get("failures") == "1"
 assert suite.find("testcase/failure").get("message") == said["why"]
+class Page(HTMLParser):
+    tags, sources = [], []
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href", "srcset")]
+page = Page()
+text = open(sys.argv[3]).read()
+page.feed(text)
+assert "script" not in page.tags and not page.sources and "svg" in page.tags
+assert "url(" not in text and "@import" not in text and "alert(1)" in text
+assert b"Linux version 6\x1b[31m" in open(sys.argv[4], "rb").read()
 END
-PLAY=bus SEEN=$work/seen OPENVMBUS=$work/monitor TMPDIR=$work/tmp "$program" grub.img --direct >out 2>err &
+PLAY=bus.play SEEN=$work/seen OPENVMBUS=$parts/monitor TMPDIR=$work/tmp "$program" grub.img --direct >out 2>err &
 pid=$!
 for _ in {1..100}; do
 	grep -q 'kernel used VMBus' err && break

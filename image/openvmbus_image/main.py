@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""openvmbus image: looks at an image, starts it, judges, reports."""
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass, field
+
+from . import formats, reports
+from .common import Refused, call, last_line, need, say
+from .kernels import Finder
+from .machine import Machine, free_port
+from .options import HELP, parse
+from .stages import STAGES, STOPPED, USAGE, Course, Verdict, judge
+
+
+class Interrupted(Exception):
+    """A signal ended the program."""
+
+
+@dataclass
+class Result:
+    """What the reports are made of."""
+    image: formats.Image
+    course: Course
+    verdict: Verdict = None
+    by: str = ""  # what started it
+    took: float = 0
+    command: list = field(default_factory=list)
+
+
+def interrupt(*_):
+    """Of a signal: the way out cleans up."""
+    raise Interrupted
+
+
+def main(arguments):
+    """Returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        options = parse(arguments)
+        if options is None:
+            print(HELP, end="")
+            return 0
+        image = formats.recognise(options.image, options.direct)
+        if options.write and image.format != "raw":
+            raise Refused(f"--write: {image.path} is no raw image")
+        work = tempfile.mkdtemp(prefix="openvmbus-image-")
+        try:
+            return check_image(options, image, work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except Refused as refused:
+        say(refused)
+        return USAGE
+    except Interrupted:
+        return STOPPED
+    except BrokenPipeError:
+        return STOPPED
+
+
+def check_image(options, image, work):
+    """Boots it, and reports."""
+    course = Course(options.target, bool(options.firmware), options.net != "none")
+    result = Result(image, course)
+    kernel = None
+    if options.direct:
+        finder = Finder(formats.as_raw(image, work), work) if image.kind == "disk" else None
+        kernel = finder.find() if finder else None
+        if not kernel:
+            result.verdict = no_kernel(finder, options)
+            return report(options, result, work)
+        course.reach("loader", 0.0)
+    result.by = kernel.found if kernel else "firmware"
+    machine = Machine(command_of(options, image, kernel, work), course, options, work)
+    result.command = machine.command
+    try:
+        machine.run()
+    finally:
+        machine.stop()
+    if machine.code == USAGE and "bus" not in course.seconds:
+        raise Refused(course.host[-1][1].removeprefix("openvmbus: ") if course.host else
+                      "openvmbus refused the machine")
+    result.took = machine.now()
+    result.verdict = judge(course, machine.code, options.within, machine.powered_off)
+    return report(options, result, work)
+
+
+def no_kernel(finder, options):
+    """The Verdict where --direct found nothing to start."""
+    loader = STAGES[0]
+    why = "no kernel was found: no loader entry, unified kernel image, grub.cfg or /boot/vmlinuz"
+    if finder:
+        why += f" in {finder.contents()}"
+        why += "".join(f"; {note}" for note in finder.notes)
+    else:
+        why = "an ISO image is started by firmware only: give --firmware FILE"
+    return Verdict(loader.code, loader.name, "no-loader", why)
+
+
+def command_of(options, image, kernel, work):
+    """The command line of the machine."""
+    net = options.net
+    if options.target.name == "ssh":
+        options.ssh_port = free_port()
+        net += f",hostfwd=tcp:127.0.0.1:{options.ssh_port}-:22"
+    command = [os.environ.get("OPENVMBUS", "openvmbus"), "run", "--progress", "--stats",
+               "--contact-within", "0", "--cpus", options.cpus, "--memory", options.memory,
+               "--net", net]
+    for name in ("generation", "accel"):
+        if getattr(options, name):
+            command += [f"--{name}", getattr(options, name)]
+    command += disk_of(options, image, work)
+    if not kernel:
+        return command + ["--firmware", options.firmware]
+    command += ["--kernel", kernel.path, "--append", console_line(kernel.line, options.append)]
+    return command + (["--initrd", kernel.initrd] if kernel.initrd else [])
+
+
+def disk_of(options, image, work):
+    """The image as a disk or DVD; what is written goes to an overlay, if not wanted otherwise."""
+    path = os.path.abspath(image.path)
+    if image.kind == "iso":
+        return ["--cdrom", path]
+    if options.write:
+        return ["--disk", f"{path},format=raw"]
+    need("qemu-img", "qemu-utils")
+    overlay = os.path.join(work, "overlay")
+    made = call("qemu-img", "create", "-q", "-f", "qcow2", "-b", path, "-F", image.driver, overlay)
+    if made.returncode:
+        raise Refused(f"{image.path}: no overlay can be made of it: {last_line(made.stderr)}")
+    return ["--disk", f"{overlay},format=qcow2,backing=allow"]
+
+
+def console_line(line, append):
+    """A command line that speaks: the last console= is the one that init writes to."""
+    try:
+        words = shlex.split(f"{line} {append}", posix=False)
+    except ValueError:
+        words = f"{line} {append}".split()
+    if not any(word.startswith("console=ttyS0") for word in words):
+        words.append("console=ttyS0")
+    return " ".join(w for w in words if w not in ("quiet", "splash", "rhgb"))
+
+
+def report(options, result, work):
+    """Writes what was asked for; returns the exit code."""
+    if options.console:
+        console = os.path.join(work, "console")
+        if os.path.exists(console):
+            shutil.copyfile(console, options.console)
+        else:
+            open(options.console, "wb").close()
+    if options.junit:
+        write(options.junit, reports.junit(result))
+    if options.html:
+        write(options.html, reports.page(result))
+    print(reports.as_json(result) if options.json else reports.table(result))
+    sys.stdout.flush()
+    return result.verdict.code
+
+
+def write(path, text):
+    """A whole file or none."""
+    part = f"{path}.part"
+    with open(part, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(part, path)

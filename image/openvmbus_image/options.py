@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The command line of openvmbus-image."""
+import argparse
+import os
+import re
+
+from .common import Refused
+from .stages import target_of
+
+FIRMWARE_AT = "/usr/share/openvmbus/MSVM.fd"
+
+HELP = """\
+Boots a disk image where VMBus is the only bus, and says how far it came.
+
+usage: openvmbus image FILE [OPTION...]
+
+  FILE               raw, qcow2, vhd, vhdx or vmdk, found by its content; or an ISO image
+  --firmware FILE    start it by this MSVM.fd (/usr/share/openvmbus/MSVM.fd, if it is there)
+  --direct           start the kernel that a loader entry, unified kernel image or grub.cfg in it
+                     names, or the newest of /boot; the default where there is no firmware
+  --until TARGET     what counts as started: login, ssh (an SSH server answers), cloud-init (it
+                     has finished), heartbeat (the guest answers one), or a text on the
+                     console (login)
+  --within SECONDS   when to give up (300)
+  --stop-within SECONDS
+                     then it is asked to power off, and has this long (60; 0: it is not asked)
+  --cpus N, --memory SIZE, --generation G, --net NET, --accel A
+                     of the machine, as for openvmbus run (1, 1G, the newest, user)
+  --append TEXT      more for the kernel's command line (with --direct)
+  --write            let the guest write to the image (raw ones only)
+  --console FILE     keep what the guest printed
+  --json             print the result as JSON instead of as a table
+  --junit FILE       write it as JUnit's XML too
+  --html FILE        write it as a page: stages on a time axis, console and messages
+
+exit codes: 0 the target was reached; 1 the host failed; 2 a bad option or image, nothing was
+started; 6 a signal. Else the guest stopped before this: 10 a loader or kernel was found; 11 the
+kernel began; 12 it used VMBus; 13 it used a disk; 14 it mounted its root; 17 it used the network
+card; 15 the target. Or it stopped because: 16 the kernel crashed; 18 a passphrase was asked for;
+19 the system is in emergency mode; 20 it did not power off when asked to.
+"""
+
+VALUES = ("firmware", "until", "within", "stop-within", "cpus", "memory", "generation", "net",
+          "accel", "append", "console", "junit", "html")
+FLAGS = ("direct", "write", "json")
+DEFAULTS = {"until": "login", "within": "300", "stop-within": "60", "cpus": "1", "memory": "1G",
+            "net": "user"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Whose errors are one line."""
+
+    def error(self, message):
+        raise Refused(f"{message}; see openvmbus image --help")
+
+
+def parse(arguments):
+    """The options as a namespace; None: the help was asked for."""
+    if "--help" in arguments or "-h" in arguments:
+        return None
+    parser = Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("image", nargs="?", default="")
+    for name in VALUES:
+        parser.add_argument(f"--{name}", default=DEFAULTS.get(name, ""))
+    for name in FLAGS:
+        parser.add_argument(f"--{name}", action="store_true")
+    options, more = parser.parse_known_args(arguments)
+    for word in more:
+        raise Refused(f"{word}: no such option; see openvmbus image --help" if word[0:1] == "-"
+                      else f"{word}: one image at a time")
+    return check(options)
+
+
+def seconds(name, text, least):
+    """A number of seconds."""
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) < least:
+        raise Refused(f"--{name} {text}: give seconds, {least} to 99999")
+    return int(text)
+
+
+def check(options):
+    """Refuses what does not fit together; fills in what follows."""
+    if not options.image:
+        raise Refused("an image is missing; see openvmbus image --help")
+    options.within = seconds("within", options.within, 1)
+    options.stop_within = seconds("stop-within", options.stop_within, 0)
+    if not options.until:
+        raise Refused("--until: give login, ssh, cloud-init, heartbeat or a text")
+    options.target = target_of(options.until)
+    if options.firmware and options.direct:
+        raise Refused("--firmware and --direct: give one of them")
+    if options.append and options.firmware:
+        raise Refused("--append: only with --direct")
+    if not options.firmware and not options.direct:
+        options.firmware = FIRMWARE_AT if os.path.isfile(FIRMWARE_AT) else ""
+        options.direct = not options.firmware
+    if options.target.name == "ssh" and not re.match("user(,|$)", options.net):
+        raise Refused("--until ssh: only with --net user, which forwards a port")
+    for name in ("console", "junit", "html"):
+        check_writable(name, getattr(options, name))
+    return options
+
+
+def check_writable(name, path):
+    """Refuses a file that could not be written at the end; leaves nothing."""
+    if not path:
+        return
+    there = os.path.exists(path)
+    try:
+        with open(path, "ab"):
+            pass
+    except OSError as error:
+        raise Refused(f"--{name} {path}: {error.strerror}") from None
+    if not there:
+        os.unlink(path)

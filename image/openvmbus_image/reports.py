@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The result as a table, JSON, JUnit's XML, and a page that needs nothing else.
+
+What a guest printed is anybody's: it is escaped everywhere, and the page allows itself no script
+and no request (its Content-Security-Policy).
+"""
+import json
+from html import escape
+
+from .stages import passed
+
+PAGE_LINES = 5000  # of a log, its first and last halves
+
+
+def stages_of(result):
+    """(stage, seconds or None) in order."""
+    return [(s, result.course.seconds.get(s.name)) for s in passed(result.course)]
+
+
+def summary(result):
+    """One line."""
+    verdict = result.verdict
+    if verdict.code:
+        return f"{result.image.path}: stopped: {verdict.why}"
+    return (f"{result.image.path}: started, by {result.by}, "
+            f"in {result.course.seconds['target']:.1f} s")
+
+
+def table(result):
+    """Text for a terminal."""
+    lines = [f"{'stage':9} {'seconds':>8}  what"]
+    for stage, at in stages_of(result):
+        lines.append(f"{stage.name:9} {'-' if at is None else f'{at:.1f}':>8}  {stage.what}")
+    lines += [f"note: {note}" for note in notes_of(result)]
+    return "\n".join(lines + [summary(result)])
+
+
+def notes_of(result):
+    """What else is worth a line."""
+    notes = list(result.course.notes)
+    source = result.course.source()
+    if source:
+        notes.append(f"cloud-init used {source}")
+    if result.course.dropped:
+        notes.append(f"the console was longer than is looked at: {result.course.dropped} bytes")
+    return notes
+
+
+def as_json(result):
+    """One object; docs/image.md lists its members."""
+    verdict = result.verdict
+    return json.dumps({
+        "image": result.image.path, "format": result.image.format, "by": result.by,
+        "exit": verdict.code, "stopped": verdict.stopped, "reason": verdict.reason,
+        "why": verdict.why, "seconds": round(result.took, 1),
+        "stages": {stage.name: at for stage, at in stages_of(result)},
+        "notes": notes_of(result)})
+
+
+def clean(text):
+    """Text that XML may hold."""
+    return escape("".join(c if c.isprintable() or c in "\n\t" else " " for c in text))
+
+
+def junit(result):
+    """One case for each stage; those that were not tried are skipped."""
+    verdict = result.verdict
+    name = clean(result.image.path)
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>',
+             f'<testsuite name="openvmbus image {name}" tests="{len(stages_of(result))}" '
+             f'failures="{int(verdict.code != 0)}" time="{result.took:.1f}">']
+    for stage, at in stages_of(result):
+        if stage.name == verdict.stopped:
+            inside = f'<failure message="{clean(verdict.why)}"/>'
+        else:
+            inside = "<skipped/>" if at is None else ""
+        lines.append(f' <testcase classname="{name}" name="{clean(stage.what)}" '
+                     f'time="{at or 0:.1f}">{inside}</testcase>')
+    console = "\n".join(text for _, text in result.course.lines[-200:])
+    lines.append(f" <system-out>{clean(console)}</system-out>")
+    return "\n".join(lines + ["</testsuite>", ""])
+
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; color: #1c1c1c; background: #fff; margin: 0 auto;
+  padding: 1.5em; max-width: 70em }
+h1 { font-size: 1.35em; margin: 0 0 .2em; overflow-wrap: anywhere }
+h2 { font-size: 1.05em; margin: 1.8em 0 .4em }
+.verdict { padding: .6em .8em; border-left: .35em solid; margin: 1em 0; overflow-wrap: anywhere }
+.good { border-color: #1a7f37; background: #e9f6ec } .bad { border-color: #b42318; background: #fdecea }
+svg { width: 100%; height: auto; display: block } svg text { font: 13px system-ui, sans-serif }
+pre { font: 12.5px/1.4 ui-monospace, monospace; background: #f6f6f6; border: 1px solid #ddd;
+  padding: .7em; overflow: auto; max-height: 32em; white-space: pre-wrap; overflow-wrap: anywhere }
+pre i { color: #767676; font-style: normal; user-select: none }
+table { border-collapse: collapse } td, th { text-align: left; padding: .15em 1.2em .15em 0 }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+@media (prefers-color-scheme: dark) { body { color: #e6e6e6; background: #161616 }
+  .good { background: #12301b } .bad { background: #3a1714 } svg { fill: #e6e6e6 }
+  pre { background: #1f1f1f; border-color: #3a3a3a } pre i { color: #9a9a9a } }
+"""
+ROW, LEFT, RIGHT = 30, 110, 880
+
+
+def axis(result):
+    """The stages as bars of an SVG, each from the one before to its own time."""
+    end = max([at for _, at in stages_of(result) if at is not None] + [result.took, 1])
+    step = next(s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 1 << 30)
+                if end / s <= 10)
+    scale = (RIGHT - LEFT) / end
+    rows = stages_of(result)
+    height = ROW * len(rows)
+    out = [f'<svg viewBox="0 0 960 {height + 30}" role="img" aria-label="stages over time">']
+    for tick in range(0, int(end) + 1, step):
+        x = LEFT + tick * scale
+        out.append(f'<path d="M{x:.1f} 0V{height}" stroke="#bbb" stroke-width="1"/>'
+                   f'<text x="{x:.1f}" y="{height + 18}" text-anchor="middle">{tick} s</text>')
+    before = 0.0
+    for number, (stage, at) in enumerate(rows):
+        y = number * ROW + ROW / 2
+        out.append(f'<text x="0" y="{y + 5}">{stage.name}</text>')
+        failed = stage.name == result.verdict.stopped
+        to = at if at is not None else (result.took if failed else None)
+        if to is None:
+            continue
+        begin = min(before, to)
+        colour = "#b42318" if failed else "#2d6cb5"
+        out.append(f'<rect x="{LEFT + begin * scale:.1f}" y="{y - 8}" height="16" rx="2" '
+                   f'width="{max((to - begin) * scale, 3):.1f}" fill="{colour}"/>')
+        label = "stopped here" if failed else f"{to:.1f}"
+        x = LEFT + to * scale + 6
+        if x > RIGHT:  # no room behind the bar: in front of it
+            out.append(f'<text x="{LEFT + begin * scale - 6:.1f}" y="{y + 5}" '
+                       f'text-anchor="end">{label}</text>')
+        else:
+            out.append(f'<text x="{x:.1f}" y="{y + 5}">{label}</text>')
+        before = max(before, to) if stage.name != "network" else before
+    return "\n".join(out + ["</svg>"])
+
+
+def log(lines):
+    """A log with the time of each line."""
+    half = PAGE_LINES // 2
+    left_out = len(lines) - 2 * half
+    if left_out > 0:
+        lines = lines[:half] + [(lines[half][0], f"... {left_out} lines ...")] + lines[-half:]
+    return "<pre>" + "\n".join(f"<i>{at:8.1f} </i>{clean(text)}" for at, text in lines) + "</pre>"
+
+
+def page(result):
+    """HTML with everything in it."""
+    verdict = result.verdict
+    rows = "".join(f'<tr><td>{s.name}</td><td class="number">{"-" if at is None else f"{at:.1f}"}'
+                   f"</td><td>{clean(s.what)}</td></tr>" for s, at in stages_of(result))
+    notes = "".join(f"<p>Note: {clean(note)}</p>" for note in notes_of(result))
+    kind = "bad" if verdict.code else "good"
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>openvmbus image: {clean(result.image.path)}</title><style>{STYLE}</style></head><body>
+<h1>{clean(result.image.path)}</h1>
+<p>{result.image.format}{", ISO" if result.image.kind == "iso" else ""}; started by
+{clean(result.by or "nothing")}; exit code {verdict.code}</p>
+<p class="verdict {kind}">{clean(summary(result))}</p>{notes}
+<h2>Stages over time</h2>
+{axis(result)}
+<h2>Stages</h2>
+<table><tr><th>stage</th><th>seconds</th><th></th></tr>{rows}</table>
+<h2>Console</h2>
+{log(result.course.lines)}
+<h2>Messages of the host</h2>
+{log(result.course.host)}
+<h2>Command</h2>
+<pre>{clean(" ".join(result.command))}</pre>
+</body></html>
+"""

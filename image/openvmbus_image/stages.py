@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The stages of a boot: their signs, and what to say of the first one that was not reached.
+
+The host says when a system began, and used the bus, a disk, a card (openvmbus run --progress); the
+serial console shows the kernel, the root file system and the target. The console may be silent
+about a stage that was passed, so a stage counts as passed when a later one was reached.
+"""
+import re
+from dataclasses import dataclass, field
+
+from .common import printable
+
+# Exit codes, beside 0: the target was reached.
+FAILED, USAGE, STOPPED = 1, 2, 6
+CRASHED, PASSPHRASE, EMERGENCY = 16, 18, 19
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the table."""
+    name: str
+    code: int  # the exit code if the guest stopped before it
+    what: str
+
+
+STAGES = (
+    Stage("loader", 10, "a loader or kernel was found"),
+    Stage("kernel", 11, "the kernel began"),
+    Stage("bus", 12, "the kernel used VMBus"),
+    Stage("disk", 13, "a disk driver used its channel"),
+    Stage("root", 14, "the root file system was mounted"),
+    Stage("network", 17, "a network driver used its channel"),
+    Stage("target", 15, "the target was reached"),
+    Stage("shutdown", 20, "it powered off when asked to"),
+)
+
+KERNEL = re.compile(r"Linux version [0-9]")
+# An initramfs with systemd in it greets too; it says that it is one.
+ROOT = re.compile(
+    r"mounted filesystem|VFS: Mounted root|Ending clean mount|BTRFS info [^\n]*(?:first mount|using free space tree|"
+    r"disk space caching)|INIT: version|OpenRC [0-9]|systemd\[1\]: Hostname set to|"
+    r"Welcome to (?![^\n]*(?:[Ii]nitramfs|dracut))[^\n]*!")
+PASSPHRASE_ASKED = re.compile(
+    r"Please enter passphrase for|Please unlock disk|Enter passphrase for /|"
+    r"enter passphrase for disk", re.I)
+SHELL = re.compile(
+    r"\(initramfs\)|dracut:/#|You are in (?:emergency|rescue) mode|Entering emergency mode|"
+    r"Press Enter for maintenance|Give root password for maintenance|Generating \"/run/initramfs")
+PANIC = re.compile(r"Kernel panic - not syncing[^\n]*")
+NO_ROOT_PANIC = re.compile(r"not syncing: VFS: Unable to mount root")
+COMPLAINT = re.compile(r"ALERT|VFS:|cannot|failed|not found|error|does not exist|timed out", re.I)
+CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]*")
+SOURCE = re.compile(r"Datasource (DataSource\w+)")
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
+
+# The longest piece of console that a sign may span, so that text is searched once.
+OVERLAP = 4096
+CONSOLE_MAX = 8 << 20
+
+
+@dataclass
+class Target:
+    """What counts as started."""
+    name: str  # login, ssh, cloud-init, heartbeat, text
+    text: str = ""
+
+    @property
+    def on_console(self):
+        """The pattern of it on the console; None: it is not seen there."""
+        return {"login": re.compile(r"login: *"), "cloud-init": CLOUD_INIT,
+                "text": re.compile(re.escape(self.text))}.get(self.name)
+
+    def __str__(self):
+        return {"login": "a login prompt", "ssh": "an SSH server",
+                "cloud-init": "the end of cloud-init", "heartbeat": "an answered heartbeat"}.get(
+                    self.name, f"\"{self.text}\"")
+
+
+def target_of(text):
+    """The Target that --until means; what is no name is a text, and "login:" is one."""
+    if text in ("login", "ssh", "cloud-init", "heartbeat"):
+        return Target(text)
+    return Target("text", text)
+
+
+@dataclass
+class Course:
+    """How far a boot came; times are seconds since it began."""
+    target: Target
+    firmware: bool
+    network: bool  # there is a card
+    seconds: dict = field(default_factory=dict)
+    passphrase: bool = False
+    shell: bool = False
+    panic: str = ""
+    lines: list = field(default_factory=list)  # (seconds, text) of the console
+    host: list = field(default_factory=list)  # (seconds, text) of openvmbus
+    notes: list = field(default_factory=list)
+    dropped: int = 0  # bytes of the console that were not looked at
+    _tail: str = ""
+    _line: str = ""
+    _len: int = 0
+
+    def reach(self, name, now):
+        """The first time counts. Returns whether it was that."""
+        if name in self.seconds:
+            return False
+        self.seconds[name] = now
+        return True
+
+    def hear_host(self, text, now):
+        """A line of openvmbus. Returns the stages that it shows."""
+        self.host.append((now, text))
+        word = text.rpartition("progress: ")[2] if "progress: " in text else ""
+        if word == "system":
+            return self._first(["loader"] if self.firmware else [], now)
+        return self._first([word] if word in ("bus", "disk", "network") else [], now)
+
+    def hear(self, data, now):
+        """Bytes of the console. Returns the stages that they show."""
+        room = max(CONSOLE_MAX - self._len, 0)
+        self.dropped += max(len(data) - room, 0)
+        self._len += len(data[:room])
+        text = ESCAPES.sub("", data[:room].decode("utf-8", "replace").replace("\r", ""))
+        self._keep_lines(text, now)
+        seen = self._tail + text
+        self._tail = seen[-OVERLAP:]
+        found = []
+        if KERNEL.search(seen):
+            found += ["loader", "kernel"]
+        if ROOT.search(seen):
+            found.append("root")
+        pattern = self.target.on_console
+        if pattern and pattern.search(seen):
+            found.append("target")
+        self.passphrase |= PASSPHRASE_ASKED.search(seen) is not None
+        self.shell |= SHELL.search(seen) is not None
+        panic = PANIC.search(seen)
+        if panic and not self.panic:
+            self.panic = printable(panic[0])[:120]
+        return self._first(found, now)
+
+    def _keep_lines(self, text, now):
+        *whole, self._line = (self._line + text).split("\n")
+        self.lines += [(now, printable(line)) for line in whole]
+
+    def _first(self, names, now):
+        return [name for name in names if self.reach(name, now)]
+
+    def stuck(self):
+        """Whether the guest shows that it will not come further."""
+        return bool(self.panic or self.passphrase or self.shell)
+
+    def last_words(self):
+        """What the console said last about a failure; empty: nothing."""
+        lines = [text for _, text in self.lines] + [printable(self._line)]
+        for text in reversed(lines):
+            if COMPLAINT.search(text) and "progress: " not in text:
+                return f" The console says: {re.sub(r'^.*?] ', '', text)[:120]}"
+        return ""
+
+    def source(self):
+        """Which data source cloud-init says it used; empty: it does not say."""
+        for _, text in reversed(self.lines):
+            if CLOUD_INIT.search(text):
+                found = SOURCE.search(text)
+                return found[1] if found else ""
+        return ""
+
+
+@dataclass
+class Verdict:
+    """The end: an exit code, and why."""
+    code: int
+    stopped: str = ""  # the stage that was not reached
+    reason: str = ""  # a word for programs
+    why: str = ""  # a line for people
+
+
+REASONS = {"loader": "no-loader", "kernel": "kernel-silent", "bus": "no-vmbus",
+           "disk": "no-disk-driver", "root": "no-root", "network": "no-network-driver",
+           "target": "no-target", "shutdown": "no-shutdown"}
+
+
+def passed(course):
+    """The stages that count: without a card there is no network."""
+    return [s for s in STAGES if s.name != "network" or course.network]
+
+
+def judge(course, host_code, within, finished):
+    """The Verdict on a course. host_code: exit code of openvmbus. finished: it was to power off
+    and had the service for it, but did not."""
+    stages = passed(course)[:-1]
+    reached = [i for i, stage in enumerate(stages) if stage.name in course.seconds]
+    # The card is used beside the rest: it says nothing of the stages before it.
+    beyond = [i for i in reached if stages[i].name != "network"]
+    first = max(beyond, default=-1) + 1
+    if first < len(stages) and stages[first].name == "network" and first in reached:
+        first += 1
+    if "target" in course.seconds:
+        first = len(stages)
+        if course.network and "network" not in course.seconds:
+            first = next(i for i, s in enumerate(stages) if s.name == "network")
+    if first < len(stages):
+        return _explain(course, stages[first], host_code, within)
+    if finished is False:
+        return Verdict(STAGES[-1].code, "shutdown", REASONS["shutdown"],
+                       "it was asked to power off by its shutdown service, and did not")
+    return Verdict(0)
+
+
+def _explain(course, stage, host_code, within):
+    if host_code == FAILED:
+        last = course.host[-1][1] if course.host else ""
+        return Verdict(FAILED, stage.name, "host", printable(last.removeprefix("openvmbus: ")))
+    if host_code == 0:
+        return Verdict(stage.code, stage.name, REASONS[stage.name],
+                       f"the guest powered itself off before this: {stage.what}."
+                       f"{course.last_words()}")
+    if course.panic and not (NO_ROOT_PANIC.search(course.panic) and
+                             stage.name in ("bus", "disk", "root")):
+        return Verdict(CRASHED, stage.name, "crash",
+                       f"the kernel crashed before this: {stage.what}. {course.panic}")
+    if course.passphrase and stage.name in ("root", "network", "target"):
+        return Verdict(PASSPHRASE, stage.name, "passphrase",
+                       "it asks for the passphrase of an encrypted disk: such an image does not "
+                       "start by itself")
+    if course.shell and stage.name in ("network", "target") and "root" in course.seconds:
+        return Verdict(EMERGENCY, stage.name, "emergency",
+                       "the root was mounted, but the system stopped in emergency mode: a wrong "
+                       f"line in /etc/fstab is the usual cause.{course.last_words()}")
+    return Verdict(stage.code, stage.name, REASONS[stage.name], hint(course, stage.name, within))
+
+
+def hint(course, name, within):
+    """The line that helps when this is the first stage that was not reached."""
+    shell = " It ended in the shell of its initramfs." if course.shell else ""
+    if name == "loader":
+        return ("no loader was found: is there an EFI system partition with "
+                "\\EFI\\BOOT\\BOOTX64.EFI?")
+    return {
+        "kernel": "the loader ran, but no kernel said anything: does it print to ttyS0 "
+                  "(console=ttyS0)?",
+        "bus": "the kernel never contacted VMBus: is CONFIG_HYPERV_VMBUS in it, or hv_vmbus in "
+               f"its initrd?{shell}",
+        "disk": f"no driver used the disk: is hv_storvsc in the kernel or in its initrd?{shell}",
+        "root": f"the root was not mounted: is root= right?{shell}{course.last_words()}",
+        "network": "no driver used the network card: is hv_netvsc in the kernel or among its "
+                   "modules?",
+        "target": f"{course.target} did not appear within {within} s.{course.last_words()}",
+    }[name]
