@@ -49,7 +49,7 @@ SHELL = re.compile(
 PANIC = re.compile(r"Kernel panic - not syncing[^\n]*")
 NO_ROOT_PANIC = re.compile(r"not syncing: VFS: Unable to mount root")
 COMPLAINT = re.compile(r"ALERT|VFS:|cannot|failed|not found|error|does not exist|timed out", re.I)
-CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]*")
+CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]*\n")  # with what it says then
 SOURCE = re.compile(r"Datasource (DataSource\w+)")
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
 
@@ -162,7 +162,7 @@ class Course:
     def source(self):
         """Which data source cloud-init says it used; empty: it does not say."""
         for _, text in reversed(self.lines):
-            if CLOUD_INIT.search(text):
+            if CLOUD_INIT.search(text + "\n"):
                 found = SOURCE.search(text)
                 return found[1] if found else ""
         return ""
