@@ -25,6 +25,7 @@
 #include "devices/net/flows.h"
 #include "devices/net/loopback.h"
 #include "devices/net/net.h"
+#include "devices/net/redirect.h"
 
 #define WAIT_MS	  5000
 #define FRAME_MAX 2048u
@@ -181,22 +182,28 @@ static bool is_dhcp(const uint8_t *bytes, uint32_t len)
 	return len > 282 && is_udp(bytes, 68);
 }
 
-static void test_dhcp_offers_the_first_address(void **state)
+static uint32_t dhcp_frame(uint8_t *bytes)
 {
 	static const uint8_t none[4], all[4] = { 255, 255, 255, 255 };
 	static const uint8_t cookie[] = { 0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255 };
-	uint8_t bytes[FRAME_MAX];
 	uint32_t len;
 
-	assert_int_equal(open_net("user"), 0);
 	start_frame(bytes, 0x0800);
 	len = udp_frame(bytes, none, all, 68, 67, 300);
 	bytes[42] = bytes[43] = 1;
 	bytes[44] = 6;
 	memcpy(bytes + 70, mac, 6);
 	memcpy(bytes + 278, cookie, sizeof(cookie));
+	return len;
+}
+
+static void test_dhcp_offers_the_first_address(void **state)
+{
+	uint8_t bytes[FRAME_MAX];
+
+	assert_int_equal(open_net("user"), 0);
 	want(is_dhcp);
-	assert_int_equal(put(bytes, len), VMB_DEV_NET_SENT);
+	assert_int_equal(put(bytes, dhcp_frame(bytes)), VMB_DEV_NET_SENT);
 	wait_for_it();
 	assert_memory_equal(found + 58, guest, 4);
 	assert_true(checksum_is_good(found + 14));
@@ -378,6 +385,132 @@ static void test_ipv6_router_announces_the_prefix(void **state)
 	assert_true(announced);
 }
 
+/* Addresses that lead elsewhere */
+
+static const uint8_t metadata[4] = { 169, 254, 169, 254 };
+
+static uint32_t syn_frame(uint8_t *bytes, const uint8_t *to, uint32_t to_port)
+{
+	uint8_t *ip = bytes + 14;
+
+	start_frame(bytes, 0x0800);
+	ip[0] = 0x45;
+	put16(ip + 2, 40);
+	ip[8] = 64;
+	ip[9] = IPPROTO_TCP;
+	memcpy(ip + 12, guest, 4);
+	memcpy(ip + 16, to, 4);
+	put16(ip + 10, 0xFFFF ^ sum(ip, 20, 0));
+	put16(ip + 20, 4000);
+	put16(ip + 22, to_port);
+	put16(ip + 24, 0x1234);
+	ip[32] = 5 << 4;
+	ip[33] = 2;
+	put16(ip + 34, 8192);
+	put16(ip + 36, 0xFFFF ^ sum(ip + 20, 20, sum(ip + 12, 8, IPPROTO_TCP + 20)));
+	return 54;
+}
+
+static bool is_syn_ack(const uint8_t *bytes, uint32_t len)
+{
+	return len >= 54 && get16(bytes + 12) == 0x0800 && bytes[23] == IPPROTO_TCP &&
+	       get16(bytes + 36) == 4000 && bytes[47] == 0x12;
+}
+
+static void test_redirected_address_leads_to_this_machine(void **state)
+{
+	struct sockaddr_in at;
+	uint8_t bytes[FRAME_MAX];
+	char text[96];
+	int fd = server(SOCK_STREAM, &at), client;
+
+	listen(fd, 1);
+	snprintf(text, sizeof(text),
+		 "user,redirect=1.2.3.4:80-127.0.0.1:1,redirect=169.254.169.254:80-127.0.0.1:%u",
+		 ntohs(at.sin_port));
+	assert_int_equal(open_net(text), 0);
+	introduce();
+	want(is_syn_ack);
+	assert_int_equal(put(bytes, syn_frame(bytes, metadata, 80)), VMB_DEV_NET_SENT);
+	wait_for_it();
+	assert_memory_equal(found + 26, metadata, 4);
+	assert_int_equal(get16(found + 34), 80);
+	assert_true(checksum_is_good(found + 14));
+	client = accept(fd, NULL, NULL);
+	assert_true(client >= 0);
+	close(client);
+	close(fd);
+}
+
+/* Frames that a redirect must leave as they are, down to their checksums. */
+static void test_other_frames_are_not_redirected(void **state)
+{
+	uint8_t bytes[FRAME_MAX], before[FRAME_MAX];
+	char text[] = "user,redirect=169.254.169.254:80-127.0.0.1:8080";
+	uint32_t len;
+
+	assert_int_equal(vmb_dev_net_parse(&option, text, 0), 0);
+	for (int i = 0; i < 4; i++) {
+		len = syn_frame(bytes, i == 0 ? gateway : metadata, i == 1 ? 81 : 80);
+		bytes[20] = i == 2 ? 0x20 : 0; /* a fragment */
+		bytes[23] = i == 3 ? IPPROTO_UDP : IPPROTO_TCP;
+		memcpy(before, bytes, sizeof(before));
+		vmb_dev_net_redirect_out(&option, bytes, len);
+		assert_memory_equal(bytes, before, sizeof(bytes));
+	}
+	len = syn_frame(bytes, metadata, 80);
+	memcpy(before, bytes, sizeof(before));
+	for (uint32_t cut = 0; cut < len; cut++)
+		vmb_dev_net_redirect_out(&option, bytes, cut);
+	assert_memory_equal(bytes, before, sizeof(bytes));
+	vmb_dev_net_redirect_out(&option, bytes, len);
+	assert_memory_equal(bytes + 30, gateway, 4);
+	assert_int_equal(get16(bytes + 36), 8080);
+	assert_true(checksum_is_good(bytes + 14));
+}
+
+static void test_dhcp_gives_more_options(void **state)
+{
+	static const uint8_t wanted_bytes[] = { 245, 4, 168, 63, 129, 16, 224, 1, 7, 255 };
+	uint8_t bytes[FRAME_MAX];
+	uint32_t at = 282;
+
+	assert_int_equal(open_net("user,dhcp-option=245:A83f8110,dhcp-option=224:07"), 0);
+	want(is_dhcp);
+	assert_int_equal(put(bytes, dhcp_frame(bytes)), VMB_DEV_NET_SENT);
+	wait_for_it();
+	assert_true(checksum_is_good(found + 14));
+	while (at < found_len && found[at] != 245)
+		at += found[at] ? 2 + found[at + 1] : 1;
+	assert_true(at + sizeof(wanted_bytes) <= found_len);
+	assert_memory_equal(found + at, wanted_bytes, sizeof(wanted_bytes));
+	assert_int_equal(get16(found + 16), found_len - 14);
+	assert_int_equal(get16(found + 38), found_len - 34);
+}
+
+/* A frame that ends with its options grows, if there is room. */
+static void test_dhcp_frame_grows_for_an_option(void **state)
+{
+	static const uint8_t none[4], all[4] = { 255, 255, 255, 255 };
+	char text[] = "user,dhcp-option=245:A83f8110";
+	uint8_t bytes[FRAME_MAX];
+	uint32_t len;
+
+	assert_int_equal(vmb_dev_net_parse(&option, text, 0), 0);
+	start_frame(bytes, 0x0800);
+	len = udp_frame(bytes, none, all, 67, 68, 244);
+	memcpy(bytes + 282, (uint8_t[]){ 53, 1, 5, 255 }, 4);
+	assert_int_equal(vmb_dev_net_redirect_add_dhcp(&option, bytes, len, len + 5), len);
+	assert_int_equal(vmb_dev_net_redirect_add_dhcp(&option, bytes, len, len + 6), len + 6);
+	assert_memory_equal(bytes + 282, ((uint8_t[]){ 53, 1, 5, 245, 4, 168, 63, 129, 16, 255 }),
+			    10);
+	assert_int_equal(get16(bytes + 16), len + 6 - 14);
+	assert_int_equal(get16(bytes + 38), len + 6 - 34);
+	assert_true(checksum_is_good(bytes + 14));
+	memset(bytes + 282, 1, 10); /* no end */
+	assert_int_equal(vmb_dev_net_redirect_add_dhcp(&option, bytes, len, sizeof(bytes)), len);
+}
+
 /* What a guest does not reach */
 
 static uint32_t datagrams_at(int fd)
@@ -484,10 +617,26 @@ static void test_restricted_guest_is_called_and_reaches_nothing(void **state)
 
 static void test_properties_are_taken_or_refused(void **state)
 {
-	static const char *const bad[] = { "user,capture-size=", "user,capture-size=0",
-					   "user,restrict=",	 "user,restrict=maybe",
-					   "user,loopback=no",	 "null,restrict=on",
-					   "tap=t,loopback=off" };
+	static const char *const bad[] = { "user,capture-size=",
+					   "user,capture-size=0",
+					   "user,restrict=",
+					   "user,restrict=maybe",
+					   "user,loopback=no",
+					   "null,restrict=on",
+					   "tap=t,loopback=off",
+					   "tap=t,redirect=1.2.3.4:5-1.2.3.4:6",
+					   "user,redirect=1.2.3.4:5",
+					   "user,redirect=:5-1.2.3.4:6",
+					   "user,redirect=1.2.3.4:5-:6",
+					   "user,redirect=1.2.3.4:5-1.2.3.4:6,restrict=on",
+					   "user,loopback=off,redirect=1.2.3.4:5-1.2.3.4:6",
+					   "null,dhcp-option=245:00",
+					   "user,dhcp-option=245",
+					   "user,dhcp-option=255:00",
+					   "user,dhcp-option=0:00",
+					   "user,dhcp-option=245:",
+					   "user,dhcp-option=245:0",
+					   "user,dhcp-option=245:0g" };
 	char value[64];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -742,6 +891,10 @@ int main(void)
 		TEST(test_frames_to_the_guest_fit_1500_whatever_it_may_choose),
 		TEST(test_forwarded_port_calls_the_guest),
 		TEST(test_taken_ports_are_refused),
+		TEST(test_redirected_address_leads_to_this_machine),
+		cmocka_unit_test(test_other_frames_are_not_redirected),
+		TEST(test_dhcp_gives_more_options),
+		cmocka_unit_test(test_dhcp_frame_grows_for_an_option),
 		TEST(test_ipv6_router_announces_the_prefix),
 		TEST(test_loopback_is_reached_unless_it_is_off),
 		cmocka_unit_test(test_no_address_of_this_machine_is_left_out),

@@ -101,6 +101,23 @@ static void test_spelling_of_the_option_does_not_matter(void **state)
 	assert_true(vmb_vmm_nest_net_check(parse(5, value)));
 }
 
+/* Seen from the nest, this machine's loopback address is the gateway's. */
+static void test_redirects_lead_out_of_the_nest(void **state)
+{
+	char *argv[] = {
+		RUN, "--net",
+		"user,redirect=169.254.169.254:80-127.0.0.1:8080,queues=2,redirect=1.2.3.4:"
+		"5-10.0.0.1:6",
+		"--net=user,redirect=127.0.0.1:1-127.0.0.1:2,hostfwd=tcp:127.0.0.1:40022-:22"
+	};
+
+	inner_is(
+		6, argv, 4,
+		"user,redirect=169.254.169.254:80-10.0.3.2:8080,queues=2,redirect=1.2.3.4:5-10.0.0."
+		"1:6");
+	inner_is(6, argv, 5, "--net=user,redirect=127.0.0.1:1-10.0.3.2:2,hostfwd=tcp::40022-:22");
+}
+
 static void test_tap_and_switch_are_refused(void **state)
 {
 	char *tap[] = { RUN, "--net", "tap=vm0" }, *sw[] = { RUN, "--net=switch=/tmp/s" };
@@ -132,6 +149,7 @@ int main(void)
 		cmocka_unit_test(test_no_card_adds_no_port),
 		cmocka_unit_test(test_ports_of_all_cards_are_forwarded),
 		cmocka_unit_test(test_spelling_of_the_option_does_not_matter),
+		cmocka_unit_test(test_redirects_lead_out_of_the_nest),
 		cmocka_unit_test(test_tap_and_switch_are_refused),
 		cmocka_unit_test(test_taken_port_is_refused),
 	};

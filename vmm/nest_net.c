@@ -16,7 +16,9 @@
 #include "devices/report.h"
 #include "vmm/nest_net.h"
 
-static const char prefix[] = "hostfwd=";
+#define GATEWAY "10.0.3.2" /* of the nest's own network (lab/nest/openvmbus-nest): this machine */
+
+static const char prefix[] = "hostfwd=", redirect[] = "redirect=";
 
 /* One "hostfwd=PROTOCOL:ADDRESS:PORT-..." between two commas. */
 struct forward {
@@ -143,22 +145,49 @@ char *vmb_vmm_nest_net_port(const struct vmb_vmm_options *o, uint32_t index)
 	return NULL;
 }
 
+/*
+ * One property, up to its comma. A forwarded port has any address of the nest; this machine's
+ * loopback address is, from within the nest, that of its gateway.
+ */
+static void print_inner(FILE *out, const char *property, int len)
+{
+	static const char here[] = "-127.0.0.1:";
+	struct forward f;
+	const char *to;
+
+	if (strncmp(property, prefix, sizeof(prefix) - 1) == 0 && next_forward(property, &f)) {
+		fprintf(out, "%.*s%.*s", (int)(f.address - property), property,
+			(int)(property + len - (f.port - 1)), f.port - 1);
+		return;
+	}
+	to = memmem(property, len, here, sizeof(here) - 1);
+	if (!to || strncmp(property, redirect, sizeof(redirect) - 1)) {
+		fprintf(out, "%.*s", len, property);
+		return;
+	}
+	fprintf(out, "%.*s-" GATEWAY ":", (int)(to - property), property);
+	to += sizeof(here) - 1;
+	fprintf(out, "%.*s", (int)(property + len - to), to);
+}
+
 char *vmb_vmm_nest_net_inner(const struct vmb_vmm_options *o, const char *argument)
 {
-	const char *value = value_in(o, argument), *from;
-	struct forward f;
+	const char *value = value_in(o, argument), *end;
 	size_t len;
 	char *text;
 	FILE *out;
 
-	if (!value || !next_forward(value, &f))
+	if (!value || (!strstr(value, prefix) && !strstr(value, redirect)))
 		return NULL;
 	out = open_memstream(&text, &len);
 	if (!out)
 		return NULL;
-	for (from = argument; next_forward(value, &f); from = value = f.guest)
-		fprintf(out, "%.*s%.*s", (int)(f.address - from), from, (int)(f.guest - f.port + 1),
-			f.port - 1);
-	fputs(from, out);
+	fprintf(out, "%.*s", (int)(value - argument), argument);
+	for (; *value; value = end + (*end == ',')) {
+		end = strchrnul(value, ',');
+		print_inner(out, value, end - value);
+		if (*end)
+			fputc(*end, out);
+	}
 	return fclose(out) ? NULL : text;
 }

@@ -37,11 +37,14 @@
 
 #include "devices/role.h"
 
-#define VMB_DEV_NET_MAX		8u /* cards of a machine */
-#define VMB_DEV_NET_IOV_MAX	72u
-#define VMB_DEV_NET_FRAME_MAX	(65536u + 32u) /* bytes of a frame */
-#define VMB_DEV_NET_FORWARD_MAX 16u
-#define VMB_DEV_NET_POLL_MAX	2048u /* a user network has one a connection */
+#define VMB_DEV_NET_MAX		 8u /* cards of a machine */
+#define VMB_DEV_NET_IOV_MAX	 72u
+#define VMB_DEV_NET_FRAME_MAX	 (65536u + 32u) /* bytes of a frame */
+#define VMB_DEV_NET_FORWARD_MAX	 16u
+#define VMB_DEV_NET_REDIRECT_MAX 8u
+#define VMB_DEV_NET_DHCP_MAX	 4u /* options of a user network's own */
+#define VMB_DEV_NET_DHCP_LEN_MAX 32u /* bytes of one */
+#define VMB_DEV_NET_POLL_MAX	 2048u /* a user network has one a connection */
 
 enum vmb_dev_net_kind {
 	VMB_DEV_NET_NULL, /* a card whose link is up, without a peer */
@@ -63,6 +66,21 @@ struct vmb_dev_net_forward {
 	uint16_t guest_port;
 };
 
+/*
+ * redirect=ADDRESS:PORT-ADDRESS:PORT; addresses in network byte order. The guest's TCP connections
+ * to the first lead to the second, which 127.0.0.1 makes this machine's own.
+ */
+struct vmb_dev_net_redirect {
+	uint32_t from_address, to_address;
+	uint16_t from_port, to_port;
+};
+
+/* dhcp-option=CODE:HEX, beside those that libslirp gives. */
+struct vmb_dev_net_dhcp_option {
+	uint8_t code, len;
+	uint8_t bytes[VMB_DEV_NET_DHCP_LEN_MAX];
+};
+
 /* One --net of the command line. */
 struct vmb_dev_net_option {
 	/* the value as in argv; NULL: the option does not come from a command line */
@@ -78,6 +96,10 @@ struct vmb_dev_net_option {
 	uint32_t version_max; /* VMB_NET_VERSION_*, 0 = newest; of the machine's generation */
 	struct vmb_dev_net_forward forwards[VMB_DEV_NET_FORWARD_MAX];
 	uint32_t forward_count;
+	struct vmb_dev_net_redirect redirects[VMB_DEV_NET_REDIRECT_MAX];
+	uint32_t redirect_count;
+	struct vmb_dev_net_dhcp_option dhcp_options[VMB_DEV_NET_DHCP_MAX];
+	uint32_t dhcp_option_count;
 	bool restricted; /* user: the guest can only answer connections from outside */
 	bool no_loopback; /* user: the guest cannot reach this machine's own loopback */
 	const struct vmb_dev_net_ops *ops; /* own */

@@ -20,13 +20,14 @@
 #include "devices/report.h"
 #include "devices/text.h"
 
-#define QUEUE_MAX   64u
-#define MTU_DEFAULT 1500u
-#define MTU_MIN	    1500u
-#define MTU_MAX	    65521u
-#define PORT_MAX    65535u
-#define HASH_START  2166136261u
-#define HASH_FACTOR 16777619u
+#define QUEUE_MAX     64u
+#define MTU_DEFAULT   1500u
+#define MTU_MIN	      1500u
+#define MTU_MAX	      65521u
+#define PORT_MAX      65535u
+#define DHCP_CODE_MAX 254u
+#define HASH_START    2166136261u
+#define HASH_FACTOR   16777619u
 
 static const struct kind {
 	const char *name;
@@ -92,6 +93,25 @@ static int parse_forward(struct vmb_dev_net_option *option, char *value)
 	return 0;
 }
 
+static int parse_redirect(struct vmb_dev_net_option *option, char *value)
+{
+	struct vmb_dev_net_redirect r;
+	const char *rest;
+
+	if (option->kind != VMB_DEV_NET_USER)
+		return refuse(option, "redirect", value, "only --net user has it");
+	if (!parse_end(value, '-', &r.from_address, &r.from_port, &rest) ||
+	    !parse_end(rest + 1, 0, &r.to_address, &r.to_port, &rest) || !r.from_address ||
+	    !r.to_address)
+		return refuse(option, "redirect", value,
+			      "give ADDRESS:PORT-ADDRESS:PORT, for example "
+			      "169.254.169.254:80-127.0.0.1:8080");
+	if (option->redirect_count == VMB_DEV_NET_REDIRECT_MAX)
+		return refuse(option, "redirect", value, "at most 8 are redirected");
+	option->redirects[option->redirect_count++] = r;
+	return 0;
+}
+
 static int hex(char c)
 {
 	static const char digits[] = "0123456789abcdefABCDEF";
@@ -100,6 +120,39 @@ static int hex(char c)
 	if (!at)
 		return -1;
 	return at - digits < 16 ? at - digits : at - digits - 6;
+}
+
+/* Pairs of hexadecimal digits up to the end of text. */
+static bool parse_bytes(const char *text, struct vmb_dev_net_dhcp_option *o)
+{
+	for (o->len = 0; *text; text += 2) {
+		int high = hex(text[0]), low = hex(text[1]);
+
+		if (high < 0 || low < 0 || o->len == sizeof(o->bytes))
+			return false;
+		o->bytes[o->len++] = high << 4 | low;
+	}
+	return o->len > 0;
+}
+
+static int parse_dhcp_option(struct vmb_dev_net_option *option, char *value)
+{
+	struct vmb_dev_net_dhcp_option o;
+	const char *rest;
+	uint64_t code;
+
+	if (option->kind != VMB_DEV_NET_USER)
+		return refuse(option, "dhcp-option", value, "only --net user has it");
+	if (!vmb_dev_text_number(value, DHCP_CODE_MAX, &code, &rest) || !code || *rest != ':' ||
+	    !parse_bytes(rest + 1, &o))
+		return refuse(option, "dhcp-option", value,
+			      "give CODE:HEX, 1 to 254 and at most 32 bytes, for example "
+			      "245:a83f8110");
+	if (option->dhcp_option_count == VMB_DEV_NET_DHCP_MAX)
+		return refuse(option, "dhcp-option", value, "at most 4 are given");
+	o.code = code;
+	option->dhcp_options[option->dhcp_option_count++] = o;
+	return 0;
 }
 
 static int parse_mac(struct vmb_dev_net_option *option, char *value)
@@ -191,6 +244,7 @@ static const struct {
 	{ "queues", parse_queues },	{ "mtu", parse_mtu },
 	{ "capture", parse_capture },	{ "capture-size", parse_capture_size },
 	{ "restrict", parse_restrict }, { "loopback", parse_loopback },
+	{ "redirect", parse_redirect }, { "dhcp-option", parse_dhcp_option },
 };
 
 static int parse_property(struct vmb_dev_net_option *option, char *text)
@@ -200,10 +254,9 @@ static int parse_property(struct vmb_dev_net_option *option, char *text)
 	for (size_t i = 0; text && i < VMB_ARRAY_COUNT(properties); i++)
 		if (strcmp(name, properties[i].name) == 0)
 			return properties[i].parse(option, text);
-	vmb_dev_report(
-		"--net %s: no property '%s'; there are hostfwd=, restrict=, loopback=, mac=, "
-		"queues=, mtu=, capture= and capture-size=",
-		kinds[option->kind].name, name);
+	vmb_dev_report("--net %s: no property '%s'; there are hostfwd=, redirect=, dhcp-option=, "
+		       "restrict=, loopback=, mac=, queues=, mtu=, capture= and capture-size=",
+		       kinds[option->kind].name, name);
 	return -EINVAL;
 }
 
@@ -260,6 +313,11 @@ int vmb_dev_net_parse(struct vmb_dev_net_option *option, char *value, uint32_t n
 	while (value)
 		if (parse_property(option, strsep(&value, ",")))
 			return -EINVAL;
+	if (option->redirect_count && (option->restricted || option->no_loopback)) {
+		vmb_dev_report("--net user: redirect= needs what restrict=on and loopback=off "
+			       "forbid; leave them out");
+		return -EINVAL;
+	}
 	if (!option->has_mac)
 		make_mac(option, number);
 	return 0;

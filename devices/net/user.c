@@ -17,6 +17,7 @@
 #include "devices/net/flows.h"
 #include "devices/net/loopback.h"
 #include "devices/net/net.h"
+#include "devices/net/redirect.h"
 #include "devices/net/resolver.h"
 #include "devices/report.h"
 
@@ -61,7 +62,8 @@ struct user {
 	struct vmb_dev_net_flows flows;
 	bool full_reported;
 	bool no_loopback;
-	uint8_t dhcp[MTU_TO_GUEST + ETHERNET_LEN];
+	struct vmb_dev_net_option option; /* of it only what changes frames */
+	uint8_t changed[MTU_TO_GUEST + ETHERNET_LEN]; /* a frame to the guest */
 	int listeners[VMB_DEV_NET_FORWARD_MAX]; /* of forwarded TCP ports */
 	uint32_t listener_count;
 	uint32_t frame_len; /* of the guest's frame that libslirp looks at; 0: none */
@@ -78,22 +80,36 @@ static int64_t now_ns(void)
 
 /* What libslirp asks for */
 
-/* What libslirp says of name servers is put right. */
-static const void *put_right(struct user *u, const void *bytes, uint32_t len)
+/* What libslirp says of name servers is put right, and options are added. */
+static uint32_t change_dhcp(struct user *u, const void *bytes, uint32_t len)
 {
-	if (len > sizeof(u->dhcp) || !vmb_dev_net_resolvers_is_dhcp(bytes, len) ||
-	    vmb_dev_net_resolvers_find().ipv4)
-		return bytes;
-	memcpy(u->dhcp, bytes, len);
-	vmb_dev_net_resolvers_hide(u->dhcp, len);
-	return u->dhcp;
+	memcpy(u->changed, bytes, len);
+	if (!vmb_dev_net_resolvers_find().ipv4)
+		vmb_dev_net_resolvers_hide(u->changed, len);
+	return vmb_dev_net_redirect_add_dhcp(&u->option, u->changed, len, sizeof(u->changed));
+}
+
+/* Frames that must not reach the guest as libslirp made them are changed in a copy. */
+static struct iovec put_right(struct user *u, const void *bytes, uint32_t len)
+{
+	struct iovec changed = { u->changed, len };
+
+	if (len <= sizeof(u->changed) && vmb_dev_net_resolvers_is_dhcp(bytes, len)) {
+		changed.iov_len = change_dhcp(u, bytes, len);
+		return changed;
+	}
+	if (len > sizeof(u->changed) || !vmb_dev_net_redirect_is_back(&u->option, bytes, len))
+		return (struct iovec){ (void *)bytes, len };
+	memcpy(u->changed, bytes, len);
+	vmb_dev_net_redirect_in(&u->option, u->changed, len);
+	return changed;
 }
 
 static ssize_t on_packet(const void *bytes, size_t len, void *opaque)
 {
 	struct user *u = opaque;
-	struct iovec iov = { (void *)put_right(u, bytes, len), len };
-	struct vmb_dev_net_frame frame = { .iov = &iov, .iov_count = 1, .len = len };
+	struct iovec iov = put_right(u, bytes, len);
+	struct vmb_dev_net_frame frame = { .iov = &iov, .iov_count = 1, .len = iov.iov_len };
 
 	vmb_dev_net_deliver(u->net, &frame);
 	return len;
@@ -293,6 +309,7 @@ static enum vmb_dev_net_sent send_frame(struct vmb_dev_net *net,
 		report_full(u);
 		return VMB_DEV_NET_DROPPED;
 	}
+	vmb_dev_net_redirect_out(&u->option, u->frame, frame->len);
 	pthread_mutex_lock(&lock);
 	u->frame_len = frame->len;
 	slirp_input(u->slirp, u->frame, frame->len);
@@ -386,6 +403,7 @@ static int open_user(struct vmb_dev_net *net, const struct vmb_dev_net_option *o
 	net->state = u;
 	if (u) {
 		u->net = net;
+		u->option = *option;
 		vmb_dev_net_flows_init(&u->flows, vmb_dev_net_flows_share());
 		u->no_loopback = option->no_loopback;
 		u->slirp = create(u, option);
