@@ -17,6 +17,14 @@
 static const struct vmb_guid instance =
 	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x6e, 0x65, 0x74, 0x30, 0x30, 0x00);
 
+struct vmb_guid vmb_dev_network_id(uint32_t number)
+{
+	struct vmb_guid id = instance;
+
+	id.bytes[sizeof(id.bytes) - 1] ^= number;
+	return id;
+}
+
 /* The bus's requests; its lock is held. */
 
 static struct vmb_dev_network_queue *queue_of(const struct vmb_dev_channel *channel)
@@ -69,8 +77,7 @@ static void fill_channel(struct vmb_dev_network *c, struct vmb_dev_channel *chan
 	channel->ops = &channel_ops;
 	channel->device = c;
 	channel->host.type_id = (struct vmb_guid)VMB_GUID_NETWORK;
-	channel->host.instance_id = instance;
-	channel->host.instance_id.bytes[sizeof(instance.bytes) - 1] ^= c->number;
+	channel->host.instance_id = vmb_dev_network_id(c->number);
 	channel->host.flags = VMB_OFFER_FLAG_ENUMERATE;
 	channel->host.sub_channel_index = index;
 }

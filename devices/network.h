@@ -120,6 +120,9 @@ struct vmb_dev_network {
 	struct vmb_dev_network_counters counters;
 };
 
+/* The id of the offer of that card. */
+struct vmb_guid vmb_dev_network_id(uint32_t number);
+
 /*
  * Opens a card and its backend. number: of the card in its machine, 0..VMB_DEV_NET_MAX - 1. Returns
  * 0, or -errno: reported, with nothing left behind. The device's state is a struct vmb_dev_network.

@@ -15,7 +15,7 @@
 #define PHYSICAL_LEN 4096u
 
 /* Any GUIDs will do, if they are the same in every start of the machine. */
-static const struct vmb_guid scsi_id =
+const struct vmb_guid vmb_dev_storage_scsi_id =
 	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x73, 0x63, 0x73, 0x69, 0x30, 0x00);
 static const struct vmb_guid ide_id =
 	VMB_GUID(0x6f70656e, 0x766d, 0x4275, 0xb3, 0x00, 0x69, 0x64, 0x65, 0x00, 0x30, 0x00);
@@ -136,7 +136,7 @@ static void name_scsi(struct vmb_dev_storage *s, const struct vmb_guid *instance
 {
 	snprintf(s->name, sizeof(s->name), "storage");
 	s->type_id = (struct vmb_guid)VMB_GUID_SCSI;
-	s->instance_id = s->unit_id = instance_id ? *instance_id : scsi_id;
+	s->instance_id = s->unit_id = instance_id ? *instance_id : vmb_dev_storage_scsi_id;
 }
 
 static void name_ide(struct vmb_dev_storage *s, uint32_t place)

@@ -54,6 +54,8 @@ struct vmb_dev_storage_request {
 	struct vmb_dev_storage_request *next; /* free, held, or waits to be answered */
 };
 
+extern const struct vmb_guid vmb_dev_storage_scsi_id; /* of openvmbus's SCSI controller */
+
 struct vmb_dev_storage_config {
 	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
 	/* channels at most: 1 to VMB_DEV_STORAGE_QUEUE_MAX, 1 if ide; 0 = 1 */

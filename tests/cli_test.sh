@@ -121,6 +121,12 @@ expect 'firmware and kernel' \
 	'--firmware blank.fd: the firmware finds the kernel on a disk; leave out --kernel, --initrd and --append' \
 	run --firmware blank.fd --kernel k
 expect 'variables without firmware' '--nvram v: only firmware has variables; give --firmware too' run --kernel k --nvram v
+expect 'another thing to start' '--boot floppy: give disk, dvd or network' run --firmware blank.fd --boot floppy
+expect 'what to start first without firmware' '--boot: only firmware looks for a system; give --firmware too' \
+	run --kernel k --boot disk --disk null:1M
+expect 'a disc to start that is not there' '--boot: there is no --cdrom to start from' \
+	run --firmware blank.fd --boot dvd --disk null:1M
+expect 'a card to start that is not there' '--boot: there is no --net to start from' run --firmware blank.fd --boot network
 expect 'a UUID that is none' \
 	'--uuid 1234: give a UUID, for example 12345678-9abc-def0-1234-56789abcdef0' run --kernel k --uuid 1234
 expect 'an empty asset tag' '--asset-tag : give 1 to 63 characters' run --kernel k --asset-tag ''

@@ -117,6 +117,19 @@ static void test_addresses_outside_of_memory_are_refused(void **state)
 	access_device(0x24, MEMORY_LEN - 8); /* no room for a request: nothing happens */
 }
 
+static void test_what_is_tried_first_is_there_in_each_start(void **state)
+{
+	const char name[] = "B\0o\0o\0t\0N\0e\0x\0t\0\0";
+
+	u.boot.kind = VMB_DEV_UEFI_BOOT_SCSI;
+	for (int starts = 0; starts < 2; starts++) {
+		vmb_dev_uefi_restart(&u, &ram);
+		memcpy(memory + NAME, name, sizeof(name));
+		assert_int_equal(ask(0, NAME, sizeof(name), DATA, 2), 0);
+		assert_memory_equal(memory + DATA, "\xff\xff", 2);
+	}
+}
+
 static void test_names_are_walked(void **state)
 {
 	uint32_t count = 1;
@@ -333,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_variable_is_written_and_read_by_address),
 		CASE(test_addresses_outside_of_memory_are_refused),
+		CASE(test_what_is_tried_first_is_there_in_each_start),
 		CASE(test_names_are_walked),
 		CASE(test_selectors_that_are_read),
 		CASE(test_random_bytes_have_a_limit),

@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/network.h"
 #include "devices/report.h"
+#include "devices/storage.h"
 #include "vmm/acpi.h"
 #include "vmm/boot.h"
 #include "vmm/options.h"
@@ -82,6 +84,29 @@ static void choose_uuid(struct vmb_vmm_boot_uefi *u)
 	u->uuid[8] = (u->uuid[8] & 0x3F) | 0x80;
 }
 
+static void choose_boot(struct vmb_vmm_boot_uefi *u)
+{
+	struct vmb_dev_uefi_boot *b = &u->device.boot;
+
+	switch (u->options->boot_device) {
+	case VMB_VMM_BOOT_DISK:
+	case VMB_VMM_BOOT_DVD:
+		b->kind = VMB_DEV_UEFI_BOOT_SCSI;
+		b->type_id = (struct vmb_guid)VMB_GUID_SCSI;
+		b->instance_id = vmb_dev_storage_scsi_id;
+		b->lun = vmb_vmm_options_boot_lun(u->options);
+		break;
+	case VMB_VMM_BOOT_NETWORK:
+		u->network = true;
+		b->kind = VMB_DEV_UEFI_BOOT_NETWORK;
+		b->type_id = (struct vmb_guid)VMB_GUID_NETWORK;
+		b->instance_id = vmb_dev_network_id(0);
+		memcpy(b->mac, u->options->nets[0].mac, sizeof(b->mac));
+		break;
+	default: break;
+	}
+}
+
 int vmb_vmm_boot_uefi_open(struct vmb_vmm_boot_uefi *u, const struct vmb_vmm_options *o)
 {
 	int error;
@@ -93,6 +118,8 @@ int vmb_vmm_boot_uefi_open(struct vmb_vmm_boot_uefi *u, const struct vmb_vmm_opt
 		error = vmb_dev_uefi_open(&u->device, o->nvram);
 	if (error)
 		vmb_vmm_boot_uefi_close(u);
+	else
+		choose_boot(u);
 	return error;
 }
 

@@ -41,6 +41,8 @@ static const char help_text[] =
 	"  --firmware FILE    instead of a kernel: the MSVM.fd of Hyper-V's Generation 2\n"
 	"                     machines, which starts a system from a disk or DVD\n"
 	"  --nvram FILE       keeps the firmware's variables; made if it is not there\n"
+	"  --boot disk|dvd|network\n"
+	"                     what the firmware tries first: the first --disk, --cdrom or --net\n"
 	"  --uuid UUID        the machine's, in SMBIOS; else one is made up\n"
 	"  --asset-tag TEXT   of its chassis, in SMBIOS\n"
 	"  --disk FILE|URI[,PROPERTY]...\n"

@@ -241,6 +241,21 @@ static int parse_nvram(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_boot(struct vmb_vmm_options *o, char *value)
+{
+	if (strcmp(value, "disk") == 0)
+		o->boot_device = VMB_VMM_BOOT_DISK;
+	else if (strcmp(value, "dvd") == 0)
+		o->boot_device = VMB_VMM_BOOT_DVD;
+	else if (strcmp(value, "network") == 0)
+		o->boot_device = VMB_VMM_BOOT_NETWORK;
+	else {
+		vmb_dev_report("--boot %s: give disk, dvd or network", value);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int parse_asset_tag(struct vmb_vmm_options *o, char *value)
 {
 	if (!*value || strlen(value) > ASSET_TAG_MAX) {
@@ -479,6 +494,32 @@ static int check_trace(const struct vmb_vmm_options *o)
 	return -EINVAL;
 }
 
+int vmb_vmm_options_boot_lun(const struct vmb_vmm_options *o)
+{
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (o->disks[lun].path && o->disks[lun].dvd == (o->boot_device == VMB_VMM_BOOT_DVD))
+			return lun;
+	return -ENOENT;
+}
+
+/* What is to be tried first must be there, and somebody who tries it. */
+static int settle_boot_device(const struct vmb_vmm_options *o)
+{
+	static const char *const options[] = { [VMB_VMM_BOOT_DISK] = "--disk",
+					       [VMB_VMM_BOOT_DVD] = "--cdrom",
+					       [VMB_VMM_BOOT_NETWORK] = "--net" };
+	bool there = o->boot_device == VMB_VMM_BOOT_NETWORK ? o->net_count :
+							      vmb_vmm_options_boot_lun(o) >= 0;
+
+	if (o->boot_device == VMB_VMM_BOOT_ANY || (o->firmware && there))
+		return 0;
+	if (!o->firmware)
+		vmb_dev_report("--boot: only firmware looks for a system; give --firmware too");
+	else
+		vmb_dev_report("--boot: there is no %s to start from", options[o->boot_device]);
+	return -EINVAL;
+}
+
 /* A machine is started by a kernel or by firmware. */
 static int settle_boot(struct vmb_vmm_options *o)
 {
@@ -499,7 +540,7 @@ static int settle_boot(struct vmb_vmm_options *o)
 	}
 	if (!o->append)
 		o->append = "console=ttyS0";
-	return 0;
+	return settle_boot_device(o);
 }
 
 static const struct option names[] = {
@@ -539,6 +580,7 @@ static const struct option names[] = {
 	{ "user", required_argument, NULL, 0 },
 	{ "firmware", required_argument, NULL, 0 },
 	{ "nvram", required_argument, NULL, 0 },
+	{ "boot", required_argument, NULL, 0 },
 	{ "uuid", required_argument, NULL, 0 },
 	{ "asset-tag", required_argument, NULL, 0 },
 	{ "progress", no_argument, NULL, 0 },
@@ -583,6 +625,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_user,
 	parse_firmware,
 	parse_nvram,
+	parse_boot,
 	parse_uuid,
 	parse_asset_tag,
 	parse_progress,

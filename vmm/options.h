@@ -19,10 +19,19 @@ enum vmb_vmm_accel {
 	VMB_VMM_ACCEL_NEST,
 };
 
+/* What a firmware tries first. */
+enum vmb_vmm_boot_device {
+	VMB_VMM_BOOT_ANY, /* its own order */
+	VMB_VMM_BOOT_DISK, /* the first of --disk */
+	VMB_VMM_BOOT_DVD, /* the first of --cdrom */
+	VMB_VMM_BOOT_NETWORK, /* the first of --net */
+};
+
 struct vmb_vmm_options {
 	const char *kernel; /* NULL: firmware starts the machine */
 	const char *firmware; /* NULL: the kernel is started directly */
 	const char *nvram; /* NULL: the firmware's variables are lost at the end */
+	enum vmb_vmm_boot_device boot_device;
 	const char *asset_tag; /* of the chassis; NULL: none */
 	uint8_t uuid[16]; /* of the machine, as SMBIOS has it; all zero: one is made up */
 	const char *initrd; /* NULL: none */
@@ -69,6 +78,8 @@ struct vmb_vmm_options {
  * file. Returns 0, or -EINVAL: reported in one line.
  */
 int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv);
+/* Of what --boot disk or dvd names, or -ENOENT. */
+int vmb_vmm_options_boot_lun(const struct vmb_vmm_options *o);
 /* The value of --monitor as it is written. */
 const char *vmb_vmm_options_monitor_name(const struct vmb_vmm_options *o);
 

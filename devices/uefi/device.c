@@ -375,5 +375,6 @@ void vmb_dev_uefi_restart(struct vmb_dev_uefi *u, const struct vmb_dev_memory *m
 	u->exited = u->gave_up = false;
 	u->lines = 0;
 	vmb_dev_uefi_vars_restart(&u->vars);
+	vmb_dev_uefi_boot_next(&u->vars, &u->boot);
 	pthread_mutex_unlock(&u->lock);
 }

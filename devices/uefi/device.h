@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "devices/memory.h"
+#include "devices/uefi/boot.h"
 #include "devices/uefi/vars.h"
 #include "devices/uefi/writer.h"
 
@@ -24,6 +25,7 @@
 
 struct vmb_dev_uefi {
 	struct vmb_dev_uefi_vars vars;
+	struct vmb_dev_uefi_boot boot; /* what is tried first; the owner sets it before a start */
 	const char *nvram; /* NULL: variables do not outlive this program */
 	int nvram_lock;
 	struct vmb_dev_uefi_writer writer;

@@ -134,8 +134,8 @@ void vmb_dev_uefi_vars_clear(struct vmb_dev_uefi_vars *v)
 		drop(v, &v->vars[0]);
 }
 
-/* What the firmware's own Secure Boot code asks for, and a guest may read but not write. */
-static void put_state(struct vmb_dev_uefi_vars *v, const char *name, uint8_t value)
+void vmb_dev_uefi_vars_put_volatile(struct vmb_dev_uefi_vars *v, const char *name, const void *data,
+				    uint32_t len)
 {
 	uint8_t wide[2 * ASCII_NAME_MAX];
 	const struct vmb_dev_uefi_var var = {
@@ -143,11 +143,17 @@ static void put_state(struct vmb_dev_uefi_vars *v, const char *name, uint8_t val
 		.attributes = VMB_DEV_UEFI_BOOT | VMB_DEV_UEFI_RUNTIME,
 		.name = wide,
 		.name_len = widen(name, wide),
-		.data = &value,
-		.data_len = 1,
+		.data = (uint8_t *)data,
+		.data_len = len,
 	};
 
 	vmb_dev_uefi_vars_put(v, &var);
+}
+
+/* What the firmware's own Secure Boot code asks for, and a guest may read but not write. */
+static void put_state(struct vmb_dev_uefi_vars *v, const char *name, uint8_t value)
+{
+	vmb_dev_uefi_vars_put_volatile(v, name, &value, 1);
 }
 
 static void put_states(struct vmb_dev_uefi_vars *v)

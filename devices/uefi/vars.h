@@ -115,6 +115,12 @@ bool vmb_dev_uefi_vars_name_is_valid(const uint8_t *name, uint32_t len);
 /* Replaces or adds; var's bytes are copied. Returns VMB_DEV_UEFI_NO_ROOM or _SUCCESS. */
 enum vmb_dev_uefi_status vmb_dev_uefi_vars_put(struct vmb_dev_uefi_vars *v,
 					       const struct vmb_dev_uefi_var *var);
+/*
+ * A global variable that is gone at the next start of the machine, under a name in ASCII, up to 31
+ * characters. Where there is no room, none is set.
+ */
+void vmb_dev_uefi_vars_put_volatile(struct vmb_dev_uefi_vars *v, const char *name, const void *data,
+				    uint32_t len);
 /* Returns NULL if there is none. */
 const struct vmb_dev_uefi_var *vmb_dev_uefi_vars_find(const struct vmb_dev_uefi_vars *v,
 						      const struct vmb_dev_uefi_key *key);
