@@ -189,6 +189,64 @@ static void test_asking_for_the_log_before_a_system_runs_is_giving_up(void **sta
 	assert_false(vmb_dev_uefi_gave_up(&u));
 }
 
+/* It asks for its log then too, and what it found to boot is not the question. */
+static void test_firmware_that_crashed_has_not_given_up(void **state)
+{
+	memcpy(memory + DATA, "FAIL\nline 2", 11);
+	vmb_dev_uefi_crashed(&u, DATA, 11);
+	assert_int_equal(u.lines, 2);
+	access_device(0x2C, 1);
+	assert_false(vmb_dev_uefi_gave_up(&u));
+	vmb_dev_uefi_restart(&u, &ram);
+	access_device(0x2C, 1);
+	assert_true(vmb_dev_uefi_gave_up(&u));
+}
+
+static void test_text_of_a_crash_is_a_firmwares_and_in_memory(void **state)
+{
+	vmb_dev_uefi_crashed(&u, MEMORY_LEN - 1, UINT64_MAX);
+	vmb_dev_uefi_crashed(&u, UINT64_MAX, 4);
+	assert_int_equal(u.lines, 0);
+	memset(memory + DATA, 'x', 4096);
+	vmb_dev_uefi_crashed(&u, DATA, UINT64_MAX); /* as much as there is room for */
+	assert_int_equal(u.lines, 1);
+	assert_int_equal(ask(5, 0, 0, 0, 0), 0);
+	vmb_dev_uefi_crashed(&u, DATA, 4); /* a system's numbers are no text */
+	assert_int_equal(u.lines, 1);
+}
+
+static void write_warning(void)
+{
+	memcpy(memory + DATA, "ALOG", 4);
+	put32(DATA + 12, 0x60);
+	put32(DATA + 20, 0x60 + 24);
+	memcpy(memory + DATA + 0x60, "ALMS\2\0\0\0\0\0\0\0\0\0\0\0\3\0abc", 21);
+	access_device(0x2B, DATA);
+}
+
+static void test_log_of_firmware_that_came_to_no_system_is_reported_at_the_end(void **state)
+{
+	write_warning();
+	vmb_dev_uefi_stopped(&u);
+	assert_int_equal(u.lines, 1);
+}
+
+static void test_log_is_reported_once(void **state)
+{
+	write_warning();
+	access_device(0x2C, 1);
+	vmb_dev_uefi_stopped(&u);
+	assert_int_equal(u.lines, 1);
+}
+
+static void test_log_is_nobodys_matter_when_a_system_ran(void **state)
+{
+	write_warning();
+	assert_int_equal(ask(5, 0, 0, 0, 0), 0);
+	vmb_dev_uefi_stopped(&u);
+	assert_int_equal(u.lines, 0);
+}
+
 /* Two messages of the log, in both forms. */
 static void test_log_is_read_message_by_message(void **state)
 {
@@ -351,6 +409,11 @@ int main(void)
 		CASE(test_selectors_that_are_read),
 		CASE(test_random_bytes_have_a_limit),
 		CASE(test_generation_id_is_written),
+		CASE(test_firmware_that_crashed_has_not_given_up),
+		CASE(test_text_of_a_crash_is_a_firmwares_and_in_memory),
+		CASE(test_log_of_firmware_that_came_to_no_system_is_reported_at_the_end),
+		CASE(test_log_is_reported_once),
+		CASE(test_log_is_nobodys_matter_when_a_system_ran),
 		CASE(test_asking_for_the_log_before_a_system_runs_is_giving_up),
 		CASE(test_log_is_read_message_by_message),
 		CASE(test_boot_events_are_read),

@@ -264,6 +264,8 @@ static enum vmb_vmm_outcome end_machine(struct session *s, struct vmb_vmm_machin
 	vmb_vmm_control_detach(s->control);
 	tell_end(s, outcome);
 	stop(s, machine);
+	if (machine->uefi)
+		vmb_dev_uefi_stopped(machine->uefi);
 	if (goes_on(s, outcome)) {
 		vmb_vmm_guard_detach(&s->guard, false);
 		slow_down(s);

@@ -9,6 +9,7 @@
 
 #include "devices/bus.h"
 #include "devices/report.h"
+#include "devices/uefi/device.h"
 #include "vmm/control.h"
 #include "devices/role.h"
 #include "vmm/cpuid.h"
@@ -272,6 +273,8 @@ static void report_crash(struct vmb_vmm_vcpu *v)
 	if (ioctl(v->fd, KVM_GET_MSRS, msrs) == CRASH_WORDS)
 		for (uint32_t i = 0; i < CRASH_WORDS; i++)
 			word[i] = msrs->entries[i].data;
+	if (v->machine->uefi)
+		vmb_dev_uefi_crashed(v->machine->uefi, word[3], word[4]);
 	vmb_dev_report("the guest crashed: %#llx %#llx %#llx %#llx %#llx; its console says why",
 		       word[0], word[1], word[2], word[3], word[4]);
 }

@@ -35,6 +35,7 @@ enum command { GET, SET, FIRST_NAME, NEXT_NAME, QUERY, BOOT_SERVICES_ENDED, DEBU
 #define ATTEMPTS_MAX	  16u
 #define LINE_LEN	  256u
 #define LINES_MAX	  100u
+#define CRASH_TEXT_MAX	  1024u
 #define LEVEL_ERROR	  0x80000000u
 #define LEVEL_WARNING	  0x00000002u
 
@@ -261,18 +262,27 @@ static void report_message(struct vmb_dev_uefi *u, char *text)
 		vmb_dev_report("firmware: %s", text);
 }
 
-/* The firmware asks for this when it gives up, before it shows a page that nobody would see. */
-static void collect_log(struct vmb_dev_uefi *u)
+static void report_log(struct vmb_dev_uefi *u)
 {
 	uint32_t at = 0, level = 0;
 	char text[LINE_LEN];
 
-	if (!u->exited)
-		u->gave_up = true;
 	while (u->log_gpa &&
 	       vmb_dev_uefi_log_next(u->memory, u->log_gpa, &at, &level, text, sizeof(text)))
 		if (level & (LEVEL_ERROR | LEVEL_WARNING))
 			report_message(u, text);
+}
+
+/*
+ * The firmware asks for this when it gives up, before it shows a page that nobody would see, and
+ * when it has crashed.
+ */
+static void collect_log(struct vmb_dev_uefi *u)
+{
+	if (!u->exited && !u->crashed)
+		u->gave_up = true;
+	u->collected = true;
+	report_log(u);
 }
 
 static void write_value(struct vmb_dev_uefi *u, uint32_t value)
@@ -332,6 +342,36 @@ bool vmb_dev_uefi_has_exited(struct vmb_dev_uefi *u)
 	return exited;
 }
 
+/* A line for each line of the text. */
+static void report_crash(struct vmb_dev_uefi *u, uint64_t gpa, uint64_t len)
+{
+	char text[CRASH_TEXT_MAX + 1], *rest = text, *line;
+
+	len = len < CRASH_TEXT_MAX ? len : CRASH_TEXT_MAX;
+	if (!vmb_dev_memory_read(u->memory, gpa, text, len))
+		return;
+	text[len] = 0;
+	while ((line = strsep(&rest, "\n")))
+		report_message(u, line);
+}
+
+void vmb_dev_uefi_crashed(struct vmb_dev_uefi *u, uint64_t gpa, uint64_t len)
+{
+	pthread_mutex_lock(&u->lock);
+	u->crashed = true;
+	if (!u->exited)
+		report_crash(u, gpa, len);
+	pthread_mutex_unlock(&u->lock);
+}
+
+void vmb_dev_uefi_stopped(struct vmb_dev_uefi *u)
+{
+	pthread_mutex_lock(&u->lock);
+	if (!u->exited && !u->collected)
+		report_log(u);
+	pthread_mutex_unlock(&u->lock);
+}
+
 bool vmb_dev_uefi_gave_up(struct vmb_dev_uefi *u)
 {
 	bool gave_up;
@@ -372,7 +412,7 @@ void vmb_dev_uefi_restart(struct vmb_dev_uefi *u, const struct vmb_dev_memory *m
 	u->memory = memory;
 	u->selector = 0;
 	u->log_gpa = u->generation_gpa = 0;
-	u->exited = u->gave_up = false;
+	u->exited = u->crashed = u->collected = u->gave_up = false;
 	u->lines = 0;
 	vmb_dev_uefi_vars_restart(&u->vars);
 	vmb_dev_uefi_boot_next(&u->vars, &u->boot);

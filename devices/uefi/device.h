@@ -38,6 +38,8 @@ struct vmb_dev_uefi {
 	uint64_t generation_gpa; /* where the guest looks for its generation id */
 	bool exited; /* boot services have ended: a system runs */
 	uint32_t lines; /* that were reported of what the firmware says: there is a limit */
+	bool crashed; /* in this start, the firmware or the system */
+	bool collected; /* its log was reported, because it asked for that */
 	bool gave_up; /* the firmware found nothing that it can start */
 };
 
@@ -64,6 +66,13 @@ uint32_t vmb_dev_uefi_read(struct vmb_dev_uefi *u, bool data);
 
 /* Returns whether boot services have ended: a system runs. */
 bool vmb_dev_uefi_has_exited(struct vmb_dev_uefi *u);
+/*
+ * The guest reports a crash. If no system runs yet, len bytes at gpa are a text of the firmware's,
+ * which is reported.
+ */
+void vmb_dev_uefi_crashed(struct vmb_dev_uefi *u, uint64_t gpa, uint64_t len);
+/* The machine has stopped: if its firmware never came to a system, what it logged is reported. */
+void vmb_dev_uefi_stopped(struct vmb_dev_uefi *u);
 /* Returns whether the firmware said that there is nothing to boot, and no system ran after that. */
 bool vmb_dev_uefi_gave_up(struct vmb_dev_uefi *u);
 
