@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Tests the file of UEFI variables: what is written is read again, and what is wrong is named. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,14 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "devices/uefi/nvram.h"
+#include "devices/uefi/writer.h"
 
 #define STAYS (VMB_DEV_UEFI_NON_VOLATILE | VMB_DEV_UEFI_BOOT | VMB_DEV_UEFI_RUNTIME)
 #define HEAD  "{\"format\": \"openvmbus nvram\", \"version\": 1, \"variables\": ["
+#define KILLS 40
 #define GUID  "\"guid\": \"8be4df61-93ca-11d2-aa0d-00e098032b8c\""
 
 static struct vmb_dev_uefi_vars vars, again;
@@ -130,6 +134,83 @@ static void test_failed_write_leaves_the_old_file(void **state)
 	close(other);
 }
 
+/* The value of the one variable of the file; 0: there is none. */
+static uint32_t kept_value(void)
+{
+	uint32_t value = 0;
+	int lock = -1;
+
+	assert_int_equal(vmb_dev_uefi_nvram_load(&again, file, &lock), 0);
+	if (again.count)
+		memcpy(&value, again.vars[0].data, sizeof(value));
+	vmb_dev_uefi_vars_clear(&again);
+	close(lock);
+	return value;
+}
+
+/* A machine that writes one value after the other, and says of each when it is kept. */
+static void write_until_killed(uint32_t value, int kept)
+{
+	static const uint8_t name[] = { 'A', 0, 0, 0 };
+	struct vmb_dev_uefi_var var = { .guid = vmb_dev_uefi_global,
+					.attributes = STAYS,
+					.name = (uint8_t *)name,
+					.name_len = sizeof(name),
+					.data = (uint8_t *)&value,
+					.data_len = sizeof(value) };
+	struct vmb_dev_uefi_writer writer;
+	int lock = -1;
+
+	if (vmb_dev_uefi_nvram_load(&vars, file, &lock) ||
+	    vmb_dev_uefi_writer_start(&writer, file, &lock))
+		_exit(1);
+	while (++value) {
+		if (vmb_dev_uefi_vars_put(&vars, &var) ||
+		    vmb_dev_uefi_writer_save(&writer, &vars) ||
+		    write(kept, &value, sizeof(value)) != sizeof(value))
+			_exit(1);
+	}
+}
+
+/*
+ * Kills it some writes later, at another moment of a write each time. Returns the last value that it
+ * called kept.
+ */
+static uint32_t kill_while_it_writes(uint32_t value, unsigned int delay_us)
+{
+	int kept[2], status;
+	pid_t child;
+
+	assert_int_equal(pipe(kept), 0);
+	child = fork();
+	if (!child) {
+		close(kept[0]);
+		write_until_killed(value, kept[1]);
+		_exit(1);
+	}
+	close(kept[1]);
+	assert_int_equal(read(kept[0], &value, sizeof(value)), sizeof(value));
+	usleep(delay_us);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	while (read(kept[0], &value, sizeof(value)) == sizeof(value))
+		;
+	close(kept[0]);
+	return value;
+}
+
+static void test_machine_killed_while_it_writes_leaves_the_old_file_or_the_new(void **state)
+{
+	uint32_t value = 0, last;
+
+	for (unsigned int i = 0; i < KILLS; i++) {
+		last = kill_while_it_writes(value, i * 211);
+		value = kept_value();
+		assert_in_range(value, last, last + 1);
+	}
+}
+
 static void test_bad_file_is_refused_with_a_reason(void **state)
 {
 	static const struct {
@@ -181,6 +262,7 @@ int main(void)
 		CASE(test_file_in_use_is_refused_also_after_it_was_replaced),
 		CASE(test_rest_of_an_interrupted_write_does_no_harm),
 		CASE(test_failed_write_leaves_the_old_file),
+		CASE(test_machine_killed_while_it_writes_leaves_the_old_file_or_the_new),
 		CASE(test_bad_file_is_refused_with_a_reason),
 	};
 
