@@ -237,6 +237,55 @@ static void test_failed_freeze_is_thawed(void **state)
 	bed_free(b);
 }
 
+/* Its daemon is away. */
+static uint32_t refuse_thaw(uint8_t *packet, uint32_t len)
+{
+	if (packet[28] == VMB_IC_BACKUP_THAW)
+		packet[20] = 5;
+	return len;
+}
+
+static void test_thaw_that_fails_is_said_and_tried_again(void **state)
+{
+	struct bed *b = bed_new((struct vmb_dev_services_config){ 0 });
+	struct vmb_user_device *d = begin(b, VMB_IC_BACKUP);
+	uint32_t asked;
+
+	assert_int_equal(vmb_dev_services_freeze(b->services, 60), 0);
+	settle(b);
+	d->service.spoil = refuse_thaw;
+	assert_int_equal(vmb_dev_services_thaw(b->services), 0);
+	settle(b);
+	assert_int_equal(backup(b, VMB_DEV_SERVICES_FROZEN), -EIO);
+	asked = d->service.asked;
+	live(b, 5);
+	assert_in_range(d->service.asked - asked, 4, 6);
+	d->service.spoil = NULL;
+	live(b, 1);
+	assert_false(d->service.frozen);
+	assert_int_equal(backup(b, VMB_DEV_SERVICES_THAWED), 0);
+	asked = d->service.asked;
+	live(b, 5);
+	assert_int_equal(d->service.asked, asked);
+	bed_free(b);
+}
+
+static void test_guest_that_opens_the_channel_anew_is_thawed(void **state)
+{
+	struct bed *b = bed_new((struct vmb_dev_services_config){ 0 });
+	struct vmb_user_device *d = begin(b, VMB_IC_BACKUP);
+
+	assert_int_equal(vmb_dev_services_freeze(b->services, 60), 0);
+	settle(b);
+	assert_int_equal(vmb_user_guest_close(&b->guest, d), 0);
+	assert_int_equal(backup(b, VMB_DEV_SERVICES_FROZEN), -ENOTCONN);
+	d = begin(b, VMB_IC_BACKUP);
+	assert_false(d->service.frozen);
+	assert_int_equal(d->service.asked, 3); /* check, freeze, thaw */
+	assert_int_equal(backup(b, VMB_DEV_SERVICES_THAWED), 0);
+	bed_free(b);
+}
+
 static void test_guest_that_never_freezes_stalls_nobody(void **state)
 {
 	struct bed *b = bed_new((struct vmb_dev_services_config){ 0 });
@@ -367,6 +416,8 @@ int main(void)
 		cmocka_unit_test(test_guest_freezes_and_thaws),
 		cmocka_unit_test(test_freeze_has_an_end),
 		cmocka_unit_test(test_failed_freeze_is_thawed),
+		cmocka_unit_test(test_thaw_that_fails_is_said_and_tried_again),
+		cmocka_unit_test(test_guest_that_opens_the_channel_anew_is_thawed),
 		cmocka_unit_test(test_guest_that_never_freezes_stalls_nobody),
 		cmocka_unit_test(test_file_is_copied_whole),
 		cmocka_unit_test(test_file_that_shrinks_is_not_copied),

@@ -29,12 +29,31 @@ static void set_state(struct vmb_dev_service *s, enum vmb_dev_services_backup_st
 	pthread_mutex_unlock(&s->services->lock);
 }
 
-static void ready(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
+static void set_status(struct vmb_dev_service *s, uint32_t status)
 {
 	pthread_mutex_lock(&s->services->lock);
-	s->u.backup.wish = VMB_DEV_SERVICES_NOTHING;
-	s->u.backup.state = VMB_DEV_SERVICES_THAWED;
+	s->u.backup.status = status;
 	pthread_mutex_unlock(&s->services->lock);
+}
+
+/*
+ * A guest that opens the channel anew, because its driver was loaded again, may be frozen from
+ * before, and whoever asked for that has been told that it has left: it is thawed at once.
+ */
+static void ready(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
+{
+	enum vmb_dev_services_backup_state state = s->u.backup.state;
+	bool frozen = state != VMB_DEV_SERVICES_THAWED && state != VMB_DEV_SERVICES_CHECKING;
+
+	pthread_mutex_lock(&s->services->lock);
+	s->u.backup.wish = VMB_DEV_SERVICES_NOTHING;
+	s->u.backup.state = frozen ? VMB_DEV_SERVICES_FROZEN : VMB_DEV_SERVICES_THAWED;
+	pthread_mutex_unlock(&s->services->lock);
+	s->u.backup.thaw_at = now->ns;
+	if (frozen && !s->u.backup.told)
+		vmb_dev_report("the guest opened its backup service anew while it was frozen: "
+			       "thawed");
+	s->u.backup.told = frozen;
 }
 
 static void begin_freeze(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
@@ -42,6 +61,7 @@ static void begin_freeze(struct vmb_dev_service *s, const struct vmb_dev_service
 	if (request(s, VMB_IC_BACKUP_FREEZE))
 		return;
 	s->u.backup.thaw_at = now->ns + s->u.backup.limit_s * SECOND_NS;
+	s->u.backup.told = false;
 	set_state(s, VMB_DEV_SERVICES_FREEZING);
 }
 
@@ -51,14 +71,44 @@ static void begin_thaw(struct vmb_dev_service *s)
 		set_state(s, VMB_DEV_SERVICES_THAWING);
 }
 
+/* A guest whose daemon has died cannot thaw until there is another one: it is asked again. */
+static void thaw_failed(struct vmb_dev_service *s, const struct vmb_dev_services_now *now,
+			uint32_t status)
+{
+	if (!s->u.backup.thaw_failed)
+		vmb_dev_report("the guest could not thaw its file systems (status 0x%08x); it is "
+			       "asked again every second: is its daemon running (Linux: "
+			       "hv_vss_daemon)?",
+			       status);
+	s->u.backup.thaw_failed = s->u.backup.told = true;
+	s->u.backup.thaw_at = now->ns + SECOND_NS;
+	set_status(s, status);
+	set_state(s, VMB_DEV_SERVICES_FROZEN);
+}
+
+static void thawed(struct vmb_dev_service *s)
+{
+	if (s->u.backup.thaw_failed) {
+		vmb_dev_report("the guest has thawed its file systems now");
+		set_status(s, VMB_IC_OK);
+	}
+	s->u.backup.thaw_failed = false;
+	set_state(s, VMB_DEV_SERVICES_THAWED);
+}
+
 static void answered(struct vmb_dev_service *s, const struct vmb_dev_services_now *now,
 		     const struct vmb_host_ic_answer *answer)
 {
 	enum vmb_dev_services_backup_state was = s->u.backup.state;
 
 	s->due = now->ns;
-	if (was != VMB_DEV_SERVICES_THAWING)
-		s->u.backup.status = answer->status;
+	if (was == VMB_DEV_SERVICES_THAWING && answer->status)
+		thaw_failed(s, now, answer->status);
+	else if (was == VMB_DEV_SERVICES_THAWING)
+		thawed(s);
+	if (was == VMB_DEV_SERVICES_THAWING)
+		return;
+	set_status(s, answer->status);
 	if (was == VMB_DEV_SERVICES_CHECKING && !answer->status)
 		begin_freeze(s, now);
 	else if (was == VMB_DEV_SERVICES_FREEZING && !answer->status)
@@ -91,7 +141,9 @@ static void end_in_time(struct vmb_dev_service *s, const struct vmb_dev_services
 	if (!is_frozen(s->u.backup.state) || now->ns < s->u.backup.thaw_at ||
 	    !vmb_host_ic_may_ask(&s->ic))
 		return;
-	vmb_dev_report("the guest was frozen for %u s: thawed", s->u.backup.limit_s);
+	if (!s->u.backup.told)
+		vmb_dev_report("the guest was frozen for %u s: thawed", s->u.backup.limit_s);
+	s->u.backup.told = true;
 	begin_thaw(s);
 }
 

@@ -108,12 +108,15 @@ struct vmb_dev_service {
 			bool wanted; /* under services->lock: tell the time at once */
 			uint64_t syncs, samples;
 		} time;
-		struct { /* state and wish are changed under services->lock */
+		struct { /* state, wish and status are changed under services->lock */
 			enum vmb_dev_services_backup_state state;
 			enum vmb_dev_services_backup_wish wish;
 			uint32_t limit_s; /* of a freeze */
-			uint32_t status; /* of the last check or freeze, VMB_IC_* */
-			int64_t thaw_at;
+			/* VMB_IC_*, of the last check or freeze, or of a thaw that failed */
+			uint32_t status;
+			int64_t thaw_at; /* or when to try again */
+			bool told; /* a line has said why it is thawed */
+			bool thaw_failed; /* a line has said so */
 		} backup;
 	} u;
 };

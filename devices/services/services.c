@@ -189,10 +189,10 @@ static void take_step(struct vmb_dev_service *s, int step, const struct vmb_host
 		      const struct vmb_dev_services_now *now)
 {
 	if (step == VMB_HOST_IC_READY) {
-		set_ready(s, true);
 		s->due = has_tick(s) ? now->ns : VMB_DEV_SERVICE_NEVER;
 		if (s->ops->ready)
 			s->ops->ready(s, now);
+		set_ready(s, true); /* last: others may ask from here on */
 	} else if (step == VMB_HOST_IC_ANSWERED) {
 		if (!answer_call(s, answer) && s->ops->answered)
 			s->ops->answered(s, now, answer);
