@@ -157,7 +157,7 @@ $(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/tests/co
 # out of what it tests: tests/tsan_race_test.sh requires that this is found.
 TSAN_TESTS := devices_bus devices_doorbell devices_lives devices_nbd_reconnect devices_network \
 	devices_network_turn devices_report devices_stop devices_storage loopback_network_threads \
-	loopback_versions
+	loopback_versions vmm_control_plug
 link-tsan = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(TSAN) -pthread \
 	-o $@ $^ -lcmocka $(VMM_LIBS)
 $(TSAN_TESTS:%=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_test: $(BUILD)/tsan/tests/%_test.o \
@@ -234,7 +234,7 @@ LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait
 	workqueue sysfs version unaligned string topology sched/mm)
 LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
 LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
-LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess moduleparam reboot)
+LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess umh moduleparam reboot)
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
 	-Wno-missing-field-initializers -O1 -g -fno-omit-frame-pointer

@@ -144,4 +144,17 @@ static inline void vmb_shared_read(void *dst, const void *shared, size_t len)
 
 #endif /* VMB_PLATFORM_OVERRIDE */
 
+/*
+ * Adds to a counter that one thread writes and others may read meanwhile. Where no instruction
+ * stores 64 bits whole, a reader may see half of a change.
+ */
+static inline void vmb_count(uint64_t *counter, uint64_t more)
+{
+#if __SIZEOF_POINTER__ == 8
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+#else
+	*counter += more;
+#endif
+}
+
 #endif

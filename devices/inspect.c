@@ -5,7 +5,7 @@
 
 #include "devices/inspect.h"
 
-/* Counters belong to the device's thread; a torn or old one does no harm here. */
+/* Counters belong to the device's thread; an old one does no harm here. */
 #define SAMPLE(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
 static uint32_t distance(uint32_t from, uint32_t to, uint32_t len)

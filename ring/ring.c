@@ -258,13 +258,13 @@ int vmb_ring_write(struct vmb_ring_writer *w, const struct vmb_ring_packet *pack
 		return VMB_EOVERFLOW;
 	err = check_room(w, len);
 	if (err) {
-		w->counters.full += err == VMB_EAGAIN;
+		vmb_count(&w->counters.full, err == VMB_EAGAIN);
 		return err;
 	}
 	put_packet(w, packet, (uint32_t)header_len, (uint32_t)payload_len, len);
 	vmb_ring_wait_cancel(w);
-	w->counters.packets++;
-	w->counters.bytes += len;
+	vmb_count(&w->counters.packets, 1);
+	vmb_count(&w->counters.bytes, len);
 	return 0;
 }
 
@@ -294,7 +294,7 @@ bool vmb_ring_commit(struct vmb_ring_writer *w)
 	vmb_read_barrier();
 	if (!load_read_index(w, &read_index) || read_index != before)
 		return false;
-	w->counters.signals++;
+	vmb_count(&w->counters.signals, 1);
 	return true;
 }
 
@@ -395,8 +395,8 @@ void vmb_ring_next(struct vmb_ring_reader *r, const struct vmb_ring_received *pa
 	if (r->broken)
 		return;
 	r->read_index = advance(r->read_index, len, r->data_len);
-	r->counters.packets++;
-	r->counters.bytes += len;
+	vmb_count(&r->counters.packets, 1);
+	vmb_count(&r->counters.bytes, len);
 }
 
 bool vmb_ring_release(struct vmb_ring_reader *r)
@@ -432,7 +432,7 @@ bool vmb_ring_release(struct vmb_ring_reader *r)
 	room = r->data_len - distance(r->read_index, r->write_index, r->data_len);
 	if (room_before > pending || room <= pending)
 		return false;
-	r->counters.signals++;
+	vmb_count(&r->counters.signals, 1);
 	return true;
 }
 

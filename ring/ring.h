@@ -31,7 +31,10 @@
 
 #include "wire/ring.h"
 
-/* Counters, for statistics and for tests of the signalling policy. */
+/*
+ * Counters, for statistics and for tests of the signalling policy. Any thread may read them, by an
+ * atomic load each; those of one moment need not fit each other.
+ */
 struct vmb_ring_counters {
 	uint64_t packets;
 	uint64_t bytes; /* ring space, framing included */

@@ -161,9 +161,14 @@ static uint32_t blocks(uint8_t lun)
 	return ((uint32_t)data[0] << 24 | data[1] << 16 | data[2] << 8 | data[3]) + 1;
 }
 
+static uint32_t rescans(void)
+{
+	return __atomic_load_n(&guest->rescan_count, __ATOMIC_SEQ_CST);
+}
+
 static void await_rescan(uint32_t before)
 {
-	while (__atomic_load_n(&guest->rescan_count, __ATOMIC_SEQ_CST) == before)
+	while (rescans() == before)
 		usleep(1000);
 }
 
@@ -188,7 +193,7 @@ static void test_disk_comes_and_goes_while_the_guest_writes(void **state)
 	snprintf(line, sizeof(line), "{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"%s\"}}",
 		 file);
 	for (int round = 0; round < 20; round++) {
-		before = guest->rescan_count;
+		before = rescans();
 		assert_int_equal(ready(1), -1);
 		expect(line);
 		await_rescan(before);
@@ -198,13 +203,32 @@ static void test_disk_comes_and_goes_while_the_guest_writes(void **state)
 		loop_verify(bed, guest, 3, 4096);
 		refuse("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M,lun=1\"}}",
 		       "LUN 1 is taken already");
-		before = guest->rescan_count;
+		before = rescans();
 		expect("{\"command\":\"disk-remove\",\"arguments\":{\"lun\":1}}");
 		await_rescan(before);
 		assert_int_equal(ready(1), -1);
 		refuse("{\"command\":\"disk-remove\",\"arguments\":{\"lun\":1}}", "no unit has");
 	}
 	unlink(file);
+}
+
+/* Counters that the devices' threads write are read meanwhile. */
+static void test_machine_is_looked_at_while_the_guest_writes(void **state)
+{
+	static uint8_t data[512];
+	struct vmb_guest_storage_event event;
+
+	for (int round = 0; round < 100; round++) {
+		const char *line = round % 2 ? "{\"command\":\"inspect\"}\n" :
+					       "{\"command\":\"disks\"}\n";
+
+		assert_int_equal(send(client, line, strlen(line), MSG_NOSIGNAL), strlen(line));
+		for (int times = 0; times < 10; times++)
+			assert_int_equal(loop_move(bed, guest, LOOP_WRITE, times, data,
+						   sizeof(data), &event),
+					 0);
+		json_decref(read_line());
+	}
 }
 
 static void test_bad_disks_leave_nothing(void **state)
@@ -398,6 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define SERVED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		SERVED(test_disk_comes_and_goes_while_the_guest_writes),
+		SERVED(test_machine_is_looked_at_while_the_guest_writes),
 		SERVED(test_bad_disks_leave_nothing),
 		SERVED(test_disk_grows_on_request),
 		SERVED(test_held_request_ends_with_its_disk),

@@ -331,7 +331,9 @@ static void storage_event(struct vmb_user_device *d, const struct vmb_guest_stor
 	case VMB_GUEST_STORAGE_IS_READY: set_ready(d, true); break;
 	case VMB_GUEST_STORAGE_HAS_FAILED: set_ready(d, false); break;
 	case VMB_GUEST_STORAGE_COMPLETED: end_request(d, event); break;
-	case VMB_GUEST_STORAGE_RESCAN: d->rescan_count++; break;
+	case VMB_GUEST_STORAGE_RESCAN:
+		__atomic_fetch_add(&d->rescan_count, 1, __ATOMIC_SEQ_CST);
+		break;
 	case VMB_GUEST_STORAGE_RESET_DONE: d->reset_count++; break;
 	default: break;
 	}
