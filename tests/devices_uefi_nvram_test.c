@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Tests the file of UEFI variables: what is written is read again, and what is wrong is named. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -64,12 +66,9 @@ static void put(uint32_t attributes, uint8_t first)
 
 static void test_written_file_is_read_again(void **state)
 {
-	int lock = -1, other = -1;
-
 	put(STAYS, 7);
-	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file, &lock), 0);
-	close(lock);
-	assert_int_equal(vmb_dev_uefi_nvram_load(&again, file, &other), 0);
+	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file), 0);
+	assert_int_equal(vmb_dev_uefi_nvram_load(&again, file), 0);
 	assert_int_equal(again.count, 1);
 	assert_int_equal(again.vars[0].name_len, vars.vars[0].name_len);
 	assert_memory_equal(again.vars[0].name, vars.vars[0].name, vars.vars[0].name_len);
@@ -79,7 +78,6 @@ static void test_written_file_is_read_again(void **state)
 	assert_memory_equal(again.vars[0].time, vars.vars[0].time, 16);
 	assert_memory_equal(again.vars[0].signer, vars.vars[0].signer, 32);
 	assert_false(again.changed);
-	close(other);
 }
 
 static void test_volatile_variable_is_not_kept(void **state)
@@ -93,45 +91,93 @@ static void test_volatile_variable_is_not_kept(void **state)
 	free(text);
 }
 
-static void test_file_in_use_is_refused_also_after_it_was_replaced(void **state)
+static void expect_in_use(const char *path)
 {
-	int lock = -1, other = -1;
+	char *found = vmb_dev_uefi_nvram_find(path);
+
+	assert_non_null(found);
+	assert_string_equal(found, file);
+	assert_int_equal(vmb_dev_uefi_nvram_lock(found), -EINVAL);
+	free(found);
+}
+
+/* Also before there is one, and by another name. */
+static void test_file_in_use_is_refused(void **state)
+{
+	char other[112], lock_name[112];
+	int lock = vmb_dev_uefi_nvram_lock(file);
+
+	assert_true(lock >= 0);
+	expect_in_use(file);
+	put(STAYS, 1);
+	for (int times = 0; times < 2; times++) {
+		assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file), 0);
+		expect_in_use(file);
+	}
+	snprintf(other, sizeof(other), "%s/link", folder);
+	assert_int_equal(symlink("nvram", other), 0);
+	expect_in_use(other);
+	unlink(other);
+	vmb_dev_uefi_nvram_unlock(file, lock);
+	snprintf(lock_name, sizeof(lock_name), "%s.lock", file);
+	assert_int_equal(access(lock_name, F_OK), -1);
+	close(creat(lock_name, 0600)); /* of a machine that was killed */
+	lock = vmb_dev_uefi_nvram_lock(file);
+	assert_true(lock >= 0);
+	vmb_dev_uefi_nvram_unlock(file, lock);
+}
+
+static void test_place_without_a_folder_is_refused(void **state)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/none/nvram", folder);
+	assert_null(vmb_dev_uefi_nvram_find(path));
+}
+
+/* A machine is killed while it writes, again and again: there is the old file or the new one. */
+static void test_machine_that_is_killed_leaves_a_whole_file(void **state)
+{
+	pid_t child;
 
 	put(STAYS, 1);
-	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file, &lock), 0);
-	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file, &lock), 0);
-	assert_int_not_equal(vmb_dev_uefi_nvram_load(&again, file, &other), 0);
-	close(other);
-	close(lock);
+	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file), 0);
+	for (int round = 0; round < 50; round++) {
+		child = fork();
+		while (child == 0) {
+			put(STAYS, vars.vars[0].data[0] + 1);
+			vmb_dev_uefi_nvram_save(&vars, file);
+		}
+		usleep(round * 100);
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		assert_int_equal(vmb_dev_uefi_nvram_load(&again, file), 0);
+		assert_int_equal(again.count, 1);
+		vmb_dev_uefi_vars_clear(&again);
+	}
 }
 
 static void test_rest_of_an_interrupted_write_does_no_harm(void **state)
 {
 	FILE *rest = fopen(fresh, "w");
-	int lock = -1;
 
 	fputs("half", rest);
 	fclose(rest);
 	put(STAYS, 1);
-	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file, &lock), 0);
+	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file), 0);
 	assert_int_not_equal(access(fresh, F_OK), 0);
-	close(lock);
 }
 
 static void test_failed_write_leaves_the_old_file(void **state)
 {
-	int lock = -1, other = -1;
-
 	put(STAYS, 1);
-	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file, &lock), 0);
+	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file), 0);
 	assert_int_equal(mkdir(fresh, 0700), 0); /* no file can be made there */
 	put(STAYS, 2);
-	assert_int_not_equal(vmb_dev_uefi_nvram_save(&vars, file, &lock), 0);
+	assert_int_not_equal(vmb_dev_uefi_nvram_save(&vars, file), 0);
 	rmdir(fresh);
-	close(lock);
-	assert_int_equal(vmb_dev_uefi_nvram_load(&again, file, &other), 0);
+	assert_int_equal(vmb_dev_uefi_nvram_load(&again, file), 0);
 	assert_int_equal(again.vars[0].data[0], 1);
-	close(other);
 }
 
 /* The value of the one variable of the file; 0: there is none. */
@@ -259,7 +305,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_written_file_is_read_again),
 		CASE(test_volatile_variable_is_not_kept),
-		CASE(test_file_in_use_is_refused_also_after_it_was_replaced),
+		CASE(test_file_in_use_is_refused),
+		CASE(test_place_without_a_folder_is_refused),
+		CASE(test_machine_that_is_killed_leaves_a_whole_file),
 		CASE(test_rest_of_an_interrupted_write_does_no_harm),
 		CASE(test_failed_write_leaves_the_old_file),
 		CASE(test_machine_killed_while_it_writes_leaves_the_old_file_or_the_new),

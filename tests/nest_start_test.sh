@@ -5,7 +5,7 @@
 # given and ends, or does not, as a test wants. Prints TAP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-program=$PWD/build/openvmbus
+program=$PWD/build/openvmbus sources=$PWD
 [ -x "$program" ] || { echo "skip nest # build/openvmbus is missing"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -42,7 +42,7 @@ chmod 755 bin/qemu-system-x86_64
 truncate -s 8K kernel
 poke() {
 	# shellcheck disable=SC2059
-	printf "$2" | dd of=kernel bs=1 seek="$1" conv=notrunc status=none
+	printf "$2" | dd of="${3:-kernel}" bs=1 seek="$1" conv=notrunc status=none
 }
 poke 0 '\x7fELF\x02\x01\x01'
 poke 16 '\x02\x00\x3e\x00\x01\x00\x00\x00'
@@ -56,12 +56,24 @@ poke 152 '\x14\x00\x00\x00\x00\x00\x00\x00\x14'
 poke 168 '\x04'
 poke 1024 '\x04\x00\x00\x00\x04\x00\x00\x00\x12\x00\x00\x00Xen\x00\x00\x00\x20\x00'
 
-# nest ARGUMENT...: runs the program; what QEMU does is in the file qemu.
-nest() {
+# A file that passes for firmware: a volume with a file of type SEC, which is a program.
+truncate -s 6M firmware
+volume=$(($(sed -n 's/^#define VMB_DEV_UEFI_SEC_AT *\(0x[0-9a-fA-F]*\)u.*/\1/p' "$sources"/devices/uefi/*.h)))
+poke $((volume + 40)) '_FVH' firmware
+poke $((volume + 48)) '\x38' firmware
+poke $((volume + 74)) '\x03\x00\x1c\x01' firmware
+poke $((volume + 80)) '\x04\x01\x00\x10MZ' firmware
+poke $((volume + 144)) '\x40' firmware
+poke $((volume + 148)) 'PE' firmware
+poke $((volume + 188)) '\x80' firmware
+
+# start ARGUMENT...: runs the program; what QEMU does is in the file qemu.
+start() {
 	rm -f descriptors
 	WORK=$work OPENVMBUS_NEST=$work TMPDIR=$work/jobs PATH=$work/bin:$PATH \
-		timeout 20 "$program" run --accel nest --kernel kernel "$@"
+		timeout 20 "$program" run --accel nest "$@"
 }
+nest() { start --kernel kernel "$@"; }
 
 # shellcheck disable=SC2016
 echo 'echo 0 >"$1/exit"' >qemu
@@ -87,6 +99,18 @@ rc=0
 nest --disk null:1M --disk null:1M --disk null:1M --disk null:1M --disk null:1M >out 2>err <&- || rc=$?
 [ $rc = 0 ] && grep -qx '0 /dev/null' descriptors && bad=0
 result $bad 'QEMU has the null device where standard input is closed'
+# The firmware's variables are locked from outside: in the nest, whose file system grants every lock, nobody would know.
+cat >qemu <<'END'
+flock -n nvram.lock true || echo 0 >"$1/exit"
+END
+rc=0
+start --firmware firmware --nvram nvram >out 2>err </dev/null || rc=$?
+[ $rc = 0 ] && [ -e nvram.lock ] && flock nvram.lock true && bad=0
+result $bad 'no second machine gets the variables of a machine in a nest'
+rc=0
+flock nvram.lock timeout 20 "$program" run --accel nest --firmware firmware --nvram nvram >out 2>err </dev/null || rc=$?
+[ $rc = 2 ] && grep -q 'nvram: another machine uses it; give each machine its own$' err && bad=0
+result $bad 'nor does a machine in a nest get those of another one'
 # QEMU prints more than the pipe takes, and its reader has paused.
 cat >qemu <<'END'
 trap '' $IGNORED

@@ -320,7 +320,7 @@ static long write_variables(void)
 {
 	static struct vmb_dev_uefi_vars none;
 	const char *path = "/tmp/confine-test-nvram";
-	int lock = -1, error = vmb_dev_uefi_nvram_save(&none, path, &lock);
+	int error = vmb_dev_uefi_nvram_save(&none, path);
 
 	unlink(path);
 	return error ? -1 : 0;

@@ -328,7 +328,10 @@ static const struct vmb_vmm_confine_call control[] = {
 
 static const struct vmb_vmm_confine_call variables[] = {
 	/* a new file, on the disk before it takes the old one's name */
-	CALL(openat), CALL(flock), CALL(fsync), CALL(rename), CALL(unlink),
+	CALL(openat),
+	CALL(fsync),
+	CALL(rename),
+	CALL(unlink),
 };
 
 static const struct vmb_vmm_confine_call main_thread[] = {

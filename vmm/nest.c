@@ -9,6 +9,7 @@
 
 #include "devices/disk/disk.h"
 #include "devices/report.h"
+#include "devices/uefi/nvram.h"
 #include "vmm/console.h"
 #include "vmm/control.h"
 #include "vmm/nest.h"
@@ -46,6 +47,19 @@ static int lock_disk(const struct vmb_dev_disk_option *disk)
 		return vmb_dev_disk_lock(fd, disk);
 	vmb_dev_report("%s %s: %s", vmb_dev_disk_option_name(disk), disk->path, strerror(errno));
 	return -EINVAL;
+}
+
+/* In the nest the program replaces the file, but not the lock beside it. */
+static int lock_variables(const struct vmb_vmm_options *o)
+{
+	char *path = o->nvram ? vmb_dev_uefi_nvram_find(o->nvram) : NULL;
+	int fd = path ? vmb_dev_uefi_nvram_lock(path) : -EINVAL;
+
+	free(path);
+	if (fd < 0)
+		return o->nvram ? -EINVAL : 0;
+	fcntl(fd, F_SETFD, 0);
+	return 0;
 }
 
 static int lock_disks(const struct vmb_vmm_options *o)
@@ -154,7 +168,7 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 		return VMB_VMM_EXIT_USAGE;
 	}
 	if (len < 0 || !vmb_vmm_nest_net_check(o) ||
-	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o) ||
+	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o) || lock_variables(o) ||
 	    (o->control && vmb_vmm_relay_start(o->control, &control)))
 		return VMB_VMM_EXIT_USAGE;
 	line.arguments = calloc(argc + 2 * vmb_vmm_nest_net_port_count(o) + 12, sizeof(char *));

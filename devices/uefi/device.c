@@ -3,6 +3,8 @@
  * The device by which a Generation 2 firmware speaks to its host: a selector and a value, which is
  * often the guest address of a request.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -386,21 +388,26 @@ int vmb_dev_uefi_open(struct vmb_dev_uefi *u, const char *nvram)
 {
 	memset(u, 0, sizeof(*u));
 	pthread_mutex_init(&u->lock, NULL);
-	u->nvram = nvram;
 	u->nvram_lock = -1;
-	return nvram ? vmb_dev_uefi_nvram_load(&u->vars, nvram, &u->nvram_lock) : 0;
+	if (!nvram)
+		return 0;
+	u->nvram = vmb_dev_uefi_nvram_find(nvram);
+	if (u->nvram)
+		u->nvram_lock = vmb_dev_uefi_nvram_lock(u->nvram);
+	return u->nvram_lock < 0 ? -EINVAL : vmb_dev_uefi_nvram_load(&u->vars, u->nvram);
 }
 
 int vmb_dev_uefi_start(struct vmb_dev_uefi *u)
 {
-	return u->nvram ? vmb_dev_uefi_writer_start(&u->writer, u->nvram, &u->nvram_lock) : 0;
+	return u->nvram ? vmb_dev_uefi_writer_start(&u->writer, u->nvram) : 0;
 }
 
 void vmb_dev_uefi_close(struct vmb_dev_uefi *u)
 {
 	vmb_dev_uefi_writer_stop(&u->writer);
-	if (u->nvram_lock >= 0)
-		close(u->nvram_lock);
+	vmb_dev_uefi_nvram_unlock(u->nvram, u->nvram_lock);
+	free(u->nvram);
+	u->nvram = NULL;
 	u->nvram_lock = -1;
 	vmb_dev_uefi_vars_clear(&u->vars);
 	pthread_mutex_destroy(&u->lock);

@@ -26,7 +26,7 @@
 struct vmb_dev_uefi {
 	struct vmb_dev_uefi_vars vars;
 	struct vmb_dev_uefi_boot boot; /* what is tried first; the owner sets it before a start */
-	const char *nvram; /* NULL: variables do not outlive this program */
+	char *nvram; /* NULL: variables do not outlive this program */
 	int nvram_lock;
 	struct vmb_dev_uefi_writer writer;
 	bool nvram_failed; /* a variable could not be kept: reported once */
@@ -44,8 +44,8 @@ struct vmb_dev_uefi {
 };
 
 /*
- * nvram: the file of the variables, or NULL; the string must outlive u. Returns 0, or -EINVAL:
- * reported in one line. u must be closed in either case.
+ * nvram: the file of the variables, or NULL. Returns 0, or -EINVAL: reported in one line. u must be
+ * closed in either case.
  */
 int vmb_dev_uefi_open(struct vmb_dev_uefi *u, const char *nvram);
 /*

@@ -20,6 +20,8 @@
 #define VERSION	     1
 #define WHY_LEN	     160u
 #define PATH_LEN_MAX 4096u
+#define LOCK_SUFFIX  ".lock"
+#define LOCK_TRIES   10
 
 static const char digits[] = "0123456789abcdef";
 
@@ -286,33 +288,90 @@ static int read_file(struct vmb_dev_uefi_vars *v, const char *path, int fd)
 	return error ? refuse(path, why) : 0;
 }
 
-/* There is no file yet: there must be a folder that one can be made in. */
-static int check_folder(const char *path)
+static int refuse_place(const char *path, int error)
 {
-	char copy[PATH_LEN_MAX];
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	if (access(dirname(copy), W_OK | X_OK) == 0)
-		return 0;
-	vmb_dev_report("--nvram %s: no file can be made there: %s", path, strerror(errno));
+	vmb_dev_report("--nvram %s: no file can be made there: %s", path, strerror(error));
 	return -EINVAL;
 }
 
-int vmb_dev_uefi_nvram_load(struct vmb_dev_uefi_vars *v, const char *path, int *lock)
+/* A file that is not there yet, by its folder; NULL and errno: there is none. */
+static char *find_in_folder(const char *path)
 {
-	if (strlen(path) > PATH_LEN_MAX - 8)
-		return refuse("", "the path is too long");
-	*lock = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (*lock < 0 && errno == ENOENT)
-		return check_folder(path);
-	if (*lock < 0)
-		return refuse(path, strerror(errno));
-	if (flock(*lock, LOCK_EX | LOCK_NB)) {
-		vmb_dev_report("--nvram %s: another machine uses it; give each machine its own",
-			       path);
-		return -EINVAL;
+	char folder[PATH_LEN_MAX], name[PATH_LEN_MAX], *real, *found = NULL;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	snprintf(name, sizeof(name), "%s", path);
+	real = realpath(dirname(folder), NULL);
+	if (real && asprintf(&found, "%s/%s", real, basename(name)) < 0)
+		found = NULL;
+	free(real);
+	return found;
+}
+
+char *vmb_dev_uefi_nvram_find(const char *path)
+{
+	char *found = NULL;
+
+	if (strlen(path) > PATH_LEN_MAX - sizeof(LOCK_SUFFIX)) {
+		refuse("", "the path is too long");
+		return NULL;
 	}
-	return read_file(v, path, *lock);
+	found = realpath(path, NULL);
+	if (!found && errno == ENOENT)
+		found = find_in_folder(path);
+	if (!found)
+		refuse_place(path, errno);
+	return found;
+}
+
+/* Whoever held the lock before may have removed the file after this process had opened it. */
+static bool is_there(int fd, const char *path)
+{
+	struct stat open_one, named;
+
+	return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 &&
+	       open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev;
+}
+
+int vmb_dev_uefi_nvram_lock(const char *path)
+{
+	char name[PATH_LEN_MAX];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s" LOCK_SUFFIX, path);
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+			  0600);
+		if (fd < 0)
+			return refuse_place(path, errno);
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_there(fd, name))
+			return fd;
+		close(fd);
+	}
+	vmb_dev_report("--nvram %s: another machine uses it; give each machine its own", path);
+	return -EINVAL;
+}
+
+void vmb_dev_uefi_nvram_unlock(const char *path, int lock)
+{
+	char name[PATH_LEN_MAX];
+
+	if (lock < 0)
+		return;
+	snprintf(name, sizeof(name), "%s" LOCK_SUFFIX, path);
+	unlink(name);
+	close(lock);
+}
+
+int vmb_dev_uefi_nvram_load(struct vmb_dev_uefi_vars *v, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), error;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : refuse(path, strerror(errno));
+	error = read_file(v, path, fd);
+	close(fd);
+	return error;
 }
 
 static int write_all(int fd, const char *text, size_t len)
@@ -343,8 +402,7 @@ static int sync_folder(const char *path)
 	return error;
 }
 
-/* The new file is locked before it has the name, so that there is no moment without a lock. */
-static int replace_file(const char *path, const char *text, int *lock)
+static int replace_file(const char *path, const char *text)
 {
 	char fresh[PATH_LEN_MAX];
 	int fd, error;
@@ -353,24 +411,20 @@ static int replace_file(const char *path, const char *text, int *lock)
 	fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	error = flock(fd, LOCK_EX | LOCK_NB) ? -errno : write_all(fd, text, strlen(text));
+	error = write_all(fd, text, strlen(text));
+	close(fd);
 	if (!error && rename(fresh, path))
 		error = -errno;
-	if (error) {
-		unlink(fresh);
-		close(fd);
-		return error;
-	}
-	if (*lock >= 0)
-		close(*lock);
-	*lock = fd;
-	return sync_folder(path);
+	if (!error)
+		return sync_folder(path);
+	unlink(fresh);
+	return error;
 }
 
-int vmb_dev_uefi_nvram_save(const struct vmb_dev_uefi_vars *v, const char *path, int *lock)
+int vmb_dev_uefi_nvram_save(const struct vmb_dev_uefi_vars *v, const char *path)
 {
 	char *text = vmb_dev_uefi_nvram_text(v);
-	int error = text ? replace_file(path, text, lock) : -ENOMEM;
+	int error = text ? replace_file(path, text) : -ENOMEM;
 
 	free(text);
 	return error;

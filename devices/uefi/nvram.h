@@ -26,12 +26,24 @@ int vmb_dev_uefi_nvram_parse(struct vmb_dev_uefi_vars *v, const char *text, size
 char *vmb_dev_uefi_nvram_text(const struct vmb_dev_uefi_vars *v);
 
 /*
- * Opens the file, locks it against a second machine, and reads it; a file that is not there will be
- * made when there is something to keep. lock: -1 at first; the lock, to be closed by the caller.
- * Returns 0, or -EINVAL: reported in one line.
+ * Returns where the file is, or will be: an absolute path without links, so that each file has one
+ * name and a link to it stays a link. The caller frees it. NULL: reported in one line.
  */
-int vmb_dev_uefi_nvram_load(struct vmb_dev_uefi_vars *v, const char *path, int *lock);
+char *vmb_dev_uefi_nvram_find(const char *path);
+/*
+ * Locks the file at this path, which need not be there, against a second machine. The lock is on a
+ * file of its own beside it, FILE.lock, because FILE is replaced at each change. Returns a
+ * descriptor, or -EINVAL: reported in one line.
+ */
+int vmb_dev_uefi_nvram_lock(const char *path);
+/* Removes FILE.lock. lock: the descriptor, or negative: does nothing. */
+void vmb_dev_uefi_nvram_unlock(const char *path, int lock);
+/*
+ * Reads the file; one that is not there will be made when there is something to keep. Returns 0, or
+ * -EINVAL: reported in one line.
+ */
+int vmb_dev_uefi_nvram_load(struct vmb_dev_uefi_vars *v, const char *path);
 /* Writes the file; at 0 it is on the disk. Else -errno, and the old file is whole. */
-int vmb_dev_uefi_nvram_save(const struct vmb_dev_uefi_vars *v, const char *path, int *lock);
+int vmb_dev_uefi_nvram_save(const struct vmb_dev_uefi_vars *v, const char *path);
 
 #endif

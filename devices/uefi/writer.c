@@ -16,7 +16,7 @@ static void *run_thread(void *arg)
 	pthread_mutex_lock(&w->mutex);
 	while (!w->stop) {
 		if (w->job) {
-			w->result = vmb_dev_uefi_nvram_save(w->job, w->path, w->lock);
+			w->result = vmb_dev_uefi_nvram_save(w->job, w->path);
 			w->job = NULL;
 			pthread_cond_broadcast(&w->changed);
 		} else {
@@ -27,11 +27,11 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-int vmb_dev_uefi_writer_start(struct vmb_dev_uefi_writer *w, const char *path, int *lock)
+int vmb_dev_uefi_writer_start(struct vmb_dev_uefi_writer *w, const char *path)
 {
 	int error;
 
-	*w = (struct vmb_dev_uefi_writer){ .path = path, .lock = lock };
+	*w = (struct vmb_dev_uefi_writer){ .path = path };
 	pthread_mutex_init(&w->mutex, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	error = pthread_create(&w->thread, NULL, run_thread, w);

@@ -16,13 +16,12 @@ struct vmb_dev_uefi_writer {
 	pthread_cond_t changed;
 	bool started, stop;
 	const char *path;
-	int *lock; /* of the file (devices/uefi/nvram.h) */
 	const struct vmb_dev_uefi_vars *job; /* NULL: nothing to do */
 	int result; /* of the last job */
 };
 
-/* path and lock must outlive w. Returns 0, or -errno: reported. */
-int vmb_dev_uefi_writer_start(struct vmb_dev_uefi_writer *w, const char *path, int *lock);
+/* path must outlive w. Returns 0, or -errno: reported. */
+int vmb_dev_uefi_writer_start(struct vmb_dev_uefi_writer *w, const char *path);
 /*
  * Writes v, and returns when it is on the disk: 0, or -errno. One caller at a time, and v must not
  * change meanwhile.
