@@ -286,6 +286,7 @@ judge_freeze() {
 	claim "it froze again" answered freeze-2 0
 	claim "it was thawed after 2 s" grep -q 'was frozen for 2 s: thawed' "$cell/host.log"
 	claim "then there was nothing to thaw" answered thaw-2 1
+	[ "$driver" != hvutils ] || claim "it thawed when its daemon died" same "$(value thawed_without_daemon)" 1
 }
 
 judge_copy() {

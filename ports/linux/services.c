@@ -216,6 +216,8 @@ static int suspend(struct vmb_device *device)
 	struct service *s = device->data;
 
 	vmb_channel_close(device->channel);
+	if (s->kind->daemon)
+		daemon_forget_request(s);
 	spin_lock_bh(&s->lock);
 	s->pending = false;
 	spin_unlock_bh(&s->lock);

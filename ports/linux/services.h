@@ -52,7 +52,7 @@ struct service {
 	struct vmb_device *device;
 	void *data; /* the kind's own */
 	struct work_struct work; /* the kind's; cancelled before stop() */
-	int wish; /* for work */
+	int wish; /* for work; of backup: file systems may be frozen */
 	spinlock_t lock;
 	/* under lock, or the request's own until it is answered */
 	bool pending; /* a request waits for service_answer() */
@@ -90,12 +90,22 @@ struct daemon_kind {
 	u32 (*take)(struct service *s, u8 *answer);
 	/* Returns how long the daemon may take for the request, in seconds. */
 	u32 (*patience)(const struct service *s);
+	/*
+	 * There is no daemon any more that could end what it has begun. Process context. NULL:
+	 * nothing to do.
+	 */
+	void (*left)(struct service *s);
 };
 
 /* For the rows of such services. */
 int daemon_start(struct service *s);
 void daemon_stop(struct service *s);
 int daemon_take_request(struct service *s, struct vmb_guest_ic_request *request, u32 *status);
+/*
+ * The channel is closed, and nobody waits for an answer: what the daemon says to the last request
+ * is refused. Process context.
+ */
+void daemon_forget_request(struct service *s);
 
 extern const struct daemon_kind daemon_kvp, daemon_backup, daemon_copy;
 

@@ -4,6 +4,7 @@
  * (docs/protocol/integration.md, "7 VSS", "15.3 VSS device").
  */
 #include <linux/moduleparam.h>
+#include <linux/umh.h>
 #include "ports/linux/services.h"
 
 #define REGISTER	  129u
@@ -36,6 +37,7 @@ static u32 ask(struct service *s, u8 *message, u32 *status)
 	case VMB_IC_BACKUP_CHECK: body->flags = NO_AUTO_RECOVERY; fallthrough;
 	case VMB_IC_BACKUP_FREEZE:
 	case VMB_IC_BACKUP_THAW:
+		s->wish |= operation == VMB_IC_BACKUP_FREEZE;
 		m->operation = operation;
 		m->flags = operation == VMB_IC_BACKUP_CHECK ? NO_AUTO_RECOVERY : 0;
 		return sizeof(*m);
@@ -49,7 +51,29 @@ static u32 take(struct service *s, u8 *answer)
 	u32 status;
 
 	memcpy(&status, answer, sizeof(status));
+	if (!status && vmb_guest_ic_backup(&s->request) == VMB_IC_BACKUP_THAW)
+		s->wish = 0;
 	return status;
+}
+
+/*
+ * The kernel has no function for modules that thaws all file systems; its SysRq key does that, and
+ * for whoever writes to the file whatever keys are allowed. The shell is on a frozen file system,
+ * but only reads it.
+ */
+static void left(struct service *s)
+{
+	static char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	static char *argv[] = { "/bin/sh", "-c", "echo j >/proc/sysrq-trigger", NULL };
+	int rc;
+
+	if (!s->wish)
+		return;
+	s->wish = 0;
+	pr_warn("hv_vss_daemon has left file systems frozen: thawing all\n");
+	rc = call_usermodehelper(argv[0], argv, envp, UMH_NO_WAIT);
+	if (rc)
+		pr_err("they stay frozen: %d\n", rc);
 }
 
 static u32 patience(const struct service *s)
@@ -65,6 +89,7 @@ const struct daemon_kind daemon_backup = {
 	.ask = ask,
 	.take = take,
 	.patience = patience,
+	.left = left,
 };
 
 const struct service_kind service_backup = {

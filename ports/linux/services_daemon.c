@@ -56,6 +56,13 @@ static void end_request(struct daemon *d, u32 status)
 		service_answer(d->service, status);
 }
 
+/* Under the lock. */
+static void daemon_left(struct daemon *d)
+{
+	if (d->service && d->kind->left)
+		d->kind->left(d->service);
+}
+
 static void offer_message(struct daemon *d, u32 len)
 {
 	WRITE_ONCE(d->out_len, len);
@@ -128,6 +135,18 @@ int daemon_take_request(struct service *s, struct vmb_guest_ic_request *request,
 	return SERVICE_LATER;
 }
 
+void daemon_forget_request(struct service *s)
+{
+	struct daemon *d = s->data;
+
+	mutex_lock(&d->lock);
+	WRITE_ONCE(d->wanted, false);
+	if (d->busy)
+		WRITE_ONCE(d->out_len, 0); /* what it has not read yet */
+	d->busy = false;
+	mutex_unlock(&d->lock);
+}
+
 /* ---- the device ---- */
 
 static struct daemon *daemon_of(struct file *file)
@@ -157,6 +176,7 @@ static int release(struct inode *inode, struct file *file)
 	mutex_lock(&d->lock);
 	d->open = d->registered = false;
 	WRITE_ONCE(d->out_len, 0);
+	daemon_left(d);
 	end_request(d, VMB_IC_FAIL);
 	schedule_work(&d->ask_work); /* a request may have waited for it */
 	mutex_unlock(&d->lock);
@@ -296,6 +316,7 @@ void daemon_stop(struct service *s)
 
 	misc_deregister(&d->misc);
 	mutex_lock(&d->lock);
+	daemon_left(d);
 	WRITE_ONCE(d->service, NULL);
 	d->busy = false;
 	wake_up_interruptible(&d->wait);

@@ -14,7 +14,7 @@
 static struct vmb_driver *driver;
 static struct vmb_channel channel;
 static u8 sent[VMB_IC_PACKET_LEN_MAX]; /* the last answer */
-static u32 sent_count, sent_len, offs, restarts;
+static u32 sent_count, sent_len, offs, restarts, thaws;
 static u8 said[VMB_IC_PACKET_LEN_MAX]; /* what the host sends now */
 
 int vmb_driver_register_owner(struct vmb_driver *d, struct module *owner, const char *name)
@@ -74,6 +74,13 @@ void orderly_poweroff(bool force)
 void orderly_reboot(void)
 {
 	restarts++;
+}
+
+int call_usermodehelper(const char *path, char **argv, char **envp, int wait)
+{
+	claim_same(strcmp(argv[2], "echo j >/proc/sysrq-trigger"), 0);
+	thaws++;
+	return 0;
 }
 
 /* It needs a PTP clock, which the shim has not. */
@@ -446,6 +453,94 @@ static void a_freeze_goes_through_the_daemon(void)
 	end();
 }
 
+static struct file *start_vss_daemon(void)
+{
+	struct file *f = misc_open("vmbus/hv_vss");
+	u8 small[12] = { 129 };
+
+	claim_same(misc_write(f, small, 12), 12);
+	claim_same(misc_read(f, small, 4), 4);
+	return f;
+}
+
+static void ask_backup(struct file *f, u8 operation)
+{
+	struct vmb_ic_backup *body = request(VMB_IC_BACKUP, sizeof(*body));
+	u8 small[12];
+
+	body->operation = operation;
+	say(HEADERS_LEN + sizeof(*body));
+	claim_same(misc_read(f, small, 12), 12);
+	claim_same(small[0], operation);
+}
+
+static void answer_backup(struct file *f)
+{
+	u8 small[12] = { 0 };
+
+	claim_same(misc_write(f, small, 12), 12);
+	claim_same(status(), VMB_IC_OK);
+}
+
+static void what_a_daemon_froze_is_thawed_when_it_dies(void)
+{
+	struct file *f;
+
+	probe(VMB_IC_BACKUP, 5, 0);
+	f = start_vss_daemon();
+	ask_backup(f, VMB_IC_BACKUP_FREEZE);
+	answer_backup(f);
+	ask_backup(f, VMB_IC_BACKUP_THAW);
+	answer_backup(f);
+	misc_close(f);
+	claim_same(thaws, 0);
+	f = start_vss_daemon();
+	ask_backup(f, VMB_IC_BACKUP_FREEZE);
+	answer_backup(f);
+	misc_close(f);
+	claim_same(thaws, 1);
+	f = start_vss_daemon();
+	ask_backup(f, VMB_IC_BACKUP_FREEZE); /* it dies in the middle */
+	misc_close(f);
+	claim_same(thaws, 2);
+	claim_same(status(), VMB_IC_FAIL);
+	f = start_vss_daemon();
+	ask_backup(f, VMB_IC_BACKUP_FREEZE);
+	answer_backup(f);
+	end(); /* the service goes before the daemon */
+	claim_same(thaws, 3);
+	misc_close(f);
+	claim_same(thaws, 3);
+}
+
+/* The host negotiates anew after a sleep; then the daemon answers what was asked before. */
+static void an_answer_to_a_request_from_before_a_sleep_is_refused(void)
+{
+	struct file *f;
+
+	probe(VMB_IC_KVP, 4, 0);
+	f = start_kvp_daemon();
+	ask_for_pair(3);
+	claim_same(misc_read(f, message, KVP_LEN), KVP_LEN);
+	claim_same(driver->suspend(&channel.device), 0);
+	claim_same(driver->resume(&channel.device), 0);
+	negotiate(4, 0);
+	message[0] = message[1] = message[2] = message[3] = 0;
+	claim_same(misc_write(f, message, KVP_LEN), -EINVAL);
+	claim_same(sent_count, 0);
+	ask_for_pair(3);
+	answer_pair(f);
+	claim_same(status(), VMB_IC_OK);
+	ask_for_pair(3); /* nobody has read it yet */
+	SECONDS(1);
+	claim_same(driver->suspend(&channel.device), 0);
+	claim_same(driver->resume(&channel.device), 0);
+	negotiate(4, 0);
+	claim_same(misc_poll(f), 0);
+	misc_close(f);
+	end();
+}
+
 static u32 copy_start(struct file *f, const char *path, const char *name)
 {
 	struct vmb_ic_copy_start *body = request(VMB_IC_COPY, sizeof(*body));
@@ -506,18 +601,24 @@ static void a_piece_that_is_too_long_never_reaches_the_daemon(void)
 	end();
 }
 
-bed_test(a_shutdown_is_answered_before_it_begins) bed_test(what_is_switched_off_the_host_cannot_use)
-	bed_test(a_pair_goes_through_the_daemon) bed_test(a_set_pair_reaches_the_daemon) bed_test(
-		without_a_daemon_a_request_fails)
-		bed_test(a_daemon_that_is_late_or_dies_fails_the_request) bed_test(
-			requests_that_come_meanwhile_are_dropped)
-			bed_test(a_channel_that_goes_wakes_the_daemon) bed_test_seeds(
-				a_channel_may_go_at_any_time,
-				300) bed_test(a_freeze_goes_through_the_daemon)
-				bed_test(names_that_lead_elsewhere_never_reach_the_daemon)
-					bed_test(a_piece_that_is_too_long_never_reaches_the_daemon)
+/* What follows are macros that make functions. */
+/* clang-format off */
+bed_test(a_shutdown_is_answered_before_it_begins)
+bed_test(what_is_switched_off_the_host_cannot_use)
+bed_test(a_pair_goes_through_the_daemon)
+bed_test(a_set_pair_reaches_the_daemon)
+bed_test(without_a_daemon_a_request_fails)
+bed_test(a_daemon_that_is_late_or_dies_fails_the_request)
+bed_test(requests_that_come_meanwhile_are_dropped)
+bed_test(a_channel_that_goes_wakes_the_daemon)
+bed_test_seeds(a_channel_may_go_at_any_time, 300)
+bed_test(a_freeze_goes_through_the_daemon)
+bed_test(what_a_daemon_froze_is_thawed_when_it_dies)
+bed_test(an_answer_to_a_request_from_before_a_sleep_is_refused)
+bed_test(names_that_lead_elsewhere_never_reach_the_daemon)
+bed_test(a_piece_that_is_too_long_never_reaches_the_daemon)
 
-						int main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_shutdown_is_answered_before_it_begins),
@@ -530,6 +631,8 @@ bed_test(a_shutdown_is_answered_before_it_begins) bed_test(what_is_switched_off_
 		cmocka_unit_test(test_a_channel_that_goes_wakes_the_daemon),
 		cmocka_unit_test(test_a_channel_may_go_at_any_time),
 		cmocka_unit_test(test_a_freeze_goes_through_the_daemon),
+		cmocka_unit_test(test_what_a_daemon_froze_is_thawed_when_it_dies),
+		cmocka_unit_test(test_an_answer_to_a_request_from_before_a_sleep_is_refused),
 		cmocka_unit_test(test_names_that_lead_elsewhere_never_reach_the_daemon),
 		cmocka_unit_test(test_a_piece_that_is_too_long_never_reaches_the_daemon),
 	};

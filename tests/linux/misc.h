@@ -111,6 +111,9 @@ static inline void kref_put(struct kref *k, void (*release)(struct kref *k))
 		release(k);
 }
 
+#define UMH_NO_WAIT 0
+int call_usermodehelper(const char *path, char **argv, char **envp, int wait);
+
 void orderly_poweroff(bool force);
 void orderly_reboot(void);
 
