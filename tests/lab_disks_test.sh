@@ -9,9 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cell=$(mktemp -d)
 trap 'rm -rf "$cell"' EXIT
-# shellcheck source=lab/host/judge.sh
-. lab/host/judge.sh
-number=0
+number=0 failures=0
 
 # expect NAME COMMAND...
 expect() {
@@ -55,6 +53,14 @@ guest() {
 # in_guest TREE COMMAND: with the lab's words.
 in_guest() {
 	PATH=$1/bin:$PATH sh -c ". '$1/lab/scenario.sh'; sleep() { :; }; $2" 2>/dev/null
+}
+
+# normal FILE: what the scenario tools compares.
+normal() {
+	/usr/bin/python3 -BIS -c 'import sys
+sys.path.insert(0, ".")
+from lab.scenarios.tools import normal
+print(*normal(open(sys.argv[1]).read().split("\n")), sep="\n")' "$1"
 }
 
 is() { [ "$1" = "$2" ] || { echo "$1, not $2"; return 1; }; }

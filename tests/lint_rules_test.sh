@@ -124,6 +124,7 @@ expect long_list_item_is_found columns "$docs/b.md:5" add "$docs/b.md" "  - $lon
 expect long_prose_behind_code_is_found columns "$docs/b.md:8" add "$docs/b.md" '```' "$long" '```' \
 	"$long"
 expect long_comment_is_found columns wire/a.h:3 add wire/a.h "/* ${long:0:96} */"
+expect unused_name_is_found python tools/a.py:2 add tools/a.py "# $spdx" 'import os'
 expect tabs_count_eight columns wire/a.h:3 add wire/a.h $'\t/* '"${long:0:88} */"
 passes long_table_code_and_link_pass columns add "$docs/b.md" "| $long |" '' "    $long" '' \
 	"[b](b.md#${long// /-}${long// /-})"

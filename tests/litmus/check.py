@@ -40,7 +40,7 @@ class Event:
 
 def parse(text):
     """Threads as lists of events, the condition, and what must be caught."""
-    threads, where = [], []
+    threads = []
     body = re.sub(r"\(\*.*?\*\)", "", text, flags=re.S)
     for match in re.finditer(r"P(\d+)\(([^)]*)\)\s*\{(.*?)\n\}", body, flags=re.S):
         thread, events, conditions = int(match.group(1)), [], []

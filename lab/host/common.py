@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What the lab's Python programs share: where things are, how progress and failure are told, locks
+and ports, so that two programs which need the same thing do not meet. lab/host/common.sh is the
+same for the scripts that make kernels and images."""
+
+import fcntl
+import functools
+import importlib
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# A descriptor that the caller closed would become a disk or a console.
+for fd in range(3):
+    try:
+        os.fstat(fd)
+    except OSError:
+        os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "lab"
+BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
+OPENVMBUS = os.environ.get("OPENVMBUS", str(BUILD / "openvmbus"))
+PROGRAM = "lab/" + os.path.basename(sys.argv[0])
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+held = []  # locks, until the program ends
+
+
+class Skip(Exception):
+    """This cell cannot run here; the text says why."""
+
+
+def say(text):
+    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+def die(text):
+    say(text)
+    sys.exit(2)
+
+
+def need(command, package):
+    if not shutil.which(command):
+        die(f"{command} is missing; run: apt-get install {package}")
+
+
+def make(*command):
+    """Runs a script of the lab that makes something; its output. One that fails has said why."""
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.stdout.strip()
+
+
+def output(*command):
+    """What a program prints, as bytes; nothing when it is missing or fails."""
+    try:
+        return subprocess.run(list(map(str, command)), stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL).stdout
+    except OSError:
+        return b""
+
+
+def lock(name):
+    """Held until the program ends. Waiting is announced, because it can take minutes."""
+    folder = BUILD / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = open(folder / name, "w")
+    held.append(file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"waiting for another {PROGRAM} to finish with {name}")
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def ports_in_use():
+    found = set()
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        try:
+            text = Path("/proc/net", name).read_text()
+        except OSError:
+            continue
+        found |= {int(port, 16) for port in re.findall(r"^ *\d+: \w+:(\w{4}) ", text, re.M)}
+    return found
+
+
+def take_ports(chance=random.SystemRandom()):
+    """A port that is free, as the next one is, and which no other program of a lab takes until
+    this one ends."""
+    used = ports_in_use()
+    for _ in range(1000):
+        port = chance.randrange(20000, 30000, 2)
+        if used & {port, port + 1}:
+            continue
+        try:
+            file = open(f"/dev/shm/openvmbus-port-{port}", "w")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        held.append(file)
+        return port
+    die("no two ports between 20000 and 30000 are free")
+
+
+@functools.cache
+def has_kvm():
+    """Whether guests run on this machine's own /dev/kvm; if not, in a nest."""
+    return os.access("/dev/kvm", os.W_OK) and subprocess.run(
+        [OPENVMBUS, "check"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def names(folder):
+    """Of the guests, hosts or scenarios: each is a file in that folder of the lab."""
+    return sorted(path.stem for path in (LAB / folder).glob("*.py"))
+
+
+def load(folder, name):
+    """The class that the file lab/FOLDER/NAME.py defines; its name is the file's."""
+    module = importlib.import_module(f"lab.{folder}.{name}")
+    (found,) = (one for one in vars(module).values()
+                if isinstance(one, type) and one.__module__ == module.__name__)
+    found.name = name
+    return found

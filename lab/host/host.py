@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What a host of cells says of itself. Each is a file in lab/hosts, with one class, whose first
+line of documentation is the host's row in lab/README.md."""
+
+MAC = "02:00:00:00:77:01"  # of the guest's card,
+PEER_MAC = "02:00:00:00:77:02"  # and of the second guest's in a pair
+
+
+class Host:
+    vmbus = True
+
+    def check(self):
+        """Raises Skip when this machine has not what the host needs."""
+
+    def lacks(self, guest):
+        """What this host has not and the guest needs, as a sentence; or None."""
+        if guest.kind == "virtio":
+            return f"{self.name} has no virtio devices"
+        return None
+
+    def command(self, cell, kernel, initrd, line):
+        """The program and its arguments that boot a cell; no initrd when that is empty."""
+        raise NotImplementedError
+
+    def card(self, cell, way):
+        """Arguments for the guest's card; ways are those of Cell.plug_in."""
+        return []

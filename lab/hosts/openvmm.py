@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import os
+
+from lab.host.common import LAB, Skip
+from lab.host.host import Host
+
+
+class Openvmm(Host):
+    """Microsoft's open monitor, which `OPENVMM=PROGRAM` names; its card is on its own network"""
+
+    def __init__(self):
+        self.program = os.environ.get("OPENVMM", "")
+
+    def check(self):
+        if not os.access(self.program, os.X_OK):
+            raise Skip("no OpenVMM: set OPENVMM to the path of its program")
+
+    def command(self, cell, kernel, initrd, line):
+        disks = [word for disk in cell.files for word in ("--disk", f"file:{disk}")]
+        serial = cell.folder / "serial"
+        return ["timeout", "-k", "5", cell.limit, LAB / "nest/openvmm-side", serial, self.program,
+                "--hypervisor", "kvm", "--hv", "--single-process", "--processors", cell.cpus,
+                "--memory", cell.memory, "--kernel", kernel, "--initrd", initrd, "--cmdline", line,
+                "--com1", f"file={serial}", "--net", "consomme", *cell.options.vmm, *disks]
