@@ -386,6 +386,35 @@ $login
 wait 2
 H progress: network"
 
+# As on Azure
+echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGkeyofthelab lab' >key.pub
+echo '-----BEGIN OPENSSH PRIVATE KEY-----' >key
+reaches 'Azure: it reports that it is ready' provisioned 0 'note: Azure: 1 different requests; it reported Ready' --azure --ssh-key key.pub <<<"$root
+health NotReady Provisioning Starting
+wait 0.2
+health Ready"
+iso=$(grep -x -A1 -e --cdrom seen/arguments | tail -n1)
+grep -qx -e 7783-7084-3265-9085-8269-3286-77 seen/arguments && [ "${iso##*/}" = provision.iso ] &&
+	grep -q '^user,mac=00:0d:3a:00:00:01,dhcp-option=245:a83f8110,redirect=168.63.129.16:80-127' seen/arguments &&
+	result 0 'Azure: DVD, asset tag, addresses' || result 1 'Azure: DVD, asset tag, addresses'
+reaches 'Azure: its provisioning failed' provisioned 21 'provisioning failed: no such disk' --azure <<<"$root
+health NotReady ProvisioningFailed no such disk"
+reaches 'Azure: it asks for nothing' login 0 'asked neither WireServer nor the metadata' --azure <<<"$root
+$login"
+# bad NAME PATTERN OPTION...
+bad() {
+	try grub.img --direct "${@:3}"
+	[ $rc = 2 ] && [ "$(wc -l <err)" = 1 ] && [ ! -s out ] && grep -q -- "$2" err && result 0 "refused: $1" || result 1 "refused: $1"
+}
+bad 'a user without --azure' '--user: only with --azure' --user lab
+bad 'a target without --azure' '--until provisioned: only with --azure' --until provisioned
+bad 'a private key' '--ssh-key key: give a public key' --azure --ssh-key key
+bad 'no key at all' 'no.pub: No such file' --azure --ssh-key no.pub
+bad 'a user that is none' '--user Root' --azure --user 'Root"'
+bad 'a host name that is none' '--hostname -x' --azure --hostname=-x
+bad 'custom data without end' 'at most 65535 bytes' --azure --custom-data data
+bad 'a network that cannot have it' '--azure: --net tap=x' --azure --net tap=x
+
 # The forms of the result
 printf 'H progress: system\nC Linux version 6\033[31m</pre><script>alert(1)</script>\nH progress: bus\n' >bus.play
 PLAY=bus.play try grub.img --direct --within 2 --json --junit junit.xml --html page.html --console console.txt

@@ -20,6 +20,7 @@
 #include "vmm/power.h"
 #include "vmm/boot.h"
 #include "vmm/options.h"
+#include "vmm/smbios.h"
 
 #define MIB	 (1ull << 20)
 #define FILE_LEN 65536u
@@ -348,6 +349,64 @@ static uint8_t sum(const uint8_t *bytes, size_t len)
 	return total;
 }
 
+/* The string of a structure, from 1; its strings end with an empty one. */
+static const char *string_of(const uint8_t *structure, uint32_t index)
+{
+	const char *text = (const char *)structure + structure[1];
+
+	while (--index && *text)
+		text += strlen(text) + 1;
+	return text;
+}
+
+/* The structure behind this one. */
+static const uint8_t *after(const uint8_t *structure)
+{
+	const uint8_t *end = structure + structure[1];
+
+	while (end[0] || end[1])
+		end++;
+	return end + 2;
+}
+
+static void test_smbios_names_the_machine(void **unused)
+{
+	static const uint8_t uuid[16] = "0123456789abcdef";
+	const uint8_t types[] = { 0, 1, 3, 127 };
+	const uint8_t *entry, *at, *end;
+	struct vmb_dev_memory m;
+	char tag[VMB_VMM_SMBIOS_LEN_MAX];
+
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	for (int with = 0; with < 2; with++) {
+		assert_true(vmb_vmm_smbios_write(&m, uuid, with ? "7783-7084" : NULL));
+		entry = m.regions[0].base + VMB_VMM_SMBIOS_GPA;
+		assert_memory_equal(entry, "_SM3_", 5);
+		assert_int_equal(sum(entry, entry[6]), 0);
+		at = m.regions[0].base + get(entry, 16, 8);
+		end = at + get(entry, 12, 4);
+		for (size_t i = 0; i < sizeof(types); i++, at = after(at)) {
+			assert_true(at < end);
+			assert_int_equal(at[0], types[i]);
+			assert_int_equal(get(at, 2, 2), i);
+			if (at[0] == 1) {
+				assert_string_equal(string_of(at, at[4]), "Microsoft Corporation");
+				assert_string_equal(string_of(at, at[5]), "Virtual Machine");
+				assert_memory_equal(at + 8, uuid, 16);
+			}
+			if (at[0] == 3 && with)
+				assert_string_equal(string_of(at, at[8]), "7783-7084");
+			else if (at[0] == 3)
+				assert_int_equal(at[8], 0);
+		}
+		assert_ptr_equal(at, end);
+	}
+	memset(tag, 'x', sizeof(tag));
+	tag[sizeof(tag) - 1] = 0;
+	assert_false(vmb_vmm_smbios_write(&m, uuid, tag));
+	vmb_vmm_memory_destroy(&m);
+}
+
 static void check_table(const struct vmb_dev_memory *m, uint64_t gpa, const char *signature)
 {
 	const uint8_t *table = vmb_dev_memory_at(m, gpa, 36);
@@ -412,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_cut_files_are_refused),
 		cmocka_unit_test(test_hostile_elf_headers_touch_nothing),
 		cmocka_unit_test(test_sizes_are_understood),
+		cmocka_unit_test(test_smbios_names_the_machine),
 		cmocka_unit_test(test_acpi_tables_hang_together),
 	};
 

@@ -16,8 +16,8 @@
 
 #include "vmm/memory.h"
 
-#define VMB_VMM_ACPI_GPA	 0xE0000u /* RSDP and tables, up to 1 MiB */
-#define VMB_VMM_ACPI_LEN_MAX	 0x20000u
+#define VMB_VMM_ACPI_GPA	 0xE0000u /* RSDP and tables, up to SMBIOS (vmm/smbios.h) */
+#define VMB_VMM_ACPI_LEN_MAX	 0x10000u
 
 /* Below 1 MiB: what the loaders write. All of it is RAM that the kernel may reuse. */
 #define VMB_VMM_BOOT_GDT_GPA	 0x6000u

@@ -71,19 +71,6 @@ static int open_image(struct vmb_vmm_boot_uefi *u)
 		       refuse_image(u->options->firmware, "its first code is not where it must be");
 }
 
-/* One that is made up stays until openvmbus ends, and says that it is random. */
-static void choose_uuid(struct vmb_vmm_boot_uefi *u)
-{
-	static const uint8_t none[sizeof(u->uuid)];
-
-	memcpy(u->uuid, u->options->uuid, sizeof(u->uuid));
-	if (memcmp(u->uuid, none, sizeof(none)) != 0 ||
-	    getrandom(u->uuid, sizeof(u->uuid), 0) != sizeof(u->uuid))
-		return;
-	u->uuid[7] = (u->uuid[7] & 0x0F) | 0x40;
-	u->uuid[8] = (u->uuid[8] & 0x3F) | 0x80;
-}
-
 static void choose_boot(struct vmb_vmm_boot_uefi *u)
 {
 	struct vmb_dev_uefi_boot *b = &u->device.boot;
@@ -112,7 +99,7 @@ int vmb_vmm_boot_uefi_open(struct vmb_vmm_boot_uefi *u, const struct vmb_vmm_opt
 	int error;
 
 	u->options = o;
-	choose_uuid(u);
+	memcpy(u->uuid, o->uuid, sizeof(u->uuid));
 	error = open_image(u);
 	if (!error)
 		error = vmb_dev_uefi_open(&u->device, o->nvram);

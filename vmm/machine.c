@@ -18,6 +18,7 @@
 #include "vmm/boot_uefi.h"
 #include "vmm/control.h"
 #include "vmm/machine.h"
+#include "vmm/smbios.h"
 
 /* While a message waits for an occupied slot, the slot is polled this often, in milliseconds. */
 #define RETRY_MS 10
@@ -183,8 +184,10 @@ static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot
 	if (error)
 		return error;
 	if (!vmb_vmm_acpi_write(&machine->dev.memory, machine->dev.vp_count) ||
+	    !vmb_vmm_smbios_write(&machine->dev.memory, machine->options->uuid,
+				  machine->options->asset_tag) ||
 	    !vmb_vmm_power_write_vector(&machine->dev.memory)) {
-		vmb_dev_report("the ACPI tables do not fit");
+		vmb_dev_report("the ACPI or SMBIOS tables do not fit");
 		return -EOVERFLOW;
 	}
 	return vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);

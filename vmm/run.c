@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,9 +92,23 @@ static int open_firmware(struct session *s)
 	return vmb_vmm_boot_uefi_open(&s->uefi, &s->options);
 }
 
+/* One that is made up stays until openvmbus ends, and says that it is random. */
+static void choose_uuid(uint8_t uuid[16])
+{
+	static const uint8_t none[16];
+
+	if (memcmp(uuid, none, sizeof(none)) != 0 || getrandom(uuid, 16, 0) != 16)
+		return;
+	uuid[7] = (uuid[7] & 0x0F) | 0x40;
+	uuid[8] = (uuid[8] & 0x3F) | 0x80;
+}
+
 static int check_inputs(struct session *s)
 {
-	int error = s->options.firmware ? open_firmware(s) : open_kernel(s);
+	int error;
+
+	choose_uuid(s->options.uuid);
+	error = s->options.firmware ? open_firmware(s) : open_kernel(s);
 
 	if (!error && s->options.trace.path)
 		error = vmb_dev_trace_check(&s->options.trace);

@@ -7,6 +7,7 @@
     grub      a grub.cfg, followed to its default entry
     kernels   finds kernel, initrd and command line in an image
     stages    the stages of a boot, the signs of each, and what to say of one that was not reached
+    azure     what Azure gives a machine at its first start: DVD, WireServer, metadata
     machine   runs openvmbus, watches console and host, and has the guest power off
     reports   the result as a table, JSON, JUnit's XML or a page
 

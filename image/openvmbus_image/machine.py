@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from .common import say
+from .common import printable, say
 from .stages import STAGES
 
 TICK_S = 0.25
@@ -102,9 +102,17 @@ class Machine:
                 wait = 0
                 if what == "console":
                     self._tell(self.course.hear(data, at))
+                elif what == "health":
+                    self._take_health(data, at)
                 else:
                     text = data.decode("utf-8", "replace").rstrip("\n")
                     self._tell(self.course.hear_host(text, at))
+
+    def _take_health(self, refusal, at):
+        if refusal:
+            self.course.refusal = printable(refusal)[:200]
+        elif self.course.target.name == "provisioned" and self.course.reach("target", at):
+            self._tell(["target"])
 
     def _tell(self, names):
         for name in names:
@@ -122,6 +130,13 @@ class Machine:
             elif self.course.stuck():
                 end = min(end, self.now() + LINGER_S)
         self._take(0)
+
+    def hear_health(self, state, substatus, description):
+        """What the guest reports to --azure; from a thread of its services."""
+        if state == "Ready":
+            self.heard.put(("health", "", self.now()))
+        elif substatus == "ProvisioningFailed":
+            self.heard.put(("health", description or "it gave no reason", self.now()))
 
     def _poll(self):
         """Targets that nobody tells of."""

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 
 from . import formats, reports
+from .azure import ASSET_TAG, Azure, make_dvd
 from .common import Refused, call, last_line, need, say
 from .kernels import Finder
 from .machine import Machine, free_port
@@ -29,6 +30,8 @@ class Result:
     by: str = ""  # what started it
     took: float = 0
     command: list = field(default_factory=list)
+    requests: list = field(default_factory=list)  # of --azure
+    health: list = field(default_factory=list)  # the last report: state, substatus, description
 
 
 def interrupt(*_):
@@ -66,7 +69,19 @@ def check_image(options, image, work):
     """Boots it, and reports."""
     course = Course(options.target, bool(options.firmware), options.net != "none")
     result = Result(image, course)
-    kernel = None
+    azure = None
+    if options.provision:
+        azure = Azure(options.provision)
+    try:
+        return boot_image(options, result, azure, work)
+    finally:
+        if azure:
+            azure.close()
+
+
+def boot_image(options, result, azure, work):
+    """The same, with the services of --azure, or None."""
+    image, course, kernel = result.image, result.course, None
     if options.direct:
         finder = Finder(formats.as_raw(image, work), work) if image.kind == "disk" else None
         kernel = finder.find() if finder else None
@@ -75,7 +90,10 @@ def check_image(options, image, work):
             return report(options, result, work)
         course.reach("loader", 0.0)
     result.by = kernel.found if kernel else "firmware"
-    machine = Machine(command_of(options, image, kernel, work), course, options, work)
+    command = command_of(options, image, kernel, azure, work)
+    machine = Machine(command, course, options, work)
+    if azure:
+        azure.on_health = machine.hear_health
     result.command = machine.command
     try:
         machine.run()
@@ -86,7 +104,26 @@ def check_image(options, image, work):
                       "openvmbus refused the machine")
     result.took = machine.now()
     result.verdict = judge(course, machine.code, options.within, machine.powered_off)
+    if azure:
+        note_azure(result, azure)
     return report(options, result, work)
+
+
+def note_azure(result, azure):
+    """What the guest asked of Azure's services, and what it said."""
+    result.requests = azure.asked()
+    result.health = list(azure.health or [])
+    if azure.health:
+        state, substatus, _ = azure.health
+        said = f"it reported {state}" + (f" ({substatus})" if substatus else "")
+    else:
+        said = "it reported nothing"
+    notes = result.course.notes
+    if result.requests:
+        notes.append(f"Azure: {len(result.requests)} different requests; {said}")
+    else:
+        notes.append("Azure: it asked neither WireServer nor the metadata service: are cloud-init "
+                     "or waagent in it, and is Azure among their data sources?")
 
 
 def no_kernel(finder, options):
@@ -101,9 +138,9 @@ def no_kernel(finder, options):
     return Verdict(loader.code, loader.name, "no-loader", why)
 
 
-def command_of(options, image, kernel, work):
+def command_of(options, image, kernel, azure, work):
     """The command line of the machine."""
-    net = options.net
+    net = options.net + (azure.network() if azure else "")
     if options.target.name == "ssh":
         options.ssh_port = free_port()
         net += f",hostfwd=tcp:127.0.0.1:{options.ssh_port}-:22"
@@ -114,6 +151,9 @@ def command_of(options, image, kernel, work):
         if getattr(options, name):
             command += [f"--{name}", getattr(options, name)]
     command += disk_of(options, image, work)
+    if azure:
+        command += ["--cdrom", make_dvd(azure.provision, work), "--asset-tag", ASSET_TAG,
+                    "--uuid", azure.provision.vm_id]
     if not kernel:
         return command + ["--firmware", options.firmware]
     command += ["--kernel", kernel.path, "--append", console_line(kernel.line, options.append)]

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 
+from .azure import provision_of
 from .common import Refused
 from .stages import target_of
 
@@ -19,8 +20,8 @@ usage: openvmbus image FILE [OPTION...]
   --direct           start the kernel that a loader entry, unified kernel image or grub.cfg in it
                      names, or the newest of /boot; the default where there is no firmware
   --until TARGET     what counts as started: login, ssh (an SSH server answers), cloud-init (it
-                     has finished), heartbeat (the guest answers one), or a text on the
-                     console (login)
+                     has finished), heartbeat (the guest answers one), provisioned (it reports
+                     so; with --azure), or a text on the console (login)
   --within SECONDS   when to give up (300)
   --stop-within SECONDS
                      then it is asked to power off, and has this long (60; 0: it is not asked)
@@ -29,6 +30,11 @@ usage: openvmbus image FILE [OPTION...]
   --append TEXT      more for the kernel's command line (with --direct)
   --write            let the guest write to the image (raw ones only)
   --console FILE     keep what the guest printed
+  --azure            give it what Azure gives a machine at its first start: a provisioning DVD,
+                     WireServer, the metadata service; needs --net user (docs/image.md)
+     --user NAME, --hostname NAME, --ssh-key FILE, --custom-data FILE
+                     whom it makes (azureuser), how it is called (openvmbus), a public key for the
+                     user, and what cloud-init is given
   --json             print the result as JSON instead of as a table
   --junit FILE       write it as JUnit's XML too
   --html FILE        write it as a page: stages on a time axis, console and messages
@@ -37,13 +43,14 @@ exit codes: 0 the target was reached; 1 the host failed; 2 a bad option or image
 started; 6 a signal. Else the guest stopped before this: 10 a loader or kernel was found; 11 the
 kernel began; 12 it used VMBus; 13 it used a disk; 14 it mounted its root; 17 it used the network
 card; 15 the target. Or it stopped because: 16 the kernel crashed; 18 a passphrase was asked for;
-19 the system is in emergency mode; 20 it did not power off when asked to.
+19 the system is in emergency mode; 20 it did not power off when asked to; 21 its provisioning
+failed.
 """
 
 VALUES = ("firmware", "until", "within", "stop-within", "cpus", "memory", "generation", "net",
-          "accel", "append", "console", "junit", "html")
-FLAGS = ("direct", "write", "json")
-DEFAULTS = {"until": "login", "within": "300", "stop-within": "60", "cpus": "1", "memory": "1G",
+          "accel", "append", "console", "junit", "html", "user", "hostname", "ssh-key", "custom-data")
+FLAGS = ("direct", "write", "json", "azure")
+DEFAULTS = {"within": "300", "stop-within": "60", "cpus": "1", "memory": "1G",
             "net": "user"}
 
 
@@ -84,9 +91,11 @@ def check(options):
         raise Refused("an image is missing; see openvmbus image --help")
     options.within = seconds("within", options.within, 1)
     options.stop_within = seconds("stop-within", options.stop_within, 0)
-    if not options.until:
-        raise Refused("--until: give login, ssh, cloud-init, heartbeat or a text")
+    options.provision = provision(options)
+    options.until = options.until or ("provisioned" if options.azure else "login")
     options.target = target_of(options.until)
+    if options.target.name == "provisioned" and not options.azure:
+        raise Refused("--until provisioned: only with --azure")
     if options.firmware and options.direct:
         raise Refused("--firmware and --direct: give one of them")
     if options.append and options.firmware:
@@ -99,6 +108,19 @@ def check(options):
     for name in ("console", "junit", "html"):
         check_writable(name, getattr(options, name))
     return options
+
+
+def provision(options):
+    """What --azure and its options ask for; None: nothing."""
+    if options.azure:
+        if not re.match("user(,|$)", options.net) or re.search("(^|,)(mac|redirect)=", options.net):
+            raise Refused(f"--azure: --net {options.net}: give user, without mac= and redirect=")
+        return provision_of(options.user or "azureuser", options.ssh_key, options.custom_data,
+                            options.hostname or "openvmbus")
+    for name in ("user", "hostname", "ssh_key", "custom_data"):
+        if getattr(options, name):
+            raise Refused(f"--{name.replace('_', '-')}: only with --azure")
+    return None
 
 
 def check_writable(name, path):

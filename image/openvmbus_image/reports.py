@@ -54,7 +54,7 @@ def as_json(result):
         "exit": verdict.code, "stopped": verdict.stopped, "reason": verdict.reason,
         "why": verdict.why, "seconds": round(result.took, 1),
         "stages": {stage.name: at for stage, at in stages_of(result)},
-        "notes": notes_of(result)})
+        "notes": notes_of(result), "azure": {"requests": result.requests, "health": result.health}})
 
 
 def clean(text):
@@ -146,6 +146,14 @@ def log(lines):
     return "<pre>" + "\n".join(f"<i>{at:8.1f} </i>{clean(text)}" for at, text in lines) + "</pre>"
 
 
+def azure_of(result):
+    """What the guest asked of Azure's services."""
+    if not result.requests:
+        return ""
+    return "<h2>Requests to Azure's services</h2>\n<pre>" + \
+        "\n".join(clean(one) for one in result.requests) + "</pre>"
+
+
 def page(result):
     """HTML with everything in it."""
     verdict = result.verdict
@@ -170,6 +178,7 @@ def page(result):
 {log(result.course.lines)}
 <h2>Messages of the host</h2>
 {log(result.course.host)}
+{azure_of(result)}
 <h2>Command</h2>
 <pre>{clean(" ".join(result.command))}</pre>
 </body></html>

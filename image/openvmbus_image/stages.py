@@ -12,7 +12,7 @@ from .common import printable
 
 # Exit codes, beside 0: the target was reached.
 FAILED, USAGE, STOPPED = 1, 2, 6
-CRASHED, PASSPHRASE, EMERGENCY = 16, 18, 19
+CRASHED, PASSPHRASE, EMERGENCY, NOT_PROVISIONED = 16, 18, 19, 21
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ CONSOLE_MAX = 8 << 20
 @dataclass
 class Target:
     """What counts as started."""
-    name: str  # login, ssh, cloud-init, heartbeat, text
+    name: str  # login, ssh, cloud-init, heartbeat, provisioned, text
     text: str = ""
 
     @property
@@ -72,13 +72,14 @@ class Target:
 
     def __str__(self):
         return {"login": "a login prompt", "ssh": "an SSH server",
-                "cloud-init": "the end of cloud-init", "heartbeat": "an answered heartbeat"}.get(
+                "cloud-init": "the end of cloud-init", "heartbeat": "an answered heartbeat",
+                "provisioned": "a report that it is ready"}.get(
                     self.name, f"\"{self.text}\"")
 
 
 def target_of(text):
     """The Target that --until means; what is no name is a text, and "login:" is one."""
-    if text in ("login", "ssh", "cloud-init", "heartbeat"):
+    if text in ("login", "ssh", "cloud-init", "heartbeat", "provisioned"):
         return Target(text)
     return Target("text", text)
 
@@ -93,6 +94,7 @@ class Course:
     passphrase: bool = False
     shell: bool = False
     panic: str = ""
+    refusal: str = ""  # why the guest says that its provisioning failed
     lines: list = field(default_factory=list)  # (seconds, text) of the console
     host: list = field(default_factory=list)  # (seconds, text) of openvmbus
     notes: list = field(default_factory=list)
@@ -149,7 +151,7 @@ class Course:
 
     def stuck(self):
         """Whether the guest shows that it will not come further."""
-        return bool(self.panic or self.passphrase or self.shell)
+        return bool(self.panic or self.passphrase or self.shell or self.refusal)
 
     def last_words(self):
         """What the console said last about a failure; empty: nothing."""
@@ -221,6 +223,9 @@ def _explain(course, stage, host_code, within):
                              stage.name in ("bus", "disk", "root")):
         return Verdict(CRASHED, stage.name, "crash",
                        f"the kernel crashed before this: {stage.what}. {course.panic}")
+    if course.refusal and stage.name == "target":
+        return Verdict(NOT_PROVISIONED, stage.name, "provisioning",
+                       f"the guest reported that its provisioning failed: {course.refusal}")
     if course.passphrase and stage.name in ("root", "network", "target"):
         return Verdict(PASSPHRASE, stage.name, "passphrase",
                        "it asks for the passphrase of an encrypted disk: such an image does not "
