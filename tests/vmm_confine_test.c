@@ -28,12 +28,15 @@
 #include <cmocka.h>
 
 #include "base/platform.h"
+#include "devices/disk/disk.h"
 #include "devices/disk/engine.h"
+#include "devices/net/net.h"
 #include "devices/report.h"
 #include "devices/role.h"
 #include "devices/trace.h"
 #include "devices/uefi/nvram.h"
 #include "vmm/confine.h"
+#include "vmm/hotplug.h"
 
 #define WENT_ON 42 /* exit code of a child whose call was carried out */
 #define REFUSED 43 /* ... or failed with EPERM */
@@ -475,6 +478,74 @@ static void test_control_may_begin_a_recording(void **state)
 		fail_msg("%d: %s", code, text);
 }
 
+/* Disks and cards that control opens and closes again; where it cannot, it says so and goes on. */
+
+static const char *plugged; /* as of --disk, or of --net with a dash before it */
+
+static void plug_card(const char *net)
+{
+	struct vmb_dev_net_option option = { 0 };
+	struct vmb_dev_device card;
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s", net);
+	if (vmb_dev_net_parse(&option, text, 0) == 0 &&
+	    vmb_vmm_hotplug_open_card(&card, &option, 0) == 0)
+		card.ops->close(card.state);
+}
+
+static void plug_disk(const char *value)
+{
+	static struct vmb_dev_disk_option units[VMB_HOST_SCSI_LUN_MAX];
+	struct vmb_dev_disk disk = { 0 };
+
+	if (vmb_dev_disk_parse(units, value, false, false))
+		return;
+	if (vmb_dev_disk_open(&disk, &units[0]) == 0)
+		vmb_dev_disk_prepare(&disk);
+	vmb_dev_disk_close(&disk);
+}
+
+static long plug_something(void)
+{
+	if (*plugged == '-')
+		plug_card(plugged + 1);
+	else
+		plug_disk(plugged);
+	return 0;
+}
+
+static void test_control_may_plug_what_there_is(void **state)
+{
+	static const char *const all[] = {
+		"-user",
+		"-user,hostfwd=tcp:127.0.0.1:0-:22",
+		"-tap=vmb-none",
+		"-switch=/none/socket",
+		"-null",
+		"-null,capture=/tmp/vmm-confine-capture",
+		"-tap=lo",
+		"null:1M",
+		"ram:1M",
+		"/dev/null",
+		"/bin/true,readonly",
+		"nbd://127.0.0.1:1/",
+		"nbd://localhost:1/",
+		"nbd+unix:///?socket=/none",
+	};
+	const struct plan plan = { .role = VMB_DEV_ROLE_CONTROL, .call = plug_something };
+	char text[512];
+	int code;
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(all); i++) {
+		plugged = all[i];
+		code = outcome(VMB_VMM_CONFINE_KILL, plan, text, sizeof(text));
+		if (code != WENT_ON)
+			fail_msg("%s: %d: %s", plugged, code, text);
+	}
+	unlink("/tmp/vmm-confine-capture");
+}
+
 /* A ring carries out what no filter sees. */
 static void test_ring_of_a_disk_opens_nothing(void **state)
 {
@@ -525,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_thread_speaks_into_a_pipe_that_came_later),
 		cmocka_unit_test(test_main_thread_starts_threads_of_every_role),
 		cmocka_unit_test(test_control_may_begin_a_recording),
+		cmocka_unit_test(test_control_may_plug_what_there_is),
 		cmocka_unit_test(test_ring_of_a_disk_opens_nothing),
 		cmocka_unit_test(test_modes_are_parsed),
 	};

@@ -303,6 +303,10 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(pread64),
 	CALL(ftruncate),
 	CALL(unlink), /* of a dump that failed */
+	/* the end of a disk's qemu-nbd, when that is removed */
+	CALL(wait4),
+	CALL(pidfd_send_signal),
+	CALL(rmdir),
 	CALL(getdents64),
 	CALL(access),
 	/* may a recording be created there? */
@@ -316,9 +320,15 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL_IOCTL(TUNSETVNETHDRSZ),
 	CALL_IOCTL(TUNSETVNETLE),
 	CALL_IOCTL(TUNSETOFFLOAD),
+	/* is there such an interface; may this process make one? */
+	SOCKET(AF_UNIX, SOCK_DGRAM),
+	CALL_IOCTL(SIOCGIFINDEX),
+	CALL(capget),
 	CALL_IOCTL(SIOCSIFMTU),
 	CALL_IOCTL(SIOCGIFFLAGS),
 	CALL_IOCTL(SIOCSIFFLAGS),
+	/* how many connections may a user network have? (sets nothing) */
+	CALL_BITS(prlimit64, 2, UINT64_MAX, 0),
 	/* and get the threads that serve them */
 	CALL_THREAD,
 	FAIL(clone3, ENOSYS),
