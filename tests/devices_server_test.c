@@ -6,7 +6,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,13 +16,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/platform.h"
 #include "devices/disk/disk.h"
+#include "devices/role.h"
 #include "vmm/confine.h"
 
 #define PATH_LEN 128
@@ -134,11 +139,124 @@ static void test_server_opens_no_file_that_its_image_names(void **state)
 	vmb_dev_disk_server_stop(server);
 }
 
+static double stop(struct vmb_dev_disk_server *server)
+{
+	struct timespec begin, end;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	vmb_dev_disk_server_stop(server);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	return (end.tv_sec - begin.tv_sec) + (end.tv_nsec - begin.tv_nsec) / 1e9;
+}
+
+static void test_server_that_somebody_has_stopped_ends(void **state)
+{
+	const struct vmb_dev_disk_option option = { .path = image, .format = "qcow2" };
+	struct vmb_dev_disk_server *server;
+	double took;
+	char pid[32];
+
+	need_tools();
+	for (int who = 0; who < 2; who++) {
+		assert_int_equal(tool("qemu-img create -q -f qcow2 %s 1M", image), 0);
+		server = vmb_dev_disk_server_start(&option);
+		assert_non_null(server);
+		find_server(pid, sizeof(pid));
+		if (who) /* its keeper too */
+			kill(status_number(pid, "PPid:"), SIGSTOP);
+		kill(atoi(pid), SIGSTOP);
+		took = stop(server);
+		print_message("ended after %.1f s\n", took);
+		assert_true(took < 4);
+		assert_int_equal(kill(atoi(pid), 0), -1);
+	}
+}
+
+/* In qemu-nbd's place: greets, and does at the end what the text of `ending` says. */
+static void make_fake(const char *ending)
+{
+	char path[PATH_LEN];
+	FILE *fake;
+
+	snprintf(path, sizeof(path), "%s/qemu-nbd", folder);
+	fake = fopen(path, "we");
+	assert_non_null(fake);
+	fprintf(fake,
+		"#!/usr/bin/python3 -IS\n"
+		"import os, signal, socket, sys, time\n"
+		"def ending(*_):\n%s\n"
+		"signal.signal(signal.SIGTERM, ending)\n"
+		"s = socket.socket(socket.AF_UNIX)\n"
+		"s.bind([a[9:] for a in sys.argv if a.startswith('--socket=')][0])\n"
+		"s.listen()\n"
+		"while True:\n    s.accept()[0].send(b'NBDMAGIC')\n",
+		ending);
+	fclose(fake);
+	chmod(path, 0755);
+}
+
+static double stop_fake(const char *ending)
+{
+	const struct vmb_dev_disk_option option = { .path = image, .format = "qcow2" };
+	char *before = strdup(getenv("PATH")), path[4096];
+	struct vmb_dev_disk_server *server;
+
+	make_fake(ending);
+	snprintf(path, sizeof(path), "%s:%s", folder, before);
+	setenv("PATH", path, 1);
+	server = vmb_dev_disk_server_start(&option);
+	setenv("PATH", before, 1);
+	free(before);
+	assert_non_null(server);
+	return stop(server);
+}
+
+static void test_server_that_hangs_at_the_end_is_killed_and_one_that_works_is_not(void **state)
+{
+	double took;
+
+	need_tools();
+	took = stop_fake("    pass"); /* it waits for the next client */
+	print_message("one that hangs ended after %.1f s\n", took);
+	assert_true(took < 4);
+	took = stop_fake("    end = time.monotonic() + 3\n"
+			 "    while time.monotonic() < end: pass\n"
+			 "    os._exit(0)");
+	print_message("one that works ended after %.1f s\n", took);
+	assert_true(took >= 3 && took < 6);
+}
+
+static void *stop_as_control(void *arg)
+{
+	vmb_dev_role_enter(VMB_DEV_ROLE_CONTROL);
+	vmb_dev_disk_server_stop(arg);
+	return NULL;
+}
+
+/* `ctl disk-remove`: were the thread not allowed what this takes, the program would end here. */
+static void test_control_may_stop_the_server_of_a_disk_that_it_removes(void **state)
+{
+	const struct vmb_dev_disk_option option = { .path = image, .format = "qcow2" };
+	struct vmb_dev_disk_server *server;
+	pthread_t thread;
+
+	need_tools();
+	assert_int_equal(tool("qemu-img create -q -f qcow2 %s 1M", image), 0);
+	server = vmb_dev_disk_server_start(&option);
+	assert_non_null(server);
+	assert_int_equal(pthread_create(&thread, NULL, stop_as_control, server), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_server_runs_confined),
 		cmocka_unit_test(test_server_opens_no_file_that_its_image_names),
+		cmocka_unit_test(test_server_that_somebody_has_stopped_ends),
+		cmocka_unit_test(test_control_may_stop_the_server_of_a_disk_that_it_removes),
+		cmocka_unit_test(
+			test_server_that_hangs_at_the_end_is_killed_and_one_that_works_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash disable=SC2034,SC2154
-# The qemu-nbd of an image stops answering; or the process of ours that keeps it does (keeper). It has 6 s to write out
-# what it holds. Meanwhile a slow reader takes what the guest has printed.
+# The qemu-nbd of an image stops answering; or the process of ours that keeps it does (keeper). Meanwhile a slow reader
+# takes what the guest has printed, for 4 s.
 ways="signal keeper hang-up off failure"
 codes[keeper]=6
 
@@ -15,7 +15,7 @@ fcntl.fcntl(7, fcntl.F_SETPIPE_SZ, 4096)
 while os.read(7, 64):
     time.sleep(0.1)' &
 	reader=$!
-	out=$work/fifo limit=10000 warm=4
+	out=$work/fifo warm=4
 	arguments=(--disk "$work/disk,format=qcow2")
 	[ "$kernel" != forever ] || kernel=flood
 }
