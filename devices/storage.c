@@ -11,8 +11,11 @@
 
 #include "devices/report.h"
 #include "devices/storage.h"
+#include "devices/uefi/uuid.h"
 
-#define PHYSICAL_LEN 4096u
+#define PHYSICAL_LEN   4096u
+/* Which byte of a named controller's id tells the LUN: not one of those that people count up. */
+#define NAMED_LUN_BYTE 10u
 
 /* Any GUIDs will do, if they are the same in every start of the machine. */
 const struct vmb_guid vmb_dev_storage_scsi_id =
@@ -92,6 +95,15 @@ void vmb_dev_storage_offer(struct vmb_dev_storage *s, uint32_t count)
 
 /* Life */
 
+/* All of an id in eight digits. */
+static uint32_t fold(const struct vmb_guid *id)
+{
+	uint32_t words[sizeof(*id) / sizeof(uint32_t)];
+
+	memcpy(words, id, sizeof(words));
+	return words[0] ^ words[1] ^ words[2] ^ words[3];
+}
+
 /*
  * A unit's id and serial number are the same in every start of the machine, and differ from every
  * other unit's. A disk that was plugged in is another one than that which had the LUN before.
@@ -100,15 +112,18 @@ static void fill_identity(const struct vmb_dev_storage *s, struct vmb_host_scsi_
 			  const struct vmb_dev_disk_option *option, uint32_t lun)
 {
 	memcpy(unit->guid, s->unit_id.bytes, sizeof(unit->guid));
-	unit->guid[sizeof(unit->guid) - 1] ^= lun;
+	unit->guid[s->named ? NAMED_LUN_BYTE : sizeof(unit->guid) - 1] ^= lun;
 	if (s->own[lun])
 		unit->guid[sizeof(unit->guid) - 2] ^= s->plugged;
 	if (option->serial)
 		snprintf(unit->serial, sizeof(unit->serial), "%s", option->serial);
 	else if (s->host.config.ide)
-		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%s", s->name);
+		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%.16s", s->name);
 	else if (s->own[lun])
 		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%02u-%u", lun, s->plugged);
+	else if (s->named)
+		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%08x-%02u",
+			 fold(&s->instance_id), lun);
 	else
 		snprintf(unit->serial, sizeof(unit->serial), "openvmbus-%02u", lun);
 }
@@ -134,9 +149,12 @@ void vmb_dev_storage_fill_unit(struct vmb_dev_storage *s, uint32_t lun)
 
 static void name_scsi(struct vmb_dev_storage *s, const struct vmb_guid *instance_id)
 {
-	snprintf(s->name, sizeof(s->name), "storage");
+	char text[VMB_DEV_UEFI_UUID_TEXT_LEN];
+
 	s->type_id = (struct vmb_guid)VMB_GUID_SCSI;
 	s->instance_id = s->unit_id = instance_id ? *instance_id : vmb_dev_storage_scsi_id;
+	vmb_dev_uefi_uuid_print(s->instance_id.bytes, text);
+	snprintf(s->name, sizeof(s->name), s->named ? "scsi-%s" : "storage", text);
 }
 
 static void name_ide(struct vmb_dev_storage *s, uint32_t place)
@@ -185,6 +203,7 @@ static int init(struct vmb_dev_storage *s, const struct vmb_dev_storage_config *
 	int error;
 
 	pthread_mutex_init(&s->lock, NULL);
+	s->named = config->named;
 	if (config->ide)
 		name_ide(s, config->place);
 	else
@@ -354,7 +373,7 @@ static const char *name(const void *state)
 {
 	const struct vmb_dev_storage *s = state;
 
-	return s->host.config.ide ? s->name : "scsi";
+	return s->host.config.ide || s->named ? s->name : "scsi";
 }
 
 const struct vmb_dev_device_ops vmb_dev_storage_ops = { .prepare = prepare,

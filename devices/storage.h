@@ -62,7 +62,10 @@ struct vmb_dev_storage_config {
 	uint32_t queue_count;
 	bool ide; /* one unit on an IDE channel */
 	uint32_t place; /* of the IDE unit: 0..VMB_DEV_IDE_MAX - 1 */
-	const struct vmb_guid *instance_id; /* of a SCSI controller; NULL: the one of openvmbus */
+	/* of a SCSI controller; NULL: vmb_dev_storage_scsi_id */
+	const struct vmb_guid *instance_id;
+	/* one of several controllers of a machine: its id is in its name and its units' serials */
+	bool named;
 	const struct vmb_guid *unit_id; /* names LUN 0, see below; NULL: generated */
 	/* by LUN; outlive the device; path NULL: no unit */
 	const struct vmb_dev_disk_option *disks;
@@ -115,7 +118,8 @@ struct vmb_dev_storage {
 	struct vmb_guid type_id, instance_id; /* of the offer */
 	struct vmb_stor_offer user;
 	struct vmb_guid unit_id; /* names LUN 0; the LUN is added to name another */
-	char name[16]; /* in serial numbers and statistics */
+	char name[48]; /* in statistics, and of the device if it is named */
+	bool named;
 	struct vmb_host_scsi_lun units[VMB_HOST_SCSI_LUN_MAX];
 	struct vmb_dev_disk disks[VMB_HOST_SCSI_LUN_MAX]; /* without ops: not there */
 	struct vmb_dev_disk_option *own[VMB_HOST_SCSI_LUN_MAX]; /* of disks that were plugged in */

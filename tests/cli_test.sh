@@ -250,11 +250,12 @@ expect 'DVD of odd size' \
 	'--cdrom oddcd: 3584 bytes are not whole blocks of 2048; grow it with truncate -s %2048' \
 	run --kernel k --cdrom oddcd
 expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
+scsi='there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
 expect 'disk with unknown property' \
-	"--disk disk: no property 'fast'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'fast'; $scsi" \
 	run --kernel k --disk disk,fast
 expect 'disk with impossible LUN' \
-	"--disk disk: no property 'lun=64'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'lun=64'; $scsi" \
 	run --kernel k --disk disk,lun=64
 expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give another lun=N' \
 	run --kernel k --disk disk,lun=3 --disk odd,lun=3
@@ -264,6 +265,18 @@ expect 'one file twice' \
 ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
 dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow and reconnect=0 to reconnect=3600 seconds'
 expect 'IDE disk without name' "--ide: the file's name is missing" run --kernel k --ide ,readonly
+guid=f8b3781a-1e82-4818-a1c3-63d806ec15bb
+for id in 0 f8b3781a "{$guid}" 00000000-0000-0000-0000-000000000000; do
+	expect "controller=$id" "--disk disk: no property 'controller=$id'; $scsi" \
+		run --kernel k --disk "disk,controller=$id"
+done
+expect 'one LUN twice on a controller' '--disk odd: LUN 3 is taken already; give another lun=N' \
+	run --kernel k --disk "disk,lun=3,controller=$guid" --disk "odd,controller=${guid^^},lun=3"
+expect 'a fifth controller' '--disk odd: a machine has at most 4 SCSI controllers; give a controller= that another disk has, or none' \
+	run --kernel k --disk "disk,controller=${guid/a-/b-}" --disk "disk,controller=${guid/a-/c-}" \
+	--disk "disk,controller=${guid/a-/d-}" --disk "odd,controller=${guid/a-/e-}"
+expect 'IDE disk with a controller' "--ide disk: no property 'controller=$guid'; $ide" \
+	run --kernel k --ide "disk,controller=$guid"
 expect 'IDE disk with a LUN' "--ide disk: no property 'lun=1'; $ide" run --kernel k --ide disk,lun=1
 expect 'no such IDE channel' "--ide disk: no property 'channel=2'; $ide" run --kernel k --ide disk,channel=2
 expect 'no such IDE unit' "--ide disk: no property 'unit=2'; $ide" run --kernel k --ide disk,unit=2
@@ -299,10 +312,10 @@ truncate -s 64K image
 expect 'image without a format' \
 	'--disk image: looks like a qcow2 image; add format=raw if it is a guest'\''s own disk, format=qcow2 only if you know that it is an image' \
 	run --kernel k --disk image
-expect 'backing not allowed' "--disk disk: no property 'backing=no'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+expect 'backing not allowed' "--disk disk: no property 'backing=no'; there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,backing=no
 expect 'unknown format' \
-	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,format=iso
 expect 'image missing' '--disk none: No such file or directory' run --kernel k --disk none,format=vhdx
 expect 'format of an NBD export' \

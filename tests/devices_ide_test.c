@@ -222,6 +222,20 @@ static void test_a_stepped_machine_refuses_a_file(void **state)
 	start("--disk null:1M,hold=5");
 }
 
+/* Guests know a device by its id. */
+static void test_a_controller_may_not_have_the_id_of_another_device(void **state)
+{
+	assert_int_equal(parse("--ide null:1M --disk null:1M,controller="
+			       "00000000-0000-8899-0000-000000000000"),
+			 0);
+	assert_int_equal(vmb_vmm_devices_open_disks(&devices, &options), 0);
+	assert_int_equal(vmb_vmm_devices_prepare_disks(&devices), 0);
+	assert_int_equal(vmb_vmm_devices_attach(&devices, bus), -EEXIST);
+	destroy_bus(NULL);
+	assert_int_equal(create_bus(NULL), 0);
+	start("--ide null:1M --disk null:1M,controller=00000000-0000-8899-0000-000000000001");
+}
+
 /* The same for a card whose frames come through a descriptor. */
 static void test_a_stepped_machine_refuses_a_user_network(void **state)
 {
@@ -247,6 +261,9 @@ int main(void)
 						create_bus, destroy_bus),
 		cmocka_unit_test_setup_teardown(test_identities_are_unique_and_stay, create_bus,
 						destroy_bus),
+		cmocka_unit_test_setup_teardown(
+			test_a_controller_may_not_have_the_id_of_another_device, create_bus,
+			destroy_bus),
 		cmocka_unit_test_setup_teardown(test_a_stepped_machine_refuses_a_file, create_bus,
 						destroy_bus),
 		cmocka_unit_test_setup_teardown(test_a_stepped_machine_refuses_a_user_network,

@@ -237,6 +237,9 @@ static void test_bad_disks_leave_nothing(void **state)
 	       "No such file or directory");
 	refuse("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"\"}}", "name is missing");
 	refuse("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M,lun=77\"}}", "lun=");
+	refuse("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M,controller="
+	       "f8b3781a-1e82-4818-a1c3-63d806ec15bb\"}}",
+	       "controller=");
 	refuse("{\"command\":\"disk-remove\",\"arguments\":{\"lun\":64}}", "no unit has");
 	refuse("{\"command\":\"disk-remove\",\"arguments\":{\"lun\":99999999999}}", "no unit has");
 	refuse("{\"command\":\"disk-resize\",\"arguments\":{\"lun\":0,\"len\":1}}", "whole blocks");

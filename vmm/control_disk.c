@@ -73,15 +73,23 @@ static int find_place(struct opened *o, struct vmb_dev_disk_option *units, uint6
 static int parse(struct opened *o, const char *value, bool dvd, uint64_t taken)
 {
 	struct vmb_dev_disk_option *units = calloc(VMB_HOST_SCSI_LUN_MAX, sizeof(*units));
-	int error = units ? 0 : -ENOMEM;
+	struct vmb_dev_disk_parsed parsed = { .option.path = NULL };
+	int error = units ? vmb_dev_disk_parse(&parsed, value, false, dvd) : -ENOMEM;
 
 	for (uint32_t lun = 0; !error && lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		if (taken >> lun & 1)
 			units[lun].path = "taken";
+	if (!error && parsed.has_controller) {
+		vmb_dev_report("controller=: a running machine takes disks on its first SCSI "
+			       "controller only; leave it out");
+		error = -EINVAL;
+	}
 	if (!error)
-		error = vmb_dev_disk_parse(units, value, false, dvd);
+		error = vmb_dev_disk_place(units, &parsed);
 	if (!error)
 		error = find_place(o, units, taken);
+	if (error)
+		free((char *)parsed.option.path);
 	free(units);
 	return error;
 }

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The one list of devices that a machine can have. */
 #include "devices/network.h"
+#include "devices/report.h"
 #include "devices/storage.h"
 #include "vmm/devices.h"
 #include "vmm/hotplug.h"
 
 static int open_scsi(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
-	const struct vmb_dev_storage_config config = { .version_max = o->generation.storage,
-						       .queue_count = o->disk_queues,
-						       .disks = o->disks,
-						       .disk_count = VMB_HOST_SCSI_LUN_MAX };
-	int error = vmb_dev_storage_open(&d->all[d->count], &config);
+	struct vmb_dev_storage_config config = { .version_max = o->generation.storage,
+						 .queue_count = o->disk_queues,
+						 .disk_count = VMB_HOST_SCSI_LUN_MAX };
+	int error = 0;
 
-	d->count += !error;
+	for (uint32_t i = 0; i <= o->controller_count && !error; i++) {
+		config.disks = &o->disks[i * VMB_HOST_SCSI_LUN_MAX];
+		config.named = i > 0;
+		config.instance_id = i ? &o->controllers[i - 1] : NULL;
+		error = vmb_dev_storage_open(&d->all[d->count], &config);
+		d->count += !error;
+	}
 	return error;
 }
 
@@ -131,6 +137,28 @@ int vmb_vmm_devices_prepare(struct vmb_vmm_devices *d)
 	return prepare_some(d, false);
 }
 
+static const struct vmb_guid *id_of(const struct vmb_dev_device *device)
+{
+	return device->ops->channel ? &device->ops->channel(device->state)->host.instance_id : NULL;
+}
+
+/* controller= may name what another device has; a guest knows devices by their id. */
+static int check_id(const struct vmb_vmm_devices *d, uint32_t i)
+{
+	const struct vmb_guid *id = id_of(&d->all[i]), *other;
+
+	for (uint32_t k = 0; id && k < i; k++) {
+		other = id_of(&d->all[k]);
+		if (!other || !vmb_guid_equal(id, other))
+			continue;
+		vmb_dev_report("controller=: %s has the instance id of %s; give another one",
+			       d->all[k].ops->name(d->all[k].state),
+			       d->all[i].ops->name(d->all[i].state));
+		return -EEXIST;
+	}
+	return 0;
+}
+
 int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus)
 {
 	int error = 0;
@@ -138,6 +166,8 @@ int vmb_vmm_devices_attach(struct vmb_vmm_devices *d, struct vmb_dev_bus *bus)
 	for (uint32_t i = 0; i < d->count && !error; i++) {
 		d->lives[i].place = VMB_VMM_DEVICE_IN;
 		error = d->all[i].ops->attach(d->all[i].state, bus);
+		if (!error)
+			error = check_id(d, i);
 	}
 	return error;
 }

@@ -52,6 +52,7 @@ static const char help_text[] =
 	"                     null:SIZE is a disk of zeroes that forgets what is written\n"
 	"     readonly        no writes\n"
 	"     lun=N           0 to 63; else the first that is free\n"
+	"     controller=GUID of a SCSI controller with that instance id\n"
 	"     format=raw|qcow2|vhd|vhdx|vmdk\n"
 	"                     what the file is (raw); all others need qemu-nbd\n"
 	"     backing=allow   an image may show the guest other files of this machine\n"

@@ -70,14 +70,53 @@ static int parse_accel(struct vmb_vmm_options *o, char *value)
 	return -EINVAL;
 }
 
+/* The number of the controller that a disk is for; VMB_VMM_SCSI_MAX: there can be no more. */
+static uint32_t find_controller(struct vmb_vmm_options *o, const struct vmb_dev_disk_parsed *p)
+{
+	uint32_t i = 0;
+
+	if (!p->has_controller || vmb_guid_equal(&p->controller, &vmb_dev_storage_scsi_id))
+		return 0;
+	while (i < o->controller_count && !vmb_guid_equal(&o->controllers[i], &p->controller))
+		i++;
+	if (i == o->controller_count && i < VMB_ARRAY_COUNT(o->controllers))
+		o->controllers[o->controller_count++] = p->controller;
+	return i + 1;
+}
+
+static int place_disk(struct vmb_vmm_options *o, const struct vmb_dev_disk_parsed *p)
+{
+	uint32_t i = find_controller(o, p);
+
+	if (i < VMB_VMM_SCSI_MAX)
+		return vmb_dev_disk_place(&o->disks[i * VMB_HOST_SCSI_LUN_MAX], p);
+	vmb_dev_report("%s %s: a machine has at most %u SCSI controllers; give a controller= that "
+		       "another disk has, or none",
+		       vmb_dev_disk_option_name(&p->option), p->option.path, VMB_VMM_SCSI_MAX);
+	return -EINVAL;
+}
+
+static int parse_unit(struct vmb_vmm_options *o, const char *value, bool ide, bool dvd)
+{
+	struct vmb_dev_disk_parsed p;
+	int error = vmb_dev_disk_parse(&p, value, ide, dvd);
+
+	if (error)
+		return error;
+	error = ide ? vmb_dev_disk_place(o->ides, &p) : place_disk(o, &p);
+	if (error)
+		free((char *)p.option.path);
+	return error;
+}
+
 static int parse_disk(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o->disks, value, false, false);
+	return parse_unit(o, value, false, false);
 }
 
 static int parse_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o->disks, value, false, true);
+	return parse_unit(o, value, false, true);
 }
 
 static int parse_disk_queues(struct vmb_vmm_options *o, char *value)
@@ -97,12 +136,12 @@ static int parse_disk_queues(struct vmb_vmm_options *o, char *value)
 
 static int parse_ide(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o->ides, value, true, false);
+	return parse_unit(o, value, true, false);
 }
 
 static int parse_ide_cdrom(struct vmb_vmm_options *o, char *value)
 {
-	return vmb_dev_disk_parse(o->ides, value, true, true);
+	return parse_unit(o, value, true, true);
 }
 
 static int check_net(const struct vmb_vmm_options *o, const struct vmb_dev_net_option *net)

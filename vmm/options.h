@@ -13,6 +13,8 @@
 #include "vmm/confine.h"
 #include "vmm/generation.h"
 
+#define VMB_VMM_SCSI_MAX 4u /* controllers; as many as on Hyper-V */
+
 enum vmb_vmm_accel {
 	VMB_VMM_ACCEL_AUTO, /* KVM, or the nest where there is no /dev/kvm */
 	VMB_VMM_ACCEL_KVM,
@@ -42,7 +44,10 @@ struct vmb_vmm_options {
 	const char *faults[VMB_DEV_FAULT_RULE_MAX]; /* as --fault has them */
 	uint32_t fault_count;
 	const char *control; /* path of a socket; NULL: none */
-	struct vmb_dev_disk_option disks[VMB_HOST_SCSI_LUN_MAX]; /* by LUN */
+	/* those of each controller by LUN; the first controller is always there */
+	struct vmb_dev_disk_option disks[VMB_VMM_SCSI_MAX * VMB_HOST_SCSI_LUN_MAX];
+	struct vmb_guid controllers[VMB_VMM_SCSI_MAX - 1]; /* instance ids of the others */
+	uint32_t controller_count; /* of these */
 	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place */
 	struct vmb_dev_net_option nets[VMB_DEV_NET_MAX];
 	uint32_t net_count;

@@ -12,6 +12,7 @@
 #include "devices/replay.h"
 #include "devices/report.h"
 #include "devices/storage.h"
+#include "devices/uefi/uuid.h"
 #include "vmm/memory.h"
 #include "vmm/replay.h"
 
@@ -26,8 +27,17 @@ static void put(FILE *out, const char *option)
 	fputc(0, out);
 }
 
+static void put_controller(FILE *out, const struct vmb_guid *id)
+{
+	char text[VMB_DEV_UEFI_UUID_TEXT_LEN];
+
+	vmb_dev_uefi_uuid_print(id->bytes, text);
+	fprintf(out, ",controller=%s", text);
+}
+
+/* id: of its controller, if it is named. */
 static void put_disk(FILE *out, const struct vmb_dev_disk *disk, uint32_t lun, bool ide,
-		     uint32_t place)
+		     uint32_t place, const struct vmb_guid *id)
 {
 	const struct vmb_dev_disk_option *o = disk->option;
 
@@ -38,6 +48,8 @@ static void put_disk(FILE *out, const struct vmb_dev_disk *disk, uint32_t lun, b
 			VMB_DEV_IDE_UNIT(place));
 	else
 		fprintf(out, ",lun=%u", lun);
+	if (id)
+		put_controller(out, id);
 	if (!o->dvd)
 		fprintf(out, ",block=%u%s", disk->block_len, disk->read_only ? ",readonly" : "");
 	if (o->serial)
@@ -58,7 +70,8 @@ static void put_disks(FILE *out, const struct vmb_vmm_options *o,
 		place = 2 * s->host.config.path_id + s->host.config.target_id;
 		for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 			if (s->disks[lun].ops)
-				put_disk(out, &s->disks[lun], lun, s->host.config.ide, place);
+				put_disk(out, &s->disks[lun], lun, s->host.config.ide, place,
+					 s->named ? &s->instance_id : NULL);
 	}
 }
 

@@ -26,6 +26,7 @@
 #include <sys/uio.h>
 
 #include "host/scsi.h"
+#include "wire/guid.h"
 
 struct vmb_dev_disk_engine;
 
@@ -260,11 +261,25 @@ void vmb_dev_disk_lost(struct vmb_dev_disk *disk, int error);
 /* How messages name an option. */
 const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);
 
+#define VMB_DEV_DISK_NOT_SAID (-1)
+
+/* What a value of --disk, --cdrom, --ide or --ide-cdrom says. */
+struct vmb_dev_disk_parsed {
+	struct vmb_dev_disk_option option;
+	int lun, channel, unit; /* VMB_DEV_DISK_NOT_SAID: any that is free */
+	bool has_controller;
+	struct vmb_guid controller; /* the instance id of a SCSI controller */
+};
+
 /*
- * Parses the value of --disk, --cdrom, --ide or --ide-cdrom into a free entry of units. If ide,
- * units has VMB_DEV_IDE_MAX entries by place, else VMB_HOST_SCSI_LUN_MAX entries by LUN. value is
- * copied, not changed; the copy begins at the entry's path. Returns 0, or -EINVAL: reported.
+ * Parses a value. It is copied, not changed; the copy begins at the option's path and is the
+ * caller's to free. Returns 0, or -EINVAL: reported, with nothing to free.
  */
-int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, bool ide, bool dvd);
+int vmb_dev_disk_parse(struct vmb_dev_disk_parsed *p, const char *value, bool ide, bool dvd);
+/*
+ * Puts it into a free entry of units: VMB_DEV_IDE_MAX entries by place if it is an IDE unit, else
+ * VMB_HOST_SCSI_LUN_MAX entries by LUN, of its controller. Returns 0, or -EINVAL: reported.
+ */
+int vmb_dev_disk_place(struct vmb_dev_disk_option *units, const struct vmb_dev_disk_parsed *p);
 
 #endif

@@ -11,12 +11,13 @@
 #include "devices/disk/disk.h"
 #include "devices/report.h"
 #include "devices/text.h"
+#include "devices/uefi/uuid.h"
 
 #define RECONNECT_DEFAULT 25u /* seconds: Linux gives a SCSI command 30 */
 #define RECONNECT_MAX	  3600u
 #define BLOCK_LEN_MAX	  4096
-#define NOT_SAID	  (-1)
-#define USAGE_LEN	  320u
+#define NOT_SAID	  VMB_DEV_DISK_NOT_SAID
+#define USAGE_LEN	  360u
 
 enum kinds { /* the kinds of unit that have a property */
 	     SCSI_UNIT = 1,
@@ -25,11 +26,6 @@ enum kinds { /* the kinds of unit that have a property */
 	     DVD = 8,
 };
 #define ALL (SCSI_UNIT | IDE_UNIT | DISK | DVD)
-
-struct parsing {
-	struct vmb_dev_disk_option option;
-	int lun, channel, unit;
-};
 
 static bool set_number(const char *value, uint32_t max, int *number)
 {
@@ -42,40 +38,50 @@ static bool set_number(const char *value, uint32_t max, int *number)
 	return true;
 }
 
-static bool set_read_only(struct parsing *p, const char *value)
+static bool set_read_only(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	p->option.read_only = true;
 	return true;
 }
 
-static bool set_lun(struct parsing *p, const char *value)
+static bool set_lun(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	return set_number(value, VMB_HOST_SCSI_LUN_MAX - 1, &p->lun);
 }
 
-static bool set_channel(struct parsing *p, const char *value)
+/* All zeroes are the id of nothing. */
+static bool set_controller(struct vmb_dev_disk_parsed *p, const char *value)
+{
+	static const struct vmb_guid none;
+
+	p->has_controller = true;
+	return vmb_dev_uefi_uuid_parse(value, p->controller.bytes) &&
+	       !vmb_guid_equal(&p->controller, &none);
+}
+
+static bool set_channel(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	return set_number(value, 1, &p->channel);
 }
 
-static bool set_unit(struct parsing *p, const char *value)
+static bool set_unit(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	return set_number(value, 1, &p->unit);
 }
 
-static bool set_format(struct parsing *p, const char *value)
+static bool set_format(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	p->option.format = value;
 	return vmb_dev_disk_format_known(value);
 }
 
-static bool set_backing(struct parsing *p, const char *value)
+static bool set_backing(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	p->option.backing = true;
 	return strcmp(value, "allow") == 0;
 }
 
-static bool set_block(struct parsing *p, const char *value)
+static bool set_block(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	int len;
 
@@ -85,7 +91,7 @@ static bool set_block(struct parsing *p, const char *value)
 	return len == 512 || len == BLOCK_LEN_MAX;
 }
 
-static bool set_reconnect(struct parsing *p, const char *value)
+static bool set_reconnect(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	int seconds;
 
@@ -104,23 +110,23 @@ static bool set_fault(struct vmb_dev_disk_fault *fault, const char *value)
 	return vmb_dev_text_number(value, UINT64_MAX, &fault->block, &rest) && !*rest;
 }
 
-static bool set_hold(struct parsing *p, const char *value)
+static bool set_hold(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	return set_fault(&p->option.hold, value);
 }
 
-static bool set_stuck(struct parsing *p, const char *value)
+static bool set_stuck(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	return set_fault(&p->option.stuck, value);
 }
 
-static bool set_gone(struct parsing *p, const char *value)
+static bool set_gone(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	return set_fault(&p->option.gone, value);
 }
 
 /* Graphic ASCII: it goes into VPD page 80, which has nothing else. */
-static bool set_serial(struct parsing *p, const char *value)
+static bool set_serial(struct vmb_dev_disk_parsed *p, const char *value)
 {
 	size_t len = strlen(value);
 
@@ -133,12 +139,13 @@ static bool set_serial(struct parsing *p, const char *value)
 
 static const struct property {
 	const char *name; /* with its "=" if it has a value */
-	bool (*set)(struct parsing *p, const char *value);
+	bool (*set)(struct vmb_dev_disk_parsed *p, const char *value);
 	uint8_t kinds;
 	const char *usage;
 } properties[] = {
 	{ "readonly", set_read_only, ALL, "readonly" },
 	{ "lun=", set_lun, SCSI_UNIT | DISK | DVD, "lun=0 to lun=63" },
+	{ "controller=", set_controller, SCSI_UNIT | DISK | DVD, "controller=GUID" },
 	{ "channel=", set_channel, IDE_UNIT | DISK | DVD, "channel=0|1" },
 	{ "unit=", set_unit, IDE_UNIT | DISK | DVD, "unit=0|1" },
 	{ "format=", set_format, ALL, "format=raw|qcow2|vhd|vhdx|vmdk" },
@@ -180,7 +187,7 @@ static void report_properties(const struct vmb_dev_disk_option *option, const ch
 		       option->path, found, text);
 }
 
-static int parse_property(struct parsing *p, char *found)
+static int parse_property(struct vmb_dev_disk_parsed *p, char *found)
 {
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(properties); i++) {
 		const struct property *property = &properties[i];
@@ -198,7 +205,8 @@ static int parse_property(struct parsing *p, char *found)
 }
 
 /* The first place that is free and is what was said; count if there is none. */
-static uint32_t find_lun(const struct vmb_dev_disk_option *units, const struct parsing *p)
+static uint32_t find_lun(const struct vmb_dev_disk_option *units,
+			 const struct vmb_dev_disk_parsed *p)
 {
 	uint32_t lun;
 
@@ -208,7 +216,8 @@ static uint32_t find_lun(const struct vmb_dev_disk_option *units, const struct p
 	return lun;
 }
 
-static uint32_t find_ide(const struct vmb_dev_disk_option *units, const struct parsing *p)
+static uint32_t find_ide(const struct vmb_dev_disk_option *units,
+			 const struct vmb_dev_disk_parsed *p)
 {
 	uint32_t place;
 
@@ -220,7 +229,7 @@ static uint32_t find_ide(const struct vmb_dev_disk_option *units, const struct p
 	return place;
 }
 
-static int place_scsi(struct vmb_dev_disk_option *units, const struct parsing *p)
+static int place_scsi(struct vmb_dev_disk_option *units, const struct vmb_dev_disk_parsed *p)
 {
 	uint32_t lun = find_lun(units, p);
 
@@ -234,7 +243,7 @@ static int place_scsi(struct vmb_dev_disk_option *units, const struct parsing *p
 	return 0;
 }
 
-static int place_ide(struct vmb_dev_disk_option *units, const struct parsing *p)
+static int place_ide(struct vmb_dev_disk_option *units, const struct vmb_dev_disk_parsed *p)
 {
 	const char *name = vmb_dev_disk_option_name(&p->option), *path = p->option.path;
 	uint32_t place = find_ide(units, p);
@@ -261,34 +270,40 @@ static int place_ide(struct vmb_dev_disk_option *units, const struct parsing *p)
 	return -EINVAL;
 }
 
-int vmb_dev_disk_parse(struct vmb_dev_disk_option *units, const char *value, bool ide, bool dvd)
+int vmb_dev_disk_place(struct vmb_dev_disk_option *units, const struct vmb_dev_disk_parsed *p)
 {
-	struct parsing p = { .option = { .ide = ide,
-					 .dvd = dvd,
-					 .read_only = dvd,
-					 .reconnect_s = RECONNECT_DEFAULT },
-			     .lun = NOT_SAID,
-			     .channel = NOT_SAID,
-			     .unit = NOT_SAID };
-	const char *name = vmb_dev_disk_option_name(&p.option);
+	return p->option.ide ? place_ide(units, p) : place_scsi(units, p);
+}
+
+int vmb_dev_disk_parse(struct vmb_dev_disk_parsed *p, const char *value, bool ide, bool dvd)
+{
+	const char *name;
 	/* argv stays whole: the nest is given it again */
 	char *copy = strdup(value), *rest = copy;
 	int error = 0;
 
+	*p = (struct vmb_dev_disk_parsed){ .option = { .ide = ide,
+						       .dvd = dvd,
+						       .read_only = dvd,
+						       .reconnect_s = RECONNECT_DEFAULT },
+					   .lun = NOT_SAID,
+					   .channel = NOT_SAID,
+					   .unit = NOT_SAID };
+	name = vmb_dev_disk_option_name(&p->option);
 	if (!copy) {
 		vmb_dev_report("%s: %s", name, strerror(ENOMEM));
 		return -EINVAL;
 	}
-	p.option.path = strsep(&rest, ",");
-	if (!*p.option.path) {
+	p->option.path = strsep(&rest, ",");
+	if (!*p->option.path) {
 		vmb_dev_report("%s: the file's name is missing", name);
 		error = -EINVAL;
 	}
 	while (rest && !error)
-		error = parse_property(&p, strsep(&rest, ","));
-	if (!error)
-		error = ide ? place_ide(units, &p) : place_scsi(units, &p);
-	if (error)
+		error = parse_property(p, strsep(&rest, ","));
+	if (error) {
 		free(copy);
+		p->option.path = NULL;
+	}
 	return error;
 }
