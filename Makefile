@@ -227,11 +227,11 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # AddressSanitizer, linux_X_tsan_test under ThreadSanitizer. The headers that stand in for the kernel's are
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
-LINUX_TESTS := $(filter-out linux_services_test,$(basename $(notdir $(wildcard tests/linux/*_test.c))))
+LINUX_TESTS := $(filter-out linux_services_test linux_ids_test,$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
 LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
-	workqueue sysfs version unaligned string topology sched/mm)
+	workqueue sysfs version unaligned string topology sched/mm uuid)
 LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
 LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
 LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess umh moduleparam reboot)
@@ -286,6 +286,17 @@ $(BUILD)/tests/linux_services_tsan_test: $(LINUX_DIR)/tsan/shim/linux_services_t
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+# The bus's list of ids stands alone.
+ids-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o port/vmbus_ids.o)
+$(BUILD)/tests/linux_ids_test: $(LINUX_DIR)/asan/shim/linux_ids_test.o $(call ids-parts,asan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka
+$(BUILD)/tests/linux_ids_tsan_test: $(LINUX_DIR)/tsan/shim/linux_ids_test.o $(call ids-parts,tsan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+unit-programs: $(BUILD)/tests/linux_ids_test $(BUILD)/tests/linux_ids_tsan_test
 unit-programs: $(BUILD)/tests/linux_services_test $(BUILD)/tests/linux_services_tsan_test
 unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 

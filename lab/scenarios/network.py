@@ -8,8 +8,9 @@ from lab.host.scenario import Network as Base, wire_check
 class Network(Base):
     """DHCP and router announcement; `--mib` MiB over HTTP each way with one hash at both ends: IPv4
     and IPv6, all offloads on and all off, MTU 1500 and 9000, VLAN 100 (the last two not on `--net
-    user`); every datagram of an echo came back; no checksum or length was wrong on the wire, no
-    error counter of the card moved, the host refused nothing"""
+    user`); every datagram of an echo came back; `ethtool` sets what flows are told apart by, and a
+    speed; no checksum or length was wrong on the wire, no error counter of the card moved, the host
+    refused nothing"""
     hosts = ("openvmbus", "qemu")
     seconds_a_mib = 16
 
@@ -24,6 +25,8 @@ class Network(Base):
             names += ["v4-on-9000", "v6-off-9000", "vlan-v4-on-1500", "vlan-v6-off-1500"]
         self.judge_root()
         self.judge_card()
+        if self.kind != "virtio":
+            self.judge_choices()
         if self.host.name == "openvmbus":
             self.judge_waits()
         self.judge_lease(r"^10\.(77\.0|0\.2)\.\d+/24 from 10\.")
@@ -34,6 +37,18 @@ class Network(Base):
         self.judge_wire()
         self.judge_errors()
         self.judge_side()
+
+    def judge_choices(self):
+        """Frames of 64 ports leave by several queues, or by one where the user leaves the ports
+        out."""
+        v = self.value
+        hashes = [v(f"hash.{name}") for name in ("udp4", "tcp4", "back")]
+        self.claim("ethtool sets what frames are told apart by", hashes == ["2", "4", "4"])
+        self.claim("a speed that the user sets is shown", v("speed") == "2500 full")
+        if self.kind == "ours" and self.cpus > 1:
+            self.claim(f"64 ports: {v('spread.ports')} queues, without ports "
+                       f"{v('spread.addresses')}",
+                       int(v("spread.ports") or 0) > 1 and v("spread.addresses") == "1")
 
     def judge_waits(self):
         """Frames wait when the guest keeps the receive buffer: when acknowledgements are lost, half

@@ -104,6 +104,17 @@
 #define SCSI_QC_STATUS int
 #endif
 
+/*
+ * 6.17 gave the fields that a hash is made of operations of their own, and stable kernels took them
+ * at some point, so Kbuild looks.
+ */
+#ifdef RXFH_FIELDS_BY_RXNFC
+struct ethtool_rxfh_fields {
+	u32 data;
+	u32 flow_type;
+};
+#endif
+
 /* 6.8 gathered the arguments of the RSS operations; older kernels are given them one by one. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 struct net_device;

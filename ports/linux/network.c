@@ -386,6 +386,7 @@ static struct netvsc *new_card(struct vmb_device *device)
 	INIT_DELAYED_WORK(&card->link_work, netvsc_link_work);
 	INIT_WORK(&card->filter_work, netvsc_filter_work);
 	INIT_WORK(&card->reset_work, reset_work);
+	card->user_speed = SPEED_UNKNOWN;
 	netdev_rss_key_fill(card->rss_key, sizeof(card->rss_key));
 	describe_device(card);
 	set_defaults(card);

@@ -178,6 +178,10 @@ struct netvsc {
 
 	u8 rss_key[NDIS_RSS_KEY_LEN];
 	u16 rss_table[NDIS_RSS_TABLE_COUNT_MAX];
+	/* kinds of frame, one bit each, that are sent by their addresses alone, without ports */
+	u32 shallow;
+	u32 user_speed; /* Mbit/s, with user_duplex; SPEED_UNKNOWN: as the host says */
+	u8 user_duplex;
 	struct bpf_prog *xdp_prog; /* RTNL */
 
 	/* jiffies; after a network change the link is reported as down for a moment */
@@ -188,6 +192,14 @@ struct netvsc {
 	unsigned long broken_since; /* jiffies; reset_work's */
 	u32 broken_count; /* connections that the host has broken since */
 	u16 spread_count; /* queues for which the senders' CPUs were chosen */
+};
+
+/* Bits of shallow. */
+enum netvsc_flow {
+	NETVSC_FLOW_TCP4 = 1,
+	NETVSC_FLOW_TCP6 = 2,
+	NETVSC_FLOW_UDP4 = 4,
+	NETVSC_FLOW_UDP6 = 8,
 };
 
 static inline void netvsc_count_tx(struct netvsc_queue *q, enum netvsc_tx_stat stat, u64 n)

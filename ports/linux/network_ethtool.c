@@ -37,11 +37,25 @@ static int get_link_ksettings(struct net_device *dev, struct ethtool_link_ksetti
 	settings->base.speed = SPEED_UNKNOWN;
 	settings->base.duplex = DUPLEX_UNKNOWN;
 	settings->base.port = PORT_OTHER;
+	if (READ_ONCE(card->user_speed) != (u32)SPEED_UNKNOWN) {
+		settings->base.speed = card->user_speed;
+		settings->base.duplex = card->user_duplex;
+		return 0;
+	}
 	if (!netif_carrier_ok(dev))
 		return 0;
 	settings->base.speed = READ_ONCE(card->core.agreed.link_speed) / SPEED_UNIT;
 	settings->base.duplex = DUPLEX_FULL;
 	return 0;
+}
+
+/* The host has no say in it: it is for programs that reckon with the speed that is shown. */
+static int set_link_ksettings(struct net_device *dev, const struct ethtool_link_ksettings *settings)
+{
+	struct netvsc *card = netdev_priv(dev);
+
+	return ethtool_virtdev_set_link_ksettings(dev, settings, &card->user_speed,
+						  &card->user_duplex);
 }
 
 /* ---- statistics ---- */
@@ -259,13 +273,74 @@ static int set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
 
 ETHTOOL_RXFH_OPS(get_rxfh, set_rxfh)
 
+/* ---- what the hash is made of by which a queue is chosen to send ---- */
+
+#define ADDRESSES (RXH_IP_SRC | RXH_IP_DST)
+#define PORTS	  (RXH_L4_B_0_1 | RXH_L4_B_2_3)
+
+static u32 flow_bit(u32 flow_type)
+{
+	switch (flow_type) {
+	case TCP_V4_FLOW: return NETVSC_FLOW_TCP4;
+	case TCP_V6_FLOW: return NETVSC_FLOW_TCP6;
+	case UDP_V4_FLOW: return NETVSC_FLOW_UDP4;
+	case UDP_V6_FLOW: return NETVSC_FLOW_UDP6;
+	default: return 0;
+	}
+}
+
+static int get_rxfh_fields(struct net_device *dev, struct ethtool_rxfh_fields *fields)
+{
+	const struct netvsc *card = netdev_priv(dev);
+	u32 bit = flow_bit(fields->flow_type);
+
+	fields->data = 0;
+	if (bit || fields->flow_type == IPV4_FLOW || fields->flow_type == IPV6_FLOW)
+		fields->data = ADDRESSES;
+	if (bit && !(READ_ONCE(card->shallow) & bit))
+		fields->data |= PORTS;
+	return 0;
+}
+
+static int set_rxfh_fields(struct net_device *dev, const struct ethtool_rxfh_fields *fields,
+			   struct netlink_ext_ack *extack)
+{
+	struct netvsc *card = netdev_priv(dev);
+	u32 bit = flow_bit(fields->flow_type);
+
+	if (!bit || (fields->data != ADDRESSES && fields->data != (ADDRESSES | PORTS)))
+		return -EOPNOTSUPP;
+	WRITE_ONCE(card->shallow,
+		   fields->data & PORTS ? card->shallow & ~bit : card->shallow | bit);
+	return 0;
+}
+
 static int get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *info, u32 *rules)
 {
+#ifdef RXFH_FIELDS_BY_RXNFC
+	struct ethtool_rxfh_fields fields = { .flow_type = info->flow_type };
+
+	if (info->cmd == ETHTOOL_GRXFH) {
+		get_rxfh_fields(dev, &fields);
+		info->data = fields.data;
+		return 0;
+	}
+#endif
 	if (info->cmd != ETHTOOL_GRXRINGS)
 		return -EOPNOTSUPP;
 	info->data = dev->real_num_rx_queues;
 	return 0;
 }
+
+#ifdef RXFH_FIELDS_BY_RXNFC
+static int set_rxnfc(struct net_device *dev, struct ethtool_rxnfc *info)
+{
+	const struct ethtool_rxfh_fields fields = { .data = info->data,
+						    .flow_type = info->flow_type };
+
+	return info->cmd == ETHTOOL_SRXFH ? set_rxfh_fields(dev, &fields, NULL) : -EOPNOTSUPP;
+}
+#endif
 
 /* ---- buffers ---- */
 
@@ -314,6 +389,7 @@ const struct ethtool_ops netvsc_ethtool_ops = {
 	.get_drvinfo = get_drvinfo,
 	.get_link = ethtool_op_get_link,
 	.get_link_ksettings = get_link_ksettings,
+	.set_link_ksettings = set_link_ksettings,
 	.get_sset_count = get_sset_count,
 	.get_strings = get_strings,
 	.get_ethtool_stats = get_ethtool_stats,
@@ -324,6 +400,12 @@ const struct ethtool_ops netvsc_ethtool_ops = {
 	.get_rxfh = ETHTOOL_GET_RXFH(get_rxfh),
 	.set_rxfh = ETHTOOL_SET_RXFH(set_rxfh),
 	.get_rxnfc = get_rxnfc,
+#ifdef RXFH_FIELDS_BY_RXNFC
+	.set_rxnfc = set_rxnfc,
+#else
+	.get_rxfh_fields = get_rxfh_fields,
+	.set_rxfh_fields = set_rxfh_fields,
+#endif
 	.get_ringparam = get_ringparam,
 	.set_ringparam = set_ringparam,
 	.get_ts_info = ethtool_op_get_ts_info,

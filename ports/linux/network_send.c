@@ -535,6 +535,35 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	return rc == -EAGAIN ? NETDEV_TX_BUSY : NETDEV_TX_OK;
 }
 
+static u32 flow_bit(const struct flow_keys *keys)
+{
+	bool v4 = keys->basic.n_proto == htons(ETH_P_IP);
+
+	if (!v4 && keys->basic.n_proto != htons(ETH_P_IPV6))
+		return 0;
+	switch (keys->basic.ip_proto) {
+	case IPPROTO_TCP: return v4 ? NETVSC_FLOW_TCP4 : NETVSC_FLOW_TCP6;
+	case IPPROTO_UDP: return v4 ? NETVSC_FLOW_UDP4 : NETVSC_FLOW_UDP6;
+	default: return 0;
+	}
+}
+
+/*
+ * Without ports, fragments, which have none, take the queue of the whole datagrams of their flow:
+ * the user may choose that, and then a frame is looked at once more.
+ */
+static u32 hash_of(const struct netvsc *card, struct sk_buff *skb)
+{
+	u32 shallow = READ_ONCE(card->shallow);
+	struct flow_keys keys;
+
+	if (likely(!shallow) || !skb_flow_dissect_flow_keys(skb, &keys, 0) ||
+	    !(flow_bit(&keys) & shallow))
+		return skb_get_hash(skb);
+	keys.ports.ports = 0;
+	return flow_hash_from_keys(&keys);
+}
+
 /* As the host asks for; without its table the stack's own choice is as good. */
 u16 netvsc_select_queue(struct net_device *dev, struct sk_buff *skb, struct net_device *sb_dev)
 {
@@ -543,7 +572,7 @@ u16 netvsc_select_queue(struct net_device *dev, struct sk_buff *skb, struct net_
 
 	if (!READ_ONCE(card->table_known))
 		return netdev_pick_tx(dev, skb, sb_dev);
-	queue = READ_ONCE(card->core.agreed.send_table[skb_get_hash(skb) % VMB_NET_TABLE_COUNT]);
+	queue = READ_ONCE(card->core.agreed.send_table[hash_of(card, skb) % VMB_NET_TABLE_COUNT]);
 	return queue < dev->real_num_tx_queues ? queue : queue % dev->real_num_tx_queues;
 }
 

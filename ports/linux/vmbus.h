@@ -114,7 +114,11 @@ struct vmb_device {
 struct vmb_driver {
 	struct device_driver driver;
 	const struct hv_vmbus_device_id *id_table; /* ends with a zero GUID */
-	/* id: the matching entry of id_table, NULL if the user chose this driver. */
+	struct vmb_added_id *added_ids; /* the bus's: classes that the user added */
+	/*
+	 * id: a copy of the matching entry of id_table, or an id without driver_data that the user
+	 * added; NULL if the user chose this driver. Valid until this returns.
+	 */
 	int (*probe)(struct vmb_device *device, const struct hv_vmbus_device_id *id);
 	void (*remove)(struct vmb_device *device);
 	void (*shutdown)(struct vmb_device *device); /* may be NULL */

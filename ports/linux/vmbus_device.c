@@ -5,32 +5,21 @@
  */
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/uuid.h>
 #include "ports/linux/compat.h"
+#include "ports/linux/vmbus_ids.h"
 #include "ports/linux/vmbus_internal.h"
 
 /* ---- matching ---- */
 
-static const struct hv_vmbus_device_id *find_id(const struct vmb_driver *driver,
-						const struct vmb_device *device)
-{
-	const struct hv_vmbus_device_id *id;
-
-	for (id = driver->id_table; !guid_is_null(&id->guid); id++)
-		if (!memcmp(&id->guid, &device->type_id, sizeof(device->type_id)))
-			return id;
-	return NULL;
-}
-
 /* The user's word counts more than the driver's own list: then there is no id to give. */
 static int match(struct device *dev, MATCH_DRIVER *driver)
 {
-	const struct vmb_device *device = to_vmb_device(dev);
+	struct hv_vmbus_device_id id;
 	int chosen = vmbus_override_match(dev, driver);
 
 	if (chosen >= 0)
 		return chosen;
-	return find_id(to_vmb_driver(driver), device) != NULL;
+	return vmbus_ids_find(to_vmb_driver(driver), &to_vmb_device(dev)->type_id, &id);
 }
 
 static int uevent(UEVENT_DEVICE *dev, struct kobj_uevent_env *env)
@@ -46,11 +35,14 @@ static int probe(struct device *dev)
 {
 	struct vmb_device *device = to_vmb_device(dev);
 	struct vmb_driver *driver = to_vmb_driver(dev->driver);
+	struct hv_vmbus_device_id id;
+	bool found;
 	int rc;
 
 	if (READ_ONCE(device->channel->removing))
 		return -ENODEV;
-	rc = driver->probe(device, find_id(driver, device));
+	found = vmbus_ids_find(driver, &device->type_id, &id);
+	rc = driver->probe(device, found ? &id : NULL);
 	if (rc)
 		vmb_channel_close(device->channel);
 	return rc;
@@ -87,6 +79,7 @@ struct bus_type vmbus_bus = {
 	.pm = &vmbus_device_sleep,
 	.dev_groups = vmbus_device_groups,
 	.bus_groups = vmbus_bus_groups,
+	.drv_groups = vmbus_driver_groups,
 };
 
 int vmb_driver_register_owner(struct vmb_driver *driver, struct module *owner, const char *name)
@@ -101,6 +94,7 @@ EXPORT_SYMBOL_GPL(vmb_driver_register_owner);
 void vmb_driver_unregister(struct vmb_driver *driver)
 {
 	driver_unregister(&driver->driver);
+	vmbus_ids_free(driver);
 }
 EXPORT_SYMBOL_GPL(vmb_driver_unregister);
 

@@ -3,6 +3,7 @@
  * Never compiled for ThreadSanitizer: the kernel's own lists are not under test. The two functions
  * below tell ThreadSanitizer what the locks order.
  */
+#include <ctype.h>
 #include <stdarg.h>
 #include "tests/linux/kernel.h"
 
@@ -849,4 +850,21 @@ int sysfs_emit(char *buffer, const char *format, ...)
 	len = vsnprintf(buffer, PAGE_SIZE, format, arguments);
 	va_end(arguments);
 	return len;
+}
+
+/* ---- GUIDs ---- */
+
+int guid_parse(const char *text, guid_t *guid)
+{
+	static const u8 order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	u32 i, count = 0;
+
+	for (i = 0; form[i]; i++)
+		if (form[i] == '-' ? text[i] != '-' : !isxdigit((u8)text[i]))
+			return -EINVAL;
+	for (i = 0; form[i]; i += form[i] == '-' ? 1 : 2)
+		if (form[i] != '-')
+			sscanf(text + i, "%2hhx", &guid->b[order[count++]]);
+	return 0;
 }

@@ -158,6 +158,7 @@ void shim_unlock(struct shim_lock *lock);
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);
 #define spin_lock_init(l)		 (*(l) = (spinlock_t){})
+#define DEFINE_SPINLOCK(name)		 spinlock_t name
 #define spin_lock_irq(l)		 spin_lock(l)
 #define spin_unlock_irq(l)		 spin_unlock(l)
 #define spin_lock_irqsave(l, flags)	 ((flags) = 0, spin_lock(l))
@@ -363,6 +364,15 @@ typedef struct {
 #define GUID_INIT(a, b, c, d0, d1, d2, d3, d4, d5, d6, d7)                               \
 	((guid_t){ { (a)&255, (a) >> 8 & 255, (a) >> 16 & 255, (a) >> 24 & 255, (b)&255, \
 		     (b) >> 8 & 255, (c)&255, (c) >> 8 & 255, d0, d1, d2, d3, d4, d5, d6, d7 } })
+static inline bool guid_equal(const guid_t *a, const guid_t *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+static inline bool guid_is_null(const guid_t *guid)
+{
+	return guid_equal(guid, &(guid_t){ { 0 } });
+}
+int guid_parse(const char *text, guid_t *guid); /* what is behind a GUID does not count */
 struct hv_vmbus_device_id {
 	guid_t guid;
 	unsigned long driver_data;
@@ -382,6 +392,14 @@ struct device_driver {
 	const struct attribute_group **dev_groups;
 	enum probe_type probe_type;
 };
+int driver_attach(struct device_driver *driver); /* a test's own */
+struct driver_attribute {
+	struct attribute attr;
+	ssize_t (*store)(struct device_driver *driver, const char *buffer, size_t len);
+};
+#define DRIVER_ATTR_WO(name_)                                                       \
+	struct driver_attribute driver_attr_##name_ = { .attr = { .name = #name_ }, \
+							.store = name_##_store }
 struct device {
 	struct device *parent;
 	struct mutex mutex; /* device_lock */
