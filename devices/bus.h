@@ -73,6 +73,7 @@ struct vmb_dev_channel {
 	void *pages; /* both rings */
 	uint32_t page_count;
 	uint32_t mapping_count; /* of the bus's */
+	bool scanned; /* it counts among those for which the monitor page is scanned */
 	bool unheard; /* a fault left a signal of the guest for the next tick; atomic */
 	struct vmb_dev_held *held; /* packets that a fault keeps back, oldest first */
 

@@ -167,7 +167,7 @@ int vmb_dev_doorbell_connect(struct vmb_dev_doorbell *d)
 	int error;
 
 	vmb_dev_doorbell_disconnect(d);
-	if (server->config.monitors)
+	if (server->monitor_gpa[1])
 		monitor_page = page_at(d, server->monitor_gpa[1]);
 	if (!interrupt_page && !monitor_page)
 		return 0;
@@ -188,27 +188,28 @@ void vmb_dev_doorbell_disconnect(struct vmb_dev_doorbell *d)
 	set_pages(d, NULL, NULL);
 }
 
-static void count_monitored(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch, int by)
+static void count_scanned(struct vmb_dev_doorbell *d, struct vmb_dev_channel *ch, bool scanned)
 {
-	if (ch->host.monitor_id >= VMB_MONITOR_COUNT_MAX)
+	if (ch->scanned == scanned)
 		return;
+	ch->scanned = scanned;
 	pthread_mutex_lock(&d->lock);
-	d->monitored_count += by;
-	if (by > 0 && d->monitor_page)
+	d->monitored_count += scanned ? 1 : -1;
+	if (scanned && d->monitor_page)
 		vmb_host_doorbell_monitor_enable(d->monitor_page, &ch->host, LATENCY_100NS);
 	pthread_mutex_unlock(&d->lock);
 	if (d->wake >= 0)
 		vmb_dev_event_ring(d->wake);
 }
 
-void vmb_dev_doorbell_opening(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch)
+void vmb_dev_doorbell_opening(struct vmb_dev_doorbell *d, struct vmb_dev_channel *ch)
 {
-	count_monitored(d, ch, 1);
+	count_scanned(d, ch, vmb_host_channel_monitor(&ch->host) < VMB_MONITOR_COUNT_MAX);
 }
 
-void vmb_dev_doorbell_closed(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch)
+void vmb_dev_doorbell_closed(struct vmb_dev_doorbell *d, struct vmb_dev_channel *ch)
 {
-	count_monitored(d, ch, -1);
+	count_scanned(d, ch, false);
 }
 
 void vmb_dev_doorbell_interrupt(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *ch,

@@ -71,8 +71,8 @@ void vmb_dev_doorbell_report(const struct vmb_dev_doorbell *d);
 /* The bus's lock is held in these four. connect returns 0, or -errno: reported. */
 int vmb_dev_doorbell_connect(struct vmb_dev_doorbell *d);
 void vmb_dev_doorbell_disconnect(struct vmb_dev_doorbell *d);
-void vmb_dev_doorbell_opening(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *channel);
-void vmb_dev_doorbell_closed(struct vmb_dev_doorbell *d, const struct vmb_dev_channel *channel);
+void vmb_dev_doorbell_opening(struct vmb_dev_doorbell *d, struct vmb_dev_channel *channel);
+void vmb_dev_doorbell_closed(struct vmb_dev_doorbell *d, struct vmb_dev_channel *channel);
 
 /*
  * Interrupts the guest on virtual processor vp for channel, which must be open. The device's

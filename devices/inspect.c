@@ -67,7 +67,7 @@ static void sample_channel(struct vmb_dev_channel_sample *s, const struct vmb_ho
 					      .instance_id = host->instance_id,
 					      .relid = host->relid,
 					      .connection_id = host->connection_id,
-					      .monitor_id = host->monitor_id,
+					      .monitor_id = vmb_host_channel_monitor(host),
 					      .target_vp = host->target_vp,
 					      .sub_channel_index = host->sub_channel_index,
 					      .state = host->state,

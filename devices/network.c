@@ -80,6 +80,7 @@ static void fill_channel(struct vmb_dev_network *c, struct vmb_dev_channel *chan
 	channel->host.instance_id = vmb_dev_network_id(c->number);
 	channel->host.flags = VMB_OFFER_FLAG_ENUMERATE;
 	channel->host.sub_channel_index = index;
+	channel->host.monitored = c->monitored;
 }
 
 /* If the guest has closed the primary meanwhile, it gets none. */
@@ -317,6 +318,7 @@ static int allocate(struct vmb_dev_network *c, const struct vmb_dev_net_option *
 		    uint32_t number)
 {
 	c->number = number;
+	c->monitored = option->monitored;
 	c->queue_count = option->queue_count;
 	snprintf(c->name, sizeof(c->name), "OpenVMBus network %u", number);
 	snprintf(c->short_name, sizeof(c->short_name), "net%u", number);

@@ -103,6 +103,7 @@ struct vmb_dev_network {
 	uint32_t queue_count;
 	struct vmb_dev_channel channel; /* the primary */
 	uint32_t number;
+	bool monitored; /* its channels always have monitor ids */
 	char name[32]; /* for the guest */
 	char short_name[8]; /* for commands */
 

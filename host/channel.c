@@ -70,19 +70,20 @@ void vmb_host_channel_forget(struct vmb_host_channel *ch)
 			~(1u << ch->monitor_id % VMB_MONITOR_GROUP_BITS);
 }
 
-/* Ids are few: a channel that finds none left is signalled as without. */
 /* A pipe's few messages need no monitor, and some guests take services without one only. */
-static bool has_monitor(const struct vmb_host_channel *ch)
+static bool may_have_monitor(const struct vmb_host_channel *ch)
 {
-	return !(ch->flags & VMB_OFFER_FLAG_NAMED_PIPE);
+	return ch->monitored ||
+	       (ch->server->config.monitors && !(ch->flags & VMB_OFFER_FLAG_NAMED_PIPE));
 }
 
+/* Ids are few: a channel that finds none left is signalled as without. */
 static uint32_t take_monitor_id(struct vmb_host_server *s)
 {
 	uint32_t id;
 	uint32_t *group;
 
-	for (id = 0; s->config.monitors && id < VMB_MONITOR_COUNT_MAX; id++) {
+	for (id = 0; id < VMB_MONITOR_COUNT_MAX; id++) {
 		group = &s->monitors[id / VMB_MONITOR_GROUP_BITS];
 		if (!(*group >> id % VMB_MONITOR_GROUP_BITS & 1)) {
 			*group |= 1u << id % VMB_MONITOR_GROUP_BITS;
@@ -120,7 +121,7 @@ int vmb_host_channel_offer(struct vmb_host_server *s, struct vmb_host_channel *c
 	ch->server = s;
 	ch->relid = relid;
 	ch->connection_id = CONNECTION_BASE | relid;
-	ch->monitor_id = has_monitor(ch) ? take_monitor_id(s) : VMB_OFFER_MONITOR_NONE;
+	ch->monitor_id = may_have_monitor(ch) ? take_monitor_id(s) : VMB_OFFER_MONITOR_NONE;
 	ch->target_vp = VMB_VP_NONE;
 	link_channel(s, ch);
 	if (s->offers_requested)
@@ -468,6 +469,14 @@ void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status)
 
 /* Messages */
 
+uint32_t vmb_host_channel_monitor(const struct vmb_host_channel *ch)
+{
+	const struct vmb_host_server *s = ch->server;
+
+	return s->monitor_gpa[1] && (s->monitors_wanted || ch->monitored) ? ch->monitor_id :
+									    VMB_OFFER_MONITOR_NONE;
+}
+
 uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, struct vmb_link *link,
 				      void *message)
 {
@@ -483,7 +492,7 @@ uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, struct vmb_link
 	m->sub_channel_index = ch->sub_channel_index;
 	m->relid = ch->relid;
 	m->monitor_id = VMB_OFFER_MONITOR_NONE;
-	if (s->monitor_gpa[1] && ch->monitor_id < VMB_MONITOR_COUNT_MAX) {
+	if (vmb_host_channel_monitor(ch) < VMB_MONITOR_COUNT_MAX) {
 		m->monitor_id = (uint8_t)ch->monitor_id;
 		m->monitor_allocated = 1;
 	}

@@ -26,6 +26,8 @@ struct vmb_host_channel {
 	uint16_t flags; /* VMB_OFFER_FLAG_* */
 	uint16_t sub_channel_index; /* 0 = primary */
 	uint8_t user[VMB_OFFER_USER_LEN];
+	/* it has a monitor id for every guest, as drivers in user space want */
+	bool monitored;
 	void *port; /* the caller's own */
 
 	/* the server's */
@@ -97,6 +99,12 @@ void vmb_host_channel_closed(struct vmb_host_channel *ch);
  * target_vp becomes the wanted one, unless the channel was closed meanwhile.
  */
 void vmb_host_channel_modified(struct vmb_host_channel *ch, uint32_t status);
+
+/*
+ * Returns the monitor id that the guest was told, 0..127, or VMB_OFFER_MONITOR_NONE. It is the same
+ * from a contact to the next.
+ */
+uint32_t vmb_host_channel_monitor(const struct vmb_host_channel *ch);
 
 /* Returns the channel with this relid, or NULL. relid may be any number. */
 struct vmb_host_channel *vmb_host_channel_find(struct vmb_host_server *s, uint32_t relid);

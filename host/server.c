@@ -67,6 +67,15 @@ static bool is_page(const struct vmb_host_server *s, uint64_t gpa)
 	return gpa % VMB_PAGE_LEN == 0 && vmb_host_gpadl_in_ram(s, gpa >> VMB_PAGE_SHIFT);
 }
 
+static bool looks_at_monitors(const struct vmb_host_server *s)
+{
+	const struct vmb_host_channel *ch = s->first;
+
+	while (ch && !ch->monitored)
+		ch = ch->next;
+	return s->monitors_wanted || ch;
+}
+
 /* Both monitor pages or none; what they are matters only to a host that looks at them. */
 static bool monitors_usable(const struct vmb_host_server *s,
 			    const struct vmb_msg_initiate_contact *c)
@@ -75,15 +84,15 @@ static bool monitors_usable(const struct vmb_host_server *s,
 		return true;
 	if (!c->parent_to_child_monitor_gpa || !c->child_to_parent_monitor_gpa)
 		return false;
-	return !s->monitors_wanted || (is_page(s, c->parent_to_child_monitor_gpa) &&
-				       is_page(s, c->child_to_parent_monitor_gpa));
+	return !looks_at_monitors(s) || (is_page(s, c->parent_to_child_monitor_gpa) &&
+					 is_page(s, c->child_to_parent_monitor_gpa));
 }
 
 static void take_pages(struct vmb_host_server *s, const struct vmb_msg_initiate_contact *c)
 {
 	s->interrupt_page_gpa = c->version < VMB_VERSION_2_4 ? c->u.interrupt_page_gpa : 0;
-	s->monitor_gpa[0] = s->monitors_wanted ? c->parent_to_child_monitor_gpa : 0;
-	s->monitor_gpa[1] = s->monitors_wanted ? c->child_to_parent_monitor_gpa : 0;
+	s->monitor_gpa[0] = looks_at_monitors(s) ? c->parent_to_child_monitor_gpa : 0;
+	s->monitor_gpa[1] = looks_at_monitors(s) ? c->child_to_parent_monitor_gpa : 0;
 }
 
 static void forget_pages(struct vmb_host_server *s)

@@ -150,8 +150,9 @@ struct vmb_host_server {
 	uint64_t monitor_gpa[2]; /* parent->child, child->parent: guest pages, or both 0 */
 	uint32_t monitors[VMB_MONITOR_GROUP_COUNT]; /* monitor ids that channels have, a bit each */
 	/*
-	 * With config.monitors: whether the next connection's offers say the ids. True after init;
-	 * the port may change it before it passes on a contact.
+	 * With config.monitors: whether the next connection's offers say the ids, also of channels
+	 * that are not `monitored`. True after init; the port may change it before it passes on a
+	 * contact.
 	 */
 	bool monitors_wanted;
 	bool offers_requested;

@@ -155,6 +155,8 @@ static bool rings(uint32_t relid, int limit_ms)
 	return poll(&fd, 1, limit_ms) == 1 && read(fd.fd, &count, sizeof(count)) > 0;
 }
 
+static int monitored = -1; /* the channel that has a monitor id on every host */
+
 /* Machine, bus and two channels; a contact of this version. */
 static void connect_to(const struct vmb_dev_machine_ops *to, uint32_t version,
 		       enum vmb_dev_monitors monitor)
@@ -178,6 +180,7 @@ static void connect_to(const struct vmb_dev_machine_ops *to, uint32_t version,
 	for (uint32_t i = 0; i < CHANNEL_COUNT; i++) {
 		channels[i].ops = &ops;
 		channels[i].host.instance_id.bytes[0] = 1 + i;
+		channels[i].host.monitored = (int)i == monitored;
 		assert_int_equal(vmb_dev_bus_attach(bus, &channels[i]), 0);
 	}
 	if (version >= VMB_VERSION_5_0)
@@ -355,6 +358,31 @@ static void test_guests_that_need_monitors_get_them(void **state)
 	disconnect();
 }
 
+/* One card for a driver in user space; all others are left as they are. */
+static void test_one_channel_may_have_a_monitor_alone(void **state)
+{
+	static const enum vmb_dev_monitors modes[] = { VMB_DEV_MONITORS_OFF,
+						       VMB_DEV_MONITORS_AUTO };
+
+	monitored = 1;
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(modes); i++) {
+		connect_to(&machine_ops, VMB_VERSION_4_1, modes[i]);
+		assert_int_equal(vmb_host_channel_monitor(&channels[0].host),
+				 VMB_OFFER_MONITOR_NONE);
+		assert_in_range(vmb_host_channel_monitor(&channels[1].host), 0,
+				VMB_MONITOR_COUNT_MAX - 1);
+		assert_false(channels[0].scanned);
+		assert_true(channels[1].scanned);
+		set_pending(vmb_host_channel_monitor(&channels[1].host));
+		assert_true(rings(2, LONG_MS));
+		disconnect();
+	}
+	monitored = -1;
+	connect_to(&machine_ops, VMB_VERSION_4_1, VMB_DEV_MONITORS_OFF);
+	assert_int_equal(bus->server.monitor_gpa[1], 0);
+	disconnect();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_without_an_open_monitored_channel_the_page_is_left_alone),
 		cmocka_unit_test(test_without_monitors_no_offer_has_one),
 		cmocka_unit_test(test_guests_that_need_monitors_get_them),
+		cmocka_unit_test(test_one_channel_may_have_a_monitor_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,13 @@ static void test_no_card_unless_asked_for(void **state)
 	assert_int_equal(options.net_count, 0);
 }
 
+static void test_a_card_may_have_monitor_ids_of_its_own(void **state)
+{
+	assert_false(one("null")->monitored);
+	assert_true(one("null,monitor=on")->monitored);
+	assert_false(one("null,monitor=auto")->monitored);
+}
+
 static void test_defaults_are_one_queue_and_1500_bytes(void **state)
 {
 	const struct vmb_dev_net_option *o = one("user");
@@ -200,6 +207,7 @@ static void test_noise_is_refused_or_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_card_may_have_monitor_ids_of_its_own),
 		cmocka_unit_test(test_no_card_unless_asked_for),
 		cmocka_unit_test(test_defaults_are_one_queue_and_1500_bytes),
 		cmocka_unit_test(test_kinds_keep_their_targets),

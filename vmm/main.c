@@ -90,6 +90,7 @@ static const char help_text[] =
 	"     mac=ADDRESS     for example 02:00:00:00:00:01; else one is made up\n"
 	"     queues=N        1 to 64 (1)\n"
 	"     mtu=N           1500 to 65521 (1500)\n"
+	"     monitor=on      its channels have monitor ids, as DPDK and uio want them\n"
 	"     capture=FILE    all frames as pcapng; with tap and switch they may be larger than\n"
 	"                     the MTU and have incomplete checksums, as they go over that wire\n"
 	"     capture-size=SIZE\n"

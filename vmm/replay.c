@@ -81,9 +81,10 @@ static void put_nets(FILE *out, const struct vmb_vmm_options *o)
 
 	for (uint32_t i = 0; i < o->net_count; i++, net++) {
 		put(out, "--net");
-		fprintf(out, "null,mac=%02x:%02x:%02x:%02x:%02x:%02x,queues=%u,mtu=%u%c",
+		fprintf(out, "null,mac=%02x:%02x:%02x:%02x:%02x:%02x,queues=%u,mtu=%u%s%c",
 			net->mac[0], net->mac[1], net->mac[2], net->mac[3], net->mac[4],
-			net->mac[5], net->queue_count, net->mtu_max, 0);
+			net->mac[5], net->queue_count, net->mtu_max,
+			net->monitored ? ",monitor=on" : "", 0);
 	}
 }
 
