@@ -342,7 +342,7 @@ net() {
 	expect "$name" "$line" run --kernel k "${args[@]}"
 }
 
-properties='there are hostfwd=, restrict=, loopback=, mac=, queues=, mtu=, monitor=, capture= and capture-size='
+properties='there are hostfwd=, redirect=, dhcp-option=, restrict=, loopback=, mac=, queues=, mtu=, monitor=, capture= and capture-size='
 expect 'no such choice of a monitor' '--net user: monitor=yes: give on, or auto: as --monitor says' run --kernel k --net user,monitor=yes
 forward='give tcp or udp:[ADDRESS]:PORT-[ADDRESS]:PORT, for example tcp:127.0.0.1:2222-:22'
 mac='give one card'\''s address, for example 02:00:00:00:00:01'
