@@ -57,7 +57,7 @@ BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all help run test unit unit-programs fuzz fuzz-programs clang-objects bench lint \
-	lint-modules modules examples freestanding nest install clean distclean FORCE
+	lint-modules modules examples freestanding nest lab install clean distclean FORCE
 
 all: $(BUILD)/libvmbus-core.a $(BUILD)/openvmbus
 
@@ -67,6 +67,8 @@ help:
 	@echo '                     [DRIVERS=ours|intree] [KERNEL=6.1|6.12] [CPUS=4] [MEMORY=1G]'
 	@echo 'make modules         build/modules/RELEASE/*.ko  KERNEL=6.1|6.12|RELEASE or KDIR=HEADERS'
 	@echo 'make test            everything: unit tests, fuzz targets, lint, command line, VM cells'
+	@echo "make lab             boots guests on hosts with each scenario; build/matrix/index.html"
+	@echo "                     [MATRIX='--guests A,B --hosts A,B --scenarios A,B']"
 	@echo 'make unit            unit tests only, under AddressSanitizer and UBSan'
 	@echo 'make fuzz            TARGET=name [SECONDS=900]'
 	@echo 'make examples        build/examples/NAME, of examples/NAME/NAME.c'
@@ -336,6 +338,10 @@ nest: | $(BUILD)/.setup-lab
 run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
 	$(if $(filter ours,$(DRIVERS)),@V='$(V)' KDIR= tools/modules '$(KERNEL)')
 	@DRIVERS='$(DRIVERS)' KERNEL='$(KERNEL)' CPUS='$(CPUS)' MEMORY='$(MEMORY)' lab/make-run
+
+# The matrix of the lab; MATRIX is its options, see the head of lab/matrix.
+lab: all | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
+	@lab/matrix $(MATRIX)
 
 install: all install-packaged
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(LIBDIR)'

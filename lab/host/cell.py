@@ -15,6 +15,7 @@ import time
 from lab.host.common import (BUILD, LAB, Skip, die, has_kvm, load, lock, make, names, output, say,
                              take_ports)
 from lab.host.evidence import Evidence, collect, read, sha256
+from lab.host.timeline import Timeline
 
 
 @dataclasses.dataclass
@@ -58,6 +59,7 @@ class Cell:
     more_seconds = seconds_a_round = seconds_a_mib = 0
     once = ("--no-reboot",)  # the machine ends with the guest's reset
     has_disks = True
+    usual = ()  # options that lab/matrix gives it
 
     def __init__(self, options, guest, host):
         self.options, self.guest, self.host = options, guest, host
@@ -203,9 +205,10 @@ class Cell:
     def boot_command(self, command):
         number, start = len(self.boots_done) + 1, time.monotonic()
         say(f"{self.guest} on {self.host.name}: {self.name}, boot {number}")
-        with open(self.folder / f"console.{number}", "wb") as console, \
-                open(self.folder / "host.log", "ab") as log:
-            rc = self.where([*self.around, *command], console, log)
+        console, log = self.folder / f"console.{number}", self.folder / "host.log"
+        with open(console, "wb") as out, open(log, "ab") as errors, \
+                Timeline(self.folder / f"timeline.{number}", guest=console, host=log):
+            rc = self.where([*self.around, *command], out, errors)
         self.collect(number, rc)
         self.seconds_of_boots.append(round(time.monotonic() - start, 1))
         say(f"boot {number} took {self.seconds_of_boots[-1]:.0f} s")

@@ -126,3 +126,19 @@ def load(folder, name):
                 if isinstance(one, type) and one.__module__ == module.__name__)
     found.name = name
     return found
+
+
+def prepare(texts):
+    """What several cells need is made before, or those at work would wait for each other. The texts
+    name guests, among other things. The kernels whose modules do not build; None when a kernel or
+    an image cannot be made."""
+    broken = []
+    guests = [re.search("linux-([^ ]*)-(ours|intree)", text) for text in texts]
+    for version in sorted({found[1] for found in guests if found}):
+        if subprocess.run([LAB / "kernel", version]).returncode:
+            return None
+        if subprocess.run([ROOT / "tools/modules", version], cwd=ROOT,
+                          stdout=sys.stderr).returncode:
+            broken.append(version)
+    made = [LAB / "image"] + ([] if has_kvm() else [LAB / "nest-image"])
+    return broken if not any(subprocess.run([one]).returncode for one in made) else None

@@ -7,7 +7,8 @@ from lab.host.scenario import Scenario
 
 
 class Next(Scenario):
-    hosts = ("openvmbus", "openvmm", "qemu")
+    kinds = ("ours", "intree")
+    hosts = ("openvmbus", "openvmm")
 
     def boots(self):
         """The only disk has what a kernel needs to start the next one, each from a MiB on."""

@@ -9,7 +9,8 @@ from lab.host.scenario import Network
 class Apt(Network):
     """`apt-get update` in the guest, by name, from the mirror that the image was made from (or,
     where the machine cannot reach it, from the lab's server)"""
-    hosts = ("openvmbus", "qemu")
+    hosts = ("openvmbus",)
+    kinds = ("ours", "intree")
     more_seconds = 360
     mirror = f""". {LAB}/host/common.sh && . {LAB}/host/apt.sh &&
         curl -sfI -m 10 -o /dev/null "$(apt_mirror "$(apt_base)")/dists/$(apt_base)/InRelease" """

@@ -8,6 +8,7 @@ class Block(Scenario):
     say of them; discard and zeroes read as zeroes; the write-protected one refuses writes; the
     driver is unbound from the busy disk and bound again; 32 MiB written and verified, same bytes in
     the host's file; unloaded"""
+    usual = ("--cpus", "2")
     hosts = ("openvmbus",)
     kinds = ("ours",)
 

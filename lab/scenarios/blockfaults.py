@@ -15,6 +15,7 @@ class Blockfaults(Scenario):
     to its last block; the second disk is taken away under fio with 32 requests; no page lost, both
     modules unloaded; the host saw a flush at each unload and at the shutdown; `timeout=0` is the
     default"""
+    usual = ("--cpus", "2")
     hosts = ("openvmbus",)
     kinds = ("ours",)
 

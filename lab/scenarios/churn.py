@@ -7,7 +7,9 @@ from lab.host.scenario import Network, leak
 class Churn(Network):
     """N times each under traffic both ways: down/up, MTU 1500 and 9000, `ethtool -L`, unload/load;
     the other end of the network answered after each, no page lost"""
-    hosts = ("openvmbus", "qemu")
+    usual = ("--rounds", "10")
+    hosts = ("openvmbus",)
+    kinds = ("ours", "intree")
     seconds_a_round = 36
     mib = 1
 

@@ -13,6 +13,7 @@ class Generation(Network):
     """`--generation G`: the versions and the CPU's build are that host's; root through the right
     driver (`--root ide`: `blkvsc`), an address by DHCP, `--mib` MiB through the card to the root
     disk and back, the same hash at the server, in the guest and in the host's file"""
+    usual = ("--mib", "8")
     hosts = ("openvmbus",)
     kinds = ("ours", "intree")
     seconds_a_mib = 4

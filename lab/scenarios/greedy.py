@@ -15,6 +15,7 @@ class Greedy(Network):
     meanwhile another process writes and verifies on another disk, and a transfer that had begun
     ends with the right bytes; then the guest resets itself and finds what it wrote; the host's own
     memory, descriptors, mappings, threads and lines stay below printed limits"""
+    usual = ("--cpus", "2")
     hosts = ("openvmbus",)
     more_seconds = 360
     mib = 4

@@ -9,6 +9,7 @@ class Hibernate(Network):
     """the guest sleeps N times: its image goes to a VMBus disk, the machine resets, a fresh kernel
     loads it; the root file system has what was written before, a TCP transfer goes on over all of
     them with the right bytes, channels interrupt the same CPUs as before"""
+    usual = ("--cpus", "2", "--memory", "512M", "--rounds", "1")
     hosts = ("openvmbus",)
     rounds = 3
     seconds_a_round = 200

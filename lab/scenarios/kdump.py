@@ -7,6 +7,7 @@ class Kdump(Next):
     """after a panic on the last CPU under I/O, while the other CPU runs, the second kernel finds
     the disk and runs within 60 s; with `--append openvmbus.crash=default` the crash is reported to
     the host first, as Linux does on Hyper-V if nothing is said, and the exit code is 3"""
+    usual = ("--cpus", "2")
 
     def judge(self):
         v = self.value

@@ -4,6 +4,7 @@ from lab.host.next import Next
 
 class Kexec(Next):
     """N times from one kernel into the next under I/O: each finds the disk"""
+    usual = ("--cpus", "2", "--rounds", "2")
     seconds_a_round = 30
 
     def judge(self):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 from lab.host.common import need, output
-from lab.host.evidence import matches, same, word
+from lab.host.evidence import matches, number, same, word
 from lab.host.host import MAC
 from lab.host.scenario import Network as Base, wire_check
 
@@ -11,6 +11,7 @@ class Network(Base):
     user`); every datagram of an echo came back; `ethtool` sets what flows are told apart by, and a
     speed; no checksum or length was wrong on the wire, no error counter of the card moved, the host
     refused nothing"""
+    usual = ("--mib", "4")
     hosts = ("openvmbus", "qemu")
     seconds_a_mib = 16
 
@@ -48,7 +49,7 @@ class Network(Base):
         if self.kind == "ours" and self.cpus > 1:
             self.claim(f"64 ports: {v('spread.ports')} queues, without ports "
                        f"{v('spread.addresses')}",
-                       int(v("spread.ports") or 0) > 1 and v("spread.addresses") == "1")
+                       number(v("spread.ports")) > 1 and v("spread.addresses") == "1")
 
     def judge_waits(self):
         """Frames wait when the guest keeps the receive buffer: when acknowledgements are lost, half

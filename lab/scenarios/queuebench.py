@@ -7,6 +7,7 @@ class Queuebench(Counted):
     the kernel's own in turn: each opens all of them, on CPUs of their own; prints interrupts of
     each CPU for random reads, 32 at a time, and guest instructions, which include the waking of
     idle CPUs and so say nothing on a busy machine"""
+    usual = ("--cpus", "4", "--rounds", "1")
     marks = 8
 
     def boots(self):

@@ -5,6 +5,8 @@ from lab.host.scenario import Scenario, leak
 
 class Reload(Scenario):
     """with the root in memory, N times: load, verified I/O, unload; the same bytes, no page lost"""
+    usual = ("--rounds", "10")
+    kinds = ("ours", "intree")
     seconds_a_round = 6
 
     def boots(self):

@@ -17,6 +17,7 @@ class Services(Scenario):
     is and its address, takes a pair, freezes (a copy of its disk is clean meanwhile) and thaws,
     also when nobody asks it to, and gets a file whose hash is the same; asked by SIGTERM, the guest
     powers off within 60 s, after it has told its processes"""
+    usual = ("--cpus", "2")
     hosts = ("openvmbus", "openvmm")
 
     def boots(self):

@@ -12,6 +12,7 @@ class Trace(Network):
     """with `--net user` and `--trace`: tshark shows, of the host's recording, the negotiation of
     versions, both offers, the first READ(10), the first RNDIS message and the first frame; no
     record was lost, none is malformed"""
+    usual = ("--cpus", "2", "--mib", "1")
     hosts = ("openvmbus",)
 
     def boots(self):

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Parts of the lab's Python, one by one."""
 
-import importlib.machinery
-import importlib.util
 import math
 import random
 import socket
@@ -11,16 +9,9 @@ import sys
 import unittest
 
 import dry
+from programs import program
 
 from lab.host import bench, cell, common, evidence, scenario
-
-
-def program(name):
-    """A program of the lab, as a module."""
-    loader = importlib.machinery.SourceFileLoader(name, str(common.LAB / name))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
 
 
 class Numbers(unittest.TestCase):

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""lab/matrix: what it runs and runs again, its reports, and its page in a browser."""
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import unittest
+import xml.etree.ElementTree as xml
+from unittest import mock
+
+import browser
+from programs import program
+
+from lab.host import common, report
+
+matrix = program("matrix")
+EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>\x01"
+SAID = ["ok one", f"not ok two {EVIL}", "# a note"]
+
+
+def results():
+    """One of each verdict."""
+    logs = {"1": [[0.1, "host", "it starts"], [2.5, "guest", f"hello {EVIL}"]]}
+    shown = {"kernel": "6.1", "bus_version": "5.3", "seconds_to_init": "8.5"}
+    common_part = {"at": "2026-11-30 12:00:00", "commit": "abc", "seconds": 61.5, "said": SAID,
+                   "errors": "", "shown": shown, "logs": logs, "old": False}
+    for guest in ("linux-6.1-ours", "linux-6.1-intree"):
+        for host, scenario, verdict, reason in (
+                ("openvmbus", "boot", "ok", ""), ("qemu", "boot", "not offered", "no VMBus"),
+                ("openvmbus", "pair", "not ok", f"two {EVIL}"),
+                ("openvmm", "boot", "skip", "no OpenVMM"),
+                ("openvmm", "pair", "not run", "no time")):
+            yield {"name": f"{guest}_{host}_{scenario}", "guest": guest, "host": host,
+                   "scenario": scenario, "verdict": verdict, "reason": reason, **common_part}
+
+
+def write():
+    folder = common.BUILD / "report"
+    folder.mkdir(exist_ok=True)
+    points = [{**report.point(one), "to_init": seconds}
+              for one in results() for seconds in (9, 8, 8.5) if one["scenario"] == "boot"]
+    (folder / "history.jsonl").write_text("".join(json.dumps(one) + "\n" for one in points))
+    report.write(folder, "abc", list(results()))
+    return folder
+
+
+class Reports(unittest.TestCase):
+    def test_tap_has_a_line_for_each_cell_that_is_offered(self):
+        lines = (write() / "results.tap").read_text().split("\n")
+        self.assertEqual(lines[0], "1..8")
+        self.assertEqual(sum(line.startswith("not ok ") for line in lines), 2)
+        self.assertIn("ok 3 - linux-6.1-ours_openvmm_boot # SKIP no OpenVMM", lines)
+
+    def test_junit_counts_and_says_why(self):
+        suite = xml.parse(write() / "junit.xml").getroot()
+        self.assertEqual([suite.get(name) for name in ("tests", "failures", "skipped")],
+                         ["8", "2", "4"])
+        self.assertEqual(len(suite.findall("testcase/failure")), 2)
+
+    def test_json_has_all(self):
+        found = json.loads((write() / "results.json").read_text())
+        self.assertEqual(found["results"], list(results()))
+
+    def test_the_page_names_no_other_place(self):
+        page = (write() / "index.html").read_text()
+        for word in ("http:", "https:", "<img", "url(", "@import", "<link"):
+            self.assertNotIn(word, page)
+
+
+class Runs(unittest.TestCase):
+    """lab/run is made up here: it fails for pair, skips offers, and counts how often it ran."""
+
+    def setUp(self):
+        self.ran = []
+        folder = mock.patch.object(matrix, "FOLDER", common.BUILD / "matrix")
+        shutil.rmtree(common.BUILD / "matrix", ignore_errors=True)
+        for patch in (folder, mock.patch.object(common, "lock"),
+                      mock.patch.object(common, "prepare", lambda guests: []),
+                      mock.patch.object(matrix.subprocess, "run", self.fake)):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def fake(self, command, **more):
+        if command[0] == "git":
+            said = b"abc" if "rev-parse" in command else b""
+            return subprocess.CompletedProcess(command, 0, said)
+        scenario = command[-1]
+        self.ran.append(scenario)
+        rc = {"pair": 1, "offers": 77}.get(scenario, 0)
+        said = {"pair": "ok a\nnot ok b\n", "offers": "skip x y z # why\n"}.get(scenario, "ok a\n")
+        return subprocess.CompletedProcess(command, rc, said, "")
+
+    def main(self, *words):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            rc = matrix.main(["--guests", "linux-6.1-ours", "--hosts", "openvmbus", "--jobs", "2",
+                              *words])
+        return rc, said.getvalue()
+
+    def test_what_has_a_result_is_not_run_again(self):
+        some = ("--scenarios", "boot,offers,pair,decline")
+        rc, said = self.main(*some)
+        self.assertEqual((rc, sorted(self.ran)), (1, ["boot", "offers", "pair"]))
+        self.assertIn("1 ok, 1 not ok, 1 skip, 1 not offered", said)
+        self.assertIn("not ok linux-6.1-ours_openvmbus_pair (0 s) # b", said)
+        self.main(*some)
+        self.assertEqual(self.ran[3:], ["offers"])  # a skip is tried again
+        self.main(*some, "--again")
+        self.assertEqual(sorted(self.ran[4:]), ["boot", "offers", "pair"])
+
+    def test_another_commit_runs_all(self):
+        self.main("--scenarios", "boot")
+        with mock.patch.object(matrix, "commit", lambda: "def"):
+            rc, said = self.main("--scenarios", "boot", "--limit", "-1")
+            self.assertEqual((rc, self.ran), (0, ["boot"]))  # no time left
+            self.assertIn("pale", (common.BUILD / "matrix/index.html").read_text())
+            self.main("--scenarios", "boot")
+        self.assertEqual(self.ran, ["boot", "boot"])
+
+    def test_a_wrong_option_ends_with_2(self):
+        for words in (["--what", "x"], ["--jobs", "none"], ["--guests"]):
+            with self.assertRaises(SystemExit) as ended, contextlib.redirect_stderr(io.StringIO()):
+                self.main(*words)
+            self.assertEqual(ended.exception.code, 2)
+
+
+@unittest.skipUnless(browser.there(), "chromium and chromium-driver are not installed")
+class Page(unittest.TestCase):
+    def test_filters_and_links_work_and_nothing_is_asked_for(self):
+        with browser.Browser(f"file://{write()}/index.html") as page:
+            self.assertEqual(page.run("return document.title"), "OpenVMBus lab")
+            self.assertEqual(page.run("return performance.getEntriesByType('resource').length"), 0)
+            self.assertEqual(page.shown("details.cell"), 8)
+            self.assertEqual(page.shown("#grid td.not-ok"), 2)
+            self.assertEqual(page.shown("svg polyline"), 6)
+            page.click("input[data-verdict='not ok']")
+            self.assertEqual((page.shown("details.not-ok"), page.shown("details.cell")), (0, 6))
+            page.click("input[data-verdict='not ok']")
+            page.type("input[data-filter=text]", "intree")
+            self.assertEqual(page.shown("details.cell"), 4)
+            page.run("document.querySelector('input[data-filter=text]').value = ''")
+            page.click("select[data-filter=scenario] option:last-child")
+            self.assertEqual(page.shown("details.cell"), 4)
+            page.click("select[data-filter=scenario] option:first-child")
+            self.assertEqual(page.shown("details.cell"), 8)
+            page.click("#grid td.not-ok a")
+            self.assertEqual(page.run("return location.hash"), "#linux-6.1-ours_openvmbus_pair")
+            self.assertEqual(page.shown("details.cell[open] table.log tr"), 3)
+            page.click("#open")
+            self.assertEqual(page.shown("details.cell[open]"), 8)
+
+    def test_a_permanent_link_opens_its_cell(self):
+        name = "linux-6.1-intree_openvmbus_pair"
+        with browser.Browser(f"file://{write()}/index.html#{name}") as page:
+            found = page.run("return document.querySelector('details[open]').id")
+            self.assertEqual(found, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
