@@ -264,6 +264,15 @@ for format in qcow2 vhdx vmdk vpc; do
 	found "the same as $format" grub "$grub_line" grub
 done
 
+cp grub.img 'a, (b) "c".img'
+try 'a, (b) "c".img' --direct --json
+found 'a name with a comma' grub "$grub_line" grub
+try 'a, (b) "c".img' --direct --write
+grep -q '^[^,]*,format=raw$' seen/arguments && result 0 'a name with a comma, to be written to' || result 1 'a name with a comma, to be written to'
+rc=0
+OPENVMBUS=$work/none TMPDIR=$work/tmp "$program" grub.img --direct >out 2>err || rc=$?
+[ $rc = 2 ] && grep -q 'none is missing' err && [ -z "$(ls tmp)" ] && result 0 'refused: no openvmbus' || result 1 'refused: no openvmbus'
+
 # Other file systems
 table lvm.img 60
 truncate -s 60M volume
@@ -358,6 +367,19 @@ $panic no init"
 stops 'the host failed' 1 'the disk is gone' <<<"$disk
 H the disk is gone
 exit 1"
+
+# What real guests printed, and what the host said of them (lab/images, shortened): each play is
+# named after the exit code that it ends with.
+for play in "$parts"/recorded/*.play; do
+	name=${play##*/}
+	name=${name%.play}
+	{
+		[ "${name##*-}" != 0 ] || echo 'shutdown off'
+		cat "$play"
+	} >recorded.play
+	PLAY=recorded.play try grub.img --direct --within 30
+	[ $rc = "${name##*-}" ] && result 0 "recorded: $name" || result 1 "recorded: $name"
+done
 
 # Targets, and the end
 reaches() {

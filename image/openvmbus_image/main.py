@@ -14,7 +14,7 @@ from .common import Refused, call, last_line, need, say
 from .kernels import Finder
 from .machine import Machine, free_port
 from .options import HELP, parse
-from .stages import STAGES, STOPPED, USAGE, Course, Verdict, judge
+from .stages import FAILED, STAGES, STOPPED, USAGE, Course, Verdict, judge
 
 
 class Interrupted(Exception):
@@ -59,9 +59,12 @@ def main(arguments):
     except Refused as refused:
         say(refused)
         return USAGE
-    except Interrupted:
-        return STOPPED
     except BrokenPipeError:
+        return STOPPED
+    except OSError as error:
+        say(f"{error.filename or 'a file'}: {error.strerror}")
+        return FAILED
+    except Interrupted:
         return STOPPED
 
 
@@ -144,7 +147,10 @@ def command_of(options, image, kernel, azure, work):
     if options.target.name == "ssh":
         options.ssh_port = free_port()
         net += f",hostfwd=tcp:127.0.0.1:{options.ssh_port}-:22"
-    command = [os.environ.get("OPENVMBUS", "openvmbus"), "run", "--progress", "--stats",
+    program = os.environ.get("OPENVMBUS", "openvmbus")
+    if not shutil.which(program):
+        raise Refused(f"{program} is missing; run: make, or make install")
+    command = [program, "run", "--progress", "--stats",
                "--contact-within", "0", "--cpus", options.cpus, "--memory", options.memory,
                "--net", net]
     for name in ("generation", "accel"):
@@ -163,6 +169,9 @@ def command_of(options, image, kernel, azure, work):
 def disk_of(options, image, work):
     """The image as a disk or DVD; what is written goes to an overlay, if not wanted otherwise."""
     path = os.path.abspath(image.path)
+    if "," in path:  # it would end the name of a disk
+        os.symlink(path, os.path.join(work, "image"))
+        path = os.path.join(work, "image")
     if image.kind == "iso":
         return ["--cdrom", path]
     if options.write:

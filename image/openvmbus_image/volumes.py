@@ -16,7 +16,6 @@ from .formats import file_system
 FILE_MAX = 1 << 30  # bytes that one file out of an image may have
 TEXT_MAX = 1 << 20
 OURS = re.compile(r"^(loop0(,[a-z]*[0-9]+)*|lvm/.+|lvmid/.+|md/.+|mduuid/.+)$")
-WHOLE = re.compile(r"^loop0$")
 DESCRIPTION = re.compile(
     r"(?:Partition|Device) (?P<name>\S+): (?P<rest>.*)")
 SIZES = re.compile(r"Partition start at (\d+)KiB.*Total size (\d+)KiB")
@@ -37,7 +36,6 @@ class Volumes:
 
     def __init__(self, raw):
         need("grub-fstest", "grub-common")
-        # grub-fstest takes a comma for the end of the name.
         self.raw = os.path.abspath(raw)
         self.all = [self._describe(match) for match in self._devices()]
         self.readable = [v for v in self.all if v.readable]
