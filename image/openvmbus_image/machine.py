@@ -80,6 +80,7 @@ class Machine:
         for reader in readers:
             reader.join(5)
         self._take(0)
+        self.course.finish(self.now())
 
     def _read(self, what, pipe):
         with open(self.console if what == "console" else os.devnull, "ab", buffering=0) as copy:

@@ -146,6 +146,12 @@ class Course:
         *whole, self._line = (self._line + text).split("\n")
         self.lines += [(now, printable(line)) for line in whole]
 
+    def finish(self, now):
+        """The machine has ended: what it printed last is a line too."""
+        if self._line:
+            self.lines.append((now, printable(self._line)))
+            self._line = ""
+
     def _first(self, names, now):
         return [name for name in names if self.reach(name, now)]
 
