@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Finds the kernel that an image would start, with its initrd and its command line.
 
-Tried in this order, each on every file system: a loader entry, a unified kernel image, a grub.cfg, a
-kernel that lies where distributions put it and that nothing names.
+Tried in this order, each on every file system: a loader entry, a unified kernel image, a grub.cfg,
+a kernel that lies where distributions put it and that nothing names.
 """
 import fnmatch
 import os
@@ -196,7 +196,8 @@ class Finder:
         """
         for volume in self.volumes.readable:
             for root in self._roots(volume):
-                for line in (self.volumes.text(volume.name, f"{root}/etc/fstab") or "").splitlines():
+                fstab = self.volumes.text(volume.name, f"{root}/etc/fstab") or ""
+                for line in fstab.splitlines():
                     words = line.split()
                     if len(words) >= 3 and not words[0].startswith("#") and words[1] == "/":
                         return _root_line(words[0], words[3] if len(words) > 3 else "")
@@ -229,7 +230,7 @@ def uki_section(path, name):
         head = file.read(24)
         if head[:4] != b"PE\0\0" or len(head) < 24:
             return None
-        count, optional = struct.unpack_from("<H", head, 6)[0], struct.unpack_from("<H", head, 20)[0]
+        count, optional = struct.unpack_from("<H12xH", head, 6)
         file.seek(start + 24 + optional)
         table = file.read(40 * min(count, SECTIONS_MAX))
         for at in range(0, len(table) - 39, 40):

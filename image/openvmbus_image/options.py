@@ -48,7 +48,8 @@ failed.
 """
 
 VALUES = ("firmware", "until", "within", "stop-within", "cpus", "memory", "generation", "net",
-          "accel", "append", "console", "junit", "html", "user", "hostname", "ssh-key", "custom-data")
+          "accel", "append", "console", "junit", "html", "user", "hostname", "ssh-key",
+          "custom-data")
 FLAGS = ("direct", "write", "json", "azure")
 DEFAULTS = {"within": "300", "stop-within": "60", "cpus": "1", "memory": "1G",
             "net": "user"}

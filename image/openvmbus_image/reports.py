@@ -87,7 +87,8 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #1c1c1c; background: #fff; 
 h1 { font-size: 1.35em; margin: 0 0 .2em; overflow-wrap: anywhere }
 h2 { font-size: 1.05em; margin: 1.8em 0 .4em }
 .verdict { padding: .6em .8em; border-left: .35em solid; margin: 1em 0; overflow-wrap: anywhere }
-.good { border-color: #1a7f37; background: #e9f6ec } .bad { border-color: #b42318; background: #fdecea }
+.good { border-color: #1a7f37; background: #e9f6ec }
+.bad { border-color: #b42318; background: #fdecea }
 svg { width: 100%; height: auto; display: block } svg text { font: 13px system-ui, sans-serif }
 pre { font: 12.5px/1.4 ui-monospace, monospace; background: #f6f6f6; border: 1px solid #ddd;
   padding: .7em; overflow: auto; max-height: 32em; white-space: pre-wrap; overflow-wrap: anywhere }

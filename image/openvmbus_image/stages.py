@@ -37,8 +37,8 @@ STAGES = (
 KERNEL = re.compile(r"Linux version [0-9]")
 # An initramfs with systemd in it greets too; it says that it is one.
 ROOT = re.compile(
-    r"mounted filesystem|VFS: Mounted root|Ending clean mount|BTRFS info [^\n]*(?:first mount|using free space tree|"
-    r"disk space caching)|INIT: version|OpenRC [0-9]|systemd\[1\]: Hostname set to|"
+    r"mounted filesystem|VFS: Mounted root|Ending clean mount|"
+    r"BTRFS info [^\n]*(?:first mount|using free space tree|disk space caching)|INIT: version|OpenRC [0-9]|systemd\[1\]: Hostname set to|"
     r"Welcome to (?![^\n]*(?:[Ii]nitramfs|dracut))[^\n]*!")
 PASSPHRASE_ASKED = re.compile(
     r"Please enter passphrase for|Please unlock disk|Enter passphrase for /|"
