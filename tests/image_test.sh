@@ -438,7 +438,7 @@ bad 'custom data without end' 'at most 65535 bytes' --azure --custom-data data
 bad 'a network that cannot have it' '--azure: --net tap=x' --azure --net tap=x
 
 # The forms of the result
-printf 'H progress: system\nC Linux version 6\033[31m</pre><script>alert(1)</script>\nH progress: bus\n' >bus.play
+printf 'H progress: system\nslow Linux version \033[0;1;39m6.1 l\303\266st\nC Linux version 6\033[31m</pre><script>alert(1)</script>\nH progress: bus\n' >bus.play
 PLAY=bus.play try grub.img --direct --within 2 --json --junit junit.xml --html page.html --console console.txt
 python3 - out junit.xml page.html console.txt >>err 2>&1 <<'END' && result 0 'JSON, JUnit, page and console say the same' || result 1 'JSON, JUnit, page and console say the same'
 import json, sys, xml.etree.ElementTree as tree
@@ -459,6 +459,7 @@ class Page(HTMLParser):
 page = Page()
 text = open(sys.argv[3]).read()
 page.feed(text)
+assert "Linux version 6.1 l\u00f6st" in text
 assert "script" not in page.tags and not page.sources and "svg" in page.tags
 assert "url(" not in text and "@import" not in text and "alert(1)" in text
 assert b"Linux version 6\x1b[31m" in open(sys.argv[4], "rb").read()

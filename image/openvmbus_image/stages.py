@@ -5,6 +5,7 @@ The host says when a system began, and used the bus, a disk, a card (openvmbus r
 serial console shows the kernel, the root file system and the target. The console may be silent
 about a stage that was passed, so a stage counts as passed when a later one was reached.
 """
+import codecs
 import re
 from dataclasses import dataclass, field
 
@@ -51,6 +52,7 @@ NO_ROOT_PANIC = re.compile(r"not syncing: VFS: Unable to mount root")
 COMPLAINT = re.compile(r"ALERT|VFS:|cannot|failed|not found|error|does not exist|timed out", re.I)
 CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]*\n")  # with what it says then
 SOURCE = re.compile(r"Datasource (DataSource\w+)")
+ESCAPE_MAX = 16
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
 
 # The longest piece of console that a sign may span, so that text is searched once.
@@ -100,7 +102,10 @@ class Course:
     notes: list = field(default_factory=list)
     dropped: int = 0  # bytes of the console that were not looked at
     _tail: str = ""
+    _escape: str = ""  # the beginning of one
     _line: str = ""
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
     _len: int = 0
 
     def reach(self, name, now):
@@ -123,7 +128,11 @@ class Course:
         room = max(CONSOLE_MAX - self._len, 0)
         self.dropped += max(len(data) - room, 0)
         self._len += len(data[:room])
-        text = ESCAPES.sub("", data[:room].decode("utf-8", "replace").replace("\r", ""))
+        text = self._escape + self._decoder.decode(data[:room]).replace("\r", "")
+        # A sequence may come in two pieces.
+        begun = text.rfind("\x1b", -ESCAPE_MAX)
+        cut = begun if begun >= 0 and not ESCAPES.match(text, begun) else len(text)
+        text, self._escape = ESCAPES.sub("", text[:cut]), text[cut:]
         self._keep_lines(text, now)
         seen = self._tail + text
         self._tail = seen[-OVERLAP:]
@@ -148,9 +157,9 @@ class Course:
 
     def finish(self, now):
         """The machine has ended: what it printed last is a line too."""
-        if self._line:
-            self.lines.append((now, printable(self._line)))
-            self._line = ""
+        if self._escape or self._line:
+            self._keep_lines(self._escape + "\n", now)
+        self._escape = self._line = ""
 
     def _first(self, names, now):
         return [name for name in names if self.reach(name, now)]
