@@ -120,6 +120,41 @@ expect 'its folder is the caller'\''s' is "$(job a cwd)" "$PWD"
 expect 'and so is its environment' grep -qx 'NUMBER=seven' <(job a env)
 expect 'kernel and initrd are those that the environment names' has a "$work/nest/initrd"
 
+mkdir disks
+other=$(mktemp -d '/var/tmp/openvmbus, b-XXXXXX')
+truncate -s 1M disks/raw disks/other
+ln -s "$work/disks/raw" linked
+shares() { sed -n 's/^local,id=\(root\|write[0-9]*\),path=\(.*\),security_model=.*readonly=\(on\|off\)$/\1 \3 \2/p' "$1/arguments"; }
+play writes 'echo 0 >$job/exit'
+machine writes --disk linked --disk disks/other --trace "$other/new" --console /dev/null
+expect 'the nest may write where its disks, its records and its caller are, and nowhere else' is "$(shares writes)" \
+	"root on /
+write0 off $work
+write1 off ${other/,/,,}"
+rm -r "$other"
+expect 'and is told so' is "$(job writes writable)" "$work
+$other"
+(cd / && truncate -s 1M "$work/disks/far" && play "$work/far" 'echo 0 >$job/exit')
+far() { cd / && SEEN=$work/far "$program" run --accel nest --kernel "$work/k" --disk "$work/disks/far" >/dev/null; }
+(far)
+expect 'a caller in the root gives no more than its disks' is "$(shares far)" "root on /
+write0 off $work/disks"
+in_root() { cd / && "$program" run --accel nest --kernel "$work/k" --disk ram:1M --trace /openvmbus-trace 2>&1; }
+expect 'nothing is written to the root itself' is "$(in_root || true)" "openvmbus: '/openvmbus-trace': where there is \
+no /dev/kvm nothing is written to the folder /, because all is below it; put the file into another folder"
+many() {
+	local options=() i
+	for i in {1..17}; do
+		mkdir -p "/var/tmp/openvmbus-$$/$i"
+		truncate -s 1M "/var/tmp/openvmbus-$$/$i/raw"
+		options+=(--disk "/var/tmp/openvmbus-$$/$i/raw")
+	done
+	"$program" run --accel nest --kernel k "${options[@]}" 2>&1 || true
+	rm -r "/var/tmp/openvmbus-$$"
+}
+expect 'folders are not more than a nest has room for' is "$(many)" "openvmbus: '/var/tmp/openvmbus-$$/16': files that are \
+written may lie in 16 folders where there is no /dev/kvm; put them together"
+
 play b 'exit 0'
 machine b
 expect 'without an exit code the nest has failed' is "$rc $(<b/err)" \

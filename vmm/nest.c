@@ -13,6 +13,7 @@
 #include "vmm/console.h"
 #include "vmm/control.h"
 #include "vmm/nest.h"
+#include "vmm/nest_files.h"
 #include "vmm/nest_net.h"
 #include "vmm/relay.h"
 
@@ -24,13 +25,6 @@ static bool begins_with(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static bool is_file(const struct vmb_dev_disk_option *disk)
-{
-	return disk->path && !vmb_dev_disk_is_nbd(disk->path) &&
-	       !begins_with(disk->path, VMB_DEV_DISK_NULL_PREFIX) &&
-	       !begins_with(disk->path, VMB_DEV_DISK_RAM_PREFIX);
-}
-
 /*
  * The program in the nest locks its disks too, but there 9p grants every lock. So they are locked
  * here, and the descriptors are left to the process that this one becomes and to the QEMU that it
@@ -40,7 +34,7 @@ static int lock_disk(const struct vmb_dev_disk_option *disk)
 {
 	int fd;
 
-	if (!is_file(disk))
+	if (!vmb_vmm_nest_files_is_file(disk))
 		return 0;
 	fd = open(disk->path, O_NOCTTY | O_NONBLOCK | (disk->read_only ? O_RDONLY : O_RDWR));
 	if (fd >= 0)
@@ -107,7 +101,7 @@ static void add(struct line *l, const char *argument)
 }
 
 static void add_starter(struct line *l, const struct vmb_vmm_options *o, const char *starter,
-			int control)
+			const struct vmb_vmm_nest_files *files, int control)
 {
 	static char memory[24], descriptor[24];
 	char *port;
@@ -125,6 +119,10 @@ static void add_starter(struct line *l, const struct vmb_vmm_options *o, const c
 	for (uint32_t i = 0; (port = vmb_vmm_nest_net_port(o, i)); i++) {
 		add(l, "-f");
 		add(l, port);
+	}
+	for (uint32_t i = 0; i < files->count; i++) {
+		add(l, "-w");
+		add(l, files->folders[i]);
 	}
 	add(l, "--");
 }
@@ -159,6 +157,7 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 {
 	static char self[PATH_LEN], starter[PATH_LEN + 64];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	struct vmb_vmm_nest_files files = { .count = 0 };
 	struct line line = { 0 };
 	int control = -1;
 
@@ -169,15 +168,20 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 	}
 	if (len < 0 || !vmb_vmm_nest_net_check(o) ||
 	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o) || lock_variables(o) ||
-	    (o->control && vmb_vmm_relay_start(o->control, &control)))
+	    vmb_vmm_nest_files_find(&files, o) ||
+	    (o->control && vmb_vmm_relay_start(o->control, &control))) {
+		vmb_vmm_nest_files_free(&files);
 		return VMB_VMM_EXIT_USAGE;
-	line.arguments = calloc(argc + 2 * vmb_vmm_nest_net_port_count(o) + 12, sizeof(char *));
+	}
+	line.arguments = calloc(argc + 2 * vmb_vmm_nest_net_port_count(o) + 2 * files.count + 12,
+				sizeof(char *));
 	if (line.arguments) {
-		add_starter(&line, o, starter, control);
+		add_starter(&line, o, starter, &files, control);
 		add_command(&line, o, self, argc, argv);
 		execv(starter, line.arguments);
 	}
 	vmb_dev_report("%s: %s", starter, strerror(errno));
 	free(line.arguments);
+	vmb_vmm_nest_files_free(&files);
 	return VMB_VMM_EXIT_FAILURE;
 }
