@@ -731,11 +731,17 @@ static void recovered(struct storage_link *link)
 	wake_up_all(&link->wait);
 }
 
-/* 0 or -ENODEV: nothing is left to do; -EAGAIN: to be called again. */
+/*
+ * 0 or -ENODEV: nothing is left to do; -EAGAIN: to be called again. The ring may break at any time,
+ * also when all that was overdue is answered: then the channel is replaced all the same, because
+ * nobody else says so again.
+ */
 static int recover_once(struct storage_link *link)
 {
 	int rc = -EIO;
 
+	if (READ_ONCE(link->broken))
+		storage_link_overdue(link, jiffies);
 	if (!is_gone(link) && smp_load_acquire(&link->overdue) && patience_is_over(link))
 		set_gone(link);
 	if (is_gone(link))
@@ -744,6 +750,8 @@ static int recover_once(struct storage_link *link)
 		return 0;
 	if (storage_link_state(link) == STORAGE_LINK_UP && !READ_ONCE(link->broken))
 		rc = ask(link);
+	if (READ_ONCE(link->broken))
+		rc = -EIO;
 	if (rc == -EIO && !is_gone(link))
 		rc = replace(link);
 	if (is_gone(link) || vmb_channel_rescinded(link->device->channel)) {

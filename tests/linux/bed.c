@@ -37,7 +37,7 @@ int bed_run(uint64_t seed, void (*fn)(void))
 	child = fork();
 	if (!child) {
 		shim_quiet = seed && !getenv("SEED");
-		alarm(120);
+		alarm(getenv("ROUNDS") ? 1800 : 120);
 		sched_run(seed, call, &fn);
 		exit(0);
 	}

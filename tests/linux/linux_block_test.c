@@ -282,6 +282,28 @@ static void a_broken_ring_is_replaced_at_once(void)
 	end(ch);
 }
 
+/* The host has answered all that it held when it was asked, so nothing but the ring is wrong. */
+static void a_ring_that_breaks_with_the_last_answer_is_replaced(void)
+{
+	struct vmb_channel *ch = offer_and_bind();
+	struct reader r;
+
+	ch->fate = hold_reads;
+	ch->ignores_resets = true;
+	start_read(&r);
+	msleep(183 * 1000);
+	ch->fate = NULL;
+	ch->ignores_resets = false;
+	ch->broken_incoming = true;
+	ch->broken = -EPROTO;
+	fake_answer_held(ch);
+	expect_read(&r);
+	start_read(&r);
+	expect_read(&r);
+	claim_same(ch->opens, 2);
+	end(ch);
+}
+
 /* A command whose answer was lost does not keep the last flush from the host. */
 static void a_lost_command_is_sent_again(void)
 {
@@ -349,8 +371,9 @@ bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe, 300) bed_test(
 		bed_test(a_replacement_needs_no_memory_that_needs_the_disk) bed_test(
 			a_close_that_is_owed_is_waited_for) bed_test(a_rescind_ends_what_is_owed)
 			bed_test(give_up_ends_requests) bed_test(a_broken_ring_is_replaced_at_once)
-				bed_test(a_lost_command_is_sent_again)
-					bed_test(no_answer_about_the_cache_is_flushed)
+				bed_test(a_ring_that_breaks_with_the_last_answer_is_replaced)
+					bed_test(a_lost_command_is_sent_again) bed_test(
+						no_answer_about_the_cache_is_flushed)
 						bed_test(an_unknown_version_is_said)
 							bed_test_seeds(no_work_outlives_the_disk,
 								       300)
@@ -369,6 +392,7 @@ bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe, 300) bed_test(
 		cmocka_unit_test(test_a_rescind_ends_what_is_owed),
 		cmocka_unit_test(test_give_up_ends_requests),
 		cmocka_unit_test(test_a_broken_ring_is_replaced_at_once),
+		cmocka_unit_test(test_a_ring_that_breaks_with_the_last_answer_is_replaced),
 		cmocka_unit_test(test_a_lost_command_is_sent_again),
 		cmocka_unit_test(test_no_answer_about_the_cache_is_flushed),
 		cmocka_unit_test(test_an_unknown_version_is_said),
