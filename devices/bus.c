@@ -235,6 +235,12 @@ static void event_unloaded(struct vmb_dev_bus *bus, const struct vmb_host_event 
 	bus->unload_count++;
 }
 
+static void event_socket(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
+{
+	if (bus->asked)
+		bus->asked(bus->asked_device, event->request);
+}
+
 static void take_events(struct vmb_dev_bus *bus)
 {
 	static void (*const handlers[])(struct vmb_dev_bus *, const struct vmb_host_event *) = {
@@ -246,6 +252,7 @@ static void take_events(struct vmb_dev_bus *bus)
 		[VMB_HOST_EVENT_GPADL_RELEASED] = event_gpadl_released,
 		[VMB_HOST_EVENT_RELEASED] = event_released,
 		[VMB_HOST_EVENT_UNLOADED] = event_unloaded,
+		[VMB_HOST_EVENT_SOCKET] = event_socket,
 	};
 	struct vmb_host_event event;
 
@@ -426,7 +433,9 @@ void vmb_dev_bus_unshare(struct vmb_dev_channel *ch, struct vmb_dev_shared *shar
 	memset(shared, 0, sizeof(*shared));
 }
 
-int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch)
+enum offer { OF_DEVICE, OF_GUEST_SOCKET, OF_HOST_SOCKET };
+
+static int offer(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch, enum offer of)
 {
 	int error;
 
@@ -434,21 +443,58 @@ int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch)
 	ch->bell = (struct vmb_dev_bell){ .fd = -1 };
 	if (!bus->config.stepped)
 		ch->bell.fd = vmb_dev_event_create();
-	if (!bus->config.stepped && ch->bell.fd < 0) {
-		vmb_dev_report("VMBus: eventfd: %s", strerror(-ch->bell.fd));
+	if (!bus->config.stepped && ch->bell.fd < 0)
 		return ch->bell.fd;
-	}
 	pthread_mutex_lock(&bus->lock);
-	error = vmb_host_channel_offer(&bus->server, &ch->host);
+	if (of == OF_DEVICE)
+		error = vmb_host_channel_offer(&bus->server, &ch->host);
+	else
+		error = vmb_host_socket_offer(&bus->server, &ch->host, of == OF_HOST_SOCKET);
 	if (!error)
 		send_messages(bus);
 	pthread_mutex_unlock(&bus->lock);
 	if (error)
 		vmb_dev_bus_detach(ch);
+	return error;
+}
+
+int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch)
+{
+	int error = offer(bus, ch, OF_DEVICE);
+
 	/* The guest decides how many sub-channels there are, so this is not reported. */
 	if (error && !ch->host.sub_channel_index)
 		vmb_dev_report("VMBus: a device cannot be offered: %s", strerror(-error));
 	return error;
+}
+
+int vmb_dev_bus_offer_socket(struct vmb_dev_bus *bus, struct vmb_dev_channel *ch, bool from_host)
+{
+	return offer(bus, ch, from_host ? OF_HOST_SOCKET : OF_GUEST_SOCKET);
+}
+
+int vmb_dev_bus_refuse_socket(struct vmb_dev_bus *bus, const struct vmb_guid *endpoint_id,
+			      const struct vmb_guid *service_id)
+{
+	int error;
+
+	pthread_mutex_lock(&bus->lock);
+	error = vmb_host_socket_refuse(&bus->server, endpoint_id, service_id);
+	settle(bus);
+	pthread_mutex_unlock(&bus->lock);
+	return error;
+}
+
+void vmb_dev_bus_serve_sockets(struct vmb_dev_bus *bus,
+			       void (*asked)(void *device,
+					     const struct vmb_host_socket_request *request),
+			       void *device)
+{
+	pthread_mutex_lock(&bus->lock);
+	bus->asked = asked;
+	bus->asked_device = device;
+	vmb_host_socket_serve(&bus->server, asked);
+	pthread_mutex_unlock(&bus->lock);
 }
 
 void vmb_dev_bus_detach(struct vmb_dev_channel *ch)

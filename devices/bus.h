@@ -105,6 +105,9 @@ struct vmb_dev_bus {
 	const struct vmb_dev_memory *memory; /* the machine's */
 	struct vmb_dev_fault *fault; /* NULL: no faults; atomic; set before a guest connects */
 	struct vmb_dev_trace *trace; /* NULL: nothing is recorded; atomic, see devices/trace.h */
+	/* who serves sockets: _serve_sockets(); under the lock */
+	void (*asked)(void *device, const struct vmb_host_socket_request *request);
+	void *asked_device;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint32_t open_count; /* channels that a device may still touch */
@@ -135,10 +138,28 @@ void vmb_dev_bus_destroy(struct vmb_dev_bus *bus);
  */
 int vmb_dev_bus_attach(struct vmb_dev_bus *bus, struct vmb_dev_channel *channel);
 /*
- * Takes a channel off the bus. The bus must have stopped, or the sub-channel must have been
+ * Takes a channel off the bus. The bus must have stopped, or the channel must have been
  * released. Does nothing if the channel is not attached.
  */
 void vmb_dev_bus_detach(struct vmb_dev_channel *channel);
+
+/*
+ * From now on asked() is told, with the lock held, of each connection that the guest asks for;
+ * NULL: nobody is, and all are refused.
+ */
+void vmb_dev_bus_serve_sockets(struct vmb_dev_bus *bus,
+			       void (*asked)(void *device,
+					     const struct vmb_host_socket_request *request),
+			       void *device);
+/*
+ * Offers a connection as vmb_host_socket_offer() does; refuses one as _refuse() does. Any thread,
+ * without the lock. Returns what those return, or -errno; nothing is reported. A channel that was
+ * offered is the bus's until ops->released, then vmb_dev_bus_detach().
+ */
+int vmb_dev_bus_offer_socket(struct vmb_dev_bus *bus, struct vmb_dev_channel *channel,
+			     bool from_host);
+int vmb_dev_bus_refuse_socket(struct vmb_dev_bus *bus, const struct vmb_guid *endpoint_id,
+			      const struct vmb_guid *service_id);
 
 /*
  * The guest called HvCallPostMessage; post must be a private copy of its block. Returns the

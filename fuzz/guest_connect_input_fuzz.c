@@ -6,9 +6,11 @@
 #include "fuzz/fuzz.h"
 #include "guest/connect.h"
 #include "guest/doorbell.h"
+#include "guest/socket.h"
 
 #define DEVICE_COUNT 24u
 #define RING_PAGES   40u
+#define DIAL_COUNT   4u
 
 struct device {
 	struct vmb_guest_channel channel;
@@ -20,6 +22,8 @@ struct bed {
 	struct vmb_guest_connect c;
 	struct device devices[DEVICE_COUNT];
 	uint64_t pfns[RING_PAGES];
+	struct vmb_guest_dial dials[DIAL_COUNT];
+	bool dialled[DIAL_COUNT];
 	uint8_t said[VMB_MSG_LEN_MAX]; /* what the guest posted last */
 	uint32_t said_len;
 	struct vmb_interrupt_page interrupt;
@@ -31,6 +35,11 @@ static void take_event(struct bed *b, const struct vmb_guest_event *event)
 	struct device *d;
 	uint32_t i;
 
+	if (event->dial) {
+		i = (uint32_t)(event->dial - b->dials);
+		FUZZ_CHECK(i < DIAL_COUNT && b->dialled[i]);
+		b->dialled[i] = false;
+	}
 	if (event->type != VMB_GUEST_EVENT_OFFER)
 		return;
 	FUZZ_CHECK(event->offer.relid && event->offer.relid < VMB_CHANNEL_COUNT_MAX);
@@ -69,6 +78,8 @@ static void deliver(struct bed *b, const void *bytes, uint32_t len)
 		return;
 	FUZZ_CHECK(is_ours(b, event.channel));
 	FUZZ_CHECK(!event.gpadl || is_ours(b, event.gpadl->channel));
+	FUZZ_CHECK(!event.dial || event.type == VMB_GUEST_EVENT_OFFER ||
+		   event.type == VMB_GUEST_EVENT_DIAL_REFUSED);
 	if (event.type == VMB_GUEST_EVENT_GPADL_TORNDOWN)
 		memset(event.gpadl, 0, sizeof(*event.gpadl));
 	take_event(b, &event);
@@ -181,6 +192,38 @@ static void op_device(struct bed *b, struct fuzz *f)
 	d->used = d->used && !vmb_guest_channel_gone(&d->channel);
 }
 
+/* Dials are taken back before their memory is used again, as any caller must. */
+static void op_dial(struct bed *b, struct fuzz *f)
+{
+	uint32_t i = fuzz_u8(f) % DIAL_COUNT;
+	uint8_t how = fuzz_u8(f);
+
+	vmb_guest_socket_hang_up(&b->c, &b->dials[i]);
+	memset(&b->dials[i], 0, sizeof(b->dials[i]));
+	b->dials[i].endpoint_id = vmb_socket_guid(how % 4);
+	b->dials[i].service_id = vmb_socket_guid(how / 4 % 4);
+	b->dialled[i] = how < 192 && !vmb_guest_socket_dial(&b->c, &b->dials[i]);
+}
+
+/* What answers it: an offer, or a refusal; sometimes for one that was never made. */
+static void op_answer_dial(struct bed *b, struct fuzz *f)
+{
+	struct vmb_msg_tl_connect_result result = { .header.type = VMB_MSG_TL_CONNECT_RESULT };
+	struct vmb_msg_offer offer = { .header.type = VMB_MSG_OFFER };
+	uint8_t how = fuzz_u8(f);
+
+	result.endpoint_id = offer.instance_id = vmb_socket_guid(how % 4);
+	result.service_id = offer.type_id = vmb_socket_guid(how / 4 % 4);
+	result.status = fuzz_u8(f);
+	offer.flags = VMB_SOCKET_OFFER_FLAGS;
+	offer.user[4] = how >> 6;
+	offer.relid = fuzz_u8(f) % 16;
+	if (how & 0x20)
+		deliver(b, &result, sizeof(result));
+	else
+		deliver(b, &offer, sizeof(offer));
+}
+
 static void op_connection(struct bed *b, struct fuzz *f)
 {
 	switch (fuzz_u8(f) % 3) {
@@ -243,8 +286,8 @@ static void check(const struct bed *b)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const ops[])(struct bed *, struct fuzz *) = {
-		op_raw,	   op_answer,	  op_answer, op_offer, op_rescind,  op_device,
-		op_device, op_connection, op_post,   op_post,  op_doorbell,
+		op_raw,	 op_answer,	op_answer_dial, op_offer, op_rescind,  op_device,
+		op_dial, op_connection, op_post,	op_post,  op_doorbell,
 	};
 	static struct bed b;
 	struct vmb_guest_connect_config config = { 0 };

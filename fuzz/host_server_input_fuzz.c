@@ -24,6 +24,7 @@ struct bed {
 	struct vmb_host_ram ram;
 	struct device devices[DEVICE_COUNT];
 	uint32_t gpadl_count;
+	struct vmb_host_socket_request asked; /* what the guest asked for last */
 	struct vmb_interrupt_page interrupt;
 	struct vmb_monitor_page monitor;
 };
@@ -80,6 +81,7 @@ static void take_events(struct bed *b, bool memory)
 			free(event.gpadl->port);
 			free(event.gpadl);
 			break;
+		case VMB_HOST_EVENT_SOCKET: b->asked = *event.request; break;
 		case VMB_HOST_EVENT_RELEASED: device_of(b, event.channel)->used = false; break;
 		default: break;
 		}
@@ -236,6 +238,30 @@ static void op_device(struct bed *b, struct fuzz *f)
 	take_events(b, true);
 }
 
+/* The guest asks for a connection, or the port answers the last one, or connects by itself. */
+static void op_socket(struct bed *b, struct fuzz *f)
+{
+	struct vmb_msg_tl_connect_request m = { .header.type = VMB_MSG_TL_CONNECT_REQUEST };
+	struct device *d = &b->devices[fuzz_u8(f) % DEVICE_COUNT];
+	uint8_t how = fuzz_u8(f);
+
+	if (how & 1) {
+		m.endpoint_id = vmb_socket_guid(how >> 4);
+		m.service_id = vmb_socket_guid(how >> 2 & 3);
+		post(b, 1, &m, sizeof(m));
+	} else if (how & 2) {
+		vmb_host_socket_refuse(&b->s, &b->asked.endpoint_id, &b->asked.service_id);
+	} else if (!d->used) {
+		memset(d, 0, sizeof(*d));
+		d->channel.type_id = b->asked.service_id;
+		d->channel.instance_id = b->asked.endpoint_id;
+		d->used = !vmb_host_socket_offer(&b->s, &d->channel, how & 4);
+	}
+	if (how == 255)
+		vmb_host_socket_serve(&b->s, false);
+	take_events(b, true);
+}
+
 static void op_send(struct bed *b, struct fuzz *f)
 {
 	const struct vmb_host_server_output *out;
@@ -301,13 +327,18 @@ static void finish(struct bed *b)
 				answer(b, &b->devices[i], 0);
 			}
 	FUZZ_CHECK(b->s.state == VMB_HOST_DISCONNECTED);
+	for (i = 0; i < VMB_HOST_SOCKET_REQUEST_MAX; i++)
+		FUZZ_CHECK(b->s.requests[i].state == VMB_HOST_SOCKET_FREE);
+	for (i = 0; i < DEVICE_COUNT; i++)
+		FUZZ_CHECK(!b->devices[i].used ||
+			   !vmb_socket_is_offer(b->devices[i].channel.flags));
 	FUZZ_CHECK(b->gpadl_count == 0 && b->s.gpadl_count == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const ops[])(struct bed *, struct fuzz *) = {
-		op_raw,	  op_contact, op_gpadl,	 op_gpadl,  op_body, op_open,  op_open,
+		op_raw,	  op_contact, op_gpadl,	 op_socket, op_body, op_open,  op_open,
 		op_short, op_short,   op_answer, op_device, op_send, op_reset, op_doorbell,
 	};
 	static struct bed b;
@@ -319,6 +350,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	config.ram = &b.ram;
 	config.monitors = len & 1;
 	FUZZ_CHECK(!vmb_host_server_init(&b.s, &config));
+	vmb_host_socket_serve(&b.s, true);
 	while (f.len)
 		ops[fuzz_u8(&f) % (sizeof(ops) / sizeof(*ops))](&b, &f);
 	finish(&b);

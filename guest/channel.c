@@ -273,6 +273,8 @@ static bool offer_acceptable(const struct vmb_guest_connect *c, const struct vmb
 	if (offer->monitor_allocated & OFFER_MONITORED &&
 	    offer->monitor_id >= VMB_MONITOR_COUNT_MAX)
 		return false;
+	if (vmb_socket_is_offer(offer->flags) && offer->sub_channel_index)
+		return false;
 	/* A device has one primary, and no sub-channel without it. */
 	return !find_primary(c, offer) == !offer->sub_channel_index;
 }
@@ -296,6 +298,7 @@ int vmb_guest_channel_offered(struct vmb_guest_connect *c, const void *message, 
 		error = VMB_EPROTO;
 	} else {
 		event->type = VMB_GUEST_EVENT_OFFER;
+		event->dial = vmb_guest_socket_answered(c, &event->offer);
 	}
 	return error;
 }

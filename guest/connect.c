@@ -81,6 +81,7 @@ int vmb_guest_connect_start(struct vmb_guest_connect *c)
 		return VMB_EBUSY;
 	c->version_step = 0;
 	memset(c->given_back, 0, sizeof(c->given_back));
+	c->dials = NULL;
 	c->offers_requested = false;
 	c->offers_delivered = false;
 	c->multiclient_answers = false;
@@ -102,6 +103,7 @@ int vmb_guest_connect_unload(struct vmb_guest_connect *c)
 		return VMB_EBUSY;
 	while (vmb_queue_head(&c->posts))
 		vmb_guest_connect_unpost(c, vmb_queue_head(&c->posts));
+	c->dials = NULL;
 	c->state = VMB_GUEST_UNLOADING;
 	vmb_guest_connect_post(c, &c->post_link, VMB_MSG_UNLOAD);
 	return 0;
@@ -152,6 +154,7 @@ static const struct {
 	[VMB_MSG_GPADL_HEADER] = { vmb_guest_gpadl_build_header, vmb_guest_gpadl_part_left },
 	[VMB_MSG_GPADL_BODY] = { vmb_guest_gpadl_build_body, vmb_guest_gpadl_part_left },
 	[VMB_MSG_GPADL_TEARDOWN] = { vmb_guest_gpadl_build_teardown, NULL },
+	[VMB_MSG_TL_CONNECT_REQUEST] = { vmb_guest_socket_build_dial, NULL },
 };
 
 const struct vmb_guest_connect_output *vmb_guest_connect_output(struct vmb_guest_connect *c)
@@ -322,6 +325,8 @@ static const struct {
 				       version_response },
 	[VMB_MSG_UNLOAD_COMPLETE] = { sizeof(struct vmb_msg_header), VMB_VERSION_1_1, IN_UNLOADING,
 				      unload_complete },
+	[VMB_MSG_TL_CONNECT_RESULT] = { sizeof(struct vmb_msg_tl_connect_result), VMB_VERSION_4_1,
+					IN_CONNECTED, vmb_guest_socket_refused },
 	[VMB_MSG_MODIFY_CHANNEL_RESPONSE] = { sizeof(struct vmb_msg_modify_channel_response),
 					      VMB_VERSION_5_3, IN_CONNECTED,
 					      vmb_guest_channel_modified },

@@ -25,6 +25,7 @@
  *   close a channel:  vmb_guest_channel_close() (has no answer), vmb_guest_gpadl_teardown()
  *                     -> GPADL_TORNDOWN: only now the memory may be reused
  *   signal the host:  vmb_guest_doorbell_ring(), see guest/doorbell.h
+ *   ask for a socket: vmb_guest_socket_dial(), see guest/socket.h
  *   leave:            vmb_guest_connect_unload() -> UNLOADED; below 1.1 see
  *                     vmb_guest_connect_output_done()
  *
@@ -36,10 +37,10 @@
  * vmb_guest_channel_remove() or _release(); a GPADL until GPADL_TORNDOWN, a failed GPADL_CREATED or
  * vmb_guest_gpadl_forget(). The caller must not write their fields, except `port`.
  *
- * Context: the caller must serialise (with one lock) all functions of guest/connect, guest/channel
- * and guest/gpadl that share one struct vmb_guest_connect. It may drop the lock between
- * vmb_guest_connect_output() and its _done or _refused: the message stands in the engine's own
- * buffer, and only one sender may be between the two. Fields that the interrupt path needs (a
+ * Context: the caller must serialise (with one lock) all functions of guest/connect, guest/channel,
+ * guest/gpadl and guest/socket that share one struct vmb_guest_connect. It may drop the lock
+ * between vmb_guest_connect_output() and its _done or _refused: the message stands in the engine's
+ * own buffer, and only one sender may be between the two. Fields that the interrupt path needs (a
  * channel's relid and connection_id) never change between add and remove.
  *
  * Source: docs/protocol/bus.md, "4 Control plane".
@@ -58,6 +59,8 @@ enum vmb_guest_connect_state {
 	VMB_GUEST_CONNECTED,
 	VMB_GUEST_UNLOADING,
 };
+
+struct vmb_guest_dial;
 
 struct vmb_guest_connect_config {
 	uint32_t target_vp; /* VP whose message slot receives all messages */
@@ -79,6 +82,7 @@ enum vmb_guest_event_type {
 	VMB_GUEST_EVENT_GPADL_TORNDOWN,
 	VMB_GUEST_EVENT_MODIFY_RESULT,
 	VMB_GUEST_EVENT_UNLOADED,
+	VMB_GUEST_EVENT_DIAL_REFUSED, /* guest/socket.h */
 };
 
 struct vmb_guest_event {
@@ -87,6 +91,7 @@ struct vmb_guest_event {
 	struct vmb_guest_channel *channel; /* RESCIND, OPEN_RESULT, MODIFY_RESULT, GPADL_CREATED */
 	struct vmb_guest_gpadl *gpadl; /* GPADL_* */
 	struct vmb_msg_offer offer; /* OFFER: a validated private copy */
+	struct vmb_guest_dial *dial; /* DIAL_REFUSED; OFFER: that it answers, or NULL */
 };
 
 struct vmb_guest_connect_output {
@@ -122,6 +127,7 @@ struct vmb_guest_connect {
 	struct vmb_guest_channel *channels[VMB_CHANNEL_COUNT_MAX]; /* by relid */
 	uint32_t given_back[VMB_CHANNEL_COUNT_MAX / 32]; /* a bit a relid: see guest/channel.c */
 	struct vmb_guest_gpadl *gpadls; /* those that the host may hold */
+	struct vmb_guest_dial *dials; /* that wait for the host */
 	uint32_t last_gpadl_id;
 	uint32_t last_open_id;
 	struct vmb_guest_connect_counters counters;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Shared by connect.c, channel.c and gpadl.c; not for ports.
+ * Shared by connect.c, channel.c, gpadl.c and socket.c; not for ports.
  *
  * A message to be sent is a link in the connection's queue; the link's tag is the message's number.
  * The link stays in the queue while the sender has the message (between output and done), because
@@ -11,6 +11,7 @@
 #define GUEST_ENGINE_H
 
 #include "guest/connect.h"
+#include "guest/socket.h"
 
 static inline void vmb_guest_connect_post(struct vmb_guest_connect *c, struct vmb_link *link,
 					  enum vmb_msg_type type)
@@ -81,6 +82,13 @@ vmb_guest_connect_build vmb_guest_gpadl_build_teardown;
 vmb_guest_connect_left vmb_guest_gpadl_part_left;
 vmb_guest_connect_handle vmb_guest_gpadl_created;
 vmb_guest_connect_handle vmb_guest_gpadl_torndown;
+
+vmb_guest_connect_build vmb_guest_socket_build_dial;
+vmb_guest_connect_handle vmb_guest_socket_refused;
+
+/* Takes the dial that offer answers, or returns NULL. */
+struct vmb_guest_dial *vmb_guest_socket_answered(struct vmb_guest_connect *c,
+						 const struct vmb_msg_offer *offer);
 
 /* Returns true while the host may hold a GPADL of ch. */
 bool vmb_guest_gpadl_any(const struct vmb_guest_connect *c, const struct vmb_guest_channel *ch);

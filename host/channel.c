@@ -388,8 +388,8 @@ void vmb_host_channel_drop(struct vmb_host_channel *ch)
 }
 
 /*
- * Of a rescinded channel this is the last word, and of a sub-channel too. A guest may also let go
- * of a primary that is still there; then it hears of it again in its next connection.
+ * Of a rescinded channel this is the last word, and of a sub-channel or socket too. A guest may
+ * also let go of a primary that is still there; then it hears of it again in its next connection.
  */
 uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *message,
 					 uint32_t len)
@@ -404,7 +404,7 @@ uint32_t vmb_host_channel_input_released(struct vmb_host_server *s, const void *
 	if (!ch->revoked &&
 	    (ch->state == VMB_HOST_CHANNEL_OPENING || ch->state == VMB_HOST_CHANNEL_OPEN))
 		return vmb_host_server_misplaced(s);
-	if (ch->sub_channel_index)
+	if (vmb_host_channel_is_passing(ch))
 		ch->revoked = true;
 	vmb_host_channel_drop(ch);
 	vmb_host_channel_settle(ch);

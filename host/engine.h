@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Shared by server.c, channel.c, gpadl.c and reserved.c; not for ports. The guest's is
+ * Shared by server.c, channel.c, gpadl.c, reserved.c and socket.c; not for ports. The guest's is
  * guest/engine.h.
  *
  * A message to be sent is a link in the server's queue whose tag is the message's number; it is
@@ -94,6 +94,19 @@ vmb_host_server_build vmb_host_reserved_build_result;
 vmb_host_server_build vmb_host_reserved_build_closed;
 vmb_host_server_handle vmb_host_reserved_input_open;
 vmb_host_server_handle vmb_host_reserved_input_close;
+
+vmb_host_server_build vmb_host_socket_build_result;
+vmb_host_server_handle vmb_host_socket_input_connect;
+/* The result was sent, or dropped. */
+void vmb_host_socket_result_left(struct vmb_link *link);
+/* The guest is gone: nobody waits for answers. */
+void vmb_host_socket_forget(struct vmb_host_server *s);
+
+/* Returns whether ch ends with the guest's connection: a device is there for the next one too. */
+static inline bool vmb_host_channel_is_passing(const struct vmb_host_channel *ch)
+{
+	return ch->sub_channel_index || vmb_socket_is_offer(ch->flags);
+}
 
 /* Returns the channel that the guest means: it exists and was offered in this connection. */
 struct vmb_host_channel *vmb_host_channel_visible(struct vmb_host_server *s, uint32_t relid);

@@ -171,13 +171,14 @@ static void disconnect(struct vmb_host_server *s)
 	struct vmb_host_channel *next;
 
 	drop_posts(s);
+	vmb_host_socket_forget(s);
 	s->state = VMB_HOST_DISCONNECTING;
 	s->offers_requested = false;
 	for (ch = s->first; ch; ch = ch->next)
 		vmb_host_channel_drop(ch);
 	for (ch = s->first; ch; ch = next) {
 		next = ch->next;
-		if (ch->sub_channel_index)
+		if (vmb_host_channel_is_passing(ch))
 			ch->revoked = true;
 		vmb_host_channel_settle(ch);
 	}
@@ -267,25 +268,6 @@ static uint32_t input_request_offers(struct vmb_host_server *s, const void *mess
 	return VMB_HV_SUCCESS;
 }
 
-/* There is no socket service here; 4.0 has no message to say so. */
-static uint32_t input_tl_connect(struct vmb_host_server *s, const void *message, uint32_t len)
-{
-	struct vmb_msg_tl_connect_request request = { 0 };
-
-	if (s->version < VMB_VERSION_4_1)
-		return VMB_HV_SUCCESS;
-	if (s->connect_link.queued)
-		return VMB_HV_INSUFFICIENT_BUFFERS;
-	memcpy(&request, message, VMB_MSG_TL_CONNECT_REQUEST_LEN);
-	memset(&s->connect_result, 0, sizeof(s->connect_result));
-	s->connect_result.header.type = VMB_MSG_TL_CONNECT_RESULT;
-	s->connect_result.endpoint_id = request.endpoint_id;
-	s->connect_result.service_id = request.service_id;
-	s->connect_result.status = VMB_STATUS_REFUSED;
-	vmb_host_server_post(s, &s->connect_link, VMB_MSG_TL_CONNECT_RESULT);
-	return VMB_HV_SUCCESS;
-}
-
 #define IN_DISCONNECTED	 (1u << VMB_HOST_DISCONNECTED)
 #define IN_CONNECTED	 (1u << VMB_HOST_CONNECTED)
 #define IN_DISCONNECTING (1u << VMB_HOST_DISCONNECTING)
@@ -321,7 +303,7 @@ static const struct input_rule {
 				     IN_DISCONNECTED | IN_CONNECTED | IN_DISCONNECTING,
 				     vmb_host_reserved_input_close },
 	[VMB_MSG_TL_CONNECT_REQUEST] = { VMB_VERSION_4_0, VMB_MSG_TL_CONNECT_REQUEST_LEN,
-					 IN_CONNECTED, input_tl_connect },
+					 IN_CONNECTED, vmb_host_socket_input_connect },
 	[VMB_MSG_MODIFY_CHANNEL] = { VMB_VERSION_4_1, sizeof(struct vmb_msg_modify_channel),
 				     IN_CONNECTED, vmb_host_channel_input_modify },
 };
@@ -387,6 +369,8 @@ static const struct event_rule {
 	[VMB_HOST_EVENT_RELEASED] = { offsetof(struct vmb_host_channel, released_event), true,
 				      false },
 	[VMB_HOST_EVENT_UNLOADED] = { 0, false, false },
+	[VMB_HOST_EVENT_SOCKET] = { offsetof(struct vmb_host_socket_request, event_link), false,
+				    false },
 };
 
 static uint32_t wanted_ranges_len(const struct vmb_host_server *s)
@@ -414,6 +398,8 @@ bool vmb_host_server_event(struct vmb_host_server *s, struct vmb_host_event *eve
 		event->gpadl = owner;
 		event->channel = event->gpadl->channel;
 	}
+	if (event->type == VMB_HOST_EVENT_SOCKET)
+		event->request = owner;
 	if (event->type == VMB_HOST_EVENT_RELEASED)
 		vmb_host_channel_forget(event->channel);
 	if (event->type == VMB_HOST_EVENT_GPADL_WANTED) {
@@ -453,12 +439,6 @@ static uint32_t build_header(struct vmb_host_server *s, struct vmb_link *link, v
 	return sizeof(struct vmb_msg_header);
 }
 
-static uint32_t build_connect(struct vmb_host_server *s, struct vmb_link *link, void *message)
-{
-	memcpy(message, &s->connect_result, sizeof(s->connect_result));
-	return sizeof(s->connect_result);
-}
-
 static vmb_host_server_build *const outgoing[VMB_MSG_TYPE_COUNT] = {
 	[VMB_MSG_OFFER] = vmb_host_channel_build_offer,
 	[VMB_MSG_RESCIND] = vmb_host_channel_build_rescind,
@@ -469,7 +449,7 @@ static vmb_host_server_build *const outgoing[VMB_MSG_TYPE_COUNT] = {
 	[VMB_MSG_VERSION_RESPONSE] = build_version,
 	[VMB_MSG_UNLOAD_COMPLETE] = build_header,
 	[VMB_MSG_CLOSE_RESERVED_RESPONSE] = vmb_host_reserved_build_closed,
-	[VMB_MSG_TL_CONNECT_RESULT] = build_connect,
+	[VMB_MSG_TL_CONNECT_RESULT] = vmb_host_socket_build_result,
 	[VMB_MSG_MODIFY_CHANNEL_RESPONSE] = vmb_host_channel_build_modified,
 };
 
@@ -506,6 +486,8 @@ static bool leave(struct vmb_host_server *s)
 		s->answer_first = (s->answer_first + 1) % VMB_HOST_ANSWER_COUNT_MAX;
 		s->answer_count--;
 	}
+	if (link->tag == VMB_MSG_TL_CONNECT_RESULT)
+		vmb_host_socket_result_left(link);
 	return true;
 }
 

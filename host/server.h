@@ -21,6 +21,7 @@
  *                       rings any more
  *       MODIFY          interrupt another VP, vmb_host_channel_modified()
  *       RELEASED        the channel was rescinded and the guest is done with it: free it
+ *       SOCKET          the guest asks for a connection, see host/socket.h
  *     while ((out = vmb_host_server_output(s)))
  *       deliver to VP out->target_vp, SINT out->target_sint; vmb_host_server_output_done(s);
  *       or stop when the slot is busy;
@@ -35,8 +36,8 @@
  * Ownership: channels and GPADLs are the caller's memory, lent until RELEASED and GPADL_RELEASED.
  * The caller must not write their fields, except `port`.
  *
- * Context: the caller must serialise all functions of host/server, host/channel and host/gpadl that
- * share one struct vmb_host_server.
+ * Context: the caller must serialise all functions of host/server, host/channel, host/gpadl
+ * and host/socket that share one struct vmb_host_server.
  *
  * Each request gets one reply, in the order in which requests complete. A request whose answer has
  * no room yet is not accepted (INSUFFICIENT_BUFFERS), so nothing that the guest does makes the
@@ -60,6 +61,7 @@
 #include "base/queue.h"
 #include "host/channel.h"
 #include "host/gpadl.h"
+#include "host/socket.h"
 #include "wire/vmbus.h"
 
 #define VMB_HOST_GPADL_COUNT_MAX   1024u /* GPADLs of a connection */
@@ -100,6 +102,7 @@ enum vmb_host_event_type {
 	VMB_HOST_EVENT_GPADL_RELEASED,
 	VMB_HOST_EVENT_RELEASED,
 	VMB_HOST_EVENT_UNLOADED, /* everything is closed and released */
+	VMB_HOST_EVENT_SOCKET, /* the guest asks for a connection: host/socket.h */
 };
 
 struct vmb_host_event {
@@ -107,6 +110,8 @@ struct vmb_host_event {
 	struct vmb_host_channel *channel; /* OPEN, CLOSE, MODIFY, RELEASED, GPADL_* */
 	struct vmb_host_gpadl *gpadl; /* GPADL_RELEASED */
 	uint32_t ranges_len; /* GPADL_WANTED: bytes of range list to hold, a multiple of 8 */
+	/* SOCKET: valid until the next call of a function of the server */
+	const struct vmb_host_socket_request *request;
 };
 
 struct vmb_host_server_output {
@@ -162,12 +167,13 @@ struct vmb_host_server {
 	bool unload_waiting;
 	struct vmb_queue posts; /* messages that wait */
 	struct vmb_queue events; /* events that wait */
-	struct vmb_link version_link, delivered_link, unload_link, connect_link;
+	struct vmb_link version_link, delivered_link, unload_link;
 	struct vmb_host_aside refusal, reserved_open, reserved_close;
 	struct vmb_link contact_event, unloaded_event, wanted_event;
 	struct vmb_msg_version_response response;
 	uint32_t response_len;
-	struct vmb_msg_tl_connect_result connect_result;
+	bool sockets; /* somebody serves them */
+	struct vmb_host_socket_request requests[VMB_HOST_SOCKET_REQUEST_MAX];
 	struct vmb_host_answer answers[VMB_HOST_ANSWER_COUNT_MAX]; /* a ring, sent in order */
 	uint32_t answer_first;
 	uint32_t answer_count;

@@ -2,7 +2,9 @@
 /* The storage loopback's listener: reads messages, rings and signals by their layout alone. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "devices/vsock/vsock.h"
 #include "tests/conformance_bytes.h"
 #include "tests/conformance_stage.h"
 
@@ -386,7 +388,7 @@ static uint64_t choose(void *arg, const char *name)
 	    (s->monitors && (!strcmp(name, "monitor1?") || !strcmp(name, "monitor2?"))))
 		return new_page(s) * PAGE_LEN;
 	if (!strncmp(name, "relid", 5))
-		return 77;
+		return 77u + (uint64_t)(name[5] - '0');
 	if (!strcmp(name, "monitor0?"))
 		return 70; /* of the third group */
 	if (!strncmp(name, "signal", 6))
@@ -473,6 +475,33 @@ void stage_play(struct stage *s, const struct transcript *t, const char *section
 	play_finish(&s->play);
 }
 
+static void add_sockets(struct stage *s)
+{
+	struct vmb_dev_vsock_config config = { .path = s->path };
+	struct vmb_dev_device device;
+
+	strcpy(s->folder, "/tmp/stage-XXXXXX");
+	assert_non_null(mkdtemp(s->folder));
+	snprintf(s->path, sizeof(s->path), "%s/s", s->folder);
+	assert_int_equal(vmb_dev_vsock_open(&device, &config), 0);
+	assert_int_equal(vmb_user_machine_add(&s->l.machine, &device), 0);
+}
+
+static void remove_sockets(struct stage *s)
+{
+	char path[64];
+
+	if (!*s->folder)
+		return;
+	snprintf(path, sizeof(path), "%s_78", s->path);
+	unlink(path);
+	if (s->server >= 0)
+		close(s->server);
+	if (s->peer >= 0)
+		close(s->peer);
+	rmdir(s->folder);
+}
+
 struct stage *stage_new(const struct stage_config *config)
 {
 	struct vmb_user_loopback_config loopback = {
@@ -505,6 +534,9 @@ struct stage *stage_new(const struct stage_config *config)
 	else
 		loopback.disks[0] = disk;
 	assert_int_equal(vmb_user_loopback_init(&s->l, &loopback), 0);
+	s->server = s->peer = -1;
+	if (config->sockets)
+		add_sockets(s);
 	return s;
 }
 
@@ -514,6 +546,7 @@ void stage_free(struct stage *s)
 	s->play.cast = BOTH_REAL;
 	memset(s->rings, 0, sizeof(s->rings));
 	vmb_user_loopback_destroy(&s->l);
+	remove_sockets(s);
 	free(s);
 	current = NULL;
 }

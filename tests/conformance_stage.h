@@ -38,6 +38,7 @@ struct stage_config {
 	uint32_t queue_count; /* channels that the controller has; 0: one */
 	bool ide; /* a unit on the secondary channel, slave; else a SCSI controller */
 	bool monitors; /* the host has them, and the guest's signals may wait */
+	bool sockets; /* the host serves them */
 	enum play_cast cast;
 	bool doubt; /* see tests/conformance_play.h */
 	uint32_t kinds; /* bits 1 << enum transcript_kind: what is listened to */
@@ -80,6 +81,10 @@ struct stage {
 	struct vmb_user_request request;
 	uint64_t pages[4];
 	uint32_t page_count;
+	char folder[32], path[40]; /* of sockets */
+	int server, peer; /* listens for the guest; the connection's other end; -1: none */
+	struct vmb_user_dial dials[2];
+	uint32_t service; /* the guest's port that the host connects to */
 };
 
 struct stage *stage_new(const struct stage_config *config);

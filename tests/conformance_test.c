@@ -7,6 +7,10 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "devices/socket.h"
 
 #include "tests/conformance_stage.h"
 #include "vmm/generation.h"
@@ -444,6 +448,172 @@ static void test_other_guests_are_answered_as_written(void **state)
 	transcript_free(t);
 }
 
+/* Sockets: the ports and words of tools/transcript/bus.py, "def sockets". */
+
+#define SOCKET_GUEST 0x40000001u
+#define SOCKET_HOST  77u
+
+static int unix_socket(const struct stage *s, uint32_t port)
+{
+	struct sockaddr_un address;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), port ? "%s_%u" : "%s", s->path, port);
+	fd = vmb_dev_socket_create(&address, path, SOCK_STREAM);
+	assert_true(fd >= 0);
+	if (port)
+		assert_int_equal(
+			bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1), 0);
+	else
+		assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void dial(struct stage *s, uint32_t number)
+{
+	if (play_has_guest(&s->play))
+		assert_int_equal(vmb_user_socket_dial(&s->l.guest, &s->dials[number],
+						      SOCKET_GUEST + number, SOCKET_HOST + number),
+				 0);
+}
+
+static void act_refused(struct stage *s)
+{
+	dial(s, 0);
+}
+
+static void act_dialled(struct stage *s)
+{
+	s->service = SOCKET_GUEST + 1;
+	if (play_has_host(&s->play))
+		s->server = unix_socket(s, SOCKET_HOST + 1);
+	dial(s, 1);
+}
+
+static void act_called(struct stage *s)
+{
+	static const char line[] = "CONNECT 79\n";
+
+	s->service = SOCKET_HOST + 2;
+	if (play_has_guest(&s->play))
+		vmb_user_socket_listen(&s->l.guest, s->service);
+	if (!play_has_host(&s->play))
+		return;
+	s->peer = unix_socket(s, 0);
+	assert_int_equal(send(s->peer, line, sizeof(line) - 1, 0), sizeof(line) - 1);
+}
+
+static struct vmb_user_device *socket_of(struct stage *s)
+{
+	struct vmb_user_device *d = vmb_user_socket_find(&s->l.guest, s->service);
+
+	assert_non_null(d);
+	return d;
+}
+
+static void act_guest_talks(struct stage *s)
+{
+	if (play_has_guest(&s->play))
+		assert_int_equal(vmb_user_socket_send(socket_of(s), "hello", 5), 5);
+}
+
+static void act_guest_ends(struct stage *s)
+{
+	if (play_has_guest(&s->play))
+		assert_int_equal(vmb_user_socket_end(socket_of(s)), 0);
+}
+
+/* Who was called has had an "OK" by now. */
+static void expect_hello(struct stage *s)
+{
+	char got[64] = "";
+	ssize_t len;
+
+	if (s->peer < 0)
+		s->peer = accept4(s->server, NULL, NULL, SOCK_NONBLOCK);
+	len = recv(s->peer, got, sizeof(got) - 1, MSG_DONTWAIT);
+	assert_string_equal(got, s->service == SOCKET_HOST + 2 ? "OK 79\nhello" : "hello");
+	assert_true(len > 0);
+}
+
+static void act_host_talks(struct stage *s)
+{
+	if (!play_has_host(&s->play))
+		return;
+	expect_hello(s);
+	assert_int_equal(send(s->peer, "stranger", 8, 0), 8);
+}
+
+static void act_host_ends(struct stage *s)
+{
+	if (play_has_host(&s->play))
+		assert_int_equal(shutdown(s->peer, SHUT_WR), 0);
+}
+
+/* Both ends have all that was said. */
+static void expect_said(struct stage *s)
+{
+	char got;
+
+	if (play_has_guest(&s->play))
+		assert_memory_equal(s->l.guest.devices->socket.got, "stranger", 8);
+	if (!play_has_host(&s->play))
+		return;
+	assert_int_equal(recv(s->peer, &got, 1, MSG_DONTWAIT), 0);
+	close(s->peer);
+	s->peer = -1;
+}
+
+static void play_socket(struct stage *s, const struct transcript *t, const char *section)
+{
+	static const struct {
+		const char *section;
+		void (*act)(struct stage *s);
+	} all[] = {
+		{ "refused", act_refused },
+		{ "dialled", act_dialled },
+		{ "called", act_called },
+		{ "guest-talks-", act_guest_talks },
+		{ "host-talks-", act_host_talks },
+		{ "host-ends-", act_host_ends },
+		{ "guest-ends-", act_guest_ends },
+		{ "taken-back-", NULL },
+		{ "contact", act_contact },
+		{ "unload", act_unload },
+		{ "offers", NULL },
+	};
+	uint32_t i = 0;
+
+	while (i < VMB_ARRAY_COUNT(all) && strncmp(all[i].section, section, strlen(all[i].section)))
+		i++;
+	assert_true(i < VMB_ARRAY_COUNT(all));
+	stage_play(s, t, section, all[i].act);
+	if (strncmp(section, "taken-back-", 11) == 0)
+		expect_said(s);
+}
+
+static void test_sockets_of_every_version_speak_as_written(void **state)
+{
+	struct stage_config config = { .sockets = true, .kinds = ALL };
+	uint32_t cast, i;
+
+	for (cast = BOTH_REAL; cast <= HOST_REAL; cast++)
+		for (i = 0; vmb_vmm_generation_bus(bus_versions[i]) >= VMB_VERSION_4_0; i++) {
+			struct transcript *t = load("sockets", bus_versions[i]);
+			struct stage *s;
+
+			config.bus_version = vmb_vmm_generation_bus(bus_versions[i]);
+			config.cast = cast;
+			s = stage_new(&config);
+			print_message("# sockets on bus %s, %s\n", bus_versions[i], casts[cast]);
+			play_all(s, t, play_socket, false);
+			play_end(&s->play);
+			stage_free(s);
+			transcript_free(t);
+		}
+}
+
 static void test_no_changed_byte_passes(void **state)
 {
 	struct stage_config config = { .bus_version = VMB_VERSION_6_0,
@@ -498,6 +668,7 @@ int main(void)
 		cmocka_unit_test(test_firmware_of_generation_2_is_answered_as_written),
 		cmocka_unit_test(test_sub_channels_are_offered_as_written),
 		cmocka_unit_test(test_other_guests_are_answered_as_written),
+		cmocka_unit_test(test_sockets_of_every_version_speak_as_written),
 		cmocka_unit_test(test_no_changed_byte_passes),
 		cmocka_unit_test(test_every_generation_speaks_as_written),
 	};

@@ -724,13 +724,6 @@ static void test_tl_connect_is_refused_from_4_1(void **state)
 	bed_connect(bed, 0x50003);
 	assert_int_equal(bed_post(bed, m, 56), 0);
 	assert_memory_equal(bed_expect(bed, 23, 44), want, 44);
-	bed->slot_busy = true;
-	assert_int_equal(bed_post(bed, m, 56), 0);
-	assert_int_equal(bed_post(bed, m, 56), 0x13);
-	bed->slot_busy = false;
-	bed_pump(bed);
-	bed_expect(bed, 23, 44);
-	bed_expect_nothing(bed);
 	bed_free(bed);
 }
 

@@ -222,6 +222,19 @@ static const struct vmb_vmm_confine_call services[] = {
 	CALL(pread64), /* a file that is copied into the guest */
 };
 
+static const struct vmb_vmm_confine_call sockets[] = {
+	GATHERS,
+	CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
+	CALL(eventfd2), /* the bell of a new one */
+	/* clients, and the servers that the guest connects to */
+	CALL_INT(socket, 0, AF_UNIX),
+	CALL(connect),
+	CALL(accept4),
+	CALL(shutdown),
+	CALL(recvfrom),
+	CALL(sendto),
+};
+
 static const struct vmb_vmm_confine_call trace[] = {
 	CALL(pwritev),
 	CALL(ftruncate),
@@ -459,6 +472,7 @@ const struct vmb_vmm_confine_list vmb_vmm_confine_lists[VMB_DEV_ROLE_COUNT] = {
 	[VMB_DEV_ROLE_DISK] = LIST(disk),
 	[VMB_DEV_ROLE_NBD] = LIST(nbd),
 	[VMB_DEV_ROLE_SERVICES] = LIST(services),
+	[VMB_DEV_ROLE_SOCKETS] = LIST(sockets),
 	[VMB_DEV_ROLE_TRACE] = LIST(trace),
 	[VMB_DEV_ROLE_NETWORK] = LIST(network),
 	[VMB_DEV_ROLE_USER_NETWORK] = LIST(user_network),

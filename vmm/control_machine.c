@@ -259,10 +259,12 @@ static const char *class_name(const struct vmb_guid *type)
 		  "time" },
 	};
 
+	uint32_t port;
+
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(classes); i++)
 		if (vmb_guid_equal(type, &classes[i].guid))
 			return classes[i].name;
-	return "other";
+	return vmb_socket_port(type, &port) ? "socket" : "other";
 }
 
 static json_t *ring_object(const struct vmb_dev_ring_sample *r)

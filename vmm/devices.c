@@ -3,6 +3,7 @@
 #include "devices/network.h"
 #include "devices/report.h"
 #include "devices/storage.h"
+#include "devices/vsock/vsock.h"
 #include "vmm/devices.h"
 #include "vmm/hotplug.h"
 
@@ -69,6 +70,15 @@ static int open_services(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 	return error;
 }
 
+static int open_vsock(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	const struct vmb_dev_vsock_config config = { .path = o->vsock };
+	int error = o->vsock ? vmb_dev_vsock_open(&d->all[d->count], &config) : 0;
+
+	d->count += o->vsock && !error;
+	return error;
+}
+
 /* Opening a card may create an interface, so cards come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
@@ -87,8 +97,8 @@ static const struct {
 	int (*open)(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 	bool is_disk;
 } kinds[] = {
-	{ open_scsi, true },	  { open_ide, true },	{ open_networks, false },
-	{ open_services, false }, { open_taps, false },
+	{ open_scsi, true },	  { open_ide, true },	 { open_networks, false },
+	{ open_services, false }, { open_vsock, false }, { open_taps, false },
 };
 
 static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)

@@ -19,7 +19,7 @@
 #include "devices/services/services.h"
 #include "vmm/options.h"
 
-#define VMB_VMM_DEVICE_MAX (1 + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
+#define VMB_VMM_DEVICE_MAX (2 + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
 
 /* Where a device is while a machine runs; each start of the machine begins with all of them in. */
 enum vmb_vmm_device_place {

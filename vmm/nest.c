@@ -166,6 +166,12 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 			       "here; give stdio or a file, or use a machine with /dev/kvm");
 		return VMB_VMM_EXIT_USAGE;
 	}
+	if (o->vsock) {
+		vmb_dev_report("--vsock %s: no socket of an emulated machine is reached from here; "
+			       "leave it out, or use a machine with /dev/kvm",
+			       o->vsock);
+		return VMB_VMM_EXIT_USAGE;
+	}
 	if (len < 0 || !vmb_vmm_nest_net_check(o) ||
 	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o) || lock_variables(o) ||
 	    vmb_vmm_nest_files_find(&files, o) ||

@@ -368,6 +368,16 @@ static int parse_control(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_vsock(struct vmb_vmm_options *o, char *value)
+{
+	if (!*value) {
+		vmb_dev_report("--vsock: the socket's path is missing");
+		return -EINVAL;
+	}
+	o->vsock = value;
+	return 0;
+}
+
 static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 {
 	o->no_reboot = true;
@@ -608,6 +618,7 @@ static const struct option names[] = {
 	{ "contact-within", required_argument, NULL, 0 },
 	{ "no-timers", no_argument, NULL, 0 },
 	{ "control", required_argument, NULL, 0 },
+	{ "vsock", required_argument, NULL, 0 },
 	{ "fault", required_argument, NULL, 0 },
 	{ "trace", required_argument, NULL, 0 },
 	{ "trace-size", required_argument, NULL, 0 },
@@ -653,6 +664,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_contact,
 	parse_no_timers,
 	parse_control,
+	parse_vsock,
 	parse_fault,
 	parse_trace,
 	parse_trace_size,

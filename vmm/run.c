@@ -73,6 +73,8 @@ static int check_user(const struct vmb_vmm_options *o)
 			error = vmb_dev_user_reach("--net switch", o->nets[i].target, W_OK);
 	if (!error && o->control)
 		error = vmb_dev_user_removes("--control", o->control);
+	if (!error && o->vsock)
+		error = vmb_dev_user_removes("--vsock", o->vsock);
 	if (!error && o->user && o->nvram)
 		error = vmb_dev_user_removes("--nvram", o->nvram);
 	return error;

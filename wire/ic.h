@@ -12,18 +12,7 @@
 
 #include "base/platform.h"
 #include "wire/guid.h"
-
-/* In the first word of an offer's user area: how a pipe is read. */
-#define VMB_PIPE_MODE_BYTE    0u
-#define VMB_PIPE_MODE_MESSAGE 4u
-
-#define VMB_PIPE_DATA	      1u
-
-struct vmb_pipe_header {
-	uint32_t type; /* VMB_PIPE_DATA */
-	uint32_t len; /* bytes that follow, padding not included */
-} VMB_PACKED;
-VMB_ASSERT_LEN(struct vmb_pipe_header, 8);
+#include "wire/pipe.h"
 
 enum vmb_ic_type {
 	VMB_IC_NEGOTIATE = 0,

@@ -17,6 +17,12 @@
 
 /* What is done for a device, one step a call, towards what is wanted. All under g->lock. */
 
+/* What is not storage has no handshake and no requests. */
+static bool is_plain(const struct vmb_user_device *d)
+{
+	return d->service.used || d->socket.used;
+}
+
 static bool alloc_rings(struct vmb_user_device *d)
 {
 	struct vmb_user_guest *g = d->guest;
@@ -97,7 +103,7 @@ static bool advance_open(struct vmb_user_device *d)
 	init_rings(d);
 	if (d->service.used)
 		vmb_user_service_init(&d->service, &d->channel.offer.type_id);
-	else
+	if (!is_plain(d))
 		init_storage(d);
 	if (vmb_guest_channel_open(&d->channel, &d->gpadl, g->config.ring_pages,
 				   g->connect.config.target_vp, NULL, 0))
@@ -119,7 +125,8 @@ static bool advance_close(struct vmb_user_device *d)
 		free_rings(d);
 		return true;
 	}
-	if (d->channel.rescinded && !d->releasing && !vmb_guest_channel_release(&d->channel)) {
+	if (d->channel.rescinded && !d->releasing && !d->guest->keeps &&
+	    !vmb_guest_channel_release(&d->channel)) {
 		d->releasing = true;
 		return true;
 	}
@@ -156,13 +163,32 @@ static void event_refused(struct vmb_user_guest *g, const struct vmb_guest_event
 
 static const struct vmb_guid scsi = VMB_GUID_SCSI, ide = VMB_GUID_IDE;
 
-/* False: neither storage nor a service, or nowhere. */
+/* False: neither storage nor a service or socket, or nowhere. */
 static bool find_address(struct vmb_user_device *d, const struct vmb_msg_offer *offer)
 {
 	if (vmb_guid_equal(&offer->type_id, &ide))
 		return !vmb_guest_storage_ide_address(&offer->instance_id, &d->address);
 	return vmb_guid_equal(&offer->type_id, &scsi) ||
-	       vmb_user_service_init(&d->service, &offer->type_id);
+	       vmb_user_service_init(&d->service, &offer->type_id) ||
+	       vmb_user_socket_init(&d->socket, offer);
+}
+
+/* A connection is opened if it was asked for, or somebody listens. */
+static void find_dial(struct vmb_user_device *d, struct vmb_guest_dial *dial)
+{
+	const struct vmb_guest_socket *about = &d->socket.about;
+
+	if (dial)
+		VMB_CONTAINER_OF(dial, struct vmb_user_dial, dial)->device = d;
+	d->want_open = d->socket.used &&
+		       (about->from_host ?
+				d->guest->listens && d->guest->listen_port == about->port :
+				dial != NULL);
+}
+
+static void event_dial_refused(struct vmb_user_guest *g, const struct vmb_guest_event *event)
+{
+	VMB_CONTAINER_OF(event->dial, struct vmb_user_dial, dial)->refused = true;
 }
 
 static bool is_primary_of(const struct vmb_user_device *d, const struct vmb_msg_offer *offer)
@@ -196,6 +222,7 @@ static void event_offer(struct vmb_user_guest *g, const struct vmb_guest_event *
 		return;
 	}
 	d->guest = g;
+	find_dial(d, event->dial);
 	pthread_mutex_init(&d->rx_lock, NULL);
 	pthread_mutex_init(&d->tx_lock, NULL);
 	d->next = g->devices;
@@ -244,6 +271,7 @@ static bool take_message(struct vmb_user_guest *g)
 		[VMB_GUEST_EVENT_GPADL_TORNDOWN] = event_torndown,
 		[VMB_GUEST_EVENT_MODIFY_RESULT] = event_nothing,
 		[VMB_GUEST_EVENT_UNLOADED] = event_unloaded,
+		[VMB_GUEST_EVENT_DIAL_REFUSED] = event_dial_refused,
 	};
 	uint8_t payload[VMB_SYNIC_PAYLOAD_MAX];
 	struct vmb_guest_event event;
@@ -288,7 +316,7 @@ static bool all_closed(const struct vmb_user_guest *g)
 
 /* The data path. */
 
-static void signal_host(struct vmb_user_device *d)
+void vmb_user_guest_signal(struct vmb_user_device *d)
 {
 	struct vmb_user_guest *g = d->guest;
 
@@ -354,7 +382,7 @@ static void serve(struct vmb_user_device *d, const struct vmb_ring_received *rec
 	vmb_ring_copy(&d->rx, received, 16 + received->header_len, packet, len);
 	part.len = vmb_user_service_take(&d->service, packet, len);
 	if (part.len && !vmb_ring_write(&d->tx, &answer) && vmb_ring_commit(&d->tx))
-		signal_host(d);
+		vmb_user_guest_signal(d);
 }
 
 static bool read_service(struct vmb_user_device *d)
@@ -375,6 +403,8 @@ static bool read_packet(struct vmb_user_device *d)
 	uint8_t payload[128];
 	uint32_t len;
 
+	if (d->socket.used)
+		return vmb_user_socket_read(d);
 	if (d->service.used)
 		return read_service(d);
 	if (vmb_ring_read(&d->rx, &received))
@@ -408,7 +438,7 @@ static void write_control(struct vmb_user_device *d)
 		vmb_guest_storage_output_done(&d->storage);
 	}
 	if (vmb_ring_commit(&d->tx))
-		signal_host(d);
+		vmb_user_guest_signal(d);
 	pthread_mutex_unlock(&d->tx_lock);
 }
 
@@ -418,15 +448,15 @@ static bool look(struct vmb_user_device *d)
 	uint32_t budget = PACKETS_PER_LOOK;
 	bool again;
 
-	if (d->service.deaf)
+	if (d->service.deaf || d->socket.deaf)
 		return false;
 	vmb_ring_mask(&d->rx);
 	while (budget && read_packet(d))
 		budget--;
 	if (vmb_ring_release(&d->rx))
-		signal_host(d);
+		vmb_user_guest_signal(d);
 	again = vmb_ring_unmask(&d->rx);
-	if (!d->service.used)
+	if (!is_plain(d))
 		write_control(d);
 	if (d->looked)
 		d->looked(d, d->looked_arg);
@@ -456,7 +486,7 @@ static bool switch_data(struct vmb_user_device *d)
 	d->open = should;
 	pthread_mutex_unlock(&g->lock);
 	pthread_mutex_unlock(&d->tx_lock);
-	if (d->service.used)
+	if (is_plain(d))
 		d->ready = should;
 	else if (should && d->primary)
 		join(d);
@@ -603,7 +633,7 @@ static int write_request(struct vmb_user_device *d, const struct vmb_guest_stora
 
 	while (err == VMB_EAGAIN) {
 		if (vmb_ring_commit(&d->tx))
-			signal_host(d);
+			vmb_user_guest_signal(d);
 		err = vmb_ring_wait_room(&d->tx, vmb_ring_packet_len(header_len, payload.len));
 		if (err)
 			return err;
@@ -646,7 +676,7 @@ int vmb_user_guest_submit(struct vmb_user_device *d, struct vmb_user_request *re
 	pthread_mutex_lock(&d->tx_lock);
 	err = submit_locked(d, request);
 	if (!more && vmb_ring_commit(&d->tx))
-		signal_host(d);
+		vmb_user_guest_signal(d);
 	pthread_mutex_unlock(&d->tx_lock);
 	return err;
 }
@@ -655,7 +685,7 @@ void vmb_user_guest_publish(struct vmb_user_device *d)
 {
 	pthread_mutex_lock(&d->tx_lock);
 	if (d->open && vmb_ring_commit(&d->tx))
-		signal_host(d);
+		vmb_user_guest_signal(d);
 	pthread_mutex_unlock(&d->tx_lock);
 }
 
@@ -910,6 +940,7 @@ void vmb_user_guest_destroy(struct vmb_user_guest *g)
 	while ((d = g->devices)) {
 		g->devices = d->next;
 		free_rings(d);
+		free(d->socket.got);
 		pthread_mutex_destroy(&d->rx_lock);
 		pthread_mutex_destroy(&d->tx_lock);
 		free(d);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A guest without a virtual machine: a bus that opens storage channels and sends commands to them,
- * and answers integration services (ports/user/service.h).
+ * answers integration services (ports/user/service.h) and has sockets (ports/user/socket.h).
  *
  *   vmb_user_guest_init(g, ...); _start(g): connects and asks for offers
  *   device = _device(g); _open(g, device); _submit() or _execute(); _close(g, device); _unload(g)
@@ -23,6 +23,7 @@
 #include "ports/user/machine.h"
 #include "ports/user/memory.h"
 #include "ports/user/service.h"
+#include "ports/user/socket.h"
 #include "ports/user/synic.h"
 #include "ring/ring.h"
 
@@ -74,6 +75,7 @@ struct vmb_user_device {
 	struct vmb_ring_reader rx;
 	struct vmb_ring_writer tx;
 	struct vmb_user_service service; /* used: instead of storage */
+	struct vmb_user_socket socket; /* used: instead of storage */
 	struct vmb_guest_storage storage;
 	struct vmb_guest_storage_slot slots[VMB_USER_SLOT_COUNT];
 	uint32_t free_slots[VMB_USER_SLOT_COUNT];
@@ -96,6 +98,9 @@ struct vmb_user_guest {
 	struct vmb_user_device *devices; /* all that ever existed, newest first */
 	void *interrupt_page, *monitor_page;
 	uint64_t stray_count; /* bits of the interrupt page that belong to no channel */
+	bool keeps; /* the test's: does not release what was rescinded */
+	bool listens; /* for connections to listen_port */
+	uint32_t listen_port;
 	bool want_unload;
 	bool refused; /* the host accepts none of the versions */
 	bool unloaded;
@@ -143,6 +148,9 @@ struct vmb_user_device *vmb_user_guest_ide(struct vmb_user_guest *g, uint8_t pat
 
 /* Returns the integration service of that type, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_service(struct vmb_user_guest *g, enum vmb_ic_type type);
+
+/* Signals the host for d, whose tx_lock is held. For ports/user/socket.c. */
+void vmb_user_guest_signal(struct vmb_user_device *d);
 
 /*
  * Sends a request. When it ends, request->ended() is called, or if that is NULL, has_ended is set.

@@ -18,7 +18,8 @@ MESSAGES = {
     "GPADL_BODY": 9, "GPADL_CREATED": 10, "GPADL_TEARDOWN": 11, "GPADL_TORNDOWN": 12,
     "RELID_RELEASED": 13, "INITIATE_CONTACT": 14, "VERSION_RESPONSE": 15, "UNLOAD": 16,
     "UNLOAD_COMPLETE": 17, "OPEN_RESERVED_CHANNEL": 18, "CLOSE_RESERVED_CHANNEL": 19,
-    "CLOSE_RESERVED_RESPONSE": 20, "MODIFY_CHANNEL": 22, "MODIFY_CHANNEL_RESPONSE": 24,
+    "CLOSE_RESERVED_RESPONSE": 20, "TL_CONNECT_REQUEST": 21, "MODIFY_CHANNEL": 22,
+    "TL_CONNECT_RESULT": 23, "MODIFY_CHANNEL_RESPONSE": 24,
 }
 
 
@@ -269,6 +270,86 @@ def other_guests():
     t.section("afterwards", "a close needs no connection")
     t.connection = "1"
     t.close_reserved()
+    return t
+
+
+# 4.7 and integration.md, "14 hvsock": a service or an end is a port in this GUID's first field.
+def port(number):
+    return guid("%08x-facb-11e6-bd58-64006a7986d3" % number)
+
+
+GUEST_PORT, HOST_PORT = 0x40000001, 77
+REFUSED = 0xC0000236
+SILO_SINCE = (5, 2)  # offers say a version of their fields
+
+
+class Sockets(Bus):
+    def ask(self, number):
+        self.post("TL_CONNECT_REQUEST", raw(port(GUEST_PORT + number), "the guest's end"),
+                  raw(port(HOST_PORT + number), "the host's service"))
+
+    def offer_socket(self, which, service, instance, from_host):
+        user = [u32(0, "pipe: byte stream"), u8(from_host, "the host connects" if from_host else
+                                                "the guest connects"), u8(0, "no container"),
+                u32(1 if self.version >= SILO_SINCE else 0, "version of these fields"),
+                zero(16, "silo"), zero(2)]
+        self.tell("OFFER_CHANNEL", raw(service, "service"), *instance, zero(8), zero(8),
+                  u16(0x2011, "flags: interface, pipe, socket"), u16(0, "MMIO megabytes"), *user,
+                  zero(120 - width_of(user)), u16(0, "sub-channel index"), zero(2),
+                  name(4, "relid%d" % which, "channel id"), u8(0xFF, "monitor id: none"),
+                  u8(0, "monitor not allocated"), u16(1, "dedicated interrupt"),
+                  name(4, "signal%d" % which, "connection id for signals"))
+
+    # 5.7: a header, then the bytes; without bytes it is the end.
+    def piece(self, way, which, text):
+        self.packet(way, "{relid%d}" % which, "in-band", 0, zero(8),
+                    [], [u32(1, "data"), u32(len(text), "bytes")] +
+                    ([raw(text)] if text else []), "data" if text else "the end")
+        self.record("g>h signal {signal%d}" % which if way == "g>h" else
+                    "h>g event {relid%d}" % which, [])
+
+    def talk(self, which):
+        self.section("guest-talks-%d" % which)
+        self.piece("g>h", which, b"hello")
+        self.section("host-talks-%d" % which)
+        self.piece("h>g", which, b"stranger")
+        self.section("host-ends-%d" % which)
+        self.piece("h>g", which, b"")
+        self.section("guest-ends-%d" % which)
+        self.piece("g>h", which, b"")
+
+    def hang_up(self, which):
+        relid = "relid%d" % which
+        self.section("taken-back-%d" % which, "both have ended, and the guest has read all")
+        self.tell("RESCIND_CHANNEL_OFFER", name(4, relid))
+        self.close(which, relid)
+        self.post("RELID_RELEASED", name(4, relid))
+
+
+def sockets(version):
+    t = Sockets(version, "VMBus %s: sockets" % dotted(version))
+    t.ring_len = PAGE
+    t.negotiate()
+    t.offers("offers", SCSI, INSTANCE)
+    t.section("refused", "where nobody listens" if version >= (4, 1) else
+              "where nobody listens: by silence")
+    t.ask(0)
+    if version >= (4, 1):
+        t.tell("TL_CONNECT_RESULT", raw(port(GUEST_PORT)), raw(port(HOST_PORT)), u32(REFUSED))
+    t.section("dialled")
+    t.ask(1)
+    t.offer_socket(1, port(HOST_PORT + 1), [raw(port(GUEST_PORT + 1), "the guest's end")], 0)
+    t.open(1, "relid1", SMALL_RING)
+    t.talk(1)
+    t.hang_up(1)
+    t.position = {}
+    t.section("called", "by the host; its end is any GUID")
+    t.offer_socket(2, port(HOST_PORT + 2), [name(8, "end_low", "the host's end"),
+                                            name(8, "end_high")], 1)
+    t.open(2, "relid2", SMALL_RING)
+    t.talk(2)
+    t.hang_up(2)
+    t.unload()
     return t
 
 

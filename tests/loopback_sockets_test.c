@@ -1,0 +1,890 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Sockets between a guest and UNIX sockets, all in one thread: both ends of connections, their ends
+ * in every order, and guests and clients that do not behave.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "devices/vsock/vsock.h"
+#include "ports/user/guest.h"
+
+#define MEMORY_PAGES 16384u
+#define SECOND_NS    1000000000ll
+#define PORT	     1337u /* of the guest's listener */
+#define SERVER_PORT  77u /* of the host's */
+#define FROM	     0x40000001u
+
+static int64_t now_ns;
+
+struct bed {
+	struct vmb_user_machine machine;
+	struct vmb_user_guest guest;
+	struct vmb_dev_vsock *vsock;
+	char folder[32], path[48];
+	int server; /* listens at SERVER_PORT; -1: nobody does */
+};
+
+static int64_t clock_of_test(void)
+{
+	return now_ns;
+}
+
+static int unix_socket(const char *path, bool listens)
+{
+	struct sockaddr_un address;
+	int fd = vmb_dev_socket_create(&address, path, SOCK_STREAM), error;
+
+	assert_true(fd >= 0);
+	error = listens ? bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 8) :
+			  connect(fd, (struct sockaddr *)&address, sizeof(address));
+	assert_int_equal(error, 0);
+	return fd;
+}
+
+static struct bed *bed_new(uint32_t version, uint32_t ring_pages)
+{
+	struct vmb_user_machine_config machine = { .page_count = MEMORY_PAGES,
+						   .version_max = version };
+	struct vmb_user_guest_config guest = { .ring_pages = ring_pages };
+	struct vmb_dev_vsock_config config = { .clock = clock_of_test };
+	struct bed *b = calloc(1, sizeof(*b));
+	struct vmb_dev_device device;
+
+	assert_non_null(b);
+	now_ns = 50 * SECOND_NS;
+	strcpy(b->folder, "/tmp/vsock-XXXXXX");
+	assert_non_null(mkdtemp(b->folder));
+	snprintf(b->path, sizeof(b->path), "%s/s", b->folder);
+	b->server = -1;
+	config.path = b->path;
+	assert_int_equal(vmb_user_machine_init(&b->machine, &machine), 0);
+	assert_int_equal(vmb_user_guest_init(&b->guest, &b->machine, &guest), 0);
+	assert_int_equal(vmb_dev_vsock_open(&device, &config), 0);
+	b->vsock = device.state;
+	assert_int_equal(vmb_user_machine_add(&b->machine, &device), 0);
+	assert_int_equal(vmb_user_guest_start(&b->guest), 0);
+	vmb_user_socket_listen(&b->guest, PORT);
+	return b;
+}
+
+static void server_path(const struct bed *b, char path[64])
+{
+	snprintf(path, 64, "%s_%u", b->path, SERVER_PORT);
+}
+
+static void bed_free(struct bed *b)
+{
+	struct stat about;
+	char path[64];
+
+	server_path(b, path);
+	unlink(path);
+	if (b->server >= 0)
+		close(b->server);
+	vmb_user_guest_destroy(&b->guest);
+	vmb_user_machine_destroy(&b->machine);
+	assert_int_equal(lstat(b->path, &about), -1); /* it took its socket along */
+	assert_int_equal(rmdir(b->folder), 0);
+	free(b);
+}
+
+static void serve(struct bed *b)
+{
+	char path[64];
+
+	server_path(b, path);
+	b->server = unix_socket(path, true);
+}
+
+static bool step(struct bed *b)
+{
+	bool any = vmb_user_machine_step(&b->machine);
+
+	return vmb_user_guest_step(&b->guest) || any;
+}
+
+static void settle(struct bed *b)
+{
+	uint32_t steps = 0;
+
+	while (step(b))
+		assert_true(++steps < 100000);
+}
+
+static void pass(struct bed *b, uint32_t seconds)
+{
+	now_ns += seconds * SECOND_NS;
+	settle(b);
+}
+
+static uint32_t used(const struct bed *b)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++)
+		count += !vmb_dev_vsock_connection_is_free(&b->vsock->connections[i]);
+	return count;
+}
+
+static void expect_bytes(int fd, const void *bytes, size_t len)
+{
+	char got[256];
+
+	assert_true(len <= sizeof(got));
+	assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), len);
+	assert_memory_equal(got, bytes, len);
+}
+
+static void expect_end(int fd)
+{
+	char got;
+
+	assert_int_equal(recv(fd, &got, 1, MSG_DONTWAIT), 0);
+}
+
+/* With bytes of ours that nobody read. */
+static void expect_closed(int fd)
+{
+	char got;
+	ssize_t len = recv(fd, &got, 1, MSG_DONTWAIT);
+
+	assert_true(len == 0 || (len < 0 && errno == ECONNRESET));
+}
+
+static void expect_nothing(int fd)
+{
+	char got;
+
+	assert_int_equal(recv(fd, &got, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+}
+
+static int client_of(struct bed *b, const char *line)
+{
+	int fd = unix_socket(b->path, false);
+
+	assert_int_equal(send(fd, line, strlen(line), 0), strlen(line));
+	settle(b);
+	return fd;
+}
+
+/* A connection from this machine to the guest's listener. */
+static struct vmb_user_device *connect_in(struct bed *b, int *fd)
+{
+	struct vmb_user_device *d;
+
+	*fd = client_of(b, "CONNECT 1337\n");
+	expect_bytes(*fd, "OK 1337\n", 8);
+	d = vmb_user_socket_find(&b->guest, PORT);
+	assert_non_null(d);
+	return d;
+}
+
+/* A connection from the guest to the server of this machine. */
+static struct vmb_user_device *connect_out(struct bed *b, int *fd)
+{
+	struct vmb_user_dial dial;
+
+	assert_int_equal(vmb_user_socket_dial(&b->guest, &dial, FROM, SERVER_PORT), 0);
+	settle(b);
+	assert_non_null(dial.device);
+	assert_true(dial.device->open);
+	*fd = accept4(b->server, NULL, NULL, SOCK_NONBLOCK);
+	assert_true(*fd >= 0);
+	return dial.device;
+}
+
+static void expect_got(struct vmb_user_device *d, const char *text)
+{
+	assert_int_equal(d->socket.got_len, strlen(text));
+	assert_memory_equal(d->socket.got, text, strlen(text));
+}
+
+static void expect_all_gone(struct bed *b)
+{
+	settle(b);
+	assert_int_equal(used(b), 0);
+	assert_ptr_equal(b->machine.bus->server.first, NULL);
+	assert_int_equal(b->machine.bus->gpadl_count, 0);
+}
+
+static void test_host_reaches_a_listener(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd;
+
+	d = connect_in(b, &fd);
+	assert_true(d->socket.about.from_host);
+	send(fd, "ping", 4, 0);
+	assert_int_equal(vmb_user_socket_send(d, "pong", 4), 4);
+	settle(b);
+	expect_got(d, "ping");
+	expect_bytes(fd, "pong", 4);
+	assert_int_equal(b->vsock->counters.from_host, 1);
+	close(fd);
+	settle(b);
+	assert_true(d->socket.stream.ended_in);
+	expect_all_gone(b); /* nobody is left at this end */
+	bed_free(b);
+}
+
+/* What a client sends before the guest has answered is not lost. */
+static void test_what_follows_the_greeting_belongs_to_the_guest(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd = unix_socket(b->path, false);
+
+	send(fd, "CONN", 4, 0);
+	settle(b);
+	send(fd, "ECT 1337\nearly", 14, 0);
+	shutdown(fd, SHUT_WR);
+	settle(b);
+	d = vmb_user_socket_find(&b->guest, PORT);
+	assert_non_null(d);
+	expect_got(d, "early");
+	assert_true(d->socket.stream.ended_in);
+	close(fd);
+	bed_free(b);
+}
+
+static void test_nobody_listens(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	int fd = client_of(b, "CONNECT 9\n");
+
+	expect_nothing(fd);
+	assert_int_equal(used(b), 1);
+	pass(b, 4);
+	expect_nothing(fd);
+	pass(b, 2);
+	expect_end(fd);
+	close(fd);
+	expect_all_gone(b);
+	assert_int_equal(b->vsock->counters.refused, 1);
+	bed_free(b);
+}
+
+static void test_other_greetings_are_refused(void **state)
+{
+	static const char *const lines[] = {
+		"HELLO\n",     "CONNECT\n",	   "CONNECT \n",
+		"CONNECT x\n", "CONNECT 1337 \n",  "CONNECT -1\n",
+		"connect 1\n", "CONNECT 1337\r\n", "CONNECT 2147483648\n",
+		"\n",	       "CONNECT 0x539\n",  "CONNECT 000000000000000000001337\n",
+	};
+	struct bed *b = bed_new(0, 6);
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(lines); i++) {
+		int fd = client_of(b, lines[i]);
+
+		expect_closed(fd);
+		close(fd);
+	}
+	expect_all_gone(b);
+	bed_free(b);
+}
+
+static void test_who_says_nothing_is_sent_away(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	int fd = client_of(b, "CONNECT");
+
+	pass(b, 59);
+	expect_nothing(fd);
+	pass(b, 2);
+	expect_closed(fd);
+	assert_int_equal(used(b), 0);
+	close(fd);
+	bed_free(b);
+}
+
+static void test_guest_reaches_a_server(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd;
+
+	serve(b);
+	d = connect_out(b, &fd);
+	assert_int_equal(vmb_user_socket_send(d, "ping", 4), 4);
+	send(fd, "pong", 4, 0);
+	settle(b);
+	expect_bytes(fd, "ping", 4);
+	expect_got(d, "pong");
+	assert_int_equal(b->vsock->counters.from_guest, 1);
+	/* The guest closes without an end: the server hears it all the same. */
+	vmb_user_guest_close(&b->guest, d);
+	expect_all_gone(b);
+	expect_end(fd);
+	close(fd);
+	bed_free(b);
+}
+
+static void test_guest_is_refused(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_dial dial;
+
+	assert_int_equal(vmb_user_socket_dial(&b->guest, &dial, FROM, SERVER_PORT), 0);
+	settle(b);
+	assert_true(dial.refused);
+	assert_null(dial.device);
+	assert_int_equal(b->vsock->counters.refused, 1);
+	expect_all_gone(b);
+	bed_free(b);
+}
+
+static void test_each_direction_ends_by_itself(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd;
+
+	serve(b);
+	d = connect_out(b, &fd);
+	send(fd, "last", 4, 0);
+	shutdown(fd, SHUT_WR);
+	settle(b);
+	expect_got(d, "last");
+	assert_true(d->socket.stream.ended_in);
+	assert_int_equal(vmb_user_socket_send(d, "more", 4), 4);
+	settle(b);
+	expect_bytes(fd, "more", 4);
+	pass(b, 100); /* half of it may stay open */
+	expect_nothing(fd);
+	assert_int_equal(vmb_user_socket_send(d, "end", 3), 3);
+	assert_int_equal(vmb_user_socket_end(d), 0);
+	settle(b);
+	expect_bytes(fd, "end", 3);
+	expect_end(fd);
+	assert_true(d->channel.rescinded); /* the guest does not close, it has read all */
+	expect_all_gone(b);
+	close(fd);
+	bed_free(b);
+}
+
+static void fill_with_numbers(uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (uint8_t)(i * 2654435761u >> 16);
+}
+
+#define LONG (1u << 20)
+
+/* The client takes and gives what it can each time; the sizes are odd on purpose. */
+static void both_ways(struct bed *b, struct vmb_user_device *d, int fd)
+{
+	static uint8_t bytes[LONG], got[LONG];
+	size_t in = 0, out = 0, guest_out = 0;
+	ssize_t n;
+
+	fill_with_numbers(bytes, LONG);
+	while (out < LONG || in < LONG || guest_out < LONG || d->socket.got_len < LONG) {
+		n = out < LONG ? send(fd, bytes + out, LONG - out < 9973 ? LONG - out : 9973,
+				      MSG_DONTWAIT) :
+				 0;
+		out += n > 0 ? n : 0;
+		guest_out += vmb_user_socket_send(
+			d, bytes + guest_out,
+			LONG - guest_out < 7919 ? (uint32_t)(LONG - guest_out) : 7919);
+		step(b);
+		n = in < LONG ?
+			    recv(fd, got + in, LONG - in < 4001 ? LONG - in : 4001, MSG_DONTWAIT) :
+			    0;
+		in += n > 0 ? n : 0;
+	}
+	assert_memory_equal(got, bytes, LONG);
+	assert_int_equal(d->socket.got_len, LONG);
+	assert_memory_equal(d->socket.got, bytes, LONG);
+}
+
+static void test_a_mebibyte_each_way(void **state)
+{
+	static const uint32_t pages[] = { 2, 6, 64 };
+
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(pages); i++) {
+		struct bed *b = bed_new(0, pages[i]);
+		struct vmb_user_device *d;
+		int fd;
+
+		serve(b);
+		d = connect_out(b, &fd);
+		both_ways(b, d, fd);
+		close(fd);
+		vmb_user_guest_close(&b->guest, d);
+		expect_all_gone(b);
+		bed_free(b);
+	}
+}
+
+/* The guest fills socket and ring, and closes while the client has not read a byte. */
+static void test_nothing_is_lost_when_the_guest_closes(void **state)
+{
+	static uint8_t bytes[LONG], got[LONG];
+	struct bed *b = bed_new(0, 64);
+	struct vmb_user_device *d;
+	size_t sent = 0, in = 0;
+	ssize_t n;
+	int fd;
+
+	fill_with_numbers(bytes, LONG);
+	d = connect_in(b, &fd);
+	do {
+		n = vmb_user_socket_send(d, bytes + sent, (uint32_t)(LONG - sent));
+		sent += n;
+		settle(b);
+	} while (n);
+	assert_true(sent > 64 * 4096); /* more than the ring: the socket is full too */
+	vmb_user_guest_close(&b->guest, d);
+	settle(b);
+	assert_ptr_equal(b->machine.bus->server.first, NULL); /* the guest has all of its memory */
+	assert_int_equal(used(b), 1);
+	while ((n = recv(fd, got + in, LONG - in, MSG_DONTWAIT)) > 0) {
+		in += n;
+		settle(b);
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(in, sent);
+	assert_memory_equal(got, bytes, sent);
+	assert_int_equal(b->vsock->counters.cut, 0);
+	expect_all_gone(b);
+	close(fd);
+	bed_free(b);
+}
+
+static void test_a_client_that_never_reads_is_given_up(void **state)
+{
+	static uint8_t bytes[LONG];
+	struct bed *b = bed_new(0, 64);
+	struct vmb_user_device *d;
+	int fd;
+
+	d = connect_in(b, &fd);
+	while (vmb_user_socket_send(d, bytes, LONG) > 0)
+		settle(b);
+	vmb_user_guest_close(&b->guest, d);
+	pass(b, 59);
+	assert_int_equal(used(b), 1);
+	pass(b, 2);
+	assert_int_equal(used(b), 0);
+	assert_true(b->vsock->counters.cut > 0);
+	close(fd);
+	bed_free(b);
+}
+
+/* The client writes and leaves: the guest gets it all, and then the channel goes. */
+static void test_nothing_is_lost_when_the_client_closes(void **state)
+{
+	static uint8_t bytes[100000];
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd;
+
+	fill_with_numbers(bytes, sizeof(bytes));
+	serve(b);
+	d = connect_out(b, &fd);
+	d->socket.deaf = true;
+	assert_int_equal(send(fd, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(bytes));
+	close(fd);
+	settle(b);
+	assert_int_equal(vmb_user_socket_send(d, "who is there", 12), 12);
+	pass(b, 50);
+	assert_false(d->channel.rescinded);
+	d->socket.deaf = false;
+	d->interrupted = true;
+	settle(b);
+	assert_int_equal(d->socket.got_len, sizeof(bytes));
+	assert_memory_equal(d->socket.got, bytes, sizeof(bytes));
+	assert_true(d->socket.stream.ended_in);
+	expect_all_gone(b);
+	bed_free(b);
+}
+
+/* The client has left, the guest has ended and does not read. */
+static void test_a_guest_that_never_reads_is_given_up(void **state)
+{
+	static uint8_t bytes[LONG];
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd;
+
+	d = connect_in(b, &fd);
+	d->socket.deaf = true;
+	while (send(fd, bytes, LONG, MSG_DONTWAIT) > 0)
+		settle(b);
+	close(fd);
+	settle(b);
+	pass(b, 40);
+	/* Whoever reads a little gets more time. */
+	d->socket.deaf = false;
+	d->interrupted = true;
+	vmb_user_guest_step(&b->guest);
+	d->socket.deaf = true;
+	settle(b);
+	pass(b, 59);
+	assert_false(d->channel.rescinded);
+	pass(b, 2);
+	assert_true(d->channel.rescinded);
+	expect_all_gone(b);
+	bed_free(b);
+}
+
+/* A guest that keeps channels which were rescinded uses up none of the places. */
+static void test_a_channel_that_is_not_released_takes_no_place(void **state)
+{
+	struct bed *b = bed_new(0, 2);
+	int fd;
+
+	b->guest.keeps = true;
+	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX + 10; i++) {
+		connect_in(b, &fd);
+		close(fd);
+		settle(b);
+		assert_int_equal(used(b), 0);
+	}
+	b->guest.keeps = false;
+	expect_all_gone(b);
+	assert_null(b->vsock->leaving);
+	bed_free(b);
+}
+
+static void test_a_slow_reader_holds_up_nobody(void **state)
+{
+	static uint8_t bytes[LONG];
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *slow, *fast, *deaf;
+	int slow_fd, fast_fd, deaf_fd;
+
+	slow = connect_in(b, &slow_fd);
+	while (vmb_user_socket_send(slow, bytes, LONG) > 0)
+		settle(b);
+	deaf = connect_in(b, &deaf_fd);
+	deaf->socket.deaf = true;
+	while (send(deaf_fd, bytes, LONG, MSG_DONTWAIT) > 0)
+		settle(b);
+	fast = connect_in(b, &fast_fd);
+	both_ways(b, fast, fast_fd);
+	close(slow_fd);
+	close(deaf_fd);
+	close(fast_fd);
+	bed_free(b);
+}
+
+/* A client may shut its reading half and go on to send. */
+static void test_a_client_that_only_sends(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd;
+
+	serve(b);
+	d = connect_out(b, &fd);
+	shutdown(fd, SHUT_RD);
+	vmb_user_socket_send(d, "unheard", 7);
+	pass(b, 30);
+	send(fd, "heard", 5, 0);
+	settle(b);
+	expect_got(d, "heard");
+	close(fd);
+	expect_all_gone(b);
+	bed_free(b);
+}
+
+/* A packet that is longer than it says, in the middle of a connection. */
+static void test_guest_that_breaks_the_protocol_loses_that_connection(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *bad, *good;
+	const struct vmb_pipe_header header = { VMB_PIPE_DATA, 100 };
+	const struct vmb_ring_part part = { &header, sizeof(header) };
+	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+						.payload = &part,
+						.payload_count = 1 };
+	int bad_fd, good_fd;
+
+	good = connect_in(b, &good_fd);
+	bad = connect_in(b, &bad_fd);
+	assert_int_equal(vmb_ring_write(&bad->tx, &packet), 0);
+	vmb_user_socket_send(bad, "x", 1);
+	settle(b);
+	expect_end(bad_fd);
+	assert_int_equal(b->vsock->counters.broken, 1);
+	assert_int_equal(used(b), 1);
+	vmb_user_socket_send(good, "fine", 4);
+	settle(b);
+	expect_bytes(good_fd, "fine", 4);
+	close(bad_fd);
+	close(good_fd);
+	bed_free(b);
+}
+
+static void test_rings_have_a_bound(void **state)
+{
+	struct bed *b = bed_new(0, 200);
+	int fd = client_of(b, "CONNECT 1337\n");
+
+	expect_nothing(fd);
+	pass(b, 6);
+	expect_end(fd);
+	expect_all_gone(b);
+	close(fd);
+	bed_free(b);
+}
+
+/* The place for one more is free only when one has ended; the client waits until then. */
+static void test_connections_have_a_bound(void **state)
+{
+	struct bed *b = bed_new(0, 2);
+	int fds[VMB_DEV_VSOCK_MAX], late;
+	struct vmb_user_dial dial;
+
+	serve(b);
+	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++)
+		connect_in(b, &fds[i]);
+	late = client_of(b, "CONNECT 1337\n");
+	expect_nothing(late);
+	vmb_user_socket_dial(&b->guest, &dial, FROM, SERVER_PORT);
+	settle(b);
+	assert_true(dial.refused);
+	close(fds[0]);
+	settle(b);
+	expect_bytes(late, "OK 1337\n", 8);
+	close(late);
+	for (uint32_t i = 1; i < VMB_DEV_VSOCK_MAX; i++)
+		close(fds[i]);
+	expect_all_gone(b);
+	bed_free(b);
+}
+
+/* Each connection of a guest that leaves the bus ends, whatever it was doing. */
+static void test_guest_that_leaves_takes_its_connections_along(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int in, out, waiting;
+
+	serve(b);
+	d = connect_out(b, &out);
+	connect_in(b, &in);
+	waiting = client_of(b, "CONNECT 9\n");
+	vmb_user_socket_send(d, "last", 4);
+	assert_int_equal(vmb_user_guest_unload(&b->guest), 0);
+	expect_all_gone(b);
+	expect_bytes(out, "last", 4);
+	expect_end(out);
+	expect_end(in);
+	expect_end(waiting);
+	/* Nobody is there now. */
+	close(waiting);
+	waiting = client_of(b, "CONNECT 1337\n");
+	expect_end(waiting);
+	/* The next connection to the bus has sockets again. */
+	assert_int_equal(vmb_user_guest_start(&b->guest), 0);
+	close(in);
+	connect_in(b, &in);
+	close(in);
+	close(out);
+	close(waiting);
+	bed_free(b);
+}
+
+static void test_old_guests_have_no_sockets(void **state)
+{
+	struct bed *b = bed_new(VMB_VERSION_3_0, 6);
+	struct vmb_user_dial dial;
+	int fd = client_of(b, "CONNECT 1337\n");
+
+	expect_end(fd);
+	assert_int_equal(vmb_user_socket_dial(&b->guest, &dial, FROM, SERVER_PORT), VMB_EOPNOTSUPP);
+	close(fd);
+	bed_free(b);
+}
+
+/* 4.0 says nothing when it refuses; the next connection works. */
+static void test_version_4_0_refuses_by_silence(void **state)
+{
+	struct bed *b = bed_new(VMB_VERSION_4_0, 6);
+	struct vmb_user_device *d;
+	struct vmb_user_dial dial;
+	int fd;
+
+	vmb_user_socket_dial(&b->guest, &dial, FROM + 1, SERVER_PORT);
+	settle(b);
+	assert_false(dial.refused);
+	vmb_guest_socket_hang_up(&b->guest.connect, &dial.dial);
+	serve(b);
+	d = connect_out(b, &fd);
+	vmb_user_socket_send(d, "old", 3);
+	settle(b);
+	expect_bytes(fd, "old", 3);
+	close(fd);
+	bed_free(b);
+}
+
+/* Anything, in any order. */
+
+#define WALKERS 6u
+
+struct walker {
+	int fd;
+	struct vmb_user_device *d;
+	struct vmb_user_dial dial;
+	bool dialling;
+};
+
+static uint32_t roll_state;
+
+static uint32_t roll(uint32_t count)
+{
+	roll_state = roll_state * 1664525u + 1013904223u;
+	return (roll_state >> 8) % count;
+}
+
+static void walk_client(struct bed *b, struct walker *w)
+{
+	static uint8_t bytes[20000];
+
+	switch (roll(w->fd < 0 ? 1 : 6)) {
+	case 0:
+		if (w->fd < 0)
+			w->fd = unix_socket(b->path, false);
+		if (roll(8))
+			send(w->fd, "CONNECT 1337\n", 13, MSG_DONTWAIT | MSG_NOSIGNAL);
+		break;
+	case 1: send(w->fd, bytes, roll(sizeof(bytes)), MSG_DONTWAIT | MSG_NOSIGNAL); break;
+	case 2: recv(w->fd, bytes, roll(sizeof(bytes)), MSG_DONTWAIT); break;
+	case 3: shutdown(w->fd, (int)roll(3)); break;
+	case 4:
+		close(w->fd);
+		w->fd = -1;
+		break;
+	default: break;
+	}
+}
+
+static void walk_guest(struct bed *b, struct walker *w)
+{
+	static uint8_t bytes[20000];
+	struct vmb_user_device *d = w->d;
+
+	switch (roll(7)) {
+	case 0: w->d = vmb_user_socket_find(&b->guest, PORT); break;
+	case 1:
+		if (d && !d->socket.stream.ended_out)
+			vmb_user_socket_send(d, bytes, roll(sizeof(bytes)));
+		break;
+	case 2:
+		if (d && !d->socket.stream.ended_out)
+			vmb_user_socket_end(d);
+		break;
+	case 3:
+		if (d)
+			d->want_open = false;
+		break;
+	case 4:
+		if (d)
+			d->interrupted = d->socket.deaf = !d->socket.deaf;
+		break;
+	case 5:
+		if (w->dialling)
+			vmb_guest_socket_hang_up(&b->guest.connect, &w->dial.dial);
+		w->dialling = !vmb_user_socket_dial(&b->guest, &w->dial, roll(8), SERVER_PORT);
+		break;
+	default: break;
+	}
+}
+
+static void walk_server(struct bed *b)
+{
+	int fd = accept4(b->server, NULL, NULL, SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+static void walk(struct bed *b, uint32_t seed)
+{
+	struct walker walkers[WALKERS] = { 0 };
+
+	roll_state = seed;
+	for (uint32_t i = 0; i < WALKERS; i++)
+		walkers[i].fd = -1;
+	for (uint32_t i = 0; i < 400; i++) {
+		struct walker *w = &walkers[roll(WALKERS)];
+
+		if (roll(2))
+			walk_client(b, w);
+		else
+			walk_guest(b, w);
+		if (!roll(16))
+			walk_server(b);
+		now_ns += roll(8) ? 1000 : roll(4) * SECOND_NS;
+		for (uint32_t n = roll(6); n; n--)
+			step(b);
+	}
+	for (uint32_t i = 0; i < WALKERS; i++) {
+		if (walkers[i].dialling)
+			vmb_guest_socket_hang_up(&b->guest.connect, &walkers[i].dial.dial);
+		if (walkers[i].fd >= 0)
+			close(walkers[i].fd);
+	}
+	assert_int_equal(vmb_user_guest_unload(&b->guest), 0);
+	pass(b, 61);
+	walk_server(b);
+	expect_all_gone(b);
+}
+
+static void test_any_order(void **state)
+{
+	for (uint32_t seed = 1; seed <= 40; seed++) {
+		struct bed *b = bed_new(0, 3);
+
+		serve(b);
+		walk(b, seed);
+		bed_free(b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_host_reaches_a_listener),
+		cmocka_unit_test(test_what_follows_the_greeting_belongs_to_the_guest),
+		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_other_greetings_are_refused),
+		cmocka_unit_test(test_who_says_nothing_is_sent_away),
+		cmocka_unit_test(test_guest_reaches_a_server),
+		cmocka_unit_test(test_guest_is_refused),
+		cmocka_unit_test(test_each_direction_ends_by_itself),
+		cmocka_unit_test(test_a_mebibyte_each_way),
+		cmocka_unit_test(test_nothing_is_lost_when_the_guest_closes),
+		cmocka_unit_test(test_a_client_that_never_reads_is_given_up),
+		cmocka_unit_test(test_nothing_is_lost_when_the_client_closes),
+		cmocka_unit_test(test_a_guest_that_never_reads_is_given_up),
+		cmocka_unit_test(test_a_channel_that_is_not_released_takes_no_place),
+		cmocka_unit_test(test_a_slow_reader_holds_up_nobody),
+		cmocka_unit_test(test_a_client_that_only_sends),
+		cmocka_unit_test(test_guest_that_breaks_the_protocol_loses_that_connection),
+		cmocka_unit_test(test_rings_have_a_bound),
+		cmocka_unit_test(test_connections_have_a_bound),
+		cmocka_unit_test(test_guest_that_leaves_takes_its_connections_along),
+		cmocka_unit_test(test_old_guests_have_no_sockets),
+		cmocka_unit_test(test_version_4_0_refuses_by_silence),
+		cmocka_unit_test(test_any_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
