@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,6 +26,8 @@
 
 #define KEPT_LEN_MAX 65536u
 #define DUE_GAP_MS   10000
+#define TEXT_LEN     1024 /* bytes of a message, with its NUL */
+#define HEAD_LEN     500u /* of a longer one, those at its beginning */
 
 static int raw_terminal;
 static __thread char *into;
@@ -131,16 +134,42 @@ static void keep_count_of_lost(void)
 		out.lost = 0;
 }
 
+/* What a guest, a server or a file said may be in it: one line, which no terminal obeys. */
+static void blank_controls(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7F)
+			*text = '?';
+}
+
+/* What is wrong stands at the end, behind a path or a text that may be long: the middle goes. */
+static void shorten(char text[TEXT_LEN], const char *format, va_list args, size_t len)
+{
+	char *whole = malloc(len + 1);
+
+	if (!whole)
+		return;
+	vsnprintf(whole, len + 1, format, args);
+	snprintf(text + HEAD_LEN, TEXT_LEN - HEAD_LEN, "...%s",
+		 whole + len - (TEXT_LEN - HEAD_LEN - sizeof("...")));
+	free(whole);
+}
+
 /* One write, so that lines of several threads do not mix. */
 void vmb_dev_report(const char *format, ...)
 {
-	char text[1024], line[1056];
-	va_list args;
+	char text[TEXT_LEN], line[TEXT_LEN + 32];
+	va_list args, again;
 	int len;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	va_copy(again, args);
+	len = vsnprintf(text, sizeof(text), format, args);
+	if (len >= TEXT_LEN)
+		shorten(text, format, again, len);
+	va_end(again);
 	va_end(args);
+	blank_controls(text);
 	if (into) {
 		if (!*into)
 			snprintf(into, into_len, "%s", text);

@@ -25,7 +25,8 @@ enum vmb_vmm_exit {
 };
 
 /*
- * Writes one line; adds the prefix and the line end. Any thread. Never waits: 64 KiB are kept for a
+ * Writes one line; adds the prefix and the line end. Control characters become question marks.
+ * Any thread. Never waits: 64 KiB are kept for a
  * reader that pauses; what is said beyond that is lost, and a line says how much was.
  */
 void vmb_dev_report(const char *format, ...) __attribute__((format(printf, 1, 2)));

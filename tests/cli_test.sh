@@ -187,7 +187,7 @@ expect 'memory beyond numbers' \
 	'--memory 99999999999999999999G: not a size; give a number with K, M or G, for example 1G' \
 	run --kernel k --memory 99999999999999999999G
 for size in '1 ' '1  ' '1GG' '1 G' ' 1G' '1G ' $'1\t' '+1G' 1.5G 0x1G; do
-	expect "memory '$size'" "--memory $size: not a size; give a number with K, M or G, for example 1G" \
+	expect "memory '$size'" "--memory ${size//[[:cntrl:]]/?}: not a size; give a number with K, M or G, for example 1G" \
 		run --kernel k --memory "$size"
 done
 expect 'memory too small' '--memory 1M: give 64M to 1T, in pages of 4K' run --kernel k --memory 1M
@@ -373,7 +373,7 @@ net 'too many forwards' '--net user: hostfwd=tcp::17-:1: at most 16 ports are fo
 	"user$(printf ',hostfwd=tcp::%d-:1' {1..17})"
 for value in '' 02:00:00:00:00 $'02:00:00:00:00:\x10\x11' 02:00:00:00:00:01:02 2:0:0:0:0:1 02-00-00-00-00-01 02:00:00:00:00:0g \
 	00:00:00:00:00:00 01:00:5e:00:00:01 ff:ff:ff:ff:ff:ff; do
-	net "mac '$value'" "--net user: mac=$value: $mac" "user,mac=$value"
+	net "mac '$value'" "--net user: mac=${value//[[:cntrl:]]/?}: $mac" "user,mac=$value"
 done
 for value in '' 0 65 -1 two 1x 99999999999999999999; do
 	net "queues '$value'" "--net user: queues=$value: give a number from 1 to 64" "user,queues=$value"

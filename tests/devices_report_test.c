@@ -156,6 +156,33 @@ static void test_draining_has_an_end(void **state)
 	assert_int_equal(count_in_order(), 2000);
 }
 
+static void test_message_is_one_line_whatever_is_in_it(void **state)
+{
+	assert_int_equal(pipe(ends), 0);
+	redirect();
+	vmb_dev_report("a server says '%s'", "one\nopenvmbus: two\r\x1b[2J\x7f \xE2\x82\xAC");
+	read_all();
+	put_back();
+	assert_string_equal(all,
+			    "openvmbus: a server says 'one?openvmbus: two??[2J? \xE2\x82\xAC'\n");
+}
+
+static void test_long_message_keeps_its_end(void **state)
+{
+	static char path[6000];
+
+	memset(path, 'x', sizeof(path) - 1);
+	assert_int_equal(pipe(ends), 0);
+	redirect();
+	vmb_dev_report("--kernel %s: no such file", path);
+	read_all();
+	put_back();
+	assert_int_equal(strncmp(all, "openvmbus: --kernel xxx", 23), 0);
+	assert_non_null(strstr(all, "xxx...xxx"));
+	assert_non_null(strstr(all, "xxx: no such file\n"));
+	assert_int_equal(strlen(all), strlen("openvmbus: ") + 1023 + 1);
+}
+
 /* What the parent keeps is not the child's to say. */
 static void test_forked_child_says_its_own(void **state)
 {
@@ -188,6 +215,8 @@ int main(void)
 		cmocka_unit_test(test_messages_to_a_socket_do_not_wait),
 		cmocka_unit_test(test_messages_to_a_pipe_that_is_not_opened_again_do_not_wait),
 		cmocka_unit_test(test_draining_has_an_end),
+		cmocka_unit_test(test_message_is_one_line_whatever_is_in_it),
+		cmocka_unit_test(test_long_message_keeps_its_end),
 		cmocka_unit_test(test_forked_child_says_its_own),
 	};
 

@@ -10,19 +10,7 @@ CC=${CC:-gcc}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 include=$scratch/usr/include/openvmbus
-failed=0
-
-# expect NAME COMMAND...
-expect() {
-	local name=$1 out
-	shift
-	if out=$("$@" 2>&1); then
-		echo "ok $name"
-	else
-		printf 'not ok %s\n# %s\n' "$name" "${out//$'\n'/$'\n'# }"
-		failed=1
-	fi
-}
+. tests/expect.sh
 
 headers_alone() {
 	local header

@@ -20,7 +20,7 @@
 
 static int refuse(const struct vmb_vmm_ctl *ctl, const char *why)
 {
-	vmb_dev_report("ctl %s: %s", ctl->path, why);
+	vmb_dev_report("%s %s: %s", ctl->who, ctl->path, why);
 	return -EINVAL;
 }
 
@@ -98,13 +98,13 @@ static int check_greeting(struct vmb_vmm_ctl *ctl)
 	if (error)
 		refuse(ctl, json_string_value(json_object_get(error, "message")));
 	else if (version != VMB_VMM_CONTROL_VERSION)
-		vmb_dev_report("ctl %s: it speaks version %d of the protocol, this program %d",
-			       ctl->path, version, VMB_VMM_CONTROL_VERSION);
+		vmb_dev_report("%s %s: it speaks version %d of the protocol, this program %d",
+			       ctl->who, ctl->path, version, VMB_VMM_CONTROL_VERSION);
 	json_decref(line);
 	return version == VMB_VMM_CONTROL_VERSION ? 0 : -EINVAL;
 }
 
-int vmb_vmm_ctl_connect(struct vmb_vmm_ctl *ctl, const char *path)
+int vmb_vmm_ctl_connect(struct vmb_vmm_ctl *ctl, const char *who, const char *path)
 {
 	struct sockaddr_un address;
 
@@ -263,7 +263,7 @@ static int print_answer(const struct vmb_vmm_ctl *ctl, json_t *answer)
 	json_t *text = json_object_get(result, "text");
 
 	if (error) {
-		vmb_dev_report("ctl %s: %s", ctl->path,
+		vmb_dev_report("%s %s: %s", ctl->who, ctl->path,
 			       json_string_value(json_object_get(error, "message")));
 		return VMB_VMM_EXIT_FAILURE;
 	}
@@ -341,7 +341,7 @@ int vmb_vmm_ctl_run(int argc, char **argv)
 	arguments = row ? parse_arguments(row, argc - 3, argv + 3) : NULL;
 	if (!arguments)
 		return VMB_VMM_EXIT_USAGE;
-	if (vmb_vmm_ctl_connect(&ctl, argv[1]) == 0)
+	if (vmb_vmm_ctl_connect(&ctl, "ctl", argv[1]) == 0)
 		code = ask(&ctl, row, arguments);
 	vmb_vmm_ctl_close(&ctl);
 	json_decref(arguments);

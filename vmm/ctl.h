@@ -16,17 +16,17 @@
 #define VMB_VMM_CTL_ROOM (1u << 16)
 
 struct vmb_vmm_ctl {
-	const char *path;
+	const char *who, *path;
 	int fd;
 	char *in;
 	size_t in_len, in_room;
 };
 
 /*
- * Connects and reads the version line. Returns 0, or -errno: reported. The machine has 10 s to
- * accept and to say its version.
+ * Connects and reads the version line. who begins each message: "ctl". Returns 0, or -errno:
+ * reported. The machine has 10 s to accept and to say its version.
  */
-int vmb_vmm_ctl_connect(struct vmb_vmm_ctl *ctl, const char *path);
+int vmb_vmm_ctl_connect(struct vmb_vmm_ctl *ctl, const char *who, const char *path);
 /*
  * Sends a request, which it takes, and waits for its answer: result or error, the caller's. Events
  * that come before it are left out. NULL: reported.

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "devices/limits.h"
 #include "devices/report.h"
 #include "devices/switch/switch.h"
@@ -177,9 +178,9 @@ static const char help_text[] =
 	"6 stopped by the escape key, a signal or ctl; 7 a system call was forbidden (--seccomp);\n"
 	"8 the firmware found no boot device. One more signal ends the program at once.\n";
 
-static int check(int argc)
+static int check(int argc, char **argv)
 {
-	if (argc == 2)
+	if (argc == 1)
 		return vmb_vmm_check();
 	vmb_dev_report("check takes no argument; see openvmbus --help");
 	return VMB_VMM_EXIT_USAGE;
@@ -212,31 +213,47 @@ static bool fill_standard_descriptors(void)
 	return true;
 }
 
+static int run_switch(int argc, char **argv)
+{
+	return vmb_dev_switch_run(argc, argv, confine_switch);
+}
+
+static int print_version(int argc, char **argv)
+{
+	puts("openvmbus " OPENVMBUS_VERSION);
+	return VMB_VMM_EXIT_OFF;
+}
+
+static int print_help(int argc, char **argv)
+{
+	fputs(help_text, stdout);
+	return VMB_VMM_EXIT_OFF;
+}
+
+/* argv[0] is the verb. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	bool has_help; /* of its own */
+} verbs[] = {
+	{ "run", vmb_vmm_run, false },	   { "switch", run_switch, false },
+	{ "ctl", vmb_vmm_ctl_run, true },  { "replay", vmb_vmm_replay_run, false },
+	{ "top", vmb_vmm_top_run, false }, { "image", vmb_vmm_image_run, true },
+	{ "check", check, false },	   { "--version", print_version, false },
+	{ "--help", print_help, false },   { "help", print_help, false },
+};
+
 static int run_verb(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
+	bool helps = argc == 3 && strcmp(argv[2], "--help") == 0;
 
-	if (strcmp(verb, "run") == 0)
-		return vmb_vmm_run(argc - 1, argv + 1);
-	if (strcmp(verb, "switch") == 0)
-		return vmb_dev_switch_run(argc - 1, argv + 1, confine_switch);
-	if (strcmp(verb, "ctl") == 0)
-		return vmb_vmm_ctl_run(argc - 1, argv + 1);
-	if (strcmp(verb, "replay") == 0)
-		return vmb_vmm_replay_run(argc - 1, argv + 1);
-	if (strcmp(verb, "top") == 0)
-		return vmb_vmm_top_run(argc - 1, argv + 1);
-	if (strcmp(verb, "image") == 0)
-		return vmb_vmm_image_run(argc - 1, argv + 1);
-	if (strcmp(verb, "check") == 0)
-		return check(argc);
-	if (strcmp(verb, "--version") == 0) {
-		puts("openvmbus " OPENVMBUS_VERSION);
-		return VMB_VMM_EXIT_OFF;
-	}
-	if (strcmp(verb, "--help") == 0 || strcmp(verb, "help") == 0) {
-		fputs(help_text, stdout);
-		return VMB_VMM_EXIT_OFF;
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(verbs); i++) {
+		if (strcmp(verb, verbs[i].name) != 0)
+			continue;
+		if (helps && !verbs[i].has_help)
+			return print_help(argc, argv);
+		return verbs[i].run(argc - 1, argv + 1);
 	}
 	if (*verb)
 		vmb_dev_report("%s: no such command; see openvmbus --help", verb);

@@ -116,7 +116,7 @@ int vmb_vmm_top_run(int argc, char **argv)
 		vmb_dev_report("top: give a socket's path; see openvmbus --help");
 		return VMB_VMM_EXIT_USAGE;
 	}
-	if (vmb_vmm_ctl_connect(&ctl, argv[1]) == 0) {
+	if (vmb_vmm_ctl_connect(&ctl, "top", argv[1]) == 0) {
 		before = ask(&ctl, "inspect");
 		while (show(&ctl, &before, live) && live)
 			;
