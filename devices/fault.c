@@ -81,6 +81,7 @@ void vmb_dev_fault_flush(struct vmb_dev_fault *f, struct vmb_dev_bus *bus)
 void vmb_dev_fault_forget_messages(struct vmb_dev_fault *f)
 {
 	f->said_count = 0;
+	f->judged = false;
 }
 
 /* A message has left: those that were to leave behind it are due. before: how many waited then. */
@@ -91,8 +92,17 @@ static void release_behind(struct vmb_dev_fault *f, uint32_t before)
 			f->said[i].due = 0;
 }
 
+static bool is_judged(const struct vmb_dev_fault *f, const struct vmb_host_server_output *out)
+{
+	return f->judged && f->asked.len == out->len && f->asked.target_vp == out->target_vp &&
+	       f->asked.target_sint == out->target_sint &&
+	       !memcmp(f->asked_payload, out->payload, out->len);
+}
+
 static void judge(struct vmb_dev_fault *f, const struct vmb_host_server_output *out, bool *lost)
 {
+	f->asked = *out;
+	memcpy(f->asked_payload, out->payload, out->len);
 	f->len = out->len;
 	f->vp = out->target_vp;
 	f->sint = out->target_sint;
@@ -108,7 +118,7 @@ int vmb_dev_fault_post(struct vmb_dev_fault *f, struct vmb_dev_bus *bus,
 	bool lost = false;
 	int error = 0;
 
-	if (!f->judged)
+	if (!is_judged(f, out))
 		judge(f, out, &lost);
 	if (!lost)
 		error = vmb_dev_trace_post(bus, out->target_vp, out->target_sint, f->payload,

@@ -83,8 +83,13 @@ struct vmb_dev_fault {
 	bool (*command)(void *arg, struct vmb_dev_channel *channel, uint8_t opcode);
 
 	uint64_t now; /* ticks; atomic */
-	/* for _post: the message that waits for its slot has passed message(), and is this */
+	/*
+	 * for _post: the message that waits for its slot has passed message(), and is payload now.
+	 * A guest that connects anew takes it from the queue, so what it was is kept too.
+	 */
 	bool judged;
+	struct vmb_host_server_output asked;
+	uint8_t asked_payload[VMB_MSG_LEN_MAX];
 	uint32_t len;
 	uint8_t payload[VMB_MSG_LEN_MAX];
 	uint32_t vp, sint; /* where it goes */
