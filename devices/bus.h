@@ -97,6 +97,8 @@ struct vmb_dev_bus_config {
 	enum vmb_dev_monitors monitors;
 	/* one thread steps the devices: bells have no descriptors, and no thread sleeps */
 	bool stepped;
+	/* of a stepped bus: disks wait for whoever steps, too (devices/disk/engine.h) */
+	bool by_hand;
 };
 
 struct vmb_dev_bus {

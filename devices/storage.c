@@ -278,7 +278,7 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 	int error;
 
 	drop_unplugged(s);
-	if (bus->config.stepped && !serves_without_engine(s))
+	if (bus->config.stepped && !bus->config.by_hand && !serves_without_engine(s))
 		return -EINVAL;
 	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
 		if (s->disks[lun].ops)
@@ -288,6 +288,8 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 	error = vmb_dev_bus_attach(bus, &s->channel);
 	for (uint32_t i = 0; i < s->queue_count && !error && !bus->config.stepped; i++)
 		error = vmb_dev_storage_queue_start(&s->queues[i]);
+	for (uint32_t i = 0; i < s->queue_count && bus->config.by_hand; i++)
+		vmb_dev_storage_queue_start_by_hand(&s->queues[i]);
 	return error;
 }
 

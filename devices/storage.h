@@ -221,6 +221,8 @@ void vmb_dev_storage_queue_init(struct vmb_dev_storage_queue *q, struct vmb_dev_
 				uint32_t index);
 /* Starts and stops its worker. Returns 0 or -errno: reported. */
 int vmb_dev_storage_queue_start(struct vmb_dev_storage_queue *q);
+/* In place of that where whoever steps the device carries out its operations too. */
+void vmb_dev_storage_queue_start_by_hand(struct vmb_dev_storage_queue *q);
 void vmb_dev_storage_queue_stop(struct vmb_dev_storage_queue *q);
 /* Frees the requests; the worker must have stopped. */
 void vmb_dev_storage_queue_free(struct vmb_dev_storage_queue *queue);

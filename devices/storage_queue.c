@@ -905,6 +905,13 @@ int vmb_dev_storage_queue_start(struct vmb_dev_storage_queue *q)
 	return error;
 }
 
+void vmb_dev_storage_queue_start_by_hand(struct vmb_dev_storage_queue *q)
+{
+	vmb_dev_disk_engine_open_by_hand(&q->engine);
+	q->has_engine = true;
+	q->engine_failed = q->watching = q->watching_bell = q->timing = false;
+}
+
 void vmb_dev_storage_queue_stop(struct vmb_dev_storage_queue *q)
 {
 	vmb_dev_worker_stop(&q->worker);

@@ -106,7 +106,7 @@ static int wait_in_uring(struct vmb_dev_disk_engine *e, uint64_t ns)
 
 /* Threads */
 
-static int carry_out(const struct vmb_dev_disk_operation *o)
+int vmb_dev_disk_engine_carry_out(const struct vmb_dev_disk_operation *o)
 {
 	const struct timespec rest = { .tv_nsec = VMB_DEV_DISK_REST_NS };
 	ssize_t result = 0;
@@ -140,7 +140,8 @@ static void *work(void *arg)
 		pthread_mutex_unlock(&e->lock);
 		if (!request)
 			return NULL;
-		vmb_dev_disk_engine_post(e, request, carry_out(&request->operation));
+		vmb_dev_disk_engine_post(e, request,
+					 vmb_dev_disk_engine_carry_out(&request->operation));
 	}
 }
 
@@ -266,7 +267,8 @@ void vmb_dev_disk_engine_post(struct vmb_dev_disk_engine *e, struct vmb_dev_disk
 	pthread_mutex_lock(&e->lock);
 	first = !e->posted.first;
 	queue_put(&e->posted, request);
-	if (first) /* under the lock: when the request has been taken, the engine may be freed */
+	/* Under the lock: when the request has been taken, the engine may be freed. */
+	if (first && !e->by_hand)
 		vmb_dev_event_ring(e->rang);
 	pthread_mutex_unlock(&e->lock);
 }
@@ -280,7 +282,8 @@ static void take_posted(struct vmb_dev_disk_engine *e)
 {
 	struct vmb_dev_disk_request *request;
 
-	vmb_dev_event_clear(e->rang);
+	if (!e->by_hand)
+		vmb_dev_event_clear(e->rang);
 	pthread_mutex_lock(&e->lock);
 	while ((request = queue_take(&e->posted)))
 		queue_put(&e->taken, request);
@@ -419,13 +422,41 @@ int vmb_dev_disk_engine_open(struct vmb_dev_disk_engine *e, bool threads)
 	return error;
 }
 
+void vmb_dev_disk_engine_open_by_hand(struct vmb_dev_disk_engine *e)
+{
+	memset(e, 0, sizeof(*e));
+	queue_init(&e->posted);
+	queue_init(&e->taken);
+	queue_init(&e->waiting);
+	e->threads = e->by_hand = true;
+	e->rang = -1;
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->work, NULL);
+}
+
+struct vmb_dev_disk_request *vmb_dev_disk_engine_pick(struct vmb_dev_disk_engine *e, uint32_t n)
+{
+	struct vmb_dev_disk_request **at = &e->waiting.first, *request;
+
+	while (*at && n--)
+		at = &(*at)->next;
+	request = *at;
+	if (!request)
+		return NULL;
+	*at = request->next;
+	if (!*at)
+		e->waiting.end = at;
+	return request;
+}
+
 void vmb_dev_disk_engine_close(struct vmb_dev_disk_engine *e)
 {
 	if (e->threads)
 		end_pool(e);
 	else
 		io_uring_queue_exit(&e->uring);
-	close(e->rang);
+	if (!e->by_hand)
+		close(e->rang);
 	pthread_cond_destroy(&e->work);
 	pthread_mutex_destroy(&e->lock);
 }

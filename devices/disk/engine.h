@@ -11,6 +11,13 @@
  *   while (vmb_dev_disk_engine_take(&engine, &what, &result)) ...
  *   vmb_dev_disk_engine_close(&engine)
  *
+ * On a stepped bus that decides about disks too, an engine is opened by hand: nothing happens by
+ * itself, and nobody waits. Whoever steps chooses among the operations under way:
+ *
+ *   vmb_dev_disk_engine_open_by_hand(&engine)
+ *   request = vmb_dev_disk_engine_pick(&engine, n)
+ *   vmb_dev_disk_engine_post(&engine, request, vmb_dev_disk_engine_carry_out(&request->operation))
+ *
  * Context: one thread, except for _post. Nothing may be under way at close.
  */
 #ifndef DEVICES_DISK_ENGINE_H
@@ -30,6 +37,7 @@ struct vmb_dev_disk_queue {
 
 struct vmb_dev_disk_engine {
 	bool threads;
+	bool by_hand; /* as threads, without any */
 	int rang; /* eventfd: something was posted */
 	pthread_mutex_t lock;
 	struct vmb_dev_disk_queue posted; /* under the lock */
@@ -42,7 +50,8 @@ struct vmb_dev_disk_engine {
 	pthread_t pool[VMB_DEV_DISK_ENGINE_THREADS];
 	uint32_t pool_len;
 	pthread_cond_t work;
-	struct vmb_dev_disk_queue waiting; /* for a thread; under the lock */
+	/* for a thread, or to be picked; under the lock */
+	struct vmb_dev_disk_queue waiting;
 	bool ending; /* under the lock */
 	struct {
 		int fd; /* -1: a timer */
@@ -58,6 +67,12 @@ const char *vmb_dev_disk_engine_refused(void);
  * threads: do not use io_uring even if it is there. Returns 0, or -errno with nothing left behind.
  */
 int vmb_dev_disk_engine_open(struct vmb_dev_disk_engine *e, bool threads);
+/* Opens one that does nothing by itself. Of the others only _submit, _post, _take may be called. */
+void vmb_dev_disk_engine_open_by_hand(struct vmb_dev_disk_engine *e);
+/* Takes the nth operation under way out, from 0, the oldest first; NULL: there are not so many. */
+struct vmb_dev_disk_request *vmb_dev_disk_engine_pick(struct vmb_dev_disk_engine *e, uint32_t n);
+/* Does an operation, and may wait for the medium. Returns bytes, 0 or -errno. Any thread. */
+int vmb_dev_disk_engine_carry_out(const struct vmb_dev_disk_operation *operation);
 /* Frees everything. Nothing may be under way. */
 void vmb_dev_disk_engine_close(struct vmb_dev_disk_engine *e);
 
