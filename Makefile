@@ -15,6 +15,8 @@ CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
 SECONDS ?= 30
 FUZZ_SECONDS ?= 20
+SEEDS   ?= 1000
+FIRST   ?= 1
 KERNEL  ?= 6.1
 DRIVERS ?= ours
 CPUS    ?= 4
@@ -47,6 +49,7 @@ DEVICES  := $(wildcard devices/*.c devices/*/*.c)
 VMM      := $(wildcard vmm/*.c)
 VMM_LIBS := -luring -lslirp -lnbd -ljansson -lseccomp -lcrypto
 USER     := $(wildcard ports/user/*.c)
+SIM      := $(wildcard sim/*.c)
 TESTS    := $(basename $(notdir $(wildcard tests/*_test.c tests/regress/*_test.c)))
 HELPERS  := $(filter-out %_test.c,$(wildcard tests/*.c))
 FUZZERS  := $(basename $(notdir $(wildcard fuzz/*_fuzz.c)))
@@ -56,7 +59,7 @@ BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all help run test unit unit-programs fuzz fuzz-programs clang-objects bench lint \
+.PHONY: all help run test unit unit-programs simulate fuzz fuzz-programs clang-objects bench lint \
 	lint-modules modules examples freestanding nest lab install clean distclean FORCE
 
 all: $(BUILD)/libvmbus-core.a $(BUILD)/openvmbus
@@ -71,6 +74,7 @@ help:
 	@echo "                     [MATRIX='--guests A,B --hosts A,B --scenarios A,B']"
 	@echo 'make unit            unit tests only, under AddressSanitizer and UBSan'
 	@echo 'make fuzz            TARGET=name [SECONDS=900]'
+	@echo 'make simulate        SEEDS=N [FIRST=K]: random lives of guest and host in virtual time'
 	@echo 'make examples        build/examples/NAME, of examples/NAME/NAME.c'
 	@echo 'make baremetal       build/baremetal.elf, a guest without an operating system'
 	@echo 'make arm64           core, devices and unit tests for arm64, run under qemu-user'
@@ -131,7 +135,7 @@ $(BUILD)/openvmbus: $(patsubst %.c,$(BUILD)/hard/%.o,$(VMM) $(DEVICES) $(CORE_RI
 
 # What tests, fuzz targets and benchmarks link against: the linker takes from the archive what is
 # used. Tests called vmm_* and devices_* also get the devices and the monitor.
-LINKED := $(CORE) $(DEVICES) $(USER) $(HELPERS)
+LINKED := $(CORE) $(DEVICES) $(USER) $(filter-out sim/main.c,$(SIM)) $(HELPERS)
 $(BUILD)/asan/libtest.a: $(LINKED:%.c=$(BUILD)/asan/%.o)
 	$(archive)
 $(BUILD)/asan/libvmm.a: $(patsubst %.c,$(BUILD)/asan/%.o,$(filter-out vmm/main.c,$(VMM)))
@@ -200,6 +204,24 @@ $(BUILD)/fuzzers/%: $(BUILD)/fuzz/fuzz/%.o $(BUILD)/fuzz/libfuzz.a
 $(BUILD)/benches/%: $(BUILD)/obj/bench/%.o $(BUILD)/obj/libbench.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
+
+# The simulator, and once more for each bug that tests/simulate/mutate plants in what ships.
+$(BUILD)/simulate: $(BUILD)/obj/sim/main.o $(BUILD)/obj/libbench.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
+
+SIM_PLANTS := lost_signal lost_on_modify double_completion leak_on_rescind rescind_while_opening \
+	fua_ignored short_write
+$(BUILD)/planted/%.c: tests/simulate/mutate FORCE
+	@mkdir -p $(@D)
+	$(Q)tests/simulate/mutate $* <$$(tests/simulate/mutate --file $*) >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(BUILD)/planted/%.o: $(BUILD)/planted/%.c $(BUILD)/obj/.flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/planted/%: $(BUILD)/obj/sim/main.o $(BUILD)/planted/%.o $(BUILD)/obj/libbench.a
+	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
 
 # An example is one file, linked like a benchmark. It has a test, which includes the file.
@@ -302,7 +324,7 @@ unit-programs: $(BUILD)/tests/linux_ids_test $(BUILD)/tests/linux_ids_tsan_test
 unit-programs: $(BUILD)/tests/linux_services_test $(BUILD)/tests/linux_services_tsan_test
 unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 
-unit-programs: $(TESTS:%=$(BUILD)/tests/%)
+unit-programs: $(TESTS:%=$(BUILD)/tests/%) $(SIM_PLANTS:%=$(BUILD)/planted/%)
 clang-objects: $(CLANG_FILES:%.c=$(BUILD)/clang/%.o)
 examples: $(EXAMPLES:%=$(BUILD)/examples/%)
 fuzz-programs: $(FUZZERS:%=$(BUILD)/fuzzers/%)
@@ -312,6 +334,9 @@ unit: unit-programs
 
 test: all unit-programs fuzz-programs | $(BUILD)/.setup-lint $(BUILD)/.setup-lab
 	@tests/run all
+
+simulate: $(BUILD)/simulate
+	@$(BUILD)/simulate --seed $(FIRST) --seeds $(SEEDS)
 
 fuzz: fuzz-programs
 	@tests/fuzz-one $(TARGET) $(SECONDS)
@@ -358,7 +383,7 @@ install: all install-packaged
 	done
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,metal baremetal.elf obj hard asan tsan fuzz model linux tests fuzzers benches examples modules cppcheck freestanding \
+	rm -rf $(addprefix $(BUILD)/,metal baremetal.elf obj hard asan tsan fuzz model planted simulate linux tests fuzzers benches examples modules cppcheck freestanding \
 		openvmbus libvmbus-core.a) $(BUILD)/.setup-*
 
 distclean:
@@ -368,4 +393,4 @@ include packaging/packaging.mk
 include ports/baremetal/baremetal.mk
 include tools/arm64.mk
 
--include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/linux $(BUILD)/metal $(BUILD)/arm64/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/hard $(BUILD)/asan $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/model $(BUILD)/planted $(BUILD)/linux $(BUILD)/metal $(BUILD)/arm64/obj -name '*.d' 2>/dev/null)

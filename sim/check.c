@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What must hold: at any time, when everything rests, when faults have ended, and at the end. */
+#include <string.h>
+
+#include "sim/sim.h"
+
+#define SECOND_NS   1000000000ll
+#define BOUND_NS    (600 * SECOND_NS) /* of virtual time, for everything to recover */
+#define PROBE_COUNT 64u
+
+static bool is_honest(const struct sim *sim)
+{
+	return sim->config.faults == SIM_FAULTS_NONE;
+}
+
+/*
+ * A guest that sleeps although its ring has packets is owed a signal: the host publishes and
+ * interrupts in one step, so there is nothing between the two.
+ */
+static bool sleeps_on_packets(const struct sim *sim, const struct sim_channel *ch)
+{
+	return !ch->has_gone && ch->open && !ch->rx.broken && ch->poll == SIM_POLL_REST &&
+	       !ch->interrupted &&
+	       vmb_load_u32(&ch->rx.control->write_index) != ch->rx.read_index &&
+	       !sim_machine_interrupting(&sim->machine, ch->core.relid);
+}
+
+void sim_check_step(struct sim *sim)
+{
+	if (!is_honest(sim) || !sim->guest || sim->guest->connect.version < VMB_VERSION_2_4)
+		return;
+	for (const struct sim_channel *ch = sim->guest->channels; ch; ch = ch->next)
+		if (sleeps_on_packets(sim, ch))
+			sim_fail(sim,
+				 "SIGNAL OWED: the guest sleeps, and device %lu has packets for it "
+				 "on channel %lu",
+				 ch->device->number, ch->index, 0);
+}
+
+static void check_rings(struct sim *sim, const struct sim_channel *ch)
+{
+	if (!ch->open)
+		return;
+	if (vmb_load_u32(&ch->rx.control->write_index) != ch->rx.read_index)
+		sim_fail(sim,
+			 "SIGNAL OWED: all rest, and device %lu has packets for the guest on "
+			 "channel %lu",
+			 ch->device->number, ch->index, 0);
+	if (vmb_load_u32(&ch->tx.control->read_index) != ch->tx.write_index)
+		sim_fail(sim,
+			 "SIGNAL OWED: all rest, and the guest has packets for device %lu on "
+			 "channel %lu",
+			 ch->device->number, ch->index, 0);
+}
+
+static void check_requests(struct sim *sim, const struct sim_channel *ch)
+{
+	if (ch->storage && !ch->primary && ch->open && !sim_guest_storage_idle(ch))
+		sim_fail(sim, "NO END: all rest, and requests of device %lu have no end",
+			 ch->device->number, 0, 0);
+	if (ch->card && ch->card->stage == SIM_CARD_UP)
+		sim_frames_check(ch->device);
+}
+
+void sim_check_rest(struct sim *sim)
+{
+	if (!is_honest(sim) || sim->now < sim->paused_until)
+		return;
+	for (const struct sim_channel *ch = sim->guest->channels; ch; ch = ch->next) {
+		if (ch->has_gone)
+			continue;
+		check_rings(sim, ch);
+		check_requests(sim, ch);
+	}
+}
+
+/* Recovery */
+
+static void pass(struct sim *sim, uint32_t ticks)
+{
+	sim_choose(sim, (struct sim_choice){ SIM_TICK, 0, ticks - 1 });
+	sim_rest(sim);
+}
+
+static void end_faults(struct sim *sim, const char *text)
+{
+	sim_choose(sim, (struct sim_choice){ SIM_FAULT_END, 0, 0 });
+	sim->config.disk_error_in = sim->config.refusal_in = 0;
+	sim->paused_until = 0;
+	sim->quiet = false;
+	sim_say(sim, text, BOUND_NS / SECOND_NS, 0, 0);
+	sim->quiet = true;
+	/* What was delayed is due within a second or two. */
+	pass(sim, 500);
+}
+
+/* Everything is wanted again. */
+static void want_all(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->world.count; i++) {
+		sim_choose(sim, (struct sim_choice){ SIM_OFFER, (uint8_t)i, 0 });
+		sim_choose(sim, (struct sim_choice){ SIM_OPEN, (uint8_t)i, 0 });
+		sim_choose(sim, (struct sim_choice){ SIM_PLUG, (uint8_t)i, 0 });
+		sim_choose(sim, (struct sim_choice){ SIM_LINK, (uint8_t)i, 0 });
+	}
+	sim_choose(sim, (struct sim_choice){ SIM_CONNECT, 0, 0 });
+}
+
+static bool works(struct sim *sim, uint32_t device)
+{
+	struct sim_channel *ch =
+		sim_guest_channel(sim->guest, SIM_CHANNEL(device, 0), sim_guest_is_live);
+
+	return ch && ch->open && ch->ready && !ch->core.rescinded && !sim->guest->want_unload &&
+	       (!ch->card || ch->card->stage == SIM_CARD_UP);
+}
+
+static uint64_t good_of(const struct sim *sim, const struct sim_device *d)
+{
+	return d->config->class == SIM_CARD ? d->arrived : sim->world.good;
+}
+
+/* Something goes through the device. */
+static bool probe(struct sim *sim, struct sim_device *d)
+{
+	enum sim_what what = d->config->class == SIM_CARD ? SIM_SEND : SIM_REQUEST;
+	uint64_t before = good_of(sim, d);
+
+	for (uint32_t i = 0; i < PROBE_COUNT && good_of(sim, d) == before; i++) {
+		sim_choose(sim, (struct sim_choice){ what, (uint8_t)d->number, i * 4000 });
+		sim_rest(sim);
+	}
+	return good_of(sim, d) != before;
+}
+
+static bool all_work(struct sim *sim, uint32_t *device)
+{
+	for (*device = 0; *device < sim->world.count; ++*device)
+		if (!works(sim, *device) || !probe(sim, &sim->world.devices[*device]))
+			return false;
+	return true;
+}
+
+/*
+ * A driver closes and opens again what does not answer. What was lost on the bus itself, an offer
+ * for example, only comes back with a new connection: somebody resets the machine, once.
+ */
+void sim_check_recovery(struct sim *sim)
+{
+	uint32_t device = 0;
+	int64_t until;
+	bool working = false, reset = is_honest(sim);
+
+	end_faults(sim, "-- faults end; all devices must work again within %lu s");
+	for (until = sim->now + BOUND_NS; !working && sim->now < until && !sim->failed;) {
+		want_all(sim);
+		sim_rest(sim);
+		working = all_work(sim, &device);
+		if (!working)
+			pass(sim, 100);
+		if (!working && !reset && sim->now > until - BOUND_NS / 2)
+			reset = sim_choose(sim, (struct sim_choice){ SIM_RESET, 0, 0 });
+	}
+	if (!working)
+		sim_fail(sim, "NO RECOVERY: device %lu does not work %lu s after the last fault",
+			 device, BOUND_NS / SECOND_NS, 0);
+	if (!sim->failed)
+		sim_check_rest(sim);
+}
+
+/* The end */
+
+static void expect_nothing_kept(struct sim *sim)
+{
+	const struct vmb_dev_bus *bus = sim->machine.bus;
+
+	if (bus->open_count)
+		sim_fail(sim, "KEPT: the host has %lu channels open after the guest has left",
+			 bus->open_count, 0, 0);
+	if (bus->gpadl_count || bus->mapping_count)
+		sim_fail(sim,
+			 "KEPT: the host holds %lu GPADLs and %lu mappings after the guest has "
+			 "left",
+			 bus->gpadl_count, bus->mapping_count, 0);
+	if (sim->machine.memory.used_count)
+		sim_fail(sim, "KEPT: the guest has not got %lu pages back",
+			 sim->machine.memory.used_count, 0, 0);
+}
+
+void sim_check_end(struct sim *sim)
+{
+	int64_t until;
+
+	end_faults(sim, "-- the end: the guest leaves the bus, and nothing of it may be kept");
+	for (until = sim->now + 2 * BOUND_NS; sim->now < until && !sim->failed;) {
+		sim_choose(sim, (struct sim_choice){ SIM_UNLOAD, 0, 0 });
+		sim_rest(sim);
+		if (sim->guest->unloaded)
+			break;
+		pass(sim, 100);
+	}
+	if (sim->failed)
+		return;
+	if (!sim->guest->unloaded)
+		sim_fail(sim, "NO END: the guest cannot leave the bus", 0, 0, 0);
+	sim_guest_free(sim->guest);
+	sim->guest = NULL;
+	if (!sim->failed)
+		expect_nothing_kept(sim);
+}
