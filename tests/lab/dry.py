@@ -40,7 +40,7 @@ def make_up():
 def fake_run(command, **more):
     """In place of subprocess.run: only what has no effect outside of the test is really run."""
     name, said = os.path.basename(command[0]), ""
-    if name in ("cp", "debugfs", "qemu-img", "tshark", "editcap"):
+    if name == "cp":
         return real_run(command, **more)
     if name == "initrd":
         path = common.BUILD / "initrd" / f"{command[1]}-{command[2]}.img"
