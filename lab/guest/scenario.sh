@@ -6,9 +6,12 @@
 # shellcheck source=/dev/null
 . /run/lab/drivers # KIND, DRIVERS (bus and storage), NETWORK
 
-# option NAME: its value on the kernel command line.
+# option NAME: its value on the kernel command line, or for a machine that the lab did not boot in
+# /run/lab/options.
 option() {
-	tr ' ' '\n' </proc/cmdline | sed -n "s/^$1=//p"
+	line=/run/lab/options
+	[ -e $line ] || line=/proc/cmdline
+	tr ' ' '\n' <$line | sed -n "s/^$1=//p"
 }
 
 # bus_driver DISK: the driver of the VMBus (or other) device that a disk like sda hangs off: the
@@ -60,7 +63,9 @@ count_memory() {
 # complaints: lines of the kernel log, from the first module on, that no healthy run has. Printed,
 # then counted. (Before that, kernels wonder about the emulated CPU.)
 complaints() {
-	dmesg | sed -n '/@@modules/,$p' | grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|blocked for more than|I/O error|EXT4-fs error' \
+	from=/@@modules/
+	dmesg | grep -q "@@modules" || from=1 # not the lab's boot: all of it
+	dmesg | sed -n "$from,\$p" | grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|blocked for more than|I/O error|EXT4-fs error' \
 		>/run/complaints
 	cat /run/complaints
 	echo "complaints=$(wc -l </run/complaints)"
@@ -78,7 +83,7 @@ root_evidence() {
 	echo "root_device=$device"
 	echo "root_options=$(findmnt -n -o OPTIONS /)"
 	echo "root_driver=$(bus_driver "$disk")"
-	echo "seconds_to_init=$(cat /run/seconds-to-init)"
+	echo "seconds_to_init=$(cat /run/seconds-to-init 2>/dev/null)"
 }
 
 # serial_of DISK: the serial number that the host gave a disk like sda or hvda; nothing if it has

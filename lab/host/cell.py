@@ -108,7 +108,7 @@ class Cell:
         name += f"-{o.root}" if o.root != "scsi" else ""
         name += f"-{o.generation}" if o.generation else ""
         name += f"-{o.disks}-disks-{o.cards}-cards" if o.disks or o.cards else ""
-        return name + re.sub("[^a-z0-9.=-]", "_", "".join(o.vmm))
+        return re.sub("[:@/]", "_", name) + re.sub("[^a-z0-9.=-]", "_", "".join(o.vmm))
 
     def open(self):
         """From here on the cell's folder, token, socket and ports are this program's alone."""
@@ -119,7 +119,7 @@ class Cell:
         self.token = secrets.token_hex(8)
         self.socket = f"/dev/shm/openvmbus-{self.token}"
         self.port = take_ports()
-        if self.has_disks:
+        if self.has_disks and not self.host.here:
             self.prepare_disks()
 
     # Claims
@@ -192,7 +192,7 @@ class Cell:
     def where(self, command, stdout, stderr):
         """Runs it on this machine if its /dev/kvm can, else in the nest; its exit code. The command
         has its own limit; the one here ends the wait for a nest that does not run it."""
-        if not has_kvm():
+        if not has_kvm() and not self.host.here:
             command = ["timeout", "-k", "5", self.limit + 120, LAB / "warm-nest", "-n", self.nest,
                        "exec", *command]
         rc = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=stdout,

@@ -8,12 +8,15 @@ PEER_MAC = "02:00:00:00:77:02"  # and of the second guest's in a pair
 
 class Host:
     vmbus = True
+    here = False  # the command runs on this machine, not where the monitors do
 
     def check(self):
         """Raises Skip when this machine has not what the host needs."""
 
     def lacks(self, guest):
         """What this host has not and the guest needs, as a sentence; or None."""
+        if guest.kind == "any":
+            return f"{guest} is for the host none"
         if guest.kind == "virtio":
             return f"{self.name} has no virtio devices"
         return None

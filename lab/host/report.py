@@ -9,6 +9,8 @@ import re
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
+from lab.host.evidence import number
+
 HERE = Path(__file__).parent
 VERDICTS = ("ok", "not ok", "skip", "not run", "not offered")
 
@@ -20,9 +22,9 @@ def counts(results):
 
 def point(result):
     """What history.jsonl keeps of a run, for the plots."""
-    seconds = result.get("shown", {}).get("seconds_to_init")
+    seconds = number(result.get("shown", {}).get("seconds_to_init", ""))
     return {"name": result["name"], "at": result["at"], "commit": result["commit"],
-            "verdict": result["verdict"], "to_init": float(seconds) if seconds else None}
+            "verdict": result["verdict"], "to_init": seconds if seconds == seconds else None}
 
 
 def read_history(path):

@@ -4,6 +4,8 @@
 import threading
 import time
 
+from lab.host.evidence import number, read
+
 LOOK = 0.1  # seconds
 
 
@@ -39,7 +41,7 @@ class Timeline:
                 lines, rest = [*lines, rest], b""
             self.rests[name] = rest
             for line in lines:
-                text = line.decode("utf-8", "replace").rstrip("\r")
+                text = line.decode("utf-8", "replace").replace("\r", "")
                 self.file.write(f"{now:.1f} {name} {text}\n")
 
     def __exit__(self, *error):
@@ -52,9 +54,5 @@ class Timeline:
 
 def read_timeline(path):
     """Its lines, as (seconds, name, text)."""
-    try:
-        lines = path.read_text(errors="replace").split("\n")
-    except OSError:
-        return []
-    parts = [line.split(" ", 2) for line in lines]
-    return [(float(part[0]), part[1], part[2]) for part in parts if len(part) == 3]
+    parts = [line.split(" ", 2) for line in read(path).split("\n")]
+    return [(number(part[0]), part[1], part[2]) for part in parts if len(part) == 3]

@@ -68,6 +68,12 @@ class Reports(unittest.TestCase):
         for word in ("http:", "https:", "<img", "url(", "@import", "<link"):
             self.assertNotIn(word, page)
 
+    def test_a_time_that_is_none_is_left_out(self):
+        one = next(results())
+        self.assertEqual(report.point(one)["to_init"], 8.5)
+        one["shown"] = {"seconds_to_init": "INIT: version 3.06 booting"}
+        self.assertEqual(report.point(one)["to_init"], None)
+
 
 class Runs(unittest.TestCase):
     """lab/run is made up here: it fails for pair, skips offers, and counts how often it ran."""

@@ -15,7 +15,7 @@ class Lines(unittest.TestCase):
         host.write_text("before\n")
         with mock.patch.object(timeline, "LOOK", 60), \
                 Timeline(path, guest=guest, host=host) as line:
-            for text, file in (("one\r\n", guest), ("ha", host), ("lf\nrest", host),
+            for text, file in (("o\rne\r\n", guest), ("ha", host), ("lf\nrest", host),
                                ("two\n", guest)):
                 with open(file, "a") as stream:
                     stream.write(text)
