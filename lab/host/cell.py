@@ -192,11 +192,17 @@ class Cell:
     def where(self, command, stdout, stderr):
         """Runs it on this machine if its /dev/kvm can, else in the nest; its exit code. The command
         has its own limit; the one here ends the wait for a nest that does not run it."""
-        if not has_kvm() and not self.host.here:
+        if not self.host.here and not has_kvm():
             command = ["timeout", "-k", "5", self.limit + 120, LAB / "warm-nest", "-n", self.nest,
                        "exec", *command]
-        rc = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=stdout,
-                            stderr=stderr).returncode
+        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=stdout,
+                                   stderr=stderr)
+        try:
+            rc = process.wait()
+        except BaseException:  # a signal: what runs there ends too, by its own handlers
+            process.terminate()
+            process.wait()
+            raise
         return rc if rc >= 0 else 128 - rc
 
     def boot(self, kind="", append=""):

@@ -34,10 +34,10 @@ class Survey(Scenario):
         known = [one for one in offers if len(one) == 4 and one[0] in CLASSES]
         self.claim(f"{len(offers)} devices are offered, {len(known)} of them disks and cards",
                    len(known) >= 2)
-        for kind, instance, driver, channels in known:
-            name, drivers = CLASSES[kind]
-            self.claim(f"{name} {instance} is driven by {driver}, with {channels} channels",
-                       driver in drivers)
+        said = [f"{CLASSES[kind][0]} {instance} by {driver} with {channels} channels"
+                for kind, instance, channels, driver in known]
+        self.claim(f"each of these has a driver: {', '.join(said)}",
+                   bool(known) and all(one[3] in CLASSES[one[0]][1] for one in known))
         cards = [word(1, one) for one in self.evidence.all("card")]
         self.claim(f"a card is driven by {' '.join(cards)}",
                    any(card in DRIVERS for card in cards))

@@ -115,6 +115,13 @@ class Runs(unittest.TestCase):
         self.main(*some, "--again")
         self.assertEqual(sorted(self.ran[4:]), ["boot", "offers", "pair"])
 
+    def test_no_cell_begins_after_a_failure_of_its_own(self):
+        with mock.patch.object(matrix, "evidence", side_effect=OSError("disk full")):
+            with self.assertRaises(OSError):
+                self.main("--scenarios", "boot,offers,pair", "--jobs", "1")
+        self.assertEqual(self.ran, ["boot"])
+        self.assertTrue((common.BUILD / "matrix/index.html").exists())
+
     def test_another_commit_runs_all(self):
         self.main("--scenarios", "boot")
         with mock.patch.object(matrix, "commit", lambda: "def"):

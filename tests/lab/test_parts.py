@@ -2,10 +2,13 @@
 """Parts of the lab's Python, one by one."""
 
 import math
+import os
 import random
+import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 
 import dry
@@ -83,6 +86,21 @@ class Ports(unittest.TestCase):
             listener.listen()
             self.assertNotEqual(common.take_ports(random.Random(seed)), first)
         common.held.pop().close()
+
+
+class Ends(unittest.TestCase):
+    def test_what_a_cell_runs_ends_with_it(self):
+        """A signal comes while the command runs."""
+        with dry.dry_lab():
+            one = dry.parse(["ssh:root@there", "none", "survey"])
+        began = time.monotonic()
+        signal.signal(signal.SIGALRM, lambda *_: sys.exit(143))
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with self.assertRaises(SystemExit):
+            one.where(["sh", "-c", f"echo $$ >{common.BUILD}/pid; exec sleep 60"], None, None)
+        self.assertLess(time.monotonic() - began, 30)
+        pid = (common.BUILD / "pid").read_text().strip()
+        self.assertFalse(os.path.exists(f"/proc/{pid}"))
 
 
 class CommandLine(unittest.TestCase):
