@@ -59,7 +59,8 @@ class Cell:
     more_seconds = seconds_a_round = seconds_a_mib = 0
     once = ("--no-reboot",)  # the machine ends with the guest's reset
     has_disks = True
-    usual = ()  # options that lab/matrix gives it
+    usual = ()  # options that lab/matrix gives it,
+    usual_of_kind = {}  # and on openvmbus more of them, by the drivers of the guest
 
     def __init__(self, options, guest, host):
         self.options, self.guest, self.host = options, guest, host
@@ -93,6 +94,9 @@ class Cell:
     @classmethod
     def not_offered(cls, guest, host):
         """Why this scenario cannot run with that guest on that host; None when it can."""
+        if guest.program(Options()):
+            here = (cls.name, host.name) == ("boot", "openvmbus")
+            return None if here else f"{guest} only boots, on openvmbus"
         if guest.name not in cls.guests:
             return f"{cls.name} is for the guests {', '.join(cls.guests)}"
         if guest.kind not in cls.kinds:

@@ -7,7 +7,7 @@ class Offers(Scenario):
     """the guest lists the offers that the host's trace shows, the known instance id among them;
     with `--vmm --unannounced`, of a host whose CPUID grants neither messages nor events"""
     hosts = ("openvmbus", "openvmm", "qemu-vmbus")
-    kinds = ("ours", "intree")
+    kinds = ("ours",)  # the kernel's own bus of 6.1 hangs when it is unloaded
 
     def boots(self):
         self.boot(f"memory-{self.kind}")
@@ -19,9 +19,8 @@ class Offers(Scenario):
             self.judge_trace()
             return
         self.claim(f"the guest lists {v('offers')} offers", number(v("offers")) >= 1)
-        if self.kind == "ours":
-            self.claim("driver_override keeps the driver away, and gives it back",
-                       f"{v('overridden')} / {v('taken_back')}" == "nobody  / (null) bound")
+        self.claim("driver_override keeps the driver away, and gives it back",
+                   f"{v('overridden')} / {v('taken_back')}" == "nobody  / (null) bound")
 
     def judge_trace(self):
         trace = self.read("host.log")
