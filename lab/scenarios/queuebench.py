@@ -5,8 +5,8 @@ from lab.host.bench import Counted, grown, pairs, tick_cost, ticks
 class Queuebench(Counted):
     """on 4 CPUs (`--cpus 4`) with 1, 2 and 4 channels for the disk's controller, our `storvsc` and
     the kernel's own in turn: each opens all of them, on CPUs of their own; prints interrupts of
-    each CPU for random reads, 32 at a time, and guest instructions, which include the waking of
-    idle CPUs and so say nothing on a busy machine"""
+    each CPU and calls between them for random reads, 32 at a time, and guest instructions, which
+    include the waking of idle CPUs and so say nothing on a busy machine"""
     usual = ("--cpus", "4", "--rounds", "1")
     marks = 8
 
@@ -22,10 +22,11 @@ class Queuebench(Counted):
 
     def judge(self):
         rows = self.rows(self.of_boot)
-        for queues, driver, hardware, cpus, instructions, entries, interrupts in rows:
+        for queues, driver, hardware, cpus, instructions, entries, interrupts, calls in rows:
             self.note(f"{queues} channels, {driver}: {hardware} hardware queues; channels on CPUs "
                       f"{','.join(cpus)}; {instructions} kernel instructions a read; {entries} "
-                      f"entries; interrupts of each CPU for 100 reads: {interrupts}")
+                      f"entries; for 100 reads interrupts of each CPU: {interrupts}, calls from "
+                      f"CPU to CPU: {calls}")
             self.claim(f"{driver} opened {queues} channels, on as many CPUs",
                        len(set(cpus)) == int(queues))
         ours = [row for row in rows if row[1] == "storvsc"]
@@ -35,8 +36,8 @@ class Queuebench(Counted):
     @staticmethod
     def of_boot(evidence):
         """Queues; driver; hardware queues; CPUs that channels interrupt; without the ticks' the
-        kernel's instructions a read; entries into the guest a read; interrupts of each CPU for 100
-        reads."""
+        kernel's instructions a read; entries into the guest a read; interrupts of each CPU and
+        calls between them for 100 reads."""
         kernel, entries = pairs(evidence)
         few, many = map(int, evidence["reads"].split())
         late = (ticks(evidence, "many") - ticks(evidence, "few")) * tick_cost(evidence, kernel)
@@ -44,4 +45,5 @@ class Queuebench(Counted):
                 zip(evidence.numbers("before"), evidence.numbers("after"))]
         return (evidence["queues"], evidence["driver"], evidence["hardware_queues"],
                 evidence["channels"].split(), round((grown(kernel)[2] - late) / (many - few)),
-                round(grown(entries)[2] / (many - few), 2), ",".join(seen))
+                round(grown(entries)[2] / (many - few), 2), ",".join(seen),
+                f"{int(evidence['calls']) * 100 / many:.1f}")
