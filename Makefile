@@ -213,14 +213,14 @@ $(BUILD)/simulate: $(BUILD)/obj/sim/main.o $(BUILD)/obj/libbench.a
 
 SIM_PLANTS := lost_signal lost_on_modify double_completion leak_on_rescind rescind_while_opening \
 	fua_ignored short_write
-$(BUILD)/planted/%.c: tests/simulate/mutate FORCE
+$(SIM_PLANTS:%=$(BUILD)/planted/%.c): $(BUILD)/planted/%.c: tests/simulate/mutate FORCE
 	@mkdir -p $(@D)
 	$(Q)tests/simulate/mutate $* <$$(tests/simulate/mutate --file $*) >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-$(BUILD)/planted/%.o: $(BUILD)/planted/%.c $(BUILD)/obj/.flags
+$(SIM_PLANTS:%=$(BUILD)/planted/%.o): $(BUILD)/planted/%.o: $(BUILD)/planted/%.c $(BUILD)/obj/.flags
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(BUILD)/planted/%: $(BUILD)/obj/sim/main.o $(BUILD)/planted/%.o $(BUILD)/obj/libbench.a
+$(SIM_PLANTS:%=$(BUILD)/planted/%): $(BUILD)/planted/%: $(BUILD)/obj/sim/main.o $(BUILD)/planted/%.o $(BUILD)/obj/libbench.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
 

@@ -40,6 +40,17 @@ static void draw_device(struct sim_device_config *d, uint64_t *random, uint32_t 
 		d->queue_count = d->disk_count = 1;
 }
 
+/* The filter of planned faults, devices/disk/fault.c. */
+static void draw_planned(struct sim_config *c, uint64_t *random)
+{
+	for (uint32_t i = 0; i < c->device_count && c->faults != SIM_FAULTS_NONE; i++) {
+		if (!sim_draw(random, 4))
+			c->devices[i].held_block = 1 + sim_draw(random, 60);
+		if (!sim_draw(random, 4))
+			c->devices[i].stuck_block = 1 + sim_draw(random, 60);
+	}
+}
+
 void sim_config_draw(struct sim_config *c, uint64_t seed)
 {
 	uint64_t random = sim_mix(seed);
@@ -63,6 +74,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
 	c->life_in = 2u << sim_draw(&random, 5);
 	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(c->weights); i++)
 		c->weights[i] = 1u << sim_draw(&random, 5);
+	draw_planned(c, &random);
 }
 
 static void print_device(const struct sim_device_config *d, uint32_t i, FILE *out)
@@ -76,6 +88,10 @@ static void print_device(const struct sim_device_config *d, uint32_t i, FILE *ou
 		d->queue_count, d->queue_count == 1 ? "" : "s");
 	if (d->class == SIM_SCSI)
 		fprintf(out, " and %u disk%s", d->disk_count, d->disk_count == 1 ? "" : "s");
+	if (d->class != SIM_CARD && d->held_block)
+		fprintf(out, "; reads of block %u are held", d->held_block);
+	if (d->class != SIM_CARD && d->stuck_block)
+		fprintf(out, "; reads of block %u are stuck", d->stuck_block);
 	fprintf(out, ".\n");
 }
 

@@ -29,6 +29,8 @@ struct sim_device_config {
 	uint32_t disk_count; /* SCSI: at the start; IDE: 1 */
 	uint32_t version_max; /* storage or network */
 	uint32_t ide_place;
+	/* reads of this block are not answered: until a reset, or at all; 0: of none */
+	uint32_t held_block, stuck_block;
 };
 
 struct sim_config {

@@ -86,7 +86,11 @@ static int open_disks(struct sim_device *d)
 	if (!config.ide)
 		config.instance_id = &id;
 	for (uint32_t i = 0; i < SIM_DISK_MAX; i++) {
-		d->options[i] = (struct vmb_dev_disk_option){ .ide = config.ide };
+		d->options[i] = (struct vmb_dev_disk_option){
+			.ide = config.ide,
+			.hold = { d->config->held_block, d->config->held_block },
+			.stuck = { d->config->stuck_block, d->config->stuck_block }
+		};
 		if (d->disks[i].there)
 			d->options[i].path = d->disks[i].path;
 	}
