@@ -288,10 +288,16 @@ void *shim_alloc(size_t len, gfp_t flags);
 unsigned int memalloc_noio_save(void);
 void memalloc_noio_restore(unsigned int flags);
 
+struct list_head {
+	struct list_head *next, *prev;
+};
 struct page {
 	u64 pfn; /* a physical address is the pointer's value */
 	int count;
 	bool slab;
+	bool offline; /* and the next two: tests/linux/ram.h */
+	unsigned long private;
+	struct list_head lru;
 	void *memory; /* so that LeakSanitizer finds it: pages may be lost on purpose */
 };
 struct page *alloc_page(gfp_t flags);
