@@ -543,6 +543,25 @@ struct vmb_dev_bus *vmb_dev_bus_create(const struct vmb_dev_bus_config *config)
 	return bus;
 }
 
+/* What the engine may be told of (ram) grows last: nobody names a page that is not there yet. */
+int vmb_dev_bus_grow(struct vmb_dev_bus *bus, uint64_t len)
+{
+	struct vmb_dev_memory *m = &bus->machine->memory;
+	int error = -EOPNOTSUPP;
+
+	pthread_mutex_lock(&bus->lock);
+	if (len > vmb_dev_memory_room(m))
+		error = -ENOSPC;
+	else if (bus->machine->ops->grow)
+		error = bus->machine->ops->grow(bus->machine, len);
+	if (!error) {
+		vmb_dev_memory_grow(m, len);
+		vmb_dev_memory_ram(m, bus->ram);
+	}
+	pthread_mutex_unlock(&bus->lock);
+	return error;
+}
+
 void vmb_dev_bus_reset(struct vmb_dev_bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);

@@ -180,6 +180,12 @@ void vmb_dev_bus_signal(struct vmb_dev_channel *channel);
  */
 void vmb_dev_bus_rescind(struct vmb_dev_channel *channel);
 /*
+ * Gives the guest len bytes more, at the end of its last region of memory. Any thread, without the
+ * lock. Returns 0; -EOPNOTSUPP: the machine cannot; -ENOSPC: more than the region's capacity; or
+ * what machine->ops->grow() returns.
+ */
+int vmb_dev_bus_grow(struct vmb_dev_bus *bus, uint64_t len);
+/*
  * The device no longer touches the rings. ops->released may be called from here, so the channel may
  * be gone when this returns.
  */

@@ -68,6 +68,11 @@ struct vmb_dev_machine_ops {
 	 * has been reported. Any thread, no lock held. NULL: the machine does not need to know.
 	 */
 	void (*hung)(struct vmb_dev_machine *machine);
+	/*
+	 * Gives the guest len bytes more, at the end of the last region of memory, whose capacity
+	 * has them. Returns 0, or -errno. NULL: memory cannot grow.
+	 */
+	int (*grow)(struct vmb_dev_machine *machine, uint64_t len);
 	/* The host cannot go on; why has been reported. Any thread; the lock may be held or not. */
 	void (*fail)(struct vmb_dev_machine *machine);
 };

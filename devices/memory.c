@@ -8,10 +8,20 @@ const struct vmb_dev_memory_region *vmb_dev_memory_find(const struct vmb_dev_mem
 {
 	const struct vmb_dev_memory_region *region = m->regions;
 
-	for (uint32_t i = 0; i < m->region_count; i++, region++)
-		if (gpa >= region->gpa && gpa - region->gpa < region->len)
-			return len <= region->len - (gpa - region->gpa) ? region : NULL;
+	for (uint32_t i = 0; i < m->region_count; i++, region++) {
+		uint64_t region_len = vmb_dev_memory_len(region);
+
+		if (gpa >= region->gpa && gpa - region->gpa < region_len)
+			return len <= region_len - (gpa - region->gpa) ? region : NULL;
+	}
 	return NULL;
+}
+
+void vmb_dev_memory_grow(struct vmb_dev_memory *m, uint64_t len)
+{
+	struct vmb_dev_memory_region *last = &m->regions[m->region_count - 1];
+
+	__atomic_store_n(&last->len, last->len + len, __ATOMIC_RELEASE);
 }
 
 void *vmb_dev_memory_at(const struct vmb_dev_memory *m, uint64_t gpa, uint64_t len)
@@ -52,7 +62,7 @@ uint32_t vmb_dev_memory_ram(const struct vmb_dev_memory *m,
 {
 	for (uint32_t i = 0; i < m->region_count; i++) {
 		ram[i].first_pfn = m->regions[i].gpa >> VMB_PAGE_SHIFT;
-		ram[i].pfn_count = m->regions[i].len >> VMB_PAGE_SHIFT;
+		ram[i].pfn_count = vmb_dev_memory_len(&m->regions[i]) >> VMB_PAGE_SHIFT;
 	}
 	return m->region_count;
 }

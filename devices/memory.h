@@ -6,8 +6,10 @@
  * A machine describes its RAM as regions of files that are mapped into this process, so that pages
  * that lie apart can be mapped side by side once more (a ring).
  *
- * Context: any thread; the layout must not change while a device uses it. The guest may change the
- * bytes at any moment: copy what is to be judged (vmb_dev_memory_read) and judge the copy.
+ * Context: any thread; the layout must not change while a device uses it, but that the last region
+ * may grow: whoever looks sees it as it was or as it is, and both are right, for the guest has not
+ * been told of what is new. The guest may change the bytes at any moment: copy what is to be judged
+ * (vmb_dev_memory_read) and judge the copy.
  */
 #ifndef DEVICES_MEMORY_H
 #define DEVICES_MEMORY_H
@@ -18,7 +20,13 @@
 
 struct vmb_dev_memory_region {
 	uint64_t gpa; /* guest address of its first byte, page-aligned */
-	uint64_t len; /* bytes, whole pages */
+	/*
+	 * Bytes, whole pages. That of the last region may grow while others look (atomic), never
+	 * shrink: what is below stays where it is.
+	 */
+	uint64_t len;
+	/* Bytes that it may grow to, which base and file have already; 0: it does not grow. */
+	uint64_t capacity;
 	uint8_t *base; /* in this process */
 	int fd; /* the file that is mapped there */
 	uint64_t offset; /* of base in the file */
@@ -28,6 +36,32 @@ struct vmb_dev_memory {
 	uint32_t region_count;
 	struct vmb_dev_memory_region regions[VMB_DEV_MEMORY_REGION_MAX];
 };
+
+/* Returns how many bytes a region has now. */
+static inline uint64_t vmb_dev_memory_len(const struct vmb_dev_memory_region *region)
+{
+	return __atomic_load_n(&region->len, __ATOMIC_ACQUIRE);
+}
+
+/* Returns the guest address behind all memory that there is, or that may be added. */
+static inline uint64_t vmb_dev_memory_end(const struct vmb_dev_memory *m)
+{
+	const struct vmb_dev_memory_region *last = &m->regions[m->region_count - 1];
+	uint64_t len = vmb_dev_memory_len(last);
+
+	return last->gpa + (len > last->capacity ? len : last->capacity);
+}
+
+/* Returns how many bytes the last region may grow. */
+static inline uint64_t vmb_dev_memory_room(const struct vmb_dev_memory *m)
+{
+	const struct vmb_dev_memory_region *last = &m->regions[m->region_count - 1];
+
+	return vmb_dev_memory_end(m) - last->gpa - vmb_dev_memory_len(last);
+}
+
+/* The last region has len bytes more, of its capacity, which the guest can reach already. */
+void vmb_dev_memory_grow(struct vmb_dev_memory *m, uint64_t len);
 
 /* The region that holds all len bytes at gpa; NULL: they are not all RAM of one region. */
 const struct vmb_dev_memory_region *vmb_dev_memory_find(const struct vmb_dev_memory *m,

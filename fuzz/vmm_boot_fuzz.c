@@ -22,7 +22,7 @@ static void load(const struct vmb_vmm_boot *boot)
 	if (vmb_vmm_boot_check(boot, MEMORY_LEN))
 		return;
 	FUZZ_CHECK(boot->first_gpa <= boot->end_gpa && boot->end_gpa <= MEMORY_LEN);
-	FUZZ_CHECK(!vmb_vmm_memory_create(&memory, MEMORY_LEN));
+	FUZZ_CHECK(!vmb_vmm_memory_create(&memory, MEMORY_LEN, MEMORY_LEN));
 	vmb_vmm_boot_load(boot, &memory, &state);
 	vmb_vmm_memory_destroy(&memory);
 }

@@ -22,6 +22,7 @@ static void check(const struct vmb_vmm_options *o)
 {
 	FUZZ_CHECK(!o->kernel != !o->firmware && o->cpus >= 1 && o->cpus <= VMB_VMM_VP_MAX);
 	FUZZ_CHECK(o->memory_len >= 64u << 20 && o->memory_len % VMB_PAGE_LEN == 0);
+	FUZZ_CHECK(o->memory_max >= o->memory_len && o->memory_max <= 1ull << 40);
 	FUZZ_CHECK(o->net_count <= VMB_DEV_NET_MAX);
 	FUZZ_CHECK(vmb_version_known(o->generation.bus));
 	for (uint32_t i = 0; i < o->net_count; i++)

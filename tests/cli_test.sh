@@ -177,6 +177,18 @@ rm big # every snapshot would read it
 expect 'command line too long' '--append: 2100 characters; this kernel takes at most 2047' \
 	run --kernel k --append "$(head -c 2100 /dev/zero | tr '\0' x)"
 
+expect 'memory max no size' \
+	'--memory ...,max=lots: not known; give max=SIZE, for example 1G,max=4G' \
+	run --kernel k --memory 1G,max=lots
+expect 'memory property unknown' \
+	'--memory ...,min=1G: not known; give max=SIZE, for example 1G,max=4G' \
+	run --kernel k --memory 1G,min=1G
+expect 'memory max below the start' \
+	'--memory ...,max=512M: give at least what the guest starts with, 1T at most, and both in steps of 128M' \
+	run --kernel k --memory 1G,max=512M
+expect 'memory max in no steps' \
+	'--memory ...,max=1025M: give at least what the guest starts with, 1T at most, and both in steps of 128M' \
+	run --kernel k --memory 1G,max=1025M
 expect 'memory no size' \
 	'--memory lots: not a size; give a number with K, M or G, for example 1G' \
 	run --kernel k --memory lots
@@ -222,7 +234,7 @@ for value in '' maybe ON 1; do
 	expect "monitor '$value'" "--monitor $value: give auto, on or off" run --kernel k --monitor "$value"
 done
 for value in '' 'time,' times 'shutdown,,time' 'all,time'; do
-	expect "services '$value'" "--services $value: give all, none, or some of shutdown, heartbeat, time, kvp, backup and copy, with commas between them" \
+	expect "services '$value'" "--services $value: give all, none, or some of shutdown, heartbeat, time, kvp, backup, copy and memory, with commas between them" \
 		run --kernel k --services "$value"
 done
 expect 'watchdog below the beat' '--watchdog 9: give seconds from 10 to 3600, or 0: never' run --kernel k --watchdog 9

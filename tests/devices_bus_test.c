@@ -215,7 +215,7 @@ static int set_up(void **state)
 	elsewhere = true;
 	machine.ops = &machine_ops;
 	machine.vp_count = 2;
-	if (vmb_vmm_memory_create(&machine.memory, 16 * MIB))
+	if (vmb_vmm_memory_create(&machine.memory, 16 * MIB, 16 * MIB))
 		return -1;
 	bus = vmb_dev_bus_create(&(struct vmb_dev_bus_config){ .machine = &machine });
 	memset(&primary, 0, sizeof(primary));

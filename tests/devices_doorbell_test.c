@@ -172,7 +172,7 @@ static void connect_to(const struct vmb_dev_machine_ops *to, uint32_t version,
 	signalled_flag = shared_fd = -1;
 	machine.ops = to;
 	machine.vp_count = 2;
-	assert_int_equal(vmb_vmm_memory_create(&machine.memory, 16 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&machine.memory, 16 * MIB, 16 * MIB), 0);
 	bus = vmb_dev_bus_create(
 		&(struct vmb_dev_bus_config){ .machine = &machine, .monitors = monitor });
 	assert_non_null(bus);

@@ -43,7 +43,7 @@ static int create_bus(void **state)
 {
 	const struct vmb_dev_bus_config config = { .machine = &machine, .stepped = true };
 
-	if (vmb_vmm_memory_create(&machine.memory, 16u << 20))
+	if (vmb_vmm_memory_create(&machine.memory, 16u << 20, 16u << 20))
 		return -1;
 	bus = vmb_dev_bus_create(&config);
 	return bus ? 0 : -1;

@@ -2,6 +2,7 @@
 /*
  * The VMM's one accessor for guest memory, and the mapping of lent pages side by side.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -22,7 +23,7 @@ static void test_range_inside_ram_is_found(void **state)
 	struct vmb_dev_memory m;
 	const struct vmb_dev_memory_region *region;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 64 * MIB), 0);
 	assert_ptr_equal(vmb_dev_memory_at(&m, 0, 64 * MIB), m.regions[0].base);
 	assert_ptr_equal(vmb_dev_memory_at(&m, 64 * MIB - 1, 1), m.regions[0].base + 64 * MIB - 1);
 	region = vmb_dev_memory_find(&m, 5 * PAGE, PAGE);
@@ -43,7 +44,7 @@ static void test_range_outside_ram_is_refused(void **state)
 	uint8_t byte = 1;
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		assert_null(vmb_dev_memory_at(&m, bad[i].gpa, bad[i].len));
 		assert_false(vmb_dev_memory_write(&m, bad[i].gpa, &byte, bad[i].len));
@@ -60,7 +61,7 @@ static void test_ram_above_3_gib_continues_at_4_gib(void **state)
 	struct vmb_dev_memory m;
 	uint32_t word = 0x12345678, back = 0;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, len), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, len, len), 0);
 	assert_null(vmb_dev_memory_at(&m, VMB_VMM_LOW_MAX, 1));
 	assert_null(vmb_dev_memory_at(&m, VMB_VMM_LOW_MAX - 1, 2));
 	assert_null(vmb_dev_memory_at(&m, high - 1, 1));
@@ -88,7 +89,7 @@ static void test_lent_pages_lie_side_by_side(void **state)
 	struct vmb_dev_memory m;
 	uint8_t *at;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 4096 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 4096 * MIB, 4096 * MIB), 0);
 	for (uint32_t i = 0; i < count; i++) {
 		word = pfns[i];
 		assert_true(vmb_dev_memory_write(&m, pfns[i] * PAGE, &word, sizeof(word)));
@@ -112,7 +113,7 @@ static void test_pages_that_are_no_ram_are_not_mapped(void **state)
 	const uint64_t bad[] = { 64 * MIB / PAGE, UINT64_MAX, 1ull << 52, UINT64_MAX >> 12 };
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(bad); i++) {
 		const uint64_t pfns[] = { 1, 2, bad[i] };
 
@@ -149,7 +150,7 @@ static void test_guest_memory_is_in_no_core_dump(void **state)
 	struct vmb_dev_memory m;
 	uint8_t *at;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 64 * MIB), 0);
 	at = vmb_dev_gpadl_map(&m, pfns, VMB_ARRAY_COUNT(pfns));
 	assert_true(has_flag(m.regions[0].base, "dd"));
 	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(pfns); i++)
@@ -159,11 +160,51 @@ static void test_guest_memory_is_in_no_core_dump(void **state)
 	vmb_vmm_memory_destroy(&m);
 }
 
+/* Others look while it grows: nobody finds what is not there, and what was there stays. */
+static void *look_for_ever(void *arg)
+{
+	struct vmb_dev_memory *m = arg;
+	uint64_t seen = 0;
+
+	while (seen < 4) {
+		while (seen < 4 && vmb_dev_memory_at(m, VMB_VMM_HIGH_BASE + seen * 128 * MIB, PAGE))
+			seen++;
+		if (!vmb_dev_memory_at(m, 63 * MIB, PAGE) ||
+		    vmb_dev_memory_at(m, VMB_VMM_HIGH_BASE + 512 * MIB, 1))
+			return NULL;
+	}
+	return m;
+}
+
+static void test_memory_grows_while_others_look(void **state)
+{
+	struct vmb_dev_memory m;
+	struct vmb_host_ram ram[VMB_DEV_MEMORY_REGION_MAX];
+	pthread_t thread;
+	void *result;
+
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 576 * MIB), 0);
+	assert_int_equal(m.region_count, 2);
+	assert_int_equal(vmb_vmm_memory_high_len(&m), 0);
+	assert_int_equal(vmb_dev_memory_end(&m), VMB_VMM_HIGH_BASE + 512 * MIB);
+	assert_int_equal(pthread_create(&thread, NULL, look_for_ever, &m), 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_int_equal(vmb_dev_memory_room(&m), (512 - i * 128) * MIB);
+		vmb_dev_memory_grow(&m, 128 * MIB);
+	}
+	pthread_join(thread, &result);
+	assert_ptr_equal(result, &m);
+	assert_int_equal(vmb_dev_memory_ram(&m, ram), 2);
+	assert_int_equal(ram[1].pfn_count, 512 * MIB / PAGE);
+	vmb_vmm_memory_destroy(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_range_inside_ram_is_found),
 		cmocka_unit_test(test_range_outside_ram_is_refused),
+		cmocka_unit_test(test_memory_grows_while_others_look),
 		cmocka_unit_test(test_ram_above_3_gib_continues_at_4_gib),
 		cmocka_unit_test(test_lent_pages_lie_side_by_side),
 		cmocka_unit_test(test_pages_that_are_no_ram_are_not_mapped),

@@ -568,7 +568,7 @@ BED int set_up(void **state)
 	bed.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	bus.machine = &machine;
 	bus.memory = &machine.memory;
-	if (vmb_vmm_memory_create(&machine.memory, 64 * MIB) ||
+	if (vmb_vmm_memory_create(&machine.memory, 64 * MIB, 64 * MIB) ||
 	    vmb_dev_network_open(&device, &option, 0))
 		return -1;
 	card = device.state;

@@ -38,7 +38,7 @@ static int set_up(void **state)
 		return -1;
 	snprintf(path, sizeof(path), "%s/x.pcapng", folder);
 	vmb_dev_trace_init(&trace);
-	return vmb_vmm_memory_create(&memory, MEMORY_LEN);
+	return vmb_vmm_memory_create(&memory, MEMORY_LEN, MEMORY_LEN);
 }
 
 static int tear_down(void **state)

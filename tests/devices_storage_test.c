@@ -133,7 +133,7 @@ static int set_up(void **state)
 	for (size_t i = 0; i < sizeof(pattern); i++)
 		pattern[i] = i / 512 + i;
 	if (file < 0 || write(file, pattern, sizeof(pattern)) != (ssize_t)sizeof(pattern) ||
-	    vmb_vmm_memory_create(&machine.memory, 64 * MIB))
+	    vmb_vmm_memory_create(&machine.memory, 64 * MIB, 64 * MIB))
 		return -1;
 	machine.ops = &machine_ops;
 	bus.machine = &machine;

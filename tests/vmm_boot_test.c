@@ -120,7 +120,7 @@ static void elf_kernel(void)
 static void load(struct vmb_dev_memory *m, uint64_t len, struct vmb_vmm_boot_state *state)
 {
 	assert_int_equal(vmb_vmm_boot_check(&boot, len), 0);
-	assert_int_equal(vmb_vmm_memory_create(m, len), 0);
+	assert_int_equal(vmb_vmm_memory_create(m, len, len), 0);
 	assert_int_equal(vmb_vmm_boot_load(&boot, m, state), 0);
 	vmb_vmm_boot_close(&boot);
 }
@@ -299,7 +299,7 @@ static void test_hostile_elf_headers_touch_nothing(void **unused)
 	struct vmb_vmm_boot_state state;
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 64 * MIB), 0);
 	for (size_t at = 32; at < 1024 + 48; at = at == 176 ? 1024 : at + 4) {
 		for (size_t i = 0; i < 2 * VMB_ARRAY_COUNT(values); i++) {
 			elf_kernel();
@@ -377,7 +377,7 @@ static void test_smbios_names_the_machine(void **unused)
 	struct vmb_dev_memory m;
 	char tag[VMB_VMM_SMBIOS_LEN_MAX];
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 64 * MIB), 0);
 	for (int with = 0; with < 2; with++) {
 		assert_true(vmb_vmm_smbios_write(&m, uuid, with ? "7783-7084" : NULL));
 		entry = m.regions[0].base + VMB_VMM_SMBIOS_GPA;
@@ -439,7 +439,7 @@ static void test_acpi_tables_hang_together(void **unused)
 	const uint8_t *rsdp, *xsdt, *fadt, *madt;
 	struct vmb_dev_memory m;
 
-	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB), 0);
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 64 * MIB), 0);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(counts); i++) {
 		assert_true(vmb_vmm_acpi_write(&m, counts[i]));
 		rsdp = m.regions[0].base + VMB_VMM_ACPI_GPA;

@@ -640,9 +640,9 @@ static void test_dump_is_a_core_file_of_the_memory(void **state)
 	memset(memory, 0x5A, sizeof(memory));
 	machine.dev.vp_count = 0; /* all of them stand still */
 	machine.dev.memory.region_count = 1;
-	machine.dev.memory.regions[0] = (struct vmb_dev_memory_region){ .gpa = 0x100000,
-									.len = sizeof(memory),
-									.base = memory };
+	machine.dev.memory.regions[0] = (struct vmb_dev_memory_region){
+		.gpa = 0x100000, .len = sizeof(memory), .base = memory, .fd = -1
+	};
 	snprintf(file, sizeof(file), "%s/core", folder);
 	answer = ask_dump(fd, file);
 	assert_int_equal(json_integer_value(at_path(answer, "result.len")), 4 * VMB_PAGE_LEN);

@@ -58,7 +58,7 @@ static uint8_t *flag_byte(uint32_t flag)
 
 static int set_up(void **state)
 {
-	if (vmb_vmm_memory_create(&memory, 64 * MIB))
+	if (vmb_vmm_memory_create(&memory, 64 * MIB, 64 * MIB))
 		return -1;
 	if (vmb_vmm_synic_create(&synic, NULL, &memory, 3, -1))
 		return -1;

@@ -167,7 +167,7 @@ struct long_irq {
 
 uint64_t vmb_vmm_acpi_high_window(const struct vmb_dev_memory *m)
 {
-	uint64_t ram_end = VMB_VMM_HIGH_BASE + vmb_vmm_memory_high_len(m);
+	uint64_t ram_end = vmb_dev_memory_end(m); /* with all that may be added */
 
 	return WINDOW_HIGH_GPA_MIN > ram_end ? WINDOW_HIGH_GPA_MIN : ram_end;
 }
@@ -428,7 +428,7 @@ uint32_t vmb_vmm_acpi_srat(const struct vmb_dev_memory *m, uint32_t vp_count, vo
 	/* a region that is not there is an entry that is switched off */
 	for (uint32_t i = 0; i < VMB_DEV_MEMORY_REGION_MAX; i++) {
 		srat.memory[i] = (struct srat_memory){ .type = 1, .len = sizeof(srat.memory[i]) };
-		if (i >= m->region_count)
+		if (i >= m->region_count || !m->regions[i].len)
 			continue;
 		srat.memory[i].gpa = m->regions[i].gpa;
 		srat.memory[i].bytes = m->regions[i].len;

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/io_uring.h>
@@ -233,6 +234,13 @@ static const struct vmb_vmm_confine_call sockets[] = {
 	CALL(shutdown),
 	CALL(recvfrom),
 	CALL(sendto),
+};
+
+static const struct vmb_vmm_confine_call balloon[] = {
+	CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
+	/* what the guest gave leaves the memory file */
+	CALL_INT(fallocate, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),
+	CALL_IOCTL(KVM_SET_USER_MEMORY_REGION), /* memory that is added */
 };
 
 static const struct vmb_vmm_confine_call trace[] = {
@@ -473,6 +481,7 @@ const struct vmb_vmm_confine_list vmb_vmm_confine_lists[VMB_DEV_ROLE_COUNT] = {
 	[VMB_DEV_ROLE_NBD] = LIST(nbd),
 	[VMB_DEV_ROLE_SERVICES] = LIST(services),
 	[VMB_DEV_ROLE_SOCKETS] = LIST(sockets),
+	[VMB_DEV_ROLE_BALLOON] = LIST(balloon),
 	[VMB_DEV_ROLE_TRACE] = LIST(trace),
 	[VMB_DEV_ROLE_NETWORK] = LIST(network),
 	[VMB_DEV_ROLE_USER_NETWORK] = LIST(user_network),

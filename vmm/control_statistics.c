@@ -156,6 +156,7 @@ struct dump {
 	uint32_t region;
 	uint64_t at; /* in the region */
 	uint64_t len; /* of the file, so far */
+	uint64_t lens[VMB_DEV_MEMORY_REGION_MAX]; /* of the regions, when it began */
 	uint8_t piece[PIECE_LEN]; /* a copy, so that the machine need not wait for the file */
 };
 
@@ -175,15 +176,16 @@ static bool write_headers(struct dump *d, const struct vmb_dev_memory *m)
 	uint64_t at = VMB_PAGE_LEN;
 
 	for (uint32_t i = 0; i < m->region_count; i++) {
+		d->lens[i] = vmb_dev_memory_len(&m->regions[i]);
 		segments[i] = (Elf64_Phdr){ .p_type = PT_LOAD,
 					    .p_flags = PF_R | PF_W | PF_X,
 					    .p_offset = at,
 					    .p_paddr = m->regions[i].gpa,
 					    .p_vaddr = m->regions[i].gpa,
-					    .p_filesz = m->regions[i].len,
-					    .p_memsz = m->regions[i].len,
+					    .p_filesz = d->lens[i],
+					    .p_memsz = d->lens[i],
 					    .p_align = VMB_PAGE_LEN };
-		at += m->regions[i].len;
+		at += d->lens[i];
 	}
 	d->len = VMB_PAGE_LEN;
 	return ftruncate(d->fd, VMB_PAGE_LEN) == 0 &&
@@ -212,14 +214,39 @@ static enum vmb_vmm_call_step fail_dump(struct vmb_vmm_call *call, int error)
 	return end_dump(call, VMB_VMM_CALL_FAILED);
 }
 
+/*
+ * Returns how many bytes of the region are a hole of its file from here on: never used, or given by
+ * the guest. Reading them would have this machine make them.
+ */
+static uint64_t hole_len(const struct dump *d, const struct vmb_dev_memory_region *r)
+{
+	off_t at = (off_t)(r->offset + d->at), data = lseek(r->fd, at, SEEK_DATA);
+	uint64_t left = d->lens[d->region] - d->at;
+
+	if (data < 0)
+		return errno == ENXIO ? left : 0;
+	return (uint64_t)(data - at) < left ? (uint64_t)(data - at) : left;
+}
+
+/* Returns 0, or the errno. */
+static int leave_hole(struct dump *d, uint64_t len)
+{
+	d->at += len;
+	d->len += len;
+	return ftruncate(d->fd, (off_t)d->len) || lseek(d->fd, 0, SEEK_END) < 0 ? errno : 0;
+}
+
 /* Without the machine: the file may be slow. Returns 0, or the errno. */
 static int write_piece(struct vmb_vmm_call *call, const struct vmb_dev_memory_region *r)
 {
 	struct dump *d = call->state;
-	uint64_t left = r->len - d->at, len = left < PIECE_LEN ? left : PIECE_LEN;
+	uint64_t left = d->lens[d->region] - d->at, len = left < PIECE_LEN ? left : PIECE_LEN;
+	uint64_t hole = hole_len(d, r);
 	ssize_t done;
 	int error;
 
+	if (hole || !left)
+		return leave_hole(d, hole);
 	memcpy(d->piece, r->base + d->at, len);
 	vmb_vmm_call_release(call);
 	done = write(d->fd, d->piece, len);
@@ -260,7 +287,7 @@ static enum vmb_vmm_call_step go_on_dump(struct vmb_vmm_call *call)
 		return fail_dump(call, error);
 	if (!call->machine)
 		return end_dump(call, vmb_vmm_call_no_machine(call));
-	if (d->at == m->regions[d->region].len) {
+	if (d->at == d->lens[d->region]) {
 		d->region++;
 		d->at = 0;
 	}

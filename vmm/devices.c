@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The one list of devices that a machine can have. */
+#include <errno.h>
+
 #include "devices/network.h"
 #include "devices/report.h"
 #include "devices/storage.h"
@@ -79,6 +81,19 @@ static int open_vsock(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o
 	return error;
 }
 
+static int open_balloon(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	const struct vmb_dev_balloon_config config = { .bus_version = o->generation.bus,
+						       .base = o->memory_len,
+						       .max = o->memory_max };
+	int error = -ENODEV;
+
+	if (o->services & VMB_DEV_SERVICES_MEMORY)
+		error = vmb_dev_balloon_open(&d->all[d->count], &config);
+	d->count += !error;
+	return error == -ENODEV ? 0 : error;
+}
+
 /* Opening a card may create an interface, so cards come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
@@ -97,8 +112,9 @@ static const struct {
 	int (*open)(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 	bool is_disk;
 } kinds[] = {
-	{ open_scsi, true },	  { open_ide, true },	 { open_networks, false },
-	{ open_services, false }, { open_vsock, false }, { open_taps, false },
+	{ open_scsi, true },	  { open_ide, true },	   { open_networks, false },
+	{ open_services, false }, { open_balloon, false }, { open_vsock, false },
+	{ open_taps, false },
 };
 
 static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)
@@ -222,6 +238,15 @@ uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d)
 		if (is_disk(&d->all[i]))
 			version = ((struct vmb_dev_storage *)d->all[i].state)->version;
 	return version;
+}
+
+struct vmb_dev_balloon *vmb_vmm_devices_balloon(const struct vmb_vmm_devices *d)
+{
+	struct vmb_dev_balloon *balloon = NULL;
+
+	for (uint32_t i = 0; i < d->count && !balloon; i++)
+		balloon = vmb_dev_balloon_of(&d->all[i]);
+	return balloon;
 }
 
 struct vmb_dev_services *vmb_vmm_devices_services(const struct vmb_vmm_devices *d)

@@ -15,11 +15,12 @@
 #ifndef VMM_DEVICES_H
 #define VMM_DEVICES_H
 
+#include "devices/balloon.h"
 #include "devices/device.h"
 #include "devices/services/services.h"
 #include "vmm/options.h"
 
-#define VMB_VMM_DEVICE_MAX (2 + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
+#define VMB_VMM_DEVICE_MAX (3 + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
 
 /* Where a device is while a machine runs; each start of the machine begins with all of them in. */
 enum vmb_vmm_device_place {
@@ -55,6 +56,8 @@ void vmb_vmm_devices_close(struct vmb_vmm_devices *d);
 
 /* The lines of --stats. */
 void vmb_vmm_devices_report(const struct vmb_vmm_devices *d);
+/* Returns dynamic memory. NULL: this machine has none. */
+struct vmb_dev_balloon *vmb_vmm_devices_balloon(const struct vmb_vmm_devices *d);
 /* Returns the integration services. NULL: they are not open. */
 struct vmb_dev_services *vmb_vmm_devices_services(const struct vmb_vmm_devices *d);
 /* The storage version of the first disk channel that a guest used; 0: none. */

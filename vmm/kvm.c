@@ -147,10 +147,26 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 	 */
 	if (ioctl(k->vm, KVM_CREATE_PIT2, &timer))
 		return failed("create interval timer");
+	k->slot_count = 0;
 	for (uint32_t i = 0; i < m->region_count && !error; i++)
-		error = add_slot(k->vm, i, &m->regions[i]);
+		if (m->regions[i].len)
+			error = add_slot(k->vm, k->slot_count++, &m->regions[i]);
 	if (error)
 		return failed("map memory");
+	return 0;
+}
+
+/* A slot cannot grow while a guest runs, so each piece has its own. */
+int vmb_vmm_kvm_grow(struct vmb_vmm_kvm *k, const struct vmb_dev_memory_region *region,
+		     uint64_t len)
+{
+	const struct vmb_dev_memory_region piece = { .gpa = region->gpa + region->len,
+						     .len = len,
+						     .base = region->base + region->len };
+
+	if (add_slot(k->vm, k->slot_count, &piece))
+		return failed("map more memory");
+	k->slot_count++;
 	return 0;
 }
 

@@ -27,6 +27,7 @@
 struct vmb_vmm_kvm {
 	int dev;
 	int vm;
+	uint32_t slot_count; /* pieces of guest memory */
 	uint32_t run_len; /* bytes of a virtual processor's shared page */
 	struct kvm_cpuid2 *cpuid; /* what KVM supports on this machine */
 	struct kvm_cpuid2 *hv_cpuid; /* and of Hyper-V */
@@ -42,6 +43,12 @@ int vmb_vmm_kvm_check(char *why, size_t size);
 int vmb_vmm_kvm_open(struct vmb_vmm_kvm *k);
 int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m);
 int vmb_vmm_kvm_route(struct vmb_vmm_kvm *k, uint32_t vp_count);
+/*
+ * Maps len bytes of region's memory behind those that it has. Any thread, one at a time. Returns 0,
+ * or -errno: reported.
+ */
+int vmb_vmm_kvm_grow(struct vmb_vmm_kvm *k, const struct vmb_dev_memory_region *region,
+		     uint64_t len);
 void vmb_vmm_kvm_destroy(struct vmb_vmm_kvm *k); /* the VM; the device stays open */
 
 /* Sets the level of the interrupt gsi. Any thread. */

@@ -103,6 +103,13 @@ static void lacks(struct vmb_dev_machine *dev)
 	vmb_vmm_power_lacks(machine_of(dev));
 }
 
+static int grow(struct vmb_dev_machine *dev, uint64_t len)
+{
+	const struct vmb_dev_memory *m = &dev->memory;
+
+	return vmb_vmm_kvm_grow(machine_of(dev)->kvm, &m->regions[m->region_count - 1], len);
+}
+
 static uint64_t reference(struct vmb_dev_machine *dev)
 {
 	return vmb_vmm_kvm_reference(machine_of(dev)->kvm);
@@ -135,6 +142,7 @@ static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
 						    .post = post_message,
 						    .wants_monitors = wants_monitors,
 						    .lacks = lacks,
+						    .grow = grow,
 						    .reference = reference,
 						    .heartbeat = heartbeat,
 						    .hung = hung,
@@ -205,7 +213,7 @@ static int create_bus(struct vmb_vmm_machine *machine)
 
 static int create_parts(struct vmb_vmm_machine *machine, const struct vmb_vmm_options *o)
 {
-	int error = vmb_vmm_memory_create(&machine->dev.memory, o->memory_len);
+	int error = vmb_vmm_memory_create(&machine->dev.memory, o->memory_len, o->memory_max);
 
 	if (error) {
 		vmb_dev_report("--memory: %s; give less", strerror(-error));

@@ -107,7 +107,7 @@ static void add_starter(struct line *l, const struct vmb_vmm_options *o, const c
 	char *port;
 
 	snprintf(memory, sizeof(memory), "%llu",
-		 (unsigned long long)(o->memory_len >> 20) + NEST_MEMORY_MIB);
+		 (unsigned long long)(o->memory_max >> 20) + NEST_MEMORY_MIB);
 	add(l, starter);
 	add(l, "-m");
 	add(l, memory);

@@ -26,8 +26,32 @@
 #define CPUS_PER_DISK_QUEUE 4u
 #define ASSET_TAG_MAX	    63u
 
+/* Guests add memory in blocks of their own, which are not smaller. */
+#define MEMORY_BLOCK	    (128ull << 20)
+
+static int parse_memory_max(struct vmb_vmm_options *o, const char *property)
+{
+	if (strncmp(property, "max=", 4) != 0 || !vmb_dev_text_size(property + 4, &o->memory_max)) {
+		vmb_dev_report("--memory ...,%s: not known; give max=SIZE, for example 1G,max=4G",
+			       property);
+		return -EINVAL;
+	}
+	if (o->memory_max < o->memory_len || o->memory_max > MEMORY_MAX ||
+	    o->memory_max % MEMORY_BLOCK || o->memory_len % MEMORY_BLOCK) {
+		vmb_dev_report("--memory ...,%s: give at least what the guest starts with, 1T at "
+			       "most, and both in steps of 128M",
+			       property);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
+	char *max = strchr(value, ',');
+
+	if (max)
+		*max++ = 0;
 	if (!vmb_dev_text_size(value, &o->memory_len)) {
 		vmb_dev_report("--memory %s: not a size; give a number with K, M or G, for "
 			       "example 1G",
@@ -39,7 +63,8 @@ static int parse_memory(struct vmb_vmm_options *o, char *value)
 		vmb_dev_report("--memory %s: give 64M to 1T, in pages of 4K", value);
 		return -EINVAL;
 	}
-	return 0;
+	o->memory_max = o->memory_len;
+	return max ? parse_memory_max(o, max) : 0;
 }
 
 static int parse_cpus(struct vmb_vmm_options *o, char *value)
@@ -697,6 +722,7 @@ int vmb_vmm_options_parse(struct vmb_vmm_options *o, int argc, char **argv)
 	int found, index;
 
 	*o = (struct vmb_vmm_options){ .memory_len = MEMORY_DEFAULT,
+				       .memory_max = MEMORY_DEFAULT,
 				       .cpus = 1,
 				       .crash_s = CRASH_S,
 				       .contact_s = CONTACT_S,

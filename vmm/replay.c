@@ -98,7 +98,10 @@ static void put_versions(FILE *out, const struct vmb_vmm_options *o)
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(network); i++)
 		if (vmb_vmm_generation_network(network[i]) == g->network)
 			fprintf(out, "--network-version%c%s%c", 0, network[i], 0);
-	fprintf(out, "--cpus%c%u%c--memory%c%" PRIu64 "%c", 0, o->cpus, 0, 0, o->memory_len, 0);
+	fprintf(out, "--cpus%c%u%c--memory%c%" PRIu64, 0, o->cpus, 0, 0, o->memory_len);
+	if (o->memory_max > o->memory_len)
+		fprintf(out, ",max=%" PRIu64, o->memory_max);
+	putc(0, out);
 	fprintf(out, "--disk-queues%c%u%c", 0, o->disk_queues, 0);
 	put(out, "--monitor");
 	put(out, vmb_vmm_options_monitor_name(o));
@@ -220,12 +223,14 @@ static int play(const struct vmb_dev_trace_file *file, const struct vmb_vmm_opti
 						.device_count = devices->count,
 						.differs = differs,
 						.arg = &shown };
-	int error = vmb_vmm_memory_create(&memory, o->memory_len);
+	int error = vmb_vmm_memory_create(&memory, o->memory_len, o->memory_max);
 
 	if (error) {
 		vmb_dev_report("replay: memory: %s", strerror(-error));
 		return VMB_VMM_EXIT_FAILURE;
 	}
+	/* The recording does not say when memory was added. */
+	vmb_dev_memory_grow(&memory, o->memory_max - o->memory_len);
 	error = vmb_dev_replay(&config, &result);
 	vmb_vmm_memory_destroy(&memory);
 	if (error)

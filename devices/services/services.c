@@ -569,10 +569,19 @@ void vmb_dev_services_pause(struct vmb_dev_services *services, bool on)
 	vmb_dev_worker_wake(&services->worker);
 }
 
+static bool is_name(const char *name, const char *given, size_t len)
+{
+	return strlen(name) == len && strncmp(name, given, len) == 0;
+}
+
 static bool parse_name(const char *name, size_t len, uint32_t *offered)
 {
+	if (is_name("memory", name, len)) {
+		*offered |= VMB_DEV_SERVICES_MEMORY;
+		return true;
+	}
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(rows); i++) {
-		if (strlen(rows[i]->name) != len || strncmp(rows[i]->name, name, len) != 0)
+		if (!is_name(rows[i]->name, name, len))
 			continue;
 		*offered |= VMB_DEV_SERVICES_BIT(rows[i]->type);
 		return true;

@@ -24,8 +24,10 @@
 #include "devices/worker.h"
 
 #define VMB_DEV_SERVICES_ALL	 0xFFFFFFFFu
-#define VMB_DEV_SERVICES_NAMES	 "shutdown, heartbeat, time, kvp, backup and copy"
+#define VMB_DEV_SERVICES_NAMES	 "shutdown, heartbeat, time, kvp, backup, copy and memory"
 #define VMB_DEV_SERVICES_BIT(ic) (1u << (ic))
+#define VMB_DEV_SERVICES_MEMORY \
+	(1u << 31) /* dynamic memory, a device of its own: devices/balloon.h */
 
 struct vmb_dev_services_config {
 	uint32_t offered; /* VMB_DEV_SERVICES_BIT(VMB_IC_*) of each, if this host has it */

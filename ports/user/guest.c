@@ -20,7 +20,7 @@
 /* What is not storage has no handshake and no requests. */
 static bool is_plain(const struct vmb_user_device *d)
 {
-	return d->service.used || d->socket.used;
+	return d->service.used || d->socket.used || d->balloon.used;
 }
 
 static bool alloc_rings(struct vmb_user_device *d)
@@ -103,6 +103,8 @@ static bool advance_open(struct vmb_user_device *d)
 	init_rings(d);
 	if (d->service.used)
 		vmb_user_service_init(&d->service, &d->channel.offer.type_id);
+	if (d->balloon.used)
+		vmb_user_balloon_init(&d->balloon, g->memory, &d->channel.offer.type_id);
 	if (!is_plain(d))
 		init_storage(d);
 	if (vmb_guest_channel_open(&d->channel, &d->gpadl, g->config.ring_pages,
@@ -163,13 +165,15 @@ static void event_refused(struct vmb_user_guest *g, const struct vmb_guest_event
 
 static const struct vmb_guid scsi = VMB_GUID_SCSI, ide = VMB_GUID_IDE;
 
-/* False: neither storage nor a service or socket, or nowhere. */
-static bool find_address(struct vmb_user_device *d, const struct vmb_msg_offer *offer)
+/* False: neither storage nor a service, socket or memory, or nowhere. */
+static bool find_address(struct vmb_user_guest *g, struct vmb_user_device *d,
+			 const struct vmb_msg_offer *offer)
 {
 	if (vmb_guid_equal(&offer->type_id, &ide))
 		return !vmb_guest_storage_ide_address(&offer->instance_id, &d->address);
 	return vmb_guid_equal(&offer->type_id, &scsi) ||
 	       vmb_user_service_init(&d->service, &offer->type_id) ||
+	       vmb_user_balloon_init(&d->balloon, g->memory, &offer->type_id) ||
 	       vmb_user_socket_init(&d->socket, offer);
 }
 
@@ -216,7 +220,7 @@ static void event_offer(struct vmb_user_guest *g, const struct vmb_guest_event *
 {
 	struct vmb_user_device *d = calloc(1, sizeof(*d));
 
-	if (!d || !find_address(d, &event->offer) || !find_primary(g, d, &event->offer) ||
+	if (!d || !find_address(g, d, &event->offer) || !find_primary(g, d, &event->offer) ||
 	    vmb_guest_channel_add(&g->connect, &d->channel, &event->offer)) {
 		free(d);
 		return;
@@ -396,6 +400,42 @@ static bool read_service(struct vmb_user_device *d)
 	return true;
 }
 
+static bool read_balloon(struct vmb_user_device *d)
+{
+	uint8_t packet[VMB_BALLOON_LEN_MAX];
+	struct vmb_ring_received received;
+	uint32_t len;
+
+	if (vmb_ring_read(&d->rx, &received))
+		return false;
+	len = received.payload_len < sizeof(packet) ? received.payload_len : sizeof(packet);
+	vmb_ring_copy(&d->rx, &received, 16 + received.header_len, packet, len);
+	vmb_ring_next(&d->rx, &received);
+	vmb_user_balloon_take(&d->balloon, packet, len);
+	return true;
+}
+
+static void write_balloon(struct vmb_user_device *d)
+{
+	struct vmb_ring_part part = { 0 };
+	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+						.payload = &part,
+						.payload_count = 1 };
+
+	while (d->open && (part.base = vmb_user_balloon_output(&d->balloon, &part.len))) {
+		if (!vmb_ring_write(&d->tx, &packet)) {
+			vmb_user_balloon_sent(&d->balloon);
+			continue;
+		}
+		if (vmb_ring_commit(&d->tx))
+			vmb_user_guest_signal(d);
+		if (vmb_ring_wait_room(&d->tx, vmb_ring_packet_len(0, part.len)))
+			break;
+	}
+	if (vmb_ring_commit(&d->tx))
+		vmb_user_guest_signal(d);
+}
+
 static bool read_packet(struct vmb_user_device *d)
 {
 	struct vmb_guest_storage_event event;
@@ -407,6 +447,8 @@ static bool read_packet(struct vmb_user_device *d)
 		return vmb_user_socket_read(d);
 	if (d->service.used)
 		return read_service(d);
+	if (d->balloon.used)
+		return read_balloon(d);
 	if (vmb_ring_read(&d->rx, &received))
 		return false;
 	len = received.payload_len < sizeof(payload) ? received.payload_len : sizeof(payload);
@@ -456,6 +498,8 @@ static bool look(struct vmb_user_device *d)
 	if (vmb_ring_release(&d->rx))
 		vmb_user_guest_signal(d);
 	again = vmb_ring_unmask(&d->rx);
+	if (d->balloon.used)
+		write_balloon(d);
 	if (!is_plain(d))
 		write_control(d);
 	if (d->looked)
@@ -874,6 +918,18 @@ struct vmb_user_device *vmb_user_guest_service(struct vmb_user_guest *g, enum vm
 	for (d = g->devices; d; d = d->next)
 		if (!d->has_gone && !d->channel.rescinded && d->service.used &&
 		    d->service.ic.type == type)
+			break;
+	pthread_mutex_unlock(&g->lock);
+	return d;
+}
+
+struct vmb_user_device *vmb_user_guest_balloon(struct vmb_user_guest *g)
+{
+	struct vmb_user_device *d;
+
+	pthread_mutex_lock(&g->lock);
+	for (d = g->devices; d; d = d->next)
+		if (!d->has_gone && !d->channel.rescinded && d->balloon.used)
 			break;
 	pthread_mutex_unlock(&g->lock);
 	return d;

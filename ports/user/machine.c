@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ports/user/machine.h"
 
@@ -45,6 +47,12 @@ static int post_message(struct vmb_dev_machine *dev, uint32_t vp, uint32_t sint,
 	return vmb_user_synic_post(&machine_of(dev)->synic, payload, len) ? 0 : VMB_EAGAIN;
 }
 
+/* All of it is mapped already. */
+static int grow(struct vmb_dev_machine *dev, uint64_t len)
+{
+	return 0;
+}
+
 /* If the host cannot go on, the test's environment is at fault. */
 static void fail(struct vmb_dev_machine *dev)
 {
@@ -52,7 +60,11 @@ static void fail(struct vmb_dev_machine *dev)
 }
 
 static const struct vmb_dev_machine_ops ops = {
-	.doorbell = connect_bell, .signal = signal_vp, .post = post_message, .fail = fail
+	.doorbell = connect_bell,
+	.signal = signal_vp,
+	.post = post_message,
+	.grow = grow,
+	.fail = fail,
 };
 
 uint32_t vmb_user_machine_post(struct vmb_user_machine *m, uint32_t connection_id,
@@ -134,6 +146,31 @@ void vmb_user_machine_remove(struct vmb_user_machine *m, const struct vmb_dev_de
 		remove_at(at);
 }
 
+/* A second region, which is empty at first. Returns false: no memory. */
+static bool make_room(struct vmb_user_machine *m)
+{
+	int fd = memfd_create("added", MFD_CLOEXEC);
+	void *base = MAP_FAILED;
+
+	if (fd >= 0 && ftruncate(fd, (off_t)m->config.add_max) == 0)
+		base = mmap(NULL, m->config.add_max, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return false;
+	m->dev.memory.regions[1] = (struct vmb_dev_memory_region){
+		.gpa = VMB_USER_ADDED_GPA, .capacity = m->config.add_max, .base = base, .fd = fd
+	};
+	m->dev.memory.region_count = 2;
+	return true;
+}
+
+static void take_room(struct vmb_user_machine *m)
+{
+	if (m->dev.memory.region_count < 2)
+		return;
+	munmap(m->dev.memory.regions[1].base, m->config.add_max);
+	close(m->dev.memory.regions[1].fd);
+}
+
 static void fill_memory(struct vmb_user_machine *m)
 {
 	m->dev.memory.region_count = 1;
@@ -165,9 +202,11 @@ int vmb_user_machine_init(struct vmb_user_machine *m, const struct vmb_user_mach
 	m->dev.ops = &ops;
 	m->dev.vp_count = 1;
 	fill_memory(m);
-	m->bus = vmb_dev_bus_create(&bus);
+	if (!config->add_max || make_room(m))
+		m->bus = vmb_dev_bus_create(&bus);
 	if (m->bus)
 		return 0;
+	take_room(m);
 	vmb_user_synic_destroy(&m->synic);
 	vmb_user_memory_destroy(&m->memory);
 	return VMB_ENOMEM;
@@ -183,6 +222,7 @@ void vmb_user_machine_destroy(struct vmb_user_machine *m)
 	while (m->devices)
 		remove_at(&m->devices);
 	vmb_dev_bus_destroy(m->bus);
+	take_room(m);
 	vmb_user_synic_destroy(&m->synic);
 	vmb_user_memory_destroy(&m->memory);
 	pthread_mutex_destroy(&m->bells_lock);

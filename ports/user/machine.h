@@ -23,10 +23,12 @@
 #include "ports/user/synic.h"
 
 #define VMB_USER_BELL_COUNT 4096u
+#define VMB_USER_ADDED_GPA  0x100000000ull
 
 struct vmb_user_machine_config {
 	uint32_t page_count; /* of guest memory */
 	uint32_t version_min, version_max; /* VMB_VERSION_*, 0 = the server's */
+	uint64_t add_max; /* bytes that may be added later, from VMB_USER_ADDED_GPA on */
 	bool monitors; /* offers have monitor ids */
 	bool threads; /* devices have workers; else the caller steps */
 };
