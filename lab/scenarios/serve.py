@@ -25,7 +25,7 @@ class Serve(Scenario):
         self.files = [str(disk)]
         self.around = [LAB / "nest/metal-side", self.folder]
         self.card = ["--stats", "--net", "tap=vm0"]
-        self.boot_command(self.host.command(self, self.guest.kernel, "", "poweroff"))
+        self.boot_command(self.host.command(self, self.guest.kernel, "", "interrupt poweroff"))
 
     def judge_boots(self):
         rc = self.value("host_rc")

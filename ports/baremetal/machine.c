@@ -17,6 +17,8 @@
 #define POWER_OFF      0x34u
 #define APIC_SPURIOUS  0xFEE000F0u
 #define APIC_ON	       0x1FFu
+#define APIC_COMMAND   0xFEE00300u
+#define APIC_TO_SELF   0x44000u
 #define GUEST_OS_ID    0x8100000000000000u /* open source, no vendor and no version */
 #define TIME_REFERENCE 0x40000020u /* counts 100 ns */
 #define GATE_INTERRUPT 0x8E00u
@@ -258,6 +260,12 @@ void vmb_metal_wait(void)
 	__asm__ volatile("cli");
 	if (!has_news())
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void vmb_metal_interrupt_self(void)
+{
+	*(volatile uint32_t *)(uintptr_t)APIC_COMMAND = APIC_TO_SELF | VECTOR;
+	__asm__ volatile("mov %0, %%cr8" : : "r"((uint64_t)0) : "memory");
 }
 
 static void write_character(char c)

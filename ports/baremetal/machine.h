@@ -29,6 +29,12 @@ uint32_t vmb_metal_take_message(void *message);
 void vmb_metal_take_flags(void);
 void vmb_metal_wait(void);
 
+/*
+ * For a test of the machine: asks for an interrupt, and writes the task priority while that waits,
+ * as many systems do at the end of an interrupt. Not every emulated processor survives it.
+ */
+void vmb_metal_interrupt_self(void);
+
 /* text with %s, %u (uint64_t always) and %x (the same), and nothing else. */
 void vmb_metal_print(const char *text, ...);
 

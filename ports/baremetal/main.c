@@ -4,6 +4,7 @@
  * serves a page with its own counters. docs/porting.md, "Without an operating system".
  * Command line:
  *
+ *   interrupt         first a test of the machine: vmb_metal_interrupt_self()
  *   address=A.B.C.D   its IPv4 address (10.0.2.15)
  *   poweroff          whoever fetches /poweroff may end it; without a card it ends by itself
  */
@@ -165,6 +166,8 @@ static void run(void)
 	bool has_card;
 
 	guest.times.entered = vmb_metal_now();
+	if (option("interrupt"))
+		vmb_metal_interrupt_self();
 	if (!vmb_metal_bus_start(&guest.bus))
 		return;
 	guest.times.connected = vmb_metal_now();
