@@ -31,6 +31,7 @@ struct vmb_vmm_machine {
 	struct vmb_dev_uefi *uefi; /* NULL: a kernel was started without firmware */
 	struct vmb_vmm_serial serial;
 	struct vmb_vmm_rtc rtc;
+	struct vmb_vmm_power_pm pm;
 	struct vmb_vmm_generation generation; /* all zero: the newest of everything */
 	enum vmb_dev_monitors monitor; /* may channels be signalled through the monitor page? */
 	struct vmb_dev_bus *vmbus;

@@ -10,9 +10,11 @@
 #define KEYBOARD_RESET	  0xFEu
 
 /* Hyper-V's power management block. */
+#define PM_ENABLE	  0x02u /* of its events, two bytes */
 #define PM_CONTROL	  0x04u
 #define PM_CONTROL_HIGH	  0x05u
 #define PM_CONTROL_ACPI	  0x01u
+#define PM_GENERAL_ENABLE 0x0Eu /* of general purpose events, two bytes */
 #define PM_RESET	  0x33u
 #define PM_RESET_VALUE	  1u
 #define PM_TIMER_HZ	  3579545ll
@@ -79,19 +81,40 @@ void vmb_vmm_power_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8
 		vmb_vmm_power_end(machine, VMB_VMM_RESET);
 }
 
-/* No event ever happens, and the guest's system is in charge of power from the start. */
+/* The byte of the enable registers that is at offset, or NULL. */
+static uint8_t *enable_byte(struct vmb_vmm_power_pm *pm, uint16_t offset)
+{
+	if (offset >= PM_ENABLE && offset < PM_ENABLE + sizeof(pm->enable))
+		return &pm->enable[offset - PM_ENABLE];
+	if (offset >= PM_GENERAL_ENABLE && offset < PM_GENERAL_ENABLE + sizeof(pm->general_enable))
+		return &pm->general_enable[offset - PM_GENERAL_ENABLE];
+	return NULL;
+}
+
+/*
+ * No event ever happens, and the guest's system is in charge of power from the start. What it
+ * enables is kept, because it reads that again and complains.
+ */
 uint8_t vmb_vmm_power_pm_read(struct vmb_vmm_machine *machine, uint16_t offset)
 {
+	uint8_t *enable = enable_byte(&machine->pm, offset);
+
 	if (!machine->uefi)
 		return 0xFF;
+	if (enable)
+		return __atomic_load_n(enable, __ATOMIC_RELAXED);
 	return offset == PM_CONTROL ? PM_CONTROL_ACPI : 0;
 }
 
 /* Both sleep states that the firmware's tables name, S5 and S4, end in a machine that is off. */
 void vmb_vmm_power_pm_write(struct vmb_vmm_machine *machine, uint16_t offset, uint8_t value)
 {
+	uint8_t *enable = enable_byte(&machine->pm, offset);
+
 	if (!machine->uefi)
 		return;
+	if (enable)
+		__atomic_store_n(enable, value, __ATOMIC_RELAXED);
 	if (offset == PM_CONTROL_HIGH && (value & SLEEP_ENABLE))
 		vmb_vmm_power_end(machine, VMB_VMM_OFF);
 	if (offset == PM_RESET && value == PM_RESET_VALUE)

@@ -28,6 +28,10 @@ struct vmb_dev_memory;
 #define VMB_VMM_POWER_PM_PORT_COUNT 0x40u
 #define VMB_VMM_POWER_PM_TIMER_PORT 0x408u
 
+struct vmb_vmm_power_pm {
+	uint8_t enable[2], general_enable[2]; /* atomic */
+};
+
 /* The old keyboard controller's command port: 0xFE pulses the processor's reset line. */
 #define VMB_VMM_POWER_KEYBOARD_PORT 0x64u
 
