@@ -67,9 +67,10 @@ int vmb_host_network_send_input(struct vmb_host_network *n, struct vmb_host_netw
 	io->status = VMB_NET_STATUS_SUCCESS;
 	if (io->range_count >= VMB_HOST_NETWORK_PIECE_COUNT_MAX || !find_section(n, io, &message))
 		return vmb_host_network_send_reply(n, io, VMB_NET_STATUS_INVALID_RNDIS_PACKET);
-	if (message.channel_type == VMB_NET_DATA)
+	/* Hyper-V's firmware says 2 of its data. */
+	if (message.channel_type != VMB_NET_CONTROL)
 		return VMB_HOST_NETWORK_SEND;
-	if (message.channel_type == VMB_NET_CONTROL && !io->queue)
+	if (!io->queue)
 		return VMB_HOST_NETWORK_CONTROL;
 	return vmb_host_network_send_reply(n, io, VMB_NET_STATUS_INVALID_RNDIS_PACKET);
 }

@@ -393,6 +393,28 @@ static void test_send_without_a_wish_for_completion_gets_none(void **state)
 	assert_int_equal(nic->frame_count, 1);
 }
 
+/*
+ * As Hyper-V's firmware sends: another channel type, no per-packet information and no place for it, and
+ * data behind as many bytes as its longest message has.
+ */
+static void test_what_is_not_control_is_data(void **state)
+{
+	struct vmb_host_network_packet packet = { .type = 6, .flags = 1 };
+	uint32_t payload[10] = { 107, 2, 1, 52 + 342 };
+	uint32_t message[13] = { 1, 52 + 342, 44, 342 };
+	struct nic *nic = *state;
+
+	memcpy(nic->send_buffer + 6144, message, sizeof(message));
+	memcpy(nic->send_buffer + 6144 + sizeof(message), some_frame(342), 342);
+	packet.payload = payload;
+	packet.payload_len = nic->message_len;
+	nic_packet(nic, 0, &packet, NULL, 0);
+	assert_int_equal(nic->step, VMB_HOST_NETWORK_REPLY);
+	assert_int_equal(nic_get32(nic->reply + 4), 1);
+	assert_int_equal(nic->frame_count, 1);
+	assert_memory_equal(nic->frames[0].bytes, some_frame(342), 342);
+}
+
 /* Control. */
 
 static void test_control_is_the_primary_channels(void **state)
@@ -527,6 +549,7 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(test_send_without_a_wish_for_completion_gets_none,
 						start, end),
+		cmocka_unit_test_setup_teardown(test_what_is_not_control_is_data, start, end),
 		cmocka_unit_test_setup_teardown(test_control_is_the_primary_channels, start, end),
 		cmocka_unit_test_setup_teardown(test_control_of_no_sense_is_refused, start, end),
 		cmocka_unit_test_setup_teardown(test_whatever_rndis_says_is_completed, start, end),
