@@ -912,7 +912,7 @@ void storage_link_resume(struct storage_link *link)
 	int rc = 0;
 
 	mutex_lock(&link->recover_mutex);
-	if (storage_link_state(link) == STORAGE_LINK_DOWN && !link->overdue) {
+	if (storage_link_state(link) == STORAGE_LINK_DOWN && !smp_load_acquire(&link->overdue)) {
 		rc = connect(link);
 		if (!rc)
 			set_up(link);

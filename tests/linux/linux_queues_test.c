@@ -238,6 +238,26 @@ static void no_sleep_while_the_host_owes(void)
 	end(ch);
 }
 
+/* Two want the link at once: who recovers it, and who takes the failed sleep back. */
+static void a_request_may_get_overdue_while_sleep_fails(void)
+{
+	struct vmb_channel *ch = offer_and_bind(1);
+	struct bed_thread reader;
+	u32 cpu = 1;
+
+	ch->fate = hold_all;
+	bed_start(&reader, "reader", read_first, &cpu);
+	while (!ch->subs[1]->held)
+		msleep(10);
+	msleep(165 * 1000);
+	claim_same(fake_suspend(ch), -EBUSY);
+	ch->fate = NULL;
+	fake_answer_held(ch);
+	bed_join(&reader);
+	read_on(0);
+	end(ch);
+}
+
 static void awake_later(void *argument)
 {
 	struct vmb_channel *ch = argument;
@@ -394,8 +414,9 @@ bed_test(each_cpu_has_the_channel_that_interrupts_it) bed_test(other_cpus_are_sp
 		bed_test(a_user_may_want_one) bed_test_seeds(a_sub_channel_may_be_taken_away, 50)
 			bed_test_seeds(a_reset_reaches_all_channels, 20) bed_test_seeds(walk,
 											WALK_SEEDS)
-				bed_test_seeds(sleep_keeps_requests, 50)
-					bed_test(no_sleep_while_the_host_owes)
+				bed_test_seeds(sleep_keeps_requests,
+					       50) bed_test(no_sleep_while_the_host_owes)
+					bed_test(a_request_may_get_overdue_while_sleep_fails)
 						bed_test(a_slow_host_after_the_sleep_is_waited_for)
 							bed_test(a_disk_may_go_in_its_sleep)
 
@@ -411,6 +432,7 @@ bed_test(each_cpu_has_the_channel_that_interrupts_it) bed_test(other_cpus_are_sp
 		cmocka_unit_test(test_a_reset_reaches_all_channels),
 		cmocka_unit_test(test_sleep_keeps_requests),
 		cmocka_unit_test(test_no_sleep_while_the_host_owes),
+		cmocka_unit_test(test_a_request_may_get_overdue_while_sleep_fails),
 		cmocka_unit_test(test_a_slow_host_after_the_sleep_is_waited_for),
 		cmocka_unit_test(test_a_disk_may_go_in_its_sleep),
 		cmocka_unit_test(test_walk),
