@@ -326,8 +326,7 @@ bool sim_guest_storage_request(struct sim_channel *ch, uint32_t arg)
 	static const char *const texts[] = {
 		[SIM_READ] = "the guest asks to read: request %lu, block %lu, %lu blocks",
 		[SIM_WRITE] = "the guest asks to write: request %lu, block %lu, %lu blocks",
-		[SIM_WRITE_FUA] = "the guest asks to write through: request %lu, block %lu, %lu "
-				  "blocks",
+		[SIM_WRITE_FUA] = "the guest forces a write: request %lu, block %lu, %lu blocks",
 		[SIM_ZERO] = "the guest asks to write zeroes: request %lu, block %lu, %lu blocks",
 		[SIM_UNMAP] = "the guest asks to unmap: request %lu, block %lu, %lu blocks",
 		[SIM_FLUSH] = "the guest asks to flush: request %lu",
