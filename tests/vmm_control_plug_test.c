@@ -22,6 +22,7 @@
 #include "vmm/control.h"
 #include "vmm/devices.h"
 #include "vmm/machine.h"
+#include "vmm/relay.h"
 
 #define LIMIT_S		60 /* whatever waits for ever ends the test by SIGALRM */
 #define TEST_UNIT_READY 0x00
@@ -420,6 +421,128 @@ static void test_faults_are_added_listed_and_removed(void **state)
 	loop_verify(bed, guest, 3, 4096);
 }
 
+/* In a nest: files are locked by the relay, which the test is at one end, and talks to at the other. */
+
+static struct vmb_vmm_link link_end;
+
+static void await_frame(struct vmb_vmm_link_frame *frame, enum vmb_vmm_link_kind kind)
+{
+	do {
+		while (!vmb_vmm_link_take(&link_end, frame)) {
+			assert_false(link_end.broken);
+			vmb_vmm_link_move(&link_end);
+			usleep(1000);
+		}
+		if (frame->head.kind == VMB_VMM_LINK_DATA)
+			vmb_vmm_link_put(&link_end, frame->head.client, VMB_VMM_LINK_TAKEN, NULL,
+					 0);
+	} while (frame->head.kind != kind);
+}
+
+static void put_text(uint32_t number, enum vmb_vmm_link_kind kind, const char *text)
+{
+	vmb_vmm_link_put(&link_end, number, kind, text, strlen(text));
+	vmb_vmm_link_move(&link_end);
+}
+
+static void expect_data(const char *text)
+{
+	struct vmb_vmm_link_frame frame;
+
+	do {
+		await_frame(&frame, VMB_VMM_LINK_DATA);
+		frame.bytes[frame.head.len < sizeof(frame.bytes) ? frame.head.len : 0] = 0;
+	} while (!strstr((char *)frame.bytes, text));
+}
+
+static void test_file_of_a_disk_is_locked_outside_of_a_nest(void **state)
+{
+	const struct vmb_vmm_control_config config = { &options, &devices, &resets, NULL, &faults };
+	struct vmb_vmm_control *own = control;
+	struct vmb_vmm_link_frame frame;
+	char file[96], line[256];
+	uint32_t number;
+	int ends[2];
+
+	make_file("disk", DISC_LEN, 7, file);
+	snprintf(line, sizeof(line), "{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"%s\"}}\n",
+		 file);
+	vmb_vmm_control_detach(own);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	link_end = (struct vmb_vmm_link){ .fd = ends[0] };
+	assert_int_equal(vmb_vmm_control_open_port(&control, ends[1], &config), 0);
+	assert_int_equal(vmb_vmm_control_start(control), 0);
+	vmb_vmm_control_attach(control, &machine);
+	vmb_vmm_link_put(&link_end, 1, VMB_VMM_LINK_OPEN, NULL, 0);
+	put_text(1, VMB_VMM_LINK_DATA, line);
+	await_frame(&frame, VMB_VMM_LINK_LOCK);
+	assert_int_equal(frame.bytes[0], 'w');
+	assert_int_equal(frame.head.len, strlen(file) + 1);
+	assert_memory_equal(frame.bytes + 1, file, strlen(file));
+	put_text(frame.head.client, VMB_VMM_LINK_LOCKED, "another has it");
+	expect_data("another has it");
+	put_text(1, VMB_VMM_LINK_DATA, line);
+	await_frame(&frame, VMB_VMM_LINK_LOCK);
+	number = frame.head.client;
+	put_text(number, VMB_VMM_LINK_LOCKED, "");
+	expect_data("\"lun\":1");
+	put_text(1, VMB_VMM_LINK_DATA, "{\"command\":\"disk-remove\",\"arguments\":{\"lun\":1}}\n");
+	await_frame(&frame, VMB_VMM_LINK_UNLOCK);
+	assert_int_equal(frame.head.client, number);
+	vmb_vmm_control_detach(control);
+	vmb_vmm_control_close(control);
+	close(ends[0]);
+	control = own;
+	unlink(file);
+}
+
+static int try_lock(const char *file)
+{
+	const struct vmb_dev_disk_option disk = { .path = file };
+	int fd = open(file, O_RDWR), error = vmb_dev_disk_lock(fd, &disk);
+
+	close(fd);
+	return error;
+}
+
+static void test_relay_locks_files(void **state)
+{
+	struct vmb_vmm_link_frame frame;
+	char file[96], text[128], socket_path[96];
+	int fd;
+
+	make_file("disk", 512, 7, file);
+	snprintf(text, sizeof(text), "w%s", file);
+	snprintf(socket_path, sizeof(socket_path), "%s/relay", folder);
+	assert_int_equal(vmb_vmm_relay_start(socket_path, &fd), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	link_end = (struct vmb_vmm_link){ .fd = fd };
+	put_text(1, VMB_VMM_LINK_LOCK, text);
+	await_frame(&frame, VMB_VMM_LINK_LOCKED);
+	assert_int_equal(frame.head.len, 0);
+	assert_int_equal(try_lock(file), -EINVAL);
+	put_text(2, VMB_VMM_LINK_LOCK, text);
+	await_frame(&frame, VMB_VMM_LINK_LOCKED);
+	assert_int_equal(frame.head.client, 2);
+	assert_true(frame.head.len > 10);
+	put_text(3, VMB_VMM_LINK_LOCK, "w/nowhere/x");
+	await_frame(&frame, VMB_VMM_LINK_LOCKED);
+	assert_memory_equal(frame.bytes, "/nowhere/x: No such file", 24);
+	put_text(4, VMB_VMM_LINK_LOCK, "");
+	await_frame(&frame, VMB_VMM_LINK_LOCKED);
+	assert_true(frame.head.len > 10);
+	put_text(1, VMB_VMM_LINK_UNLOCK, "");
+	put_text(5, VMB_VMM_LINK_LOCK, text); /* the one before has been carried out then */
+	await_frame(&frame, VMB_VMM_LINK_LOCKED);
+	assert_int_equal(frame.head.len, 0);
+	close(fd);
+	while (access(socket_path, F_OK) == 0)
+		usleep(1000); /* the relay ends by itself */
+	while (try_lock(file))
+		usleep(1000);
+	unlink(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +555,8 @@ int main(void)
 		SERVED(test_disc_is_changed_ejected_and_inserted),
 		SERVED(test_faults_are_added_listed_and_removed),
 		SERVED(test_controller_is_rescinded_and_offered_again),
+		SERVED(test_file_of_a_disk_is_locked_outside_of_a_nest),
+		cmocka_unit_test(test_relay_locks_files),
 		cmocka_unit_test_setup_teardown(test_card_comes_goes_and_loses_its_cable,
 						set_up_alone, tear_down),
 	};

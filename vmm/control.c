@@ -16,6 +16,7 @@
 #include "devices/report.h"
 #include "devices/role.h"
 #include "devices/socket.h"
+#include "host/scsi.h"
 #include "vmm/control.h"
 #include "vmm/relay.h"
 
@@ -24,6 +25,8 @@
 #endif
 
 #define LEAVING_MS   10000 /* a client that ended its requests and does not read the answers */
+#define LOCK_MS	     5000 /* for the relay, which has other clients too */
+#define LOCK_WHY_LEN 256u
 #define DUMP	     (JSON_COMPACT | JSON_ENSURE_ASCII)
 #define POLL_WAKE    0
 #define POLL_LISTEN  1
@@ -54,6 +57,10 @@ struct vmb_vmm_control {
 	struct vmb_vmm_control_config config;
 	struct vmb_dev_socket socket;
 	struct vmb_vmm_link port; /* fd -1: none */
+	int lun_locks[VMB_HOST_SCSI_LUN_MAX]; /* 0: none */
+	int lock_number; /* of the last one */
+	bool lock_answered;
+	char lock_why[LOCK_WHY_LEN]; /* empty: it is locked */
 	pthread_t thread;
 	bool started;
 	int wake;
@@ -488,10 +495,24 @@ static struct client *find_client(struct vmb_vmm_control *control, uint32_t numb
 	return NULL;
 }
 
+static void take_lock_answer(struct vmb_vmm_control *control,
+			     const struct vmb_vmm_link_frame *frame)
+{
+	if ((int)frame->head.client != control->lock_number)
+		return; /* it came too late */
+	control->lock_answered = true;
+	snprintf(control->lock_why, sizeof(control->lock_why), "%.*s", frame->head.len,
+		 (const char *)frame->bytes);
+}
+
 static void take_frame(struct vmb_vmm_control *control, const struct vmb_vmm_link_frame *frame)
 {
 	struct client *c = find_client(control, frame->head.client);
 
+	if (frame->head.kind == VMB_VMM_LINK_LOCKED) {
+		take_lock_answer(control, frame);
+		return;
+	}
 	if (frame->head.kind == VMB_VMM_LINK_OPEN)
 		welcome(control, -1, frame->head.client);
 	if (!c)
@@ -782,6 +803,55 @@ void vmb_vmm_control_attach(struct vmb_vmm_control *c, struct vmb_vmm_machine *m
 void vmb_vmm_control_detach(struct vmb_vmm_control *c)
 {
 	set_machine(c, NULL);
+}
+
+/* Locks of a nest's files */
+
+static bool await_lock(struct vmb_vmm_control *control)
+{
+	struct pollfd fd = { .fd = control->port.fd };
+	int64_t until = vmb_vmm_control_now() + LOCK_MS;
+
+	while (!control->lock_answered && !control->port.broken && vmb_vmm_control_now() < until) {
+		fd.events = vmb_vmm_link_wanted(&control->port);
+		poll(&fd, 1, LOCK_MS / 10);
+		take_frames(control);
+	}
+	return control->lock_answered;
+}
+
+int vmb_vmm_call_lock(struct vmb_vmm_call *call, const char *path, bool read_only)
+{
+	struct vmb_vmm_control *control = call->control;
+	char bytes[VMB_VMM_LINK_DATA_MAX];
+	int len = snprintf(bytes, sizeof(bytes), "%c%s", read_only ? 'r' : 'w', path);
+
+	if (control->port.fd < 0)
+		return 0;
+	control->lock_answered = false;
+	control->lock_number++;
+	if (len < (int)sizeof(bytes))
+		vmb_vmm_link_put(&control->port, control->lock_number, VMB_VMM_LINK_LOCK, bytes,
+				 len);
+	if (len < (int)sizeof(bytes) && await_lock(control) && !*control->lock_why)
+		return control->lock_number;
+	if (control->lock_answered)
+		vmb_dev_report("%s", control->lock_why);
+	else
+		vmb_dev_report("%s: it cannot be locked outside of the nest", path);
+	vmb_vmm_call_unlock(call, control->lock_number);
+	return -1;
+}
+
+void vmb_vmm_call_unlock(struct vmb_vmm_call *call, int number)
+{
+	if (number > 0)
+		vmb_vmm_link_put(&call->control->port, number, VMB_VMM_LINK_UNLOCK, NULL, 0);
+}
+
+int *vmb_vmm_call_lun_locks(struct vmb_vmm_call *call)
+{
+	return call->control->lun_locks;
 }
 
 /* For functions of rows */

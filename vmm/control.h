@@ -156,6 +156,16 @@ void vmb_vmm_call_release(struct vmb_vmm_call *call);
  * then.
  */
 bool vmb_vmm_call_regain(struct vmb_vmm_call *call);
+/*
+ * In a nest: has the file of a disk locked outside, where it is seen, and waits for that, for
+ * seconds at most. The machine must not be held. Returns the lock's number; 0: no lock is needed;
+ * -1: refused, reported.
+ */
+int vmb_vmm_call_lock(struct vmb_vmm_call *call, const char *path, bool read_only);
+/* Gives up such a lock. number: what _lock returned. */
+void vmb_vmm_call_unlock(struct vmb_vmm_call *call, int number);
+/* The locks of the disks that were added, by LUN; the commands' own. */
+int *vmb_vmm_call_lun_locks(struct vmb_vmm_call *call);
 /* The request fails, because the machine has gone. Returns VMB_VMM_CALL_FAILED. */
 enum vmb_vmm_call_step vmb_vmm_call_no_machine(struct vmb_vmm_call *call);
 

@@ -10,6 +10,7 @@
 #include "vmm/control.h"
 #include "vmm/hotplug.h"
 #include "vmm/machine.h"
+#include "vmm/nest_files.h"
 
 #define IDLE_LIMIT_MS 10000
 #define EMPTY_DISC    VMB_DEV_DISK_NULL_PREFIX "2048"
@@ -54,6 +55,7 @@ struct opened {
 	struct vmb_dev_disk disk; /* zero: not open */
 	struct vmb_dev_disk_option *option;
 	uint32_t lun;
+	int lock; /* of its file, in a nest; 0: none */
 };
 
 static int find_place(struct opened *o, struct vmb_dev_disk_option *units, uint64_t taken)
@@ -105,7 +107,31 @@ static int check_format(const struct vmb_dev_disk_option *option)
 	return -EPERM;
 }
 
-static int open_disk(struct opened *o, const char *value, bool dvd, uint64_t taken)
+/* Closes a disk that nobody has, and lets go of its file. */
+static void discard(struct vmb_vmm_call *call, struct opened *o)
+{
+	vmb_dev_storage_discard(&o->disk, o->option);
+	vmb_vmm_call_unlock(call, o->lock);
+}
+
+/* The disk is lun's now; what was locked for the one before is not any more. */
+static void keep_lock(struct vmb_vmm_call *call, uint32_t lun, int lock)
+{
+	int *locks = vmb_vmm_call_lun_locks(call);
+
+	vmb_vmm_call_unlock(call, locks[lun]);
+	locks[lun] = lock;
+}
+
+static int lock(struct vmb_vmm_call *call, struct opened *o)
+{
+	if (vmb_vmm_nest_files_is_file(o->option))
+		o->lock = vmb_vmm_call_lock(call, o->option->path, o->option->read_only);
+	return o->lock < 0 ? -EAGAIN : 0;
+}
+
+static int open_disk(struct vmb_vmm_call *call, struct opened *o, const char *value, bool dvd,
+		     uint64_t taken)
 {
 	int error = parse(o, value, dvd, taken);
 
@@ -113,11 +139,13 @@ static int open_disk(struct opened *o, const char *value, bool dvd, uint64_t tak
 		return error;
 	error = check_format(o->option);
 	if (!error)
+		error = lock(call, o);
+	if (!error)
 		error = vmb_dev_disk_open(&o->disk, o->option);
 	if (!error)
 		error = vmb_dev_disk_prepare(&o->disk);
 	if (error)
-		vmb_dev_storage_discard(&o->disk, o->option);
+		discard(call, o);
 	return error;
 }
 
@@ -129,7 +157,7 @@ static enum vmb_vmm_call_step open_for(struct vmb_vmm_call *call, struct opened 
 	int error;
 
 	vmb_dev_report_into(why, sizeof(why));
-	error = open_disk(o, value, dvd, taken);
+	error = open_disk(call, o, value, dvd, taken);
 	vmb_dev_report_into(NULL, 0);
 	if (!error)
 		return VMB_VMM_CALL_DONE;
@@ -211,9 +239,10 @@ static enum vmb_vmm_call_step plug(struct vmb_vmm_call *call, struct opened *o)
 
 	vmb_vmm_call_release(call);
 	if (error) {
-		vmb_dev_storage_discard(&o->disk, o->option);
+		discard(call, o);
 		return s ? fail(call, error) : vmb_vmm_call_no_machine(call);
 	}
+	keep_lock(call, o->lun, o->lock);
 	vmb_vmm_call_set_number(call, "lun", o->lun);
 	vmb_vmm_control_event(call->control, "disk-added", "{s:I}", "lun", (json_int_t)o->lun);
 	return VMB_VMM_CALL_DONE;
@@ -269,6 +298,7 @@ static enum vmb_vmm_call_step await_idle(struct vmb_vmm_call *call)
 	vmb_vmm_call_release(call);
 	vmb_dev_storage_discard(&disk, option); /* a server may take its time */
 	vmb_vmm_call_regain(call);
+	keep_lock(call, lun, 0);
 	vmb_vmm_control_event(call->control, "disk-removed", "{s:I}", "lun", (json_int_t)lun);
 	return VMB_VMM_CALL_DONE;
 }
@@ -329,7 +359,7 @@ static enum vmb_vmm_call_step end_disc(struct vmb_vmm_call *call, enum vmb_vmm_c
 	struct opened *o = call->state;
 
 	vmb_vmm_call_release(call);
-	vmb_dev_storage_discard(&o->disk, o->option); /* a server may take its time */
+	discard(call, o); /* a server may take its time */
 	vmb_vmm_call_regain(call);
 	free(o);
 	return step;
@@ -352,6 +382,8 @@ static enum vmb_vmm_call_step await_disc(struct vmb_vmm_call *call)
 		fail(call, error);
 		return end_disc(call, VMB_VMM_CALL_FAILED);
 	}
+	keep_lock(call, lun, o->lock);
+	o->lock = 0;
 	vmb_vmm_control_event(call->control, empty ? "disc-ejected" : "disc-inserted", "{s:I}",
 			      "lun", (json_int_t)lun);
 	return end_disc(call, VMB_VMM_CALL_DONE);
@@ -405,8 +437,8 @@ const struct vmb_vmm_command vmb_vmm_control_disk[] = {
 	{ "disks", "The disks and DVD drives of the SCSI controller.", true, run_disks, NULL,
 	  disks_results },
 	{ "disk-add",
-	  "Adds a disk to the SCSI controller. The guest hears of it by ENUMERATE_BUS. In a nest "
-	  "nobody outside learns that the file is locked.",
+	  "Adds a disk to the SCSI controller. The guest hears of it by ENUMERATE_BUS. The file is "
+	  "locked as that of `--disk` is, in a nest by the process outside.",
 	  false, run_disk_add, add_arguments, lun_result },
 	{ "cdrom-add", "Adds a DVD drive with a disc to the SCSI controller.", false, run_cdrom_add,
 	  add_arguments, lun_result },

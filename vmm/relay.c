@@ -11,11 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/disk/disk.h"
 #include "devices/report.h"
 #include "devices/socket.h"
 #include "vmm/relay.h"
 
+#define LOCK_MAX     128u /* more than a controller has disks */
 #define CLIENT_MAX   48u /* more than the server takes, so that it can say so */
+#define LOCK_WHY_LEN 256u
 #define POLL_LINK    0
 #define POLL_LISTEN  1
 #define POLL_CLIENTS 2
@@ -147,9 +150,15 @@ struct client {
 	uint8_t out[VMB_VMM_LINK_DATA_MAX];
 };
 
+struct lock {
+	uint32_t number; /* 0: this place is free */
+	int fd;
+};
+
 struct relay {
 	struct vmb_dev_socket socket;
 	struct vmb_vmm_link link;
+	struct lock locks[LOCK_MAX];
 	uint32_t next;
 	struct client clients[CLIENT_MAX];
 };
@@ -209,10 +218,67 @@ static void write_client(struct relay *r, struct client *c)
 		vmb_vmm_link_put(&r->link, c->number, VMB_VMM_LINK_TAKEN, NULL, 0);
 }
 
+/* 0: a free place. NULL: there is none. */
+static struct lock *find_lock(struct relay *r, uint32_t number)
+{
+	for (uint32_t i = 0; i < LOCK_MAX; i++)
+		if (r->locks[i].number == number)
+			return &r->locks[i];
+	return NULL;
+}
+
+/* Returns the descriptor, or -1: why says why. */
+static int open_and_lock(const struct vmb_dev_disk_option *disk, char *why, size_t len)
+{
+	int fd = open(disk->path,
+		      O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (disk->read_only ? O_RDONLY : O_RDWR));
+
+	snprintf(why, len, "%s: %s", disk->path, strerror(errno));
+	if (fd < 0)
+		return fd;
+	vmb_dev_report_into(why, len);
+	if (vmb_dev_disk_lock(fd, disk)) {
+		close(fd);
+		fd = -1;
+	}
+	vmb_dev_report_into(NULL, 0);
+	return fd;
+}
+
+static void lock_file(struct relay *r, const struct vmb_vmm_link_frame *frame)
+{
+	char path[VMB_VMM_LINK_DATA_MAX + 1] = "", why[LOCK_WHY_LEN] = "too many files are locked";
+	const struct vmb_dev_disk_option disk = { .path = path + 1,
+						  .read_only = frame->bytes[0] == 'r' };
+	struct lock *l = find_lock(r, 0);
+	int fd;
+
+	memcpy(path, frame->bytes, frame->head.len);
+	fd = l && frame->head.client ? open_and_lock(&disk, why, sizeof(why)) : -1;
+	if (fd >= 0)
+		*l = (struct lock){ frame->head.client, fd };
+	vmb_vmm_link_put(&r->link, frame->head.client, VMB_VMM_LINK_LOCKED, why,
+			 fd < 0 ? strlen(why) : 0);
+}
+
+static void unlock_file(struct relay *r, uint32_t number)
+{
+	struct lock *l = number ? find_lock(r, number) : NULL;
+
+	if (!l)
+		return;
+	close(l->fd);
+	l->number = 0;
+}
+
 static void take_frame(struct relay *r, const struct vmb_vmm_link_frame *frame)
 {
 	struct client *c = r->clients;
 
+	if (frame->head.kind == VMB_VMM_LINK_LOCK)
+		lock_file(r, frame);
+	if (frame->head.kind == VMB_VMM_LINK_UNLOCK)
+		unlock_file(r, frame->head.client);
 	while (c < r->clients + CLIENT_MAX && (c->fd < 0 || c->number != frame->head.client))
 		c++;
 	if (c == r->clients + CLIENT_MAX)

@@ -8,7 +8,8 @@
  *   outside: vmb_vmm_relay_start(path, &fd)     fd: QEMU's end of the port
  *   both:    vmb_vmm_link_*                     frames over the port
  *
- * Each client has a number, which is never used again. A frame opens or closes it, or carries at
+ * The relay also locks the files of disks that are added to the running machine. Each client has a
+ * number, which is never used again. A frame opens or closes it, or carries at
  * most VMB_VMM_LINK_DATA_MAX of its bytes. Neither end sends more of a client's bytes until the
  * other has said that it took the last ones, so one slow client keeps one frame, and the port is
  * free for the others.
@@ -29,6 +30,13 @@ enum vmb_vmm_link_kind {
 	VMB_VMM_LINK_TAKEN, /* the bytes of the last DATA */
 	VMB_VMM_LINK_END, /* outside to inside: the client sends no more */
 	VMB_VMM_LINK_CLOSE, /* the client is gone, or is to go when it has got its bytes */
+	/*
+	 * Inside to outside: lock a file, because in the nest nobody outside would know. client:
+	 * the lock's number, not 0; the bytes: 'r' or 'w', and the path.
+	 */
+	VMB_VMM_LINK_LOCK,
+	VMB_VMM_LINK_LOCKED, /* the answer: no bytes: it is; else why it is not */
+	VMB_VMM_LINK_UNLOCK,
 	VMB_VMM_LINK_KIND_COUNT,
 };
 
