@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""lab/cells: what it says of what lab/run says, which is made up here."""
+
+import contextlib
+import io
+import subprocess
+import time
+import unittest
+from unittest import mock
+
+from programs import program
+
+from lab.host import common
+
+cells = program("cells")
+SAID = {"good": (0, "ok a\n# note\n", ""), "bad": (1, "ok a\nnot ok b\n", ""),
+        "none": (77, "# first\nskip g h none # no such thing\n", ""), "wrong": (2, "", "x\nlast\n")}
+
+
+class Cells(unittest.TestCase):
+    def setUp(self):
+        (common.BUILD / "cells").mkdir(exist_ok=True)
+        self.nests = []
+        patch = mock.patch.object(subprocess, "run", self.fake)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def fake(self, command, stderr=None, **more):
+        scenario = command[-1]
+        if scenario not in SAID:
+            return subprocess.CompletedProcess(command, 0, "", "")
+        rc, said, errors = SAID[scenario]
+        self.nests.append(command[2])
+        stderr.write(errors.encode())
+        return subprocess.CompletedProcess(command, rc, said)
+
+    def test_lines_have_the_name_of_the_cell(self):
+        end = time.time() + 60
+        self.assertEqual(cells.run("--cpus 2 g h good", "n", end),
+                         ["ok 2-cpu_g_h_good: a", "# note"])
+        self.assertEqual(cells.run("g h bad", "n", end), ["ok g_h_bad: a", "not ok g_h_bad: b"])
+        self.assertEqual(cells.run("g h none", "n", end), ["skip g_h_none # no such thing"])
+        self.assertEqual(cells.run("g h wrong", "n", end),
+                         ["not ok g_h_wrong ends # lab/run: exit code 2: last"])
+        self.assertEqual(cells.run("g h good", "n", end - 61), ["skip g_h_good # no time left"])
+
+    def main(self, some, broken=()):
+        with mock.patch.object(cells, "some_cells", lambda: [f"g h {one}" for one in some]), \
+                mock.patch.object(cells, "prepare", lambda texts: broken), \
+                contextlib.redirect_stdout(io.StringIO()) as said:
+            rc = cells.main([])
+        return rc, said.getvalue()
+
+    def test_all_run_and_one_that_is_not_ok_is_told_by_the_exit_code(self):
+        rc, said = self.main(["good", "bad", "none", "good", "wrong", "good"])
+        self.assertEqual((rc, len(self.nests)), (1, 6))
+        self.assertLessEqual(set(self.nests), {"cells-0", "cells-1"})
+        self.assertEqual((common.BUILD / "cells/results").read_text(), said)
+        self.assertEqual(self.main(["good", "none"])[0], 0)
+
+    def test_what_cannot_be_made_is_a_failure_or_a_skip(self):
+        self.assertEqual(self.main(["good"], ["6.1"])[0], 1)
+        self.assertEqual(self.main(["good"], None),
+                         (0, "skip all # kernels or disk image could not be made: see above\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
