@@ -195,7 +195,7 @@ def curve(points):
             f'<line x1="40" y1="{height - 15}" x2="{width}" y2="{height - 15}"/>'
             f'<text x="0" y="14">{top:.0f} s</text><text x="20" y="{height - 12}">0</text>'
             f'<polyline points="{line}"/>{dots}</svg><figcaption>seconds to init, '
-            f"{len(points)} runs</figcaption></figure>")
+            f"{len(points)} run{'s' * (len(points) > 1)}</figcaption></figure>")
 
 
 def overview(results, history):
