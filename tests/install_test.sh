@@ -57,10 +57,17 @@ installed_parts_fit() {
 	[ "$code" = 1 ] && grep -qF "/lib/openvmbus/nest/initrd" <<<"$said"
 }
 
+# The program that tries images comes with all its parts.
+installed_image_runs() {
+	"$scratch/usr/bin/openvmbus" image --help | grep -q '^usage: openvmbus image' &&
+		[ ! -e "$scratch/usr/libexec/openvmbus/openvmbus_image/__pycache__" ]
+}
+
 expect make_install make -s install DESTDIR="$scratch" PREFIX=/usr
 expect installed_headers_stand_alone headers_alone
 expect installed_headers_of_devices_stand_alone system_headers_alone
 expect program_links_with_installed_library program_links
 expect installed_program_knows_its_version installed_version
+expect installed_program_tries_images installed_image_runs
 expect installed_parts_of_a_nest_fit installed_parts_fit
 exit $failed
