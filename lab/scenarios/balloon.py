@@ -33,7 +33,7 @@ class Balloon(Scenario):
         self.claim(f"the process had {process}, never 5% more, but for 24 of its own",
                    all(p <= a * 1.05 + 24 for a, p in zip(has, process)))
         self.claim("what it got again it used", all(h >= 600 for h in held[1::2]))
-        self.claim(f"a program read back {v('held')} MiB {v('checks')} times, and {v('filled')} MiB "
-                   "that it had in between once", v("wrong") == "0")
+        self.claim(f"a program read back {v('held')} MiB {v('checks')} times, and {v('filled')} "
+                   "MiB that it had in between once", v("wrong") == "0")
         self.claim(f"it filled free memory {v('fills')} times", number(v("fills")) >= self.rounds)
         self.claim("nobody was ended for want of memory", v("ooms") == "0")
