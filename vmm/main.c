@@ -16,6 +16,7 @@
 #include "vmm/replay.h"
 #include "vmm/run.h"
 #include "vmm/top.h"
+#include "vmm/vsock.h"
 
 #ifndef OPENVMBUS_VERSION
 #define OPENVMBUS_VERSION "unknown"
@@ -32,6 +33,7 @@ static const char help_text[] =
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
 	"       openvmbus replay FILE\n"
 	"       openvmbus top PATH\n"
+	"       openvmbus vsock PATH PORT\n"
 	"       openvmbus image FILE [OPTION...]\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
@@ -168,6 +170,9 @@ static const char help_text[] =
 	"\n"
 	"top: what the channels of that machine do, once a second\n"
 	"\n"
+	"vsock: standard input and output as a connection to a port of the guest whose machine\n"
+	"has --vsock PATH; for ssh: -o ProxyCommand='openvmbus vsock PATH 22'\n"
+	"\n"
 	"image: boots a disk image without changing it, and says how far it came; see openvmbus\n"
 	"image --help\n"
 	"\n"
@@ -237,11 +242,12 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	bool has_help; /* of its own */
 } verbs[] = {
-	{ "run", vmb_vmm_run, false },	   { "switch", run_switch, false },
-	{ "ctl", vmb_vmm_ctl_run, true },  { "replay", vmb_vmm_replay_run, false },
-	{ "top", vmb_vmm_top_run, false }, { "image", vmb_vmm_image_run, true },
-	{ "check", check, false },	   { "--version", print_version, false },
-	{ "--help", print_help, false },   { "help", print_help, false },
+	{ "run", vmb_vmm_run, false },	       { "switch", run_switch, false },
+	{ "ctl", vmb_vmm_ctl_run, true },      { "replay", vmb_vmm_replay_run, false },
+	{ "top", vmb_vmm_top_run, false },     { "vsock", vmb_vmm_vsock_run, false },
+	{ "image", vmb_vmm_image_run, true },  { "check", check, false },
+	{ "--version", print_version, false }, { "--help", print_help, false },
+	{ "help", print_help, false },
 };
 
 static int run_verb(int argc, char **argv)

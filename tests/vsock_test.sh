@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# `openvmbus vsock PATH PORT` against a server that plays the machine's: what it says, what it carries,
+# and how it ends.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+openvmbus=${OPENVMBUS:-build/openvmbus} number=0 failures=0
+work=$(mktemp -d)
+server=
+finish() {
+	[ -z "$server" ] || kill "$server" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap finish EXIT
+
+check() {
+	local name=$1 result=ok
+	shift
+	number=$((number + 1))
+	"$@" || { result="not ok" failures=$((failures + 1)); }
+	echo "$result $number - $name"
+}
+
+# Port 1 gives back what comes, then "end"; port 2 is nobody's; port 3 says something else; port 4 ends
+# at once and reads nothing.
+cat >"$work/server" <<'END'
+import socket, sys, threading
+
+def serve(sock):
+    line = b""
+    while not line.endswith(b"\n"):
+        line += sock.recv(1)
+    port = line.split()[1]
+    if line == b"CONNECT " + port + b"\n" and port != b"2":
+        sock.sendall(b"NO 3\n" if port == b"3" else b"OK " + port + b"\n")
+        while port == b"1" and (piece := sock.recv(65536)):
+            sock.sendall(piece)
+        sock.sendall(b"end" if port == b"1" else b"")
+    sock.close()
+
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+END
+python3 "$work/server" "$work/s" &
+server=$!
+for _ in {1..100}; do [ ! -S "$work/s" ] || break; sleep 0.1; done
+
+vsock() { timeout 20 "$openvmbus" vsock "$@" 2>"$work/said"; }
+
+carries() {
+	head -c 3000000 /dev/urandom >"$work/in"
+	vsock "$work/s" 1 <"$work/in" >"$work/out" || return 1
+	{ cat "$work/in"; printf end; } | cmp - "$work/out"
+}
+refused() {
+	local rc=0
+	vsock "$work/s" "$1" </dev/null >"$work/out" || rc=$?
+	[ $rc = 1 ] && [ ! -s "$work/out" ] && grep -q "nobody listens at port $1 of the guest" "$work/said"
+}
+# Its input stays open, and nobody writes to it.
+ends_with_the_guest() {
+	local rc=0
+	mkfifo "$work/fifo"
+	exec {open}<>"$work/fifo"
+	vsock "$work/s" 4 <"$work/fifo" >"$work/out" || rc=$?
+	exec {open}>&-
+	[ $rc = 0 ]
+}
+no_machine() {
+	local rc=0
+	vsock "$work/nothing" 1 </dev/null || rc=$?
+	[ $rc = 1 ] && grep -q 'is a machine with --vsock running' "$work/said"
+}
+usage() {
+	local rc=0
+	vsock "$@" </dev/null || rc=$?
+	[ $rc = 2 ] && [ "$(wc -l <"$work/said")" = 1 ]
+}
+
+check carries_both_ways_and_ends carries
+check a_port_where_nobody_listens refused 2
+check another_answer_is_a_refusal refused 3
+check ends_when_the_guest_does ends_with_the_guest
+check without_a_machine no_machine
+check without_a_port usage "$work/s"
+check with_a_port_that_is_none usage "$work/s" 0x16
+check with_a_port_that_is_too_high usage "$work/s" 2147483648
+echo "1..$number"
+exit $((failures > 0))
