@@ -542,6 +542,28 @@ static void test_a_guest_that_never_reads_is_given_up(void **state)
 	bed_free(b);
 }
 
+/* Like Linux, which closes by itself only what it has read to the end. */
+static void test_a_guest_that_ends_last_and_does_not_read_has_less_time(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_device *d;
+	int fd;
+
+	d = connect_in(b, &fd);
+	d->socket.deaf = true;
+	close(fd);
+	settle(b);
+	pass(b, 20);
+	assert_int_equal(vmb_user_socket_end(d), 0);
+	pass(b, 1);
+	pass(b, 6);
+	assert_false(d->channel.rescinded);
+	pass(b, 2);
+	assert_true(d->channel.rescinded);
+	expect_all_gone(b);
+	bed_free(b);
+}
+
 /* A guest that keeps channels which were rescinded uses up none of the places. */
 static void test_a_channel_that_is_not_released_takes_no_place(void **state)
 {
@@ -874,6 +896,7 @@ int main(void)
 		cmocka_unit_test(test_a_client_that_never_reads_is_given_up),
 		cmocka_unit_test(test_nothing_is_lost_when_the_client_closes),
 		cmocka_unit_test(test_a_guest_that_never_reads_is_given_up),
+		cmocka_unit_test(test_a_guest_that_ends_last_and_does_not_read_has_less_time),
 		cmocka_unit_test(test_a_channel_that_is_not_released_takes_no_place),
 		cmocka_unit_test(test_a_slow_reader_holds_up_nobody),
 		cmocka_unit_test(test_a_client_that_only_sends),

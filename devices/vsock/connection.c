@@ -522,10 +522,12 @@ static bool is_ending(const struct vmb_dev_vsock_connection *c)
  */
 static bool end(struct vmb_dev_vsock_connection *c, int64_t now)
 {
+	int64_t latest = now + (c->stream.ended_in ? CLOSE_NS : REST_NS);
+
 	if (!is_ending(c) || c->rescinded)
 		return false;
-	if (c->due == VMB_DEV_VSOCK_NEVER)
-		c->due = now + (c->stream.ended_in ? CLOSE_NS : REST_NS);
+	if (c->due > latest)
+		c->due = latest;
 	if (now < c->due && !(c->stream.ended_out && guest_has_all(c)))
 		return false;
 	rescind(c);
