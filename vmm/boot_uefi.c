@@ -88,7 +88,6 @@ static void choose_boot(struct vmb_vmm_boot_uefi *u)
 		b->kind = VMB_DEV_UEFI_BOOT_NETWORK;
 		b->type_id = (struct vmb_guid)VMB_GUID_NETWORK;
 		b->instance_id = vmb_dev_network_id(0);
-		memcpy(b->mac, u->options->nets[0].mac, sizeof(b->mac));
 		break;
 	default: break;
 	}

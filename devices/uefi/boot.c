@@ -15,8 +15,7 @@
 #define ACTIVE	     1u
 #define DESCRIPTION  "openvmbus --boot"
 #define CHANNEL_LEN  32u /* the ids of class and device */
-#define MAC_ROOM     32u
-#define MAC_ETHERNET 1u
+#define MAC_LEN	     33u /* address and type */
 #define IPV4_LEN     23u /* all zero: any address */
 #define BUS_NAME     "VMBus"
 #define ACPI_IDS_LEN 12u
@@ -88,14 +87,13 @@ static void add_unit(struct entry *e, const struct vmb_dev_uefi_boot *b)
 	add16(e, b->lun);
 }
 
-static void add_card(struct entry *e, const struct vmb_dev_uefi_boot *b)
+/* The firmware leaves the card's address out: who makes an entry may not know it yet. */
+static void add_card(struct entry *e)
 {
-	uint8_t mac[MAC_ROOM + 1] = { [MAC_ROOM] = MAC_ETHERNET };
-	static const uint8_t any[IPV4_LEN];
+	static const uint8_t no_address[MAC_LEN], any[IPV4_LEN];
 
-	memcpy(mac, b->mac, sizeof(b->mac));
-	begin_node(e, NODE_MAC, sizeof(mac));
-	add(e, mac, sizeof(mac));
+	begin_node(e, NODE_MAC, sizeof(no_address));
+	add(e, no_address, sizeof(no_address));
 	begin_node(e, NODE_IPV4, sizeof(any));
 	add(e, any, sizeof(any));
 }
@@ -116,7 +114,7 @@ static void make_entry(struct entry *e, const struct vmb_dev_uefi_boot *b)
 	if (b->kind == VMB_DEV_UEFI_BOOT_SCSI)
 		add_unit(e, b);
 	else
-		add_card(e, b);
+		add_card(e);
 	begin_node(e, NODE_END, 0);
 	path_len = e->len - path_at;
 	memcpy(e->bytes + path_len_at, &path_len, sizeof(path_len));

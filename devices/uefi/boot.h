@@ -21,7 +21,6 @@ struct vmb_dev_uefi_boot {
 	enum vmb_dev_uefi_boot_kind kind;
 	struct vmb_guid type_id, instance_id; /* of the device's offer */
 	uint16_t lun; /* SCSI */
-	uint8_t mac[6]; /* network */
 };
 
 /*
