@@ -420,6 +420,10 @@ expect 'ctl with an unknown command' 'ctl: stat: no such command; see openvmbus 
 expect 'ctl with an argument too many' \
 	"ctl: status has no argument for 'x'; see openvmbus ctl --help" ctl s status x
 expect 'ctl with an argument that is none' "ctl: on 'x': give a flag" ctl s events x
+bad=1
+timeout 20 "${user[@]}" "$program" ctl nowhere status >"$out" 2>"$err" </dev/null ||
+	{ [ "$(cat "$err")" = "openvmbus: ctl nowhere: No such file or directory" ] && bad=0; }
+result $bad 'ctl where nobody serves'
 expect 'ctl with a value missing' 'ctl: --on: its value is missing' ctl s events --on
 
 expect 'switch without socket' "switch: give one socket's path; see openvmbus --help" switch

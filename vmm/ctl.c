@@ -108,7 +108,7 @@ int vmb_vmm_ctl_connect(struct vmb_vmm_ctl *ctl, const char *who, const char *pa
 {
 	struct sockaddr_un address;
 
-	*ctl = (struct vmb_vmm_ctl){ .path = path, .in_room = VMB_VMM_CTL_ROOM };
+	*ctl = (struct vmb_vmm_ctl){ .who = who, .path = path, .in_room = VMB_VMM_CTL_ROOM };
 	ctl->fd = vmb_dev_socket_create(&address, path, SOCK_STREAM);
 	if (ctl->fd < 0)
 		return refuse(ctl, ctl->fd == -ENAMETOOLONG ? "the path is too long for a socket" :
