@@ -37,7 +37,8 @@ guest() {
 	local tool
 	mkdir -p "$1/bin" "$1/lab"
 	sed "s|/run/lab|$1/lab|g; s|/sys/|$1/sys/|g" lab/guest/scenario.sh >"$1/lab/scenario.sh"
-	sed "s|/run/lab|$1/lab|g" lab/scenarios/tools >"$1/scenario"
+	# This machine's udev is left alone.
+	sed "s|/run/lab|$1/lab|g; s|/lib/systemd/systemd-udevd|true|" lab/scenarios/tools >"$1/scenario"
 	: >"$1/lab/drivers"
 	printf '#!/bin/sh\nsort %s\n' "$1/lsscsi" >"$1/bin/lsscsi"
 	printf '#!/bin/sh\necho lsvmbus\n' >"$1/bin/python3"
@@ -46,7 +47,7 @@ guest() {
 		printf '#!/bin/sh\nfor disk; do :; done\ntail -c +5 %s/sys/block/${disk#/dev/}/device/vpd_pg80\necho\n' \
 			"$1" >"$1/bin/$tool"
 	done
-	printf '#!/bin/sh\n:\n' >"$1/bin/dmesg"
+	printf '#!/bin/sh\n:\n' | tee "$1/bin/dmesg" >"$1/bin/udevadm"
 	chmod +x "$1"/bin/*
 }
 
@@ -83,7 +84,9 @@ expect 'and so it is under another name' is "$(in_guest "$cell/b" 'disk_called d
 expect 'and an IDE disk, which has a file for it' is "$(in_guest "$cell/c" 'disk_called data')" hvda
 expect 'the one that scenarios write to is never the root' is "$(in_guest "$cell/b" data_disk)" sda
 expect 'a serial number that no disk has ends the wait' is "$(in_guest "$cell/a" 'disk_called other || echo none')" none
-expect 'the tools ran on both disks' is "$(grep -c "^@@TOOL.*/dev/root" "$cell/tools.a") $(grep -c "^@@TOOL.*/dev/data" "$cell/tools.a")" "4 4"
+ran=$(grep -c "^@@TOOL.*/dev/root" "$cell/tools.a" || true)
+expect 'the tools ran on one disk' test "$ran" -ge 4
+expect 'and as many on the other' is "$(grep -c "^@@TOOL.*/dev/data" "$cell/tools.a")" "$ran"
 expect 'what the tools say is the same in both orders' diff -u "$cell/tools.a" "$cell/tools.b"
 sed -i 's/^data/rest/' "$cell/tools.b"
 expect 'control: a disk that says something else is seen' is "$(cmp -s "$cell/tools.a" "$cell/tools.b" || echo differs)" differs
