@@ -135,28 +135,6 @@ static void test_place_without_a_folder_is_refused(void **state)
 	assert_null(vmb_dev_uefi_nvram_find(path));
 }
 
-/* A machine is killed while it writes, again and again: there is the old file or the new one. */
-static void test_machine_that_is_killed_leaves_a_whole_file(void **state)
-{
-	pid_t child;
-
-	put(STAYS, 1);
-	assert_int_equal(vmb_dev_uefi_nvram_save(&vars, file), 0);
-	for (int round = 0; round < 50; round++) {
-		child = fork();
-		while (child == 0) {
-			put(STAYS, vars.vars[0].data[0] + 1);
-			vmb_dev_uefi_nvram_save(&vars, file);
-		}
-		usleep(round * 100);
-		kill(child, SIGKILL);
-		assert_int_equal(waitpid(child, NULL, 0), child);
-		assert_int_equal(vmb_dev_uefi_nvram_load(&again, file), 0);
-		assert_int_equal(again.count, 1);
-		vmb_dev_uefi_vars_clear(&again);
-	}
-}
-
 static void test_rest_of_an_interrupted_write_does_no_harm(void **state)
 {
 	FILE *rest = fopen(fresh, "w");
@@ -184,13 +162,11 @@ static void test_failed_write_leaves_the_old_file(void **state)
 static uint32_t kept_value(void)
 {
 	uint32_t value = 0;
-	int lock = -1;
 
-	assert_int_equal(vmb_dev_uefi_nvram_load(&again, file, &lock), 0);
+	assert_int_equal(vmb_dev_uefi_nvram_load(&again, file), 0);
 	if (again.count)
 		memcpy(&value, again.vars[0].data, sizeof(value));
 	vmb_dev_uefi_vars_clear(&again);
-	close(lock);
 	return value;
 }
 
@@ -205,10 +181,8 @@ static void write_until_killed(uint32_t value, int kept)
 					.data = (uint8_t *)&value,
 					.data_len = sizeof(value) };
 	struct vmb_dev_uefi_writer writer;
-	int lock = -1;
 
-	if (vmb_dev_uefi_nvram_load(&vars, file, &lock) ||
-	    vmb_dev_uefi_writer_start(&writer, file, &lock))
+	if (vmb_dev_uefi_nvram_load(&vars, file) || vmb_dev_uefi_writer_start(&writer, file))
 		_exit(1);
 	while (++value) {
 		if (vmb_dev_uefi_vars_put(&vars, &var) ||
@@ -307,7 +281,6 @@ int main(void)
 		CASE(test_volatile_variable_is_not_kept),
 		CASE(test_file_in_use_is_refused),
 		CASE(test_place_without_a_folder_is_refused),
-		CASE(test_machine_that_is_killed_leaves_a_whole_file),
 		CASE(test_rest_of_an_interrupted_write_does_no_harm),
 		CASE(test_failed_write_leaves_the_old_file),
 		CASE(test_machine_killed_while_it_writes_leaves_the_old_file_or_the_new),

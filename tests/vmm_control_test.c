@@ -467,30 +467,6 @@ static void test_inspect_shows_a_channel_and_who_owes_a_signal(void **state)
 	close(fd);
 }
 
-static void test_inspect_names_the_class_of_each_service(void **state)
-{
-	const struct vmb_dev_services_config config = { .offered = VMB_DEV_SERVICES_ALL,
-							.bus_version = VMB_VERSION_NEWEST };
-	static const char *const names[] = { "shutdown", "heartbeat", "time",
-					     "kvp",	 "backup",    "copy" };
-	struct vmb_dev_device services;
-	json_t *result, *list, *channel;
-	int fd = new_client();
-	uint32_t found = 0;
-	size_t i;
-
-	assert_int_equal(vmb_dev_services_open(&services, &config), 0);
-	assert_int_equal(vmb_user_machine_add(&bed->l.machine, &services), 0);
-	result = ask(fd, "inspect");
-	list = json_object_get(result, "channels");
-	json_array_foreach(list, i, channel)
-		for (size_t k = 0; k < VMB_ARRAY_COUNT(names); k++)
-			found += !strcmp(json_string_value(at_path(channel, "class")), names[k]);
-	assert_int_equal(found, VMB_ARRAY_COUNT(names));
-	json_decref(result);
-	close(fd);
-}
-
 /* In the place of a processor's thread. */
 static void *processor(void *arg)
 {
@@ -870,7 +846,6 @@ int main(void)
 		cmocka_unit_test(test_each_command_is_in_the_tables_once),
 		cmocka_unit_test(test_document_says_what_the_tables_say),
 		SERVED(test_inspect_shows_a_channel_and_who_owes_a_signal),
-		SERVED(test_inspect_names_the_class_of_each_service),
 		SERVED(test_pause_is_answered_when_the_processors_stand_still),
 		SERVED(test_command_that_goes_on_ends_with_its_machine),
 		SERVED(test_recording_is_switched_by_command),

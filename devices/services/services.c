@@ -532,14 +532,6 @@ int vmb_dev_services_open(struct vmb_dev_device *device,
 	return 0;
 }
 
-const char *vmb_dev_service_name(const struct vmb_guid *type_id)
-{
-	for (size_t i = 0; i < VMB_ARRAY_COUNT(rows); i++)
-		if (vmb_guid_equal(type_id, &rows[i]->type_id))
-			return rows[i]->name;
-	return NULL;
-}
-
 struct vmb_dev_services *vmb_dev_services_of(const struct vmb_dev_device *device)
 {
 	return device->ops == &ops ? device->state : NULL;

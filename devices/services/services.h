@@ -78,8 +78,6 @@ struct vmb_dev_services {
  */
 int vmb_dev_services_open(struct vmb_dev_device *device,
 			  const struct vmb_dev_services_config *config);
-/* Returns the name of the service that has channels of this type, as of --services, or NULL. */
-const char *vmb_dev_service_name(const struct vmb_guid *type_id);
 /* Returns device's services, or NULL: it is another kind of device. */
 struct vmb_dev_services *vmb_dev_services_of(const struct vmb_dev_device *device);
 
