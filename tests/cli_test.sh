@@ -502,18 +502,29 @@ kill "$switch" && rc=0 && { wait "$switch" || rc=$?; }
 result $bad 'a switch puts the null device in the place of closed standard descriptors'
 rm -f closed.pcapng
 
-# The same for the lab: each of its programs begins with what all share.
+# The same for the lab: each of its programs begins with what all share, the shell's or Python's.
+begins_as_all() {
+	case $(head -n 1 "$1") in
+	*python*) grep -q '^from lab\.host.* import .*common\|^from lab\.host\.common import ' "$1" ;;
+	*) [[ $(sed '/^#/d; /^$/d' "$1" | sed -n 2p) == ". "*/host/common.sh?* ]] ;;
+	esac
+}
 for file in "$OLDPWD"/lab/*; do
 	{ [ -x "$file" ] && [ -f "$file" ]; } || continue
-	[[ $(sed '/^#/d; /^$/d' "$file" | sed -n 2p) == ". "*/host/common.sh?* ]] ||
-		echo "$file"
+	begins_as_all "$file" || echo "$file"
 done >"$out"
 [ ! -s "$out" ] && bad=0
-result $bad "each program of the lab begins with host/common.sh"
+result $bad "each program of the lab begins with host/common.sh or lab.host.common"
 names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/host/common.sh" "$err" \
 	<&- >&- 2>&- && sort -u "$err") || names=none
 [ "$names" = /dev/null ] && bad=0
-result $bad 'and that puts the null device in the place of closed standard descriptors'
+result $bad "and the shell's puts the null device in the place of closed standard descriptors"
+names=$(cd "$OLDPWD" && python3 -ISc 'import os, sys; sys.path.insert(0, "."); sys.dont_write_bytecode = True
+from lab.host import common
+print(*{os.readlink(f"/proc/self/fd/{fd}") for fd in range(3)}, file=open(sys.argv[1], "w"))' "$err" \
+	<&- >&- 2>&- && cat "$err") || names=none
+[ "$names" = /dev/null ] && bad=0
+result $bad "and Python's does too"
 
 # Root may read and write everything, so these are asked as somebody else.
 cp k secret && chmod 0 secret && cp disk fixed && chmod 444 fixed

@@ -36,6 +36,7 @@ result() {
 	fi
 }
 
+# shellcheck disable=SC2054 # the commas are in values
 values=('' $'\x01\e[2J' $'two\nlines' "$(head -c 5000 /dev/zero | tr '\0' x)" -1 99999999999999999999999 ' 1'
 	'%s%n' '=,' a,b=c /nonexistent/x)
 

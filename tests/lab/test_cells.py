@@ -63,6 +63,16 @@ class Cells(unittest.TestCase):
         self.assertEqual(self.main(["good"], None),
                          (0, "skip all # kernels or disk image could not be made: see above\n"))
 
+    def test_wrong_arguments_boot_nothing(self):
+        for arguments, seconds in ((["--help"], "900"), (["--all", "x"], "900"), ([], "1e3")):
+            with mock.patch.dict("os.environ", CELLS_SECONDS=seconds), \
+                    mock.patch.object(cells, "prepare", self.fail), \
+                    contextlib.redirect_stderr(io.StringIO()) as said, \
+                    self.assertRaises(SystemExit) as end:
+                cells.main(arguments)
+            self.assertEqual(end.exception.code, 2)
+            self.assertEqual(said.getvalue().count("\n"), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
