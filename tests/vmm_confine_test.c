@@ -496,14 +496,15 @@ static void plug_card(const char *net)
 
 static void plug_disk(const char *value)
 {
-	static struct vmb_dev_disk_option units[VMB_HOST_SCSI_LUN_MAX];
+	struct vmb_dev_disk_parsed parsed;
 	struct vmb_dev_disk disk = { 0 };
 
-	if (vmb_dev_disk_parse(units, value, false, false))
+	if (vmb_dev_disk_parse(&parsed, value, false, false))
 		return;
-	if (vmb_dev_disk_open(&disk, &units[0]) == 0)
+	if (vmb_dev_disk_open(&disk, &parsed.option) == 0)
 		vmb_dev_disk_prepare(&disk);
 	vmb_dev_disk_close(&disk);
+	free((char *)parsed.option.path);
 }
 
 static long plug_something(void)
