@@ -255,7 +255,7 @@ bool sim_device_operate(struct sim_device *d, uint32_t arg, bool always_well)
 	struct vmb_dev_storage *s = sim_storage(d);
 	uint32_t count = count_operations(s), in = d->sim->config.disk_error_in;
 	bool well = always_well || !in || (arg >> 12) % in != in - 1;
-	struct vmb_dev_storage_queue *queue;
+	struct vmb_dev_storage_queue *queue = NULL;
 	struct vmb_dev_disk_request *request;
 	int result = 0;
 
