@@ -229,9 +229,11 @@ static void event_released(struct vmb_dev_bus *bus, const struct vmb_host_event 
 
 static void event_unloaded(struct vmb_dev_bus *bus, const struct vmb_host_event *event)
 {
+	struct vmb_dev_fault *fault = vmb_dev_fault_of(bus);
+
 	vmb_dev_doorbell_disconnect(&bus->doorbell);
-	if (bus->fault)
-		vmb_dev_fault_forget_messages(bus->fault);
+	if (fault)
+		vmb_dev_fault_forget_messages(fault);
 	bus->unload_count++;
 }
 
@@ -277,14 +279,15 @@ static bool is_lost(struct vmb_dev_bus *bus, const struct vmb_host_server_output
 /* Messages leave in order, so the first that cannot leave stops those behind it. */
 static void send_messages(struct vmb_dev_bus *bus)
 {
+	struct vmb_dev_fault *fault = vmb_dev_fault_of(bus);
 	const struct vmb_host_server_output *out;
 	int error;
 
-	if (bus->fault)
-		vmb_dev_fault_flush(bus->fault, bus);
+	if (fault)
+		vmb_dev_fault_flush(fault, bus);
 	while ((out = vmb_host_server_output(&bus->server))) {
-		if (bus->fault)
-			error = vmb_dev_fault_post(bus->fault, bus, out);
+		if (fault)
+			error = vmb_dev_fault_post(fault, bus, out);
 		else
 			error = vmb_dev_trace_post(bus, out->target_vp, out->target_sint,
 						   out->payload, out->len);
@@ -351,7 +354,7 @@ void vmb_dev_bus_deliver(struct vmb_dev_bus *bus)
 
 void vmb_dev_bus_signal(struct vmb_dev_channel *ch)
 {
-	struct vmb_dev_fault *fault = __atomic_load_n(&ch->bus->fault, __ATOMIC_ACQUIRE);
+	struct vmb_dev_fault *fault = vmb_dev_fault_of(ch->bus);
 
 	if (!fault || vmb_dev_fault_signals(fault, ch))
 		interrupt(ch);

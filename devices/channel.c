@@ -6,7 +6,7 @@
 int vmb_dev_channel_write(struct vmb_dev_channel *ch, const struct vmb_ring_packet *packet,
 			  uint32_t len)
 {
-	struct vmb_dev_fault *fault = __atomic_load_n(&ch->bus->fault, __ATOMIC_ACQUIRE);
+	struct vmb_dev_fault *fault = vmb_dev_fault_of(ch->bus);
 	int error;
 
 	while ((error = fault ? vmb_dev_fault_write(fault, ch, packet) :

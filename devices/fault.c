@@ -150,10 +150,13 @@ static void ring_waiting(struct vmb_dev_bus *bus)
 
 void vmb_dev_fault_tick(struct vmb_dev_bus *bus)
 {
+	struct vmb_dev_fault *fault;
+
 	pthread_mutex_lock(&bus->lock);
-	if (bus->fault) {
-		__atomic_fetch_add(&bus->fault->now, 1, __ATOMIC_RELAXED);
-		vmb_dev_fault_flush(bus->fault, bus);
+	fault = vmb_dev_fault_of(bus);
+	if (fault) {
+		__atomic_fetch_add(&fault->now, 1, __ATOMIC_RELAXED);
+		vmb_dev_fault_flush(fault, bus);
 		ring_waiting(bus);
 	}
 	pthread_mutex_unlock(&bus->lock);

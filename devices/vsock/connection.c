@@ -297,9 +297,11 @@ static bool send_on(struct vmb_dev_vsock_connection *c)
 static void order(struct vmb_dev_channel *channel, uint32_t what)
 {
 	struct vmb_dev_vsock_link *link = channel->device;
+	struct vmb_dev_vsock *v = link->vsock;
 
+	/* From now on the worker may free the link. */
 	__atomic_fetch_or(&link->orders, what, __ATOMIC_SEQ_CST);
-	vmb_dev_worker_wake(&link->vsock->worker);
+	vmb_dev_worker_wake(&v->worker);
 }
 
 static int start(struct vmb_dev_channel *channel)
