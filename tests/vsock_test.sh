@@ -3,6 +3,7 @@
 #
 # `openvmbus vsock PATH PORT` against a server that plays the machine's: what it says, what it carries,
 # and how it ends.
+# shellcheck disable=SC2317 # check calls the functions
 set -euo pipefail
 cd "$(dirname "$0")/.."
 openvmbus=${OPENVMBUS:-build/openvmbus} number=0 failures=0
@@ -59,7 +60,7 @@ carries() {
 refused() {
 	local rc=0
 	vsock "$work/s" "$1" </dev/null >"$work/out" || rc=$?
-	[ $rc = 1 ] && [ ! -s "$work/out" ] && grep -q "nobody listens at port $1 of the guest" "$work/said"
+	[ "$rc" = 1 ] && [ ! -s "$work/out" ] && grep -q "nobody listens at port $1 of the guest" "$work/said"
 }
 # Its input stays open, and nobody writes to it.
 ends_with_the_guest() {
@@ -68,17 +69,17 @@ ends_with_the_guest() {
 	exec {open}<>"$work/fifo"
 	vsock "$work/s" 4 <"$work/fifo" >"$work/out" || rc=$?
 	exec {open}>&-
-	[ $rc = 0 ]
+	[ "$rc" = 0 ]
 }
 no_machine() {
 	local rc=0
 	vsock "$work/nothing" 1 </dev/null || rc=$?
-	[ $rc = 1 ] && grep -q 'is a machine with --vsock running' "$work/said"
+	[ "$rc" = 1 ] && grep -q 'is a machine with --vsock running' "$work/said"
 }
 usage() {
 	local rc=0
 	vsock "$@" </dev/null || rc=$?
-	[ $rc = 2 ] && [ "$(wc -l <"$work/said")" = 1 ]
+	[ "$rc" = 2 ] && [ "$(wc -l <"$work/said")" = 1 ]
 }
 
 check carries_both_ways_and_ends carries
