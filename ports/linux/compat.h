@@ -115,6 +115,13 @@ struct ethtool_rxfh_fields {
 };
 #endif
 
+/* 7.0 gave the questions whether a socket may be connected that socket. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define VSOCK_ALLOW_ARGS u32 cid, u32 port
+#else
+#define VSOCK_ALLOW_ARGS struct vsock_sock *vsk, u32 cid, u32 port
+#endif
+
 /* 6.8 gathered the arguments of the RSS operations; older kernels are given them one by one. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 struct net_device;

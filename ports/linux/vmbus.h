@@ -45,7 +45,9 @@
 #include <linux/device.h>
 #include <linux/mod_devicetable.h>
 #include <linux/module.h>
+#include "guest/socket.h"
 #include "ring/ring.h"
+#include "ring/stream.h"
 #include "wire/guid.h"
 
 struct vmb_channel;
@@ -294,6 +296,44 @@ int vmb_channel_unshare(struct vmb_share *share);
  * asked before vmb_channel_close() and may answer only after it. Does nothing for NULL.
  */
 void vmb_channel_unshare_begin(struct vmb_share *share);
+
+/* ---- sockets; process context ---- */
+
+/*
+ * Connections are channels without a device, and there is one driver for all of them:
+ *
+ *   vmb_socket_register(&ops)
+ *   vmb_socket_dial(dial) asks the host for a connection: ops->offered() with that dial, or
+ *                         ops->refused(); hosts of 4.0 do not refuse, so the caller gives up by
+ *                         itself, with vmb_socket_hang_up()
+ *   ops->offered(ch, ...) true: ch is the driver's, which opens it (vmb_channel_open(), later and
+ *                         not in here) and at the end gives it back by vmb_socket_release()
+ *   vmb_socket_unregister() when the driver has no channel and no dial left
+ */
+struct vmb_socket_ops {
+	/*
+	 * A connection is offered: of the host (dial NULL), or the answer to dial, which is the
+	 * caller's again. Returns whether the driver takes it; false: it is left, until the host
+	 * takes it back. With the bus's lock: must not wait for the host or for whoever calls
+	 * functions of this header, and calls none of them.
+	 */
+	bool (*offered)(struct vmb_channel *ch, const struct vmb_guest_socket *about,
+			struct vmb_guest_dial *dial);
+	/* The host refuses dial, which is the caller's again. With the bus's lock, as above. */
+	void (*refused)(struct vmb_guest_dial *dial);
+};
+
+/* Returns 0, or -EBUSY: there is a driver. */
+int vmb_socket_register(const struct vmb_socket_ops *ops);
+void vmb_socket_unregister(void);
+
+/* Asks for a connection, and does not wait. Returns as vmb_guest_socket_dial(). */
+int vmb_socket_dial(struct vmb_guest_dial *dial);
+/* Takes dial back. Returns true: nobody has answered and nobody will; false: an answer had it. */
+bool vmb_socket_hang_up(struct vmb_guest_dial *dial);
+
+/* Closes ch, which must not be used any more, and waits for the host. */
+void vmb_socket_release(struct vmb_channel *ch);
 
 /* ---- questions; any context ---- */
 

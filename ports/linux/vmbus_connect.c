@@ -108,6 +108,8 @@ static void on_offer(const struct vmb_guest_event *event)
 		vmbus_channel_free(ch);
 	else if (primary)
 		vmbus_sub_offered(ch);
+	else if (vmb_socket_is_offer(event->offer.flags))
+		vmbus_socket_offered(ch, event);
 	else
 		queue_work(vmbus.device_queue, &ch->add_work);
 }
@@ -120,7 +122,9 @@ static void on_rescind(const struct vmb_guest_event *event)
 		ch->ops->rescinded(ch);
 	if (ch->primary)
 		vmbus_sub_check(ch);
-	if (ch->primary || ch->removing)
+	if (ch->socket)
+		vmbus_socket_rescinded(ch);
+	if (ch->primary || ch->socket || ch->removing)
 		return;
 	ch->removing = true;
 	queue_work(vmbus.device_queue, &ch->remove_work);
@@ -169,6 +173,7 @@ static void (*const handlers[])(const struct vmb_guest_event *event) = {
 	[VMB_GUEST_EVENT_GPADL_TORNDOWN] = on_gpadl_torndown,
 	[VMB_GUEST_EVENT_MODIFY_RESULT] = on_modify_result,
 	[VMB_GUEST_EVENT_UNLOADED] = on_nothing,
+	[VMB_GUEST_EVENT_DIAL_REFUSED] = vmbus_socket_refused,
 };
 
 void vmbus_connect_message(const struct vmb_synic_message *message)

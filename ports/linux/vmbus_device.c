@@ -231,6 +231,7 @@ void vmbus_device_stop(void)
 		}
 	mutex_unlock(&vmbus.lock);
 	flush_workqueue(vmbus.device_queue);
+	flush_workqueue(vmbus.sub_queue);
 }
 
 void vmbus_device_exit(void)

@@ -94,6 +94,9 @@ struct vmb_channel {
 	bool told; /* the driver has the pointer; vmbus.lock */
 	bool shown; /* in sysfs, or that failed; vmbus.lock */
 
+	bool socket; /* a connection: it has no device and no sub-channels */
+	bool taken; /* it is the driver's of sockets; vmbus.lock */
+
 	/* hibernation has ended the connection, the host has not offered it again; vmbus.lock */
 	bool asleep;
 	u32 cpu_before; /* the sleep */
@@ -177,6 +180,12 @@ void vmbus_sub_check(struct vmb_channel *ch);
 void vmbus_sub_opened(struct vmb_channel *primary);
 int vmbus_sub_close(struct vmb_channel *primary);
 void vmbus_sub_end(struct vmb_channel *primary);
+
+/* vmbus_socket.c; vmbus.lock */
+void vmbus_socket_offered(struct vmb_channel *ch, const struct vmb_guest_event *event);
+void vmbus_socket_rescinded(struct vmb_channel *ch);
+void vmbus_socket_refused(const struct vmb_guest_event *event);
+bool vmbus_socket_any(void);
 
 /* vmbus_sleep.c; find and wake with vmbus.lock */
 extern const struct dev_pm_ops vmbus_device_sleep, vmbus_bus_sleep;

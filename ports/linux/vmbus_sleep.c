@@ -182,7 +182,23 @@ static int refuse_firmware(struct device *dev)
 	return -EOPNOTSUPP;
 }
 
+/* The other end of a connection does not sleep, nor does it come back. */
+static int refuse_sockets(struct device *dev)
+{
+	bool any;
+
+	mutex_lock(&vmbus.lock);
+	any = vmbus_socket_any();
+	mutex_unlock(&vmbus.lock);
+	if (!any)
+		return 0;
+	dev_err(dev, "no hibernation while sockets (AF_VSOCK) are connected\n");
+	return -EBUSY;
+}
+
 const struct dev_pm_ops vmbus_bus_sleep = {
+	.freeze = refuse_sockets,
+	.poweroff = refuse_sockets,
 	.complete = remove_sleepers,
 	.suspend = refuse_firmware,
 	.freeze_noirq = suspend_bus,
