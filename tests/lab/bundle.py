@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "0123456789abcdef"
 KEPT = re.compile(r"evidence[.].*|host.*log|side[.]log|side-complaints|server[.]log|nbd-kills|"
                   r"ctl[.].*|clocks|stop|fsck|samples|result[.]json|page[.].|ping|other")
@@ -24,7 +25,8 @@ def pack(folder):
                 lines = [line for line in lines if "stats:" in line]
             text += "".join(f"{line}\n" for line in [f"@@@ {path.name}", *lines])
     text = text.replace(token, TOKEN).replace(f"{folder.resolve()}/", "")
-    return re.sub(r"/[^ ]*/build/", "build/", text)
+    text = re.sub(r"/[^ ]*/build/", "build/", text)  # wherever it is
+    return text.replace(f"{ROOT}/", "")
 
 
 def unpack(text):

@@ -12,6 +12,8 @@ HERE = Path(__file__).resolve().parent
 
 
 class Tap(unittest.TestResult):
+    said = 0  # of which test a part has failed
+
     def say(self, verdict, test, text=""):
         print(f"{verdict} {self.testsRun} - {test.id().removeprefix('test_')}", flush=True)
         print("".join(f"# {line}\n" for line in text.strip().split("\n") if line), end="")
@@ -32,6 +34,9 @@ class Tap(unittest.TestResult):
 
     def addSubTest(self, test, subtest, error):
         super().addSubTest(test, subtest, error)
+        if error and self.said != self.testsRun:
+            self.said = self.testsRun  # one line a test, whatever its parts
+            self.say("not ok", test)
         if error:
             print(f"# {subtest}: {error[1]}", flush=True)
 
