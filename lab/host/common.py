@@ -114,6 +114,13 @@ def has_kvm():
         [OPENVMBUS, "check"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
+def stop_nests(names):
+    """Those of them that there are: each keeps a CPU to itself until it is stopped."""
+    for name in names:
+        if (BUILD / "nest" / name).is_dir():
+            subprocess.run([LAB / "warm-nest", "-n", name, "stop"], stdout=sys.stderr)
+
+
 def names(folder):
     """Of the guests, hosts or scenarios: each is a file in that folder of the lab."""
     return sorted(path.stem for path in (LAB / folder).glob("*.py"))

@@ -14,21 +14,25 @@ from lab.host import common
 
 cells = program("cells")
 SAID = {"good": (0, "ok a\n# note\n", ""), "bad": (1, "ok a\nnot ok b\n", ""),
-        "none": (77, "# first\nskip g h none # no such thing\n", ""), "wrong": (2, "", "x\nlast\n")}
+        "none": (77, "# first\nskip g h none # no such thing\n", ""), "wrong": (2, "", "x\nlast\n"),
+        "crash": (1, "ok a\n", "Traceback\nIndexError: no such word\n"), "silent": (0, "# x\n", "")}
 
 
 class Cells(unittest.TestCase):
     def setUp(self):
         (common.BUILD / "cells").mkdir(exist_ok=True)
-        self.nests = []
+        self.nests, self.stopped = [], []
         patch = mock.patch.object(subprocess, "run", self.fake)
         patch.start()
         self.addCleanup(patch.stop)
 
     def fake(self, command, stderr=None, **more):
         scenario = command[-1]
-        if scenario not in SAID:
+        if scenario == "stop":
+            self.stopped.append(command[2])
             return subprocess.CompletedProcess(command, 0, "", "")
+        if scenario == "interrupted":
+            raise KeyboardInterrupt
         rc, said, errors = SAID[scenario]
         self.nests.append(command[2])
         stderr.write(errors.encode())
@@ -43,6 +47,23 @@ class Cells(unittest.TestCase):
         self.assertEqual(cells.run("g h wrong", "n", end),
                          ["not ok g_h_wrong ends # lab/run: exit code 2: last"])
         self.assertEqual(cells.run("g h good", "n", end - 61), ["skip g_h_good # no time left"])
+
+    def test_a_cell_that_ends_without_a_verdict_has_failed(self):
+        """As an exception in its judge does, whose exit code is that of a claim that is not ok."""
+        end = time.time() + 60
+        self.assertEqual(cells.run("g h crash", "n", end),
+                         ["ok g_h_crash: a", "not ok g_h_crash ends # lab/run: exit code 1: "
+                          "IndexError: no such word"])
+        self.assertEqual(cells.run("g h silent", "n", end)[1:],
+                         ["not ok g_h_silent ends # lab/run: exit code 0: nothing was said"])
+        self.assertEqual(self.main(["good", "crash"])[0], 1)
+
+    def test_nests_are_stopped_also_when_it_is_interrupted(self):
+        for slot in range(2):
+            (common.BUILD / f"nest/cells-{slot}").mkdir(parents=True, exist_ok=True)
+        with self.assertRaises(KeyboardInterrupt):
+            self.main(["interrupted", "good", "good"])
+        self.assertEqual(self.stopped, ["cells-0", "cells-1"])
 
     def main(self, some, broken=()):
         with mock.patch.object(cells, "some_cells", lambda: [f"g h {one}" for one in some]), \
