@@ -9,7 +9,7 @@ import re
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
-from lab.host.evidence import number
+from lab.host.evidence import number, read
 
 HERE = Path(__file__).parent
 VERDICTS = ("ok", "not ok", "skip", "not run", "not offered")
@@ -28,12 +28,14 @@ def point(result):
 
 
 def read_history(path):
-    """The points of each cell, oldest first."""
+    """The points of each cell, oldest first. A line that a full disk cut off is left out."""
     found = collections.defaultdict(list)
-    if path.exists():
-        for line in path.read_text().splitlines():
+    for line in read(path).splitlines():
+        try:
             one = json.loads(line)
             found[one["name"]].append(one)
+        except (ValueError, LookupError):
+            continue
     return found
 
 
@@ -97,15 +99,14 @@ def klass(one):
 
 
 def page(commit, results, history):
-    parts = {"commit": text(commit), "counts": text(counts(results)), "css": (HERE / "page.css"),
-             "js": (HERE / "page.js"), "filters": filters(results), "grid": grid(results),
+    css, js = ((HERE / f"page.{kind}").read_text() for kind in ("css", "js"))
+    parts = {"commit": text(commit), "counts": text(counts(results)), "css": css, "js": js,
+             "filters": filters(results), "grid": grid(results),
              "plots": overview(results, history),
              "cells": "".join(section(one, history[one["name"]]) for one in results
                               if one["verdict"] != "not offered")}
-    made = (HERE / "page.html").read_text()
-    for name, part in parts.items():
-        made = made.replace(f"@{name}@", part.read_text() if isinstance(part, Path) else part, 1)
-    return made
+    # In one go: what is put in is not looked through again.
+    return re.sub("@([a-z]+)@", lambda found: parts[found[1]], (HERE / "page.html").read_text())
 
 
 def distinct(results, name):

@@ -6,8 +6,10 @@ import io
 import json
 import shutil
 import subprocess
+import tempfile
 import unittest
 import xml.etree.ElementTree as xml
+from pathlib import Path
 from unittest import mock
 
 import browser
@@ -16,7 +18,7 @@ from programs import program
 from lab.host import common, report
 
 matrix = program("matrix")
-EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>\x01"
+EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>\x01@cells@@js@"
 SAID = ["ok one", f"not ok two {EVIL}", "# a note"]
 
 
@@ -67,6 +69,17 @@ class Reports(unittest.TestCase):
         page = (write() / "index.html").read_text()
         for word in ("http:", "https:", "<img", "url(", "@import", "<link"):
             self.assertNotIn(word, page)
+
+    def test_text_of_a_guest_is_no_place_of_the_page(self):
+        """2 reasons in the grid and in cells, a claim and a console's line in each of 8 cells."""
+        page = (write() / "index.html").read_text()
+        self.assertEqual(page.count("@cells@@js@"), 2 * 2 + 2 * 8)
+
+    def test_a_line_of_the_history_that_is_not_whole_is_left_out(self):
+        path = write() / "history.jsonl"
+        with open(path, "a") as history:
+            history.write('{"name": "linux')
+        self.assertEqual({len(points) for points in report.read_history(path).values()}, {3})
 
     def test_a_time_that_is_none_is_left_out(self):
         one = next(results())
@@ -132,10 +145,29 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.ran, ["boot", "boot"])
 
     def test_a_wrong_option_ends_with_2(self):
-        for words in (["--what", "x"], ["--jobs", "none"], ["--guests"]):
+        for words in (["--what", "x"], ["--jobs", "none"], ["--guests"],
+                      ["--limit", "soon"], ["--limit", "nan"], ["--hosts", "openvmbus@2001"]):
             with self.assertRaises(SystemExit) as ended, contextlib.redirect_stderr(io.StringIO()):
                 self.main(*words)
             self.assertEqual(ended.exception.code, 2)
+
+
+@unittest.skipUnless(shutil.which("git"), "git is not installed")
+class Commits(unittest.TestCase):
+    def test_what_differs_from_the_commit_has_another_name(self):
+        """Also a file that git does not know yet, as a new scenario is."""
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(common, "ROOT", Path(folder)):
+            for words in ("init -q", "-c user.name=x -c user.email=x commit -q --allow-empty -mx"):
+                subprocess.run(["git", "-C", folder, *words.split()], check=True)
+            clean = matrix.commit()
+            names = {clean}
+            for text in ("one", "other"):
+                (Path(folder) / "new.py").write_text(text)
+                names.add(matrix.commit())
+            self.assertEqual(matrix.commit() in names, True)
+        self.assertEqual(len(names), 3)
+        self.assertRegex(clean, "^[0-9a-f]{12}$")
 
 
 @unittest.skipUnless(browser.there(), "chromium and chromium-driver are not installed")
