@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
 import dry
 from programs import program
@@ -54,6 +55,18 @@ class Numbers(unittest.TestCase):
         self.assertEqual((kernel, bench.grown(kernel)), ([20, 60, 100, 900], [40, 40, 800]))
         self.assertEqual(entries, [2, 6, 10, 90])
         self.assertAlmostEqual(bench.tick_cost(evidence.Evidence(path), kernel), 40 / 6)
+
+    def test_a_boot_that_did_not_measure_all_fails_a_claim(self):
+        with dry.dry_lab():
+            one = dry.parse(["linux-6.1-ours", "openvmbus", "queuebench"])
+        for number, line in ((1, "few=1"), (2, "none=1")):
+            path = common.BUILD / f"measured.{number}"
+            path.write_text(f"{line}\nmark\n")
+            one.boots_done[number] = evidence.Evidence(path)
+        one.marks = 1
+        with mock.patch("builtins.print"):
+            rows = one.rows(lambda found: int(found["few"]))
+        self.assertEqual((rows, one.failures), ([1], 1))
 
 
 class Consoles(unittest.TestCase):
