@@ -68,6 +68,26 @@ class Numbers(unittest.TestCase):
             rows = one.rows(lambda found: int(found["few"]))
         self.assertEqual((rows, one.failures), ([1], 1))
 
+    def test_a_guest_without_its_daemons_fails_their_claims(self):
+        """Also one whose driver shows none of the devices that they serve. The kernel's own has no
+        device for fcopy from 6.10 on."""
+        failed = {}
+        for kind, kernel in (("ours", "6.12.48-amd64"), ("intree", "6.1.0-40-amd64"),
+                             ("intree", "6.12.48-amd64")):
+            with dry.dry_lab():
+                one = dry.parse([f"linux-6.1-{kind}", "openvmbus", "services"])
+            one.folder.mkdir(parents=True, exist_ok=True)
+            (one.folder / "copied").write_text("x")
+            path = common.BUILD / "no-daemons"
+            path.write_text(f"kernel={kernel}\n")
+            one.evidence = evidence.Evidence(path)
+            with mock.patch("builtins.print"):
+                one.judge_daemons()
+            failed[kind, kernel] = [claim for claim in (
+                "a pair was given", "the guest froze", "a file was copied")
+                if any(claim in line for line in one.said if line.startswith("not ok"))]
+        self.assertEqual([len(claims) for claims in failed.values()], [3, 3, 2])
+
 
 class Consoles(unittest.TestCase):
     def test_evidence_is_what_stands_between_the_markers(self):
