@@ -285,6 +285,26 @@ static void test_what_is_out_comes_back_lowest_first(void **state)
 	assert_int_equal(vmb_host_balloon_give(&b, 1), VMB_EINVAL);
 }
 
+/* A page that is given below those that came back first is found. */
+static void test_a_page_given_below_all_others_comes_back_first(void **state)
+{
+	const uint8_t answer[] = { 9, 0, 8, 0, 1, 0, 0, 0 };
+	const uint64_t low = 0x33 | 1ull << 40, high = 0x200 | 1ull << 40;
+
+	open_one();
+	ask(512);
+	assert_int_equal(give_one(0x200, 2), VMB_HOST_BALLOON_TAKEN);
+	assert_int_equal(vmb_host_balloon_give(&b, 1), 0);
+	assert_memory_equal(expect_output(24) + 16, &high, sizeof(high));
+	assert_int_equal(vmb_host_balloon_input(&b, answer, sizeof(answer)),
+			 VMB_HOST_BALLOON_NOTHING);
+	ask(512);
+	assert_int_equal(give_one(0x33, 1), VMB_HOST_BALLOON_TAKEN);
+	assert_int_equal(vmb_host_balloon_give(&b, 1), 0);
+	assert_memory_equal(expect_output(24) + 16, &low, sizeof(low));
+	assert_int_equal(b.out, 1);
+}
+
 static void test_a_returned_page_may_be_given_again(void **state)
 {
 	const uint8_t answer[] = { 9, 0, 8, 0, 1, 0, 0, 0 };
@@ -403,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_a_response_that_nobody_asked_for_is_nonsense),
 		cmocka_unit_test(test_counts_of_ranges_stay_within_the_message),
 		cmocka_unit_test(test_what_is_out_comes_back_lowest_first),
+		cmocka_unit_test(test_a_page_given_below_all_others_comes_back_first),
 		cmocka_unit_test(test_a_returned_page_may_be_given_again),
 		cmocka_unit_test(test_many_ranges_come_back_in_several_messages),
 		cmocka_unit_test(test_memory_is_added_with_its_region),
