@@ -583,6 +583,101 @@ static void test_a_channel_that_is_not_released_takes_no_place(void **state)
 	bed_free(b);
 }
 
+/* Past the guest's engine. */
+static void post(struct bed *b, const void *message, uint32_t len)
+{
+	assert_int_equal(vmb_user_machine_post(&b->machine, b->guest.connect.message_connection_id,
+					       message, len),
+			 0);
+}
+
+/* Lends four pages more to the channel: two rings of a page each. */
+static void lend_small_rings(struct bed *b, uint32_t relid, uint32_t gpadl_id, uint64_t pfns[4])
+{
+	struct {
+		struct vmb_msg_gpadl_header head;
+		uint32_t byte_count, byte_offset;
+		uint64_t pfns[4];
+	} VMB_PACKED m = { .head.header.type = VMB_MSG_GPADL_HEADER,
+			   .head.relid = relid,
+			   .head.gpadl_id = gpadl_id,
+			   .head.ranges_len = 40,
+			   .head.range_count = 1,
+			   .byte_count = 4 * VMB_PAGE_LEN };
+
+	assert_true(vmb_user_memory_alloc(&b->machine.memory, pfns, 4));
+	memcpy(m.pfns, pfns, sizeof(m.pfns));
+	post(b, &m, sizeof(m));
+	settle(b);
+}
+
+static void write_small_ring(struct bed *b, const uint64_t *pfns, const uint8_t *bytes)
+{
+	void *pages = vmb_user_memory_map(&b->machine.memory, pfns, 2);
+	struct vmb_stream_packet packet;
+	struct vmb_ring_writer tx;
+
+	assert_int_equal(vmb_ring_writer_init(&tx, pages, (uint8_t *)pages + VMB_PAGE_LEN,
+					      VMB_PAGE_LEN, false),
+			 0);
+	vmb_stream_data(&packet, bytes, 2000);
+	assert_int_equal(vmb_ring_write(&tx, &packet.packet), 0);
+	vmb_ring_commit(&tx);
+	vmb_user_memory_unmap(pages, 2);
+}
+
+static size_t fill_up(struct bed *b, struct vmb_user_device *d, const uint8_t *bytes)
+{
+	size_t sent = 0;
+	int n;
+
+	while ((n = vmb_user_socket_send(d, bytes + sent, (uint32_t)(LONG - sent))) > 0) {
+		sent += (size_t)n;
+		settle(b);
+	}
+	return sent;
+}
+
+/*
+ * A guest closes and opens at once, with smaller rings, when its client has not read yet. That
+ * opening must not happen: what the first ring held is more than the second one can hold.
+ */
+static void test_a_channel_is_opened_only_once(void **state)
+{
+	static uint8_t bytes[LONG], got[LONG];
+	struct bed *b = bed_new(0, 64);
+	struct vmb_msg_relid close_message = { .header.type = VMB_MSG_CLOSE };
+	struct vmb_msg_open open_message = { .header.type = VMB_MSG_OPEN,
+					     .gpadl_id = 0x7777,
+					     .downstream_page = 2 };
+	struct vmb_user_device *d;
+	uint64_t pfns[4];
+	size_t sent, in = 0;
+	ssize_t n;
+	int fd;
+
+	fill_with_numbers(bytes, LONG);
+	d = connect_in(b, &fd);
+	lend_small_rings(b, d->channel.relid, open_message.gpadl_id, pfns);
+	write_small_ring(b, pfns, bytes);
+	sent = fill_up(b, d, bytes);
+	close_message.relid = open_message.relid = d->channel.relid;
+	post(b, &close_message, sizeof(close_message));
+	post(b, &open_message, VMB_MSG_OPEN_LEN);
+	settle(b);
+	while ((n = recv(fd, got + in, LONG - in, MSG_DONTWAIT)) > 0) {
+		in += (size_t)n;
+		settle(b);
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(in, sent);
+	assert_memory_equal(got, bytes, sent);
+	assert_int_equal(b->vsock->counters.from_host, 1);
+	expect_all_gone(b);
+	close(fd);
+	bed_free(b);
+}
+
 static void test_a_slow_reader_holds_up_nobody(void **state)
 {
 	static uint8_t bytes[LONG];
@@ -898,6 +993,7 @@ int main(void)
 		cmocka_unit_test(test_a_guest_that_never_reads_is_given_up),
 		cmocka_unit_test(test_a_guest_that_ends_last_and_does_not_read_has_less_time),
 		cmocka_unit_test(test_a_channel_that_is_not_released_takes_no_place),
+		cmocka_unit_test(test_a_channel_is_opened_only_once),
 		cmocka_unit_test(test_a_slow_reader_holds_up_nobody),
 		cmocka_unit_test(test_a_client_that_only_sends),
 		cmocka_unit_test(test_guest_that_breaks_the_protocol_loses_that_connection),

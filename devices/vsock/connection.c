@@ -368,8 +368,9 @@ static void closed(struct vmb_dev_vsock_connection *c, int64_t now)
 		keep_rest(c);
 	c->state = VMB_DEV_VSOCK_RESTING;
 	c->due = now + REST_NS;
-	vmb_dev_bus_stopped(&c->link->channel);
+	/* First, for a guest may have asked already to open it again, and a link is opened once. */
 	rescind(c);
+	vmb_dev_bus_stopped(&c->link->channel);
 }
 
 static uint32_t take(struct vmb_dev_vsock_link *link)
