@@ -115,22 +115,28 @@ static bool works(struct sim *sim, uint32_t device)
 	       (!ch->card || ch->card->stage == SIM_CARD_UP);
 }
 
-static uint64_t good_of(const struct sim *sim, const struct sim_device *d)
+/* Repeats a wish until it has come true. */
+static bool comes_true(struct sim *sim, struct sim_choice wish, const uint64_t *count)
 {
-	return d->config->class == SIM_CARD ? d->arrived : sim->world.good;
-}
+	uint64_t before = *count;
 
-/* Something goes through the device. */
-static bool probe(struct sim *sim, struct sim_device *d)
-{
-	enum sim_what what = d->config->class == SIM_CARD ? SIM_SEND : SIM_REQUEST;
-	uint64_t before = good_of(sim, d);
-
-	for (uint32_t i = 0; i < PROBE_COUNT && good_of(sim, d) == before; i++) {
-		sim_choose(sim, (struct sim_choice){ what, (uint8_t)d->number, i * 4000 });
+	for (uint32_t i = 0; i < PROBE_COUNT && *count == before; i++) {
+		wish.arg = i * 4000;
+		sim_choose(sim, wish);
 		sim_rest(sim);
 	}
-	return good_of(sim, d) != before;
+	return *count != before;
+}
+
+/* Something goes through the device, through a card both ways. */
+static bool probe(struct sim *sim, struct sim_device *d)
+{
+	uint8_t who = (uint8_t)d->number;
+
+	if (d->config->class != SIM_CARD)
+		return comes_true(sim, (struct sim_choice){ SIM_REQUEST, who, 0 }, &d->good);
+	return comes_true(sim, (struct sim_choice){ SIM_SEND, who, 0 }, &d->left) &&
+	       comes_true(sim, (struct sim_choice){ SIM_DELIVER, who, 0 }, &d->arrived);
 }
 
 static bool all_work(struct sim *sim, uint32_t *device)

@@ -57,7 +57,10 @@ void sim_frame_seen(struct sim_device *d, struct sim_frame *frames, const uint8_
 	sim_say(d->sim, where, number, len, d->number);
 	if (f)
 		f->seen++;
-	d->arrived += f != NULL;
+	if (frames == d->out)
+		d->left += f != NULL;
+	else
+		d->arrived += f != NULL;
 	if (d->sim->config.faults == SIM_FAULTS_LIAR)
 		return;
 	if (!number || number > d->frames)

@@ -77,7 +77,7 @@ static void end_request(struct sim_channel *ch, struct sim_request *r,
 		by_host ? "  request %lu ends with status %lu, SCSI status %lu" :
 			  "  request %lu ends without the host (status %lu, SCSI status %lu)",
 		r->number, event->srb_status, event->scsi_status);
-	sim->world.good += good;
+	ch->device->good += good;
 	if (good && r->op == SIM_READ)
 		copy_pages(ch, r, bytes, r->count * SIM_BLOCK_LEN, false);
 	/* What a liar says about data proves nothing; a read is not looked at then. */

@@ -64,7 +64,8 @@ struct sim_device {
 	struct vmb_user_wire wire;
 	bool pulled;
 	uint64_t frames; /* numbered so far, both ways */
-	uint64_t arrived; /* of them */
+	uint64_t left, arrived; /* of them: the guest's, and the network's */
+	uint64_t good; /* requests that ended well */
 	struct sim_frame out[SIM_FRAME_COUNT], in[SIM_FRAME_COUNT];
 };
 
@@ -72,7 +73,6 @@ struct sim_world {
 	struct sim_device devices[SIM_DEVICE_MAX];
 	uint32_t count;
 	uint64_t requests; /* of all guests, numbered */
-	uint64_t good; /* requests that ended well */
 };
 
 /* sim/world.c */

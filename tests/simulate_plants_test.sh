@@ -15,6 +15,7 @@ plants='lost_signal SIGNAL OWED|NO RECOVERY|NO END|NO ANSWER
 lost_on_modify SIGNAL OWED|NO RECOVERY|NO END
 double_completion TWO ENDS|WRONG END|WRONG DATA
 leak_on_rescind KEPT|NO ANSWER|NO RECOVERY
+deaf_card NO RECOVERY
 rescind_while_opening NO ANSWER|NO RECOVERY|NO END|KEPT
 fua_ignored BROKEN PROMISE
 short_write WRONG DATA'

@@ -90,22 +90,25 @@ static void test_recorded_choices_make_the_same_run(void **state)
 /* Hours pass in no time, and something happens in them. */
 static void test_runs_have_a_life(void **state)
 {
-	uint64_t lives = 0, good = 0, arrived = 0;
+	uint64_t lives = 0, good = 0, left = 0, arrived = 0;
 
-	for (uint64_t seed = 1; seed <= 8; seed++) {
+	for (uint64_t seed = 1; seed <= 24; seed++) {
 		struct sim *sim = run_seed(seed, NULL);
 
 		assert_true(sim->now > 1000000000ll);
 		lives += sim->lives;
-		good += sim->world.good;
-		for (uint32_t i = 0; i < sim->world.count; i++)
+		for (uint32_t i = 0; i < sim->world.count; i++) {
+			good += sim->world.devices[i].good;
+			left += sim->world.devices[i].left;
 			arrived += sim->world.devices[i].arrived;
+		}
 		sim_free(sim);
 	}
-	print_message("# %llu steps of life, %llu requests ended well, %llu frames arrived\n",
-		      (unsigned long long)lives, (unsigned long long)good,
-		      (unsigned long long)arrived);
-	assert_true(lives > 300 && good > 100 && arrived > 10);
+	print_message(
+		"# %llu steps of life, %llu requests ended well, %llu frames left, %llu came\n",
+		(unsigned long long)lives, (unsigned long long)good, (unsigned long long)left,
+		(unsigned long long)arrived);
+	assert_true(lives > 300 && good > 100 && left > 5 && arrived > 10);
 }
 
 int main(void)
