@@ -251,7 +251,7 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # AddressSanitizer, linux_X_tsan_test under ThreadSanitizer. The headers that stand in for the kernel's are
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
-LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test,$(basename $(notdir $(wildcard tests/linux/*_test.c))))
+LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test,$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
 LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
@@ -260,20 +260,22 @@ LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
 LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
 LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess umh moduleparam reboot)
 LINUX_RAM    := $(addprefix linux/,list memory memory_hotplug mman)
+LINUX_VSOCK  := linux/uio linux/refcount net/af_vsock
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
 	-Wno-missing-field-initializers -O1 -g -fno-omit-frame-pointer
 LINUX_ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all
 LINUX_TSAN   := -fsanitize=thread
-linux-module  = -DKBUILD_MODNAME='"$(if $(filter block%,$*),blkvsc,$(if $(filter services%,$*),hvutils,$(if $(filter balloon%,$*),hvballoon,storvsc)))"'
+linux-module  = -DKBUILD_MODNAME='"$(if $(filter block%,$*),blkvsc,$(if $(filter services%,$*),hvutils,$(if $(filter balloon%,$*),hvballoon,$(if $(filter sockets%,$*),hvsock,storvsc))))"'
 linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
 	$(1) -MMD -MP -c -o $@ $<
 $(LINUX_DIR)/include/.made: Makefile
-	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi
+	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi $(@D)/net
 	@for h in $(LINUX_KERNEL); do echo '#include "tests/linux/kernel.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_BLOCK); do echo '#include "tests/linux/block.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_RAM); do echo '#include "tests/linux/ram.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_VSOCK); do echo '#include "tests/linux/vsock.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_MISC); do echo '#include "tests/linux/misc.h"' >$(@D)/$$h.h; done
 	@touch $@
 $(LINUX_DIR)/%/sched.o: tests/linux/sched.c | $(BUILD)/.setup-test
@@ -289,6 +291,10 @@ $(LINUX_DIR)/tsan/port/%.o: ports/linux/%.c $(LINUX_DIR)/include/.made | $(BUILD
 $(LINUX_DIR)/asan/core/%.o: guest/%.c | $(BUILD)/.setup-test
 	$(call linux-cc,$(LINUX_ASAN))
 $(LINUX_DIR)/tsan/core/%.o: guest/%.c | $(BUILD)/.setup-test
+	$(call linux-cc,$(LINUX_TSAN))
+$(LINUX_DIR)/asan/core/%.o: ring/%.c | $(BUILD)/.setup-test
+	$(call linux-cc,$(LINUX_ASAN))
+$(LINUX_DIR)/tsan/core/%.o: ring/%.c | $(BUILD)/.setup-test
 	$(call linux-cc,$(LINUX_TSAN))
 linux-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o $(LINUX_SHIM:%=shim/%.o) $(LINUX_PORT:%=port/%.o) \
 	core/storage.o)
@@ -335,6 +341,18 @@ $(BUILD)/tests/linux_balloon_tsan_test: $(LINUX_DIR)/tsan/shim/linux_balloon_tes
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 unit-programs: $(BUILD)/tests/linux_balloon_test $(BUILD)/tests/linux_balloon_tsan_test
+# Sockets have a channel that carries nothing: the bytes are ring/stream.c's, which has its own test.
+sockets-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o port/sockets.o \
+	port/sockets_stream.o core/stream.o)
+$(BUILD)/tests/linux_sockets_test: $(LINUX_DIR)/asan/shim/linux_sockets_test.o $(call sockets-parts,asan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka
+$(BUILD)/tests/linux_sockets_tsan_test: $(LINUX_DIR)/tsan/shim/linux_sockets_test.o $(call sockets-parts,tsan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+unit-programs: $(BUILD)/tests/linux_sockets_test $(BUILD)/tests/linux_sockets_tsan_test
 unit-programs: $(BUILD)/tests/linux_services_test $(BUILD)/tests/linux_services_tsan_test
 unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 

@@ -23,6 +23,35 @@ static struct connection *connection_of(struct vsock_sock *vsk)
 	return vsk->trans;
 }
 
+static void drop(struct connection *c)
+{
+	if (!refcount_dec_and_test(&c->refs))
+		return;
+	kvfree(c->rest);
+	kfree(c->piece);
+	kfree(c);
+}
+
+/*
+ * For work that is to come: the socket may be gone by then, or have been given another transport,
+ * which leaves nobody who would keep this module.
+ */
+static void hold(struct connection *c)
+{
+	__module_get(THIS_MODULE);
+	sock_hold(sock_of(c));
+	refcount_inc(&c->refs);
+}
+
+static void put(struct connection *c)
+{
+	struct sock *sk = sock_of(c);
+
+	drop(c);
+	sock_put(sk);
+	module_put(THIS_MODULE);
+}
+
 /* ---- the channel's side ---- */
 
 /* Any context; the rest is work. */
@@ -56,7 +85,7 @@ static void attach(struct connection *c, struct vmb_channel *ch)
 {
 	struct sock *sk = sock_of(c);
 
-	sock_hold(sk);
+	hold(c);
 	c->ch = ch;
 	sk->sk_state = TCP_ESTABLISHED;
 	vsock_insert_connected(c->vsk);
@@ -109,16 +138,10 @@ static bool host_goes_on(struct connection *c)
 	       unread && unread != before;
 }
 
-/* Takes the channel from the connection. lock_sock() */
-static struct vmb_channel *detach(struct connection *c)
+static void end_socket(struct connection *c)
 {
-	struct vmb_channel *ch = c->ch;
 	struct sock *sk = sock_of(c);
 
-	if (!c->released)
-		stream_keep(c);
-	c->ch = NULL;
-	c->left = 0;
 	c->vsk->peer_shutdown |= SHUTDOWN_MASK;
 	/* The socket layer reads from no other than an established one. */
 	if (c->released || !c->rest_len)
@@ -128,6 +151,19 @@ static struct vmb_channel *detach(struct connection *c)
 	sk->sk_data_ready(sk);
 	sk->sk_write_space(sk);
 	sk->sk_state_change(sk);
+}
+
+/* Takes the channel from the connection. lock_sock() */
+static struct vmb_channel *detach(struct connection *c)
+{
+	struct vmb_channel *ch = c->ch;
+
+	if (!c->released)
+		stream_keep(c);
+	c->ch = NULL;
+	c->left = 0;
+	if (has_socket(c))
+		end_socket(c);
 	return ch;
 }
 
@@ -149,7 +185,7 @@ static void end_work(struct work_struct *work)
 	/* No doorbell rings any more and no rescind comes, but one may have queued these. */
 	cancel_work_sync(&c->wake_work);
 	cancel_delayed_work(&c->end_work);
-	sock_put(sk);
+	put(c);
 }
 
 /* ---- connect() ---- */
@@ -173,7 +209,7 @@ static void refuse(struct connection *c)
 	sk_error_report(sk);
 }
 
-/* The dial's reference to the socket ends here. */
+/* What the dial held ends here. */
 static void answer_work(struct work_struct *work)
 {
 	struct connection *c = container_of(work, struct connection, answer_work);
@@ -194,7 +230,7 @@ static void answer_work(struct work_struct *work)
 		cancel_work_sync(&c->wake_work);
 		cancel_delayed_work_sync(&c->end_work);
 	}
-	sock_put(sk);
+	put(c);
 }
 
 static int connect_host(struct vsock_sock *vsk)
@@ -202,7 +238,8 @@ static int connect_host(struct vsock_sock *vsk)
 	struct connection *c = connection_of(vsk);
 	int rc;
 
-	if (c->dialling)
+	/* A channel: connect() was interrupted just when the host had answered. */
+	if (c->dialling || c->ch)
 		return -EALREADY;
 	memset(&c->dial, 0, sizeof(c->dial));
 	c->dial.endpoint_id = vmb_socket_guid(vsk->local_addr.svm_port);
@@ -210,12 +247,12 @@ static int connect_host(struct vsock_sock *vsk)
 	c->dial.port = c;
 	c->answer = NULL;
 	c->dialling = true;
-	sock_hold(sk_vsock(vsk));
+	hold(c);
 	rc = vmb_socket_dial(&c->dial);
 	if (!rc)
 		return 0;
 	c->dialling = false;
-	sock_put(sk_vsock(vsk));
+	put(c);
 	return rc == -EOPNOTSUPP ? -ENODEV : rc;
 }
 
@@ -226,7 +263,7 @@ static int hang_up(struct vsock_sock *vsk)
 
 	if (c->dialling && vmb_socket_hang_up(&c->dial)) {
 		c->dialling = false;
-		sock_put(sk_vsock(vsk));
+		put(c);
 	}
 	return 0;
 }
@@ -368,6 +405,7 @@ static int init(struct vsock_sock *vsk, struct vsock_sock *parent)
 		return -ENOMEM;
 	}
 	c->vsk = vsk;
+	refcount_set(&c->refs, 1);
 	INIT_WORK(&c->wake_work, wake_work);
 	INIT_WORK(&c->answer_work, answer_work);
 	INIT_DELAYED_WORK(&c->end_work, end_work);
@@ -375,7 +413,10 @@ static int init(struct vsock_sock *vsk, struct vsock_sock *parent)
 	return 0;
 }
 
-/* No work is left: each had a reference to the socket. */
+/*
+ * The socket is at its end; or connect() gives it another transport after one with us has failed:
+ * then it lives on without us, and so may work of ours.
+ */
 static void destruct(struct vsock_sock *vsk)
 {
 	struct connection *c = connection_of(vsk);
@@ -383,9 +424,7 @@ static void destruct(struct vsock_sock *vsk)
 	if (!c)
 		return;
 	vsk->trans = NULL;
-	kvfree(c->rest);
-	kfree(c->piece);
-	kfree(c);
+	drop(c);
 }
 
 /*

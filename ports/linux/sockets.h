@@ -4,8 +4,9 @@
  *
  * Life: transport->init(): NEW. A channel comes, because the socket asked for one (connect()) or
  * the host did (a listener); it is opened by work, and the connection is OPEN. From then on it
- * holds a reference to its socket, until end_work has given the channel back. What the ring held
- * that the program has not read yet is copied first, so a channel never waits for a program.
+ * holds itself, its socket and this module, until end_work has given the channel back, and so it
+ * does while it dials. What the ring held that the program has not read yet is copied first, so a
+ * channel never waits for a program. transport->destruct() takes the socket from it.
  *
  * Context: lock_sock() guards everything here but what is said of dial. The host's doorbell queues
  * wake_work; functions of the bus that wait are called by work and without the socket's lock.
@@ -13,6 +14,7 @@
 #ifndef PORTS_LINUX_SOCKETS_H
 #define PORTS_LINUX_SOCKETS_H
 
+#include <linux/refcount.h>
 #include <linux/workqueue.h>
 #include <net/af_vsock.h>
 #include "ports/linux/compat.h"
@@ -25,6 +27,7 @@
 #define PIECE_LEN   4096u
 
 struct connection {
+	refcount_t refs;
 	struct vsock_sock *vsk;
 	struct vmb_channel *ch; /* NULL: not open, or not any more */
 	u32 data_len; /* bytes of each of its rings */
@@ -43,7 +46,7 @@ struct connection {
 	struct delayed_work end_work;
 	/* of connect(): with the bus's lock, or when answer_work runs */
 	struct vmb_guest_dial dial;
-	bool dialling; /* lock_sock(): the dial has a reference to the socket */
+	bool dialling; /* lock_sock() */
 	struct vmb_channel *answer; /* NULL: refused */
 	struct work_struct answer_work;
 };
@@ -53,6 +56,12 @@ extern struct workqueue_struct *sockets_queue;
 static inline struct sock *sock_of(const struct connection *c)
 {
 	return sk_vsock(c->vsk);
+}
+
+/* False: the socket has another transport by now, and its state is none of ours. lock_sock() */
+static inline bool has_socket(const struct connection *c)
+{
+	return c->vsk->trans == c;
 }
 
 /* sockets_stream.c; lock_sock() */

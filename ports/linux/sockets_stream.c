@@ -11,7 +11,8 @@
 
 static void finish_in(struct connection *c, u32 shutdown)
 {
-	c->vsk->peer_shutdown |= shutdown;
+	if (has_socket(c))
+		c->vsk->peer_shutdown |= shutdown;
 }
 
 /* Nothing more is read or written. */
@@ -22,7 +23,8 @@ static void fail(struct connection *c)
 	pr_warn_ratelimited("the host broke the protocol of a connection\n");
 	c->broken = true;
 	c->left = 0;
-	sock_of(c)->sk_err = EPROTO;
+	if (has_socket(c))
+		sock_of(c)->sk_err = EPROTO;
 	finish_in(c, SHUTDOWN_MASK);
 }
 

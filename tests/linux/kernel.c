@@ -585,6 +585,17 @@ bool flush_delayed_work(struct delayed_work *work)
 	return flush_work(&work->work);
 }
 
+bool cancel_delayed_work(struct delayed_work *work)
+{
+	bool was = work->timer.pending;
+
+	if (was) {
+		unlink_timer(&work->timer);
+		work->work.pending = false;
+	}
+	return unlink_work(&work->work) || was;
+}
+
 bool cancel_delayed_work_sync(struct delayed_work *work)
 {
 	bool was = false;

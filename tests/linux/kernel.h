@@ -264,6 +264,7 @@ bool queue_delayed_work(struct workqueue_struct *queue, struct delayed_work *wor
 bool mod_delayed_work(struct workqueue_struct *queue, struct delayed_work *work,
 		      unsigned long delay);
 bool flush_delayed_work(struct delayed_work *work);
+bool cancel_delayed_work(struct delayed_work *work);
 bool cancel_delayed_work_sync(struct delayed_work *work);
 
 /* ---- memory ---- */
