@@ -177,8 +177,16 @@ static void conclude(struct vmb_dev_balloon *d, enum vmb_host_balloon_state was)
 	d->retry_at = enough ? 0 : now_ns(d) + d->retry_ns;
 }
 
-static void take_packet(struct vmb_dev_balloon *d, const struct vmb_ring_received *received)
+static bool wants_packet(const void *state)
 {
+	const struct vmb_dev_balloon *d = state;
+
+	return !d->broken;
+}
+
+static void take_packet(void *state, const struct vmb_ring_received *received)
+{
+	struct vmb_dev_balloon *d = state;
 	uint8_t payload[VMB_BALLOON_LEN_MAX];
 	enum vmb_host_balloon_state was = d->host.state;
 	int step = VMB_EPROTO;
@@ -197,43 +205,29 @@ static void take_packet(struct vmb_dev_balloon *d, const struct vmb_ring_receive
 		conclude(d, was);
 }
 
+static const struct vmb_dev_channel_reader reader = { .wants = wants_packet, .take = take_packet };
+
 static void read_ring(struct vmb_dev_balloon *d)
 {
-	struct vmb_ring_reader *rx = &d->channel.rx;
-	struct vmb_ring_received received;
-	uint32_t budget = READ_BUDGET;
-	int error;
+	enum vmb_dev_channel_rest rest =
+		vmb_dev_channel_read_ring(&d->channel, READ_BUDGET, &reader, d);
 
-	do {
-		vmb_ring_mask(rx);
-		error = VMB_EAGAIN;
-		while (budget && !d->broken &&
-		       !(error = vmb_dev_channel_read(&d->channel, &received))) {
-			budget--;
-			take_packet(d, &received);
-			vmb_ring_next(rx, &received);
-		}
-		if (error == VMB_EPROTO && !d->broken)
-			fail(d);
-		if (vmb_ring_release(rx))
-			vmb_dev_bus_signal(&d->channel);
-		d->more = !d->broken && !budget;
-	} while (!d->broken && !d->more && vmb_ring_unmask(rx));
+	if (rest == VMB_DEV_CHANNEL_BROKEN)
+		fail(d);
+	d->more = !d->broken && rest == VMB_DEV_CHANNEL_MORE;
 }
 
 /* Returns whether a message was sent. */
 static bool write_one(struct vmb_dev_balloon *d)
 {
-	struct vmb_ring_part part = { 0 };
-	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
-						.payload = &part,
-						.payload_count = 1 };
+	const void *message;
+	uint32_t len;
 	int error;
 
-	part.base = vmb_host_balloon_output(&d->host, &part.len);
-	if (!part.base)
+	message = vmb_host_balloon_output(&d->host, &len);
+	if (!message)
 		return false;
-	error = vmb_dev_channel_write(&d->channel, &packet, vmb_ring_packet_len(0, part.len));
+	error = vmb_dev_channel_write_inband(&d->channel, message, len);
 	if (!error)
 		vmb_host_balloon_output_done(&d->host);
 	else if (error != VMB_EAGAIN)

@@ -22,3 +22,13 @@ int vmb_dev_channel_write(struct vmb_dev_channel *ch, const struct vmb_ring_pack
 	}
 	return error;
 }
+
+int vmb_dev_channel_write_inband(struct vmb_dev_channel *ch, const void *payload, uint32_t len)
+{
+	const struct vmb_ring_part part = { .base = payload, .len = len };
+	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+						.payload = &part,
+						.payload_count = 1 };
+
+	return vmb_dev_channel_write(ch, &packet, vmb_ring_packet_len(0, len));
+}

@@ -43,6 +43,50 @@ static inline int vmb_dev_channel_read(struct vmb_dev_channel *channel,
 	return error;
 }
 
+/* What reading a ring came to. */
+enum vmb_dev_channel_rest {
+	VMB_DEV_CHANNEL_EMPTY, /* the bell rings for the next packet */
+	VMB_DEV_CHANNEL_MORE, /* there may be more, and no bell rings for it: read again */
+	VMB_DEV_CHANNEL_BROKEN /* the guest's packets make no sense; the ring is left alone */
+};
+
+struct vmb_dev_channel_reader {
+	bool (*wants)(const void *arg); /* another packet; asked before each */
+	void (*take)(void *arg, const struct vmb_ring_received *received);
+};
+
+/*
+ * Lets the reader take packets until the ring is empty, it wants no more, or it had budget of them,
+ * and gives their room back to the guest. Inline: with a constant reader no packet costs a call
+ * through a pointer.
+ */
+static inline enum vmb_dev_channel_rest
+vmb_dev_channel_read_ring(struct vmb_dev_channel *channel, uint32_t budget,
+			  const struct vmb_dev_channel_reader *reader, void *arg)
+{
+	struct vmb_ring_reader *rx = &channel->rx;
+	struct vmb_ring_received received;
+	int error;
+
+	do {
+		vmb_ring_mask(rx);
+		error = 0;
+		while (budget && reader->wants(arg) &&
+		       !(error = vmb_dev_channel_read(channel, &received))) {
+			budget--;
+			reader->take(arg, &received);
+			vmb_ring_next(rx, &received);
+		}
+		if (vmb_ring_release(rx))
+			vmb_dev_bus_signal(channel);
+		if (!error)
+			return VMB_DEV_CHANNEL_MORE;
+		if (error != VMB_EAGAIN)
+			return VMB_DEV_CHANNEL_BROKEN;
+	} while (vmb_ring_unmask(rx));
+	return VMB_DEV_CHANNEL_EMPTY;
+}
+
 /* Writes a packet, without faults. Returns what vmb_ring_write() returns. */
 static inline int vmb_dev_channel_put(struct vmb_dev_channel *channel,
 				      const struct vmb_ring_packet *packet)
@@ -63,5 +107,8 @@ static inline int vmb_dev_channel_put(struct vmb_dev_channel *channel,
  */
 int vmb_dev_channel_write(struct vmb_dev_channel *channel, const struct vmb_ring_packet *packet,
 			  uint32_t len);
+/* The same for a packet of one part, of which nobody awaits a completion. */
+int vmb_dev_channel_write_inband(struct vmb_dev_channel *channel, const void *payload,
+				 uint32_t len);
 
 #endif

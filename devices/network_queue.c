@@ -316,8 +316,16 @@ static void resume(struct vmb_dev_network_queue *q)
 
 /* Reading */
 
-static void take_packet(struct vmb_dev_network_queue *q, const struct vmb_ring_received *received)
+static bool wants_packet(const void *state)
 {
+	const struct vmb_dev_network_queue *q = state;
+
+	return !waits(q) && !q->broken;
+}
+
+static void take_packet(void *state, const struct vmb_ring_received *received)
+{
+	struct vmb_dev_network_queue *q = state;
 	struct vmb_host_network *host = &q->card->host;
 	uint8_t payload[PAYLOAD_LEN_MAX] = { 0 };
 	struct vmb_host_network_packet packet = {
@@ -342,16 +350,15 @@ static void take_packet(struct vmb_dev_network_queue *q, const struct vmb_ring_r
 		q->card->version = host->version;
 }
 
+static const struct vmb_dev_channel_reader reader = { .wants = wants_packet, .take = take_packet };
+
 /*
- * The ring stays masked while the packet under way waits or the budget is used up: then the next
- * round goes on without a doorbell.
+ * While the packet under way waits or the budget is used up, the next round goes on without a
+ * doorbell.
  */
 void vmb_dev_network_queue_read(struct vmb_dev_network_queue *q)
 {
-	struct vmb_ring_reader *rx = &q->channel->rx;
-	struct vmb_ring_received received;
-	uint32_t budget = READ_BUDGET;
-	int error;
+	enum vmb_dev_channel_rest rest;
 
 	if (q->broken)
 		return;
@@ -360,21 +367,10 @@ void vmb_dev_network_queue_read(struct vmb_dev_network_queue *q)
 		resume(q);
 	if (!q->look && !q->more)
 		return;
-	do {
-		vmb_ring_mask(rx);
-		error = VMB_EAGAIN;
-		while (budget && !waits(q) && !q->broken &&
-		       !(error = vmb_dev_channel_read(q->channel, &received))) {
-			budget--;
-			take_packet(q, &received);
-			vmb_ring_next(rx, &received);
-		}
-		if (error == VMB_EPROTO)
-			q->broken = true;
-		if (vmb_ring_release(rx))
-			vmb_dev_bus_signal(q->channel);
-		q->more = !q->broken && (waits(q) || !budget);
-	} while (!q->broken && !q->more && vmb_ring_unmask(rx));
+	rest = vmb_dev_channel_read_ring(q->channel, READ_BUDGET, &reader, q);
+	if (rest == VMB_DEV_CHANNEL_BROKEN)
+		q->broken = true;
+	q->more = !q->broken && rest == VMB_DEV_CHANNEL_MORE;
 	q->look = false;
 }
 

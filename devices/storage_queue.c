@@ -466,8 +466,16 @@ static void spoil_command(struct vmb_dev_storage_queue *q, uint8_t payload[PAYLO
 	memcpy(payload, &packet, sizeof(packet));
 }
 
-static void take_packet(struct vmb_dev_storage_queue *q, const struct vmb_ring_received *received)
+static bool wants_packet(const void *state)
 {
+	const struct vmb_dev_storage_queue *q = state;
+
+	return q->free && !q->broken;
+}
+
+static void take_packet(void *state, const struct vmb_ring_received *received)
+{
+	struct vmb_dev_storage_queue *q = state;
 	struct vmb_dev_storage_request *request = q->free;
 	struct vmb_host_storage_packet packet = {
 		.type = received->type,
@@ -497,33 +505,18 @@ static void take_packet(struct vmb_dev_storage_queue *q, const struct vmb_ring_r
 	leave_if_gone(q);
 }
 
-/*
- * Reads until the ring is empty, the budget is used up, or all requests are under way; in the last
- * two cases the ring stays masked and q->more or q->starved says why.
- */
+static const struct vmb_dev_channel_reader reader = { .wants = wants_packet, .take = take_packet };
+
+/* If all requests are under way, or the budget is used up, q->starved or q->more says so. */
 static void read_ring(struct vmb_dev_storage_queue *q)
 {
-	struct vmb_ring_reader *rx = &q->channel->rx;
-	struct vmb_ring_received received;
-	uint32_t budget = READ_BUDGET;
-	int error;
+	enum vmb_dev_channel_rest rest =
+		vmb_dev_channel_read_ring(q->channel, READ_BUDGET, &reader, q);
 
-	do {
-		vmb_ring_mask(rx);
-		error = VMB_EAGAIN;
-		while (budget && q->free && !q->broken &&
-		       !(error = vmb_dev_channel_read(q->channel, &received))) {
-			budget--;
-			take_packet(q, &received);
-			vmb_ring_next(rx, &received);
-		}
-		if (error == VMB_EPROTO)
-			q->broken = true;
-		if (vmb_ring_release(rx))
-			vmb_dev_bus_signal(q->channel);
-		q->starved = !q->broken && !q->free;
-		q->more = !q->broken && !q->starved && !budget;
-	} while (!q->broken && !q->starved && !q->more && vmb_ring_unmask(rx));
+	if (rest == VMB_DEV_CHANNEL_BROKEN)
+		q->broken = true;
+	q->starved = !q->broken && !q->free;
+	q->more = !q->broken && !q->starved && rest == VMB_DEV_CHANNEL_MORE;
 }
 
 static int write_packet(struct vmb_dev_storage_queue *q, uint16_t type, uint64_t id,

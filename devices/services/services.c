@@ -206,9 +206,23 @@ static void take_step(struct vmb_dev_service *s, int step, const struct vmb_host
 	}
 }
 
-static void take_packet(struct vmb_dev_service *s, const struct vmb_ring_received *received,
-			const struct vmb_dev_services_now *now)
+/* A service while its ring is read. */
+struct turn {
+	struct vmb_dev_service *service;
+	const struct vmb_dev_services_now *now;
+};
+
+static bool wants_packet(const void *arg)
 {
+	const struct turn *turn = arg;
+
+	return !turn->service->broken;
+}
+
+static void take_packet(void *arg, const struct vmb_ring_received *received)
+{
+	const struct turn *turn = arg;
+	struct vmb_dev_service *s = turn->service;
 	uint8_t payload[VMB_IC_PACKET_LEN_MAX];
 	struct vmb_host_ic_answer answer;
 
@@ -218,46 +232,33 @@ static void take_packet(struct vmb_dev_service *s, const struct vmb_ring_receive
 		fail(s);
 	else
 		take_step(s, vmb_host_ic_input(&s->ic, payload, received->payload_len, &answer),
-			  &answer, now);
+			  &answer, turn->now);
 }
+
+static const struct vmb_dev_channel_reader reader = { .wants = wants_packet, .take = take_packet };
 
 static void read_ring(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
 {
-	struct vmb_ring_reader *rx = &s->channel.rx;
-	struct vmb_ring_received received;
-	uint32_t budget = READ_BUDGET;
-	int error;
+	struct turn turn = { s, now };
+	enum vmb_dev_channel_rest rest =
+		vmb_dev_channel_read_ring(&s->channel, READ_BUDGET, &reader, &turn);
 
-	do {
-		vmb_ring_mask(rx);
-		error = VMB_EAGAIN;
-		while (budget && !s->broken &&
-		       !(error = vmb_dev_channel_read(&s->channel, &received))) {
-			budget--;
-			take_packet(s, &received, now);
-			vmb_ring_next(rx, &received);
-		}
-		if (error == VMB_EPROTO && !s->broken)
-			fail(s);
-		if (vmb_ring_release(rx))
-			vmb_dev_bus_signal(&s->channel);
-		s->more = !s->broken && !budget;
-	} while (!s->broken && !s->more && vmb_ring_unmask(rx));
+	if (rest == VMB_DEV_CHANNEL_BROKEN)
+		fail(s);
+	s->more = !s->broken && rest == VMB_DEV_CHANNEL_MORE;
 }
 
 static void write_ring(struct vmb_dev_service *s)
 {
-	struct vmb_ring_part part = { 0 };
-	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
-						.payload = &part,
-						.payload_count = 1 };
+	const void *message;
+	uint32_t len;
 	int error;
 
 	s->full = false;
-	part.base = vmb_host_ic_output(&s->ic, &part.len);
-	if (!part.base || s->broken)
+	message = vmb_host_ic_output(&s->ic, &len);
+	if (!message || s->broken)
 		return;
-	error = vmb_dev_channel_write(&s->channel, &packet, vmb_ring_packet_len(0, part.len));
+	error = vmb_dev_channel_write_inband(&s->channel, message, len);
 	if (!error)
 		vmb_host_ic_output_done(&s->ic);
 	else if (error != VMB_EAGAIN)
