@@ -818,6 +818,13 @@ static void test_images_that_show_other_files_are_refused_unless_allowed(void **
 		{ "vmdk", "qemu-img convert -f raw -O vmdk $I $P.0 && "
 			  "qemu-img create -q -f vmdk -F vmdk -b $P.0 $P" },
 		{ "vmdk", "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat $I $P" },
+		/* a disk of no length in itself: QEMU goes by its text */
+		{ "vmdk", "{ printf 'KDMV\\1\\0\\0\\0\\3\\0\\0\\0' && head -c 8 /dev/zero && "
+			  "printf '\\200\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\24' && "
+			  "head -c 475 /dev/zero && printf '# Disk DescriptorFile\nversion=1\n"
+			  "CID=1\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\n"
+			  "RW %u FLAT \"'$I'\" 0\n' $(($(stat -c %s $I) / 512)) && "
+			  "head -c 64K /dev/zero; } >$P" },
 	};
 	char path[80];
 

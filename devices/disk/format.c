@@ -210,6 +210,8 @@ static const char *check_vmdk(int fd, uint64_t len)
 	text_len = le64toh(header.text_len) * SECTOR_LEN;
 	if (memcmp(header.magic, "KDMV", 4) != 0 || !header.text_at)
 		return NULL;
+	if (!header.capacity) /* QEMU then opens the files that the text names */
+		return other_file;
 	if (le64toh(header.text_len) > TEXT_LEN_MAX / SECTOR_LEN)
 		return "its description is longer than 64 KiB; run qemu-img convert -f vmdk -O "
 		       "qcow2";
