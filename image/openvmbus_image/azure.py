@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from .common import Refused, call, last_line, need
+from .common import Refused, call, last_line, need, printable
 
 ASSET_TAG = "7783-7084-3265-9085-8269-3286-77"
 WIRE_SERVER, METADATA = "168.63.129.16", "169.254.169.254"
@@ -43,6 +43,7 @@ VERSIONS = ("2017-04-02", "2017-08-01", "2017-12-01", "2018-02-01", "2018-04-02"
 EXTENDED_FROM = "2021-03-01"
 CUSTOM_DATA_MAX = 65535
 BODY_MAX = 4 << 20  # of a request
+HEALTH_MAX = 64 << 10  # of a report, so that what its entities expand to is bounded too
 REQUESTS_MAX = 100  # different ones that are remembered
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
@@ -207,14 +208,14 @@ def configs(p):
 
 
 def health_of(body):
-    """(state, substatus, description) of a health report; None: it is none."""
+    """(state, substatus, description) of a health report, each one line; None: it is none."""
     try:
-        root = ElementTree.fromstring(body)
-    except ElementTree.ParseError:
-        return None
-    state = root.findtext(".//Health/State")
-    return state and (state.strip(), (root.findtext(".//SubStatus") or "").strip(),
-                      (root.findtext(".//Description") or "").strip())
+        root = ElementTree.fromstring(body) if len(body) <= HEALTH_MAX else None
+    except (ElementTree.ParseError, ValueError, LookupError):  # LookupError: an unknown encoding
+        root = None
+    words = [printable(root.findtext(f".//{name}") or "").strip()[:200] if root is not None else ""
+             for name in ("Health/State", "SubStatus", "Description")]
+    return tuple(words) if words[0] else None
 
 
 # The metadata service
@@ -248,7 +249,7 @@ def look_up(tree, path):
     """The value below tree that a path of names and numbers leads to; KeyError: none."""
     for name in path:
         if isinstance(tree, list):
-            tree = tree[int(name)] if name.isdigit() and int(name) < len(tree) else None
+            tree = dict(zip(map(str, range(len(tree))), tree)).get(name)
         else:
             tree = tree.get(name) if isinstance(tree, dict) else None
         if tree is None:
@@ -296,6 +297,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer = Answer(404)
         except Answer as found:
             answer = found
+        except ValueError:  # of urllib: a path or parameters that are none
+            answer = Answer(400)
         self.server.azure.remember(self.role, self.command, self.path, answer.status)
         return self.send(answer)
 
