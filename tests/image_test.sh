@@ -98,6 +98,15 @@ for format in qcow2 vhdx vmdk vpc; do
 	head -c $(($(stat -c %s whole.$format) / 2)) whole.$format >cut.$format
 done
 qemu-img create -q -f qcow2 -b disk.img -F raw backed.qcow2
+cp disk.img secret.raw
+qemu-img create -q -f qcow2 -o data_file="$work/secret.raw",data_file_raw=on data.qcow2 52M
+# A VMDK without a disk of its own: its text names the file that the guest would read.
+{
+	printf 'KDMV\1\0\0\0\3\0\0\0' && head -c 8 /dev/zero && printf '\200\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\24' && head -c 475 /dev/zero
+	printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 106496 FLAT "%s" 0\n' "$work/secret.raw"
+	head -c 64K /dev/zero
+} >extent.vmdk
+qemu-img create -q -f qcow2 "$work/nbd:x.qcow2" 52M
 # A VHDX whose header names a log, and the log is not one.
 python3 - <<'END'
 import struct
@@ -136,6 +145,10 @@ refused 'a VMDK that is cut short' cut.vmdk cut.vmdk
 refused 'a VHD that is cut short' cut.vpc cut.vpc
 refused 'a VHDX with a broken log' log.vhdx log.vhdx
 refused 'an image that names another file' backed.qcow2 'merge them'
+refused 'an image that keeps its data in another file' data.qcow2 'merge them'
+refused 'an image that describes other files' extent.vmdk 'a description of other files'
+try nbd:x.qcow2 --direct
+[ $rc = 10 ] && result 0 'a name that looks like a URL' || result 1 'a name that looks like a URL'
 try disk.img --direct --within 0
 [ $rc = 2 ] && grep -q -- '--within 0' err && result 0 'refused: a time of 0' || result 1 'refused: a time of 0'
 try disk.img --direct --html /nowhere/page.html
@@ -299,6 +312,14 @@ try xfs.img --direct
 found 'XFS' old 'root=UUID=01234567-89ab-cdef-0123-456789abcdef ro console=ttyS0'
 rm -f btrfs* xfs*
 
+# grub_says NAME PATTERN: no kernel is found with root/boot/grub/grub.cfg, and why
+grub_says() {
+	ext4 says.ext4 root
+	(ulimit -v 4000000 && try says.ext4 --direct && echo "$rc" >rc)
+	rc=$(cat rc)
+	[ -z "$(tr -d '[:print:]\n' <out)" ] && grep -qF -- "$2" out && result 0 "$1" || result 1 "$1"
+}
+
 # No kernel, and images that mean no good
 try none.img --direct
 [ $rc = 10 ] && [ ! -e seen/arguments ] && grep -q 'no kernel was found.*gpt1 fat' out && result 0 'no kernel: exit code 10' ||
@@ -314,8 +335,25 @@ ext4 evil.ext4 root
 image evil empty.fat evil.ext4
 try evil.img --direct
 [ $rc = 0 ] && cmp kernel.old seen/kernel && [ ! -e seen/initrd ] && result 0 'a path does not lead out of the image' || result 1 'a path does not lead out of the image'
+mv root/boot/vmlinuz-6.9 root/boot/k
+printf 'menuentry "t\033]0;title\007" {\nlinux /boot/none\n}\n' >root/boot/grub/grub.cfg
+grub_says 'what an image says is no escape sequence' '(t ]0;title ) names the kernel'
+printf 'menuentry x {\nlinux /boot/k a\0b\n}\n' >root/boot/grub/grub.cfg
+grub_says 'a command line with a zero byte' 'command line that no kernel takes'
+printf 'menuentry x {\nlinux /boot/k\0k\n}\n' >root/boot/grub/grub.cfg
+grub_says 'a path with a zero byte' 'which is not there'
+printf 'menuentry x {\nlinux /boot/k %0200000d\n}\n' 0 >root/boot/grub/grub.cfg
+grub_says 'a command line of 200 KB' 'command line that no kernel takes'
+printf 'menuentry x {\nlinux /%0200000d\n}\n' 0 >root/boot/grub/grub.cfg
+grub_says 'a path of 200 KB' 'which is not there'
+{
+	echo a=xxxxxxxxxxxxxxxx
+	for _ in {1..40}; do echo "a=\$a\$a"; done
+	echo "menuentry x { linux /boot/k \$a }"
+} >root/boot/grub/grub.cfg
+grub_says 'variables that grow without end' 'its variables grow without end'
 printf 'while true; do x; done\nfunction f { f\nf\n}\nf\nmenuentry x { f\n}\n' >root/boot/grub/grub.cfg
-rm root/boot/vmlinuz-6.9
+rm root/boot/k
 ext4 loop.ext4 root
 image loop empty.fat loop.ext4
 try loop.img --direct
@@ -364,6 +402,8 @@ wait 60"
 [ $SECONDS -lt $((began + 40)) ] && result 0 'and it takes seconds' || result 1 'and it takes seconds'
 stops 'a crash' 16 'the kernel crashed before this: the target.*no init' <<<"$root
 $panic no init"
+stops 'it prints letters without a pause' 11 'no kernel said anything' <<<'flood 1 x'
+stops 'it prints the beginning of a sign without a pause' 11 'no kernel said anything' <<<'flood 5000 Welcome to '
 stops 'the host failed' 1 'the disk is gone' <<<"$disk
 H the disk is gone
 exit 1"
@@ -464,15 +504,39 @@ assert "script" not in page.tags and not page.sources and "svg" in page.tags
 assert "url(" not in text and "@import" not in text and "alert(1)" in text
 assert b"Linux version 6\x1b[31m" in open(sys.argv[4], "rb").read()
 END
-PLAY=bus.play SEEN=$work/seen OPENVMBUS=$parts/monitor TMPDIR=$work/tmp "$program" grub.img --direct >out 2>err &
+mkfifo pipe
+cat pipe >piped &
+PLAY=bus.play try grub.img --direct --within 1 --html pipe
+[ $rc = 13 ] && [ -p pipe ] && grep -q '</html>' piped && result 0 'a page into a pipe' || result 1 'a page into a pipe'
+mkdir page.html.part
+try grub.img --direct --html page.html
+[ $rc = 2 ] && grep -q 'page.html: ' err && result 0 'refused: a page that could not be written at the end' || result 1 'refused: a page that could not be written at the end'
+python3 - "$program" grub.img <<'END' >out 2>err && result 0 'reading an image has an end' || result 1 'reading an image has an end'
+import os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+from openvmbus_image import common, volumes
+image = volumes.Volumes(sys.argv[2])
+assert image.names("loop0,gpt2", "/boot")
+image.end = 0
+try:
+    image.names("loop0,gpt2", "/boot")
+except common.Refused as refused:
+    assert "within 600 s" in str(refused)
+else:
+    sys.exit("it went on")
+END
+echo late | cat - bus.play >late.play
+PLAY=late.play SEEN=$work/seen OPENVMBUS=$parts/monitor TMPDIR=$work/tmp "$program" grub.img --direct >out 2>err &
 pid=$!
 for _ in {1..100}; do
 	grep -q 'kernel used VMBus' err && break
 	sleep 0.1
 done
 kill $pid
+sleep 0.3
+kill $pid 2>/dev/null || true
 rc=0
 wait $pid || rc=$?
-[ $rc = 6 ] && [ -z "$(ls tmp)" ] && result 0 'a signal ends it and leaves nothing' || result 1 'a signal ends it and leaves nothing'
+[ $rc = 6 ] && [ -z "$(ls tmp)" ] && ! kill -0 "$(cat seen/pid)" 2>/dev/null && result 0 'two signals end it and leave nothing' || result 1 'two signals end it and leave nothing'
 echo "1..$number"
 [ $failures = 0 ]

@@ -16,7 +16,7 @@ class Refused(Exception):
 
 def say(text):
     """Prints a message of this program."""
-    print(f"openvmbus: {text}", file=sys.stderr, flush=True)
+    print(f"openvmbus: {printable(str(text))}", file=sys.stderr, flush=True)
 
 
 def need(program, package):
@@ -39,9 +39,15 @@ def call(*command, data=None):
 def last_line(data):
     """The last line of a program's output that says something."""
     lines = [line for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
-    return printable(lines[-1]) if lines else "no reason given"
+    return printable(lines[-1]).strip() if lines else "no reason given"
 
 
 def printable(text):
-    """Text of a guest or an image, safe for a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    """Text of a guest or an image, safe for a terminal: one line."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def part_of(path):
+    """What a report is written to first, to be whole when it gets its name; a device or a pipe is
+    written to itself."""
+    return path if os.path.exists(path) and not os.path.isfile(path) else f"{path}.part"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What an image is, by its content. Files that cannot be a machine's disk are refused."""
+import json
 import os
-import re
 import stat
 import struct
 import zlib
@@ -18,6 +18,7 @@ PACKED = (
 )
 FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "LVM2_member")
 SECTOR = 512
+VMDK_CAPACITY = 12, 8  # 0: QEMU reads only a text, which names the files that hold the disk
 ENTRIES_MAX = 1 << 20  # bytes
 
 
@@ -145,19 +146,34 @@ def check_format(image):
     if image.format == "vhdx" and has_log(image.path):
         raise Refused(f"{image.path}: a vhdx image that was not closed: its log was not replayed; "
                       "qemu-img check -r all -f vhdx does that")
-    info = call("qemu-img", "info", "-f", image.driver, image.path)
+    if image.format == "vmdk" and not any(at(image.path, *VMDK_CAPACITY)):
+        raise Refused(f"{image.path}: it is a description of other files, not a disk; "
+                      "convert it with qemu-img where those are")
+    info = qemu_img(image, "info", "--output=json")
     if info.returncode:
         why = last_line(info.stderr).rsplit(": ", 1)[-1]
         raise Refused(f"{image.path}: a {image.format} image that cannot be opened: {why}")
     if image.format in ("qcow2", "vhdx", "vmdk"):
-        check = call("qemu-img", "check", "-f", image.driver, image.path)
+        check = qemu_img(image, "check")
         if check.returncode not in (0, 3, 63):  # 3: unused clusters; 63: has no check
             raise Refused(f"{image.path}: a damaged {image.format} image; "
                           f"qemu-img check -f {image.driver} says more")
-    if re.search(rb"^backing file:", info.stdout, re.M):
-        raise Refused(f"{image.path}: it names another file as its base; "
+    if names_others(json.loads(info.stdout)):
+        raise Refused(f"{image.path}: it names another file as its base or for its data; "
                       "merge them with qemu-img convert first")
     return image
+
+
+def qemu_img(image, command, *more):
+    """Runs qemu-img on an image. A whole path is no URL, whatever the file is called."""
+    return call("qemu-img", command, "-f", image.driver, *more, os.path.abspath(image.path))
+
+
+def names_others(info):
+    """Whether an image names other files of this machine, which its guest would read."""
+    data = info.get("format-specific", {}).get("data", {})
+    return "backing-filename" in info or "data-file" in data or \
+        any(part["filename"] != info["filename"] for part in data.get("extents", []))
 
 
 def has_log(path):
@@ -174,7 +190,8 @@ def as_raw(image, work):
     if image.format == "raw":
         return image.path
     raw = os.path.join(work, "raw")
-    said = call("qemu-img", "convert", "-f", image.driver, "-O", "raw", image.path, raw)
+    said = call("qemu-img", "convert", "-f", image.driver, "-O", "raw",
+                os.path.abspath(image.path), raw)
     if said.returncode:
         raise Refused(f"{image.path}: cannot be read whole: {last_line(said.stderr)}")
     if at(raw, 510, 2) == b"\x55\xaa" or at(raw, 512, 8) == b"EFI PART":

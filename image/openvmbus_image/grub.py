@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 STEPS_MAX = 20000
 DEPTH_MAX = 16
+VALUES_MAX = 8 << 10  # characters that the variables of a word expand to
 NAME = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*|[0-9@*#?]))")
 LINUX = ("linux", "linuxefi", "linux16")
 FEATURES = ("menuentry_id", "all_video_module", "platform_search_hint", "default_font_path",
@@ -205,8 +206,15 @@ class Grub:
 
     def expand(self, word):
         """The text of a word."""
+        grown = 0
+
         def value(match):
-            return self.env.get(match[1] or match[2], "")
+            nonlocal grown
+            found = self.env.get(match[1] or match[2], "")
+            grown += len(found)
+            if grown > VALUES_MAX:
+                raise GrubError("its variables grow without end")
+            return found
         return "".join(NAME.sub(value, text) if expands else text for text, _, expands in word)
 
     def expand_all(self, words):

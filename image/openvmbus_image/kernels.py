@@ -18,6 +18,7 @@ from .volumes import FILE_MAX, Volumes
 ROOTS = ("", "/@rootfs", "/@", "/root", "/@/.snapshots/1/snapshot")
 GRUB_FOLDERS = ("/boot/grub", "/grub", "/boot/grub2", "/grub2")
 SECTIONS_MAX = 96
+LINE_MAX = 2047  # characters of a command line (COMMAND_LINE_SIZE of Linux, x86)
 
 
 @dataclass
@@ -42,8 +43,10 @@ class Finder:
         for way in (self._by_entry, self._by_uki, self._by_grub, self._by_name):
             for volume in self.volumes.readable:
                 kernel = way(volume)
-                if kernel:
+                if kernel and len(kernel.line) <= LINE_MAX and "\0" not in kernel.line:
                     return kernel
+                if kernel:
+                    self.notes.append(f"{kernel.found} has a command line that no kernel takes")
         for volume in self.volumes.all:
             if volume.type == "crypto_LUKS":
                 self.notes.append(f"partition {volume.name} is encrypted (LUKS), and a kernel "
@@ -77,6 +80,9 @@ class Finder:
                 with open(part, "rb") as file:
                     whole.write(b"\0" * (-whole.tell() % 4))  # where the next archive may begin
                     shutil.copyfileobj(file, whole)
+                if whole.tell() > FILE_MAX:
+                    self.notes.append(f"{found} names initrds of more than {FILE_MAX >> 30} GiB")
+                    return None
         return Kernel(path, initrd if os.path.getsize(initrd) else "", choice.line, found)
 
     def _by_entry(self, volume):
@@ -120,7 +126,10 @@ class Finder:
         for folder in GRUB_FOLDERS:
             grub.env["prefix"] = f"({volume.name}){root}{folder}"
             grub.command(["load_env"])
-        return grub.expand([(line, False, True)])
+        try:
+            return grub.expand([(line, False, True)])
+        except GrubError:
+            return line  # too long, then
 
     def _by_uki(self, volume):
         names = [n for n in self.volumes.names(volume.name, "/EFI/Linux")
@@ -158,7 +167,7 @@ class Finder:
             except (GrubError, IndexError, RecursionError) as error:
                 self.notes.append(f"{path}: {error or 'it makes no sense'}")
                 continue
-            kernel = self._take(choice, f"{path} ({choice.title})")
+            kernel = self._take(choice, f"{path} ({choice.title[:80]})")
             if kernel:
                 return kernel
         return None

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from .common import printable, say
+from .common import say
 from .stages import STAGES
 
 TICK_S = 0.25
@@ -79,7 +79,8 @@ class Machine:
         self.stop()
         for reader in readers:
             reader.join(5)
-        self._take(0)
+        while not self.heard.empty():
+            self._take(0)
         self.course.finish(self.now())
 
     def _read(self, what, pipe):
@@ -96,9 +97,10 @@ class Machine:
                     self.heard.put((what, data, self.now()), timeout=5)
 
     def _take(self, wait):
-        """Passes what was heard on to the course."""
+        """Passes on to the course what was heard up to now: what a guest that never pauses says
+        meanwhile is for the next time, when the clock was looked at."""
         with contextlib.suppress(queue.Empty):
-            while True:
+            for _ in range(self.heard.qsize() or 1):
                 what, data, at = self.heard.get(timeout=wait) if wait else self.heard.get_nowait()
                 wait = 0
                 if what == "console":
@@ -111,7 +113,7 @@ class Machine:
 
     def _take_health(self, refusal, at):
         if refusal:
-            self.course.refusal = printable(refusal)[:200]
+            self.course.refusal = refusal
         elif self.course.target.name == "provisioned" and self.course.reach("target", at):
             self._tell(["target"])
 

@@ -5,7 +5,7 @@ import os
 import re
 
 from .azure import provision_of
-from .common import Refused
+from .common import Refused, part_of
 from .stages import target_of
 
 FIRMWARE_AT = "/usr/share/openvmbus/MSVM.fd"
@@ -128,11 +128,14 @@ def check_writable(name, path):
     """Refuses a file that could not be written at the end; leaves nothing."""
     if not path:
         return
-    there = os.path.exists(path)
+    part = part_of(path)
+    there = os.path.exists(part)
     try:
-        with open(path, "ab"):
+        if part == path and not os.path.isdir(path):
+            return
+        with open(part, "ab"):
             pass
     except OSError as error:
         raise Refused(f"--{name} {path}: {error.strerror}") from None
     if not there:
-        os.unlink(path)
+        os.unlink(part)

@@ -7,6 +7,7 @@ and no request (its Content-Security-Policy).
 import json
 from html import escape
 
+from .common import printable
 from .stages import passed
 
 PAGE_LINES = 5000  # of a log, its first and last halves
@@ -32,7 +33,7 @@ def table(result):
     for stage, at in stages_of(result):
         lines.append(f"{stage.name:9} {'-' if at is None else f'{at:.1f}':>8}  {stage.what}")
     lines += [f"note: {note}" for note in notes_of(result)]
-    return "\n".join(lines + [summary(result)])
+    return "\n".join(printable(line) for line in lines + [summary(result)])
 
 
 def notes_of(result):

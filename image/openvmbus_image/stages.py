@@ -36,11 +36,13 @@ STAGES = (
 )
 
 KERNEL = re.compile(r"Linux version [0-9]")
-# An initramfs with systemd in it greets too; it says that it is one.
+# An initramfs with systemd in it greets too; it says that it is one. What may lie between the words
+# of a sign is bounded, because a guest may repeat its beginning without end.
 ROOT = re.compile(
     r"mounted filesystem|VFS: Mounted root|Ending clean mount|"
-    r"BTRFS info [^\n]*(?:first mount|using free space tree|disk space caching)|INIT: version|OpenRC [0-9]|systemd\[1\]: Hostname set to|"
-    r"Welcome to (?![^\n]*(?:[Ii]nitramfs|dracut))[^\n]*!")
+    r"BTRFS info [^\n]{0,200}(?:first mount|using free space tree|disk space caching)|"
+    r"INIT: version|OpenRC [0-9]|systemd\[1\]: Hostname set to|"
+    r"Welcome to (?![^\n]{0,200}(?:[Ii]nitramfs|dracut))[^\n]{0,200}!")
 PASSPHRASE_ASKED = re.compile(
     r"Please enter passphrase for|Please unlock disk|Enter passphrase for /|"
     r"enter passphrase for disk", re.I)
@@ -50,7 +52,7 @@ SHELL = re.compile(
 PANIC = re.compile(r"Kernel panic - not syncing[^\n]*")
 NO_ROOT_PANIC = re.compile(r"not syncing: VFS: Unable to mount root")
 COMPLAINT = re.compile(r"ALERT|VFS:|cannot|failed|not found|error|does not exist|timed out", re.I)
-CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]*\n")  # with what it says then
+CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]{0,300}\n")  # with what it says then
 SOURCE = re.compile(r"Datasource (DataSource\w+)")
 ESCAPE_MAX = 16
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
@@ -128,6 +130,8 @@ class Course:
         room = max(CONSOLE_MAX - self._len, 0)
         self.dropped += max(len(data) - room, 0)
         self._len += len(data[:room])
+        if not room:
+            return []
         text = self._escape + self._decoder.decode(data[:room]).replace("\r", "")
         # A sequence may come in two pieces.
         begun = text.rfind("\x1b", -ESCAPE_MAX)

@@ -8,13 +8,16 @@ an image must not name them, so only devices of the image are taken.
 """
 import os
 import re
+import time
 from dataclasses import dataclass
 
-from .common import call, need
+from .common import Refused, call, need
 from .formats import file_system
 
 FILE_MAX = 1 << 30  # bytes that one file out of an image may have
 TEXT_MAX = 1 << 20
+PATH_MAX = 4096
+READ_S = 600  # for all of an image: a grub.cfg can have as many files looked for as it likes
 OURS = re.compile(r"^(loop0(,[a-z]*[0-9]+)*|lvm/.+|lvmid/.+|md/.+|mduuid/.+)$")
 DESCRIPTION = re.compile(
     r"(?:Partition|Device) (?P<name>\S+): (?P<rest>.*)")
@@ -37,11 +40,16 @@ class Volumes:
     def __init__(self, raw):
         need("grub-fstest", "grub-common")
         self.raw = os.path.abspath(raw)
+        self.end = time.monotonic() + READ_S
         self.all = [self._describe(match) for match in self._devices()]
         self.readable = [v for v in self.all if v.readable]
 
-    def _fstest(self, *command):
-        return call("grub-fstest", self.raw, "--", *command)
+    def _fstest(self, *command, most=0):
+        """Runs grub-fstest; most: how many bytes of a file are wanted."""
+        if time.monotonic() > self.end:
+            raise Refused(f"{self.raw}: its file systems were not read within {READ_S} s: "
+                          "is the image damaged?")
+        return call("grub-fstest", *(["-n", str(most)] if most else []), self.raw, "--", *command)
 
     def _devices(self):
         listing = self._fstest("ls", "-l").stdout.decode("utf-8", "replace")
@@ -66,8 +74,14 @@ class Volumes:
         """Whether the image has a device of that name."""
         return any(v.name == name for v in self.readable)
 
+    def _may_have(self, name, path):
+        """Whether a path can be one in the image; (host) and the like are this machine's."""
+        return self.has(name) and path.isprintable() and len(path) <= PATH_MAX
+
     def names(self, name, folder):
         """What is in a folder; folders end with a slash. Empty if it is none."""
+        if not self._may_have(name, folder):
+            return []
         said = self._fstest("ls", "-l", f"({name}){folder.rstrip('/')}/")
         found = []
         for line in said.stdout.decode("utf-8", "replace").splitlines():
@@ -78,9 +92,9 @@ class Volumes:
 
     def copy(self, name, path, to):
         """Copies a file out of the image; False: there is no such file, or nothing in it."""
-        if not self.has(name) or "\n" in path:
+        if not self._may_have(name, path):
             return False
-        said = call("grub-fstest", "-n", str(FILE_MAX), self.raw, "cp", f"({name}){path}", to)
+        said = self._fstest("cp", f"({name}){path}", to, most=FILE_MAX)
         if said.returncode == 0 and os.path.isfile(to) and os.path.getsize(to):
             return True
         if os.path.isfile(to):
@@ -89,9 +103,9 @@ class Volumes:
 
     def text(self, name, path):
         """A small file of the image as text; None: there is no such file."""
-        if not self.has(name) or "\n" in path:
+        if not self._may_have(name, path):
             return None
-        said = call("grub-fstest", "-n", str(TEXT_MAX), self.raw, "cat", f"({name}){path}")
+        said = self._fstest("cat", f"({name}){path}", most=TEXT_MAX)
         return said.stdout.decode("utf-8", "replace") if said.returncode == 0 else None
 
     def find(self, by, value):
