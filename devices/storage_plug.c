@@ -51,7 +51,7 @@ int vmb_dev_storage_plug(struct vmb_dev_storage *s, uint32_t lun, const struct v
 /* Requests that a fault holds end as with a reset of the unit. */
 int vmb_dev_storage_unplug(struct vmb_dev_storage *s, uint32_t lun)
 {
-	bool there;
+	bool there, leaving;
 
 	pthread_mutex_lock(&s->lock);
 	there = is_there(s, lun);
@@ -62,11 +62,11 @@ int vmb_dev_storage_unplug(struct vmb_dev_storage *s, uint32_t lun)
 		vmb_dev_storage_end_held(s);
 		vmb_dev_disk_cancel(&s->disks[lun]);
 	}
+	leaving = lun < VMB_HOST_SCSI_LUN_MAX && s->leaving >> lun & 1;
 	pthread_mutex_unlock(&s->lock);
-	if (!there)
-		return -ENOENT;
-	tell(s);
-	return 0;
+	if (there)
+		tell(s);
+	return leaving ? 0 : -ENOENT;
 }
 
 int vmb_dev_storage_take_back(struct vmb_dev_storage *s, uint32_t lun, struct vmb_dev_disk *disk,

@@ -22,6 +22,7 @@
 #include "vmm/control.h"
 #include "vmm/devices.h"
 #include "vmm/machine.h"
+#include "vmm/opening.h"
 #include "vmm/relay.h"
 
 #define LIMIT_S		60 /* whatever waits for ever ends the test by SIGALRM */
@@ -230,6 +231,70 @@ static void test_machine_is_looked_at_while_the_guest_writes(void **state)
 					 0);
 		json_decref(read_line());
 	}
+}
+
+/* A server that accepts connections and says nothing. */
+static int silent_server(char *uri)
+{
+	struct sockaddr_un address;
+	char where[64];
+	int fd;
+
+	sprintf(where, "%s/silent", folder);
+	sprintf(uri, "nbd+unix:///?socket=%s", where);
+	fd = vmb_dev_socket_create(&address, where, SOCK_STREAM);
+	assert_true(fd >= 0);
+	unlink(where);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+/* The alarm is for a request that waits for the server. */
+static void test_silent_server_holds_up_nobody_else(void **state)
+{
+	int patient, server, waiting[VMB_VMM_OPENING_MAX / 2];
+	char uri[128], line[256];
+
+	server = silent_server(uri);
+	snprintf(line, sizeof(line), "{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"%s\"}}\n",
+		 uri);
+	patient = client;
+	alarm(8);
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(waiting); i++) {
+		connect_client();
+		waiting[i] = client;
+		assert_int_equal(send(client, line, strlen(line), MSG_NOSIGNAL), strlen(line));
+	}
+	client = patient;
+	for (int round = 0; round < 3; round++)
+		expect("{\"command\":\"disks\"}");
+	close(waiting[0]); /* a client that waits no more */
+	expect("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M\"}}");
+	expect("{\"command\":\"disk-remove\",\"arguments\":{\"lun\":1}}");
+	vmb_vmm_control_detach(control);
+	vmb_vmm_control_close(control);
+	control = NULL;
+	for (uint32_t i = 1; i < VMB_ARRAY_COUNT(waiting); i++)
+		close(waiting[i]);
+	close(server);
+	alarm(LIMIT_S);
+}
+
+/* After a time-out one can ask again. */
+static void test_leaving_disk_is_removed_again(void **state)
+{
+	struct vmb_dev_storage *s = devices.all[0].state;
+	struct vmb_dev_disk_option *option;
+	struct vmb_dev_disk disk;
+
+	expect("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M\"}}");
+	assert_int_equal(vmb_dev_storage_unplug(s, 1), 0);
+	assert_int_equal(vmb_dev_storage_unplug(s, 1), 0);
+	while (vmb_dev_storage_take_back(s, 1, &disk, &option) == -EAGAIN)
+		usleep(1000);
+	assert_int_equal(vmb_dev_storage_unplug(s, 1), -ENOENT);
+	vmb_dev_storage_discard(&disk, option);
 }
 
 static void test_bad_disks_leave_nothing(void **state)
@@ -550,6 +615,8 @@ int main(void)
 		SERVED(test_disk_comes_and_goes_while_the_guest_writes),
 		SERVED(test_machine_is_looked_at_while_the_guest_writes),
 		SERVED(test_bad_disks_leave_nothing),
+		SERVED(test_silent_server_holds_up_nobody_else),
+		SERVED(test_leaving_disk_is_removed_again),
 		SERVED(test_disk_grows_on_request),
 		SERVED(test_held_request_ends_with_its_disk),
 		SERVED(test_disc_is_changed_ejected_and_inserted),

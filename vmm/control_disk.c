@@ -11,6 +11,7 @@
 #include "vmm/hotplug.h"
 #include "vmm/machine.h"
 #include "vmm/nest_files.h"
+#include "vmm/opening.h"
 
 #define IDLE_LIMIT_MS 10000
 #define EMPTY_DISC    VMB_DEV_DISK_NULL_PREFIX "2048"
@@ -50,12 +51,14 @@ static enum vmb_vmm_call_step fail(struct vmb_vmm_call *call, int error)
 
 /* Opening */
 
-/* A disk that is open and prepared, and nobody's yet. */
+/* A disk that a call opens, and that is nobody's yet. call->state is one. */
 struct opened {
+	struct vmb_vmm_opening *opening; /* NULL: it has ended */
 	struct vmb_dev_disk disk; /* zero: not open */
 	struct vmb_dev_disk_option *option;
 	uint32_t lun;
 	int lock; /* of its file, in a nest; 0: none */
+	enum vmb_vmm_call_step (*use)(struct vmb_vmm_call *call); /* once it is open */
 };
 
 static int find_place(struct opened *o, struct vmb_dev_disk_option *units, uint64_t taken)
@@ -107,13 +110,6 @@ static int check_format(const struct vmb_dev_disk_option *option)
 	return -EPERM;
 }
 
-/* Closes a disk that nobody has, and lets go of its file. */
-static void discard(struct vmb_vmm_call *call, struct opened *o)
-{
-	vmb_dev_storage_discard(&o->disk, o->option);
-	vmb_vmm_call_unlock(call, o->lock);
-}
-
 /* The disk is lun's now; what was locked for the one before is not any more. */
 static void keep_lock(struct vmb_vmm_call *call, uint32_t lun, int lock)
 {
@@ -130,50 +126,81 @@ static int lock(struct vmb_vmm_call *call, struct opened *o)
 	return o->lock < 0 ? -EAGAIN : 0;
 }
 
-static int open_disk(struct vmb_vmm_call *call, struct opened *o, const char *value, bool dvd,
-		     uint64_t taken)
+static int begin(struct vmb_vmm_call *call, struct opened *o, const char *value, bool dvd,
+		 uint64_t taken)
 {
 	int error = parse(o, value, dvd, taken);
 
-	if (error)
-		return error;
-	error = check_format(o->option);
+	if (!error)
+		error = check_format(o->option);
 	if (!error)
 		error = lock(call, o);
-	if (!error)
-		error = vmb_dev_disk_open(&o->disk, o->option);
-	if (!error)
-		error = vmb_dev_disk_prepare(&o->disk);
 	if (error)
-		discard(call, o);
-	return error;
+		return error;
+	o->opening = vmb_vmm_opening_start(o->option);
+	return o->opening ? 0 : -errno;
 }
 
-/* Without the lock: a server may take its time. */
-static enum vmb_vmm_call_step open_for(struct vmb_vmm_call *call, struct opened *o,
-				       const char *value, bool dvd, uint64_t taken)
+/* Ends the call; what is still open is closed. */
+static enum vmb_vmm_call_step end_open(struct vmb_vmm_call *call, enum vmb_vmm_call_step step)
 {
-	char why[VMB_VMM_CONTROL_MESSAGE_LEN];
+	struct opened *o = call->state;
+
+	vmb_vmm_call_release(call);
+	if (o->opening)
+		vmb_vmm_opening_drop(o->opening);
+	else
+		vmb_dev_storage_discard(&o->disk, o->option); /* a server may take its time */
+	vmb_vmm_call_regain(call);
+	vmb_vmm_call_unlock(call, o->lock);
+	free(o);
+	call->state = NULL;
+	return step;
+}
+
+static enum vmb_vmm_call_step refuse(struct vmb_vmm_call *call, const char *why, int error)
+{
+	vmb_vmm_call_fail(call, "failed", "%s", *why ? why : strerror(-error));
+	return end_open(call, VMB_VMM_CALL_FAILED);
+}
+
+static enum vmb_vmm_call_step await_open(struct vmb_vmm_call *call)
+{
+	char why[VMB_VMM_OPENING_WHY_LEN];
+	struct opened *o = call->state;
 	int error;
 
-	vmb_dev_report_into(why, sizeof(why));
-	error = open_disk(call, o, value, dvd, taken);
-	vmb_dev_report_into(NULL, 0);
-	if (!error)
-		return VMB_VMM_CALL_DONE;
-	return vmb_vmm_call_fail(call, "failed", "%s", *why ? why : strerror(-error));
+	if (call->over)
+		return end_open(call, VMB_VMM_CALL_FAILED);
+	if (!vmb_vmm_opening_ended(o->opening, &o->disk, &error, why))
+		return VMB_VMM_CALL_LATER;
+	o->opening = NULL;
+	if (error)
+		return refuse(call, why, error);
+	call->began = vmb_vmm_control_now();
+	return o->use(call);
 }
 
-static uint64_t taken_luns(struct vmb_vmm_call *call, bool *there)
+/* Opens a disk; use gets it as call->state, and ends the call with end_open(). */
+static enum vmb_vmm_call_step open_for(struct vmb_vmm_call *call, const char *value, bool dvd,
+				       uint64_t taken,
+				       enum vmb_vmm_call_step (*use)(struct vmb_vmm_call *call))
 {
-	struct vmb_vmm_machine *machine = vmb_vmm_call_hold(call);
-	uint64_t luns = 0;
+	char why[VMB_VMM_CONTROL_MESSAGE_LEN];
+	struct opened *o = calloc(1, sizeof(*o));
+	int error;
 
-	*there = machine && controller(call);
-	if (*there)
-		luns = vmb_dev_storage_luns(controller(call));
+	if (!o)
+		return fail(call, -ENOMEM);
+	o->use = use;
+	call->state = o;
+	call->go_on = await_open;
 	vmb_vmm_call_release(call);
-	return luns;
+	vmb_dev_report_into(why, sizeof(why));
+	error = begin(call, o, value, dvd, taken);
+	vmb_dev_report_into(NULL, 0);
+	vmb_vmm_call_regain(call);
+	return error ? refuse(call, why, error) : VMB_VMM_CALL_LATER;
 }
 
 /* disks */
@@ -231,35 +258,30 @@ static const struct vmb_vmm_control_field add_arguments[] = {
 static const struct vmb_vmm_control_field lun_result[] = { { "lun", NUMBER, false, "where it is" },
 							   NO_MORE };
 
-static enum vmb_vmm_call_step plug(struct vmb_vmm_call *call, struct opened *o)
+static enum vmb_vmm_call_step plug(struct vmb_vmm_call *call)
 {
-	struct vmb_vmm_machine *machine = vmb_vmm_call_hold(call);
-	struct vmb_dev_storage *s = machine ? controller(call) : NULL;
+	struct opened *o = call->state;
+	struct vmb_dev_storage *s = controller(call);
 	int error = s ? vmb_dev_storage_plug(s, o->lun, &o->disk, o->option) : -ENODEV;
 
-	vmb_vmm_call_release(call);
 	if (error) {
-		discard(call, o);
-		return s ? fail(call, error) : vmb_vmm_call_no_machine(call);
+		fail(call, error);
+		return end_open(call, VMB_VMM_CALL_FAILED);
 	}
 	keep_lock(call, o->lun, o->lock);
 	vmb_vmm_call_set_number(call, "lun", o->lun);
 	vmb_vmm_control_event(call->control, "disk-added", "{s:I}", "lun", (json_int_t)o->lun);
+	free(o);
 	return VMB_VMM_CALL_DONE;
 }
 
 static enum vmb_vmm_call_step add(struct vmb_vmm_call *call, bool dvd)
 {
-	struct opened opened = { 0 };
-	bool there;
-	uint64_t taken = taken_luns(call, &there);
+	struct vmb_dev_storage *s = controller(call);
 
-	if (!there)
-		return vmb_vmm_call_no_machine(call);
-	if (open_for(call, &opened, vmb_vmm_call_text(call, "disk"), dvd, taken) !=
-	    VMB_VMM_CALL_DONE)
-		return VMB_VMM_CALL_FAILED;
-	return plug(call, &opened);
+	if (!s)
+		return fail(call, -ENODEV);
+	return open_for(call, vmb_vmm_call_text(call, "disk"), dvd, vmb_dev_storage_luns(s), plug);
 }
 
 static enum vmb_vmm_call_step run_disk_add(struct vmb_vmm_call *call)
@@ -354,17 +376,6 @@ static const struct vmb_vmm_control_field insert_arguments[] = {
 	NO_MORE
 };
 
-static enum vmb_vmm_call_step end_disc(struct vmb_vmm_call *call, enum vmb_vmm_call_step step)
-{
-	struct opened *o = call->state;
-
-	vmb_vmm_call_release(call);
-	discard(call, o); /* a server may take its time */
-	vmb_vmm_call_regain(call);
-	free(o);
-	return step;
-}
-
 /* Until the requests for the old disc have ended. */
 static enum vmb_vmm_call_step await_disc(struct vmb_vmm_call *call)
 {
@@ -374,45 +385,30 @@ static enum vmb_vmm_call_step await_disc(struct vmb_vmm_call *call)
 	int error;
 
 	if (call->over || !controller(call))
-		return end_disc(call, VMB_VMM_CALL_FAILED);
+		return end_open(call, VMB_VMM_CALL_FAILED);
 	error = vmb_dev_storage_exchange(controller(call), lun, &o->disk, &o->option, empty);
 	if (error == -EAGAIN && vmb_vmm_control_now() - call->began < IDLE_LIMIT_MS)
 		return VMB_VMM_CALL_LATER;
 	if (error) {
 		fail(call, error);
-		return end_disc(call, VMB_VMM_CALL_FAILED);
+		return end_open(call, VMB_VMM_CALL_FAILED);
 	}
 	keep_lock(call, lun, o->lock);
 	o->lock = 0;
 	vmb_vmm_control_event(call->control, empty ? "disc-ejected" : "disc-inserted", "{s:I}",
 			      "lun", (json_int_t)lun);
-	return end_disc(call, VMB_VMM_CALL_DONE);
+	return end_open(call, VMB_VMM_CALL_DONE);
 }
 
-static enum vmb_vmm_call_step change_disc(struct vmb_vmm_call *call, const char *value)
+/* The new disc is open; the old one goes. */
+static enum vmb_vmm_call_step eject(struct vmb_vmm_call *call)
 {
 	uint64_t lun = vmb_vmm_call_number(call, "lun", 0);
-	struct opened *o = calloc(1, sizeof(*o));
-	enum vmb_vmm_call_step step;
-	bool same;
-	int error;
+	struct vmb_dev_storage *s = controller(call);
+	int error = s && lun < VMB_HOST_SCSI_LUN_MAX ?
+			    vmb_dev_storage_eject(s, lun, vmb_vmm_call_flag(call, "force")) :
+			    -ENOENT;
 
-	if (!o)
-		return fail(call, -ENOMEM);
-	vmb_vmm_call_release(call);
-	step = open_for(call, o, value, true, 0);
-	same = vmb_vmm_call_regain(call);
-	if (step != VMB_VMM_CALL_DONE) {
-		free(o);
-		return step;
-	}
-	call->state = o;
-	if (!same)
-		return end_disc(call, vmb_vmm_call_no_machine(call));
-	error = lun < VMB_HOST_SCSI_LUN_MAX && controller(call) ?
-			vmb_dev_storage_eject(controller(call), lun,
-					      vmb_vmm_call_flag(call, "force")) :
-			-ENOENT;
 	call->go_on = await_disc;
 	if (!error)
 		return VMB_VMM_CALL_LATER;
@@ -420,7 +416,12 @@ static enum vmb_vmm_call_step change_disc(struct vmb_vmm_call *call, const char 
 		vmb_vmm_call_fail(call, "failed", "LUN %u is no DVD drive", (uint32_t)lun);
 	else
 		fail(call, error);
-	return end_disc(call, VMB_VMM_CALL_FAILED);
+	return end_open(call, VMB_VMM_CALL_FAILED);
+}
+
+static enum vmb_vmm_call_step change_disc(struct vmb_vmm_call *call, const char *value)
+{
+	return open_for(call, value, true, 0, eject);
 }
 
 static enum vmb_vmm_call_step run_eject(struct vmb_vmm_call *call)
@@ -438,13 +439,14 @@ const struct vmb_vmm_command vmb_vmm_control_disk[] = {
 	  disks_results },
 	{ "disk-add",
 	  "Adds a disk to the SCSI controller. The guest hears of it by ENUMERATE_BUS. The file is "
-	  "locked as that of `--disk` is, in a nest by the process outside.",
-	  false, run_disk_add, add_arguments, lun_result },
-	{ "cdrom-add", "Adds a DVD drive with a disc to the SCSI controller.", false, run_cdrom_add,
+	  "locked as that of `--disk` is, in a nest by the process outside. A server that does not "
+	  "answer holds up nobody but this request.",
+	  true, run_disk_add, add_arguments, lun_result },
+	{ "cdrom-add", "Adds a DVD drive with a disc to the SCSI controller.", true, run_cdrom_add,
 	  add_arguments, lun_result },
 	{ "disk-remove",
 	  "Removes a disk or drive. It is gone for the guest at once; the answer comes when its "
-	  "requests have ended and its file is closed.",
+	  "requests have ended and its file is closed. After a `time-out` one may ask again.",
 	  true, run_disk_remove, lun_argument, NULL },
 	{ "disk-resize",
 	  "Makes a disk longer or shorter. The guest hears of it, also when the file of a disk "
