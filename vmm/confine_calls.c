@@ -243,6 +243,10 @@ static const struct vmb_vmm_confine_call balloon[] = {
 	CALL_IOCTL(KVM_SET_USER_MEMORY_REGION), /* memory that is added */
 };
 
+static const struct vmb_vmm_confine_call input[] = {
+	CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
+};
+
 static const struct vmb_vmm_confine_call trace[] = {
 	CALL(pwritev),
 	CALL(ftruncate),
@@ -482,6 +486,7 @@ const struct vmb_vmm_confine_list vmb_vmm_confine_lists[VMB_DEV_ROLE_COUNT] = {
 	[VMB_DEV_ROLE_SERVICES] = LIST(services),
 	[VMB_DEV_ROLE_SOCKETS] = LIST(sockets),
 	[VMB_DEV_ROLE_BALLOON] = LIST(balloon),
+	[VMB_DEV_ROLE_INPUT] = LIST(input),
 	[VMB_DEV_ROLE_TRACE] = LIST(trace),
 	[VMB_DEV_ROLE_NETWORK] = LIST(network),
 	[VMB_DEV_ROLE_USER_NETWORK] = LIST(user_network),

@@ -94,6 +94,14 @@ static int open_balloon(struct vmb_vmm_devices *d, const struct vmb_vmm_options 
 	return error == -ENODEV ? 0 : error;
 }
 
+static int open_input(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	int error = o->input ? vmb_dev_input_open(&d->all[d->count]) : 0;
+
+	d->count += o->input && !error;
+	return error;
+}
+
 /* Opening a card may create an interface, so cards come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
@@ -114,7 +122,7 @@ static const struct {
 } kinds[] = {
 	{ open_scsi, true },	  { open_ide, true },	   { open_networks, false },
 	{ open_services, false }, { open_balloon, false }, { open_vsock, false },
-	{ open_taps, false },
+	{ open_input, false },	  { open_taps, false },
 };
 
 static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)
@@ -247,6 +255,15 @@ struct vmb_dev_balloon *vmb_vmm_devices_balloon(const struct vmb_vmm_devices *d)
 	for (uint32_t i = 0; i < d->count && !balloon; i++)
 		balloon = vmb_dev_balloon_of(&d->all[i]);
 	return balloon;
+}
+
+struct vmb_dev_input *vmb_vmm_devices_input(const struct vmb_vmm_devices *d)
+{
+	struct vmb_dev_input *input = NULL;
+
+	for (uint32_t i = 0; i < d->count && !input; i++)
+		input = vmb_dev_input_of(&d->all[i]);
+	return input;
 }
 
 struct vmb_dev_services *vmb_vmm_devices_services(const struct vmb_vmm_devices *d)

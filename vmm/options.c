@@ -403,6 +403,12 @@ static int parse_vsock(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_input(struct vmb_vmm_options *o, char *value)
+{
+	o->input = true;
+	return 0;
+}
+
 static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 {
 	o->no_reboot = true;
@@ -644,6 +650,7 @@ static const struct option names[] = {
 	{ "no-timers", no_argument, NULL, 0 },
 	{ "control", required_argument, NULL, 0 },
 	{ "vsock", required_argument, NULL, 0 },
+	{ "input", no_argument, NULL, 0 },
 	{ "fault", required_argument, NULL, 0 },
 	{ "trace", required_argument, NULL, 0 },
 	{ "trace-size", required_argument, NULL, 0 },
@@ -690,6 +697,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_no_timers,
 	parse_control,
 	parse_vsock,
+	parse_input,
 	parse_fault,
 	parse_trace,
 	parse_trace_size,

@@ -45,6 +45,7 @@ struct vmb_vmm_options {
 	uint32_t fault_count;
 	const char *control; /* path of a socket; NULL: none */
 	const char *vsock; /* path of a socket; NULL: none */
+	bool input; /* a keyboard and a mouse */
 	/* those of each controller by LUN; the first controller is always there */
 	struct vmb_dev_disk_option disks[VMB_VMM_SCSI_MAX * VMB_HOST_SCSI_LUN_MAX];
 	struct vmb_guid controllers[VMB_VMM_SCSI_MAX - 1]; /* instance ids of the others */
