@@ -7,7 +7,7 @@ CORE_RING = ring/ring.c ring/stream.c
 CORE_GUEST = guest/connect.c guest/channel.c guest/gpadl.c guest/socket.c guest/doorbell.c guest/storage.c \
 	guest/rndis.c guest/network.c guest/network_handshake.c guest/network_control.c \
 	guest/network_offload.c guest/network_send.c guest/network_receive.c guest/ic.c guest/ic_kvp.c \
-	guest/balloon.c
+	guest/balloon.c guest/keyboard.c guest/mouse.c
 CORE_HOST = host/server.c host/channel.c host/gpadl.c host/reserved.c host/socket.c host/doorbell.c \
 	host/storage.c host/scsi.c \
 	host/scsi_inquiry.c host/scsi_block.c host/scsi_mode.c \

@@ -406,6 +406,7 @@ expect 'one console twice' '--console a: given twice; give another one' \
 	run --kernel k --console a --console a
 expect 'vsock without a path' '--vsock: its value is missing; see openvmbus --help' run --vsock
 expect 'vsock with an empty path' "--vsock: the socket's path is missing" run --kernel k --vsock ''
+expect 'input with a value' '--input=mouse: no such option; see openvmbus --help' run --kernel k --input=mouse
 expect 'control without a path' '--control: its value is missing; see openvmbus --help' run --control
 expect 'control with an empty path' "--control: the socket's path is missing" run --kernel k --control ''
 faults='give any or one of drop, delay, duplicate, reorder, corrupt, forge, lie, storm, refuse, silence, throttle, fail, tear, no-mode-sense, with on=, rate=, after=, count=, ticks=, seed=; see docs/testing-your-driver.md'

@@ -55,7 +55,7 @@ confined() {
 	! grep -a 'seccomp:' "$work/log"
 }
 
-for one in devices_{storage,disk,nbd_reconnect,ide,doorbell,network,net_user,net_tap,net_cable,net_resolver,capture,trace,services,vsock,balloon} vmm_control{,_plug}; do
+for one in devices_{storage,disk,nbd_reconnect,ide,doorbell,network,net_user,net_tap,net_cable,net_resolver,capture,trace,services,vsock,balloon,input} vmm_control{,_plug}; do
 	[ ! -x "build/tests/${one}_test" ] || check "${one}_works_confined" confined "$one"
 done
 

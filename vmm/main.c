@@ -113,7 +113,7 @@ static const char help_text[] =
 	"  --vsock PATH       the guest's sockets (AF_VSOCK) as UNIX sockets: who connects to\n"
 	"                     PATH and writes CONNECT PORT reaches that port of the guest; what\n"
 	"                     the guest connects to, port N of the host, is PATH_N\n"
-	"  --input            a keyboard and a mouse\n"
+	"  --input            a keyboard and a mouse, for ctl type, key and pointer\n"
 	"  --accel auto|kvm|nest\n"
 	"                     kvm: /dev/kvm; nest: in an emulated machine with KVM;\n"
 	"                     auto: kvm if it is there, else nest\n"

@@ -59,6 +59,9 @@ struct vmb_keyboard_leds {
 	uint16_t reserved;
 } VMB_PACKED;
 VMB_ASSERT_LEN(struct vmb_keyboard_leds, 8);
+#define VMB_KEYBOARD_LED_SCROLL 1u
+#define VMB_KEYBOARD_LED_NUM	2u
+#define VMB_KEYBOARD_LED_CAPS	4u
 
 #define VMB_GUID_KEYBOARD \
 	VMB_GUID(0xf912ad6d, 0x2b17, 0x48ea, 0xbd, 0x65, 0xf9, 0x27, 0xa6, 0x1c, 0x76, 0x84)

@@ -20,7 +20,7 @@
 /* What is not storage has no handshake and no requests. */
 static bool is_plain(const struct vmb_user_device *d)
 {
-	return d->service.used || d->socket.used || d->balloon.used;
+	return d->service.used || d->socket.used || d->balloon.used || d->input.used;
 }
 
 static bool alloc_rings(struct vmb_user_device *d)
@@ -105,6 +105,8 @@ static bool advance_open(struct vmb_user_device *d)
 		vmb_user_service_init(&d->service, &d->channel.offer.type_id);
 	if (d->balloon.used)
 		vmb_user_balloon_init(&d->balloon, g->memory, &d->channel.offer.type_id);
+	if (d->input.used)
+		vmb_user_input_init(&d->input, &d->channel.offer.type_id);
 	if (!is_plain(d))
 		init_storage(d);
 	if (vmb_guest_channel_open(&d->channel, &d->gpadl, g->config.ring_pages,
@@ -174,6 +176,7 @@ static bool find_address(struct vmb_user_guest *g, struct vmb_user_device *d,
 	return vmb_guid_equal(&offer->type_id, &scsi) ||
 	       vmb_user_service_init(&d->service, &offer->type_id) ||
 	       vmb_user_balloon_init(&d->balloon, g->memory, &offer->type_id) ||
+	       vmb_user_input_init(&d->input, &offer->type_id) ||
 	       vmb_user_socket_init(&d->socket, offer);
 }
 
@@ -436,6 +439,43 @@ static void write_balloon(struct vmb_user_device *d)
 		vmb_user_guest_signal(d);
 }
 
+static bool read_input(struct vmb_user_device *d)
+{
+	uint8_t packet[VMB_MOUSE_PACKET_LEN_MAX];
+	struct vmb_ring_received received;
+	uint32_t len;
+
+	if (vmb_ring_read(&d->rx, &received))
+		return false;
+	len = received.payload_len < sizeof(packet) ? received.payload_len : sizeof(packet);
+	vmb_ring_copy(&d->rx, &received, 16 + received.header_len, packet, len);
+	vmb_ring_next(&d->rx, &received);
+	if (received.type == VMB_PKT_COMPLETION)
+		d->input.completions += received.transaction_id == d->input.transaction_id;
+	else
+		vmb_user_input_take(&d->input, packet, len);
+	return true;
+}
+
+/* The host takes what is sent at once, or it does not matter any more. */
+static void write_input(struct vmb_user_device *d)
+{
+	struct vmb_ring_part part = { 0 };
+	struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+					  .flags = VMB_PKT_FLAG_COMPLETION_REQUESTED,
+					  .payload = &part,
+					  .payload_count = 1 };
+
+	while (d->open && (part.base = vmb_user_input_output(&d->input, &part.len))) {
+		packet.transaction_id = ++d->input.transaction_id;
+		if (vmb_ring_write(&d->tx, &packet))
+			break;
+		vmb_user_input_sent(&d->input);
+	}
+	if (vmb_ring_commit(&d->tx))
+		vmb_user_guest_signal(d);
+}
+
 static bool read_packet(struct vmb_user_device *d)
 {
 	struct vmb_guest_storage_event event;
@@ -449,6 +489,8 @@ static bool read_packet(struct vmb_user_device *d)
 		return read_service(d);
 	if (d->balloon.used)
 		return read_balloon(d);
+	if (d->input.used)
+		return read_input(d);
 	if (vmb_ring_read(&d->rx, &received))
 		return false;
 	len = received.payload_len < sizeof(payload) ? received.payload_len : sizeof(payload);
@@ -490,7 +532,7 @@ static bool look(struct vmb_user_device *d)
 	uint32_t budget = PACKETS_PER_LOOK;
 	bool again;
 
-	if (d->service.deaf || d->socket.deaf)
+	if (d->service.deaf || d->socket.deaf || d->input.deaf)
 		return false;
 	vmb_ring_mask(&d->rx);
 	while (budget && read_packet(d))
@@ -500,6 +542,8 @@ static bool look(struct vmb_user_device *d)
 	again = vmb_ring_unmask(&d->rx);
 	if (d->balloon.used)
 		write_balloon(d);
+	if (d->input.used)
+		write_input(d);
 	if (!is_plain(d))
 		write_control(d);
 	if (d->looked)
@@ -933,6 +977,29 @@ struct vmb_user_device *vmb_user_guest_balloon(struct vmb_user_guest *g)
 			break;
 	pthread_mutex_unlock(&g->lock);
 	return d;
+}
+
+static struct vmb_user_device *find_input(struct vmb_user_guest *g, bool mouse)
+{
+	struct vmb_user_device *d;
+
+	pthread_mutex_lock(&g->lock);
+	for (d = g->devices; d; d = d->next)
+		if (!d->has_gone && !d->channel.rescinded && d->input.used &&
+		    d->input.is_mouse == mouse)
+			break;
+	pthread_mutex_unlock(&g->lock);
+	return d;
+}
+
+struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g)
+{
+	return find_input(g, false);
+}
+
+struct vmb_user_device *vmb_user_guest_mouse(struct vmb_user_guest *g)
+{
+	return find_input(g, true);
 }
 
 static bool has_ended(void *arg)

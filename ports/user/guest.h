@@ -21,6 +21,7 @@
 #include "guest/connect.h"
 #include "guest/storage.h"
 #include "ports/user/balloon.h"
+#include "ports/user/input.h"
 #include "ports/user/machine.h"
 #include "ports/user/memory.h"
 #include "ports/user/service.h"
@@ -78,6 +79,7 @@ struct vmb_user_device {
 	struct vmb_user_service service; /* used: instead of storage */
 	struct vmb_user_socket socket; /* used: instead of storage */
 	struct vmb_user_balloon balloon; /* the same */
+	struct vmb_user_input input; /* the same */
 	struct vmb_guest_storage storage;
 	struct vmb_guest_storage_slot slots[VMB_USER_SLOT_COUNT];
 	uint32_t free_slots[VMB_USER_SLOT_COUNT];
@@ -153,6 +155,10 @@ struct vmb_user_device *vmb_user_guest_service(struct vmb_user_guest *g, enum vm
 
 /* Returns dynamic memory, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_balloon(struct vmb_user_guest *g);
+
+/* Returns the keyboard or the mouse, if it is still there, or NULL. */
+struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g);
+struct vmb_user_device *vmb_user_guest_mouse(struct vmb_user_guest *g);
 
 /* Signals the host for d, whose tx_lock is held. For ports/user/socket.c. */
 void vmb_user_guest_signal(struct vmb_user_device *d);
