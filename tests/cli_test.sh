@@ -109,6 +109,21 @@ result $agrees 'check'
 expect 'no kernel' '--kernel FILE is missing; see openvmbus --help' run
 # The firmware: the image, and what does not go with it.
 truncate -s 6M blank.fd
+export FIRMWARE=blank.fd
+expect 'a disk without a kernel' "--firmware blank.fd: its first code is not where it must be; give the MSVM.fd of Hyper-V's Generation 2 machines" \
+	run --disk null:1M
+expect 'an initrd without a kernel' '--kernel FILE is missing; see openvmbus --help' run --disk null:1M --initrd blank.fd
+[ "$("$program" firmware 2>"$err")" = blank.fd ] && [ ! -s "$err" ] && bad=0
+result $bad 'the firmware that a disk gets'
+expect 'an argument of firmware' 'firmware takes no argument; see openvmbus --help' firmware x
+unset FIRMWARE
+# One that is installed is this machine's business.
+if ! "$program" firmware >"$out" 2>"$err"; then
+	[ ! -s "$out" ] && grep -q '^openvmbus: no firmware: ' "$err" && bad=0
+	result $bad 'no firmware'
+	expect 'a disk, and no firmware' '--kernel FILE is missing, or --firmware FILE: none is installed; see openvmbus --help' \
+		run --disk null:1M
+fi
 truncate -s 5M short.fd
 gen2='give the MSVM.fd of Hyper-V'\''s Generation 2 machines'
 expect 'firmware that is missing' "--firmware no.fd: No such file or directory; $gen2" run --firmware no.fd

@@ -12,6 +12,7 @@
 #include "devices/switch/switch.h"
 #include "vmm/confine.h"
 #include "vmm/ctl.h"
+#include "vmm/firmware.h"
 #include "vmm/image.h"
 #include "vmm/replay.h"
 #include "vmm/run.h"
@@ -27,7 +28,7 @@
 static const char help_text[] =
 	"Runs a virtual machine with Hyper-V's VMBus and nothing else.\n"
 	"\n"
-	"usage: openvmbus run --kernel FILE|--firmware FILE [OPTION...]\n"
+	"usage: openvmbus run [--kernel FILE|--firmware FILE] [OPTION...]\n"
 	"       openvmbus switch SOCKET [--ports N] [--capture FILE [--capture-size SIZE]]\n"
 	"                               [--seccomp kill|errno|off] [--user NAME]\n"
 	"       openvmbus ctl PATH COMMAND [ARGUMENT...]\n"
@@ -35,6 +36,7 @@ static const char help_text[] =
 	"       openvmbus top PATH\n"
 	"       openvmbus vsock PATH PORT\n"
 	"       openvmbus image FILE [OPTION...]\n"
+	"       openvmbus firmware\n"
 	"       openvmbus check\n"
 	"       openvmbus --version | --help\n"
 	"\n"
@@ -42,7 +44,8 @@ static const char help_text[] =
 	"  --initrd FILE      its initial RAM disk\n"
 	"  --append TEXT      the kernel's command line (console=ttyS0)\n"
 	"  --firmware FILE    instead of a kernel: the MSVM.fd of Hyper-V's Generation 2\n"
-	"                     machines, which starts a system from a disk or DVD\n"
+	"                     machines, which starts a system from a disk or DVD; with a disk and\n"
+	"                     without --kernel, the one that `openvmbus firmware` names\n"
 	"  --nvram FILE       keeps the firmware's variables; made if it is not there\n"
 	"  --boot disk|dvd|network\n"
 	"                     what the firmware tries first: the first --disk, --cdrom or --net\n"
@@ -177,6 +180,9 @@ static const char help_text[] =
 	"image: boots a disk image without changing it, and says how far it came; see openvmbus\n"
 	"image --help\n"
 	"\n"
+	"firmware: prints which one that is: FIRMWARE=FILE of the environment, else one that is\n"
+	"installed; exit code 1: none\n"
+	"\n"
 	"check: whether the /dev/kvm of this machine can run guests: exit code 0, or 1 and why\n"
 	"\n"
 	"exit codes: 0 the guest powered off; 1 the host failed, or could not give the guest a\n"
@@ -243,11 +249,17 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	bool has_help; /* of its own */
 } verbs[] = {
-	{ "run", vmb_vmm_run, false },	       { "switch", run_switch, false },
-	{ "ctl", vmb_vmm_ctl_run, true },      { "replay", vmb_vmm_replay_run, false },
-	{ "top", vmb_vmm_top_run, false },     { "vsock", vmb_vmm_vsock_run, false },
-	{ "image", vmb_vmm_image_run, true },  { "check", check, false },
-	{ "--version", print_version, false }, { "--help", print_help, false },
+	{ "run", vmb_vmm_run, false },
+	{ "switch", run_switch, false },
+	{ "ctl", vmb_vmm_ctl_run, true },
+	{ "replay", vmb_vmm_replay_run, false },
+	{ "top", vmb_vmm_top_run, false },
+	{ "vsock", vmb_vmm_vsock_run, false },
+	{ "image", vmb_vmm_image_run, true },
+	{ "firmware", vmb_vmm_firmware_run, false },
+	{ "check", check, false },
+	{ "--version", print_version, false },
+	{ "--help", print_help, false },
 	{ "help", print_help, false },
 };
 

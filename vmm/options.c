@@ -9,6 +9,7 @@
 #include "devices/services/services.h"
 #include "devices/storage.h"
 #include "devices/text.h"
+#include "vmm/firmware.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
 #include "devices/uefi/uuid.h"
@@ -600,13 +601,34 @@ static int settle_boot_device(const struct vmb_vmm_options *o)
 	return -EINVAL;
 }
 
+static bool has_disk(const struct vmb_vmm_options *o)
+{
+	for (uint32_t lun = 0; lun < VMB_HOST_SCSI_LUN_MAX; lun++)
+		if (o->disks[lun].path)
+			return true;
+	return false;
+}
+
+/* Without a kernel, what there is to start is on a disk, or where --boot says. */
+static int choose_firmware(struct vmb_vmm_options *o)
+{
+	bool wanted = !o->initrd && !o->append &&
+		      (has_disk(o) || o->boot_device != VMB_VMM_BOOT_ANY);
+
+	if (wanted)
+		o->firmware = vmb_vmm_firmware_find();
+	if (o->firmware)
+		return 0;
+	vmb_dev_report("--kernel FILE is missing%s; see openvmbus --help",
+		       wanted ? ", or --firmware FILE: none is installed" : "");
+	return -EINVAL;
+}
+
 /* A machine is started by a kernel or by firmware. */
 static int settle_boot(struct vmb_vmm_options *o)
 {
-	if (!o->kernel && !o->firmware) {
-		vmb_dev_report("--kernel FILE is missing; see openvmbus --help");
+	if (!o->kernel && !o->firmware && choose_firmware(o))
 		return -EINVAL;
-	}
 	if (o->firmware && (o->kernel || o->initrd || o->append)) {
 		vmb_dev_report("--firmware %s: the firmware finds the kernel on a disk; leave out "
 			       "--kernel, --initrd and --append",

@@ -6,6 +6,7 @@
     volumes   the file systems in an image, read by GRUB's own readers, without mounting
     grub      a grub.cfg, followed to its default entry
     kernels   finds kernel, initrd and command line in an image
+    drivers   puts our modules behind an initrd
     stages    the stages of a boot, the signs of each, and what to say of one that was not reached
     azure     what Azure gives a machine at its first start: DVD, WireServer, metadata
     machine   runs openvmbus, watches console and host, and has the guest power off

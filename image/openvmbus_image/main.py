@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """openvmbus image: looks at an image, starts it, judges, reports."""
+import copy
 import os
 import shlex
 import shutil
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from . import formats, reports
 from .azure import ASSET_TAG, Azure, make_dvd
 from .common import Refused, call, last_line, need, part_of, say
+from .drivers import heard, with_drivers
 from .kernels import Finder
 from .machine import Machine, free_port
 from .options import HELP, parse
@@ -26,6 +28,7 @@ class Result:
     """What the reports are made of."""
     image: formats.Image
     course: Course
+    machine: dict  # generation, cpus, drivers
     verdict: Verdict = None
     by: str = ""  # what started it
     took: float = 0
@@ -75,31 +78,53 @@ def main(arguments):
 
 
 def check_image(options, image, work):
-    """Boots it, and reports."""
-    course = Course(options.target, bool(options.firmware), options.net != "none")
-    result = Result(image, course)
-    azure = None
-    if options.provision:
-        azure = Azure(options.provision)
+    """Boots it on each machine that was asked for, and reports."""
+    finder = kernel = None
+    if options.direct and image.kind == "disk":
+        finder = Finder(formats.as_raw(image, work), work)
+        kernel = finder.find()
+    kernels = {drivers: with_drivers(kernel, drivers, os.path.join(work, f"initrd-{number}"))
+               for number, drivers in enumerate({m["drivers"] for m in options.machines})}
+    results = []
+    for number, machine in enumerate(options.machines, 1):
+        if len(options.machines) > 1:
+            say(f"{number} of {len(options.machines)}: {reports.name_of(machine)}")
+        folder = os.path.join(work, str(number))
+        os.mkdir(folder)
+        one = copy.copy(options)
+        vars(one).update(machine)
+        result = Result(image, Course(one.target, bool(one.firmware), one.net != "none"), machine)
+        results.append(result)
+        if options.direct and not kernel:
+            result.verdict = no_kernel(finder)
+            if options.console:
+                write(options.console, b"")
+            break
+        boot_image(one, result, kernels[one.drivers], folder)
+    return report(options, results)
+
+
+def boot_image(options, result, kernel, work):
+    """Boots it once, with the services of --azure if they are wanted."""
+    azure = Azure(options.provision) if options.provision else None
     try:
-        return boot_image(options, result, azure, work)
+        watch_image(options, result, kernel, azure, work)
     finally:
         if azure:
             azure.close()
+    if options.console:
+        console = os.path.join(work, "console")
+        write(options.console, formats.at(console, 0, None) if os.path.exists(console) else b"")
+    shutil.rmtree(work, ignore_errors=True)
 
 
-def boot_image(options, result, azure, work):
-    """The same, with the services of --azure, or None."""
-    image, course, kernel = result.image, result.course, None
-    if options.direct:
-        finder = Finder(formats.as_raw(image, work), work) if image.kind == "disk" else None
-        kernel = finder.find() if finder else None
-        if not kernel:
-            result.verdict = no_kernel(finder, options)
-            return report(options, result, work)
+def watch_image(options, result, kernel, azure, work):
+    """The same; fills in the result."""
+    course = result.course
+    if kernel:
         course.reach("loader", 0.0)
     result.by = kernel.found if kernel else "firmware"
-    command = command_of(options, image, kernel, azure, work)
+    command = command_of(options, result.image, kernel, azure, work)
     machine = Machine(command, course, options, work)
     if azure:
         azure.on_health = machine.hear_health
@@ -113,9 +138,10 @@ def boot_image(options, result, azure, work):
                       "openvmbus refused the machine")
     result.took = machine.now()
     result.verdict = judge(course, machine.code, options.within, machine.powered_off)
+    if options.drivers != "intree":
+        course.notes.append(heard(course))
     if azure:
         note_azure(result, azure)
-    return report(options, result, work)
 
 
 def note_azure(result, azure):
@@ -135,7 +161,7 @@ def note_azure(result, azure):
                      "or waagent in it, and is Azure among their data sources?")
 
 
-def no_kernel(finder, options):
+def no_kernel(finder):
     """The Verdict where --direct found nothing to start."""
     loader = STAGES[0]
     why = "no kernel was found: no loader entry, unified kernel image, grub.cfg or /boot/vmlinuz"
@@ -201,18 +227,15 @@ def console_line(line, append):
     return " ".join(w for w in words if w not in ("quiet", "splash", "rhgb"))
 
 
-def report(options, result, work):
-    """Writes what was asked for; returns the exit code."""
-    if options.console:
-        console = os.path.join(work, "console")
-        write(options.console, formats.at(console, 0, None) if os.path.exists(console) else b"")
+def report(options, results):
+    """Writes what was asked for; returns the exit code: that of the first that did not start."""
     if options.junit:
-        write(options.junit, reports.junit(result).encode())
+        write(options.junit, reports.junit(results).encode())
     if options.html:
-        write(options.html, reports.page(result).encode())
-    print(reports.as_json(result) if options.json else reports.table(result))
+        write(options.html, reports.page(results).encode())
+    print(reports.as_json(results) if options.json else reports.table(results))
     sys.stdout.flush()
-    return result.verdict.code
+    return reports.code_of(results)
 
 
 def write(path, data):

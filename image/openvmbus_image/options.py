@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The command line of openvmbus-image."""
 import argparse
+import itertools
 import os
 import re
+import shutil
 
 from .azure import provision_of
-from .common import Refused, part_of
+from .common import Refused, call, part_of
 from .stages import target_of
 
-FIRMWARE_AT = "/usr/share/openvmbus/MSVM.fd"
+GENERATIONS = "2008,2008r2,2012,2012r2,2016,2019,2022,2025"
+MACHINES_MAX = 64
 
 HELP = """\
 Boots a disk image where VMBus is the only bus, and says how far it came.
@@ -16,7 +19,7 @@ Boots a disk image where VMBus is the only bus, and says how far it came.
 usage: openvmbus image FILE [OPTION...]
 
   FILE               raw, qcow2, vhd, vhdx or vmdk, found by its content; or an ISO image
-  --firmware FILE    start it by this MSVM.fd (/usr/share/openvmbus/MSVM.fd, if it is there)
+  --firmware FILE    start it by this MSVM.fd (the one that `openvmbus firmware` names)
   --direct           start the kernel that a loader entry, unified kernel image or grub.cfg in it
                      names, or the newest of /boot; the default where there is no firmware
   --until TARGET     what counts as started: login, ssh (an SSH server answers), cloud-init (it
@@ -27,6 +30,11 @@ usage: openvmbus image FILE [OPTION...]
                      then it is asked to power off, and has this long (60; 0: it is not asked)
   --cpus N, --memory SIZE, --generation G, --net NET, --accel A
                      of the machine, as for openvmbus run (1, 1G, the newest, user)
+  --drivers DRIVERS  intree: those of the image; ours: our modules for its kernel, put behind its
+                     initrd, or a folder with them (intree; with --direct)
+                     --generation, --cpus and --drivers may be lists (1,4): each machine is tried
+  --matrix           each generation, with 1 and 4 processors, the kernel's own drivers and ours;
+                     lists that are given take the place of these
   --append TEXT      more for the kernel's command line (with --direct)
   --write            let the guest write to the image (raw ones only)
   --console FILE     keep what the guest printed
@@ -49,10 +57,9 @@ failed.
 
 VALUES = ("firmware", "until", "within", "stop-within", "cpus", "memory", "generation", "net",
           "accel", "append", "console", "junit", "html", "user", "hostname", "ssh-key",
-          "custom-data")
-FLAGS = ("direct", "write", "json", "azure")
-DEFAULTS = {"within": "300", "stop-within": "60", "cpus": "1", "memory": "1G",
-            "net": "user"}
+          "custom-data", "drivers")
+FLAGS = ("direct", "write", "json", "azure", "matrix")
+DEFAULTS = {"within": "300", "stop-within": "60", "memory": "1G", "net": "user"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,14 +108,45 @@ def check(options):
         raise Refused("--firmware and --direct: give one of them")
     if options.append and options.firmware:
         raise Refused("--append: only with --direct")
+    options.machines = machines(options)
+    if any(machine["drivers"] != "intree" for machine in options.machines):
+        if options.firmware:
+            raise Refused("--drivers: only with --direct")
+        options.direct = True
     if not options.firmware and not options.direct:
-        options.firmware = FIRMWARE_AT if os.path.isfile(FIRMWARE_AT) else ""
+        options.firmware = installed_firmware()
         options.direct = not options.firmware
     if options.target.name == "ssh" and not re.match("user(,|$)", options.net):
         raise Refused("--until ssh: only with --net user, which forwards a port")
     for name in ("console", "junit", "html"):
         check_writable(name, getattr(options, name))
     return options
+
+
+def installed_firmware():
+    """The path of the firmware that openvmbus itself would take; empty: there is none."""
+    program = shutil.which(os.environ.get("OPENVMBUS", "openvmbus"))
+    said = call(program, "firmware") if program else None
+    return os.fsdecode(said.stdout).strip() if said and said.returncode == 0 else ""
+
+
+def machines(options):
+    """The machines that the image is tried on, each as {generation, cpus, drivers}."""
+    whole = options.matrix
+    lists = [[one.strip() for one in (text or default).split(",")] for text, default in
+             ((options.generation, GENERATIONS if whole else ""),
+              (options.cpus, "1,4" if whole else "1"),
+              (options.drivers, "intree,ours" if whole else "intree"))]
+    found = [dict(zip(("generation", "cpus", "drivers"), one))
+             for one in itertools.product(*lists)]
+    for name, words in zip(("generation", "cpus", "drivers"), lists):
+        if len(words) > 1 and "" in words or len(set(words)) < len(words):
+            raise Refused(f"--{name} {','.join(words)}: give each of the list once")
+    if len(found) > MACHINES_MAX:
+        raise Refused(f"--matrix: {len(found)} machines; {MACHINES_MAX} at most")
+    if len(found) > 1 and (options.console or options.write):
+        raise Refused(f"--{'write' if options.write else 'console'}: one machine at a time")
+    return found
 
 
 def provision(options):

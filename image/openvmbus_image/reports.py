@@ -18,22 +18,60 @@ def stages_of(result):
     return [(s, result.course.seconds.get(s.name)) for s in passed(result.course)]
 
 
+def name_of(machine):
+    """A machine in words: {generation, cpus, drivers}."""
+    cpus = machine["cpus"]
+    return ", ".join([f"generation {machine['generation'] or 'newest'}",
+                      f"{cpus} processor{'' if cpus == '1' else 's'}",
+                      f"drivers {machine['drivers']}"])
+
+
+def code_of(results):
+    """The exit code: that of the first machine on which it did not start."""
+    return next((r.verdict.code for r in results if r.verdict.code), 0)
+
+
+def verdict_of(result):
+    """What became of it."""
+    if result.verdict.code:
+        return f"stopped: {result.verdict.why}"
+    return f"started, by {result.by}, in {result.course.seconds['target']:.1f} s"
+
+
 def summary(result):
     """One line."""
-    verdict = result.verdict
-    if verdict.code:
-        return f"{result.image.path}: stopped: {verdict.why}"
-    return (f"{result.image.path}: started, by {result.by}, "
-            f"in {result.course.seconds['target']:.1f} s")
+    return f"{result.image.path}: {verdict_of(result)}"
 
 
-def table(result):
+def table(results):
     """Text for a terminal."""
+    if len(results) > 1:
+        return matrix(results)
+    result = results[0]
     lines = [f"{'stage':9} {'seconds':>8}  what"]
     for stage, at in stages_of(result):
         lines.append(f"{stage.name:9} {'-' if at is None else f'{at:.1f}':>8}  {stage.what}")
     lines += [f"note: {note}" for note in notes_of(result)]
     return "\n".join(printable(line) for line in lines + [summary(result)])
+
+
+def matrix(results):
+    """The same for more than one machine: a line for each, and how many started."""
+    lines = [f"{'generation':10} {'cpus':>4}  {'drivers':8} {'exit':>4} {'before':9} "
+             f"{'seconds':>7}  what"]
+    for r in results:
+        m = r.machine
+        lines.append(f"{m['generation'] or 'newest':10} {m['cpus']:>4}  {m['drivers']:8} "
+                     f"{r.verdict.code:>4} {r.verdict.stopped or '-':9} {r.took:7.1f}  "
+                     f"{verdict_of(r)}")
+    lines.append(f"{results[0].image.path}: started on {started(results)} of {len(results)} "
+                 "machines")
+    return "\n".join(printable(line) for line in lines)
+
+
+def started(results):
+    """On how many machines."""
+    return sum(not r.verdict.code for r in results)
 
 
 def notes_of(result):
@@ -47,15 +85,24 @@ def notes_of(result):
     return notes
 
 
-def as_json(result):
+def as_json(results):
     """One object; docs/image.md lists its members."""
+    if len(results) == 1:
+        return json.dumps(members(results[0]))
+    image = results[0].image
+    return json.dumps({"image": image.path, "format": image.format, "exit": code_of(results),
+                       "machines": [members(result) for result in results]})
+
+
+def members(result):
+    """What the object says of one machine."""
     verdict = result.verdict
-    return json.dumps({
+    return {
         "image": result.image.path, "format": result.image.format, "by": result.by,
-        "exit": verdict.code, "stopped": verdict.stopped, "reason": verdict.reason,
-        "why": verdict.why, "seconds": round(result.took, 1),
+        "machine": result.machine, "exit": verdict.code, "stopped": verdict.stopped,
+        "reason": verdict.reason, "why": verdict.why, "seconds": round(result.took, 1),
         "stages": {stage.name: at for stage, at in stages_of(result)},
-        "notes": notes_of(result), "azure": {"requests": result.requests, "health": result.health}})
+        "notes": notes_of(result), "azure": {"requests": result.requests, "health": result.health}}
 
 
 def clean(text):
@@ -63,23 +110,32 @@ def clean(text):
     return escape("".join(c if c.isprintable() or c in "\n\t" else " " for c in text))
 
 
-def junit(result):
+def junit(results):
+    """A suite for each machine."""
+    suites = [line for result in results for line in suite(result, len(results) > 1)]
+    if len(results) > 1:
+        suites = ["<testsuites>", *suites, "</testsuites>"]
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', *suites, ""])
+
+
+def suite(result, one_of_many):
     """One case for each stage; those that were not tried are skipped."""
     verdict = result.verdict
     name = clean(result.image.path)
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>',
-             f'<testsuite name="openvmbus image {name}" tests="{len(stages_of(result))}" '
-             f'failures="{int(verdict.code != 0)}" time="{result.took:.1f}">']
+    if one_of_many:
+        name += f" ({clean(name_of(result.machine))})"
+    yield (f'<testsuite name="openvmbus image {name}" tests="{len(stages_of(result))}" '
+           f'failures="{int(verdict.code != 0)}" time="{result.took:.1f}">')
     for stage, at in stages_of(result):
         if stage.name == verdict.stopped:
             inside = f'<failure message="{clean(verdict.why)}"/>'
         else:
             inside = "<skipped/>" if at is None else ""
-        lines.append(f' <testcase classname="{name}" name="{clean(stage.what)}" '
-                     f'time="{at or 0:.1f}">{inside}</testcase>')
+        yield (f' <testcase classname="{name}" name="{clean(stage.what)}" '
+               f'time="{at or 0:.1f}">{inside}</testcase>')
     console = "\n".join(text for _, text in result.course.lines[-200:])
-    lines.append(f" <system-out>{clean(console)}</system-out>")
-    return "\n".join(lines + ["</testsuite>", ""])
+    yield f" <system-out>{clean(console)}</system-out>"
+    yield "</testsuite>"
 
 
 STYLE = """
@@ -95,6 +151,8 @@ pre { font: 12.5px/1.4 ui-monospace, monospace; background: #f6f6f6; border: 1px
   padding: .7em; overflow: auto; max-height: 32em; white-space: pre-wrap; overflow-wrap: anywhere }
 pre i { color: #767676; font-style: normal; user-select: none }
 table { border-collapse: collapse } td, th { text-align: left; padding: .15em 1.2em .15em 0 }
+summary { cursor: pointer; padding: .3em 0 } details { margin: 1em 0 }
+a { color: inherit }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 @media (prefers-color-scheme: dark) { body { color: #e6e6e6; background: #161616 }
   .good { background: #12301b } .bad { background: #3a1714 } svg { fill: #e6e6e6 }
@@ -156,22 +214,49 @@ def azure_of(result):
         "\n".join(clean(one) for one in result.requests) + "</pre>"
 
 
-def page(result):
+def page(results):
     """HTML with everything in it."""
-    verdict = result.verdict
-    rows = "".join(f'<tr><td>{s.name}</td><td class="number">{"-" if at is None else f"{at:.1f}"}'
-                   f"</td><td>{clean(s.what)}</td></tr>" for s, at in stages_of(result))
-    notes = "".join(f"<p>Note: {clean(note)}</p>" for note in notes_of(result))
-    kind = "bad" if verdict.code else "good"
+    image = results[0].image
+    if len(results) == 1:
+        kind = "bad" if code_of(results) else "good"
+        body = f'<p class="verdict {kind}">{clean(summary(results[0]))}</p>{part(results[0])}'
+    else:
+        body = parts(results)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width">
-<title>openvmbus image: {clean(result.image.path)}</title><style>{STYLE}</style></head><body>
-<h1>{clean(result.image.path)}</h1>
-<p>{result.image.format}{", ISO" if result.image.kind == "iso" else ""}; started by
-{clean(result.by or "nothing")}; exit code {verdict.code}</p>
-<p class="verdict {kind}">{clean(summary(result))}</p>{notes}
+<title>openvmbus image: {clean(image.path)}</title><style>{STYLE}</style></head><body>
+<h1>{clean(image.path)}</h1>
+<p>{image.format}{", ISO" if image.kind == "iso" else ""}; exit code {code_of(results)}</p>
+{body}
+</body></html>
+"""
+
+
+def parts(results):
+    """A table of all machines, and behind it what there is to say of each."""
+    rows = "".join(
+        f'<tr><td>{clean(r.machine["generation"] or "newest")}</td>'
+        f'<td class="number">{clean(r.machine["cpus"])}</td><td>{clean(r.machine["drivers"])}</td>'
+        f'<td class="number">{r.verdict.code}</td><td class="number">{r.took:.1f}</td>'
+        f'<td><a href="#m{i}">{clean(verdict_of(r))}</a></td></tr>' for i, r in enumerate(results))
+    each = "".join(f'<details id="m{i}"><summary>{clean(name_of(r.machine))}: '
+                   f"{clean(verdict_of(r))}</summary>{part(r)}</details>"
+                   for i, r in enumerate(results))
+    kind = "bad" if code_of(results) else "good"
+    return (f'<p class="verdict {kind}">started on {started(results)} of {len(results)} '
+            "machines</p><table><tr><th>generation</th><th>processors</th><th>drivers</th>"
+            f"<th>exit</th><th>seconds</th><th></th></tr>{rows}</table>{each}")
+
+
+def part(result):
+    """What there is to say of one machine."""
+    rows = "".join(f'<tr><td>{s.name}</td><td class="number">{"-" if at is None else f"{at:.1f}"}'
+                   f"</td><td>{clean(s.what)}</td></tr>" for s, at in stages_of(result))
+    notes = "".join(f"<p>Note: {clean(note)}</p>" for note in notes_of(result))
+    return f"""<p>Started by {clean(result.by or "nothing")}; {clean(name_of(result.machine))}</p>
+{notes}
 <h2>Stages over time</h2>
 {axis(result)}
 <h2>Stages</h2>
@@ -182,6 +267,4 @@ def page(result):
 {log(result.course.host)}
 {azure_of(result)}
 <h2>Command</h2>
-<pre>{clean(" ".join(result.command))}</pre>
-</body></html>
-"""
+<pre>{clean(" ".join(result.command))}</pre>"""
