@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "devices/balloon.h"
+#include "devices/balloon_policy.h"
 #include "devices/channel.h"
 #include "devices/report.h"
 #include "devices/worker.h"
@@ -27,6 +28,7 @@
 #define RETRY_NS      SECOND_NS /* a guest that had not enough is asked again: doubled each time */
 #define RETRY_NS_MAX  (32 * SECOND_NS)
 #define ROOM_POLL_MS  10 /* for guests that never promised to signal when there is room */
+#define MORE_PAGES    2048u /* a guest that has 8 MiB more to spare is asked before that */
 #define ADD_PAGES_MAX 0x40000u /* 1 GiB at a time: a guest works on it for seconds */
 /* This program put its tables there (vmm/boot.h), so what is given of it stays as it is. */
 #define KEEP_BELOW    0x100000u
@@ -50,6 +52,7 @@ struct vmb_dev_balloon {
 	int64_t report_due; /* when a fault of the guest may be reported again */
 	uint64_t granted; /* pages that were added to the machine */
 	int64_t retry_at, retry_ns;
+	uint64_t least; /* pages: what the guest could spare at worst since it had not enough */
 	uint64_t taken, returned; /* pages, since attach */
 	pthread_mutex_t lock;
 	/* under the lock; only the worker changes them, but for target and eager */
@@ -57,6 +60,8 @@ struct vmb_dev_balloon {
 	bool tried; /* the guest had nothing to spare when it was asked last */
 	bool never; /* the guest does not want new memory */
 	bool eager; /* the target is new: ask at once */
+	bool follows; /* the target goes by what the guest reports */
+	struct vmb_dev_balloon_policy policy;
 	uint64_t target; /* pages, as all here */
 	uint64_t added; /* that the guest uses */
 	uint64_t out;
@@ -175,6 +180,38 @@ static void conclude(struct vmb_dev_balloon *d, enum vmb_host_balloon_state was)
 	else if (d->retry_ns < RETRY_NS_MAX)
 		d->retry_ns *= 2;
 	d->retry_at = enough ? 0 : now_ns(d) + d->retry_ns;
+	d->least = UINT64_MAX;
+}
+
+static void follow(struct vmb_dev_balloon *d)
+{
+	struct vmb_dev_balloon_guest guest = { .out = d->host.out,
+					       .available = d->host.status.available,
+					       .committed = d->host.status.committed };
+	uint64_t target;
+
+	pthread_mutex_lock(&d->lock);
+	d->out = d->host.out;
+	guest.target = d->target;
+	guest.assigned = assigned(d);
+	target = d->target;
+	if (d->follows)
+		target = vmb_dev_balloon_policy_target(&d->policy, now_ns(d), &guest);
+	d->eager |= target != d->target;
+	d->target = target;
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* A guest that had not enough is asked again as soon as it has more. */
+static void hear_report(struct vmb_dev_balloon *d)
+{
+	uint64_t available = d->host.status.available;
+
+	if (available < d->least)
+		d->least = available;
+	if (available - d->least >= MORE_PAGES)
+		d->retry_at = 0;
+	follow(d);
 }
 
 static bool wants_packet(const void *state)
@@ -201,6 +238,8 @@ static void take_packet(void *state, const struct vmb_ring_received *received)
 	}
 	if (step == VMB_HOST_BALLOON_TAKEN)
 		take_out(d);
+	if (step == VMB_HOST_BALLOON_STATUS)
+		hear_report(d);
 	if (was > VMB_HOST_BALLOON_OPEN && d->host.state == VMB_HOST_BALLOON_OPEN)
 		conclude(d, was);
 }
@@ -357,6 +396,7 @@ static bool take_orders(struct vmb_dev_balloon *d)
 		d->broken = d->full = false;
 		d->retry_at = 0;
 		d->retry_ns = RETRY_NS;
+		d->least = UINT64_MAX;
 		vmb_host_balloon_reset(&d->host);
 	}
 	if (!(orders & ORDER_CLOSE))
@@ -528,6 +568,9 @@ int vmb_dev_balloon_open(struct vmb_dev_device *device, const struct vmb_dev_bal
 	}
 	d->config = *config;
 	d->target = base_pages(d);
+	d->follows = config->min;
+	d->policy.min = (config->min ? config->min : VMB_DEV_BALLOON_MIN) >> VMB_PAGE_SHIFT;
+	d->policy.max = config->max >> VMB_PAGE_SHIFT;
 	vmb_dev_worker_init(&d->worker, &worker_ops, d);
 	pthread_mutex_init(&d->lock, NULL);
 	*device = (struct vmb_dev_device){ &ops, d };
@@ -539,6 +582,19 @@ struct vmb_dev_balloon *vmb_dev_balloon_of(const struct vmb_dev_device *device)
 	return device->ops == &ops ? device->state : NULL;
 }
 
+int vmb_dev_balloon_follow(struct vmb_dev_balloon *d)
+{
+	int error;
+
+	pthread_mutex_lock(&d->lock);
+	d->follows = true;
+	error = d->ready ? 0 : -ENOTCONN;
+	if (d->target < d->policy.min)
+		d->target = d->policy.min;
+	pthread_mutex_unlock(&d->lock);
+	return error;
+}
+
 int vmb_dev_balloon_set(struct vmb_dev_balloon *d, uint64_t bytes)
 {
 	int error;
@@ -546,6 +602,7 @@ int vmb_dev_balloon_set(struct vmb_dev_balloon *d, uint64_t bytes)
 	if (bytes < VMB_DEV_BALLOON_MIN || bytes > d->config.max)
 		return -ERANGE;
 	pthread_mutex_lock(&d->lock);
+	d->follows = false;
 	d->target = bytes >> VMB_PAGE_SHIFT;
 	d->tried = false;
 	d->eager = true;
@@ -573,6 +630,7 @@ void vmb_dev_balloon_look(struct vmb_dev_balloon *d, struct vmb_dev_balloon_view
 	*view = (struct vmb_dev_balloon_view){
 		.ready = d->ready,
 		.reached = off < VMB_BALLOON_UNIT,
+		.follows = d->follows,
 		.version = d->version,
 		.target = d->target << VMB_PAGE_SHIFT,
 		.assigned = have << VMB_PAGE_SHIFT,

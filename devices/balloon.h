@@ -7,12 +7,13 @@
  *   vmb_dev_balloon_open(&device, &config)
  *   balloon = vmb_dev_balloon_of(&device)
  *   vmb_dev_balloon_set(balloon, bytes)      how large the guest is to be from now on
+ *   vmb_dev_balloon_follow(balloon)          that goes by what it reports: balloon_policy.h
  *   vmb_dev_balloon_look(balloon, &view)     how large it is
  *
  * The device goes after the target by itself: it asks for pages, returns them, and adds memory when
  * all that was given is returned and it is not enough. A guest that cannot spare as much is asked
- * again after a while, in longer and longer steps. The target outlives a reset; what is out and
- * what was added does not, and is brought about anew.
+ * again when it reports that it can, or after a while, in longer and longer steps. The target
+ * outlives a reset; what is out and what was added does not, and is brought about anew.
  *
  * A guest may use pages that it gave: it then gets empty ones, and this machine has less. It can
  * never have more than it was given and added, since nothing else is mapped.
@@ -33,6 +34,8 @@ struct vmb_dev_balloon_config {
 	uint32_t bus_version; /* of the host that this one is: VMB_VERSION_* */
 	uint64_t base; /* bytes that the guest starts with */
 	uint64_t max; /* bytes that it may have; base or more */
+	/* Bytes; not 0: the target follows the guest's need from the start, and goes no lower. */
+	uint64_t min;
 	int64_t (*clock)(void); /* nanoseconds, for tests; NULL: the machine's own */
 };
 
@@ -40,6 +43,7 @@ struct vmb_dev_balloon_view {
 	bool ready; /* the guest's driver is there */
 	bool reached; /* assigned is the target, as near as the protocol allows */
 	bool settled; /* reached, or the guest had no more to spare when it was asked last */
+	bool follows; /* the target goes by what the guest reports */
 	uint32_t version; /* agreed: VMB_BALLOON_VERSION_*; 0: none */
 	/* bytes */
 	uint64_t target, assigned, out, added, max;
@@ -63,6 +67,12 @@ struct vmb_dev_balloon *vmb_dev_balloon_of(const struct vmb_dev_device *device);
  */
 int vmb_dev_balloon_set(struct vmb_dev_balloon *balloon, uint64_t bytes);
 #define VMB_DEV_BALLOON_MIN (32ull << 20)
+
+/*
+ * From now on the target goes by what the guest reports, between config.min (VMB_DEV_BALLOON_MIN
+ * without one) and config.max, until vmb_dev_balloon_set(). Returns 0, or -ENOTCONN as _set().
+ */
+int vmb_dev_balloon_follow(struct vmb_dev_balloon *balloon);
 
 void vmb_dev_balloon_look(struct vmb_dev_balloon *balloon, struct vmb_dev_balloon_view *view);
 

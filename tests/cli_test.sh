@@ -193,11 +193,17 @@ expect 'command line too long' '--append: 2100 characters; this kernel takes at 
 	run --kernel k --append "$(head -c 2100 /dev/zero | tr '\0' x)"
 
 expect 'memory max no size' \
-	'--memory ...,max=lots: not known; give max=SIZE, for example 1G,max=4G' \
+	'--memory ...,max=lots: not known; give max=SIZE and min=SIZE, for example 1G,max=4G' \
 	run --kernel k --memory 1G,max=lots
 expect 'memory property unknown' \
-	'--memory ...,min=1G: not known; give max=SIZE, for example 1G,max=4G' \
-	run --kernel k --memory 1G,min=1G
+	'--memory ...,most=1G: not known; give max=SIZE and min=SIZE, for example 1G,max=4G' \
+	run --kernel k --memory 1G,most=1G
+expect 'memory min above the start' \
+	'--memory ...,min=1025M: give 32M to what the guest starts with' \
+	run --kernel k --memory 1G,max=2G,min=1025M
+expect 'memory min too little' \
+	'--memory ...,min=1M: give 32M to what the guest starts with' \
+	run --kernel k --memory 1G,min=1M
 expect 'memory max below the start' \
 	'--memory ...,max=512M: give at least what the guest starts with, 1T at most, and both in steps of 128M' \
 	run --kernel k --memory 1G,max=512M

@@ -195,6 +195,53 @@ static void test_a_guest_that_cannot_spare_it_is_asked_again_later(void **state)
 	assert_int_equal(b->d->balloon.given_count, 1000 + 1024); /* in units of 2 MiB */
 }
 
+/* As each second. available: MiB */
+static void report(uint64_t available, uint64_t committed)
+{
+	const struct vmb_balloon_status status = { .available = available * MIB / 4096,
+						   .committed = committed * MIB / 4096 };
+
+	clock_now += SECOND_NS;
+	assert_int_equal(vmb_user_guest_report_memory(b->d, &status), 0);
+	settle();
+}
+
+static void test_a_guest_that_can_spare_more_is_asked_at_once(void **state)
+{
+	b->d->balloon.spare = 0;
+	make(BASE - 8 * MIB);
+	pass(100); /* asked every 32 s by now */
+	report(20, 0);
+	report(12, 0);
+	b->d->balloon.spare = 8192;
+	report(19, 0); /* no more than noise */
+	assert_int_equal(b->d->balloon.given_count, 0);
+	report(20, 0);
+	assert_int_equal(b->d->balloon.given_count, 2048);
+	assert_true(look().reached);
+}
+
+static void test_the_size_follows_the_guests_need(void **state)
+{
+	report(40, 10);
+	assert_int_equal(look().target, BASE); /* only if it is to */
+	assert_int_equal(vmb_dev_balloon_follow(b->balloon), 0);
+	assert_true(look().follows);
+	report(40, 10);
+	assert_int_equal(look().target, BASE - 8 * MIB);
+	assert_true(look().reached);
+	assert_int_equal(b->d->balloon.given_count, 2048);
+	report(10, 100 + 8);
+	assert_int_equal(look().target, 120 * MIB);
+	assert_int_equal(b->d->balloon.given_count, 0);
+	report(10, 400);
+	assert_int_equal(look().added, 384 * MIB); /* whole blocks */
+	make(BASE);
+	assert_false(look().follows);
+	report(10, 400);
+	assert_int_equal(look().target, BASE);
+}
+
 static void test_a_new_target_does_not_wait(void **state)
 {
 	b->d->balloon.spare = 0;
@@ -396,6 +443,8 @@ int main(void)
 		TEST(test_what_is_given_leaves_the_machine_and_comes_back_empty),
 		TEST(test_no_page_is_lost_in_many_rounds),
 		TEST(test_a_guest_that_cannot_spare_it_is_asked_again_later),
+		TEST(test_a_guest_that_can_spare_more_is_asked_at_once),
+		TEST(test_the_size_follows_the_guests_need),
 		TEST(test_a_new_target_does_not_wait),
 		TEST(test_memory_is_added_when_all_is_returned),
 		TEST(test_a_guest_that_wants_no_memory_is_not_asked_again),

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "devices/balloon.h"
 #include "devices/socket.h"
 #include "devices/trace_read.h"
 #include "tests/loopback_bed.h"
@@ -556,6 +557,38 @@ static void test_command_that_goes_on_ends_with_its_machine(void **state)
 	close(fd);
 }
 
+static void expect_size(int fd, bool automatic, uint64_t target)
+{
+	json_t *result = ask(fd, "memory");
+
+	assert_int_equal(json_is_true(json_object_get(result, "auto")), automatic);
+	assert_int_equal(json_integer_value(json_object_get(result, "target")), target);
+	json_decref(result);
+}
+
+static void test_memory_is_fixed_or_follows_the_need(void **state)
+{
+	const struct vmb_dev_balloon_config config = { .bus_version = VMB_VERSION_NEWEST,
+						       .base = 1ull << 30,
+						       .max = 1ull << 30 };
+	int fd = new_client();
+
+	refuse(fd, "{\"command\":\"memory\"}", "failed"); /* it has none */
+	assert_int_equal(vmb_dev_balloon_open(&devices.all[0], &config), 0);
+	devices.count = 1;
+	expect_size(fd, false, 1ull << 30);
+	refuse(fd, "{\"command\":\"memory\",\"arguments\":{\"size\":\"auto\"}}",
+	       "failed"); /* no driver yet */
+	expect_size(fd, true, 1ull << 30);
+	refuse(fd, "{\"command\":\"memory\",\"arguments\":{\"size\":\"autos\"}}", "bad-argument");
+	expect_size(fd, true, 1ull << 30);
+	refuse(fd, "{\"command\":\"memory\",\"arguments\":{\"size\":\"512M\"}}", "failed");
+	expect_size(fd, false, 512ull << 20);
+	devices.count = 0;
+	devices.all[0].ops->close(devices.all[0].state);
+	close(fd);
+}
+
 static void test_metrics_are_lines_that_prometheus_reads(void **state)
 {
 	int fd = new_client();
@@ -849,6 +882,7 @@ int main(void)
 		SERVED(test_pause_is_answered_when_the_processors_stand_still),
 		SERVED(test_command_that_goes_on_ends_with_its_machine),
 		SERVED(test_recording_is_switched_by_command),
+		SERVED(test_memory_is_fixed_or_follows_the_need),
 		SERVED(test_metrics_are_lines_that_prometheus_reads),
 		SERVED(test_ctl_and_top_print_what_there_is),
 		SERVED(test_dump_is_a_core_file_of_the_memory),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The command of control that makes a guest smaller and larger, or says how large it is. */
 #include <errno.h>
+#include <string.h>
 
 #include "devices/balloon.h"
 #include "devices/text.h"
@@ -24,6 +25,7 @@ static enum vmb_vmm_call_step show(struct vmb_vmm_call *call,
 {
 	vmb_vmm_call_set_flag(call, "driver", view->ready);
 	vmb_vmm_call_set_flag(call, "reached", view->reached);
+	vmb_vmm_call_set_flag(call, "auto", view->follows);
 	vmb_vmm_call_set_number(call, "target", view->target);
 	vmb_vmm_call_set_number(call, "assigned", view->assigned);
 	vmb_vmm_call_set_number(call, "given", view->out);
@@ -49,6 +51,16 @@ static enum vmb_vmm_call_step await_target(struct vmb_vmm_call *call)
 	return show(call, &view);
 }
 
+static enum vmb_vmm_call_step await_driver(struct vmb_vmm_call *call, int error)
+{
+	if (error == -ENOTCONN)
+		return vmb_vmm_call_fail(call, "failed",
+					 "the guest has no driver for dynamic memory now (Linux: "
+					 "hv_balloon); it is asked when it has");
+	call->go_on = await_target;
+	return VMB_VMM_CALL_LATER;
+}
+
 static enum vmb_vmm_call_step set_target(struct vmb_vmm_call *call, const char *text)
 {
 	const struct vmb_vmm_options *o = vmb_vmm_control_config(call)->options;
@@ -58,16 +70,12 @@ static enum vmb_vmm_call_step set_target(struct vmb_vmm_call *call, const char *
 	if (vmb_dev_text_size(text, &size))
 		error = vmb_dev_balloon_set(balloon_of(call), size);
 	if (error == -ERANGE)
-		return vmb_vmm_call_fail(call, "bad-argument",
-					 "size: give %lluM to %lluM, the most that --memory allows",
-					 VMB_DEV_BALLOON_MIN >> 20,
-					 (unsigned long long)o->memory_max >> 20);
-	if (error == -ENOTCONN)
-		return vmb_vmm_call_fail(call, "failed",
-					 "the guest has no driver for dynamic memory now (Linux: "
-					 "hv_balloon); it is asked when it has");
-	call->go_on = await_target;
-	return VMB_VMM_CALL_LATER;
+		return vmb_vmm_call_fail(
+			call, "bad-argument",
+			"size: give %lluM to %lluM, the most that --memory allows, "
+			"or auto",
+			VMB_DEV_BALLOON_MIN >> 20, (unsigned long long)o->memory_max >> 20);
+	return await_driver(call, error);
 }
 
 static enum vmb_vmm_call_step run_memory(struct vmb_vmm_call *call)
@@ -79,6 +87,8 @@ static enum vmb_vmm_call_step run_memory(struct vmb_vmm_call *call)
 		return vmb_vmm_call_fail(call, "failed",
 					 "this machine has no dynamic memory: see --services and "
 					 "--generation");
+	if (size && !strcmp(size, "auto"))
+		return await_driver(call, vmb_dev_balloon_follow(balloon_of(call)));
 	if (size)
 		return set_target(call, size);
 	vmb_dev_balloon_look(balloon_of(call), &view);
@@ -86,13 +96,15 @@ static enum vmb_vmm_call_step run_memory(struct vmb_vmm_call *call)
 }
 
 static const struct vmb_vmm_control_field arguments[] = {
-	{ "size", TEXT, true, "how much it is to have, as in `--memory`: `512M`" },
+	{ "size", TEXT, true,
+	  "how much it is to have, as in `--memory`: `512M`; `auto`: as its need is" },
 	{ NULL, TEXT, false, NULL },
 };
 static const struct vmb_vmm_control_field results[] = {
 	{ "driver", FLAG, false, "the guest has a driver for it" },
 	{ "reached", FLAG, false,
 	  "the guest is as large as it is to be; if not, the machine goes on" },
+	{ "auto", FLAG, false, "the target follows the guest's need" },
 	{ "target", NUMBER, false, "bytes that it is to have" },
 	{ "assigned", NUMBER, false, "bytes that it has" },
 	{ "given", NUMBER, false, "bytes that it gave to this machine" },

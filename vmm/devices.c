@@ -85,7 +85,8 @@ static int open_balloon(struct vmb_vmm_devices *d, const struct vmb_vmm_options 
 {
 	const struct vmb_dev_balloon_config config = { .bus_version = o->generation.bus,
 						       .base = o->memory_len,
-						       .max = o->memory_max };
+						       .max = o->memory_max,
+						       .min = o->memory_min };
 	int error = -ENODEV;
 
 	if (o->services & VMB_DEV_SERVICES_MEMORY)

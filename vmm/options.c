@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/balloon.h"
 #include "devices/report.h"
 #include "devices/services/services.h"
 #include "devices/storage.h"
@@ -30,15 +31,23 @@
 /* Guests add memory in blocks of their own, which are not smaller. */
 #define MEMORY_BLOCK	    (128ull << 20)
 
-static int parse_memory_max(struct vmb_vmm_options *o, const char *property)
+static int parse_memory_property(struct vmb_vmm_options *o, const char *property)
 {
-	if (strncmp(property, "max=", 4) != 0 || !vmb_dev_text_size(property + 4, &o->memory_max)) {
-		vmb_dev_report("--memory ...,%s: not known; give max=SIZE, for example 1G,max=4G",
+	bool min = !strncmp(property, "min=", 4), max = !strncmp(property, "max=", 4);
+
+	if (!(min || max) ||
+	    !vmb_dev_text_size(property + 4, min ? &o->memory_min : &o->memory_max)) {
+		vmb_dev_report("--memory ...,%s: not known; give max=SIZE and min=SIZE, for "
+			       "example 1G,max=4G",
 			       property);
 		return -EINVAL;
 	}
-	if (o->memory_max < o->memory_len || o->memory_max > MEMORY_MAX ||
-	    o->memory_max % MEMORY_BLOCK || o->memory_len % MEMORY_BLOCK) {
+	if (min && (o->memory_min < VMB_DEV_BALLOON_MIN || o->memory_min > o->memory_len)) {
+		vmb_dev_report("--memory ...,%s: give 32M to what the guest starts with", property);
+		return -EINVAL;
+	}
+	if (max && (o->memory_max < o->memory_len || o->memory_max > MEMORY_MAX ||
+		    o->memory_max % MEMORY_BLOCK || o->memory_len % MEMORY_BLOCK)) {
 		vmb_dev_report("--memory ...,%s: give at least what the guest starts with, 1T at "
 			       "most, and both in steps of 128M",
 			       property);
@@ -49,10 +58,10 @@ static int parse_memory_max(struct vmb_vmm_options *o, const char *property)
 
 static int parse_memory(struct vmb_vmm_options *o, char *value)
 {
-	char *max = strchr(value, ',');
+	char *rest = value;
+	int error = 0;
 
-	if (max)
-		*max++ = 0;
+	value = strsep(&rest, ",");
 	if (!vmb_dev_text_size(value, &o->memory_len)) {
 		vmb_dev_report("--memory %s: not a size; give a number with K, M or G, for "
 			       "example 1G",
@@ -65,7 +74,10 @@ static int parse_memory(struct vmb_vmm_options *o, char *value)
 		return -EINVAL;
 	}
 	o->memory_max = o->memory_len;
-	return max ? parse_memory_max(o, max) : 0;
+	o->memory_min = 0;
+	while (!error && rest)
+		error = parse_memory_property(o, strsep(&rest, ","));
+	return error;
 }
 
 static int parse_cpus(struct vmb_vmm_options *o, char *value)

@@ -55,6 +55,7 @@ struct vmb_vmm_options {
 	uint32_t net_count;
 	uint32_t disk_queues; /* channels of the SCSI controller; 0: by the number of processors */
 	uint64_t memory_len; /* bytes, a multiple of a page */
+	uint64_t memory_min; /* bytes, when its size follows its need; 0: it does not */
 	uint64_t memory_max; /* the same, with what may be added; memory_len or more */
 	uint32_t cpus;
 	struct vmb_vmm_generation generation; /* that of --generation, with the single caps in it */

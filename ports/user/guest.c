@@ -1002,6 +1002,15 @@ struct vmb_user_device *vmb_user_guest_mouse(struct vmb_user_guest *g)
 	return find_input(g, true);
 }
 
+int vmb_user_guest_report_memory(struct vmb_user_device *d, const struct vmb_balloon_status *status)
+{
+	int error = vmb_guest_balloon_report(&d->balloon.core, status);
+
+	if (!error)
+		write_balloon(d);
+	return error;
+}
+
 static bool has_ended(void *arg)
 {
 	return ((struct vmb_user_request *)arg)->has_ended;

@@ -155,6 +155,12 @@ struct vmb_user_device *vmb_user_guest_service(struct vmb_user_guest *g, enum vm
 
 /* Returns dynamic memory, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_balloon(struct vmb_user_guest *g);
+/*
+ * Tells the host what memory it has, as guests do each second. Returns 0, or VMB_EAGAIN: the last
+ * message is not out. Context: the thread that steps the guest.
+ */
+int vmb_user_guest_report_memory(struct vmb_user_device *balloon,
+				 const struct vmb_balloon_status *status);
 
 /* Returns the keyboard or the mouse, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g);
