@@ -143,9 +143,11 @@ static void end_socket(struct connection *c)
 	struct sock *sk = sock_of(c);
 
 	c->vsk->peer_shutdown |= SHUTDOWN_MASK;
-	/* The socket layer reads from no other than an established one. */
-	if (c->released || !c->rest_len)
-		sk->sk_state = c->released ? TCP_CLOSE : TCP_CLOSING;
+	/* Of no other than an established one the socket layer reads what is left, or the error. */
+	if (c->released)
+		sk->sk_state = TCP_CLOSE;
+	else if (!c->rest_len && !sk->sk_err)
+		sk->sk_state = TCP_CLOSING;
 	sock_set_flag(sk, SOCK_DONE);
 	vsock_remove_sock(c->vsk);
 	sk->sk_data_ready(sk);

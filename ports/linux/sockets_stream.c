@@ -15,6 +15,13 @@ static void finish_in(struct connection *c, u32 shutdown)
 		c->vsk->peer_shutdown |= shutdown;
 }
 
+/* What the program reads when it has read what came before. */
+static void set_error(struct connection *c, int error)
+{
+	if (has_socket(c))
+		sock_of(c)->sk_err = error;
+}
+
 /* Nothing more is read or written. */
 static void fail(struct connection *c)
 {
@@ -23,8 +30,7 @@ static void fail(struct connection *c)
 	pr_warn_ratelimited("the host broke the protocol of a connection\n");
 	c->broken = true;
 	c->left = 0;
-	if (has_socket(c))
-		sock_of(c)->sk_err = EPROTO;
+	set_error(c, EPROTO);
 	finish_in(c, SHUTDOWN_MASK);
 }
 
@@ -189,6 +195,9 @@ void stream_keep(struct connection *c)
 		c->rest_len += c->left;
 		consume(c, c->left);
 	}
+	/* What is lost must not look like an end. */
+	if (c->left)
+		set_error(c, c->rest ? EPROTO : ENOMEM);
 	c->left = 0;
 }
 

@@ -21,6 +21,8 @@ static u32 releases, ends; /* of the channel; ends that were sent */
 static unsigned int open_ms; /* how long the host takes to open the channel */
 static bool has_packet; /* of the host, in the ring */
 static u16 packet_header_len; /* no stream has packets with one */
+static u32 packet_data_len;
+bool no_memory;
 
 /* ---- the layer of sockets ---- */
 
@@ -279,6 +281,15 @@ bool vmb_channel_unmask(struct vmb_channel *ch)
 static void host_says(u16 header_len)
 {
 	packet_header_len = header_len;
+	packet_data_len = 0;
+	has_packet = true;
+	channel.ops->doorbell(&channel);
+}
+
+static void host_sends(u32 len)
+{
+	packet_header_len = 0;
+	packet_data_len = len;
 	has_packet = true;
 	channel.ops->doorbell(&channel);
 }
@@ -290,17 +301,21 @@ int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
 		return -EAGAIN;
 	*packet = (struct vmb_ring_received){ .type = VMB_PKT_INBAND,
 					      .header_len = packet_header_len,
-					      .payload_len = sizeof(struct vmb_pipe_header) };
+					      .payload_len = sizeof(struct vmb_pipe_header) +
+							     packet_data_len };
 	return 0;
 }
 
 bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *packet, u32 offset,
 		      void *dst, u32 len)
 {
-	const struct vmb_pipe_header end = { .type = VMB_PIPE_DATA };
+	const struct vmb_pipe_header header = { .type = VMB_PIPE_DATA, .len = packet_data_len };
 
-	claim_same(len, sizeof(end));
-	memcpy(dst, &end, len);
+	claim(ch->open);
+	if (offset == sizeof(struct vmb_pkt_desc))
+		memcpy(dst, &header, len);
+	else
+		memset(dst, 'x', len);
 	return true;
 }
 
@@ -486,7 +501,62 @@ static void the_end_and_a_breach_reach_the_program(void)
 	SECONDS(1);
 	claim_same(vsk->peer_shutdown, SHUTDOWN_MASK);
 	claim_same(vsk->sk.sk_err, EPROTO);
+	claim_same(vsk->sk.sk_state, TCP_ESTABLISHED); /* else the layer reads an end */
 	claim_same(releases, 1);
+	program_closes(vsk);
+	unload();
+}
+
+static ssize_t program_reads(struct vsock_sock *vsk, u8 *bytes, size_t len)
+{
+	struct msghdr msg = { .at = bytes };
+	ssize_t done;
+
+	lock_sock(&vsk->sk);
+	done = ours->stream_dequeue(vsk, &msg, len, 0);
+	release_sock(&vsk->sk);
+	return done;
+}
+
+static void what_came_before_the_end_is_read_after_it(void)
+{
+	u8 bytes[16] = { 0 };
+	struct vsock_sock *vsk;
+
+	load();
+	vsk = program_connects();
+	host_accepts();
+	SECONDS(1);
+	host_sends(12);
+	host_takes_it_away();
+	SECONDS(1);
+	claim_same(releases, 1);
+	claim_same(vsk->sk.sk_state, TCP_ESTABLISHED); /* the layer reads from no other */
+	claim_same(program_reads(vsk, bytes, 4), 4);
+	claim_same(program_reads(vsk, bytes + 4, 12), 8);
+	claim_same(program_reads(vsk, bytes, 4), 0);
+	claim_same(memcmp(bytes, "xxxxxxxxxxxx", 13), 0);
+	claim_same(vsk->sk.sk_err, 0);
+	claim_same(vsk->peer_shutdown, SHUTDOWN_MASK);
+	program_closes(vsk);
+	unload();
+}
+
+static void what_is_lost_does_not_look_like_an_end(void)
+{
+	struct vsock_sock *vsk;
+
+	load();
+	vsk = program_connects();
+	host_accepts();
+	SECONDS(1);
+	host_sends(12);
+	no_memory = true;
+	host_takes_it_away();
+	SECONDS(1);
+	claim_same(releases, 1);
+	claim_same(vsk->sk.sk_err, ENOMEM);
+	claim_same(vsk->sk.sk_state, TCP_ESTABLISHED);
 	program_closes(vsk);
 	unload();
 }
@@ -540,10 +610,12 @@ static void anything_may_come_at_any_time(void)
 	unload();
 }
 
-bed_test(a_connection_comes_and_ends) bed_test(a_refusal_ends_the_wait)
-	bed_test(the_host_reaches_a_listener) bed_test(an_end_comes_when_the_socket_is_elsewhere)
-		bed_test(the_protocol_breaks_when_the_socket_is_elsewhere)
-			bed_test(the_end_and_a_breach_reach_the_program) bed_test(
+bed_test(a_connection_comes_and_ends) bed_test(a_refusal_ends_the_wait) bed_test(
+	the_host_reaches_a_listener) bed_test(an_end_comes_when_the_socket_is_elsewhere)
+	bed_test(the_protocol_breaks_when_the_socket_is_elsewhere)
+		bed_test(the_end_and_a_breach_reach_the_program) bed_test(
+			what_came_before_the_end_is_read_after_it)
+			bed_test(what_is_lost_does_not_look_like_an_end) bed_test(
 				an_answer_comes_when_the_socket_is_elsewhere)
 				bed_test(a_channel_is_left_when_the_socket_is_elsewhere) bed_test(
 					a_channel_that_connect_left_behind_is_not_overwritten)
@@ -560,6 +632,8 @@ bed_test(a_connection_comes_and_ends) bed_test(a_refusal_ends_the_wait)
 		cmocka_unit_test(test_an_end_comes_when_the_socket_is_elsewhere),
 		cmocka_unit_test(test_the_protocol_breaks_when_the_socket_is_elsewhere),
 		cmocka_unit_test(test_the_end_and_a_breach_reach_the_program),
+		cmocka_unit_test(test_what_came_before_the_end_is_read_after_it),
+		cmocka_unit_test(test_what_is_lost_does_not_look_like_an_end),
 		cmocka_unit_test(test_a_channel_that_connect_left_behind_is_not_overwritten),
 		cmocka_unit_test(test_anything_may_come_at_any_time),
 	};
