@@ -183,6 +183,7 @@ static void conclude(struct vmb_dev_balloon *d, enum vmb_host_balloon_state was)
 	d->least = UINT64_MAX;
 }
 
+/* What the guest reports may change how large it is to be. */
 static void follow(struct vmb_dev_balloon *d)
 {
 	struct vmb_dev_balloon_guest guest = { .out = d->host.out,
@@ -194,11 +195,11 @@ static void follow(struct vmb_dev_balloon *d)
 	d->out = d->host.out;
 	guest.target = d->target;
 	guest.assigned = assigned(d);
-	target = d->target;
-	if (d->follows)
+	if (d->follows) {
 		target = vmb_dev_balloon_policy_target(&d->policy, now_ns(d), &guest);
-	d->eager |= target != d->target;
-	d->target = target;
+		d->eager |= target != d->target;
+		d->target = target;
+	}
 	pthread_mutex_unlock(&d->lock);
 }
 

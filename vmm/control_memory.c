@@ -51,14 +51,11 @@ static enum vmb_vmm_call_step await_target(struct vmb_vmm_call *call)
 	return show(call, &view);
 }
 
-static enum vmb_vmm_call_step await_driver(struct vmb_vmm_call *call, int error)
+static enum vmb_vmm_call_step miss_driver(struct vmb_vmm_call *call)
 {
-	if (error == -ENOTCONN)
-		return vmb_vmm_call_fail(call, "failed",
-					 "the guest has no driver for dynamic memory now (Linux: "
-					 "hv_balloon); it is asked when it has");
-	call->go_on = await_target;
-	return VMB_VMM_CALL_LATER;
+	return vmb_vmm_call_fail(call, "failed",
+				 "the guest has no driver for dynamic memory now (Linux: "
+				 "hv_balloon); it is asked when it has");
 }
 
 static enum vmb_vmm_call_step set_target(struct vmb_vmm_call *call, const char *text)
@@ -75,7 +72,10 @@ static enum vmb_vmm_call_step set_target(struct vmb_vmm_call *call, const char *
 			"size: give %lluM to %lluM, the most that --memory allows, "
 			"or auto",
 			VMB_DEV_BALLOON_MIN >> 20, (unsigned long long)o->memory_max >> 20);
-	return await_driver(call, error);
+	if (error)
+		return miss_driver(call);
+	call->go_on = await_target;
+	return VMB_VMM_CALL_LATER;
 }
 
 static enum vmb_vmm_call_step run_memory(struct vmb_vmm_call *call)
@@ -87,10 +87,10 @@ static enum vmb_vmm_call_step run_memory(struct vmb_vmm_call *call)
 		return vmb_vmm_call_fail(call, "failed",
 					 "this machine has no dynamic memory: see --services and "
 					 "--generation");
-	if (size && !strcmp(size, "auto"))
-		return await_driver(call, vmb_dev_balloon_follow(balloon_of(call)));
-	if (size)
+	if (size && strcmp(size, "auto"))
 		return set_target(call, size);
+	if (size && vmb_dev_balloon_follow(balloon_of(call)))
+		return miss_driver(call);
 	vmb_dev_balloon_look(balloon_of(call), &view);
 	return show(call, &view);
 }
@@ -119,7 +119,7 @@ static const struct vmb_vmm_control_field results[] = {
 const struct vmb_vmm_command vmb_vmm_control_memory[] = {
 	{ "memory",
 	  "Makes the guest smaller or larger, and says how large it is. The answer comes when it "
-	  "has the size, or has no more to spare for now.",
+	  "has the size, or has no more to spare for now; for auto at once.",
 	  true, run_memory, arguments, results },
 	{ NULL, NULL, false, NULL, NULL, NULL },
 };

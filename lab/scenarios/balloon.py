@@ -11,10 +11,10 @@ def span(numbers):
 
 
 class Balloon(Scenario):
-    """the guest became small and large again --rounds times (2), from 1 GiB to 256 MiB, and then
-    larger than it was at its start; the machine never held more than 5% above what the guest had; a
-    program that kept memory, and filled what it found free, read back what it wrote; nothing was
-    ended for want of memory"""
+    """the guest became small and large again --rounds times (2), from 1 GiB to 256 MiB, then larger
+    than it was at its start, and by itself smaller when it needed less; the machine never held more
+    than 5% above what the guest had; a program that kept memory, and filled what it found free, read
+    back what it wrote; nothing was ended for want of memory"""
     hosts = ("openvmbus",)
     memory = f"{LARGE}M,max={MORE}M"
     rounds = 2
@@ -48,6 +48,9 @@ class Balloon(Scenario):
                    "MiB that it had in between once", v("wrong") == "0")
         self.claim(f"it filled free memory {v('fills')} times",
                    number(v("filled")) >= (LARGE - SMALL) * 0.4 * self.rounds)
+        need = self.read("need").strip()
+        self.claim(f"left to its need it became {need} MiB by itself",
+                   number(need) <= MORE * 3 / 4)
         self.claim("nobody was ended for want of memory", v("ooms") == "0")
 
     def judge_sizes(self, when, has, held, process):
