@@ -396,9 +396,10 @@ run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
 	$(if $(filter ours,$(DRIVERS)),@V='$(V)' KDIR= tools/modules '$(KERNEL)')
 	@DRIVERS='$(DRIVERS)' KERNEL='$(KERNEL)' CPUS='$(CPUS)' MEMORY='$(MEMORY)' lab/make-run
 
-# The matrix of the lab; MATRIX is its options, see the head of lab/matrix.
+# The matrix of the lab; MATRIX is its options, see the head of lab/matrix. EXECUTOR=slurm: as a Slurm
+# job array.
 lab: all | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
-	@lab/matrix $(MATRIX)
+	@lab/matrix $(if $(EXECUTOR),--executor '$(EXECUTOR)') $(MATRIX)
 
 install: all install-packaged
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(LIBDIR)'

@@ -4,6 +4,7 @@
 import contextlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -150,6 +151,81 @@ class Runs(unittest.TestCase):
             with self.assertRaises(SystemExit) as ended, contextlib.redirect_stderr(io.StringIO()):
                 self.main(*words)
             self.assertEqual(ended.exception.code, 2)
+
+
+SBATCH = """#!/bin/sh
+# Runs the tasks at once, but for those of which $LOST is a part of the line.
+printf '%s\\n' "$@" >>$SAID
+for word; do
+    case $word in --array=*) last=${word#--array=0-} ;; --wrap=*) task=${word#--wrap=} ;; esac
+done
+for SLURM_ARRAY_TASK_ID in $(seq 0 ${last%%%*}); do
+    export SLURM_ARRAY_TASK_ID
+    sed -n $((SLURM_ARRAY_TASK_ID + 1))p $TASKS | grep -q "${LOST:-nothing}" || eval "$task" >&2
+done
+echo '17;cluster'
+"""
+
+
+class Slurm(unittest.TestCase):
+    """sbatch is made up; the tasks are real programs, which run a made-up lab/run."""
+
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.bin = self.folder / "bin"
+        self.bin.mkdir()
+        self.write("sbatch", SBATCH)
+        self.write("squeue", "#!/bin/sh\n")
+        self.write("scancel", "#!/bin/sh\necho scancel $* >>$SAID\n")
+        self.tree = self.folder / "tree"
+        shutil.copytree(common.LAB, self.tree / "lab", symlinks=True)
+        self.write("run", "#!/bin/sh\nfor last; do :; done\n[ $last = boot ] && echo ok it boots\n",
+                   self.tree / "lab")
+        for name in ("kernel", "image", "nest-image", "warm-nest"):
+            self.write(name, "#!/bin/sh\n", self.tree / "lab")
+        (self.tree / "tools").mkdir()
+        self.write("modules", "#!/bin/sh\n", self.tree / "tools")
+
+    def write(self, name, text, folder=None):
+        path = (folder or self.bin) / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def run_matrix(self, *words, **more):
+        build = self.tree / "build"
+        return subprocess.run(
+            [self.tree / "lab/matrix", "--executor", "slurm", "--guests", "linux-6.1-ours",
+             "--hosts", "openvmbus", "--scenarios", "boot,offers", *words],
+            env={**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", "BUILD": str(build),
+                 "OPENVMBUS": "/bin/false", "SAID": str(self.folder / "said"),
+                 "TASKS": f"{build}/matrix/slurm/tasks", **more},
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def test_each_cell_is_a_task_and_its_result_on_the_page(self):
+        done = self.run_matrix("--jobs", "3")
+        self.assertIn("jobs of Slurm: 17\n", done.stdout)
+        self.assertIn("1 ok, 1 not ok\n", done.stdout)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--array=0-1%3\n", (self.folder / "said").read_text())
+        found = json.loads((self.tree / "build/matrix/results.json").read_text())["results"]
+        self.assertEqual([(one["verdict"], one["said"]) for one in found],
+                         [("ok", ["ok it boots"]), ("not ok", [])])
+
+    def test_a_task_that_ends_without_a_result_is_not_ok(self):
+        done = self.run_matrix(LOST="boot")
+        self.assertIn("not ok linux-6.1-ours_openvmbus_boot (0 s) # its task ended without",
+                      done.stdout)
+        self.assertIn("2 not ok\n", done.stdout)
+
+    def test_a_refused_job_ends_with_2(self):
+        self.write("sbatch", "#!/bin/sh\necho sbatch: error: no partition >&2\nexit 1\n")
+        done = self.run_matrix()
+        self.assertIn("sbatch: error: no partition\n", done.stdout)
+        self.assertEqual(done.returncode, 2)
+
+    def test_after_its_limit_what_waits_is_taken_back(self):
+        self.run_matrix("--limit", "-1")
+        self.assertIn("scancel --state=PENDING 17\n", (self.folder / "said").read_text())
 
 
 @unittest.skipUnless(shutil.which("git"), "git is not installed")
