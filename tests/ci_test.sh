@@ -3,7 +3,7 @@
 #
 # The recipes of docs/ci.md: the shell's is run, on images and with a stand-in for openvmbus run; the
 # others are valid YAML, and name options that openvmbus image has. Prints TAP.
-# result() is true either way, so that "A && result 0 || result 1" is an if:
+# result is always true, so "A && result 0 || result 1" is an if:
 # shellcheck disable=SC2015
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,19 +13,10 @@ monitor=$PWD/tests/image/monitor
 export PATH="$PATH:/usr/sbin:/sbin"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+shown=(out)
 cd "$work"
-number=0 failures=0
-
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failures=$((failures + 1))
-		sed 's/^/# /' out
-	fi
-}
 
 # recipe HEADING: its indented lines.
 recipe() {
@@ -83,5 +74,4 @@ while read -r option; do
 	grep -q -- "^ *\(--[a-z-]* [A-Z]*, \)*$option\b" help || grep -qF -- "$option " help || echo "$option"
 done < <(grep -o 'openvmbus image .*' "$recipes" | grep -o -e ' --[a-z-]*' | tr -d ' ' | sort -u) >out
 [ ! -s out ] && result 0 'each option is one' || result 1 'each option is one'
-echo "1..$number"
-[ $failures = 0 ]
+the_end

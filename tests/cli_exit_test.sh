@@ -17,21 +17,18 @@ if [ "${1:-}" != inside ] && ! "$program" check >/dev/null 2>&1; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 # shellcheck source=tests/tiny_kernels.sh
 . tests/tiny_kernels.sh
 
 # judge NAME CODE OUTPUT PATTERN: whether the last run gave this exit code, matched this pattern on
 # standard output, and this one on standard error; a pattern of nothing means silence.
 judge() {
-	number=$((number + 1))
-	if [ "$rc" = "$2" ] && said "$work/out" "$3" && said "$work/err" "$4"; then
-		echo "ok $number - $1"
-	else
-		echo "not ok $number - $1"
-		echo "# exit code $rc, $(head -c 80 "$work/out"), $(cat "$work/err")"
-		failures=$((failures + 1))
-	fi
+	local code=1
+	[ "$rc" = "$2" ] && said "$work/out" "$3" && said "$work/err" "$4" && code=0
+	echo "exit code $rc, $(head -c 80 "$work/out"), $(cat "$work/err")" >"$work/judged"
+	result $code "$1" "$work/judged"
 }
 
 said() {
@@ -120,13 +117,7 @@ refused 'capture over another file' "^openvmbus: capture=$work/off: it exists an
 	--net "user,capture=$work/off"
 
 ends off 0 '' --net user --net "null,capture=$work/capture" --net none
-number=$((number + 1))
-if [ "$(od -An -tx4 -N4 "$work/capture")" = ' 0a0d0d0a' ]; then
-	echo "ok $number - a capture exists from the start on"
-else
-	echo "not ok $number - a capture exists from the start on"
-	failures=$((failures + 1))
-fi
+expect 'a capture exists from the start on' [ "$(od -An -tx4 -N4 "$work/capture")" = ' 0a0d0d0a' ]
 
 # stopped_after PATTERN FILE ARGUMENT...: a signal ends the machine once FILE has the pattern, or a minute is over.
 stopped_after() {
@@ -178,5 +169,4 @@ stopped_after '^x$' "$work/console" --kernel "$work/forever" --cpus 4 --console 
 judge 'a signal stops the machine' 6 '' ''
 mv "$work/console" "$work/out"
 judge 'the console is a file' 6 '^x$' ''
-echo "1..$number"
-exit $((failures > 0))
+the_end

@@ -9,20 +9,16 @@ program=$PWD/build/openvmbus
 [ -x "$program" ] || { echo "skip cli # build/openvmbus is missing"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 cd "$work"
 chmod 755 .
 user=()
-number=0 failures=0
-bad=1 # until a condition says otherwise; each result sets it back
+bad=1 # until a condition says otherwise; each verdict sets it back
 
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failures=$((failures + 1))
-	fi
+# verdict NAME
+verdict() {
+	result $bad "$1"
 	bad=1
 }
 
@@ -445,7 +441,7 @@ expect 'ctl with an argument that is none' "ctl: on 'x': give a flag" ctl s even
 bad=1
 timeout 20 "${user[@]}" "$program" ctl nowhere status >"$out" 2>"$err" </dev/null ||
 	{ [ "$(cat "$err")" = "openvmbus: ctl nowhere: No such file or directory" ] && bad=0; }
-result $bad 'ctl where nobody serves'
+verdict 'ctl where nobody serves'
 expect 'ctl with a value missing' 'ctl: --on: its value is missing' ctl s events --on
 
 expect 'switch without socket' "switch: give one socket's path; see openvmbus --help" switch
@@ -505,13 +501,13 @@ expect 'switch on a socket that is served' \
 	'switch s: a socket that somebody serves; give another path, or stop it' switch s
 kill "$switch" && rc=0 && { wait "$switch" || rc=$?; }
 [ "$rc" = 0 ] && [ ! -e s ] && grep -q '^openvmbus: stats: switch: [1-9]' "$err" && bad=0
-result $bad 'SIGTERM ends a switch with its statistics'
+verdict 'SIGTERM ends a switch with its statistics'
 
 # Closed standard descriptors: what is opened next must not get their numbers, or the messages with them.
 before=$(sha256sum disk) rc=0
 "$program" run --kernel k --disk disk --disk missing <&- >&- 2>&- || rc=$?
 [ $rc = 2 ] && [ "$(sha256sum disk)" = "$before" ] && bad=0
-result $bad 'a disk is not written to when standard descriptors are closed'
+verdict 'a disk is not written to when standard descriptors are closed'
 "$program" switch s --capture closed.pcapng <&- >&- 2>&- &
 switch=$!
 for ((i = 0; i < 100; i++)); do
@@ -521,7 +517,7 @@ done
 names=$(readlink "/proc/$switch/fd/"[012] | sort -u) || names=none
 kill "$switch" && rc=0 && { wait "$switch" || rc=$?; }
 [ "$rc" = 0 ] && [ "$names" = /dev/null ] && ! grep -q openvmbus: closed.pcapng && bad=0
-result $bad 'a switch puts the null device in the place of closed standard descriptors'
+verdict 'a switch puts the null device in the place of closed standard descriptors'
 rm -f closed.pcapng
 
 # The same for the lab: each of its programs begins with what all share, the shell's or Python's.
@@ -536,17 +532,17 @@ for file in "$OLDPWD"/lab/*; do
 	begins_as_all "$file" || echo "$file"
 done >"$out"
 [ ! -s "$out" ] && bad=0
-result $bad "each program of the lab begins with host/common.sh or lab.host.common"
+verdict "each program of the lab begins with host/common.sh or lab.host.common"
 names=$(BASH_ENV='' bash -c '. "$1" && readlink "/proc/$$/fd/"[012] >"$2"' lab "$OLDPWD/lab/host/common.sh" "$err" \
 	<&- >&- 2>&- && sort -u "$err") || names=none
 [ "$names" = /dev/null ] && bad=0
-result $bad "and the shell's puts the null device in the place of closed standard descriptors"
+verdict "and the shell's puts the null device in the place of closed standard descriptors"
 names=$(cd "$OLDPWD" && python3 -ISc 'import os, sys; sys.path.insert(0, "."); sys.dont_write_bytecode = True
 from lab.host import common
 print(*{os.readlink(f"/proc/self/fd/{fd}") for fd in range(3)}, file=open(sys.argv[1], "w"))' "$err" \
 	<&- >&- 2>&- && cat "$err") || names=none
 [ "$names" = /dev/null ] && bad=0
-result $bad "and Python's does too"
+verdict "and Python's does too"
 
 # Root may read and write everything, so these are asked as somebody else.
 cp k secret && chmod 0 secret && cp disk fixed && chmod 444 fixed
@@ -562,8 +558,7 @@ else
 fi
 
 "$program" --version >"$out" 2>"$err" && grep -qE '^openvmbus [0-9]+\.[0-9]+\.[0-9]+$' "$out" && bad=0
-result $bad 'version'
+verdict 'version'
 "$program" --help >"$out" 2>"$err" && grep -q '^exit codes: 0 ' "$out" && [ ! -s "$err" ] && bad=0
-result $bad 'help names the exit codes'
-echo "1..$number"
-exit $((failures > 0))
+verdict 'help names the exit codes'
+the_end

@@ -11,10 +11,11 @@ program=$PWD/build/openvmbus
 [ -x "$program" ] || { echo "skip cli_values # build/openvmbus is missing"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 mkdir "$work/here"
 cd "$work/here"
 : >kernel
-number=0 failures=0
 
 # refuse CODE ARGUMENT...: says why on standard output if the answer is another.
 refuse() {
@@ -23,17 +24,15 @@ refuse() {
 	timeout 20 "$program" "$@" >"$work/out" 2>"$work/err" </dev/null || rc=$?
 	[ $rc = "$code" ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" = 1 ] &&
 		grep -q '^openvmbus: .* ' "$work/err" && ! grep -qE '[[:cntrl:]]|xxxx$' "$work/err" && [ "$(ls)" = kernel ] ||
-		printf '# %q: exit code %s, "%.300s"\n' "$*" $rc "$(cat -v "$work/err")"
+		printf '%q: exit code %s, "%.300s"\n' "$*" $rc "$(cat -v "$work/err")"
 }
 
-result() {
-	number=$((number + 1))
-	if [ -z "$2" ]; then
-		echo "ok $number - $1"
-	else
-		printf 'not ok %s - %s\n%s\n' $number "$1" "$2"
-		failures=$((failures + 1))
-	fi
+# verdict NAME COMPLAINTS
+verdict() {
+	local code=0
+	[ -z "$2" ] || code=1
+	echo "$2" >"$work/why"
+	result $code "$1" "$work/why"
 }
 
 # shellcheck disable=SC2054 # the commas are in values
@@ -51,19 +50,18 @@ try_option() {
 
 options=$("$program" --help | sed -nE 's/^  (--[a-z-]+)( .*)?$/\1/p')
 [ "$(wc -w <<<"$options")" -ge 35 ] && found='' || found='# too few options in --help'
-result 'the help names the options' "$found"
+verdict 'the help names the options' "$found"
 for option in $options; do
-	result "run $option" "$(try_option "$option")"
+	verdict "run $option" "$(try_option "$option")"
 done
 for verb in run switch ctl replay image check; do
-	result "$verb" "$(refuse 2 $verb --nope; refuse 2 $verb a b c d e f)"
+	verdict "$verb" "$(refuse 2 $verb --nope; refuse 2 $verb a b c d e f)"
 done
-result top "$(refuse 2 top; refuse 2 top a b c d e f; refuse 1 top nobody)"
-result 'ctl without a machine' "$(refuse 1 ctl nobody status)"
-result 'no such verb' "$(refuse 2 nope; refuse 2; refuse 2 $'ru\nn')"
+verdict top "$(refuse 2 top; refuse 2 top a b c d e f; refuse 1 top nobody)"
+verdict 'ctl without a machine' "$(refuse 1 ctl nobody status)"
+verdict 'no such verb' "$(refuse 2 nope; refuse 2; refuse 2 $'ru\nn')"
 for verb in run switch ctl replay top image check; do
 	said=$("$program" $verb --help 2>&1) && [ "$(wc -l <<<"$said")" -gt 20 ] && said='' || said="# $said"
-	result "$verb --help" "$said"
+	verdict "$verb --help" "$said"
 done
-echo "1..$number"
-exit $((failures > 0))
+the_end

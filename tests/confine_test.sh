@@ -4,28 +4,15 @@
 # The program that ships is built to be hard to take over, and the devices' threads do all their
 # work confined (vmm/confine.h): their tests pass once more under the filters of system calls, none
 # of which has to refuse anything. What the filters do refuse is in tests/vmm_confine_test.c.
-# shellcheck disable=SC2317 # check calls them
+# shellcheck disable=SC2317 # expect calls them
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 openvmbus=build/openvmbus
-
-# check NAME COMMAND...
-check() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$work/out" 2>&1; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		sed 's/^/# /' "$work/out" | tail -n 20
-		failures=$((failures + 1))
-	fi
-}
 
 is_pie() { readelf -hW "$1" | grep 'Type: *DYN'; }
 binds_at_once() { readelf -dW "$1" | grep 'FLAGS.*BIND_NOW'; }
@@ -34,18 +21,18 @@ stack_is_data() { readelf -lW "$1" | grep 'GNU_STACK.* RW  '; }
 checks_stack() { nm -D "$1" | grep __stack_chk_fail; }
 checks_lengths() { nm -D "$1" | grep '__memcpy_chk'; }
 
-check position_independent is_pie $openvmbus
-check relocations_are_read_only has_relro $openvmbus
-check symbols_are_bound_at_the_start binds_at_once $openvmbus
-check stack_is_not_executable stack_is_data $openvmbus
-check stack_is_guarded checks_stack $openvmbus
-check lengths_are_checked checks_lengths $openvmbus
+expect position_independent is_pie $openvmbus
+expect relocations_are_read_only has_relro $openvmbus
+expect symbols_are_bound_at_the_start binds_at_once $openvmbus
+expect stack_is_not_executable stack_is_data $openvmbus
+expect stack_is_guarded checks_stack $openvmbus
+expect lengths_are_checked checks_lengths $openvmbus
 
 # The checks themselves: a program without any of it.
 echo 'int main(void) { return 0; }' >"$work/soft.c"
 gcc -no-pie -fno-stack-protector -z execstack -Wl,-z,norelro,-z,lazy -o "$work/soft" "$work/soft.c" 2>"$work/out"
 for one in is_pie has_relro binds_at_once stack_is_data checks_stack checks_lengths; do
-	check "control_${one}_fails" eval "! $one $work/soft"
+	expect "control_${one}_fails" eval "! $one $work/soft"
 done
 
 # confined TEST: passes with its threads confined, and no thread was refused anything.
@@ -56,7 +43,7 @@ confined() {
 }
 
 for one in devices_{storage,disk,nbd_reconnect,ide,doorbell,network,net_user,net_tap,net_cable,net_resolver,capture,trace,services,vsock,balloon,input} vmm_control{,_plug}; do
-	[ ! -x "build/tests/${one}_test" ] || check "${one}_works_confined" confined "$one"
+	[ ! -x "build/tests/${one}_test" ] || expect "${one}_works_confined" confined "$one"
 done
 
 # The C library's malloc, which the tests' own replaces, opens a file when a thread frees much.
@@ -92,7 +79,7 @@ heap_shrinks() {
 		build/hard/vmm/{confine,confine_calls,confine_files,terminal}.o \
 		build/hard/devices/{role,report,user,files}.o -lseccomp -pthread && "$work/heap"
 }
-check thread_that_frees_much_goes_on heap_shrinks
+expect thread_that_frees_much_goes_on heap_shrinks
 
 # The whole program: a switch that is another user, and has a filter; it still removes its socket.
 switch_is_confined() {
@@ -117,13 +104,11 @@ NoNewPrivs: 1
 Seccomp: 2" ] && [ ! -e "$work/lan/socket" ]
 }
 if [ $EUID -eq 0 ]; then
-	check switch_becomes_another_user_and_is_confined switch_is_confined
+	expect switch_becomes_another_user_and_is_confined switch_is_confined
 else
-	number=$((number + 1))
-	echo "ok $number - switch_becomes_another_user_and_is_confined # SKIP needs root"
+	result 0 'switch_becomes_another_user_and_is_confined # SKIP needs root'
 fi
 
 # nothing may be left out of those for want of a build
-check tests_are_built test -x build/tests/devices_storage_test
-echo "1..$number"
-exit $((failures > 0))
+expect tests_are_built test -x build/tests/devices_storage_test
+the_end

@@ -11,7 +11,8 @@ command -v tshark >/dev/null || { echo "skip dissector # tshark is missing"; exi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 $recorder --record "$work/session.pcapng"
-number=0 failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 shark() {
 	tshark -X lua_script:packaging/wireshark/openvmbus.lua "$@" 2>"$work/err"
@@ -29,15 +30,9 @@ expect() {
 }
 
 judge() {
-	number=$((number + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $number - $1"
-		return
-	fi
-	failures=$((failures + 1))
-	echo "not ok $number - $1"
-	diff <(echo "$2") <(echo "$3") | sed 's/^/# /' || true
-	sed 's/^/# /' "$work/err"
+	local code=0
+	diff <(echo "$2") <(echo "$3") >"$work/differs" || code=1
+	result $code "$1" "$work/differs" "$work/err"
 }
 
 expect versions_are_negotiated \
@@ -124,5 +119,4 @@ for len in 17 24 31 40 52 64 90 120; do
 	judge "nothing_is_malformed_when_cut_at_$len" 0 "$(malformed "$work/cut.pcapng")"
 done
 
-echo "1..$number"
-[ $failures = 0 ]
+the_end

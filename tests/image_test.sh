@@ -4,7 +4,7 @@
 # `openvmbus image` without a machine: images that are refused; where it finds kernel, initrd and
 # command line; and what it says of a guest that stops at each stage. tests/image/monitor stands for
 # openvmbus run: it plays what a guest prints and what the host reports. Prints TAP.
-# result() is true either way, so that "A && result 0 || result 1" is an if:
+# result is always true, so "A && result 0 || result 1" is an if:
 # shellcheck disable=SC2015
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,20 +13,11 @@ parts=$PWD/tests/image
 export PATH="$PATH:/usr/sbin:/sbin"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+shown=(out err)
 cd "$work"
 mkdir tmp
-number=0 failures=0
-
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failures=$((failures + 1))
-		sed 's/^/# /' out err
-	fi
-}
 
 # try ARGUMENT...: rc, out and err of the program, and whether it left anything.
 try() {
@@ -538,5 +529,4 @@ kill $pid 2>/dev/null || true
 rc=0
 wait $pid || rc=$?
 [ $rc = 6 ] && [ -z "$(ls tmp)" ] && ! kill -0 "$(cat seen/pid)" 2>/dev/null && result 0 'two signals end it and leave nothing' || result 1 'two signals end it and leave nothing'
-echo "1..$number"
-[ $failures = 0 ]
+the_end

@@ -6,19 +6,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # expect NAME WORDS: what it says of the JSON on stdin.
 expect() {
-	local said
+	local said code=1
 	said=$(/usr/bin/python3 -IS lab/guest/iperf-result /dev/stdin)
-	number=$((number + 1))
-	if [[ $said = "$2" ]]; then
-		echo "ok $number - $1"
-	else
-		printf 'not ok %d - %s\n# want %s\n# got  %s\n' $number "$1" "$2" "$said"
-		failures=1
-	fi
+	[[ $said = "$2" ]] && code=0
+	printf 'want %s\ngot  %s\n' "$2" "$said" >"$work/said"
+	result $code "$1" "$work/said"
 }
 
 # udp LAST: 100 of 1000 datagrams arrived, the last of them was number LAST; as iperf3 3.12 says it, which counts as
@@ -41,5 +38,4 @@ expect 'a stream' '999 888 3 0 0' <<-'END'
 END
 expect 'a failure' "error KeyError('test_start') unable to connect" <<<'{"start": {}, "error": "unable to connect"}'
 expect 'no result' "error JSONDecodeError('Expecting value: line 1 column 1 (char 0)') " </dev/null
-echo "1..$number"
-exit $failures
+the_end

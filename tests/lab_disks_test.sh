@@ -8,22 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cell=$(mktemp -d)
+work=$cell
 trap 'rm -rf "$cell"' EXIT
-number=0 failures=0
-
-# expect NAME COMMAND...
-expect() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$cell/said"; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		sed 's/^/# /' "$cell/said"
-		failures=$((failures + 1))
-	fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # disk TREE NAME LUN SERIAL: as /sys shows a SCSI disk.
 disk() {
@@ -90,5 +78,4 @@ expect 'and as many on the other' is "$(grep -c "^@@TOOL.*/dev/data" "$cell/tool
 expect 'what the tools say is the same in both orders' diff -u "$cell/tools.a" "$cell/tools.b"
 sed -i 's/^data/rest/' "$cell/tools.b"
 expect 'control: a disk that says something else is seen' is "$(cmp -s "$cell/tools.a" "$cell/tools.b" || echo differs)" differs
-echo "1..$number"
-exit $((failures > 0))
+the_end

@@ -7,19 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failures=0 number=0
-
-claim() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		failures=1
-	fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # The least that lab/kernel looks at, as it unpacks it at the place $2, in $1.
 make_kernel() {
@@ -39,11 +28,11 @@ build=$work/build
 mkdir -p "$build/kernels"
 make_kernel "$build/kernels/1-amd64" /elsewhere/kernels/1-amd64
 ln -s 1-amd64 "$build/kernels/6.1"
-claim "a kernel that is there is not fetched" env BUILD="$build" lab/kernel 6.1
+expect "a kernel that is there is not fetched" env BUILD="$build" lab/kernel 6.1
 # shellcheck disable=SC2016
-claim "a copied kernel names its own place" bash -c '! grep -rqF /elsewhere "$1/usr" && grep -qF "$1/" "$1/kdir/Makefile"' \
+expect "a copied kernel names its own place" bash -c '! grep -rqF /elsewhere "$1/usr" && grep -qF "$1/" "$1/kdir/Makefile"' \
 	- "$build/kernels/1-amd64"
-claim "so do its links" test "$(readlink "$build/kernels/1-amd64/kdir/scripts")" = \
+expect "so do its links" test "$(readlink "$build/kernels/1-amd64/kdir/scripts")" = \
 	"$build/kernels/1-amd64/usr/lib/linux-kbuild-1/scripts"
 
 # Without its symbols it would be fetched again: with no source for the suite, that fails at once.
@@ -55,6 +44,5 @@ chmod +x "$work/bin/apt-get"
 fetches() {
 	! PATH=$work/bin:$PATH BUILD=$build lab/kernel 6.1 2>"$work/said" && grep -q 'apt has no source' "$work/said"
 }
-claim "a kernel without its symbols is fetched again" fetches
-echo "1..$number"
-exit $failures
+expect "a kernel without its symbols is fetched again" fetches
+the_end

@@ -7,20 +7,8 @@ cd "$(dirname "$0")/.."
 CC=${CC:-gcc}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0 failures=0
-
-# expect NAME COMMAND...
-expect() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		failures=$((failures + 1))
-	fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 size() { stat -c %s "$1"; }
 
@@ -50,5 +38,4 @@ lab/host/trim-elf "$work/again"
 expect 'there is nothing left to take off' cmp "$work/trimmed" "$work/again"
 head -c 4096 /dev/zero >"$work/none"
 expect 'what is no ELF file is refused' test "$(lab/host/trim-elf "$work/none" 2>&1)" = "$work/none: not a 64-bit ELF file"
-echo "1..$number"
-exit $((failures > 0))
+the_end

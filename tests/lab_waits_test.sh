@@ -10,20 +10,9 @@ work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 # shellcheck source=lab/host/common.sh
 . lab/host/common.sh
-number=0 failures=0 seed=$(($$ * 2)) # no other run of this test has these
-
-# expect NAME COMMAND...
-expect() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		failures=$((failures + 1))
-	fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+seed=$(($$ * 2)) # no other run of this test has these
 
 # taken SEED: the port that is taken where chance begins with SEED. Nobody else's in here, so it is
 # free again at once.
@@ -63,5 +52,4 @@ sleep 0.5
 expect 'a socket that is only bound is waited for' kill -0 $waiter
 touch "$work/go"
 expect 'until it listens' wait $waiter
-echo "1..$number"
-exit $((failures > 0))
+the_end

@@ -9,18 +9,14 @@ program=$PWD/build/openvmbus sources=$PWD
 [ -x "$program" ] || { echo "skip nest # build/openvmbus is missing"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 cd "$work"
-number=0 failures=0
-bad=1 # until a condition says otherwise; each result sets it back
+bad=1 # until a condition says otherwise; each verdict sets it back
 
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failures=$((failures + 1))
-	fi
+# verdict NAME
+verdict() {
+	result $bad "$1"
 	bad=1
 }
 
@@ -80,7 +76,7 @@ echo 'echo 0 >"$1/exit"' >qemu
 rc=0
 nest >out 2>err </dev/null || rc=$?
 [ $rc = 0 ] && [ ! -s err ] && [ -z "$(ls jobs)" ] && bad=0
-result $bad 'the exit code of the nest is that of the program, and its folder is gone'
+verdict 'the exit code of the nest is that of the program, and its folder is gone'
 # The control socket is served from outside for as long as the nest runs: its port leads to this process.
 cat >qemu <<'END'
 [ -S ctl ] && grep -q '^[0-9]* socket:' descriptors && echo 0 >"$1/exit"
@@ -92,13 +88,13 @@ for ((tenths = 0; tenths < 50; tenths++)); do
 	sleep 0.1
 done
 [ $rc = 0 ] && [ ! -e ctl ] && bad=0
-result $bad 'the control socket of a nest is there while it runs, and gone afterwards'
+verdict 'the control socket of a nest is there while it runs, and gone afterwards'
 # shellcheck disable=SC2016
 echo 'echo 0 >"$1/exit"' >qemu
 rc=0
 nest --disk null:1M --disk null:1M --disk null:1M --disk null:1M --disk null:1M >out 2>err <&- || rc=$?
 [ $rc = 0 ] && grep -qx '0 /dev/null' descriptors && bad=0
-result $bad 'QEMU has the null device where standard input is closed'
+verdict 'QEMU has the null device where standard input is closed'
 # The firmware's variables are locked from outside: in the nest, whose file system grants every lock, nobody would know.
 cat >qemu <<'END'
 flock -n nvram.lock true || echo 0 >"$1/exit"
@@ -106,11 +102,11 @@ END
 rc=0
 start --firmware firmware --nvram nvram >out 2>err </dev/null || rc=$?
 [ $rc = 0 ] && [ -e nvram.lock ] && flock nvram.lock true && bad=0
-result $bad 'no second machine gets the variables of a machine in a nest'
+verdict 'no second machine gets the variables of a machine in a nest'
 rc=0
 flock nvram.lock timeout 20 "$program" run --accel nest --firmware firmware --nvram nvram >out 2>err </dev/null || rc=$?
 [ $rc = 2 ] && grep -q 'nvram: another machine uses it; give each machine its own$' err && bad=0
-result $bad 'nor does a machine in a nest get those of another one'
+verdict 'nor does a machine in a nest get those of another one'
 # QEMU prints more than the pipe takes, and its reader has paused.
 cat >qemu <<'END'
 trap '' $IGNORED
@@ -140,11 +136,10 @@ ends() {
 	rc=0
 	wait "$pid" || rc=$?
 	[ $rc = 6 ] && [ -z "$(ls jobs)" ] && bad=0
-	result $bad "$1"
+	verdict "$1"
 	exec 7<&-
 	rm -rf fifo jobs/*
 }
 ends 'a signal ends a nest whose reader has paused' USR1 1
 
-echo "1..$number"
-exit $((failures > 0))
+the_end

@@ -11,22 +11,9 @@ program=${OPENVMBUS:-$PWD/build/openvmbus}
 [ -x "$program" ] || { echo "skip nest # build/openvmbus is missing"; exit 0; }
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 cd "$work"
-number=0 failures=0
-
-# expect NAME COMMAND...
-expect() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >said 2>&1; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		sed 's/^/# /' said
-		failures=$((failures + 1))
-	fi
-}
 
 is() { [ "$1" = "$2" ] || { echo "'$1', not '$2'"; return 1; }; }
 
@@ -252,5 +239,4 @@ rc=0
 SEEN=$work/z ./alone run --kernel k --accel nest >z/out 2>z/err </dev/null || rc=$?
 expect 'a program that has lost its other half says so' is "$rc $(sed 's/: [^ ]* is/: it is/' z/err)" \
 	"2 openvmbus: it is missing, which starts a nest; run make install, or use a machine with /dev/kvm"
-echo "1..$number"
-exit $((failures > 0))
+the_end

@@ -11,21 +11,16 @@ for file in $recorder $program; do
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # expect NAME CODE PATTERN FILE: one line of what it says matches.
 expect() {
-	local rc=0 said
-	said=$(timeout 60 $program replay "$4" 2>&1) || rc=$?
-	number=$((number + 1))
-	if [ $rc = "$2" ] && grep -qE "$3" <<<"$said"; then
-		echo "ok $number - $1"
-		return
-	fi
-	failures=$((failures + 1))
-	echo "not ok $number - $1"
-	echo "# exit code $rc"
-	echo "# ${said//$'\n'/$'\n'# }"
+	local rc=0 code=1
+	timeout 60 $program replay "$4" >"$work/said" 2>&1 || rc=$?
+	[ $rc = "$2" ] && grep -qE "$3" "$work/said" && code=0
+	echo "exit code $rc" >>"$work/said"
+	result $code "$1" "$work/said"
 }
 
 $recorder --record-machine "$work/good"
@@ -49,5 +44,4 @@ expect other_files_are_refused 2 'README.md: not a recording; give a recording' 
 expect missing_file_is_refused 2 'No such file or directory; give a recording' "$work/none"
 expect folder_is_refused 2 'not a file; give a recording' "$work"
 
-echo "1..$number"
-[ $failures = 0 ]
+the_end

@@ -3,10 +3,10 @@
 #
 # `openvmbus vsock PATH PORT` against a server that plays the machine's: what it says, what it carries,
 # and how it ends.
-# shellcheck disable=SC2317 # check calls the functions
+# shellcheck disable=SC2317 # expect calls the functions
 set -euo pipefail
 cd "$(dirname "$0")/.."
-openvmbus=${OPENVMBUS:-build/openvmbus} number=0 failures=0
+openvmbus=${OPENVMBUS:-build/openvmbus}
 work=$(mktemp -d)
 server=
 finish() {
@@ -14,14 +14,8 @@ finish() {
 	rm -rf "$work"
 }
 trap finish EXIT
-
-check() {
-	local name=$1 result=ok
-	shift
-	number=$((number + 1))
-	"$@" || { result="not ok" failures=$((failures + 1)); }
-	echo "$result $number - $name"
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # Port 1 gives back what comes, then "end"; port 2 is nobody's; port 3 says something else; port 4 ends
 # at once and reads nothing.
@@ -82,13 +76,12 @@ usage() {
 	[ "$rc" = 2 ] && [ "$(wc -l <"$work/said")" = 1 ]
 }
 
-check carries_both_ways_and_ends carries
-check a_port_where_nobody_listens refused 2
-check another_answer_is_a_refusal refused 3
-check ends_when_the_guest_does ends_with_the_guest
-check without_a_machine no_machine
-check without_a_port usage "$work/s"
-check with_a_port_that_is_none usage "$work/s" 0x16
-check with_a_port_that_is_too_high usage "$work/s" 2147483648
-echo "1..$number"
-exit $((failures > 0))
+expect carries_both_ways_and_ends carries
+expect a_port_where_nobody_listens refused 2
+expect another_answer_is_a_refusal refused 3
+expect ends_when_the_guest_does ends_with_the_guest
+expect without_a_machine no_machine
+expect without_a_port usage "$work/s"
+expect with_a_port_that_is_none usage "$work/s" 0x16
+expect with_a_port_that_is_too_high usage "$work/s" 2147483648
+the_end

@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 command -v tshark >/dev/null || { echo "skip wire_check # tshark is missing; run: apt-get install tshark"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0 failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # capture FAULT FILE: five frames (TCP and UDP over IPv4, the same over IPv6, TCP over IPv4 in VLAN 100),
 # the last TCP over IPv4 one with the fault.
@@ -75,16 +76,12 @@ capture() {
 
 # expect FAULT WORDS: how wire-check ends its line.
 expect() {
-	local said
+	local said code=1
 	capture "$1" "$work/$1.pcap"
 	said=$(lab/host/wire-check "$work/$1.pcap" 02:00:00:00:00:01)
-	number=$((number + 1))
-	if [[ $said = *" $2" ]]; then
-		echo "ok $number - $1"
-	else
-		printf 'not ok %d - %s\n# want ... %s\n# got  %s\n' $number "$1" "$2" "$said"
-		failures=1
-	fi
+	[[ $said = *" $2" ]] && code=0
+	printf 'want ... %s\ngot  %s\n' "$2" "$said" >"$work/said"
+	result $code "$1" "$work/said"
 }
 
 expect nothing 'tcp=4 udp=2 icmp=0 vlan=1 longest=175 bad=0 wrong_length=0'
@@ -94,5 +91,4 @@ expect ip 'bad=1 wrong_length=0'
 expect tail 'bad=0 wrong_length=1'
 expect cut 'wrong_length=1'
 expect udp0 'bad=1 wrong_length=0'
-echo "1..$number"
-exit $failures
+the_end
