@@ -76,8 +76,7 @@ static bool do_doorbell(struct sim *sim, struct sim_choice c)
 	if (bell == &sim->machine.bus->doorbell.shared)
 		sim->machine.scan = true;
 	else
-		sim_world_wake_device(sim,
-				      VMB_CONTAINER_OF(bell, struct vmb_dev_channel, bell)->device);
+		sim_world_wake_channel(sim, VMB_CONTAINER_OF(bell, struct vmb_dev_channel, bell));
 	return true;
 }
 
@@ -114,6 +113,13 @@ static bool do_operation(struct sim *sim, struct sim_choice c)
 	struct sim_device *d = device_of(sim, c.who);
 
 	return d && sim_device_operate(d, c.arg, false);
+}
+
+static bool do_hear(struct sim *sim, struct sim_choice c)
+{
+	struct sim_device *d = device_of(sim, c.who);
+
+	return d && sim_connection_hear(d, c.arg);
 }
 
 static void boot(struct sim *sim, const char *why);
@@ -157,7 +163,14 @@ static bool do_request(struct sim *sim, struct sim_choice c)
 {
 	struct sim_channel *ch = queue_at(sim, c.who, c.arg % sim->config.guest_queues);
 
-	return ch && !ch->queue && sim_guest_storage_request(ch, c.arg);
+	return ch && ch->device->config->class <= SIM_IDE && sim_guest_storage_request(ch, c.arg);
+}
+
+static bool do_burst(struct sim *sim, struct sim_choice c)
+{
+	struct sim_channel *ch = queue_at(sim, c.who, c.arg % sim->config.guest_queues);
+
+	return ch && ch->device->config->class <= SIM_IDE && sim_guest_storage_burst(ch, c.arg);
 }
 
 static bool do_send(struct sim *sim, struct sim_choice c)
@@ -194,11 +207,59 @@ static bool do_deliver(struct sim *sim, struct sim_choice c)
 	return true;
 }
 
-static bool want(struct sim *sim, struct sim_choice c, bool open)
+static bool do_call(struct sim *sim, struct sim_choice c)
 {
+	struct sim_device *d = device_of(sim, c.who);
+
+	if (!d)
+		return false;
+	if (sim_services(d))
+		return sim_service_call(d, c.arg);
+	if (sim_sockets(d))
+		return sim_connection_connect(d);
+	return sim_memory(d) && sim_memory_set(d, c.arg);
+}
+
+static bool do_reply(struct sim *sim, struct sim_choice c)
+{
+	struct sim_device *d = device_of(sim, c.who);
 	struct sim_channel *ch = primary_at(sim, c.who);
 
-	if (!ch || ch->want_open == open)
+	if (d && sim_sockets(d) && !is_paused(sim))
+		return sim_guest_socket_dial(sim->guest, d);
+	if (!ch)
+		return false;
+	if (ch->answer)
+		return sim_guest_service_answer(ch);
+	return ch->balloon && sim_guest_balloon_report(ch);
+}
+
+/* One of eight times it is the end. */
+static bool do_stream(struct sim *sim, struct sim_choice c)
+{
+	struct sim_channel *ch = queue_at(sim, c.who, c.arg % SIM_CHANNEL_MAX);
+	uint32_t what = c.arg / SIM_CHANNEL_MAX;
+
+	if (!ch || !ch->end)
+		return false;
+	return what % 8 ? sim_guest_socket_send(ch, what / 8) : sim_guest_socket_end(ch);
+}
+
+static bool do_program(struct sim *sim, struct sim_choice c)
+{
+	struct sim_device *d = device_of(sim, c.who);
+
+	return d && sim_sockets(d) && sim_connection_act(d, c.arg);
+}
+
+static bool want(struct sim *sim, struct sim_choice c, bool open)
+{
+	struct sim_device *d = device_of(sim, c.who);
+	bool sockets = d && sim_sockets(d);
+	struct sim_channel *ch = queue_at(sim, c.who, sockets ? c.arg % SIM_CHANNEL_MAX : 0);
+
+	/* A connection is opened once. */
+	if (!ch || ch->want_open == open || (sockets && open))
 		return false;
 	sim_say(sim, open ? "the guest wants device %lu open" : "the guest wants device %lu closed",
 		c.who, 0, 0);
@@ -381,6 +442,7 @@ void sim_stop(struct sim *sim)
 static void boot(struct sim *sim, const char *why)
 {
 	sim_say(sim, why, 0, 0, 0);
+	sim_world_cut(sim);
 	sim_stop(sim);
 	sim_machine_forget(&sim->machine);
 	sim_guest_free(sim->orphan);
@@ -402,6 +464,8 @@ static bool do_kexec(struct sim *sim, struct sim_choice c)
 	if (sim->orphan || is_paused(sim))
 		return false;
 	sim_say(sim, "ANOTHER GUEST BOOTS over this one, which says nothing to the host", 0, 0, 0);
+	sim_world_cut(sim);
+	sim_machine_empty_slots(&sim->machine);
 	sim->orphan = sim->guest;
 	sim->guest = sim_guest_boot(sim);
 	return true;
@@ -472,10 +536,16 @@ static const struct {
 	[SIM_DEVICE] = { "device", do_device },
 	[SIM_SCAN] = { "scan", do_scan },
 	[SIM_OPERATION] = { "operation", do_operation },
+	[SIM_HEAR] = { "hear", do_hear },
 	[SIM_TICK] = { "tick", do_tick },
 	[SIM_REQUEST] = { "request", do_request },
+	[SIM_BURST] = { "burst", do_burst },
 	[SIM_SEND] = { "send", do_send },
 	[SIM_DELIVER] = { "deliver", do_deliver },
+	[SIM_CALL] = { "call", do_call },
+	[SIM_REPLY] = { "reply", do_reply },
+	[SIM_STREAM] = { "stream", do_stream },
+	[SIM_PROGRAM] = { "program", do_program },
 	[SIM_OPEN] = { "open", do_open },
 	[SIM_CLOSE] = { "close", do_close },
 	[SIM_MODIFY] = { "modify", do_modify },

@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "base/platform.h"
+#include "host/balloon.h"
+#include "host/ic.h"
 #include "sim/sim.h"
 #include "wire/network.h"
+#include "wire/socket.h"
 #include "wire/storage.h"
 #include "wire/vmbus.h"
 
@@ -40,6 +43,37 @@ static void draw_device(struct sim_device_config *d, uint64_t *random, uint32_t 
 		d->queue_count = d->disk_count = 1;
 }
 
+static bool has_service(const struct sim_config *c, uint32_t type)
+{
+	bool any = !vmb_host_ic_exists(type, c->host_version);
+
+	for (uint32_t i = 0; i < c->device_count; i++)
+		any |= c->devices[i].class == SIM_SERVICE && c->devices[i].service == type;
+	return any;
+}
+
+/* Services, dynamic memory and sockets: each in some of the seeds, if such a host has them. */
+static void draw_services(struct sim_config *c, uint64_t *random)
+{
+	static const enum vmb_ic_type types[] = { VMB_IC_SHUTDOWN, VMB_IC_TIME,	  VMB_IC_HEARTBEAT,
+						  VMB_IC_KVP,	   VMB_IC_BACKUP, VMB_IC_COPY };
+
+	for (uint32_t n = sim_draw(random, 3); n; n--) {
+		uint32_t type = types[sim_draw(random, VMB_ARRAY_COUNT(types))];
+
+		if (!has_service(c, type))
+			c->devices[c->device_count++] = (struct sim_device_config){
+				.class = SIM_SERVICE, .queue_count = 1, .service = type
+			};
+	}
+	if (!sim_draw(random, 4) && vmb_host_balloon_exists(c->host_version))
+		c->devices[c->device_count++] =
+			(struct sim_device_config){ .class = SIM_MEMORY, .queue_count = 1 };
+	if (!sim_draw(random, 4) && c->host_version >= VMB_SOCKET_VERSION_MIN)
+		c->devices[c->device_count++] =
+			(struct sim_device_config){ .class = SIM_SOCKETS, .queue_count = 1 };
+}
+
 /* The filter of planned faults, devices/disk/fault.c. */
 static void draw_planned(struct sim_config *c, uint64_t *random)
 {
@@ -66,7 +100,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
 	c->vp_count = 1 + sim_draw(&random, 4);
 	c->ring_pages = 2 + sim_draw(&random, 3);
 	c->guest_queues = 1 + sim_draw(&random, SIM_QUEUE_MAX);
-	c->device_count = 1 + sim_draw(&random, SIM_DEVICE_MAX);
+	c->device_count = 1 + sim_draw(&random, 4);
 	for (uint32_t i = 0; i < c->device_count; i++)
 		draw_device(&c->devices[i], &random, i);
 	c->disk_error_in = sim_draw(&random, 2) ? 1u << (3 + sim_draw(&random, 6)) : 0;
@@ -75,13 +109,27 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
 	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(c->weights); i++)
 		c->weights[i] = 1u << sim_draw(&random, 5);
 	draw_planned(c, &random);
+	draw_services(c, &random);
 }
 
 static void print_device(const struct sim_device_config *d, uint32_t i, FILE *out)
 {
 	static const char *const classes[] = { "a SCSI controller", "an IDE disk",
 					       "a network card" };
+	static const char *const services[VMB_IC_TYPE_COUNT] = {
+		[VMB_IC_SHUTDOWN] = "shutdown",	   [VMB_IC_TIME] = "the time",
+		[VMB_IC_HEARTBEAT] = "heartbeats", [VMB_IC_KVP] = "key-value pairs",
+		[VMB_IC_BACKUP] = "backup",	   [VMB_IC_COPY] = "copying files"
+	};
 
+	if (d->class > SIM_CARD) {
+		fprintf(out, "device %u is %s%s.\n", i,
+			d->class == SIM_SERVICE ? "the service of " :
+			d->class == SIM_MEMORY	? "dynamic memory" :
+						  "sockets",
+			d->class == SIM_SERVICE ? services[d->service] : "");
+		return;
+	}
 	fprintf(out, "device %u is %s of version %x.%x with %u channel%s", i, classes[d->class],
 		d->class == SIM_CARD ? d->version_max >> 16 : d->version_max >> 8,
 		d->class == SIM_CARD ? d->version_max & 0xFFFF : d->version_max & 0xFF,

@@ -9,12 +9,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SIM_DEVICE_MAX		   4u
+#define SIM_DEVICE_MAX		   8u /* 4 of disks and cards, 2 services, memory, sockets */
 #define SIM_DISK_MAX		   3u /* of a SCSI controller */
-#define SIM_QUEUE_MAX		   4u /* channels of a device */
-#define SIM_CHANNEL(device, index) ((uint8_t)((device)*SIM_QUEUE_MAX + (index)))
+#define SIM_QUEUE_MAX		   4u /* channels of a disk or card */
+#define SIM_CHANNEL_MAX		   8u /* and of any device: connections of sockets */
+#define SIM_CHANNEL(device, index) ((uint8_t)((device)*SIM_CHANNEL_MAX + (index)))
 
-enum sim_class { SIM_SCSI, SIM_IDE, SIM_CARD };
+enum sim_class { SIM_SCSI, SIM_IDE, SIM_CARD, SIM_SERVICE, SIM_MEMORY, SIM_SOCKETS };
 
 /* What may go wrong. Each class of faults has the promises that still hold under it. */
 enum sim_faults {
@@ -29,6 +30,7 @@ struct sim_device_config {
 	uint32_t disk_count; /* SCSI: at the start; IDE: 1 */
 	uint32_t version_max; /* storage or network */
 	uint32_t ide_place;
+	uint32_t service; /* enum vmb_ic_type */
 	/* reads of this block are not answered: until a reset, or at all; 0: of none */
 	uint32_t held_block, stuck_block;
 };
@@ -46,7 +48,7 @@ struct sim_config {
 	uint32_t disk_error_in; /* one operation of a disk in so many goes wrong; 0: none */
 	uint32_t refusal_in; /* one post in so many finds the host out of buffers; 0: none */
 	uint32_t life_in; /* one choice in so many is something that somebody wants */
-	uint32_t weights[8]; /* how likely each kind of actor is to move, see sim/schedule.c */
+	uint32_t weights[9]; /* how likely each kind of actor is to move, see sim/schedule.c */
 };
 
 void sim_config_draw(struct sim_config *config, uint64_t seed);

@@ -8,8 +8,11 @@
 #include "guest/doorbell.h"
 #include "sim/sim.h"
 
-static const struct vmb_guid scsi_id = VMB_GUID_SCSI, ide_id = VMB_GUID_IDE,
-			     network_id = VMB_GUID_NETWORK;
+static const struct sim_guest_ops *const class_ops[] = {
+	[SIM_SCSI] = &sim_guest_storage_ops,   [SIM_IDE] = &sim_guest_storage_ops,
+	[SIM_CARD] = &sim_guest_card_ops,      [SIM_SERVICE] = &sim_guest_service_ops,
+	[SIM_MEMORY] = &sim_guest_balloon_ops, [SIM_SOCKETS] = &sim_guest_socket_ops,
+};
 
 void sim_guest_wake(struct sim_channel *ch)
 {
@@ -125,9 +128,17 @@ static uint32_t target_vp(const struct sim_guest *g)
 	return g->connect.version < VMB_VERSION_3_0 ? 0 : g->connect.config.target_vp;
 }
 
-static bool advance_open(struct sim_channel *ch)
+/* The longest message of a service has to fit. */
+static uint32_t ring_pages(const struct sim_channel *ch)
 {
 	uint32_t pages = ch->guest->sim->config.ring_pages;
+
+	return ch->device->config->class >= SIM_SERVICE && pages < 3 ? 3 : pages;
+}
+
+static bool advance_open(struct sim_channel *ch)
+{
+	uint32_t pages = ring_pages(ch);
 
 	if (!ch->rings.count) {
 		ch->refused = !sim_guest_lend(ch, &ch->rings, 2 * pages);
@@ -139,11 +150,9 @@ static bool advance_open(struct sim_channel *ch)
 	if (ch->card && !ch->primary && !sim_guest_card_prepare(ch))
 		return false;
 	init_rings(ch);
+	ch->room_wanted = 0;
 	ch->poll = SIM_POLL_REST;
-	if (ch->queue)
-		sim_guest_card_open(ch);
-	else
-		sim_guest_storage_open(ch);
+	ch->ops->prepare(ch);
 	ch->refused = vmb_guest_channel_open(&ch->core, &ch->rings.gpadl, pages,
 					     target_vp(ch->guest), NULL, 0);
 	return true;
@@ -172,14 +181,6 @@ static bool advance_release(struct sim_channel *ch)
 	return false;
 }
 
-static void fail_under_way(struct sim_channel *ch)
-{
-	if (ch->queue)
-		sim_guest_card_fail(ch);
-	else if (!ch->primary)
-		sim_guest_storage_fail(ch);
-}
-
 static bool advance_close(struct sim_channel *ch)
 {
 	if (!vmb_guest_channel_close(&ch->core))
@@ -190,7 +191,7 @@ static bool advance_close(struct sim_channel *ch)
 		ch->closing = true;
 		if (!sim_guest_take_back(ch, &ch->rings))
 			return false;
-		fail_under_way(ch);
+		ch->ops->fail(ch);
 		return true;
 	}
 	if (ch->card && !sim_guest_card_give_back(ch))
@@ -208,18 +209,12 @@ static void set_open(struct sim_channel *ch, bool open)
 	ch->closing = !open;
 	ch->interrupted = open; /* packets may be there before the answer to OPEN */
 	ch->ready &= open;
-	if (open && ch->primary && !ch->queue)
-		vmb_guest_storage_join(&ch->joined, &ch->primary->storage->core);
-	else if (open && !ch->primary && ch->storage)
-		vmb_guest_storage_start(&ch->storage->core);
-	else if (open && !ch->primary)
-		vmb_guest_network_start(&ch->card->core);
 	if (open && ch->primary)
 		ch->ready = true;
-	if (open && !ch->queue)
-		sim_guest_storage_write(ch);
-	else if (open)
-		sim_guest_card_write(ch);
+	if (open)
+		ch->ops->begin(ch);
+	if (open)
+		ch->ops->write(ch);
 	sim_guest_wake(ch);
 }
 
@@ -263,30 +258,34 @@ static struct sim_channel *channel_of(struct vmb_guest_channel *core)
 	return VMB_CONTAINER_OF(core, struct sim_channel, core);
 }
 
-static bool find_address(struct sim_channel *ch, const struct vmb_msg_offer *offer)
+static bool is_index_used(const struct sim_guest *g, const struct sim_device *d, uint32_t index)
 {
-	struct vmb_guest_storage_address address = { 0, 0, 0 };
-	enum sim_class class = ch->device->config->class;
-	const struct vmb_guid *id = class == SIM_SCSI ? &scsi_id :
-				    class == SIM_IDE  ? &ide_id :
-							&network_id;
+	for (const struct sim_channel *ch = g->channels; ch; ch = ch->next)
+		if (!ch->has_gone && ch->device == d && ch->index == index)
+			return true;
+	return false;
+}
 
-	if (!vmb_guid_equal(&offer->type_id, id))
-		return false;
-	if (class == SIM_IDE && vmb_guest_storage_ide_address(&offer->instance_id, &address))
-		return false;
-	ch->path_id = address.path_id;
-	ch->target_id = address.target_id;
-	return true;
+/* Each connection is a channel: it has the first name that is free. */
+static bool find_connection(struct sim_guest *g, struct sim_channel *ch)
+{
+	while (ch->index < SIM_CHANNEL_MAX && is_index_used(g, ch->device, ch->index))
+		ch->index++;
+	return ch->index < SIM_CHANNEL_MAX;
 }
 
 static bool find_relatives(struct sim_guest *g, struct sim_channel *ch,
 			   const struct vmb_msg_offer *offer)
 {
-	ch->device = sim_world_find(g->sim, &offer->instance_id);
+	ch->device = sim_world_find(g->sim, offer);
 	ch->index = offer->sub_channel_index;
-	if (!ch->device || ch->index >= SIM_QUEUE_MAX || !find_address(ch, offer))
+	if (ch->device && ch->device->config->class == SIM_SOCKETS) {
+		ch->ops = &sim_guest_socket_ops;
+		return find_connection(g, ch);
+	}
+	if (!ch->device || ch->index >= SIM_QUEUE_MAX)
 		return false;
+	ch->ops = class_ops[ch->device->config->class];
 	if (!ch->index)
 		return true;
 	for (ch->primary = g->channels; ch->primary; ch->primary = ch->primary->next)
@@ -296,27 +295,10 @@ static bool find_relatives(struct sim_guest *g, struct sim_channel *ch,
 	return false;
 }
 
-static bool alloc_parts(struct sim_channel *ch)
-{
-	bool card = ch->device->config->class == SIM_CARD;
-
-	if (card && !ch->primary)
-		ch->card = calloc(1, sizeof(*ch->card));
-	/* Its fields stand on cache lines of their own. */
-	if (card)
-		ch->queue = aligned_alloc(64, (sizeof(*ch->queue) + 63) / 64 * 64);
-	if (ch->queue)
-		memset(ch->queue, 0, sizeof(*ch->queue));
-	if (!card && !ch->primary)
-		ch->storage = calloc(1, sizeof(*ch->storage));
-	return ch->primary || ch->card || ch->storage;
-}
-
 static void free_channel(struct sim_channel *ch)
 {
-	free(ch->card);
-	free(ch->queue);
-	free(ch->storage);
+	if (ch->ops)
+		ch->ops->free(ch);
 	free(ch);
 }
 
@@ -327,15 +309,13 @@ static void event_offer(struct sim_guest *g, const struct vmb_guest_event *event
 	if (!ch)
 		return;
 	ch->guest = g;
-	if (!find_relatives(g, ch, &event->offer) || !alloc_parts(ch) ||
+	if (!find_relatives(g, ch, &event->offer) || !ch->ops->alloc(ch, &event->offer) ||
 	    vmb_guest_channel_add(&g->connect, &ch->core, &event->offer)) {
 		free_channel(ch);
 		return;
 	}
 	ch->want_open = ch->dirty = true;
 	ch->since = g->sim->now;
-	if (ch->card)
-		ch->card->mtu = 1500;
 	ch->next = g->channels;
 	g->channels = ch;
 }
@@ -388,6 +368,7 @@ static void take_event(struct sim_guest *g, struct vmb_guest_event *event)
 	case VMB_GUEST_EVENT_GPADL_TORNDOWN: memset(event->gpadl, 0, sizeof(*event->gpadl)); break;
 	case VMB_GUEST_EVENT_MODIFY_RESULT: modified(g, event); break;
 	case VMB_GUEST_EVENT_UNLOADED: unloaded(g); break;
+	case VMB_GUEST_EVENT_DIAL_REFUSED: sim_guest_socket_refused(g, event->dial); break;
 	default: break;
 	}
 }
@@ -475,6 +456,24 @@ void sim_guest_publish(struct sim_channel *ch)
 		sim_guest_ring(ch);
 }
 
+bool sim_guest_write(struct sim_channel *ch, const void *bytes, uint32_t len,
+		     uint64_t transaction_id)
+{
+	const struct vmb_ring_part part = { bytes, len };
+	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+						.transaction_id = transaction_id,
+						.payload = &part,
+						.payload_count = 1 };
+	int error = vmb_ring_write(&ch->tx, &packet);
+
+	sim_guest_publish(ch);
+	while (error == VMB_EAGAIN && !vmb_ring_wait_room(&ch->tx, vmb_ring_packet_len(0, len))) {
+		error = vmb_ring_write(&ch->tx, &packet);
+		sim_guest_publish(ch);
+	}
+	return !error;
+}
+
 static void take_shared_page(struct sim_guest *g)
 {
 	uint32_t relid;
@@ -513,10 +512,7 @@ static void read_packet(struct sim_channel *ch)
 	sim_note(ch->guest->sim, "the guest reads a packet of type %lu, id %lx, on channel %lu",
 		 received.type, received.transaction_id,
 		 SIM_CHANNEL(ch->device->number, ch->index));
-	if (ch->queue)
-		sim_guest_card_read(ch, &received);
-	else
-		sim_guest_storage_read(ch, &received);
+	ch->ops->read(ch, &received);
 	vmb_ring_next(&ch->rx, &received);
 }
 
@@ -524,10 +520,7 @@ static void unmask(struct sim_channel *ch)
 {
 	ch->poll = SIM_POLL_REST;
 	ch->interrupted |= vmb_ring_unmask(&ch->rx) && !ch->rx.broken;
-	if (ch->queue)
-		sim_guest_card_write(ch);
-	else
-		sim_guest_storage_write(ch);
+	ch->ops->write(ch);
 	sim_guest_wake(ch);
 }
 
@@ -576,10 +569,7 @@ static void watch(struct sim_channel *ch)
 {
 	if (ch->has_gone || ch->primary)
 		return;
-	if (ch->storage)
-		sim_guest_storage_watch(ch);
-	else
-		sim_guest_card_watch(ch);
+	ch->ops->watch(ch);
 	/* A refused channel, and one whose handshake does not end, are tried again. */
 	if (ch->want_open && (ch->refused || (ch->open && !ch->ready)) &&
 	    ch->guest->sim->now - ch->since > SIM_PATIENCE_NS) {
@@ -601,6 +591,7 @@ bool sim_guest_watch(struct sim_guest *g)
 		return false;
 	for (struct sim_channel *ch = g->channels; ch; ch = ch->next)
 		watch(ch);
+	sim_guest_socket_watch(g);
 	return true;
 }
 
@@ -644,7 +635,7 @@ static void free_channels(struct sim_guest *g)
 
 	while ((ch = g->channels)) {
 		g->channels = ch->next;
-		fail_under_way(ch);
+		ch->ops->fail(ch);
 		free_lent(g, &ch->rings);
 		if (ch->card) {
 			free_lent(g, &ch->card->receive);

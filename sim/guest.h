@@ -15,17 +15,21 @@
 #ifndef SIM_GUEST_H
 #define SIM_GUEST_H
 
+#include "guest/balloon.h"
 #include "guest/channel.h"
 #include "guest/connect.h"
 #include "guest/gpadl.h"
+#include "guest/ic.h"
 #include "guest/network.h"
+#include "guest/socket.h"
 #include "guest/storage.h"
 #include "ring/ring.h"
+#include "ring/stream.h"
 #include "sim/world.h"
 
 #define SIM_LENT_MAX	 40u /* pages of one GPADL */
 #define SIM_BUFFER_PAGES 32u /* of a card's receive and send buffer */
-#define SIM_SLOT_COUNT	 16u /* of a storage device; of a queue of a card: 8 */
+#define SIM_SLOT_COUNT	 64u /* of a storage device: more than a ring of 2 pages has room for */
 #define SIM_PATIENCE_NS	 60000000000ll /* for an answer of the host */
 #define SIM_REQUEST_NS	 30000000000ll /* for a request */
 
@@ -98,6 +102,43 @@ struct sim_card_queue {
 	bool has_packet;
 };
 
+/* A service answers one request at a time; some answers are a daemon's, and come late. */
+struct sim_answer {
+	struct vmb_guest_ic ic;
+	uint32_t len; /* bytes of packet; 0: nothing waits */
+	bool slow; /* the daemon has not answered yet */
+	int64_t since;
+	uint64_t transaction_id;
+	uint8_t packet[VMB_IC_PACKET_LEN_MAX];
+};
+
+#define SIM_CANARY_MAX 64u /* pages between them that it goes on to use */
+
+struct sim_balloon {
+	struct vmb_guest_balloon core;
+	uint32_t left; /* pages to give still */
+	uint32_t given_count, canary_count;
+	uint64_t given[SIM_GIVEN_MAX], canaries[SIM_CANARY_MAX];
+};
+
+/* The guest's end of a connection. */
+struct sim_end {
+	struct vmb_guest_socket about;
+	struct vmb_stream stream;
+	struct sim_connection *connection; /* NULL: nobody knows of it any more */
+	uint64_t number; /* of the connection */
+	uint32_t wanted; /* bytes that wait to be written */
+	bool want_end;
+};
+
+#define SIM_DIAL_MAX 4u
+struct sim_dial {
+	struct vmb_guest_dial core;
+	bool busy;
+	int64_t since;
+	uint64_t number; /* of the connection */
+};
+
 enum sim_poll { SIM_POLL_REST, SIM_POLL_READ, SIM_POLL_UNMASK };
 
 struct sim_channel {
@@ -105,6 +146,7 @@ struct sim_channel {
 	struct sim_guest *guest;
 	struct sim_channel *next, *primary; /* primary NULL: this is one */
 	struct sim_device *device;
+	const struct sim_guest_ops *ops;
 	uint32_t index;
 	uint8_t path_id, target_id; /* of LUN 0 */
 	/* control */
@@ -121,6 +163,7 @@ struct sim_channel {
 	bool ready; /* the handshake is over */
 	bool interrupted;
 	enum sim_poll poll;
+	uint32_t room_wanted; /* a request waits until there are so many bytes; 0: none does */
 	struct vmb_ring_writer tx;
 	struct vmb_ring_reader rx;
 	/* of a primary: what its class needs; of a sub-channel: its part of it */
@@ -128,7 +171,25 @@ struct sim_channel {
 	struct vmb_guest_storage joined;
 	struct sim_card *card;
 	struct sim_card_queue *queue;
+	struct sim_answer *answer;
+	struct sim_balloon *balloon;
+	struct sim_end *end;
 };
+
+/* What a class of devices does at each step of a channel's life. */
+struct sim_guest_ops {
+	/* The device's block; of a primary, or of each channel. false: it is not for this guest. */
+	bool (*alloc)(struct sim_channel *ch, const struct vmb_msg_offer *offer);
+	void (*free)(struct sim_channel *ch); /* all but what is lent */
+	void (*prepare)(struct sim_channel *ch); /* the rings are empty; OPEN is sent next */
+	void (*begin)(struct sim_channel *ch); /* the rings may be used */
+	void (*read)(struct sim_channel *ch, const struct vmb_ring_received *received);
+	void (*write)(struct sim_channel *ch); /* what waits for room, too */
+	void (*fail)(struct sim_channel *ch); /* the rings have come back */
+	void (*watch)(struct sim_channel *ch); /* time has passed; of primaries */
+};
+extern const struct sim_guest_ops sim_guest_storage_ops, sim_guest_card_ops, sim_guest_service_ops,
+	sim_guest_balloon_ops, sim_guest_socket_ops;
 
 struct sim_guest {
 	struct sim *sim;
@@ -138,6 +199,7 @@ struct sim_guest {
 	bool want_unload, unloaded, refused;
 	int64_t since; /* when the host last answered */
 	int64_t post_after; /* the last post was refused, and is tried again then */
+	struct sim_dial dials[SIM_DIAL_MAX];
 };
 
 /* sim/guest.c */
@@ -169,28 +231,39 @@ void sim_guest_ring(struct sim_channel *ch);
 void sim_guest_wake(struct sim_channel *ch); /* it and its relatives may have something to do */
 bool sim_guest_wants_open(const struct sim_channel *ch);
 
+/* Writes a packet of one part in-band; false: there is no room, and it is asked for. */
+bool sim_guest_write(struct sim_channel *ch, const void *bytes, uint32_t len,
+		     uint64_t transaction_id);
+
 /* sim/guest_storage.c */
-void sim_guest_storage_open(struct sim_channel *ch);
-void sim_guest_storage_read(struct sim_channel *ch, const struct vmb_ring_received *received);
-void sim_guest_storage_write(struct sim_channel *ch);
-/* Ends what the host will never end. */
-void sim_guest_storage_fail(struct sim_channel *ch);
 bool sim_guest_storage_request(struct sim_channel *ch, uint32_t arg);
+/* Requests until one finds no room, which waits for some. */
+bool sim_guest_storage_burst(struct sim_channel *ch, uint32_t arg);
 bool sim_guest_storage_reset(struct sim_channel *ch);
-void sim_guest_storage_watch(struct sim_channel *ch);
 bool sim_guest_storage_idle(const struct sim_channel *ch);
 
 /* sim/guest_card.c */
 bool sim_guest_card_prepare(struct sim_channel *ch); /* false: not yet */
-void sim_guest_card_open(struct sim_channel *ch);
-void sim_guest_card_read(struct sim_channel *ch, const struct vmb_ring_received *received);
-void sim_guest_card_write(struct sim_channel *ch);
 /* One step towards being up, or towards having left. Returns whether something was done. */
 bool sim_guest_card_step(struct sim_channel *ch);
 bool sim_guest_card_has_left(const struct sim_channel *ch);
-void sim_guest_card_fail(struct sim_channel *ch);
 bool sim_guest_card_give_back(struct sim_channel *ch); /* false: not yet */
 bool sim_guest_card_send(struct sim_channel *ch, uint32_t arg);
-void sim_guest_card_watch(struct sim_channel *ch);
+
+/* sim/guest_service.c: the daemon answers what waits for it. */
+bool sim_guest_service_answer(struct sim_channel *ch);
+
+/* sim/guest_balloon.c */
+bool sim_guest_balloon_report(struct sim_channel *ch);
+/* No page that the guest uses was taken. */
+void sim_guest_balloon_check(struct sim_channel *ch);
+
+/* sim/guest_socket.c */
+bool sim_guest_socket_dial(struct sim_guest *g, struct sim_device *d);
+/* The guest writes bytes, or its end. */
+bool sim_guest_socket_send(struct sim_channel *ch, uint32_t len);
+bool sim_guest_socket_end(struct sim_channel *ch);
+void sim_guest_socket_refused(struct sim_guest *g, struct vmb_guest_dial *dial);
+void sim_guest_socket_watch(struct sim_guest *g); /* dials that nobody answers */
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The guest's network driver: up by a few stages, down by a few more, and frames in between. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/sim.h"
@@ -39,6 +40,35 @@ static void set_stage(struct sim_channel *primary, enum sim_stage stage)
 }
 
 /* Opening */
+
+/* Queues stand on cache lines of their own. */
+static bool alloc_card(struct sim_channel *ch, const struct vmb_msg_offer *offer)
+{
+	static const struct vmb_guid id = VMB_GUID_NETWORK;
+
+	if (!vmb_guid_equal(&offer->type_id, &id))
+		return false;
+	if (!ch->primary)
+		ch->card = calloc(1, sizeof(*ch->card));
+	if (ch->card)
+		ch->card->mtu = 1500;
+	ch->queue = aligned_alloc(64, (sizeof(*ch->queue) + 63) / 64 * 64);
+	if (ch->queue)
+		memset(ch->queue, 0, sizeof(*ch->queue));
+	return ch->queue && (ch->primary || ch->card);
+}
+
+static void free_card(struct sim_channel *ch)
+{
+	free(ch->card);
+	free(ch->queue);
+}
+
+static void begin(struct sim_channel *ch)
+{
+	if (!ch->primary)
+		vmb_guest_network_start(&ch->card->core);
+}
 
 static bool lend_buffers(struct sim_channel *ch)
 {
@@ -109,7 +139,7 @@ static void give_sections(struct sim_channel *ch, bool any)
 		ch->refused = true;
 }
 
-void sim_guest_card_open(struct sim_channel *ch)
+static void prepare(struct sim_channel *ch)
 {
 	ch->queue->has_packet = false;
 	if (ch->card)
@@ -200,6 +230,8 @@ static bool go_down(struct sim_channel *ch)
 	return true;
 }
 
+static void write_queue(struct sim_channel *ch);
+
 bool sim_guest_card_step(struct sim_channel *ch)
 {
 	bool any;
@@ -209,7 +241,7 @@ bool sim_guest_card_step(struct sim_channel *ch)
 	/* One that has begun to leave does not turn back. */
 	any = sim_guest_wants_open(ch) && ch->card->stage <= SIM_CARD_UP ? go_up(ch) : go_down(ch);
 	if (any)
-		sim_guest_card_write(ch);
+		write_queue(ch);
 	return any;
 }
 
@@ -218,7 +250,7 @@ bool sim_guest_card_has_left(const struct sim_channel *ch)
 	return ch->card->stage == SIM_CARD_LEFT;
 }
 
-void sim_guest_card_watch(struct sim_channel *ch)
+static void watch(struct sim_channel *ch)
 {
 	struct sim_card *c = ch->card;
 	bool lost = false;
@@ -308,7 +340,7 @@ static bool write_dialogue(struct sim_channel *ch)
 	return true;
 }
 
-void sim_guest_card_write(struct sim_channel *ch)
+static void write_queue(struct sim_channel *ch)
 {
 	if (!ch->open)
 		return;
@@ -392,7 +424,7 @@ static void take_transfer(struct sim_channel *ch, const struct vmb_ring_received
 	vmb_guest_network_owe(&ch->queue->core, received->transaction_id);
 }
 
-void sim_guest_card_read(struct sim_channel *ch, const struct vmb_ring_received *received)
+static void read_packet(struct sim_channel *ch, const struct vmb_ring_received *received)
 {
 	uint8_t payload[VMB_NET_MESSAGE_LEN_MAX];
 	struct vmb_guest_network_event event;
@@ -435,13 +467,13 @@ bool sim_guest_card_send(struct sim_channel *ch, uint32_t arg)
 	q->has_packet = true;
 	sim_say(ch->guest->sim, "the guest sends frame %lu of %lu bytes by card %lu", f->number,
 		len, ch->device->number);
-	sim_guest_card_write(ch);
+	write_queue(ch);
 	return true;
 }
 
 /* Closing */
 
-void sim_guest_card_fail(struct sim_channel *ch)
+static void fail_frames(struct sim_channel *ch)
 {
 	struct vmb_guest_network_event event;
 
@@ -465,3 +497,12 @@ bool sim_guest_card_give_back(struct sim_channel *ch)
 	c->stage = SIM_CARD_DOWN;
 	return true;
 }
+
+const struct sim_guest_ops sim_guest_card_ops = { .alloc = alloc_card,
+						  .free = free_card,
+						  .prepare = prepare,
+						  .begin = begin,
+						  .read = read_packet,
+						  .write = write_queue,
+						  .fail = fail_frames,
+						  .watch = watch };

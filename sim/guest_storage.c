@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The guest's storage driver: random commands, each watched from its beginning to its only end. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/sim.h"
 
-#define BLOCKS_MAX 8u
+#define BLOCKS_MAX   8u
+/* The longest packet of a request. */
+#define ROOM_FOR_ANY vmb_ring_packet_len(sizeof(struct vmb_pkt_gpa_direct) + 2 * 8, 64)
 
 static struct vmb_guest_storage *core_of(struct sim_channel *ch)
 {
@@ -16,7 +19,43 @@ static struct sim_storage *storage_of(struct sim_channel *ch)
 	return ch->primary ? ch->primary->storage : ch->storage;
 }
 
-void sim_guest_storage_open(struct sim_channel *ch)
+static bool find_address(struct sim_channel *ch, const struct vmb_msg_offer *offer)
+{
+	static const struct vmb_guid scsi_id = VMB_GUID_SCSI, ide_id = VMB_GUID_IDE;
+	struct vmb_guest_storage_address address = { 0, 0, 0 };
+	bool ide = ch->device->config->class == SIM_IDE;
+
+	if (!vmb_guid_equal(&offer->type_id, ide ? &ide_id : &scsi_id) ||
+	    (ide && vmb_guest_storage_ide_address(&offer->instance_id, &address)))
+		return false;
+	ch->path_id = address.path_id;
+	ch->target_id = address.target_id;
+	return true;
+}
+
+static bool alloc_storage(struct sim_channel *ch, const struct vmb_msg_offer *offer)
+{
+	if (!find_address(ch, offer))
+		return false;
+	if (!ch->primary)
+		ch->storage = calloc(1, sizeof(*ch->storage));
+	return ch->primary || ch->storage;
+}
+
+static void free_storage(struct sim_channel *ch)
+{
+	free(ch->storage);
+}
+
+static void begin(struct sim_channel *ch)
+{
+	if (ch->primary)
+		vmb_guest_storage_join(&ch->joined, &ch->primary->storage->core);
+	else
+		vmb_guest_storage_start(&ch->storage->core);
+}
+
+static void prepare(struct sim_channel *ch)
 {
 	struct vmb_guest_storage_config config = {
 		.sub_channel_max = (uint16_t)(ch->guest->sim->config.guest_queues - 1),
@@ -128,7 +167,10 @@ static void take_event(struct sim_channel *ch, const struct vmb_guest_storage_ev
 	sim_guest_wake(ch);
 }
 
-void sim_guest_storage_read(struct sim_channel *ch, const struct vmb_ring_received *received)
+static void write_control(struct sim_channel *ch);
+static void use_room(struct sim_channel *ch);
+
+static void read_packet(struct sim_channel *ch, const struct vmb_ring_received *received)
 {
 	struct vmb_guest_storage_event event;
 	uint8_t payload[128];
@@ -140,10 +182,10 @@ void sim_guest_storage_read(struct sim_channel *ch, const struct vmb_ring_receiv
 				     len, &event))
 		take_event(ch, &event, received->transaction_id);
 	if (!ch->primary)
-		sim_guest_storage_write(ch);
+		write_control(ch);
 }
 
-void sim_guest_storage_write(struct sim_channel *ch)
+static void write_control(struct sim_channel *ch)
 {
 	const struct vmb_guest_storage_output *out;
 	struct vmb_ring_part payload;
@@ -152,6 +194,7 @@ void sim_guest_storage_write(struct sim_channel *ch)
 					  .payload = &payload,
 					  .payload_count = 1 };
 
+	use_room(ch);
 	if (ch->primary || !ch->open)
 		return;
 	while ((out = vmb_guest_storage_output(&ch->storage->core))) {
@@ -167,7 +210,7 @@ void sim_guest_storage_write(struct sim_channel *ch)
 	sim_guest_publish(ch);
 }
 
-void sim_guest_storage_fail(struct sim_channel *ch)
+static void fail_requests(struct sim_channel *ch)
 {
 	struct vmb_guest_storage_event event;
 	struct sim_storage *s = ch->storage;
@@ -345,6 +388,8 @@ bool sim_guest_storage_request(struct sim_channel *ch, uint32_t arg)
 		sim_say(ch->guest->sim, "the guest finds no room for request %lu", r->number, 0, 0);
 		forget(r);
 		sim_guest_publish(ch);
+		ch->room_wanted = ROOM_FOR_ANY;
+		ch->guest->sim->full++;
 		return true;
 	}
 	r->busy = true;
@@ -354,12 +399,31 @@ bool sim_guest_storage_request(struct sim_channel *ch, uint32_t arg)
 	return true;
 }
 
+bool sim_guest_storage_burst(struct sim_channel *ch, uint32_t arg)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < SIM_SLOT_COUNT && !ch->room_wanted; i++)
+		any |= sim_guest_storage_request(ch, (uint32_t)sim_mix(arg + i));
+	use_room(ch);
+	return any;
+}
+
+/* One that found no room comes again, as another one, when the host has made some. */
+static void use_room(struct sim_channel *ch)
+{
+	if (!ch->open || !ch->room_wanted || vmb_ring_wait_room(&ch->tx, ch->room_wanted))
+		return;
+	ch->room_wanted = 0;
+	sim_guest_storage_request(ch, (uint32_t)sim_mix(ch->guest->sim->world.requests));
+}
+
 bool sim_guest_storage_reset(struct sim_channel *ch)
 {
 	if (ch->primary || !ch->ready || !ch->open || vmb_guest_storage_reset(&ch->storage->core))
 		return false;
 	ch->storage->resetting = ch->guest->sim->now;
-	sim_guest_storage_write(ch);
+	write_control(ch);
 	return true;
 }
 
@@ -381,7 +445,7 @@ static bool give_up(struct sim_channel *ch, struct sim_request *r, int64_t now)
 	return false;
 }
 
-void sim_guest_storage_watch(struct sim_channel *ch)
+static void watch(struct sim_channel *ch)
 {
 	int64_t now = ch->guest->sim->now;
 	struct sim_storage *s = ch->storage;
@@ -406,3 +470,12 @@ bool sim_guest_storage_idle(const struct sim_channel *ch)
 			return false;
 	return true;
 }
+
+const struct sim_guest_ops sim_guest_storage_ops = { .alloc = alloc_storage,
+						     .free = free_storage,
+						     .prepare = prepare,
+						     .begin = begin,
+						     .read = read_packet,
+						     .write = write_control,
+						     .fail = fail_requests,
+						     .watch = watch };

@@ -5,7 +5,7 @@
 
 #include "sim/sim.h"
 
-#define PAGE_COUNT 2048u
+#define PAGE_COUNT 4096u
 
 static struct sim_machine *machine_of(struct vmb_dev_machine *dev)
 {
@@ -171,6 +171,12 @@ void sim_machine_forget(struct sim_machine *m)
 	memset(m->vps, 0, sizeof(m->vps));
 	for (uint32_t i = 0; i < SIM_BELL_MAX; i++)
 		m->bells[i].under_way = false;
+}
+
+void sim_machine_empty_slots(struct sim_machine *m)
+{
+	for (uint32_t vp = 0; vp < SIM_VP_MAX; vp++)
+		m->vps[vp].full = false;
 }
 
 static void fill_memory(struct sim_machine *m)

@@ -12,7 +12,7 @@
 #include "wire/synic.h"
 
 #define SIM_VP_MAX   4u
-#define SIM_BELL_MAX 32u
+#define SIM_BELL_MAX 64u
 
 struct sim;
 
@@ -46,6 +46,12 @@ int sim_machine_init(struct sim_machine *m, struct sim *sim);
 void sim_machine_destroy(struct sim_machine *m);
 /* The guest is gone: what was under way to it is forgotten. */
 void sim_machine_forget(struct sim_machine *m);
+
+/*
+ * Another guest has message pages of its own: what lies in those of the one before is lost, and
+ * what waits comes when it posts something itself.
+ */
+void sim_machine_empty_slots(struct sim_machine *m);
 
 /* The guest's hypercalls. Return an enum vmb_hv_status. */
 uint32_t sim_machine_post(struct sim_machine *m, uint32_t connection_id, const void *payload,

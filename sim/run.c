@@ -89,6 +89,7 @@ struct sim *sim_run(const struct sim_run *run)
 	if (sim->story)
 		sim_config_print(&sim->config, sim->story);
 	vmb_dev_report_into(sim->said, sizeof(sim->said));
+	sim_world_live(sim);
 	if (start(sim)) {
 		sim_fail(sim, "the simulator cannot start", 0, 0, 0);
 		return sim;
@@ -101,6 +102,7 @@ struct sim *sim_run(const struct sim_run *run)
 void sim_free(struct sim *sim)
 {
 	sim->story = NULL;
+	sim_world_live(sim);
 	sim_stop(sim);
 	vmb_dev_fault_plan_detach(&sim->plan, sim->machine.bus);
 	sim_guest_free(sim->guest);

@@ -57,6 +57,8 @@ static void add_host(struct sim *sim, struct moves *m)
 			add(m, SIM_DEVICE, i);
 		if (sim_device_busy(&sim->world.devices[i]))
 			add(m, SIM_OPERATION, i);
+		if (sim_connection_may_hear(&sim->world.devices[i]))
+			add(m, SIM_HEAR, i);
 	}
 	if (sim->machine.scan && (pages->interrupt_page || pages->monitor_page))
 		add(m, SIM_SCAN, 0);
@@ -75,9 +77,9 @@ uint32_t sim_movable(struct sim *sim, struct sim_choice *list, uint32_t max)
 static uint32_t weight_of(const struct sim *sim, enum sim_what what)
 {
 	static const uint8_t kinds[] = {
-		[SIM_MESSAGE] = 0,   [SIM_POST] = 0,	 [SIM_ADVANCE] = 1,
-		[SIM_INTERRUPT] = 2, [SIM_DOORBELL] = 3, [SIM_POLL] = 4,
-		[SIM_DEVICE] = 5,    [SIM_SCAN] = 6,	 [SIM_OPERATION] = 7
+		[SIM_MESSAGE] = 0,   [SIM_POST] = 0, [SIM_ADVANCE] = 1, [SIM_INTERRUPT] = 2,
+		[SIM_DOORBELL] = 3,  [SIM_POLL] = 4, [SIM_DEVICE] = 5,	[SIM_SCAN] = 6,
+		[SIM_OPERATION] = 7, [SIM_HEAR] = 8
 	};
 
 	return sim->config.weights[kinds[what]];
@@ -98,18 +100,39 @@ static struct sim_choice draw_move(struct sim *sim, const struct sim_choice *lis
 	return choice;
 }
 
-/* How often each wish comes, in a thousand. */
+/* How often each wish comes, in a thousand, and the classes of devices that it is for. */
 static const struct {
 	enum sim_what what;
 	uint32_t often;
+	enum sim_class first, last;
 } wishes[] = {
-	{ SIM_REQUEST, 480 }, { SIM_SEND, 120 },    { SIM_DELIVER, 120 }, { SIM_OPEN, 30 },
-	{ SIM_CLOSE, 15 },    { SIM_MODIFY, 30 },   { SIM_RESCIND, 12 },  { SIM_OFFER, 40 },
-	{ SIM_UNPLUG, 10 },   { SIM_PLUG, 20 },	    { SIM_GROW, 6 },	  { SIM_LINK, 16 },
-	{ SIM_MTU, 6 },	      { SIM_BUS_RESET, 8 }, { SIM_PAUSE, 6 },	  { SIM_UNLOAD, 3 },
-	{ SIM_CONNECT, 30 },  { SIM_KEXEC, 3 },	    { SIM_RESET, 3 },	  { SIM_FAULT, 36 },
-	{ SIM_FAULT_END, 6 },
+	{ SIM_REQUEST, 280, SIM_SCSI, SIM_IDE },      { SIM_BURST, 20, SIM_SCSI, SIM_IDE },
+	{ SIM_SEND, 100, SIM_CARD, SIM_CARD },	      { SIM_DELIVER, 100, SIM_CARD, SIM_CARD },
+	{ SIM_CALL, 60, SIM_SERVICE, SIM_SOCKETS },   { SIM_REPLY, 50, SIM_SERVICE, SIM_SOCKETS },
+	{ SIM_STREAM, 60, SIM_SOCKETS, SIM_SOCKETS }, { SIM_PROGRAM, 60, SIM_SOCKETS, SIM_SOCKETS },
+	{ SIM_OPEN, 30, SIM_SCSI, SIM_MEMORY },	      { SIM_CLOSE, 15, SIM_SCSI, SIM_SOCKETS },
+	{ SIM_MODIFY, 30, SIM_SCSI, SIM_SOCKETS },    { SIM_RESCIND, 12, SIM_SCSI, SIM_CARD },
+	{ SIM_OFFER, 34, SIM_SCSI, SIM_CARD },	      { SIM_UNPLUG, 10, SIM_SCSI, SIM_SCSI },
+	{ SIM_PLUG, 20, SIM_SCSI, SIM_SCSI },	      { SIM_GROW, 6, SIM_SCSI, SIM_IDE },
+	{ SIM_LINK, 16, SIM_CARD, SIM_CARD },	      { SIM_MTU, 6, SIM_CARD, SIM_CARD },
+	{ SIM_BUS_RESET, 8, SIM_SCSI, SIM_IDE },      { SIM_PAUSE, 6, SIM_SCSI, SIM_SOCKETS },
+	{ SIM_UNLOAD, 3, SIM_SCSI, SIM_SOCKETS },     { SIM_CONNECT, 30, SIM_SCSI, SIM_SOCKETS },
+	{ SIM_KEXEC, 3, SIM_SCSI, SIM_SOCKETS },      { SIM_RESET, 3, SIM_SCSI, SIM_SOCKETS },
+	{ SIM_FAULT, 32, SIM_SCSI, SIM_SOCKETS },     { SIM_FAULT_END, 6, SIM_SCSI, SIM_SOCKETS },
 };
+
+/* The first device from that one on, around, which the wish is for. */
+static uint32_t device_for(const struct sim *sim, uint32_t wish, uint32_t from)
+{
+	for (uint32_t i = 0; i < sim->world.count; i++) {
+		uint32_t device = (from + i) % sim->world.count;
+		enum sim_class class = sim->world.devices[device].config->class;
+
+		if (class >= wishes[wish].first && class <= wishes[wish].last)
+			return device;
+	}
+	return from;
+}
 
 static struct sim_choice draw_wish(struct sim *sim)
 {
@@ -119,7 +142,7 @@ static struct sim_choice draw_wish(struct sim *sim)
 	while (i < VMB_ARRAY_COUNT(wishes) - 1 && at >= wishes[i].often)
 		at -= wishes[i++].often;
 	choice.what = wishes[i].what;
-	choice.who = (uint8_t)sim_draw(&sim->random, sim->world.count);
+	choice.who = (uint8_t)device_for(sim, i, sim_draw(&sim->random, sim->world.count));
 	choice.arg = sim_draw(&sim->random, UINT32_MAX);
 	return choice;
 }

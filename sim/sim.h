@@ -40,11 +40,18 @@ enum sim_what {
 	SIM_DEVICE, /* who: device */
 	SIM_SCAN, /* the host looks at the interrupt page and the monitor page */
 	SIM_OPERATION, /* who: device; arg: which operation of its disks ends, and how */
+	SIM_HEAR, /* who: device; arg: which program at the end of a connection reads */
 	SIM_TICK, /* time passes; arg: ticks */
 	/* what somebody wants */
 	SIM_REQUEST, /* who: device; arg: the command */
+	SIM_BURST, /* who: device; arg: as many commands as the ring has room for, and one more */
 	SIM_SEND, /* who: device; arg: the guest's frame */
 	SIM_DELIVER, /* who: device; arg: a frame of the network's */
+	SIM_CALL, /* who: device; the host is asked for what the service, or memory, can do; of
+		     sockets, a program connects to the guest */
+	SIM_REPLY, /* who: device; the guest's daemon answers, or reports; of sockets, it dials */
+	SIM_STREAM, /* who: device; arg: the guest writes to a connection, or ends it */
+	SIM_PROGRAM, /* who: device; arg: the program at the other end does */
 	SIM_OPEN, /* who: device */
 	SIM_CLOSE, /* who: device */
 	SIM_MODIFY, /* who: device; arg: the processor to interrupt */
@@ -105,6 +112,7 @@ struct sim {
 	char said[160]; /* the host's own line about what it met */
 	uint64_t hash;
 	uint64_t steps, lives; /* choices carried out; of them, what somebody wanted */
+	uint64_t full; /* rings that the guest found full */
 
 	/* the outcome */
 	bool failed;

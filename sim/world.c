@@ -13,7 +13,7 @@
 
 struct vmb_dev_storage *sim_storage(const struct sim_device *d)
 {
-	return d->dev.ops && d->config->class != SIM_CARD ? d->dev.state : NULL;
+	return d->dev.ops && d->config->class <= SIM_IDE ? d->dev.state : NULL;
 }
 
 struct vmb_dev_network *sim_network(const struct sim_device *d)
@@ -21,16 +21,42 @@ struct vmb_dev_network *sim_network(const struct sim_device *d)
 	return d->dev.ops && d->config->class == SIM_CARD ? d->dev.state : NULL;
 }
 
-struct sim_device *sim_world_find(struct sim *sim, const struct vmb_guid *instance_id)
+struct vmb_dev_services *sim_services(const struct sim_device *d)
 {
-	for (uint32_t i = 0; i < sim->world.count; i++) {
-		struct sim_device *d = &sim->world.devices[i];
+	return d->dev.ops && d->config->class == SIM_SERVICE ? d->dev.state : NULL;
+}
 
-		if (d->dev.ops &&
-		    vmb_guid_equal(&d->dev.ops->channel(d->dev.state)->host.instance_id,
-				   instance_id))
-			return d;
+struct vmb_dev_balloon *sim_memory(const struct sim_device *d)
+{
+	return d->dev.ops && d->config->class == SIM_MEMORY ? d->dev.state : NULL;
+}
+
+struct vmb_dev_vsock *sim_sockets(const struct sim_device *d)
+{
+	return d->dev.ops && d->config->class == SIM_SOCKETS ? d->dev.state : NULL;
+}
+
+static bool is_of(const struct sim_device *d, const struct vmb_msg_offer *offer)
+{
+	static const struct vmb_guid memory = VMB_GUID_BALLOON;
+	struct vmb_guest_socket socket;
+	const struct vmb_guid *id = &offer->instance_id;
+
+	if (!d->dev.ops)
+		return false;
+	switch (d->config->class) {
+	case SIM_SERVICE: return vmb_guid_equal(&sim_services(d)->all[0].ops->instance_id, id);
+	case SIM_MEMORY: return vmb_guid_equal(&memory, &offer->type_id);
+	case SIM_SOCKETS: return vmb_guest_socket_read(offer, &socket);
+	default: return vmb_guid_equal(&d->dev.ops->channel(d->dev.state)->host.instance_id, id);
 	}
+}
+
+struct sim_device *sim_world_find(struct sim *sim, const struct vmb_msg_offer *offer)
+{
+	for (uint32_t i = 0; i < sim->world.count; i++)
+		if (is_of(&sim->world.devices[i], offer))
+			return &sim->world.devices[i];
 	return NULL;
 }
 
@@ -40,10 +66,40 @@ void sim_world_wake(struct sim *sim)
 		sim->world.devices[i].awake = true;
 }
 
-void sim_world_wake_device(struct sim *sim, const void *state)
+/* What the owner of a channel calls its device is a part of it for some. */
+static const void *owner_of(const struct sim_device *d, const struct vmb_dev_channel *channel)
 {
-	for (uint32_t i = 0; i < sim->world.count; i++)
-		sim->world.devices[i].awake |= sim->world.devices[i].dev.state == state;
+	if (sim_services(d))
+		return &sim_services(d)->all[0];
+	if (sim_sockets(d))
+		return ((const struct vmb_dev_vsock_link *)channel->device)->vsock == d->dev.state ?
+			       channel->device :
+			       NULL;
+	return d->dev.state;
+}
+
+static bool is_socket(const struct vmb_dev_channel *channel)
+{
+	return vmb_socket_is_offer(channel->host.flags);
+}
+
+void sim_world_wake_channel(struct sim *sim, const struct vmb_dev_channel *channel)
+{
+	for (uint32_t i = 0; i < sim->world.count; i++) {
+		struct sim_device *d = &sim->world.devices[i];
+
+		if (d->dev.ops && is_socket(channel) == (d->config->class == SIM_SOCKETS))
+			d->awake |= owner_of(d, channel) == channel->device;
+	}
+}
+
+void sim_world_cut(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->world.count; i++) {
+		sim_connections_cut(&sim->world.devices[i]);
+		sim->world.devices[i].service.frozen = false;
+		sim->world.devices[i].service.counting = false;
+	}
 }
 
 /* Offers */
@@ -97,6 +153,59 @@ static int open_disks(struct sim_device *d)
 	return vmb_dev_storage_open(&d->dev, &config);
 }
 
+/*
+ * The devices read a clock without an argument, so the run that lives now is kept here. Runs do not
+ * live side by side.
+ */
+static const struct sim *living;
+
+void sim_world_live(const struct sim *sim)
+{
+	living = sim;
+}
+
+static int64_t read_clock(void)
+{
+	return living->now;
+}
+
+static void read_clocks(struct vmb_dev_services_now *now)
+{
+	*now = (struct vmb_dev_services_now){ living->now, living->now, sim_service_utc(living) };
+}
+
+static int open_service(struct sim_device *d)
+{
+	const struct vmb_dev_services_config config = {
+		.offered = VMB_DEV_SERVICES_BIT(d->config->service),
+		.bus_version = d->sim->config.host_version,
+		.clock = read_clocks,
+	};
+
+	return vmb_dev_services_open(&d->dev, &config);
+}
+
+static int open_memory(struct sim_device *d)
+{
+	const struct vmb_dev_balloon_config config = { .bus_version = d->sim->config.host_version,
+						       .base = SIM_MEMORY_BASE,
+						       .max = SIM_MEMORY_BASE,
+						       .clock = read_clock };
+
+	return vmb_dev_balloon_open(&d->dev, &config);
+}
+
+static int open_sockets(struct sim_device *d)
+{
+	const struct vmb_dev_vsock_config config = { .dial = sim_connection_dialled,
+						     .dial_arg = d,
+						     .clock = read_clock };
+
+	for (uint32_t i = 0; i < SIM_CONNECTION_MAX; i++)
+		d->connections[i].fd = -1;
+	return vmb_dev_vsock_open(&d->dev, &config);
+}
+
 static void close_device(struct sim_device *d)
 {
 	d->dev.ops->close(d->dev.state);
@@ -112,16 +221,27 @@ static bool has_left(const struct sim_device *d)
 	return d->leaving && d->dev.ops->released(d->dev.state);
 }
 
+static int (*const openers[])(struct sim_device *d) = {
+	[SIM_SCSI] = open_disks,      [SIM_IDE] = open_disks,	  [SIM_CARD] = open_card,
+	[SIM_SERVICE] = open_service, [SIM_MEMORY] = open_memory, [SIM_SOCKETS] = open_sockets,
+};
+
+/* Services, dynamic memory and sockets stay as long as the machine. */
+static bool comes_and_goes(const struct sim_device *d)
+{
+	return d->config->class <= SIM_CARD;
+}
+
 bool sim_device_offer(struct sim_device *d)
 {
 	int error;
 
-	if (d->dev.ops && !has_left(d))
+	if (d->dev.ops && (!comes_and_goes(d) || !has_left(d)))
 		return false;
 	if (d->dev.ops)
 		close_device(d);
 	d->leaving = false;
-	error = d->config->class == SIM_CARD ? open_card(d) : open_disks(d);
+	error = openers[d->config->class](d);
 	if (!error)
 		error = d->dev.ops->prepare(d->dev.state);
 	if (!error)
@@ -139,7 +259,7 @@ bool sim_device_offer(struct sim_device *d)
 
 bool sim_device_rescind(struct sim_device *d)
 {
-	if (!d->dev.ops || d->leaving)
+	if (!d->dev.ops || d->leaving || !comes_and_goes(d))
 		return false;
 	d->leaving = true;
 	d->awake = true;
@@ -171,6 +291,10 @@ bool sim_device_step(struct sim_device *d)
 	d->awake = d->dev.ops->step(d->dev.state);
 	if (sim_storage(d))
 		take_unplugged(d);
+	else if (sim_services(d))
+		sim_service_look(d);
+	else if (sim_sockets(d))
+		sim_connections_wake(d);
 	return true;
 }
 
@@ -275,6 +399,19 @@ bool sim_device_operate(struct sim_device *d, uint32_t arg, bool always_well)
 	return true;
 }
 
+/* Dynamic memory */
+
+bool sim_memory_set(struct sim_device *d, uint32_t arg)
+{
+	uint64_t pages = arg % (SIM_GIVEN_MAX / VMB_BALLOON_UNIT + 1) * VMB_BALLOON_UNIT;
+
+	/* It is remembered for a guest that has no driver yet. */
+	vmb_dev_balloon_set(sim_memory(d), SIM_MEMORY_BASE - (pages << VMB_PAGE_SHIFT));
+	d->awake = true;
+	sim_say(d->sim, "the host wants %lu pages of the guest", pages, 0, 0);
+	return true;
+}
+
 /* Disks that come and go */
 
 bool sim_disk_unplug(struct sim_device *d, uint32_t lun)
@@ -353,7 +490,7 @@ int sim_world_init(struct sim *sim)
 		d->sim = sim;
 		d->number = i;
 		d->config = &sim->config.devices[i];
-		for (uint32_t k = 0; k < SIM_DISK_MAX && d->config->class != SIM_CARD; k++) {
+		for (uint32_t k = 0; k < SIM_DISK_MAX && d->config->class <= SIM_IDE; k++) {
 			error |= make_disk(&d->disks[k]);
 			d->disks[k].there = k < d->config->disk_count;
 		}
@@ -368,6 +505,7 @@ void sim_world_free(struct sim *sim)
 	for (uint32_t i = 0; i < sim->world.count; i++) {
 		struct sim_device *d = &sim->world.devices[i];
 
+		sim_connections_close(d);
 		if (d->dev.ops)
 			close_device(d);
 		for (uint32_t k = 0; k < SIM_DISK_MAX; k++)

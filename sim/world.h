@@ -6,8 +6,11 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "devices/balloon.h"
 #include "devices/network.h"
+#include "devices/services/services.h"
 #include "devices/storage.h"
+#include "devices/vsock/vsock.h"
 #include "ports/user/wire.h"
 #include "sim/config.h"
 
@@ -50,6 +53,50 @@ struct sim_frame {
 	uint32_t seen; /* how often it did */
 };
 
+/* A service: what is asked of it, and what its guest has seen and done. */
+struct sim_service {
+	/* since the guest was asked for its versions; counts are the host's at that moment */
+	bool counting;
+	uint64_t requests_before, answers_before;
+	uint64_t read, answered; /* requests by the guest */
+	uint64_t sequence; /* of the last heartbeat */
+	/* what somebody wants of the host */
+	bool asked;
+	uint64_t number; /* of the call or the file */
+	struct vmb_dev_service_call call;
+	struct vmb_ic_kvp body, reply;
+	uint32_t status; /* shutdown: what the guest said */
+	/* backup: the guest's file systems */
+	bool frozen;
+	int64_t frozen_since;
+	/* copy: the guest's file */
+	uint64_t file_len, file_size;
+	bool file_complete;
+};
+
+#define SIM_GIVEN_MAX	   1024u /* pages that a guest gives at most */
+#define SIM_FREEZE_S	   10u
+#define SIM_CONNECTION_MAX 8u
+
+/* One direction of a connection. */
+struct sim_flow {
+	uint64_t sent, got; /* bytes */
+	bool ended; /* the sender sends no more */
+	bool end_seen;
+};
+
+/* A connection of sockets, and the program at its end in this machine. */
+struct sim_connection {
+	uint64_t number; /* 0: none */
+	int fd; /* the program's; -1: closed */
+	bool from_host;
+	bool greeted; /* from_host: "OK" has come */
+	bool taken; /* the guest has its channel */
+	bool cut; /* somebody went away: bytes may be lost */
+	bool hears; /* there may be something to read */
+	struct sim_flow in, out; /* to the guest, and from it */
+};
+
 struct sim_device {
 	struct sim *sim;
 	uint32_t number;
@@ -67,6 +114,11 @@ struct sim_device {
 	uint64_t left, arrived; /* of them: the guest's, and the network's */
 	uint64_t good; /* requests that ended well */
 	struct sim_frame out[SIM_FRAME_COUNT], in[SIM_FRAME_COUNT];
+
+	struct sim_service service;
+
+	uint64_t connection_count; /* numbered so far */
+	struct sim_connection connections[SIM_CONNECTION_MAX];
 };
 
 struct sim_world {
@@ -75,16 +127,25 @@ struct sim_world {
 	uint64_t requests; /* of all guests, numbered */
 };
 
+/* What dynamic memory counts from; most of it is imaginary, for less may not be asked for. */
+#define SIM_MEMORY_BASE (VMB_DEV_BALLOON_MIN + (uint64_t)SIM_GIVEN_MAX * VMB_PAGE_LEN)
+
 /* sim/world.c */
+void sim_world_live(const struct sim *sim); /* this run's clock is the devices' */
 /* Returns 0, or -1: this process lacks something. */
 int sim_world_init(struct sim *sim);
 void sim_world_free(struct sim *sim);
 struct vmb_dev_storage *sim_storage(const struct sim_device *d); /* NULL: a card, or not there */
 struct vmb_dev_network *sim_network(const struct sim_device *d); /* NULL: a disk, or not there */
-/* The device with this instance id, or NULL. */
-struct sim_device *sim_world_find(struct sim *sim, const struct vmb_guid *instance_id);
+struct vmb_dev_services *sim_services(const struct sim_device *d); /* NULL: another kind */
+struct vmb_dev_balloon *sim_memory(const struct sim_device *d); /* NULL: another kind */
+struct vmb_dev_vsock *sim_sockets(const struct sim_device *d); /* NULL: another kind */
+/* The device whose channel is offered, or NULL. */
+struct sim_device *sim_world_find(struct sim *sim, const struct vmb_msg_offer *offer);
 void sim_world_wake(struct sim *sim); /* any device may have something to do */
-void sim_world_wake_device(struct sim *sim, const void *state); /* the one with this state */
+/* The one that this is the channel of. */
+void sim_world_wake_channel(struct sim *sim, const struct vmb_dev_channel *channel);
+void sim_world_cut(struct sim *sim); /* the guest is gone, without a word */
 bool sim_device_offer(struct sim_device *d);
 bool sim_device_rescind(struct sim_device *d);
 /* One step of the device. Returns false if it was asleep. */
@@ -92,9 +153,46 @@ bool sim_device_step(struct sim_device *d);
 /* The nth operation of its disks ends, well or badly as arg says. */
 bool sim_device_operate(struct sim_device *d, uint32_t arg, bool always_well);
 bool sim_device_busy(const struct sim_device *d); /* operations are under way */
+/* The host wants another number of the guest's pages. */
+bool sim_memory_set(struct sim_device *d, uint32_t arg);
 bool sim_disk_plug(struct sim_device *d, uint32_t lun);
 bool sim_disk_unplug(struct sim_device *d, uint32_t lun);
 bool sim_disk_grow(struct sim_device *d, uint32_t lun);
+
+/* sim/service.c: what is wanted of a service, and what it promised */
+/* Somebody asks the host for something that the service can do. */
+bool sim_service_call(struct sim_device *d, uint32_t arg);
+/* What came of that. */
+void sim_service_look(struct sim_device *d);
+/* The guest has read a request, or answers it. */
+void sim_service_asked(struct sim_device *d, bool negotiation);
+void sim_service_answered(struct sim_device *d);
+/* At any time, and when all rest and the guest owes nothing. */
+void sim_service_check(struct sim_device *d);
+void sim_service_check_rest(struct sim_device *d);
+/* What the time is, in 100 ns since 1601. */
+uint64_t sim_service_utc(const struct sim *sim);
+uint8_t sim_service_byte(uint64_t number, uint64_t at);
+
+/* sim/sockets.c: the programs at the other end of connections, and what a stream promised */
+struct sim_connection *sim_connection_find(struct sim_device *d, uint64_t number);
+/* A place for a new one, or NULL: all are in use. */
+struct sim_connection *sim_connection_add(struct sim_device *d, bool from_host);
+void sim_connection_drop(struct sim_device *d, struct sim_connection *c); /* it was not made */
+int sim_connection_dialled(void *arg, uint32_t port); /* devices/vsock/vsock.h */
+bool sim_connection_connect(struct sim_device *d); /* a program connects to the guest */
+bool sim_connection_act(struct sim_device *d, uint32_t arg); /* it writes, ends or closes */
+bool sim_connection_hear(struct sim_device *d, uint32_t arg); /* it reads */
+bool sim_connection_may_hear(const struct sim_device *d);
+void sim_connections_wake(struct sim_device *d);
+void sim_connections_cut(struct sim_device *d); /* the guest is gone */
+void sim_connections_close(struct sim_device *d);
+/* Bytes that arrived are those that were sent, in order. */
+void sim_flow_got(struct sim_device *d, struct sim_connection *c, bool in, const uint8_t *bytes,
+		  uint32_t len);
+void sim_flow_ended(struct sim_device *d, struct sim_connection *c, bool in);
+void sim_flow_fill(uint8_t *bytes, uint64_t number, bool in, uint64_t at, uint32_t len);
+void sim_connections_check_rest(struct sim_device *d);
 
 /* sim/disk.c: what a disk promised */
 enum sim_operation {

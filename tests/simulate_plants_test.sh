@@ -13,12 +13,18 @@ choices_max=60
 # plant kinds
 plants='lost_signal SIGNAL OWED|NO RECOVERY|NO END|NO ANSWER
 lost_on_modify SIGNAL OWED|NO RECOVERY|NO END
-double_completion TWO ENDS|WRONG END|WRONG DATA
+double_completion TWO ENDS|WRONG END|WRONG DATA|BROKEN PROMISE
 leak_on_rescind KEPT|NO ANSWER|NO RECOVERY
 deaf_card NO RECOVERY
 rescind_while_opening NO ANSWER|NO RECOVERY|NO END|KEPT
 fua_ignored BROKEN PROMISE
-short_write WRONG DATA'
+short_write WRONG DATA
+room_unsaid SIGNAL OWED|NO END
+call_without_end NO END|NO RECOVERY
+stays_frozen STAYS FROZEN|WRONG END
+page_too_many PAGE TAKEN
+returned_twice NOT GIVEN
+lost_on_close LOST BYTES'
 
 # check NAME KINDS: prints why not, if not.
 check() {

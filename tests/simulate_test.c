@@ -87,28 +87,35 @@ static void test_recorded_choices_make_the_same_run(void **state)
 	}
 }
 
-/* Hours pass in no time, and something happens in them. */
+/* Hours pass in no time, and something happens in them, to each class of devices. */
 static void test_runs_have_a_life(void **state)
 {
-	uint64_t lives = 0, good = 0, left = 0, arrived = 0;
+	uint64_t lives = 0, left = 0, arrived = 0, full = 0, good[SIM_SOCKETS + 1] = { 0 };
 
-	for (uint64_t seed = 1; seed <= 24; seed++) {
+	for (uint64_t seed = 1; seed <= 48; seed++) {
 		struct sim *sim = run_seed(seed, NULL);
 
 		assert_true(sim->now > 1000000000ll);
 		lives += sim->lives;
+		full += sim->full;
 		for (uint32_t i = 0; i < sim->world.count; i++) {
-			good += sim->world.devices[i].good;
+			good[sim->world.devices[i].config->class] += sim->world.devices[i].good;
 			left += sim->world.devices[i].left;
 			arrived += sim->world.devices[i].arrived;
 		}
 		sim_free(sim);
 	}
-	print_message(
-		"# %llu steps of life, %llu requests ended well, %llu frames left, %llu came\n",
-		(unsigned long long)lives, (unsigned long long)good, (unsigned long long)left,
-		(unsigned long long)arrived);
-	assert_true(lives > 300 && good > 100 && left > 5 && arrived > 10);
+	print_message("# %llu steps of life, %llu and %llu requests ended well, %llu frames left, "
+		      "%llu came, %llu answers of services, %llu times pages moved, %llu pieces of "
+		      "streams, %llu full rings\n",
+		      (unsigned long long)lives, (unsigned long long)good[SIM_SCSI],
+		      (unsigned long long)good[SIM_IDE], (unsigned long long)left,
+		      (unsigned long long)arrived, (unsigned long long)good[SIM_SERVICE],
+		      (unsigned long long)good[SIM_MEMORY], (unsigned long long)good[SIM_SOCKETS],
+		      (unsigned long long)full);
+	assert_true(lives > 600 && good[SIM_SCSI] > 200 && left > 10 && arrived > 20);
+	assert_true(good[SIM_IDE] > 50 && good[SIM_SERVICE] > 50 && good[SIM_MEMORY] > 5 &&
+		    good[SIM_SOCKETS] > 10 && full > 5);
 }
 
 int main(void)

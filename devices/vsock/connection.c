@@ -628,12 +628,14 @@ int vmb_dev_vsock_connection_from_guest(struct vmb_dev_vsock_connection *c,
 					const struct vmb_guid *endpoint_id,
 					const struct vmb_guid *service_id)
 {
+	const struct vmb_dev_vsock_config *config = &c->vsock->config;
 	uint32_t port;
 	int fd, error;
 
 	if (!vmb_socket_port(service_id, &port))
 		return -EOPNOTSUPP;
-	fd = connect_to_server(c->vsock->config.path, port);
+	fd = config->dial ? config->dial(config->dial_arg, port) :
+			    connect_to_server(config->path, port);
 	if (fd < 0)
 		return fd;
 	begin(c, fd);

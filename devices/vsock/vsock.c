@@ -86,7 +86,7 @@ static bool accept_clients(struct vmb_dev_vsock *v)
 	bool any = false;
 	int fd;
 
-	v->accepts |= is_stepped(v);
+	v->accepts |= is_stepped(v) && v->socket.fd >= 0;
 	while (v->accepts && (c = find_place(v))) {
 		fd = accept4(v->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		v->accepts = fd >= 0;
@@ -206,6 +206,8 @@ static int prepare(void *state)
 {
 	struct vmb_dev_vsock *v = state;
 
+	if (!v->config.path)
+		return 0;
 	return vmb_dev_socket_serve(&v->socket, "--vsock", v->config.path, SOCK_STREAM, true);
 }
 
@@ -291,5 +293,15 @@ int vmb_dev_vsock_open(struct vmb_dev_device *device, const struct vmb_dev_vsock
 		v->connections[i].fd = -1;
 	}
 	*device = (struct vmb_dev_device){ &ops, v };
+	return 0;
+}
+
+int vmb_dev_vsock_take_client(struct vmb_dev_vsock *v, int fd)
+{
+	struct vmb_dev_vsock_connection *c = find_place(v);
+
+	if (!c)
+		return -EBUSY;
+	vmb_dev_vsock_connection_from_client(c, fd);
 	return 0;
 }

@@ -29,7 +29,14 @@
 #define VMB_DEV_VSOCK_MAX 256u /* connections at once; more clients wait in PATH's queue */
 
 struct vmb_dev_vsock_config {
-	const char *path; /* outlives the device */
+	const char *path; /* outlives the device; may be NULL where dial is set */
+	/*
+	 * For tests, which are the programs of this machine themselves: connects to whoever serves
+	 * a port of the host. Returns a socket that does not block, or -errno. NULL: a client of
+	 * PATH_N. Their own connections they hand in with vmb_dev_vsock_take_client().
+	 */
+	int (*dial)(void *arg, uint32_t port);
+	void *dial_arg;
 	/* For tests: nanoseconds of a clock that only grows. NULL: the machine's own. */
 	int64_t (*clock)(void);
 };
@@ -58,5 +65,11 @@ struct vmb_dev_vsock {
  * socket that a killed program left there is replaced.
  */
 int vmb_dev_vsock_open(struct vmb_dev_device *device, const struct vmb_dev_vsock_config *config);
+
+/*
+ * On a stepped bus: takes a client as if it had connected to path; fd, which must not block, is
+ * the device's from now on. Returns 0; -EBUSY: there is no place, and fd is the caller's.
+ */
+int vmb_dev_vsock_take_client(struct vmb_dev_vsock *v, int fd);
 
 #endif
