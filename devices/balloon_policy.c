@@ -32,9 +32,10 @@ static uint64_t wanted(const struct vmb_dev_balloon_policy *p,
 /* How much less it may become now. */
 static uint64_t step_down(const struct vmb_dev_balloon_guest *g)
 {
-	uint64_t kept = g->assigned / KEPT_OF;
+	uint64_t kept = g->assigned / KEPT_OF, step = g->target / STEP_OF;
 
-	return g->available > kept ? at_most(g->available - kept, g->target / STEP_OF) : 0;
+	step = step < CHANGE_LEAST ? CHANGE_LEAST : step;
+	return g->available > kept ? at_most(g->available - kept, step) : 0;
 }
 
 uint64_t vmb_dev_balloon_policy_target(struct vmb_dev_balloon_policy *p, int64_t now,

@@ -23,6 +23,7 @@
 
 static int64_t clock_now;
 static bool threaded;
+static uint64_t least; /* min= of --memory */
 
 static struct bed {
 	struct vmb_user_machine machine;
@@ -61,6 +62,7 @@ static void add_device(void)
 	const struct vmb_dev_balloon_config config = { .bus_version = VMB_VERSION_NEWEST,
 						       .base = BASE,
 						       .max = MAX,
+						       .min = least,
 						       .clock = threaded ? NULL : read_clock };
 	struct vmb_dev_device device;
 
@@ -240,6 +242,27 @@ static void test_the_size_follows_the_guests_need(void **state)
 	assert_false(look().follows);
 	report(10, 400);
 	assert_int_equal(look().target, BASE);
+}
+
+static int set_up_with_least(void **state)
+{
+	least = 48 * MIB;
+	return set_up(state);
+}
+
+static int tear_down_with_least(void **state)
+{
+	least = 0;
+	return tear_down(state);
+}
+
+static void test_the_size_follows_from_the_start_and_goes_no_lower_than_the_least(void **state)
+{
+	assert_true(look().follows);
+	for (uint32_t i = 0; i < 100; i++)
+		report(40, 1);
+	assert_int_equal(look().target, 48 * MIB);
+	assert_true(look().reached);
 }
 
 static void test_a_new_target_does_not_wait(void **state)
@@ -445,6 +468,9 @@ int main(void)
 		TEST(test_a_guest_that_cannot_spare_it_is_asked_again_later),
 		TEST(test_a_guest_that_can_spare_more_is_asked_at_once),
 		TEST(test_the_size_follows_the_guests_need),
+		cmocka_unit_test_setup_teardown(
+			test_the_size_follows_from_the_start_and_goes_no_lower_than_the_least,
+			set_up_with_least, tear_down_with_least),
 		TEST(test_a_new_target_does_not_wait),
 		TEST(test_memory_is_added_when_all_is_returned),
 		TEST(test_a_guest_that_wants_no_memory_is_not_asked_again),
