@@ -252,7 +252,9 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # AddressSanitizer, linux_X_tsan_test under ThreadSanitizer. The headers that stand in for the kernel's are
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
-LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test,$(basename $(notdir $(wildcard tests/linux/*_test.c))))
+LINUX_NETWORK_TESTS := linux_network_test linux_network_walk_test
+LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test \
+	$(LINUX_NETWORK_TESTS),$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
 LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
@@ -262,22 +264,30 @@ LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scs
 LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess umh moduleparam reboot)
 LINUX_RAM    := $(addprefix linux/,list memory memory_hotplug mman)
 LINUX_VSOCK  := linux/uio linux/refcount net/af_vsock
+LINUX_HOST   := $(addprefix linux/,cpu interrupt kobject vmalloc sched/isolation) asm/mshyperv
+LINUX_NET    := $(addprefix linux/,bpf netdevice u64_stats_sync etherdevice ethtool rtnetlink if_vlan ip ipv6 tcp \
+	udp log2) $(addprefix net/,xdp ip6_checksum tcp)
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
-	-Wno-missing-field-initializers -O1 -g -fno-omit-frame-pointer
+	-Wno-missing-field-initializers -Wno-pointer-sign -O1 -g -fno-omit-frame-pointer
 LINUX_ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all
-LINUX_TSAN   := -fsanitize=thread
-linux-module  = -DKBUILD_MODNAME='"$(if $(filter block%,$*),blkvsc,$(if $(filter services%,$*),hvutils,$(if $(filter balloon%,$*),hvballoon,$(if $(filter sockets%,$*),hvsock,storvsc))))"'
+LINUX_TSAN   := -fsanitize=thread -Wno-tsan
+# The module that a file of the port belongs to, by the first word of its name.
+LINUX_MODULES := block/blkvsc services/hvutils balloon/hvballoon sockets/hvsock network/netvsc vmbus/vmbus \
+	storage/storvsc
+linux-module  = -DKBUILD_MODNAME='"$(notdir $(filter $(firstword $(subst _, ,$*))/%,$(LINUX_MODULES)))"'
 linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
 	$(1) -MMD -MP -c -o $@ $<
 $(LINUX_DIR)/include/.made: Makefile
-	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi $(@D)/net
+	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi $(@D)/asm $(@D)/net
 	@for h in $(LINUX_KERNEL); do echo '#include "tests/linux/kernel.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_BLOCK); do echo '#include "tests/linux/block.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_RAM); do echo '#include "tests/linux/ram.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_VSOCK); do echo '#include "tests/linux/vsock.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_MISC); do echo '#include "tests/linux/misc.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_HOST); do echo '#include "tests/linux/host.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_NET); do echo '#include "tests/linux/net.h"' >$(@D)/$$h.h; done
 	@touch $@
 $(LINUX_DIR)/%/sched.o: tests/linux/sched.c | $(BUILD)/.setup-test
 	$(call linux-cc,-DSHIM_$(if $(filter asan,$*),ASAN,TSAN))
@@ -355,6 +365,23 @@ $(BUILD)/tests/linux_sockets_tsan_test: $(LINUX_DIR)/tsan/shim/linux_sockets_tes
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 unit-programs: $(BUILD)/tests/linux_sockets_test $(BUILD)/tests/linux_sockets_tsan_test
 unit-programs: $(BUILD)/tests/linux_services_test $(BUILD)/tests/linux_services_tsan_test
+# The network card has the real bus below it, and the host's end as it ships: that end without
+# ThreadSanitizer, because the two ends share memory by rings alone, which tests/ring_model covers.
+network-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o $(addprefix shim/,kernel.o bed.o host.o net.o traffic.o) \
+	$(addprefix port/,network.o network_connect.o network_queue.o network_control.o network_send.o network_receive.o \
+	network_ethtool.o vmbus_ring.o vmbus_channel.o vmbus_share.o vmbus_sub.o vmbus_connect.o vmbus_device.o vmbus_ids.o) \
+	$(addprefix core/,connect.o channel.o gpadl.o socket.o doorbell.o network.o rndis.o ring.o))
+$(LINUX_NETWORK_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(LINUX_DIR)/asan/shim/%.o $(call network-parts,asan) \
+		$(BUILD)/asan/libtest.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka $(VMM_LIBS)
+$(LINUX_NETWORK_TESTS:%_test=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_test: \
+		$(LINUX_DIR)/tsan/shim/%_test.o $(call network-parts,tsan) $(BUILD)/obj/libbench.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka $(VMM_LIBS)
+unit-programs: $(LINUX_NETWORK_TESTS:%=$(BUILD)/tests/%) $(LINUX_NETWORK_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 
 unit-programs: $(TESTS:%=$(BUILD)/tests/%) $(SIM_PLANTS:%=$(BUILD)/planted/%)

@@ -231,7 +231,8 @@ static void tx_timeout(struct net_device *dev, unsigned int index)
 	struct netvsc *card = netdev_priv(dev);
 	struct netvsc_queue *q = card->queues[index];
 
-	if (!READ_ONCE(card->up) || !q)
+	/* It holds the lock that netif_tx_disable() takes: what it finds up stays. */
+	if (!smp_load_acquire(&card->up) || !q)
 		return;
 	netdev_warn(dev, "queue %u: the host has taken no frame for %u s\n", index,
 		    jiffies_to_msecs(jiffies - READ_ONCE(q->txq->trans_start)) / 1000);
@@ -457,6 +458,17 @@ static void disconnect(struct netvsc *card)
 	mutex_unlock(&card->mutex);
 }
 
+/* The host may have caused a new connection by now. */
+static void announce(struct netvsc *card)
+{
+	mutex_lock(&card->mutex);
+	netdev_info(card->dev,
+		    "network protocol %#x, %u queues, %u KiB to receive, %u KiB to send\n",
+		    card->core.agreed.version, card->queue_count, card->receive_buffer.len >> 10,
+		    card->send_buffer.len >> 10);
+	mutex_unlock(&card->mutex);
+}
+
 static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 {
 	struct netvsc *card = new_card(device);
@@ -473,10 +485,7 @@ static int probe(struct vmb_device *device, const struct hv_vmbus_device_id *id)
 		free_card(card);
 		return rc;
 	}
-	netdev_info(card->dev,
-		    "network protocol %#x, %u queues, %u KiB to receive, %u KiB to send\n",
-		    card->core.agreed.version, card->queue_count, card->receive_buffer.len >> 10,
-		    card->send_buffer.len >> 10);
+	announce(card);
 	return 0;
 }
 

@@ -132,7 +132,7 @@ static void on_sub_channel(struct vmb_channel *primary, struct vmb_channel *sub)
 
 	if (!index || index >= VMB_NET_QUEUE_COUNT_MAX)
 		return;
-	WRITE_ONCE(q->card->subs[index], sub);
+	smp_store_release(&q->card->subs[index], sub);
 	wake_up_all(&q->card->wait);
 }
 
@@ -178,13 +178,18 @@ static int open_queue(struct netvsc_queue *q, struct vmb_channel *ch)
 	return 0;
 }
 
+static struct vmb_channel *sub_of(const struct netvsc *card, u32 index)
+{
+	return smp_load_acquire(&card->subs[index]);
+}
+
 /* Returns whether the first count sub-channels are there. */
 static bool subs_came(const struct netvsc *card, u32 count)
 {
 	u32 i;
 
 	for (i = 1; i <= count; i++)
-		if (!READ_ONCE(card->subs[i]))
+		if (!sub_of(card, i))
 			return false;
 	return true;
 }
@@ -199,11 +204,11 @@ static int open_subs(struct netvsc *card, u32 slot_count, u32 owed_max)
 				SUB_CHANNEL_WAIT))
 		dev_warn(&card->device->dev,
 			 "the host promised %u sub-channels, some are missing\n", count);
-	for (i = 1; i <= count && READ_ONCE(card->subs[i]); i++) {
+	for (i = 1; i <= count && sub_of(card, i); i++) {
 		rc = netvsc_queue_init(card->queues[i], slot_count, owed_max);
 		if (rc)
 			return rc;
-		rc = open_queue(card->queues[i], card->subs[i]);
+		rc = open_queue(card->queues[i], sub_of(card, i));
 		if (rc == -ENOMEM)
 			return rc;
 		if (rc)
@@ -400,7 +405,8 @@ void netvsc_go_up(struct netvsc *card)
 	u16 i;
 
 	spread_queues(card);
-	WRITE_ONCE(card->up, true);
+	/* A sender that sees it sees the queues too: it may come before the queues are woken. */
+	smp_store_release(&card->up, true);
 	if (netvsc_set_filter(card))
 		netdev_warn(card->dev, "the host does not take the packet filter\n");
 	for (i = 0; i < card->queue_count; i++)

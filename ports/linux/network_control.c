@@ -84,7 +84,7 @@ static void link_changed(struct netvsc *card, const struct vmb_guest_network_eve
 
 static void answered(struct netvsc *card, const struct vmb_guest_network_event *event)
 {
-	card->answered = true;
+	smp_store_release(&card->answered, true); /* with the answer */
 	wake_up_all(&card->wait);
 }
 
@@ -203,10 +203,10 @@ static int ask(struct netvsc *card, int (*begin)(struct vmb_guest_network *n, co
 	spin_unlock_bh(&card->control_lock);
 	if (rc)
 		return rc;
-	if (!wait_event_timeout(card->wait, READ_ONCE(card->answered) || is_lost(card),
+	if (!wait_event_timeout(card->wait, smp_load_acquire(&card->answered) || is_lost(card),
 				REQUEST_WAIT))
 		return give_up(card);
-	if (!READ_ONCE(card->answered))
+	if (!smp_load_acquire(&card->answered))
 		return -ENODEV;
 	return card->core.answer.status == RNDIS_STATUS_SUCCESS ? 0 : -EIO;
 }

@@ -508,7 +508,7 @@ static int send_skb(struct netvsc_queue *q, struct sk_buff *skb, bool *kick)
 	u32 inline_max;
 	int rc;
 
-	if (unlikely(!READ_ONCE(q->card->up)))
+	if (unlikely(!smp_load_acquire(&q->card->up)))
 		return -ENETDOWN;
 	rc = describe(q->card, skb, &frame);
 	if (rc)

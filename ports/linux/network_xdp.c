@@ -45,7 +45,8 @@ static bool transmit(struct netvsc_queue *q, struct xdp_buff *xdp)
 	bool sent;
 
 	__netif_tx_lock(q->txq, smp_processor_id());
-	sent = READ_ONCE(q->card->up) && netvsc_put_xdp(q, xdp->data, xdp->data_end - xdp->data);
+	sent = smp_load_acquire(&q->card->up) &&
+	       netvsc_put_xdp(q, xdp->data, xdp->data_end - xdp->data);
 	__netif_tx_unlock(q->txq);
 	return sent;
 }
@@ -126,7 +127,7 @@ int netvsc_xdp_xmit(struct net_device *dev, int count, struct xdp_frame **frames
 	q = card->queues[smp_processor_id() % dev->real_num_tx_queues];
 	__netif_tx_lock(q->txq, smp_processor_id());
 	/* Check again: under the lock it cannot change. */
-	for (sent = 0; sent < count && READ_ONCE(card->up); sent++) {
+	for (sent = 0; sent < count && smp_load_acquire(&card->up); sent++) {
 		if (xdp_frame_has_frags(frames[sent]) ||
 		    !netvsc_put_xdp(q, frames[sent]->data, frames[sent]->len))
 			break;

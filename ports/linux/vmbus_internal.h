@@ -72,7 +72,8 @@ struct vmb_channel {
 	u32 cpu; /* whose VP the host interrupts; vmbus.lock */
 	bool opened; /* OPEN_RESULT came, with open_status */
 	u32 open_status;
-	bool silent; /* the host did not answer the last teardown in time */
+	/* the host did not answer the device's last request in time; the primary's */
+	bool silent;
 	bool mute; /* rescinded, and the host did not answer a teardown */
 	bool modified; /* MODIFY_RESULT came, with modify_status */
 	u32 modify_status;
@@ -103,7 +104,8 @@ struct vmb_channel {
 
 	u64 interrupts; /* doorbells heard */
 	u64 events; /* runs of the tasklet */
-	u64 signals; /* doorbells rung */
+	u64 signals; /* doorbells rung for what was sent; tx_lock */
+	u64 room_signals; /* doorbells rung for room that was made; the receiver's */
 	u64 full_first; /* the upstream ring went from having room to being full */
 	bool was_full; /* tx_lock */
 };

@@ -25,7 +25,6 @@ static void signal_host(struct vmb_channel *ch)
 {
 	bool tolerant = ch->tolerates_delay && READ_ONCE(monitor);
 
-	ch->signals++;
 	if (vmb_guest_doorbell_ring(&ch->core, vmbus.interrupt_page, vmbus.monitor_pages[1],
 				    tolerant))
 		vmbus_synic_signal(ch->core.connection_id);
@@ -91,8 +90,10 @@ EXPORT_SYMBOL_GPL(vmb_channel_next);
 
 void vmb_channel_release(struct vmb_channel *ch)
 {
-	if (vmb_ring_release(&ch->rx))
-		signal_host(ch);
+	if (!vmb_ring_release(&ch->rx))
+		return;
+	ch->room_signals++;
+	signal_host(ch);
 }
 EXPORT_SYMBOL_GPL(vmb_channel_release);
 
@@ -196,10 +197,18 @@ static void renew_wish(struct vmb_channel *ch)
 	ring(ch);
 }
 
+static bool commit(struct vmb_channel *ch)
+{
+	bool signal = vmb_ring_commit(&ch->tx);
+
+	ch->signals += signal;
+	return signal;
+}
+
 /* True: signal the host. */
 static bool publish(struct vmb_channel *ch)
 {
-	bool signal = vmb_ring_commit(&ch->tx);
+	bool signal = commit(ch);
 
 	if (ch->wish_len && !ch->tx.pending_len)
 		renew_wish(ch);
@@ -327,7 +336,7 @@ int vmb_channel_wait_room(struct vmb_channel *ch, u32 len)
 
 	spin_lock_irqsave(&ch->tx_lock, flags);
 	if (ch->open) {
-		signal = vmb_ring_commit(&ch->tx);
+		signal = commit(ch);
 		rc = ch->ops->doorbell ? wish(ch, len) : -EINVAL;
 	}
 	spin_unlock_irqrestore(&ch->tx_lock, flags);

@@ -49,14 +49,24 @@ static bool answered(const struct vmb_channel *ch, const bool *answer)
 	return smp_load_acquire(answer) || READ_ONCE(ch->core.rescinded);
 }
 
+/* The primary channel's, which a device's channels share. */
+static bool *silent_of(struct vmb_channel *ch)
+{
+	return ch->primary ? &ch->primary->silent : &ch->silent;
+}
+
 /*
  * Waits for an answer to what was just queued. A rescind ends the wait: an OPEN or a MODIFY that it
  * overtakes is not answered any more, and an answer that came before it is seen.
  */
 static int await(struct vmb_channel *ch, const bool *answer, unsigned long limit)
 {
+	bool came;
+
 	vmbus_connect_send();
-	if (!wait_event_timeout(vmbus.wait, answered(ch, answer), limit))
+	came = wait_event_timeout(vmbus.wait, answered(ch, answer), limit);
+	WRITE_ONCE(*silent_of(ch), !came);
+	if (!came)
 		return -ETIMEDOUT;
 	return smp_load_acquire(answer) ? 0 : -ENODEV;
 }
@@ -86,21 +96,22 @@ static int await_torn_of_rescinded(struct vmb_share *share)
 	struct vmb_channel *ch = share->channel;
 
 	if (!READ_ONCE(ch->mute) &&
-	    !wait_event_timeout(vmbus.wait, READ_ONCE(share->torn), RESCINDED_WAIT))
+	    !wait_event_timeout(vmbus.wait, smp_load_acquire(&share->torn), RESCINDED_WAIT))
 		WRITE_ONCE(ch->mute, true);
-	return READ_ONCE(share->torn) ? 0 : -ENODEV;
+	return smp_load_acquire(&share->torn) ? 0 : -ENODEV;
 }
 
 /*
- * After a host has left one teardown unanswered, waits are shorter until it answers one: a caller
- * that closes may hold locks that the whole system needs.
+ * After a host has left one request of a device unanswered, its teardowns are not waited for that
+ * long until it answers one: a caller that closes may hold locks that the whole system needs, and
+ * has a channel a queue to close.
  */
 static int await_torn(struct vmb_share *share)
 {
 	struct vmb_channel *ch = share->channel;
-	int rc = await(ch, &share->torn, READ_ONCE(ch->silent) ? SILENT_WAIT : VMBUS_WAIT);
+	bool silent = READ_ONCE(*silent_of(ch));
+	int rc = await(ch, &share->torn, silent ? SILENT_WAIT : VMBUS_WAIT);
 
-	WRITE_ONCE(ch->silent, rc == -ETIMEDOUT);
 	return rc == -ENODEV ? await_torn_of_rescinded(share) : rc;
 }
 

@@ -357,7 +357,7 @@ CHANNEL_RING(in_mask, ring_mask, IN);
 CHANNEL_RING(read_avail, ring_readable, IN);
 CHANNEL_RING(write_avail, ring_writable, OUT);
 CHANNEL_NUMBER(interrupts, ch->interrupts);
-CHANNEL_NUMBER(events, ch->signals);
+CHANNEL_NUMBER(events, ch->signals + ch->room_signals);
 CHANNEL_NUMBER(subchannel_id, ch->core.offer.sub_channel_index);
 CHANNEL_NUMBER(monitor_id, ch->core.offer.monitor_id);
 CHANNEL_NUMBER(pending, monitor_pending(ch, CLIENT));

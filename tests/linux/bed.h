@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "tests/linux/bus.h"
+#include "tests/linux/kernel.h"
 
 /* Ends the process. */
 void bed_false(const char *claim, const char *file, int line) __attribute__((noreturn));

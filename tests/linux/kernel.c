@@ -117,6 +117,16 @@ void mutex_lock(struct mutex *m)
 	shim_lock(&m->lock, "mutex_lock");
 }
 
+bool mutex_trylock(struct mutex *m)
+{
+	shim_full_barrier();
+	if (m->lock.locked)
+		return false;
+	m->lock.locked = true;
+	shim_acquire(&m->lock);
+	return true;
+}
+
 void mutex_unlock(struct mutex *m)
 {
 	shim_unlock(&m->lock);
@@ -519,6 +529,28 @@ bool flush_work(struct work_struct *work)
 	return true;
 }
 
+static bool is_busy(const struct workqueue_struct *q)
+{
+	int i;
+
+	for (i = 0; i < q->worker_count; i++)
+		if (q->workers[i].work)
+			return true;
+	return q->first;
+}
+
+/* Stricter than the kernel's: what was queued meanwhile is waited for too. */
+void flush_workqueue(struct workqueue_struct *q)
+{
+	int i;
+
+	shim_might_sleep("flush_workqueue");
+	while (is_busy(q))
+		sched_wait(&queues, SCHED_FOREVER, "flush_workqueue");
+	for (i = 0; i < q->worker_count; i++)
+		shim_acquire(&q->workers[i].ended);
+}
+
 void destroy_workqueue(struct workqueue_struct *q)
 {
 	struct workqueue_struct **at = &queues;
@@ -682,10 +714,12 @@ static void add_page(struct page *page)
 	pages.at[i] = page;
 }
 
+const struct shim_memory *shim_memory;
+
 struct page *alloc_page(gfp_t flags)
 {
 	struct page *page = calloc(1, sizeof(*page));
-	void *memory = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+	void *memory = shim_memory ? shim_memory->take(1) : aligned_alloc(PAGE_SIZE, PAGE_SIZE);
 
 	reclaim(flags);
 	memset(memory, flags & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
@@ -735,7 +769,10 @@ void put_page(struct page *page)
 	shim_acquire(page);
 	*find_page(page->pfn) = &gap;
 	pages.count--;
-	free(page_address(page));
+	if (shim_memory)
+		shim_memory->give(page_address(page), 1);
+	else
+		free(page_address(page));
 	free(page);
 }
 

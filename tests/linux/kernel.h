@@ -165,6 +165,7 @@ void spin_unlock(spinlock_t *lock);
 #define spin_unlock_irqrestore(l, flags) ((void)(flags), spin_unlock(l))
 #define mutex_init(m)			 (*(m) = (struct mutex){})
 void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 
 void rcu_read_lock(void);
@@ -257,6 +258,7 @@ struct workqueue_struct *alloc_workqueue(const char *format, unsigned int flags,
 void destroy_workqueue(struct workqueue_struct *queue);
 bool queue_work(struct workqueue_struct *queue, struct work_struct *work);
 #define schedule_work(w) queue_work(system_wq, w)
+void flush_workqueue(struct workqueue_struct *queue);
 bool cancel_work_sync(struct work_struct *work);
 bool flush_work(struct work_struct *work);
 bool queue_delayed_work(struct workqueue_struct *queue, struct delayed_work *work,
@@ -266,6 +268,75 @@ bool mod_delayed_work(struct workqueue_struct *queue, struct delayed_work *work,
 bool flush_delayed_work(struct delayed_work *work);
 bool cancel_delayed_work(struct delayed_work *work);
 bool cancel_delayed_work_sync(struct delayed_work *work);
+
+/* ---- lists ---- */
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+#define LIST_HEAD_INIT(name)     \
+	{                        \
+		&(name), &(name) \
+	}
+#define LIST_HEAD(name) struct list_head name = LIST_HEAD_INIT(name)
+
+static inline void INIT_LIST_HEAD(struct list_head *l)
+{
+	l->next = l->prev = l;
+}
+
+static inline void list_add(struct list_head *l, struct list_head *after)
+{
+	l->prev = after;
+	l->next = after->next;
+	after->next->prev = l;
+	after->next = l;
+}
+
+static inline void list_del(struct list_head *l)
+{
+	l->prev->next = l->next;
+	l->next->prev = l->prev;
+	l->next = l->prev = NULL;
+}
+
+#define list_for_each_entry_safe(at, after, head, member)               \
+	for (at = container_of((head)->next, typeof(*at), member),      \
+	    after = container_of(at->member.next, typeof(*at), member); \
+	     &at->member != (head);                                     \
+	     at = after, after = container_of(after->member.next, typeof(*at), member))
+
+static inline void list_add_tail(struct list_head *l, struct list_head *before)
+{
+	list_add(l, before->prev);
+}
+
+static inline void list_del_init(struct list_head *l)
+{
+	list_del(l);
+	INIT_LIST_HEAD(l);
+}
+
+static inline bool list_empty(const struct list_head *l)
+{
+	return l->next == l;
+}
+
+/* list is empty afterwards. */
+static inline void list_splice_init(struct list_head *list, struct list_head *head)
+{
+	if (list_empty(list))
+		return;
+	list->next->prev = head;
+	list->prev->next = head->next;
+	head->next->prev = list->prev;
+	head->next = list->next;
+	INIT_LIST_HEAD(list);
+}
+
+#define list_for_each_entry(at, head, member)                                             \
+	for (at = container_of((head)->next, typeof(*at), member); &at->member != (head); \
+	     at = container_of(at->member.next, typeof(*at), member))
 
 /* ---- memory ---- */
 
@@ -278,6 +349,12 @@ bool cancel_delayed_work_sync(struct delayed_work *work);
 #define PAGE_SHIFT 12
 #define PAGE_MASK  (~(PAGE_SIZE - 1))
 void shim_pressure(bool on);
+/* Where pages lie: NULL, in the heap; else in a memory that a test has made. */
+struct shim_memory {
+	void *(*take)(u32 count);
+	void (*give)(void *at, u32 count);
+};
+extern const struct shim_memory *shim_memory;
 void *shim_alloc(size_t len, gfp_t flags);
 #define kmalloc(len, flags)	      shim_alloc(len, flags)
 #define kzalloc(len, flags)	      shim_alloc(len, (flags) | __GFP_ZERO)
@@ -289,9 +366,6 @@ void *shim_alloc(size_t len, gfp_t flags);
 unsigned int memalloc_noio_save(void);
 void memalloc_noio_restore(unsigned int flags);
 
-struct list_head {
-	struct list_head *next, *prev;
-};
 struct page {
 	u64 pfn; /* a physical address is the pointer's value */
 	int count;
@@ -398,6 +472,8 @@ struct device_driver {
 	const char *mod_name;
 	const struct attribute_group **dev_groups;
 	enum probe_type probe_type;
+	struct bus_type *bus;
+	struct device_driver *next;
 };
 int driver_attach(struct device_driver *driver); /* a test's own */
 struct driver_attribute {
@@ -407,9 +483,23 @@ struct driver_attribute {
 #define DRIVER_ATTR_WO(name_)                                                       \
 	struct driver_attribute driver_attr_##name_ = { .attr = { .name = #name_ }, \
 							.store = name_##_store }
+struct bus_type;
 struct device {
 	struct device *parent;
 	struct mutex mutex; /* device_lock */
+	/* and for the bus itself: tests/linux/host.h */
+	struct bus_type *bus;
+	struct device_driver *driver;
+	void (*release)(struct device *dev);
+	struct device *next;
+	u32 count;
+	bool added;
+	struct kobject {
+		const struct kobj_type *type;
+		u32 count;
+		bool state_in_sysfs;
+		struct kset *kset;
+	} kobj;
 };
 struct device_attribute {
 	struct attribute attr;

@@ -5,6 +5,7 @@
  */
 #include "ports/linux/balloon.h"
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 #include "tests/linux/ram.h"
 
 #define SECONDS(n)  msleep((n)*1000)

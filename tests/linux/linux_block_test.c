@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Tests of blkvsc: a disk on IDE whose host goes away, stalls or loses answers. */
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 #include "tests/linux/block.h"
 
 static const struct vmb_guid ide = VMB_GUID_IDE;

@@ -5,6 +5,7 @@
  */
 #include "ports/linux/storage_link.h"
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 
 static const struct vmb_guid ide = VMB_GUID_IDE;
 

@@ -5,6 +5,7 @@
  */
 #include "ports/linux/storage_link.h"
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 #include "tests/linux/scsi.h"
 
 static const struct vmb_guid scsi = VMB_GUID_SCSI;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Tests of storvsc: units, slow hosts, aborts, and probes that decline. */
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 #include "tests/linux/scsi.h"
 
 static const struct vmb_guid scsi = VMB_GUID_SCSI;

@@ -6,6 +6,7 @@
 #include "base/utf16.h"
 #include "ports/linux/services.h"
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 #include "tests/linux/misc.h"
 
 #define HEADERS_LEN sizeof(struct vmb_ic_packet)

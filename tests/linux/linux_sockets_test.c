@@ -6,6 +6,7 @@
  */
 #include "ports/linux/sockets.h"
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 
 #define SECONDS(n) msleep((n)*1000)
 #define PORT	   1337u

@@ -7,6 +7,7 @@
  *	ROUNDS=1000 build/tests/linux_walk_test         SEED=7 for one of the seeds, with its log
  */
 #include "tests/linux/bed.h"
+#include "tests/linux/bus.h"
 #include "tests/linux/block.h"
 
 #define THREADS 3

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * More of the kernel for ports/linux/balloon*.c: a memory of 256 MiB whose pages are handed out by
- * order, lists, and memory that is added.
+ * order, and memory that is added.
  *
  * Strict where it matters: who takes pages for a host must say that it wants no effort
  * (__GFP_NORETRY, __GFP_NOMEMALLOC); a page is freed once, and not while it is marked offline; the
@@ -11,34 +11,6 @@
 #define TESTS_LINUX_RAM_H
 
 #include "tests/linux/kernel.h"
-
-/* ---- lists ---- */
-
-static inline void INIT_LIST_HEAD(struct list_head *l)
-{
-	l->next = l->prev = l;
-}
-
-static inline void list_add(struct list_head *l, struct list_head *after)
-{
-	l->prev = after;
-	l->next = after->next;
-	after->next->prev = l;
-	after->next = l;
-}
-
-static inline void list_del(struct list_head *l)
-{
-	l->prev->next = l->next;
-	l->next->prev = l->prev;
-	l->next = l->prev = NULL;
-}
-
-#define list_for_each_entry_safe(at, after, head, member)               \
-	for (at = container_of((head)->next, typeof(*at), member),      \
-	    after = container_of(at->member.next, typeof(*at), member); \
-	     &at->member != (head);                                     \
-	     at = after, after = container_of(after->member.next, typeof(*at), member))
 
 /* ---- pages ---- */
 
