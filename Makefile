@@ -59,8 +59,8 @@ BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all help run test unit unit-programs simulate fuzz fuzz-programs clang-objects bench lint \
-	lint-modules modules examples freestanding nest lab install clean distclean FORCE
+.PHONY: all help run test unit unit-programs simulate robustness asan-commands fuzz fuzz-programs \
+	clang-objects bench lint lint-modules modules examples freestanding nest lab install clean distclean FORCE
 
 all: $(BUILD)/libvmbus-core.a $(BUILD)/openvmbus
 
@@ -75,6 +75,7 @@ help:
 	@echo 'make unit            unit tests only, under AddressSanitizer and UBSan'
 	@echo 'make fuzz            TARGET=name [SECONDS=900]'
 	@echo 'make simulate        SEEDS=N [FIRST=K]: random lives of guest and host in virtual time'
+	@echo 'make robustness      plants a bug for each test that docs/robustness.md names one for'
 	@echo 'make examples        build/examples/NAME, of examples/NAME/NAME.c'
 	@echo 'make baremetal       build/baremetal.elf, a guest without an operating system'
 	@echo 'make arm64           core, devices and unit tests for arm64, run under qemu-user'
@@ -394,6 +395,14 @@ unit: unit-programs
 
 test: all unit-programs fuzz-programs | $(BUILD)/.setup-lint $(BUILD)/.setup-lab
 	@tests/run all
+
+# For tests/robustness_plants_test.sh, which builds tests with bugs in what they test.
+asan-commands:
+	@echo "asan_cc='$(CC)' asan_flags='$(filter-out -DOPENVMBUS_VERSION%,$(CPPFLAGS)) $(WARN) $(SANITIZE)'" \
+		"asan_libs='$(VMM_LIBS)' linux_flags='$(filter-out -DOPENVMBUS_VERSION%,$(LINUX_FLAGS)) $(LINUX_ASAN)'" \
+		"linux_parts='$(call linux-parts,asan)' services_parts='$(call services-parts,asan)'"
+robustness: unit-programs
+	@tests/robustness_plants_test.sh --all
 
 simulate: $(BUILD)/simulate
 	@$(BUILD)/simulate --seed $(FIRST) --seeds $(SEEDS)

@@ -86,10 +86,10 @@ static bool alloc_end(struct sim_channel *ch, const struct vmb_msg_offer *offer)
 	if (e->connection)
 		e->number = e->connection->number;
 	/* Nobody listens on some of the ports, nor for a connection that was forgotten. */
-	ch->refused = !e->connection || e->connection->taken ||
+	ch->refused = !e->connection || e->connection->offered ||
 		      (e->about.from_host && e->number % 8 == 7);
 	if (!ch->refused)
-		e->connection->taken = true;
+		e->connection->offered = true;
 	return true;
 }
 
@@ -103,17 +103,19 @@ static void prepare(struct sim_channel *ch)
 	vmb_stream_init(&ch->end->stream);
 }
 
-static void begin(struct sim_channel *ch)
-{
-	ch->ready = true;
-}
-
 /* NULL: the connection was forgotten, and its place may be another's now. */
 static struct sim_connection *connection_of(struct sim_channel *ch)
 {
 	struct sim_end *e = ch->end;
 
 	return e->connection && e->connection->number == e->number ? e->connection : NULL;
+}
+
+static void begin(struct sim_channel *ch)
+{
+	ch->ready = true;
+	if (connection_of(ch))
+		connection_of(ch)->taken = true;
 }
 
 /* Writing. What does not fit waits for room. */
@@ -231,6 +233,8 @@ static void read_packet(struct sim_channel *ch, const struct vmb_ring_received *
 static void forget(struct sim_channel *ch)
 {
 	ch->end->wanted = 0;
+	if (connection_of(ch))
+		connection_of(ch)->taken = false;
 }
 
 static void watch(struct sim_channel *ch)

@@ -91,7 +91,7 @@ struct sim_connection {
 	int fd; /* the program's; -1: closed */
 	bool from_host;
 	bool greeted; /* from_host: "OK" has come */
-	bool taken; /* the guest has its channel */
+	bool offered, taken; /* the guest has its channel; and has it open */
 	bool cut; /* somebody went away: bytes may be lost */
 	bool hears; /* there may be something to read */
 	struct sim_flow in, out; /* to the guest, and from it */

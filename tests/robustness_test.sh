@@ -30,6 +30,10 @@ complaints() {
 				echo "not planted by tests/$kind/mutate: $name"
 		done < <(grep -oE '[RS] `[^`]*`' <<<"$row" | tr -d '`' |
 			sed 's/^R /ring_model /; s/^S /simulate /')
+		while read -r name; do
+			grep -q "^$name|" "$root/tests/robustness/plants" ||
+				echo "not in tests/robustness/plants: $name"
+		done < <(grep -oE 'P `[^`]*`' <<<"$row" | tr -d '`' | sed 's/^P //')
 	done < <(grep '^| ' "$1")
 }
 
@@ -44,7 +48,7 @@ lies() {
 	local copy edit
 	copy=$(mktemp)
 	for edit in '/^| 11 /d' 's/host_walk_test/host_wolk_test/' 's/test_random_walk_keeps/test_random_wolk_keeps/' \
-		's/S `lost_signal`/S `lost_penny`/'; do
+		's/S `lost_signal`/S `lost_penny`/' 's/P `deaf_filter`/P `deaf_folder`/'; do
 		sed "$edit" "$root/docs/robustness.md" >"$copy"
 		if [ -z "$(complaints "$copy" "$root/docs/known-bugs.md")" ]; then
 			echo "# not found: $edit"
