@@ -106,7 +106,8 @@ expect 'no kernel' '--kernel FILE is missing; see openvmbus --help' run
 # The firmware: the image, and what does not go with it.
 truncate -s 6M blank.fd
 export FIRMWARE=blank.fd
-expect 'a disk without a kernel' "--firmware blank.fd: its first code is not where it must be; give the MSVM.fd of Hyper-V's Generation 2 machines" \
+gen2='give an OPENVMBUS.fd (make firmware), or the MSVM.fd of Hyper-V'\''s Generation 2 machines'
+expect 'a disk without a kernel' "--firmware blank.fd: its first code is not where it must be; $gen2" \
 	run --disk null:1M
 expect 'an initrd without a kernel' '--kernel FILE is missing; see openvmbus --help' run --disk null:1M --initrd blank.fd
 [ "$("$program" firmware 2>"$err")" = blank.fd ] && [ ! -s "$err" ] && bad=0
@@ -121,9 +122,8 @@ if ! "$program" firmware >"$out" 2>"$err"; then
 		run --disk null:1M
 fi
 truncate -s 5M short.fd
-gen2='give the MSVM.fd of Hyper-V'\''s Generation 2 machines'
 expect 'firmware that is missing' "--firmware no.fd: No such file or directory; $gen2" run --firmware no.fd
-expect 'firmware of another length' "--firmware short.fd: not 6 MiB, as that firmware is; $gen2" \
+expect 'firmware of another length' "--firmware short.fd: not 6 MiB, as a firmware is; $gen2" \
 	run --firmware short.fd
 expect 'firmware without code' "--firmware blank.fd: its first code is not where it must be; $gen2" \
 	run --firmware blank.fd

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Starts a machine by Hyper-V's Generation 2 firmware: the image goes to 1 MiB, page tables and the
- * configuration blob behind it, and the first processor begins in the image. Source:
- * docs/protocol/firmware.md, "Image and entry".
+ * Starts a machine by Hyper-V's Generation 2 firmware, or by ours, which is loaded in the same
+ * way: the image goes to 1 MiB, page tables and the configuration blob behind it, and the first
+ * processor begins in the image. Source: docs/protocol/firmware.md, "Image and entry".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,8 @@ static uint8_t *read_image(int fd, const char *path)
 
 static int refuse_image(const char *path, const char *why)
 {
-	vmb_dev_report("--firmware %s: %s; give the MSVM.fd of Hyper-V's Generation 2 machines",
+	vmb_dev_report("--firmware %s: %s; give an OPENVMBUS.fd (make firmware), or the MSVM.fd of "
+		       "Hyper-V's Generation 2 machines",
 		       path, why);
 	return -EINVAL;
 }
@@ -60,7 +61,7 @@ static int open_image(struct vmb_vmm_boot_uefi *u)
 	if (fstat(u->image, &st) || !S_ISREG(st.st_mode))
 		return refuse_image(u->options->firmware, "not a regular file");
 	if (st.st_size != VMB_DEV_UEFI_IMAGE_LEN)
-		return refuse_image(u->options->firmware, "not 6 MiB, as that firmware is");
+		return refuse_image(u->options->firmware, "not 6 MiB, as a firmware is");
 	image = read_image(u->image, u->options->firmware);
 	if (!image)
 		return -EINVAL;

@@ -171,13 +171,25 @@ static int create_vcpus(struct vmb_vmm_machine *machine, uint32_t count)
 	return error;
 }
 
-/* The firmware has its own ACPI tables. */
+static int write_tables(struct vmb_vmm_machine *machine)
+{
+	if (vmb_vmm_acpi_write(&machine->dev.memory, machine->dev.vp_count) &&
+	    vmb_vmm_smbios_write(&machine->dev.memory, machine->options->uuid,
+				 machine->options->asset_tag))
+		return 0;
+	vmb_dev_report("the ACPI or SMBIOS tables do not fit");
+	return -EOVERFLOW;
+}
+
+/* Hyper-V's own firmware has tables of its own, and to it this is free memory; ours has none. */
 static int load_firmware(struct vmb_vmm_machine *machine, struct vmb_vmm_boot_uefi *uefi)
 {
 	struct vmb_vmm_boot_state state;
 	int error =
 		vmb_vmm_boot_uefi_load(uefi, &machine->dev.memory, machine->dev.vp_count, &state);
 
+	if (!error)
+		error = write_tables(machine);
 	return error ? error : vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
 }
 
@@ -189,16 +201,11 @@ static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot
 	if (boot->uefi)
 		return load_firmware(machine, boot->uefi);
 	error = vmb_vmm_boot_load(boot, &machine->dev.memory, &state);
-	if (error)
-		return error;
-	if (!vmb_vmm_acpi_write(&machine->dev.memory, machine->dev.vp_count) ||
-	    !vmb_vmm_smbios_write(&machine->dev.memory, machine->options->uuid,
-				  machine->options->asset_tag) ||
-	    !vmb_vmm_power_write_vector(&machine->dev.memory)) {
-		vmb_dev_report("the ACPI or SMBIOS tables do not fit");
-		return -EOVERFLOW;
-	}
-	return vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
+	if (!error)
+		error = write_tables(machine);
+	if (!error && !vmb_vmm_power_write_vector(&machine->dev.memory))
+		error = -EOVERFLOW;
+	return error ? error : vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
 }
 
 static int create_bus(struct vmb_vmm_machine *machine)
