@@ -60,7 +60,7 @@ BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all help run test unit unit-programs simulate robustness asan-commands fuzz fuzz-programs \
-	clang-objects bench lint lint-modules modules examples freestanding nest lab install clean distclean FORCE
+	clang-objects bench lint lint-modules modules examples firmware freestanding nest lab install clean distclean FORCE
 
 all: $(BUILD)/libvmbus-core.a $(BUILD)/openvmbus
 
@@ -78,6 +78,7 @@ help:
 	@echo 'make robustness      plants a bug for each test that docs/robustness.md names one for'
 	@echo 'make examples        build/examples/NAME, of examples/NAME/NAME.c'
 	@echo 'make baremetal       build/baremetal.elf, a guest without an operating system'
+	@echo 'make firmware        build/firmware/OPENVMBUS.fd, a UEFI firmware with drivers for VMBus'
 	@echo 'make arm64           core, devices and unit tests for arm64, run under qemu-user'
 	@echo 'make bench           measure; docs/performance.md says what'
 	@echo 'make lint            format, include rule, licences, cppcheck, shellcheck, symbols'
@@ -433,6 +434,10 @@ run: $(BUILD)/openvmbus | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
 	$(if $(filter ours,$(DRIVERS)),@V='$(V)' KDIR= tools/modules '$(KERNEL)')
 	@DRIVERS='$(DRIVERS)' KERNEL='$(KERNEL)' CPUS='$(CPUS)' MEMORY='$(MEMORY)' lab/make-run
 
+# Our UEFI firmware, of EDK2 and ports/uefi. EDK2's own build knows what has changed.
+firmware: | $(BUILD)/.setup-firmware
+	@tools/firmware
+
 # The matrix of the lab; MATRIX is its options, see the head of lab/matrix. EXECUTOR=slurm: as a Slurm
 # job array.
 lab: all | $(BUILD)/.setup-lab $(BUILD)/.setup-modules
@@ -445,6 +450,9 @@ install: all install-packaged
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus/openvmbus_image' image/openvmbus_image/*.py
 	if [ -e $(BUILD)/nest/initrd ]; then \
 		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/vmlinux $(BUILD)/nest/initrd; \
+	fi
+	if [ -e $(BUILD)/firmware/OPENVMBUS.fd ]; then \
+		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/openvmbus' $(BUILD)/firmware/OPENVMBUS.fd; \
 	fi
 	install -m 755 $(BUILD)/openvmbus '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 644 $(BUILD)/libvmbus-core.a '$(DESTDIR)$(LIBDIR)/'

@@ -4,10 +4,10 @@ from lab.host.guest import Guest
 
 
 class Uefi(Guest):
-    """Debian, started by the firmware of Hyper-V's Generation 2 machines; `lab/uefi` has the
-    variants, and says where that firmware is looked for"""
-    pattern = "uefi-([a-z]+)"
-    usage = "uefi-VARIANT"
+    """Debian, started by the firmware of Hyper-V's Generation 2 machines, or by our own (`own-`);
+    `lab/uefi` has the variants, and says where the firmware is looked for"""
+    pattern = "uefi-((?:own-)?[a-z]+)"
+    usage = "uefi-[own-]VARIANT"
 
     def __init__(self, text, variant):
         super().__init__(text)
