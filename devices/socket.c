@@ -127,6 +127,43 @@ int vmb_dev_socket_serve(struct vmb_dev_socket *s, const char *who, const char *
 	return error ? -EINVAL : 0;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A client that has gone meanwhile does not come back by itself, any other reason may. */
+static bool is_lasting(int error)
+{
+	return error != EAGAIN && error != EINTR && error != ECONNABORTED;
+}
+
+int vmb_dev_socket_accept(struct vmb_dev_socket *s)
+{
+	int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	if (is_lasting(-fd))
+		s->accept_at = now_ms() + VMB_DEV_SOCKET_REST_MS;
+	return fd;
+}
+
+int vmb_dev_socket_wanted(const struct vmb_dev_socket *s, int *timeout_ms)
+{
+	int64_t left = s->accept_at ? s->accept_at - now_ms() : 0;
+
+	if (left <= 0)
+		return s->fd;
+	if (*timeout_ms < 0 || left < *timeout_ms)
+		*timeout_ms = (int)left;
+	return -1;
+}
+
 void vmb_dev_socket_end(struct vmb_dev_socket *s)
 {
 	struct stat about;

@@ -26,6 +26,7 @@
 
 #define LIMIT_S 30 /* whatever waits for ever ends the test by SIGALRM */
 
+static int poll_timeout = -1;
 static struct vmb_vmm_machine machine;
 static struct vmb_vmm_console console;
 static char path[] = "/tmp/vmm-console-XXXXXX";
@@ -252,10 +253,10 @@ static void test_input_that_hung_up_is_not_polled(void **state)
 	vmb_vmm_serial_create(&machine.serial, &machine);
 	start_on_pipe(0);
 	console.in_fd = other;
-	assert_int_equal(vmb_vmm_console_poll_fd(&console, &machine), other);
+	assert_int_equal(vmb_vmm_console_poll_fd(&console, &machine, &poll_timeout), other);
 	close(terminal);
 	vmb_vmm_console_input(&console, &machine);
-	assert_int_equal(vmb_vmm_console_poll_fd(&console, &machine), -1);
+	assert_int_equal(vmb_vmm_console_poll_fd(&console, &machine, &poll_timeout), -1);
 	vmb_vmm_console_close(&console);
 	vmb_vmm_serial_destroy(&machine.serial);
 	close(ends[0]);
@@ -290,7 +291,7 @@ static void look(int ms)
 	struct pollfd fd = { .events = POLLIN };
 
 	do {
-		fd.fd = vmb_vmm_console_poll_fd(&console, &machine);
+		fd.fd = vmb_vmm_console_poll_fd(&console, &machine, &poll_timeout);
 		if (poll(&fd, 1, ms) == 1)
 			vmb_vmm_console_input(&console, &machine);
 	} while (fd.revents);
@@ -333,7 +334,8 @@ static void test_a_client_goes_and_the_next_one_comes(void **state)
 		put(round * 1000, 1000);
 		expect_bytes(fd, round * 1000, 1000);
 		close(fd);
-		while (vmb_vmm_console_poll_fd(&console, &machine) != console.socket.fd)
+		while (vmb_vmm_console_poll_fd(&console, &machine, &poll_timeout) !=
+		       console.socket.fd)
 			look(10);
 	}
 	put(5000, 1000); /* while nobody is there */

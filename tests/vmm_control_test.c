@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -306,6 +307,40 @@ static void test_clients_beyond_the_limit_get_one_error_and_are_turned_away(void
 		json_decref(line);
 	} while (!line);
 	expect_alive();
+}
+
+/* While this is set there is no descriptor for a client; how often it was asked for one. */
+static bool lacking;
+static uint32_t lacked;
+
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	if (!__atomic_load_n(&lacking, __ATOMIC_SEQ_CST))
+		return (int)syscall(SYS_accept4, fd, address, len, flags);
+	__atomic_fetch_add(&lacked, 1, __ATOMIC_SEQ_CST);
+	errno = EMFILE;
+	return -1;
+}
+
+/* A client that cannot be taken yet waits, and the server does not ask for it without a pause. */
+static void test_a_client_waits_while_descriptors_lack(void **state)
+{
+	int fd, other = new_client();
+	json_t *greeting;
+
+	__atomic_store_n(&lacking, true, __ATOMIC_SEQ_CST);
+	fd = connect_client();
+	while (!__atomic_load_n(&lacked, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	usleep(5 * VMB_DEV_SOCKET_REST_MS * 1000);
+	json_decref(ask(other, "status"));
+	assert_in_range(__atomic_load_n(&lacked, __ATOMIC_SEQ_CST), 1, 100);
+	__atomic_store_n(&lacking, false, __ATOMIC_SEQ_CST);
+	greeting = read_line(fd);
+	assert_non_null(json_object_get(greeting, "control"));
+	json_decref(greeting);
+	close(fd);
+	close(other);
 }
 
 /* Answers and tables */
@@ -875,6 +910,7 @@ int main(void)
 		SERVED(test_request_without_a_line_end_is_answered_when_the_client_shuts_down),
 		SERVED(test_client_that_never_reads_holds_nobody_up),
 		SERVED(test_clients_beyond_the_limit_get_one_error_and_are_turned_away),
+		SERVED(test_a_client_waits_while_descriptors_lack),
 		SERVED(test_answers_are_what_the_tables_say),
 		cmocka_unit_test(test_each_command_is_in_the_tables_once),
 		cmocka_unit_test(test_document_says_what_the_tables_say),

@@ -359,7 +359,7 @@ static bool is_free(struct vmb_vmm_console *c)
 
 static void accept_client(struct vmb_vmm_console *c)
 {
-	int fd = accept4(c->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = vmb_dev_socket_accept(&c->socket);
 
 	if (fd < 0)
 		return;
@@ -393,10 +393,11 @@ static void read_client(struct vmb_vmm_console *c, struct vmb_vmm_machine *machi
 		lose_client(c);
 }
 
-int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine)
+int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine,
+			    int *timeout_ms)
 {
 	if (c->is_socket && is_free(c))
-		return c->socket.fd;
+		return vmb_dev_socket_wanted(&c->socket, timeout_ms);
 	if (c->in_fd < 0 || vmb_vmm_serial_room(&machine->serial) < VMB_VMM_SERIAL_ROOM_MIN)
 		return -1;
 	return c->is_socket || vmb_vmm_terminal_is_ours() ? c->in_fd : -1;

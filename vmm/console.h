@@ -94,9 +94,11 @@ void vmb_vmm_console_drain(struct vmb_vmm_console *c);
 
 /*
  * Returns the descriptor to poll for input. Returns -1 if there is none, if the guest's queue is
- * full, or if another process has the terminal now.
+ * full, if another process has the terminal now, or if no client can be taken for a moment: then
+ * *timeout_ms, -1 for none, is lowered to when one can.
  */
-int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine);
+int vmb_vmm_console_poll_fd(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine,
+			    int *timeout_ms);
 /*
  * Reads what was typed, and gives it to the guest's port. The main thread, when the descriptor is
  * readable.

@@ -462,7 +462,7 @@ static void welcome(struct vmb_vmm_control *control, int fd, uint32_t number)
 
 static void accept_client(struct vmb_vmm_control *control)
 {
-	int fd = accept4(control->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = vmb_dev_socket_accept(&control->socket);
 
 	if (fd >= 0)
 		welcome(control, fd, 0);
@@ -638,7 +638,6 @@ static int fill(struct vmb_vmm_control *control, struct pollfd *fds)
 	int timeout = -1;
 
 	fds[POLL_WAKE] = (struct pollfd){ .fd = control->wake, .events = POLLIN };
-	fds[POLL_LISTEN] = (struct pollfd){ .fd = control->socket.fd, .events = POLLIN };
 	fds[POLL_PORT] = (struct pollfd){ .fd = control->port.broken ? -1 : control->port.fd,
 					  .events = vmb_vmm_link_wanted(&control->port) };
 	for (uint32_t i = 0; i < VMB_VMM_CONTROL_CLIENT_MAX; i++) {
@@ -652,6 +651,8 @@ static int fill(struct vmb_vmm_control *control, struct pollfd *fds)
 		else if (c->used && c->ended && timeout < 0)
 			timeout = LEAVING_MS;
 	}
+	fds[POLL_LISTEN] = (struct pollfd){ .fd = vmb_dev_socket_wanted(&control->socket, &timeout),
+					    .events = POLLIN };
 	return timeout;
 }
 

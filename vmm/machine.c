@@ -324,6 +324,13 @@ static void tick(struct vmb_vmm_machine *machine, int64_t *tick_at)
 	vmb_dev_fault_tick(machine->vmbus);
 }
 
+static struct pollfd to_read(struct vmb_vmm_console *c, struct vmb_vmm_machine *machine,
+			     int *timeout)
+{
+	return (struct pollfd){ .fd = c ? vmb_vmm_console_poll_fd(c, machine, timeout) : -1,
+				.events = POLLIN };
+}
+
 /*
  * KVM signals every acknowledgement, also those of channel interrupts, so the descriptor is looked
  * at only while a message waits for one.
@@ -334,16 +341,16 @@ void vmb_vmm_machine_watch(struct vmb_vmm_machine *machine)
 	struct vmb_vmm_console *also = machine->console->also;
 	struct pollfd fds[4];
 	bool waiting;
+	int timeout;
 
 	while (vmb_vmm_power_outcome(machine) == VMB_VMM_RUNNING) {
 		waiting = __atomic_load_n(&machine->waiting, __ATOMIC_SEQ_CST);
 		fds[0] = (struct pollfd){ .fd = machine->wake, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = waiting ? machine->ack : -1, .events = POLLIN };
-		fds[2] = (struct pollfd){ .fd = vmb_vmm_console_poll_fd(machine->console, machine),
-					  .events = POLLIN };
-		fds[3] = (struct pollfd){ .fd = also ? vmb_vmm_console_poll_fd(also, machine) : -1,
-					  .events = POLLIN };
-		if (poll(fds, VMB_ARRAY_COUNT(fds), sleep_ms(machine, waiting, retry_at)) < 0)
+		timeout = sleep_ms(machine, waiting, retry_at);
+		fds[2] = to_read(machine->console, machine, &timeout);
+		fds[3] = to_read(also, machine, &timeout);
+		if (poll(fds, VMB_ARRAY_COUNT(fds), timeout) < 0)
 			continue;
 		if (fds[0].revents)
 			drain(machine->wake);

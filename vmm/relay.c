@@ -178,8 +178,7 @@ static void accept_client(struct relay *r)
 		c++;
 	if (c == r->clients + CLIENT_MAX)
 		return; /* it waits in the socket's queue */
-	*c = (struct client){ .fd = accept4(r->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC),
-			      .number = r->next++ };
+	*c = (struct client){ .fd = vmb_dev_socket_accept(&r->socket), .number = r->next++ };
 	if (c->fd >= 0)
 		vmb_vmm_link_put(&r->link, c->number, VMB_VMM_LINK_OPEN, NULL, 0);
 }
@@ -303,8 +302,11 @@ static void serve_client(struct relay *r, struct client *c, short revents)
 		close_client(r, c);
 }
 
-static void fill(const struct relay *r, struct pollfd *fds)
+/* Returns for how long to wait, in ms; -1: for ever. */
+static int fill(const struct relay *r, struct pollfd *fds)
 {
+	int timeout = -1;
+
 	fds[POLL_LINK] =
 		(struct pollfd){ .fd = r->link.fd, .events = vmb_vmm_link_wanted(&r->link) };
 	fds[POLL_LISTEN] = (struct pollfd){ .fd = -1, .events = POLLIN };
@@ -314,19 +316,21 @@ static void fill(const struct relay *r, struct pollfd *fds)
 
 		fds[POLL_CLIENTS + i] =
 			(struct pollfd){ .fd = events ? c->fd : -1, .events = events };
-		if (c->fd < 0)
-			fds[POLL_LISTEN].fd = r->socket.fd; /* there is a place */
+		if (c->fd < 0) /* there is a place */
+			fds[POLL_LISTEN].fd = vmb_dev_socket_wanted(&r->socket, &timeout);
 	}
+	return timeout;
 }
 
 static void relay(struct relay *r)
 {
 	struct pollfd fds[POLL_CLIENTS + CLIENT_MAX];
 	struct vmb_vmm_link_frame frame;
+	int timeout;
 
 	while (!r->link.broken) {
-		fill(r, fds);
-		if (poll(fds, VMB_ARRAY_COUNT(fds), -1) < 0)
+		timeout = fill(r, fds);
+		if (poll(fds, VMB_ARRAY_COUNT(fds), timeout) < 0)
 			continue;
 		vmb_vmm_link_move(&r->link);
 		while (vmb_vmm_link_take(&r->link, &frame))

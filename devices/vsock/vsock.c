@@ -88,7 +88,7 @@ static bool accept_clients(struct vmb_dev_vsock *v)
 
 	v->accepts |= is_stepped(v) && v->socket.fd >= 0;
 	while (v->accepts && (c = find_place(v))) {
-		fd = accept4(v->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = vmb_dev_socket_accept(&v->socket);
 		v->accepts = fd >= 0;
 		any |= v->accepts;
 		if (v->accepts)
@@ -143,10 +143,13 @@ static bool step(void *state)
 /* Descriptors: the worker's, the listener's, and two of each connection. */
 #define FD_COUNT (2 + 2 * VMB_DEV_VSOCK_MAX)
 
-static void fill(struct vmb_dev_vsock *v, struct pollfd *fds)
+/* *timeout: lowered to when clients can be taken again. */
+static void fill(struct vmb_dev_vsock *v, struct pollfd *fds, int *timeout)
 {
 	fds[0] = (struct pollfd){ .fd = v->worker.wake, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = find_place(v) ? v->socket.fd : -1, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = find_place(v) ? vmb_dev_socket_wanted(&v->socket, timeout) :
+							-1,
+				  .events = POLLIN };
 	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++) {
 		const struct vmb_dev_vsock_connection *c = &v->connections[i];
 
@@ -190,9 +193,10 @@ static void wait(void *state, bool more)
 {
 	struct vmb_dev_vsock *v = state;
 	struct pollfd fds[FD_COUNT];
+	int timeout = more ? 0 : wait_ms(v);
 
-	fill(v, fds);
-	if (poll(fds, VMB_ARRAY_COUNT(fds), more ? 0 : wait_ms(v)) > 0)
+	fill(v, fds, &timeout);
+	if (poll(fds, VMB_ARRAY_COUNT(fds), timeout) > 0)
 		hear(v, fds);
 }
 
