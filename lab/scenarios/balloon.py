@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 from lab.host.common import LAB, OPENVMBUS
-from lab.host.evidence import number
+from lab.host.evidence import number, word
 from lab.host.scenario import Scenario
 
 SMALL, LARGE, MORE = 256, 1024, 1280  # MiB
 
 
 def span(numbers):
-    return f"{min(numbers)} to {max(numbers)}" if len(numbers) > 4 else str(numbers)
+    if len(numbers) > 4:
+        return f"{min(numbers):.0f} to {max(numbers):.0f}"
+    return " and ".join(f"{n:.0f}" for n in numbers) or "?"
 
 
 class Balloon(Scenario):
@@ -31,12 +33,12 @@ class Balloon(Scenario):
         v = self.value
         driver = "hv_balloon" if self.kind == "intree" else "hvballoon"
         self.claim(f"dynamic memory has the driver {driver}", v("driver") == driver)
-        lines = [line.split() for line in self.read("sizes").split("\n") if line]
-        reached = [line[1] for line in lines if line[2] == "true"]
+        lines = [line for line in self.read("sizes").split("\n") if line]
+        reached = [word(1, line) for line in lines if word(2, line) == "true"]
         wanted = [f"{SMALL}M", f"{LARGE}M"] * self.rounds + [f"{MORE}M"]
         self.claim(f"the guest became small and large {self.rounds} times, and larger at the end",
-                   reached == wanted == [line[1] for line in lines])
-        has, held, process = ([int(line[i]) for line in lines] for i in (3, 4, 5))
+                   reached == wanted and len(lines) == len(wanted))
+        has, held, process = ([number(word(i, line)) for line in lines] for i in (3, 4, 5))
         self.judge_sizes("small", has[:-1:2], held[:-1:2], process[:-1:2])
         self.judge_sizes("large", has[1::2], held[1::2], process[1::2])
         self.judge_sizes("at the end", has[-1:], held[-1:], process[-1:])
@@ -54,9 +56,7 @@ class Balloon(Scenario):
         self.claim("nobody was ended for want of memory", v("ooms") == "0")
 
     def judge_sizes(self, when, has, held, process):
-        self.claim(f"{when} it had {span(has) if has else '?'} MiB, of which the machine held "
-                   f"{span(held) if held else '?'}, never 5% more",
-                   has and all(h <= a * 1.05 for a, h in zip(has, held)))
-        self.claim(f"and the process {span(process) if process else '?'}, never 5% more, but for "
-                   "24 of its own", process and all(p <= a * 1.05 + 24
-                                                    for a, p in zip(has, process)))
+        self.claim(f"{when} it had {span(has)} MiB, of which the machine held {span(held)}, never "
+                   "5% more", has and all(h <= a * 1.05 for a, h in zip(has, held)))
+        self.claim(f"and the process {span(process)}, never 5% more, but for 24 of its own",
+                   process and all(p <= a * 1.05 + 24 for a, p in zip(has, process)))

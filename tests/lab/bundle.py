@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "0123456789abcdef"
 KEPT = re.compile(r"evidence[.].*|host.*log|side[.]log|side-complaints|server[.]log|nbd-kills|"
-                  r"ctl[.].*|clocks|stop|fsck|samples|result[.]json|page[.].|ping|other")
+                  r"ctl[.].*|clocks|stop|fsck|samples|result[.]json|page[.].|ping|other|sizes|need")
 
 
 def pack(folder):
