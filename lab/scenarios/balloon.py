@@ -15,8 +15,8 @@ def span(numbers):
 class Balloon(Scenario):
     """the guest became small and large again --rounds times (2), from 1 GiB to 256 MiB, then larger
     than it was at its start, and by itself smaller when it needed less; the machine never held more
-    than 5% above what the guest had; a program that kept memory, and filled what it found free, read
-    back what it wrote; nothing was ended for want of memory"""
+    than 5% above what the guest had; a program that kept memory, and filled what it found free,
+    read back what it wrote; nothing was ended for want of memory"""
     hosts = ("openvmbus",)
     memory = f"{LARGE}M,max={MORE}M"
     rounds = 2
