@@ -255,7 +255,7 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
 LINUX_NETWORK_TESTS := linux_network_test linux_network_walk_test
-LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test \
+LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test linux_input_test \
 	$(LINUX_NETWORK_TESTS),$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
@@ -269,13 +269,14 @@ LINUX_VSOCK  := linux/uio linux/refcount net/af_vsock
 LINUX_HOST   := $(addprefix linux/,cpu interrupt kobject vmalloc sched/isolation) asm/mshyperv
 LINUX_NET    := $(addprefix linux/,bpf netdevice u64_stats_sync etherdevice ethtool rtnetlink if_vlan ip ipv6 tcp \
 	udp log2) $(addprefix net/,xdp ip6_checksum tcp)
+LINUX_HID    := $(addprefix linux/,hid input)
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-pointer-sign -O1 -g -fno-omit-frame-pointer
 LINUX_ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all
 LINUX_TSAN   := -fsanitize=thread -Wno-tsan
 # The module that a file of the port belongs to, by the first word of its name.
-LINUX_MODULES := block/blkvsc services/hvutils balloon/hvballoon sockets/hvsock network/netvsc vmbus/vmbus \
+LINUX_MODULES := block/blkvsc services/hvutils balloon/hvballoon sockets/hvsock network/netvsc input/hvinput vmbus/vmbus \
 	storage/storvsc
 linux-module  = -DKBUILD_MODNAME='"$(notdir $(filter $(firstword $(subst _, ,$*))/%,$(LINUX_MODULES)))"'
 linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
@@ -287,6 +288,7 @@ $(LINUX_DIR)/include/.made: Makefile
 	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_RAM); do echo '#include "tests/linux/ram.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_VSOCK); do echo '#include "tests/linux/vsock.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_HID); do echo '#include "tests/linux/hid.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_MISC); do echo '#include "tests/linux/misc.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_HOST); do echo '#include "tests/linux/host.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_NET); do echo '#include "tests/linux/net.h"' >$(@D)/$$h.h; done
@@ -342,6 +344,18 @@ $(BUILD)/tests/linux_ids_tsan_test: $(LINUX_DIR)/tsan/shim/linux_ids_test.o $(ca
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 unit-programs: $(BUILD)/tests/linux_ids_test $(BUILD)/tests/linux_ids_tsan_test
+# Keyboard and mouse have a scripted channel, and the layers that they report to.
+input-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o port/input.o port/input_keyboard.o \
+	port/input_mouse.o core/keyboard.o core/mouse.o)
+$(BUILD)/tests/linux_input_test: $(LINUX_DIR)/asan/shim/linux_input_test.o $(call input-parts,asan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka
+$(BUILD)/tests/linux_input_tsan_test: $(LINUX_DIR)/tsan/shim/linux_input_test.o $(call input-parts,tsan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+unit-programs: $(BUILD)/tests/linux_input_test $(BUILD)/tests/linux_input_tsan_test
 # Dynamic memory has a scripted channel too, and a memory.
 balloon-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/ram.o port/balloon.o \
 	port/balloon_pages.o core/balloon.o)

@@ -17,7 +17,7 @@
 #define FLAG	   VMB_VMM_CONTROL_FLAG
 
 #define LIMIT_MS   10000 /* without any progress */
-#define QUEUED_MAX 32u /* events that wait for the guest */
+#define QUEUED_MAX 8u /* events that wait for the guest; its programs have little room for more */
 #define KEY_MAX	   256u /* events of `key` */
 #define TEXT_MAX   16384u /* characters of `type` */
 #define WHEEL_MAX  1000
