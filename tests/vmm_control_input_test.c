@@ -208,6 +208,22 @@ static void test_what_cannot_be_typed_is_refused_before_anything_is(void **state
 	assert_int_equal(keyboard->input.count + mouse->input.count, 0);
 }
 
+static void test_inspect_names_both_channels(void **state)
+{
+	json_t *answer, *channels;
+	const char *names[2];
+
+	open_drivers();
+	answer = ask("inspect", json_object());
+	channels = json_object_get(json_object_get(answer, "result"), "channels");
+	assert_int_equal(json_array_size(channels), 2);
+	for (uint32_t i = 0; i < 2; i++)
+		names[i] = json_string_value(json_object_get(json_array_get(channels, i), "class"));
+	assert_string_equal(names[0], "keyboard");
+	assert_string_equal(names[1], "mouse");
+	json_decref(answer);
+}
+
 static void test_a_guest_without_drivers_is_told_of(void **state)
 {
 	expect_error("type", json_pack("{s:s}", "text", "a"), "failed", "hyperv_keyboard");
@@ -246,6 +262,7 @@ int main(void)
 		TEST(test_long_text_is_typed_as_fast_as_the_guest_takes_it),
 		TEST(test_keys_and_places_arrive),
 		TEST(test_what_cannot_be_typed_is_refused_before_anything_is),
+		TEST(test_inspect_names_both_channels),
 		TEST(test_a_guest_without_drivers_is_told_of),
 		TEST(test_a_guest_that_stands_still_ends_the_command_in_time),
 		cmocka_unit_test_prestate_setup_teardown(test_a_machine_without_input_says_so,

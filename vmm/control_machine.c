@@ -6,6 +6,10 @@
 #include "vmm/control.h"
 #include "vmm/devices.h"
 #include "vmm/machine.h"
+#include "wire/balloon.h"
+#include "wire/ic.h"
+#include "wire/keyboard.h"
+#include "wire/mouse.h"
 
 #ifndef OPENVMBUS_VERSION
 #define OPENVMBUS_VERSION "unknown"
@@ -235,7 +239,6 @@ static json_t *guid_text(const struct vmb_guid *guid)
 	return json_string(text);
 }
 
-/* docs/protocol/bus.md, "7 Device GUIDs". */
 static const char *class_name(const struct vmb_guid *type)
 {
 	static const struct {
@@ -245,20 +248,16 @@ static const char *class_name(const struct vmb_guid *type)
 		{ VMB_GUID_SCSI, "scsi" },
 		{ VMB_GUID_IDE, "ide" },
 		{ VMB_GUID_NETWORK, "network" },
-		{ VMB_GUID(0x57164f39, 0x9115, 0x4e78, 0xab, 0x55, 0x38, 0x2f, 0x3b, 0xd5, 0x42,
-			   0x2d),
-		  "heartbeat" },
-		{ VMB_GUID(0xa9a0f4e7, 0x5a45, 0x4d96, 0xb8, 0x27, 0x8a, 0x84, 0x1e, 0x8c, 0x03,
-			   0xe6),
-		  "kvp" },
-		{ VMB_GUID(0x0e0b6031, 0x5213, 0x4934, 0x81, 0x8b, 0x38, 0xd9, 0x0c, 0xed, 0x39,
-			   0xdb),
-		  "shutdown" },
-		{ VMB_GUID(0x9527e630, 0xd0ae, 0x497b, 0xad, 0xce, 0xe8, 0x0a, 0xb0, 0x17, 0x5c,
-			   0xaf),
-		  "time" },
+		{ VMB_GUID_SHUTDOWN, "shutdown" },
+		{ VMB_GUID_HEARTBEAT, "heartbeat" },
+		{ VMB_GUID_TIME, "time" },
+		{ VMB_GUID_KVP, "kvp" },
+		{ VMB_GUID_BACKUP, "backup" },
+		{ VMB_GUID_COPY, "copy" },
+		{ VMB_GUID_BALLOON, "memory" },
+		{ VMB_GUID_KEYBOARD, "keyboard" },
+		{ VMB_GUID_MOUSE, "mouse" },
 	};
-
 	uint32_t port;
 
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(classes); i++)
