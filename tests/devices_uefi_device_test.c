@@ -153,6 +153,88 @@ static void test_selectors_that_are_read(void **state)
 	assert_int_equal(vmb_dev_uefi_read(&u, false), 0x37);
 }
 
+static uint32_t read_device(uint32_t selector)
+{
+	vmb_dev_uefi_write(&u, false, selector);
+	return vmb_dev_uefi_read(&u, true);
+}
+
+#define WATCHDOG_CONFIG	    0x27u
+#define WATCHDOG_RESOLUTION 0x28u
+#define WATCHDOG_COUNT	    0x29u
+#define WATCHDOG_RUNS	    (VMB_DEV_UEFI_WATCHDOG_CONFIGURED | VMB_DEV_UEFI_WATCHDOG_ENABLED)
+
+static uint32_t ticks_until_reset(uint32_t max)
+{
+	for (uint32_t i = 1; i <= max; i++)
+		if (vmb_dev_uefi_tick(&u))
+			return i;
+	return 0;
+}
+
+static void give_watchdog(void)
+{
+	u.watchdog.there = true;
+	vmb_dev_uefi_restart(&u, &ram);
+}
+
+static void test_watchdog_that_is_not_there_never_resets(void **state)
+{
+	assert_int_equal(read_device(WATCHDOG_RESOLUTION), VMB_DEV_UEFI_WATCHDOG_NONE);
+	access_device(WATCHDOG_COUNT, 1);
+	access_device(WATCHDOG_CONFIG, WATCHDOG_RUNS);
+	assert_int_equal(ticks_until_reset(200), 0);
+}
+
+static void test_watchdog_resets_once_and_the_next_start_knows(void **state)
+{
+	give_watchdog();
+	assert_int_equal(read_device(WATCHDOG_RESOLUTION), 1);
+	assert_int_equal(read_device(WATCHDOG_COUNT), 120);
+	assert_int_equal(read_device(WATCHDOG_CONFIG), 0);
+	access_device(WATCHDOG_CONFIG, WATCHDOG_RUNS | VMB_DEV_UEFI_WATCHDOG_ONE_SHOT);
+	assert_int_equal(ticks_until_reset(300), 120);
+	assert_int_equal(ticks_until_reset(300), 0);
+	vmb_dev_uefi_restart(&u, &ram);
+	assert_int_equal(read_device(WATCHDOG_CONFIG), VMB_DEV_UEFI_WATCHDOG_FIRED);
+	access_device(WATCHDOG_CONFIG, VMB_DEV_UEFI_WATCHDOG_FIRED);
+	assert_int_equal(read_device(WATCHDOG_CONFIG), 0);
+	vmb_dev_uefi_restart(&u, &ram);
+	assert_int_equal(read_device(WATCHDOG_CONFIG), 0);
+}
+
+static void test_watchdog_counts_anew_when_it_is_set(void **state)
+{
+	give_watchdog();
+	access_device(WATCHDOG_COUNT, 10);
+	access_device(WATCHDOG_CONFIG, WATCHDOG_RUNS);
+	assert_int_equal(ticks_until_reset(9), 0);
+	access_device(WATCHDOG_COUNT, 10);
+	assert_int_equal(ticks_until_reset(20), 10);
+}
+
+/* Suspended, stopped, set to nothing, reset, or told what means nothing. */
+static void test_watchdog_that_does_not_run_does_not_reset(void **state)
+{
+	static const uint32_t configs[] = { 0, VMB_DEV_UEFI_WATCHDOG_CONFIGURED,
+					    VMB_DEV_UEFI_WATCHDOG_ENABLED };
+
+	give_watchdog();
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(configs); i++) {
+		access_device(WATCHDOG_CONFIG, WATCHDOG_RUNS);
+		access_device(WATCHDOG_CONFIG, configs[i]);
+		assert_int_equal(ticks_until_reset(300), 0);
+	}
+	access_device(WATCHDOG_CONFIG, WATCHDOG_RUNS | 1u << 31);
+	assert_int_equal(ticks_until_reset(300), 0);
+	access_device(WATCHDOG_CONFIG, WATCHDOG_RUNS);
+	access_device(WATCHDOG_COUNT, 0);
+	assert_int_equal(ticks_until_reset(300), 0);
+	access_device(WATCHDOG_COUNT, 5);
+	vmb_dev_uefi_restart(&u, &ram);
+	assert_int_equal(ticks_until_reset(300), 0);
+}
+
 static void test_random_bytes_have_a_limit(void **state)
 {
 	uint8_t none[8] = { 0 };
@@ -407,6 +489,10 @@ int main(void)
 		CASE(test_what_is_tried_first_is_there_in_each_start),
 		CASE(test_names_are_walked),
 		CASE(test_selectors_that_are_read),
+		CASE(test_watchdog_that_is_not_there_never_resets),
+		CASE(test_watchdog_resets_once_and_the_next_start_knows),
+		CASE(test_watchdog_counts_anew_when_it_is_set),
+		CASE(test_watchdog_that_does_not_run_does_not_reset),
 		CASE(test_random_bytes_have_a_limit),
 		CASE(test_generation_id_is_written),
 		CASE(test_firmware_that_crashed_has_not_given_up),

@@ -103,6 +103,7 @@ int vmb_vmm_boot_uefi_open(struct vmb_vmm_boot_uefi *u, const struct vmb_vmm_opt
 	error = open_image(u);
 	if (!error)
 		error = vmb_dev_uefi_open(&u->device, o->nvram);
+	u->device.watchdog.there = o->watchdog_s > 0;
 	if (error)
 		vmb_vmm_boot_uefi_close(u);
 	else

@@ -154,7 +154,7 @@ static const char help_text[] =
 	"                     a signal asks the guest to power off, which has this long (60;\n"
 	"                     0: it is not asked); the next signal ends it\n"
 	"  --watchdog SECONDS reset a guest that stops to answer heartbeats for so long (10 to\n"
-	"                     3600; 0: never)\n"
+	"                     3600; 0: never); firmware then has a watchdog of its own\n"
 	"  --seccomp kill|errno|off\n"
 	"                     what happens when a thread makes a system call that its role does\n"
 	"                     not need: one line and the end (kill), or an error (errno); off:\n"

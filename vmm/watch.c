@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Looks once a second whether the guest uses the bus, and ends a guest that crashed and stands
- * still.
+ * Looks once a second whether the guest uses the bus, ends a guest that crashed and stands still,
+ * and resets one whose firmware hangs.
  */
 #include <string.h>
 #include <time.h>
@@ -135,6 +135,15 @@ static void look_for_life(struct vmb_vmm_machine *machine, struct vmb_vmm_watch 
 	}
 }
 
+/* Firmware answers no heartbeats, so it has a watchdog of its own. */
+static void look_at_firmware(struct vmb_vmm_machine *machine)
+{
+	if (!machine->uefi || !vmb_dev_uefi_tick(machine->uefi))
+		return;
+	vmb_dev_report("--watchdog: the firmware, or what it started, hangs: reset");
+	vmb_vmm_power_end(machine, VMB_VMM_RESET);
+}
+
 void vmb_vmm_watch_start(struct vmb_vmm_machine *machine)
 {
 	int64_t now = now_ms();
@@ -155,6 +164,7 @@ void vmb_vmm_watch_look(struct vmb_vmm_machine *machine)
 		return;
 	}
 	look_at_bus(machine, w, now);
+	look_at_firmware(machine);
 	look_for_life(machine, w, now);
 	if (machine->options->progress)
 		say_progress(machine, w);

@@ -30,7 +30,6 @@ enum selector {
 
 enum command { GET, SET, FIRST_NAME, NEXT_NAME, QUERY, BOOT_SERVICES_ENDED, DEBUG_TEXT };
 
-#define WATCHDOG_NONE	  0xFFFFFFFFu
 #define CRYPTO_RANDOM	  5u
 #define RANDOM_MAX	  64u
 #define GENERATION_ID_LEN 16u
@@ -302,6 +301,8 @@ static void write_value(struct vmb_dev_uefi *u, uint32_t value)
 	case LOG_PLACE: u->log_gpa = value; break;
 	case LOG_COLLECT: collect_log(u); break;
 	case EVENTS: report_attempts(u, value); break;
+	case WATCHDOG_CONFIG: vmb_dev_uefi_watchdog_configure(&u->watchdog, value); break;
+	case WATCHDOG_COUNT: vmb_dev_uefi_watchdog_set(&u->watchdog, value); break;
 	default: break;
 	}
 }
@@ -316,22 +317,37 @@ void vmb_dev_uefi_write(struct vmb_dev_uefi *u, bool data, uint32_t value)
 	pthread_mutex_unlock(&u->lock);
 }
 
-uint32_t vmb_dev_uefi_read(struct vmb_dev_uefi *u, bool data)
+static uint32_t read_value(const struct vmb_dev_uefi *u)
 {
-	uint32_t selector;
-
-	pthread_mutex_lock(&u->lock);
-	selector = u->selector;
-	pthread_mutex_unlock(&u->lock);
-	if (!data)
-		return selector;
-	switch (selector) {
+	switch (u->selector) {
 	case WATCHDOG_CONFIG:
-	case WATCHDOG_RESOLUTION:
-	case WATCHDOG_COUNT: return WATCHDOG_NONE;
+		return u->watchdog.there ? u->watchdog.config : VMB_DEV_UEFI_WATCHDOG_NONE;
+	case WATCHDOG_RESOLUTION: return vmb_dev_uefi_watchdog_resolution(&u->watchdog);
+	case WATCHDOG_COUNT:
+		return u->watchdog.there ? u->watchdog.count : VMB_DEV_UEFI_WATCHDOG_NONE;
 	case NFIT_SIZE:
 	default: return 0;
 	}
+}
+
+uint32_t vmb_dev_uefi_read(struct vmb_dev_uefi *u, bool data)
+{
+	uint32_t value;
+
+	pthread_mutex_lock(&u->lock);
+	value = data ? read_value(u) : u->selector;
+	pthread_mutex_unlock(&u->lock);
+	return value;
+}
+
+bool vmb_dev_uefi_tick(struct vmb_dev_uefi *u)
+{
+	bool hangs;
+
+	pthread_mutex_lock(&u->lock);
+	hangs = vmb_dev_uefi_watchdog_tick(&u->watchdog);
+	pthread_mutex_unlock(&u->lock);
+	return hangs;
 }
 
 bool vmb_dev_uefi_has_exited(struct vmb_dev_uefi *u)
@@ -421,6 +437,7 @@ void vmb_dev_uefi_restart(struct vmb_dev_uefi *u, const struct vmb_dev_memory *m
 	u->log_gpa = u->generation_gpa = 0;
 	u->exited = u->crashed = u->collected = u->gave_up = false;
 	u->lines = 0;
+	vmb_dev_uefi_watchdog_restart(&u->watchdog);
 	vmb_dev_uefi_vars_restart(&u->vars);
 	vmb_dev_uefi_boot_next(&u->vars, &u->boot);
 	pthread_mutex_unlock(&u->lock);

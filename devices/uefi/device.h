@@ -18,6 +18,7 @@
 #include "devices/memory.h"
 #include "devices/uefi/boot.h"
 #include "devices/uefi/vars.h"
+#include "devices/uefi/watchdog.h"
 #include "devices/uefi/writer.h"
 
 #define VMB_DEV_UEFI_PORT      0x28u /* selects; 32-bit accesses */
@@ -34,6 +35,7 @@ struct vmb_dev_uefi {
 	pthread_mutex_t lock; /* of all that follows, and of vars */
 	const struct vmb_dev_memory *memory;
 	uint32_t selector;
+	struct vmb_dev_uefi_watchdog watchdog; /* the owner says once whether it is there */
 	uint64_t log_gpa; /* of the firmware's log; 0: none */
 	uint64_t generation_gpa; /* where the guest looks for its generation id */
 	bool exited; /* boot services have ended: a system runs */
@@ -63,6 +65,12 @@ void vmb_dev_uefi_restart(struct vmb_dev_uefi *u, const struct vmb_dev_memory *m
  */
 void vmb_dev_uefi_write(struct vmb_dev_uefi *u, bool data, uint32_t value);
 uint32_t vmb_dev_uefi_read(struct vmb_dev_uefi *u, bool data);
+
+/*
+ * To be called once a second while the machine runs. Returns whether its watchdog has run out, and
+ * it must be reset: once.
+ */
+bool vmb_dev_uefi_tick(struct vmb_dev_uefi *u);
 
 /* Returns whether boot services have ended: a system runs. */
 bool vmb_dev_uefi_has_exited(struct vmb_dev_uefi *u);
