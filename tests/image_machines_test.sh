@@ -4,7 +4,7 @@
 # `openvmbus image` on machines of more than one kind, without a machine: our drivers put behind an image's
 # initrd (--drivers), lists of machines (--matrix), and the firmware that is taken when nothing is said.
 # tests/image/monitor stands for openvmbus. Prints TAP.
-# result() is true either way, so that "A && result 0 || result 1" is an if:
+# result is always true, so "A && result 0 || result 1" is an if:
 # shellcheck disable=SC2015
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,22 +13,12 @@ parts=$PWD/tests/image
 export PATH="$PATH:/usr/sbin:/sbin"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+shown=(out err)
 cd "$work"
 mkdir tmp bin
 ln -s "$parts/monitor" bin/openvmbus
-number=0 failures=0
-
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failures=$((failures + 1))
-		sed 's/^/# /' out err
-	fi
-}
-
 # try ARGUMENT...: rc, out and err of the program, and whether it left anything.
 try() {
 	rm -rf seen && mkdir seen
@@ -151,5 +141,4 @@ INSTALLED=some.fd try disk.img --drivers ours --stop-within 0
 [ $rc = 0 ] && [ -e seen/kernel ] && ! grep -q some.fd seen/arguments && result 0 'nor with drivers of ours' || result 1 'nor with drivers of ours'
 try disk.img --stop-within 0
 [ $rc = 0 ] && [ -e seen/kernel ] && result 0 'directly where none is installed' || result 1 'directly where none is installed'
-echo "1..$number"
-[ $failures = 0 ]
+the_end
