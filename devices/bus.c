@@ -565,6 +565,20 @@ int vmb_dev_bus_grow(struct vmb_dev_bus *bus, uint64_t len)
 	return error;
 }
 
+int vmb_dev_bus_map(struct vmb_dev_bus *bus, uint64_t gpa, void *base, uint64_t len)
+{
+	int error = -EOPNOTSUPP;
+
+	if (gpa % VMB_PAGE_LEN || len % VMB_PAGE_LEN || gpa + len < gpa ||
+	    vmb_dev_memory_overlaps(bus->memory, gpa, len))
+		return -EINVAL;
+	pthread_mutex_lock(&bus->lock);
+	if (bus->machine->ops->map)
+		error = bus->machine->ops->map(bus->machine, gpa, base, len);
+	pthread_mutex_unlock(&bus->lock);
+	return error;
+}
+
 void vmb_dev_bus_reset(struct vmb_dev_bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);

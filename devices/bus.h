@@ -186,6 +186,12 @@ void vmb_dev_bus_rescind(struct vmb_dev_channel *channel);
  */
 int vmb_dev_bus_grow(struct vmb_dev_bus *bus, uint64_t len);
 /*
+ * Gives the guest memory of a device at gpa, or takes it away (base NULL), as machine->ops->map()
+ * does. Any thread, without the lock. Returns 0; -EINVAL: gpa is not at a page, or has RAM, or is
+ * not in address space of VMBus devices; -EOPNOTSUPP: the machine cannot; or what map() returns.
+ */
+int vmb_dev_bus_map(struct vmb_dev_bus *bus, uint64_t gpa, void *base, uint64_t len);
+/*
  * The device no longer touches the rings. ops->released may be called from here, so the channel may
  * be gone when this returns.
  */

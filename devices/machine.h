@@ -73,6 +73,14 @@ struct vmb_dev_machine_ops {
 	 * has them. Returns 0, or -errno. NULL: memory cannot grow.
 	 */
 	int (*grow)(struct vmb_dev_machine *machine, uint64_t len);
+	/*
+	 * Gives the guest len bytes at base, of this process, at guest address gpa: memory of a
+	 * device, which is no RAM. base NULL: takes away what is there. Both are whole pages, and
+	 * there is one such piece at a time. Returns 0; -EINVAL: gpa is not in the address space
+	 * that the guest has for devices of VMBus; or another -errno, reported. NULL: the machine
+	 * cannot.
+	 */
+	int (*map)(struct vmb_dev_machine *machine, uint64_t gpa, void *base, uint64_t len);
 	/* The host cannot go on; why has been reported. Any thread; the lock may be held or not. */
 	void (*fail)(struct vmb_dev_machine *machine);
 };

@@ -24,6 +24,21 @@ void vmb_dev_memory_grow(struct vmb_dev_memory *m, uint64_t len)
 	__atomic_store_n(&last->len, last->len + len, __ATOMIC_RELEASE);
 }
 
+bool vmb_dev_memory_overlaps(const struct vmb_dev_memory *m, uint64_t gpa, uint64_t len)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < m->region_count; i++) {
+		const struct vmb_dev_memory_region *region = &m->regions[i];
+		uint64_t region_len = vmb_dev_memory_len(region);
+
+		if (region_len < region->capacity)
+			region_len = region->capacity;
+		any |= gpa < region->gpa + region_len && region->gpa < gpa + len;
+	}
+	return any;
+}
+
 void *vmb_dev_memory_at(const struct vmb_dev_memory *m, uint64_t gpa, uint64_t len)
 {
 	const struct vmb_dev_memory_region *region = vmb_dev_memory_find(m, gpa, len);

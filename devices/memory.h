@@ -67,6 +67,9 @@ void vmb_dev_memory_grow(struct vmb_dev_memory *m, uint64_t len);
 const struct vmb_dev_memory_region *vmb_dev_memory_find(const struct vmb_dev_memory *m,
 							uint64_t gpa, uint64_t len);
 
+/* Returns whether some of the len bytes at gpa, which do not wrap, are RAM or may become it. */
+bool vmb_dev_memory_overlaps(const struct vmb_dev_memory *m, uint64_t gpa, uint64_t len);
+
 /* len bytes at gpa in this process; NULL when they are not all RAM. */
 void *vmb_dev_memory_at(const struct vmb_dev_memory *m, uint64_t gpa, uint64_t len);
 

@@ -34,6 +34,8 @@ const char *vmb_dev_role_name(enum vmb_dev_role role)
 		[VMB_DEV_ROLE_SOCKETS] = "sockets",
 		[VMB_DEV_ROLE_BALLOON] = "balloon",
 		[VMB_DEV_ROLE_INPUT] = "input",
+		[VMB_DEV_ROLE_VIDEO] = "video",
+		[VMB_DEV_ROLE_VNC] = "vnc",
 		[VMB_DEV_ROLE_TRACE] = "trace",
 		[VMB_DEV_ROLE_NETWORK] = "network",
 		[VMB_DEV_ROLE_USER_NETWORK] = "user network",

@@ -27,6 +27,8 @@ enum vmb_dev_role {
 	VMB_DEV_ROLE_SOCKETS, /* carries connections between guest and UNIX sockets */
 	VMB_DEV_ROLE_BALLOON, /* takes and gives the guest's memory */
 	VMB_DEV_ROLE_INPUT, /* types and points for the guest */
+	VMB_DEV_ROLE_VIDEO, /* serves the video channel */
+	VMB_DEV_ROLE_VNC, /* serves VNC clients */
 	VMB_DEV_ROLE_TRACE, /* writes what passed on the bus to a file */
 	VMB_DEV_ROLE_NETWORK, /* serves a card on a tap, a switch or nothing */
 	VMB_DEV_ROLE_USER_NETWORK, /* serves a card on a user network */

@@ -488,6 +488,7 @@ uint32_t vmb_host_channel_build_offer(struct vmb_host_server *s, struct vmb_link
 	m->type_id = ch->type_id;
 	m->instance_id = ch->instance_id;
 	m->flags = ch->flags;
+	m->mmio_mib = ch->mmio_mib;
 	memcpy(m->user, ch->user, sizeof(m->user));
 	m->sub_channel_index = ch->sub_channel_index;
 	m->relid = ch->relid;

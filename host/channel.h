@@ -26,6 +26,7 @@ struct vmb_host_channel {
 	uint16_t flags; /* VMB_OFFER_FLAG_* */
 	uint16_t sub_channel_index; /* 0 = primary */
 	uint8_t user[VMB_OFFER_USER_LEN];
+	uint16_t mmio_mib; /* of address space that the guest is to find for it; 0: none */
 	/* it has a monitor id for every guest, as drivers in user space want */
 	bool monitored;
 	void *port; /* the caller's own */

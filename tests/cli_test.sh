@@ -424,6 +424,13 @@ expect 'one console twice' '--console a: given twice; give another one' \
 expect 'vsock without a path' '--vsock: its value is missing; see openvmbus --help' run --vsock
 expect 'vsock with an empty path' "--vsock: the socket's path is missing" run --kernel k --vsock ''
 expect 'input with a value' '--input=mouse: no such option; see openvmbus --help' run --kernel k --input=mouse
+resolutions='640x480, 800x600, 1024x768, 1152x864, 1280x720, 1280x1024, 1366x768, 1440x900, 1600x900, 1600x1200, 1680x1050 or 1920x1080'
+expect 'a resolution that is none' "--video 1x1: give $resolutions" run --kernel k --video 1x1
+vnc='give unix:PATH, or :N for port 5900+N of 127.0.0.1 (N 0 to 99), and perhaps ,password-file=FILE'
+expect 'vnc without a place' '--vnc: its value is missing; see openvmbus --help' run --vnc
+expect 'vnc somewhere else' "--vnc 0.0.0.0:1: $vnc" run --kernel k --vnc 0.0.0.0:1
+expect 'vnc beyond its ports' "--vnc :100: $vnc" run --kernel k --vnc :100
+expect 'vnc with another property' "--vnc :1,password=x: $vnc" run --kernel k --vnc :1,password=x
 expect 'control without a path' '--control: its value is missing; see openvmbus --help' run --control
 expect 'control with an empty path' "--control: the socket's path is missing" run --kernel k --control ''
 faults='give any or one of drop, delay, duplicate, reorder, corrupt, forge, lie, storm, refuse, silence, throttle, fail, tear, no-mode-sense, with on=, rate=, after=, count=, ticks=, seed=; see docs/testing-your-driver.md'

@@ -42,7 +42,7 @@ confined() {
 	! grep -a 'seccomp:' "$work/log"
 }
 
-for one in devices_{storage,disk,nbd_reconnect,ide,doorbell,network,net_user,net_tap,net_cable,net_resolver,capture,trace,services,vsock,balloon,input} vmm_control{,_plug}; do
+for one in devices_{storage,disk,nbd_reconnect,ide,doorbell,network,net_user,net_tap,net_cable,net_resolver,capture,trace,services,vsock,balloon,input,video,vnc} vmm_control{,_plug,_video}; do
 	[ ! -x "build/tests/${one}_test" ] || expect "${one}_works_confined" confined "$one"
 done
 

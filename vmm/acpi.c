@@ -172,6 +172,14 @@ uint64_t vmb_vmm_acpi_high_window(const struct vmb_dev_memory *m)
 	return WINDOW_HIGH_GPA_MIN > ram_end ? WINDOW_HIGH_GPA_MIN : ram_end;
 }
 
+bool vmb_vmm_acpi_is_window(const struct vmb_dev_memory *m, uint64_t gpa, uint64_t len)
+{
+	uint64_t high = vmb_vmm_acpi_high_window(m), end = gpa + len;
+
+	return (gpa >= WINDOW_LOW_GPA && end <= WINDOW_LOW_GPA + WINDOW_LOW_LEN) ||
+	       (gpa >= high && end <= high + VMB_VMM_ACPI_HIGH_LEN);
+}
+
 static void window_resources(struct vmb_vmm_aml *aml, const struct vmb_dev_memory *m)
 {
 	uint64_t high = vmb_vmm_acpi_high_window(m);

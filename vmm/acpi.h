@@ -25,6 +25,12 @@ uint32_t vmb_vmm_acpi_madt(uint32_t vp_count, void *out, uint32_t room);
 uint32_t vmb_vmm_acpi_srat(const struct vmb_dev_memory *m, uint32_t vp_count, void *out,
 			   uint32_t room);
 
+/*
+ * Returns whether the len bytes at gpa, which do not wrap, are in an address window that guests
+ * have for the memory of VMBus devices.
+ */
+bool vmb_vmm_acpi_is_window(const struct vmb_dev_memory *m, uint64_t gpa, uint64_t len);
+
 #define VMB_VMM_ACPI_HIGH_LEN 0x20000000ull
 /* The address above 4 GiB from which VMB_VMM_ACPI_HIGH_LEN bytes are for device memory. */
 uint64_t vmb_vmm_acpi_high_window(const struct vmb_dev_memory *m);

@@ -247,6 +247,25 @@ static const struct vmb_vmm_confine_call input[] = {
 	CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
 };
 
+static const struct vmb_vmm_confine_call video[] = {
+	CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
+	CALL_IOCTL(KVM_SET_USER_MEMORY_REGION), /* video memory, where the guest wants it */
+};
+
+static const struct vmb_vmm_confine_call vnc[] = {
+	/* clients, which come on a socket that listens already */
+	CALL(accept4),
+	CALL(shutdown),
+	CALL(setsockopt),
+	CALL(getpeername),
+	CALL(fcntl),
+	CALL(recvfrom), /* a look at what a client says first */
+	CALL(sendto),
+	/* libvncserver waits with it */
+	CALL(select),
+	CALL(pselect6),
+};
+
 static const struct vmb_vmm_confine_call trace[] = {
 	CALL(pwritev),
 	CALL(ftruncate),
@@ -328,6 +347,9 @@ static const struct vmb_vmm_confine_call control[] = {
 	CALL(pread64),
 	CALL(ftruncate),
 	CALL(unlink), /* of a dump that failed */
+	/* a screenshot is on the disk before it has its name */
+	CALL(fsync),
+	CALL(rename),
 	/* the end of a disk's qemu-nbd, when that is removed */
 	CALL(wait4),
 	CALL(pidfd_send_signal),
@@ -487,6 +509,8 @@ const struct vmb_vmm_confine_list vmb_vmm_confine_lists[VMB_DEV_ROLE_COUNT] = {
 	[VMB_DEV_ROLE_SOCKETS] = LIST(sockets),
 	[VMB_DEV_ROLE_BALLOON] = LIST(balloon),
 	[VMB_DEV_ROLE_INPUT] = LIST(input),
+	[VMB_DEV_ROLE_VIDEO] = LIST(video),
+	[VMB_DEV_ROLE_VNC] = LIST(vnc),
 	[VMB_DEV_ROLE_TRACE] = LIST(trace),
 	[VMB_DEV_ROLE_NETWORK] = LIST(network),
 	[VMB_DEV_ROLE_USER_NETWORK] = LIST(user_network),

@@ -211,7 +211,7 @@ void vmb_vmm_control_document(FILE *out);
 extern const struct vmb_vmm_command vmb_vmm_control_machine[], vmb_vmm_control_device[],
 	vmb_vmm_control_disk[], vmb_vmm_control_trace[], vmb_vmm_control_fault[],
 	vmb_vmm_control_services[], vmb_vmm_control_memory[], vmb_vmm_control_input[],
-	vmb_vmm_control_statistics[];
+	vmb_vmm_control_statistics[], vmb_vmm_control_video[];
 /* The function of the command inspect, for others that need what it says. */
 enum vmb_vmm_call_step vmb_vmm_control_inspect(struct vmb_vmm_call *call);
 /*

@@ -13,6 +13,7 @@ static const struct vmb_vmm_command *const files[] = {
 	vmb_vmm_control_machine, vmb_vmm_control_device, vmb_vmm_control_disk,
 	vmb_vmm_control_trace,	 vmb_vmm_control_fault,	 vmb_vmm_control_services,
 	vmb_vmm_control_memory,	 vmb_vmm_control_input,	 vmb_vmm_control_statistics,
+	vmb_vmm_control_video,
 };
 
 void vmb_vmm_control_each(void (*visit)(void *arg, const struct vmb_vmm_command *row), void *arg)

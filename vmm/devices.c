@@ -5,6 +5,7 @@
 #include "devices/network.h"
 #include "devices/report.h"
 #include "devices/storage.h"
+#include "devices/vnc.h"
 #include "devices/vsock/vsock.h"
 #include "vmm/devices.h"
 #include "vmm/hotplug.h"
@@ -103,6 +104,28 @@ static int open_input(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o
 	return error;
 }
 
+static int open_video(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	const struct vmb_dev_video_config config = { .bus_version = o->generation.bus,
+						     .preferred = o->resolution };
+	int error = o->video ? vmb_dev_video_open(&d->all[d->count], &config) : 0;
+
+	d->count += o->video && !error;
+	return error;
+}
+
+/* After what it shows and types into. */
+static int open_vnc(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	const struct vmb_dev_vnc_config config = { .option = o->vnc,
+						   .video = vmb_vmm_devices_video(d),
+						   .input = vmb_vmm_devices_input(d) };
+	int error = o->vnc.used ? vmb_dev_vnc_open(&d->all[d->count], &config) : 0;
+
+	d->count += o->vnc.used && !error;
+	return error;
+}
+
 /* Opening a card may create an interface, so cards come last. */
 static int open_taps(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
@@ -123,7 +146,8 @@ static const struct {
 } kinds[] = {
 	{ open_scsi, true },	  { open_ide, true },	   { open_networks, false },
 	{ open_services, false }, { open_balloon, false }, { open_vsock, false },
-	{ open_input, false },	  { open_taps, false },
+	{ open_input, false },	  { open_video, false },   { open_vnc, false },
+	{ open_taps, false },
 };
 
 static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)
@@ -265,6 +289,15 @@ struct vmb_dev_input *vmb_vmm_devices_input(const struct vmb_vmm_devices *d)
 	for (uint32_t i = 0; i < d->count && !input; i++)
 		input = vmb_dev_input_of(&d->all[i]);
 	return input;
+}
+
+struct vmb_dev_video *vmb_vmm_devices_video(const struct vmb_vmm_devices *d)
+{
+	struct vmb_dev_video *video = NULL;
+
+	for (uint32_t i = 0; i < d->count && !video; i++)
+		video = vmb_dev_video_of(&d->all[i]);
+	return video;
 }
 
 struct vmb_dev_services *vmb_vmm_devices_services(const struct vmb_vmm_devices *d)

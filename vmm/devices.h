@@ -19,9 +19,10 @@
 #include "devices/device.h"
 #include "devices/input.h"
 #include "devices/services/services.h"
+#include "devices/video.h"
 #include "vmm/options.h"
 
-#define VMB_VMM_DEVICE_MAX (4 + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
+#define VMB_VMM_DEVICE_MAX (6 + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
 
 /* Where a device is while a machine runs; each start of the machine begins with all of them in. */
 enum vmb_vmm_device_place {
@@ -61,6 +62,8 @@ void vmb_vmm_devices_report(const struct vmb_vmm_devices *d);
 struct vmb_dev_input *vmb_vmm_devices_input(const struct vmb_vmm_devices *d);
 /* Returns dynamic memory. NULL: this machine has none. */
 struct vmb_dev_balloon *vmb_vmm_devices_balloon(const struct vmb_vmm_devices *d);
+/* Returns video. NULL: this machine has none. */
+struct vmb_dev_video *vmb_vmm_devices_video(const struct vmb_vmm_devices *d);
 /* Returns the integration services. NULL: they are not open. */
 struct vmb_dev_services *vmb_vmm_devices_services(const struct vmb_vmm_devices *d);
 /* The storage version of the first disk channel that a guest used; 0: none. */

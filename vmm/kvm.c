@@ -19,6 +19,7 @@
 #define CREATE_TRIES	 1000
 #define CPUID_ENTRY_MAX	 256u
 #define REFERENCE_NS	 100 /* unit of the reference counter */
+#define DEVICE_SLOT	 0u /* of memory: the others are RAM */
 
 static int failed(const char *what)
 {
@@ -147,7 +148,7 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 	 */
 	if (ioctl(k->vm, KVM_CREATE_PIT2, &timer))
 		return failed("create interval timer");
-	k->slot_count = 0;
+	k->slot_count = DEVICE_SLOT + 1;
 	for (uint32_t i = 0; i < m->region_count && !error; i++)
 		if (m->regions[i].len)
 			error = add_slot(k->vm, k->slot_count++, &m->regions[i]);
@@ -168,6 +169,16 @@ int vmb_vmm_kvm_grow(struct vmb_vmm_kvm *k, const struct vmb_dev_memory_region *
 		return failed("map more memory");
 	k->slot_count++;
 	return 0;
+}
+
+/* A piece of no length takes the slot's away. */
+int vmb_vmm_kvm_map(struct vmb_vmm_kvm *k, uint64_t gpa, void *base, uint64_t len)
+{
+	const struct vmb_dev_memory_region piece = { .gpa = gpa,
+						     .len = base ? len : 0,
+						     .base = base };
+
+	return add_slot(k->vm, DEVICE_SLOT, &piece) ? failed("map memory of a device") : 0;
 }
 
 static struct kvm_irq_routing_entry *add_pin(struct kvm_irq_routing *table, uint32_t gsi,

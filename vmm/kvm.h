@@ -27,7 +27,7 @@
 struct vmb_vmm_kvm {
 	int dev;
 	int vm;
-	uint32_t slot_count; /* pieces of guest memory */
+	uint32_t slot_count; /* pieces of guest memory, with the one of devices */
 	uint32_t run_len; /* bytes of a virtual processor's shared page */
 	struct kvm_cpuid2 *cpuid; /* what KVM supports on this machine */
 	struct kvm_cpuid2 *hv_cpuid; /* and of Hyper-V */
@@ -49,6 +49,11 @@ int vmb_vmm_kvm_route(struct vmb_vmm_kvm *k, uint32_t vp_count);
  */
 int vmb_vmm_kvm_grow(struct vmb_vmm_kvm *k, const struct vmb_dev_memory_region *region,
 		     uint64_t len);
+/*
+ * Maps len bytes of this process at guest address gpa, memory of a device; base NULL: no longer.
+ * There is one such piece at a time. Any thread, one at a time. Returns 0, or -errno: reported.
+ */
+int vmb_vmm_kvm_map(struct vmb_vmm_kvm *k, uint64_t gpa, void *base, uint64_t len);
 void vmb_vmm_kvm_destroy(struct vmb_vmm_kvm *k); /* the VM; the device stays open */
 
 /* Sets the level of the interrupt gsi. Any thread. */

@@ -110,6 +110,13 @@ static int grow(struct vmb_dev_machine *dev, uint64_t len)
 	return vmb_vmm_kvm_grow(machine_of(dev)->kvm, &m->regions[m->region_count - 1], len);
 }
 
+static int map(struct vmb_dev_machine *dev, uint64_t gpa, void *base, uint64_t len)
+{
+	if (!vmb_vmm_acpi_is_window(&dev->memory, gpa, len))
+		return -EINVAL;
+	return vmb_vmm_kvm_map(machine_of(dev)->kvm, gpa, base, len);
+}
+
 static uint64_t reference(struct vmb_dev_machine *dev)
 {
 	return vmb_vmm_kvm_reference(machine_of(dev)->kvm);
@@ -143,6 +150,7 @@ static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
 						    .wants_monitors = wants_monitors,
 						    .lacks = lacks,
 						    .grow = grow,
+						    .map = map,
 						    .reference = reference,
 						    .heartbeat = heartbeat,
 						    .hung = hung,

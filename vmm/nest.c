@@ -120,6 +120,14 @@ static void add_starter(struct line *l, const struct vmb_vmm_options *o, const c
 		add(l, "-f");
 		add(l, port);
 	}
+	if (o->vnc.used) {
+		static char forward[40];
+
+		snprintf(forward, sizeof(forward), "tcp:127.0.0.1:%u",
+			 VMB_DEV_VNC_PORT + o->vnc.display);
+		add(l, "-f");
+		add(l, forward);
+	}
 	for (uint32_t i = 0; i < files->count; i++) {
 		add(l, "-w");
 		add(l, files->folders[i]);
@@ -146,11 +154,28 @@ static void add_command(struct line *l, const struct vmb_vmm_options *o, const c
 		add(l, "--control");
 		add(l, VMB_VMM_CONTROL_PORT);
 	}
+	if (o->vnc.used) {
+		static char vnc[PATH_LEN];
+
+		snprintf(vnc, sizeof(vnc), "nest:%u%s%s", o->vnc.display,
+			 o->vnc.password_file ? ",password-file=" : "",
+			 o->vnc.password_file ? o->vnc.password_file : "");
+		add(l, "--vnc");
+		add(l, vnc);
+	}
 }
 
 static bool is_socket(const char *console)
 {
 	return console && begins_with(console, VMB_VMM_CONSOLE_SOCKET);
+}
+
+/* QEMU would find it too, but report it in its own way and after the nest was prepared. */
+static bool vnc_is_free(const struct vmb_vmm_options *o)
+{
+	struct vmb_dev_vnc_config config = { .option = o->vnc };
+
+	return !o->vnc.used || !vmb_dev_vnc_check(&config);
 }
 
 int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
@@ -172,14 +197,20 @@ int vmb_vmm_nest_run(const struct vmb_vmm_options *o, int argc, char **argv)
 			       o->vsock);
 		return VMB_VMM_EXIT_USAGE;
 	}
-	if (len < 0 || !vmb_vmm_nest_net_check(o) ||
+	if (*o->vnc.path) {
+		vmb_dev_report("--vnc unix:%s: no socket of an emulated machine is reached from "
+			       "here; give :N, or use a machine with /dev/kvm",
+			       o->vnc.path);
+		return VMB_VMM_EXIT_USAGE;
+	}
+	if (len < 0 || !vmb_vmm_nest_net_check(o) || !vnc_is_free(o) ||
 	    !find_starter(self, starter, sizeof(starter)) || lock_disks(o) || lock_variables(o) ||
 	    vmb_vmm_nest_files_find(&files, o) ||
 	    (o->control && vmb_vmm_relay_start(o->control, &control))) {
 		vmb_vmm_nest_files_free(&files);
 		return VMB_VMM_EXIT_USAGE;
 	}
-	line.arguments = calloc(argc + 2 * vmb_vmm_nest_net_port_count(o) + 2 * files.count + 12,
+	line.arguments = calloc(argc + 2 * vmb_vmm_nest_net_port_count(o) + 2 * files.count + 16,
 				sizeof(char *));
 	if (line.arguments) {
 		add_starter(&line, o, starter, &files, control);

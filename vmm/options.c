@@ -10,6 +10,7 @@
 #include "devices/services/services.h"
 #include "devices/storage.h"
 #include "devices/text.h"
+#include "devices/video.h"
 #include "vmm/firmware.h"
 #include "vmm/kvm.h"
 #include "vmm/options.h"
@@ -422,6 +423,24 @@ static int parse_input(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+static int parse_video(struct vmb_vmm_options *o, char *value)
+{
+	o->video = true;
+	if (vmb_dev_video_parse(value, &o->resolution))
+		return 0;
+	vmb_dev_report("--video %s: give " VMB_DEV_VIDEO_RESOLUTIONS, value);
+	return -EINVAL;
+}
+
+/* Whoever looks wants something to look at, and to type. */
+static int parse_vnc(struct vmb_vmm_options *o, char *value)
+{
+	if (!o->video)
+		vmb_dev_video_parse(NULL, &o->resolution);
+	o->video = o->input = true;
+	return vmb_dev_vnc_parse(&o->vnc, value);
+}
+
 static int parse_no_reboot(struct vmb_vmm_options *o, char *value)
 {
 	o->no_reboot = true;
@@ -685,6 +704,8 @@ static const struct option names[] = {
 	{ "control", required_argument, NULL, 0 },
 	{ "vsock", required_argument, NULL, 0 },
 	{ "input", no_argument, NULL, 0 },
+	{ "video", required_argument, NULL, 0 },
+	{ "vnc", required_argument, NULL, 0 },
 	{ "fault", required_argument, NULL, 0 },
 	{ "trace", required_argument, NULL, 0 },
 	{ "trace-size", required_argument, NULL, 0 },
@@ -732,6 +753,8 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_control,
 	parse_vsock,
 	parse_input,
+	parse_video,
+	parse_vnc,
 	parse_fault,
 	parse_trace,
 	parse_trace_size,

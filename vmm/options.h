@@ -10,6 +10,7 @@
 #include "devices/fault_plan.h"
 #include "devices/net/net.h"
 #include "devices/trace.h"
+#include "devices/vnc.h"
 #include "vmm/confine.h"
 #include "vmm/generation.h"
 
@@ -46,6 +47,9 @@ struct vmb_vmm_options {
 	const char *control; /* path of a socket; NULL: none */
 	const char *vsock; /* path of a socket; NULL: none */
 	bool input; /* a keyboard and a mouse */
+	bool video; /* the guest has a screen */
+	uint8_t resolution; /* of it, as vmb_dev_video_parse() has it */
+	struct vmb_dev_vnc_option vnc;
 	/* those of each controller by LUN; the first controller is always there */
 	struct vmb_dev_disk_option disks[VMB_VMM_SCSI_MAX * VMB_HOST_SCSI_LUN_MAX];
 	struct vmb_guid controllers[VMB_VMM_SCSI_MAX - 1]; /* instance ids of the others */

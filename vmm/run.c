@@ -75,6 +75,8 @@ static int check_user(const struct vmb_vmm_options *o)
 		error = vmb_dev_user_removes("--control", o->control);
 	if (!error && o->vsock)
 		error = vmb_dev_user_removes("--vsock", o->vsock);
+	if (!error && *o->vnc.path)
+		error = vmb_dev_user_removes("--vnc", o->vnc.path);
 	if (!error && o->user && o->nvram)
 		error = vmb_dev_user_removes("--nvram", o->nvram);
 	return error;

@@ -20,7 +20,8 @@
 /* What is not storage has no handshake and no requests. */
 static bool is_plain(const struct vmb_user_device *d)
 {
-	return d->service.used || d->socket.used || d->balloon.used || d->input.used;
+	return d->service.used || d->socket.used || d->balloon.used || d->input.used ||
+	       d->video.used;
 }
 
 static bool alloc_rings(struct vmb_user_device *d)
@@ -107,6 +108,8 @@ static bool advance_open(struct vmb_user_device *d)
 		vmb_user_balloon_init(&d->balloon, g->memory, &d->channel.offer.type_id);
 	if (d->input.used)
 		vmb_user_input_init(&d->input, &d->channel.offer.type_id);
+	if (d->video.used)
+		vmb_guest_video_init(&d->video.core, g->connect.version);
 	if (!is_plain(d))
 		init_storage(d);
 	if (vmb_guest_channel_open(&d->channel, &d->gpadl, g->config.ring_pages,
@@ -165,9 +168,15 @@ static void event_refused(struct vmb_user_guest *g, const struct vmb_guest_event
 	g->refused = true;
 }
 
-static const struct vmb_guid scsi = VMB_GUID_SCSI, ide = VMB_GUID_IDE;
+static const struct vmb_guid scsi = VMB_GUID_SCSI, ide = VMB_GUID_IDE, video = VMB_GUID_VIDEO;
 
-/* False: neither storage nor a service, socket or memory, or nowhere. */
+static bool find_video(struct vmb_user_device *d, const struct vmb_guid *type_id)
+{
+	d->video.used = vmb_guid_equal(type_id, &video);
+	return d->video.used;
+}
+
+/* False: nothing that this guest knows, or nowhere. */
 static bool find_address(struct vmb_user_guest *g, struct vmb_user_device *d,
 			 const struct vmb_msg_offer *offer)
 {
@@ -176,7 +185,7 @@ static bool find_address(struct vmb_user_guest *g, struct vmb_user_device *d,
 	return vmb_guid_equal(&offer->type_id, &scsi) ||
 	       vmb_user_service_init(&d->service, &offer->type_id) ||
 	       vmb_user_balloon_init(&d->balloon, g->memory, &offer->type_id) ||
-	       vmb_user_input_init(&d->input, &offer->type_id) ||
+	       vmb_user_input_init(&d->input, &offer->type_id) || find_video(d, &offer->type_id) ||
 	       vmb_user_socket_init(&d->socket, offer);
 }
 
@@ -403,7 +412,22 @@ static bool read_service(struct vmb_user_device *d)
 	return true;
 }
 
-static bool read_balloon(struct vmb_user_device *d)
+/* What has a core of its own, whose packets are in-band ones: dynamic memory and video. */
+
+static void take(struct vmb_user_device *d, const uint8_t *packet, uint32_t len)
+{
+	int step;
+
+	if (d->balloon.used) {
+		vmb_user_balloon_take(&d->balloon, packet, len);
+		return;
+	}
+	step = vmb_guest_video_input(&d->video.core, packet, len);
+	if (step >= 0)
+		d->video.steps[step]++;
+}
+
+static bool read_core(struct vmb_user_device *d)
 {
 	uint8_t packet[VMB_BALLOON_LEN_MAX];
 	struct vmb_ring_received received;
@@ -414,22 +438,46 @@ static bool read_balloon(struct vmb_user_device *d)
 	len = received.payload_len < sizeof(packet) ? received.payload_len : sizeof(packet);
 	vmb_ring_copy(&d->rx, &received, 16 + received.header_len, packet, len);
 	vmb_ring_next(&d->rx, &received);
-	vmb_user_balloon_take(&d->balloon, packet, len);
+	take(d, packet, len);
 	return true;
 }
 
-static void write_balloon(struct vmb_user_device *d)
+static const void *next_output(struct vmb_user_device *d, uint32_t *len)
+{
+	if (d->balloon.used)
+		return vmb_user_balloon_output(&d->balloon, len);
+	return vmb_guest_video_output(&d->video.core, len);
+}
+
+static int send_output(struct vmb_user_device *d, struct vmb_ring_packet *packet,
+		       struct vmb_ring_part *part)
+{
+	uint8_t spoiled[VMB_VIDEO_PACKET_LEN_MAX + 64] = { 0 };
+	int error;
+
+	if (d->video.spoil) {
+		memcpy(spoiled, part->base, part->len);
+		part->base = spoiled;
+		d->video.spoil(spoiled, &part->len);
+	}
+	error = vmb_ring_write(&d->tx, packet);
+	if (!error && d->balloon.used)
+		vmb_user_balloon_sent(&d->balloon);
+	else if (!error)
+		vmb_guest_video_output_done(&d->video.core);
+	return error;
+}
+
+static void write_core(struct vmb_user_device *d)
 {
 	struct vmb_ring_part part = { 0 };
-	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
-						.payload = &part,
-						.payload_count = 1 };
+	struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
+					  .payload = &part,
+					  .payload_count = 1 };
 
-	while (d->open && (part.base = vmb_user_balloon_output(&d->balloon, &part.len))) {
-		if (!vmb_ring_write(&d->tx, &packet)) {
-			vmb_user_balloon_sent(&d->balloon);
+	while (d->open && (part.base = next_output(d, &part.len))) {
+		if (!send_output(d, &packet, &part))
 			continue;
-		}
 		if (vmb_ring_commit(&d->tx))
 			vmb_user_guest_signal(d);
 		if (vmb_ring_wait_room(&d->tx, vmb_ring_packet_len(0, part.len)))
@@ -476,6 +524,13 @@ static void write_input(struct vmb_user_device *d)
 		vmb_user_guest_signal(d);
 }
 
+void vmb_user_guest_say(struct vmb_user_device *d)
+{
+	pthread_mutex_lock(&d->rx_lock);
+	write_core(d);
+	pthread_mutex_unlock(&d->rx_lock);
+}
+
 static bool read_packet(struct vmb_user_device *d)
 {
 	struct vmb_guest_storage_event event;
@@ -487,8 +542,8 @@ static bool read_packet(struct vmb_user_device *d)
 		return vmb_user_socket_read(d);
 	if (d->service.used)
 		return read_service(d);
-	if (d->balloon.used)
-		return read_balloon(d);
+	if (d->balloon.used || d->video.used)
+		return read_core(d);
 	if (d->input.used)
 		return read_input(d);
 	if (vmb_ring_read(&d->rx, &received))
@@ -540,8 +595,8 @@ static bool look(struct vmb_user_device *d)
 	if (vmb_ring_release(&d->rx))
 		vmb_user_guest_signal(d);
 	again = vmb_ring_unmask(&d->rx);
-	if (d->balloon.used)
-		write_balloon(d);
+	if (d->balloon.used || d->video.used)
+		write_core(d);
 	if (d->input.used)
 		write_input(d);
 	if (!is_plain(d))
@@ -992,6 +1047,18 @@ static struct vmb_user_device *find_input(struct vmb_user_guest *g, bool mouse)
 	return d;
 }
 
+struct vmb_user_device *vmb_user_guest_video(struct vmb_user_guest *g)
+{
+	struct vmb_user_device *d;
+
+	pthread_mutex_lock(&g->lock);
+	for (d = g->devices; d; d = d->next)
+		if (!d->has_gone && !d->channel.rescinded && d->video.used)
+			break;
+	pthread_mutex_unlock(&g->lock);
+	return d;
+}
+
 struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g)
 {
 	return find_input(g, false);
@@ -1007,7 +1074,7 @@ int vmb_user_guest_report_memory(struct vmb_user_device *d, const struct vmb_bal
 	int error = vmb_guest_balloon_report(&d->balloon.core, status);
 
 	if (!error)
-		write_balloon(d);
+		write_core(d);
 	return error;
 }
 

@@ -20,6 +20,7 @@
 
 #include "guest/connect.h"
 #include "guest/storage.h"
+#include "guest/video.h"
 #include "ports/user/balloon.h"
 #include "ports/user/input.h"
 #include "ports/user/machine.h"
@@ -80,6 +81,14 @@ struct vmb_user_device {
 	struct vmb_user_socket socket; /* used: instead of storage */
 	struct vmb_user_balloon balloon; /* the same */
 	struct vmb_user_input input; /* the same */
+	/* Synthetic video, the same. The test places the memory and draws. */
+	struct {
+		bool used;
+		struct vmb_guest_video core;
+		uint32_t steps[VMB_GUEST_VIDEO_FEATURES + 1]; /* how often each came */
+		/* Changes a message before it is sent. May be NULL. */
+		void (*spoil)(uint8_t *message, uint32_t *len);
+	} video;
 	struct vmb_guest_storage storage;
 	struct vmb_guest_storage_slot slots[VMB_USER_SLOT_COUNT];
 	uint32_t free_slots[VMB_USER_SLOT_COUNT];
@@ -165,6 +174,11 @@ int vmb_user_guest_report_memory(struct vmb_user_device *balloon,
 /* Returns the keyboard or the mouse, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g);
 struct vmb_user_device *vmb_user_guest_mouse(struct vmb_user_guest *g);
+
+/* Returns video, if it is still there, or NULL. */
+struct vmb_user_device *vmb_user_guest_video(struct vmb_user_guest *g);
+/* Sends what the guest core of d has to say. The test's thread, on a stepped machine. */
+void vmb_user_guest_say(struct vmb_user_device *d);
 
 /* Signals the host for d, whose tx_lock is held. For ports/user/socket.c. */
 void vmb_user_guest_signal(struct vmb_user_device *d);

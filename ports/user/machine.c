@@ -53,6 +53,20 @@ static int grow(struct vmb_dev_machine *dev, uint64_t len)
 	return 0;
 }
 
+static int map(struct vmb_dev_machine *dev, uint64_t gpa, void *base, uint64_t len)
+{
+	struct vmb_user_machine *m = machine_of(dev);
+
+	if (gpa < VMB_USER_WINDOW_GPA || gpa + len > VMB_USER_WINDOW_GPA + VMB_USER_WINDOW_LEN)
+		return -EINVAL;
+	if (base ? m->mapped.base != NULL : m->mapped.base == NULL || m->mapped.gpa != gpa)
+		return -EBUSY;
+	m->mapped.gpa = gpa;
+	m->mapped.len = len;
+	m->mapped.base = base;
+	return 0;
+}
+
 /* If the host cannot go on, the test's environment is at fault. */
 static void fail(struct vmb_dev_machine *dev)
 {
@@ -64,6 +78,7 @@ static const struct vmb_dev_machine_ops ops = {
 	.signal = signal_vp,
 	.post = post_message,
 	.grow = grow,
+	.map = map,
 	.fail = fail,
 };
 

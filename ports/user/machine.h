@@ -24,6 +24,9 @@
 
 #define VMB_USER_BELL_COUNT 4096u
 #define VMB_USER_ADDED_GPA  0x100000000ull
+/* Where guests may want memory of devices. */
+#define VMB_USER_WINDOW_GPA 0xF8000000ull
+#define VMB_USER_WINDOW_LEN 0x04000000ull
 
 struct vmb_user_machine_config {
 	uint32_t page_count; /* of guest memory */
@@ -46,6 +49,11 @@ struct vmb_user_machine {
 	struct vmb_user_synic synic;
 	struct vmb_dev_bus *bus;
 	struct vmb_user_machine_device *devices;
+	/* memory of a device, as the guest has it; base NULL: none */
+	struct {
+		uint64_t gpa, len;
+		uint8_t *base;
+	} mapped;
 	pthread_mutex_t bells_lock;
 	struct {
 		uint32_t connection_id;
