@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ports/user/guest.h"
 #include "sim/sim.h"
 
-#define BLOCKS_MAX   8u
-/* The longest packet of a request. */
-#define ROOM_FOR_ANY vmb_ring_packet_len(sizeof(struct vmb_pkt_gpa_direct) + 2 * 8, 64)
+#define BLOCKS_MAX 8u
 
 static struct vmb_guest_storage *core_of(struct sim_channel *ch)
 {
@@ -294,23 +293,6 @@ static void draw_request(struct sim_channel *ch, struct sim_request *r, uint64_t
 	r->since = ch->guest->sim->now;
 }
 
-static int write_request(struct sim_channel *ch, const struct vmb_guest_storage_packet *p,
-			 const uint64_t *pfns)
-{
-	struct vmb_ring_part header[2] = { { &p->gpa, sizeof(p->gpa) },
-					   { pfns, p->pfn_count * sizeof(*pfns) } };
-	struct vmb_ring_part payload = { &p->payload, p->payload_len };
-	struct vmb_ring_packet packet = { .type = p->type,
-					  .flags = VMB_PKT_FLAG_COMPLETION_REQUESTED,
-					  .transaction_id = p->transaction_id,
-					  .header = header,
-					  .header_count = p->type == VMB_PKT_GPA_DIRECT ? 2 : 0,
-					  .payload = &payload,
-					  .payload_count = 1 };
-
-	return vmb_ring_write(&ch->tx, &packet);
-}
-
 /* Fills in the request and puts it into the ring. Nothing is kept if that is not possible. */
 static bool submit(struct sim_channel *ch, struct sim_request *r, uint64_t random)
 {
@@ -321,7 +303,7 @@ static bool submit(struct sim_channel *ch, struct sim_request *r, uint64_t rando
 					       .timeout_s = 60 };
 	uint8_t bytes[BLOCKS_MAX * SIM_BLOCK_LEN];
 	struct vmb_guest_storage_packet packet;
-	uint32_t other = sim_draw(&random, 4), len = build_data(bytes, r, other);
+	uint32_t other = sim_draw(&random, 4), len = build_data(bytes, r, other), room;
 
 	build_cdb(&q, r, other);
 	q.data_len = len;
@@ -335,8 +317,9 @@ static bool submit(struct sim_channel *ch, struct sim_request *r, uint64_t rando
 		copy_pages(ch, r, bytes, len, true);
 	if (!vmb_guest_storage_submit(core_of(ch), r->slot, &q, &packet)) {
 		r->transaction_id = packet.transaction_id;
-		if (!write_request(ch, &packet, r->pfns))
+		if (!vmb_user_storage_write(&ch->tx, &packet, r->pfns, &room))
 			return true;
+		ch->room_wanted = room;
 		vmb_guest_storage_cancel(core_of(ch), r->slot);
 	}
 	vmb_user_memory_free(&ch->guest->sim->machine.memory, r->pfns, r->page_count);
@@ -388,7 +371,6 @@ bool sim_guest_storage_request(struct sim_channel *ch, uint32_t arg)
 		sim_say(ch->guest->sim, "the guest finds no room for request %lu", r->number, 0, 0);
 		forget(r);
 		sim_guest_publish(ch);
-		ch->room_wanted = ROOM_FOR_ANY;
 		ch->guest->sim->full++;
 		return true;
 	}

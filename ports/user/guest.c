@@ -758,8 +758,8 @@ bool vmb_user_guest_step(struct vmb_user_guest *g)
 
 /* Sending. */
 
-static int write_request(struct vmb_user_device *d, const struct vmb_guest_storage_packet *p,
-			 const uint64_t *pfns)
+int vmb_user_storage_write(struct vmb_ring_writer *tx, const struct vmb_guest_storage_packet *p,
+			   const uint64_t *pfns, uint32_t *packet_len)
 {
 	struct vmb_ring_part header[2] = { { &p->gpa, sizeof(p->gpa) },
 					   { pfns, p->pfn_count * sizeof(*pfns) } };
@@ -772,15 +772,24 @@ static int write_request(struct vmb_user_device *d, const struct vmb_guest_stora
 					  .payload = &payload,
 					  .payload_count = 1 };
 	uint32_t header_len = packet.header_count ? header[0].len + header[1].len : 0;
-	int err = vmb_ring_write(&d->tx, &packet);
+
+	*packet_len = vmb_ring_packet_len(header_len, payload.len);
+	return vmb_ring_write(tx, &packet);
+}
+
+static int write_request(struct vmb_user_device *d, const struct vmb_guest_storage_packet *p,
+			 const uint64_t *pfns)
+{
+	uint32_t len;
+	int err = vmb_user_storage_write(&d->tx, p, pfns, &len);
 
 	while (err == VMB_EAGAIN) {
 		if (vmb_ring_commit(&d->tx))
 			vmb_user_guest_signal(d);
-		err = vmb_ring_wait_room(&d->tx, vmb_ring_packet_len(header_len, payload.len));
+		err = vmb_ring_wait_room(&d->tx, len);
 		if (err)
 			return err;
-		err = vmb_ring_write(&d->tx, &packet);
+		err = vmb_user_storage_write(&d->tx, p, pfns, &len);
 	}
 	return err;
 }

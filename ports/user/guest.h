@@ -184,6 +184,13 @@ void vmb_user_guest_say(struct vmb_user_device *d);
 void vmb_user_guest_signal(struct vmb_user_device *d);
 
 /*
+ * Writes the packet of a storage request into a ring; pfns: p->pfn_count of them. *packet_len is
+ * what it needs there. Returns as vmb_ring_write().
+ */
+int vmb_user_storage_write(struct vmb_ring_writer *tx, const struct vmb_guest_storage_packet *p,
+			   const uint64_t *pfns, uint32_t *packet_len);
+
+/*
  * Sends a request. When it ends, request->ended() is called, or if that is NULL, has_ended is set.
  * more: others follow, so do not publish yet. Returns 0; VMB_EAGAIN: no slot or no room, and
  * device->looked() is called when that may have changed; VMB_ENODEV: not open; else the error of
