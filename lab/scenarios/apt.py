@@ -35,6 +35,7 @@ class Apt(Network):
         self.judge_card()
         self.judge_lease(r"^10\.0\.2\.\d+/24 from 10\.")
         self.claim(f"apt-get update worked within {v('apt_seconds')} s", v("apt") == "0")
-        self.claim("no list is missing", not self.evidence.count("^(Err|W|E):"))
+        self.claim("no list is missing",
+                   v("apt") == "0" and not self.evidence.count("^(Err|W|E):"))
         self.claim(f"apt knows {v('packages')} packages", number(v("packages")) > 0)
         self.judge_side()

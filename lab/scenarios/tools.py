@@ -29,7 +29,7 @@ class Tools(Scenario):
         good = sum(line.startswith("@@RC 0") for line in ours)
         self.claim(f"{commands} commands, none failed", commands >= 17 and good == commands)
         self.claim("lsvmbus, lsscsi, sg_inq and sg_vpd print the same under both drivers, "
-                   "and disks hang at the same place", theirs == ours)
+                   "and disks hang at the same place", bool(ours) and theirs == ours)
         for line in difflib.unified_diff(theirs, ours, "intree", "ours", lineterm=""):
             self.note(line)
         if self.host.name == "openvmbus":

@@ -57,4 +57,5 @@ class Trace(Network):
         self.claim(f"tshark shows: {said or f'nothing of {pattern}'}", matches(said, pattern))
 
     def none(self, wanted):
-        return self.shark("-Y", wanted) == ""
+        """No record is so, of a recording that has records."""
+        return self.shark("-Y", wanted) == "" != self.shark("-c", "1")

@@ -4,10 +4,12 @@ each cell of lab/cells and some more, "cell OPTIONS GUEST HOST SCENARIO", "folde
 commands of its boots; write it anew with UPDATE=1 and read the difference."""
 
 import os
+import re
 import unittest
 from pathlib import Path
 
 import dry
+from programs import program
 
 GOLDEN = Path(__file__).parent / "commands"
 
@@ -20,6 +22,14 @@ def blocks():
 
 class Commands(unittest.TestCase):
     maxDiff = None
+
+    def test_each_cell_has_its_commands(self):
+        cells = program("cells")
+        listed = {line for line in cells.some_cells() + list(cells.all_cells())
+                  if not re.search("(stock|image|uefi)-", line)}
+        recorded = dict(blocks())
+        self.assertEqual(listed - set(recorded), set())
+        self.assertEqual([name for name, lines in recorded.items() if len(lines) < 2], [])
 
     def test_cells_run_the_recorded_commands(self):
         update = []

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What passes. Each file of tests/lab/recorded is what a cell left that was good (bundle.py): all
 of its claims hold. Then each of its lines is spoiled in turn, and so is what this machine found in
-the guest's disks and on the wire: each claim must fail for one of these."""
+the guest's disks and on the wire: each claim must fail for one of these. And no claim of any cell
+may hold when there is nothing at all."""
 
+import contextlib
 import re
+import shutil
 import unittest
 from pathlib import Path
 from unittest import mock
 
 import bundle
 import dry
+from test_commands import blocks
 
 from lab.host import cell
 from lab.host.evidence import Evidence
@@ -111,8 +115,42 @@ class Recorded:
             yield {**self.files, name: "spoiled\n" + text}
 
 
+def judge_nothing(one):
+    """The claims of a cell that hold although its boots left nothing."""
+    shutil.rmtree(one.folder, ignore_errors=True)
+    one.folder.mkdir(parents=True)
+    one.token, one.guest.release, one.said = dry.TOKEN, "6.1.0-none", []
+    for number in range(1, 12):
+        path = one.folder / f"evidence.{number}"
+        path.write_text("")
+        one.evidence = one.boots_done[number] = Evidence(path)
+    with contextlib.ExitStack() as stack:
+        for patch in (*Disks(one, "wire").patched(), mock.patch("builtins.print")):
+            stack.enter_context(patch)
+        for stage in (one.judge_boots, one.judge):
+            # As in a cell: what a judge needs and does not find ends it.
+            with contextlib.suppress(OSError, LookupError, AttributeError, TypeError, ValueError):
+                stage()
+    shutil.rmtree(one.folder)  # other tests read what is there
+    return [line for line in one.said if line.startswith("ok ")]
+
+
 class Judging(unittest.TestCase):
     maxDiff = None
+
+    def test_cells_were_recorded(self):
+        self.assertGreater(len(list((HERE / "recorded").glob("*"))), 10)
+
+    def test_nothing_holds_over_nothing(self):
+        cells = {}
+        with dry.dry_lab():
+            for name, _ in blocks():
+                one = dry.parse(name.split())
+                cells.setdefault((one.name, one.kind), one)
+            held = {name: judge_nothing(one) for name, one in cells.items()}
+            said = sum(len(one.said) for one in cells.values())
+        self.assertGreater(said, 5 * len(cells))
+        self.assertEqual({name: lines for name, lines in held.items() if lines}, {})
 
 
 def add(path):
@@ -120,6 +158,7 @@ def add(path):
         with dry.dry_lab():
             recorded = Recorded(path.read_text())
             claims = recorded.judge(recorded.files)
+            self.assertGreater(len(claims), 0)
             self.assertEqual([line for line in claims if not line.startswith("ok ")], [])
             tries = [recorded.judge(files) for files in recorded.spoils()]
             tries += [recorded.judge(recorded.files, spoiled)
