@@ -9,10 +9,10 @@ DRIVERS = {"intree": ["hyperv_keyboard", "hid_hyperv"], "ours": ["hvinput", "hvi
 
 
 class Input(Scenario):
-    """with `--input`: what `ctl type` types is read from the guest's input devices as that text, keys
-    that are held together come in order and none stays down, the pointer is where `ctl pointer` put
-    it, a button goes down and up, the wheel turns; nothing was lost; with our driver the light of
-    caps lock is seen by the host"""
+    """with `--input`: what `ctl type` types is read from the guest's input devices as that text,
+    keys that are held together come in order and none stays down, the pointer is where `ctl
+    pointer` put it, a button goes down and up, the wheel turns; nothing was lost; with our driver
+    the light of caps lock is seen by the host"""
     hosts = ("openvmbus",)
 
     def boots(self):
