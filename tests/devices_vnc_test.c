@@ -415,8 +415,8 @@ static void test_a_client_follows_the_resolution(void **state)
 	int fd = join();
 
 	assert_int_equal(b->width, 640); /* there is no picture yet */
+	draw(3, 1024 * 768); /* first: of what is drawn later the server would hear nothing */
 	show(1024, 768);
-	draw(3, 1024 * 768);
 	ask(fd, true);
 	while (b->width != 1024) {
 		take_update(fd);
@@ -424,8 +424,8 @@ static void test_a_client_follows_the_resolution(void **state)
 	}
 	take_update(fd);
 	expect_picture(fd, 3);
-	show(640, 480);
 	draw(4, 640 * 480);
+	show(640, 480);
 	ask(fd, true);
 	while (b->width != 640) {
 		take_update(fd);
