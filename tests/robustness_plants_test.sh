@@ -35,7 +35,7 @@ eval "$(make -s --no-print-directory asan-commands)"
 
 # build NAME FILE TEST EDIT: $work/NAME is TEST with the bug in FILE.
 build() {
-	local file=$2 test=$3 flags objects mutant=$work/$1.d/${2##*/}
+	local file=$2 test=$3 flags objects mutant_of mutant=$work/$1.d/${2##*/}
 	mkdir -p "$work/$1.d"
 	sed "$4" "$file" >"$mutant"
 	! cmp -s "$file" "$mutant" || { echo "there is no place for it in $file"; return 1; }
@@ -47,7 +47,9 @@ build() {
 		objects="build/linux/asan/shim/$test.o $linux_parts"
 		[ "$test" != linux_services_test ] ||
 			objects="build/linux/asan/shim/$test.o $services_parts"
-		objects=$(tr ' ' '\n' <<<"$objects" | grep -v "/$(basename "$file" .c).o")
+		mutant_of=core/$(basename "$file" .c).o
+		[ "$file" = "${file#ports/linux/}" ] || mutant_of=port/${mutant_of#core/}
+		objects=$(tr ' ' '\n' <<<"$objects" | grep -v "/$mutant_of\$")
 		;;
 	vmm_* | devices_*)
 		objects="build/asan/tests/confined.o build/asan/tests/$test.o build/asan/libvmm.a
