@@ -13,9 +13,10 @@
 #include <Library/MemoryAllocationLib.h>
 #include <Library/PrePiHobListPointerLib.h>
 #include <Library/PrePiLib.h>
-#include <Library/SerialPortLib.h>
+#include <Library/ResetSystemLib.h>
 
 #include "ports/uefi/lib/layout.h"
+#include "wire/synic.h"
 
 #define BLOB_COUNT	0u
 #define BLOB_MEMORY_MAP 3u
@@ -26,6 +27,7 @@
 #define STACK_LEN	(128u << 10)
 #define STACK_TOP	0x80000u /* sec/entry.nasm */
 #define PAGE_PRESENT_RW 0x3u
+#define CRASH_NOTIFY	(1ull << 63)
 #define PAGE_HUGE	0x80u
 #define TABLE_ENTRIES	512u
 
@@ -51,12 +53,16 @@ struct ram {
 	UINT64 end; /* of all RAM, and 4 GiB at least */
 };
 
-/* Serial output is all that there is this early. */
+/*
+ * A crash: the host reports the text that P3 and P4 name. Then power off, because a machine that
+ * only stands still looks as if it were busy.
+ */
 static void stop(const char *why)
 {
-	SerialPortInitialize();
-	SerialPortWrite((UINT8 *)why, AsciiStrLen(why));
-	CpuDeadLoop();
+	AsmWriteMsr64(VMB_MSR_CRASH_CTL - 2, (UINTN)why);
+	AsmWriteMsr64(VMB_MSR_CRASH_CTL - 1, AsciiStrLen(why));
+	AsmWriteMsr64(VMB_MSR_CRASH_CTL, CRASH_NOTIFY);
+	ResetShutdown();
 }
 
 /* The record of that type, or NULL. */
@@ -84,7 +90,7 @@ static struct ram find_ram(void)
 	struct ram ram = { .end = 4 * GIB };
 
 	if (!record)
-		stop("openvmbus firmware: the host gave no memory map\r\n");
+		stop("the host gave no memory map");
 	ram.ranges = (const struct range *)(record + 1);
 	ram.count = (record->len - sizeof(*record)) / sizeof(*ram.ranges);
 	for (UINTN i = 0; i < ram.count; i++) {
@@ -93,7 +99,7 @@ static struct ram find_ram(void)
 		ram.end = MAX(ram.end, ram.ranges[i].gpa + ram.ranges[i].len);
 	}
 	if (ram.low_len < LOW_MIN)
-		stop("openvmbus firmware: less than 128 MiB of memory\r\n");
+		stop("less than 128 MiB of memory");
 	return ram;
 }
 
@@ -128,7 +134,7 @@ static void make_tables(const struct ram *ram)
 
 	root = AllocatePages(1 + roots + gib);
 	if (!root)
-		stop("openvmbus firmware: no memory for page tables\r\n");
+		stop("no memory for page tables");
 	ZeroMem(root, (1 + roots) * EFI_PAGE_SIZE);
 	level3 = root + TABLE_ENTRIES;
 	level2 = level3 + roots * TABLE_ENTRIES;
@@ -166,5 +172,5 @@ void EFIAPI vmb_sec_main(void)
 	BuildCpuHob(address_bits(), FixedPcdGet8(PcdPrePiCpuIoSize));
 	make_tables(&ram);
 	LoadDxeCoreFromFv(NULL, STACK_LEN);
-	stop("openvmbus firmware: no DXE core in the image\r\n");
+	stop("no DXE core in the image");
 }
