@@ -323,7 +323,7 @@ $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_test: \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 # The integration services have a scripted channel and no disks.
-services-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/misc.o port/services.o \
+services-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/single.o shim/misc.o port/services.o \
 	port/services_daemon.o port/services_kvp.o port/services_backup.o port/services_copy.o core/ic.o core/ic_kvp.o)
 $(BUILD)/tests/linux_services_test: $(LINUX_DIR)/asan/shim/linux_services_test.o $(call services-parts,asan)
 	$(call say,LD,$@)
@@ -357,7 +357,7 @@ $(BUILD)/tests/linux_input_tsan_test: $(LINUX_DIR)/tsan/shim/linux_input_test.o 
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 unit-programs: $(BUILD)/tests/linux_input_test $(BUILD)/tests/linux_input_tsan_test
 # Dynamic memory has a scripted channel too, and a memory.
-balloon-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/ram.o port/balloon.o \
+balloon-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/single.o shim/ram.o port/balloon.o \
 	port/balloon_pages.o core/balloon.o)
 $(BUILD)/tests/linux_balloon_test: $(LINUX_DIR)/asan/shim/linux_balloon_test.o $(call balloon-parts,asan)
 	$(call say,LD,$@)

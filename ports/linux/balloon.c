@@ -322,8 +322,7 @@ static int resume(struct vmb_device *device)
 }
 
 static const struct hv_vmbus_device_id ids[] = {
-	{ .guid = GUID_INIT(0x525074dc, 0x8985, 0x46e2, 0x80, 0x57, 0xa3, 0x07, 0xdc, 0x18, 0xa5,
-			    0x02) },
+	{ .guid = VMB_GUID_BALLOON },
 	{},
 };
 MODULE_DEVICE_TABLE(vmbus, ids);

@@ -556,8 +556,7 @@ static int resume(struct vmb_device *device)
 }
 
 static const struct hv_vmbus_device_id ids[] = {
-	{ .guid = GUID_INIT(0xf8615163, 0xdf3e, 0x46c5, 0x91, 0x3f, 0xf2, 0xd2, 0xf9, 0x65, 0xed,
-			    0x0e) },
+	{ .guid = VMB_GUID_NETWORK },
 	{},
 };
 MODULE_DEVICE_TABLE(vmbus, ids);

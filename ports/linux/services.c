@@ -229,24 +229,19 @@ static int resume(struct vmb_device *device)
 	return open_channel(device->data);
 }
 
-#define SERVICE(kind, ...)                                                                \
-	{                                                                                 \
-		.guid = GUID_INIT(__VA_ARGS__), .driver_data = (kernel_ulong_t) & (kind), \
+/* What a service is called here and in the protocol. */
+#define SERVICE(kind, type)                                            \
+	{                                                              \
+		.guid = type, .driver_data = (kernel_ulong_t) & (kind) \
 	}
 
 static const struct hv_vmbus_device_id ids[] = {
-	SERVICE(service_shutdown, 0x0e0b6031, 0x5213, 0x4934, 0x81, 0x8b, 0x38, 0xd9, 0x0c, 0xed,
-		0x39, 0xdb),
-	SERVICE(service_time, 0x9527e630, 0xd0ae, 0x497b, 0xad, 0xce, 0xe8, 0x0a, 0xb0, 0x17, 0x5c,
-		0xaf),
-	SERVICE(service_heartbeat, 0x57164f39, 0x9115, 0x4e78, 0xab, 0x55, 0x38, 0x2f, 0x3b, 0xd5,
-		0x42, 0x2d),
-	SERVICE(service_kvp, 0xa9a0f4e7, 0x5a45, 0x4d96, 0xb8, 0x27, 0x8a, 0x84, 0x1e, 0x8c, 0x03,
-		0xe6),
-	SERVICE(service_backup, 0x35fa2e29, 0xea23, 0x4236, 0x96, 0xae, 0x3a, 0x6e, 0xba, 0xcb,
-		0xa4, 0x40),
-	SERVICE(service_copy, 0x34d14be3, 0xdee4, 0x41c8, 0x9a, 0xe7, 0x6b, 0x17, 0x49, 0x77, 0xc1,
-		0x92),
+	SERVICE(service_shutdown, VMB_GUID_SHUTDOWN),
+	SERVICE(service_time, VMB_GUID_TIME),
+	SERVICE(service_heartbeat, VMB_GUID_HEARTBEAT),
+	SERVICE(service_kvp, VMB_GUID_KVP),
+	SERVICE(service_backup, VMB_GUID_BACKUP),
+	SERVICE(service_copy, VMB_GUID_COPY),
 	{},
 };
 MODULE_DEVICE_TABLE(vmbus, ids);

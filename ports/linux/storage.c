@@ -475,10 +475,8 @@ static int resume(struct vmb_device *device)
 }
 
 static const struct hv_vmbus_device_id ids[] = {
-	{ .guid = GUID_INIT(0xba6163d9, 0x04a1, 0x4d29, 0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc,
-			    0x7f) },
-	{ .guid = GUID_INIT(0x32412632, 0x86cb, 0x44a2, 0x9b, 0x5c, 0x50, 0xd1, 0x41, 0x73, 0x54,
-			    0xf5) },
+	{ .guid = VMB_GUID_SCSI },
+	{ .guid = VMB_GUID_IDE },
 	{},
 };
 MODULE_DEVICE_TABLE(vmbus, ids);

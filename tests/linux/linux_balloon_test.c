@@ -5,15 +5,13 @@
  */
 #include "ports/linux/balloon.h"
 #include "tests/linux/bed.h"
-#include "tests/linux/bus.h"
 #include "tests/linux/ram.h"
+#include "tests/linux/single.h"
 
 #define SECONDS(n)  msleep((n)*1000)
 #define QUEUE_MAX   64u
 #define FLOOR_PAGES ((40ul << 8) + RAM_PAGES / 4) /* of 256 MiB, as docs/memory.md says */
 
-static struct vmb_driver *driver;
-static struct vmb_channel channel;
 static u8 said[QUEUE_MAX][VMB_BALLOON_LEN_MAX]; /* by the host */
 static u32 said_count, read_count;
 static u32 room; /* messages that the host takes before it reads */
@@ -27,17 +25,6 @@ static u64 caps, committed;
 static u64 ranges[RAM_PAGES];
 static u32 range_count;
 
-int vmb_driver_register_owner(struct vmb_driver *d, struct module *owner, const char *name)
-{
-	driver = d;
-	return 0;
-}
-
-void vmb_driver_unregister(struct vmb_driver *d)
-{
-	driver = NULL;
-}
-
 int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_channel_ops *ops,
 		     void *context)
 {
@@ -48,17 +35,6 @@ int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_chan
 	masked = false;
 	sched_step();
 	return 0;
-}
-
-int vmb_channel_close(struct vmb_channel *ch)
-{
-	ch->open = false;
-	return 0;
-}
-
-void *vmb_channel_context(const struct vmb_channel *ch)
-{
-	return ch->context;
 }
 
 void vmb_channel_mask(struct vmb_channel *ch)

@@ -6,28 +6,15 @@
 #include "base/utf16.h"
 #include "ports/linux/services.h"
 #include "tests/linux/bed.h"
-#include "tests/linux/bus.h"
 #include "tests/linux/misc.h"
+#include "tests/linux/single.h"
 
 #define HEADERS_LEN sizeof(struct vmb_ic_packet)
 #define SECONDS(n)  msleep((n)*1000)
 
-static struct vmb_driver *driver;
-static struct vmb_channel channel;
 static u8 sent[VMB_IC_PACKET_LEN_MAX]; /* the last answer */
 static u32 sent_count, sent_len, offs, restarts, thaws;
 static u8 said[VMB_IC_PACKET_LEN_MAX]; /* what the host sends now */
-
-int vmb_driver_register_owner(struct vmb_driver *d, struct module *owner, const char *name)
-{
-	driver = d;
-	return 0;
-}
-
-void vmb_driver_unregister(struct vmb_driver *d)
-{
-	driver = NULL;
-}
 
 int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_channel_ops *ops,
 		     void *context)
@@ -36,17 +23,6 @@ int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_chan
 	ch->context = context;
 	ch->open = true;
 	return 0;
-}
-
-int vmb_channel_close(struct vmb_channel *ch)
-{
-	ch->open = false;
-	return 0;
-}
-
-void *vmb_channel_context(const struct vmb_channel *ch)
-{
-	return ch->context;
 }
 
 int vmb_channel_send(struct vmb_channel *ch, const struct vmb_ring_packet *packet)
