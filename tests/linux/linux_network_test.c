@@ -181,6 +181,72 @@ static void a_sub_channel_that_goes_makes_the_card_connect_anew(void)
 	traffic_stop();
 }
 
+/* ---- sleep: what the bus calls before and after it ---- */
+
+static void sleep_and_wake(int (*what)(struct vmb_device *device), int expected)
+{
+	struct vmb_device *device = host_device();
+
+	mutex_lock(&device->dev.mutex);
+	claim_same(what(device), expected);
+	mutex_unlock(&device->dev.mutex);
+}
+
+static const struct vmb_driver *driver(void)
+{
+	return to_vmb_driver(host_device()->dev.driver);
+}
+
+static void a_card_sleeps_and_wakes(void)
+{
+	const struct vmb_channel *ch;
+	u32 i;
+
+	traffic_start();
+	ch = host_device()->channel;
+	for (i = 0; i < 3; i++) {
+		traffic_ping((u16)i, 1000);
+		sleep_and_wake(driver()->suspend, 0);
+		claim(!ch->rings && list_empty(&ch->subs)); /* the host has nothing of ours */
+		claim(!traffic_send(0, 1000, 0));
+		claim_same(net_set_mtu(net_dev, 1400), -ENODEV);
+		sleep_and_wake(driver()->resume, 0);
+		claim(netif_running(net_dev));
+	}
+	traffic_ping(3, 1000);
+	traffic_stop();
+}
+
+static void a_card_may_go_in_its_sleep(void)
+{
+	traffic_start();
+	sleep_and_wake(driver()->suspend, 0);
+	host_rescind();
+	msleep(1000);
+	host_await_released();
+	claim(!net_dev);
+	host_offer();
+	msleep(1000);
+	claim_same(net_up(net_dev), 0);
+	traffic_ping(0, 1000);
+	traffic_stop();
+}
+
+static void a_card_that_cannot_wake_is_there_and_opens_later(void)
+{
+	traffic_start();
+	sleep_and_wake(driver()->suspend, 0);
+	host.stalled = true;
+	sleep_and_wake(driver()->resume, -ETIMEDOUT);
+	host.stalled = false;
+	host_wake();
+	msleep(5000);
+	net_down(net_dev);
+	claim_same(net_up(net_dev), 0);
+	traffic_ping(0, 1000);
+	traffic_stop();
+}
+
 /* ---- a host that does not answer ---- */
 
 static void stall(void)
@@ -303,6 +369,9 @@ bed_test(a_closed_channel_has_no_ring)
 bed_test(a_rescind_at_each_step_of_probe)
 bed_test(a_rescind_at_each_step_of_a_change)
 bed_test(a_sub_channel_that_goes_makes_the_card_connect_anew)
+bed_test(a_card_sleeps_and_wakes)
+bed_test(a_card_may_go_in_its_sleep)
+bed_test(a_card_that_cannot_wake_is_there_and_opens_later)
 bed_test(a_mute_host_does_not_keep_the_rtnl)
 bed_test(the_watchdog_finds_what_an_interrupt_did_not_say)
 bed_test(the_watchdog_ends_nothing)
@@ -317,6 +386,9 @@ int main(void)
 		cmocka_unit_test(test_a_rescind_at_each_step_of_probe),
 		cmocka_unit_test(test_a_rescind_at_each_step_of_a_change),
 		cmocka_unit_test(test_a_sub_channel_that_goes_makes_the_card_connect_anew),
+		cmocka_unit_test(test_a_card_sleeps_and_wakes),
+		cmocka_unit_test(test_a_card_may_go_in_its_sleep),
+		cmocka_unit_test(test_a_card_that_cannot_wake_is_there_and_opens_later),
 		cmocka_unit_test(test_a_mute_host_does_not_keep_the_rtnl),
 		cmocka_unit_test(test_the_watchdog_finds_what_an_interrupt_did_not_say),
 		cmocka_unit_test(test_the_watchdog_ends_nothing),
