@@ -43,7 +43,8 @@ int vmb_vmm_firmware_run(int argc, char **argv)
 		puts(path);
 		return VMB_VMM_EXIT_OFF;
 	}
-	vmb_dev_report("no firmware: neither FIRMWARE=FILE nor %s or another of its names",
+	vmb_dev_report("no firmware: neither FIRMWARE=FILE nor %s or another of its names; "
+		       "`make firmware` builds one, and `make install` installs it",
 		       places[0]);
 	return VMB_VMM_EXIT_FAILURE;
 }
