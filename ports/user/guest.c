@@ -866,11 +866,12 @@ int vmb_user_guest_wait(struct vmb_user_guest *g, bool (*done)(void *arg), void 
 	if (!g->threaded)
 		return wait_stepping(g, done, arg);
 	vmb_user_synic_kick(g->synic->guest_fd);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += VMB_USER_WAIT_SECONDS;
 	pthread_mutex_lock(&g->lock);
-	while (!done(arg) && !err)
+	while (!done(arg) && !err) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += VMB_USER_WAIT_SECONDS;
 		err = pthread_cond_timedwait(&g->changed, &g->lock, &until);
+	}
 	pthread_mutex_unlock(&g->lock);
 	return err ? VMB_EAGAIN : 0;
 }

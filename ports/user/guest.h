@@ -137,7 +137,7 @@ bool vmb_user_guest_step(struct vmb_user_guest *g);
 
 /*
  * These wait for the host. Return 0; VMB_EIO: refused; VMB_ENODEV: rescinded; VMB_EAGAIN: neither
- * end has anything left to do.
+ * end has anything left to do, or with threads, nothing has come for 20 s.
  */
 int vmb_user_guest_start(struct vmb_user_guest *g);
 int vmb_user_guest_open(struct vmb_user_guest *g, struct vmb_user_device *d);
