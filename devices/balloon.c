@@ -33,10 +33,6 @@
 /* This program put its tables there (vmm/boot.h), so what is given of it stays as it is. */
 #define KEEP_BELOW    0x100000u
 
-/* What the bus wants: bits of orders. */
-#define ORDER_OPEN    1u
-#define ORDER_CLOSE   2u
-
 struct vmb_dev_balloon {
 	struct vmb_dev_balloon_config config;
 	struct vmb_dev_bus *bus; /* from attach to detach; under the lock */
@@ -44,7 +40,6 @@ struct vmb_dev_balloon {
 	struct vmb_dev_worker worker;
 	struct vmb_host_balloon host; /* the worker's */
 	struct vmb_host_ram ram[VMB_DEV_MEMORY_REGION_MAX];
-	uint32_t orders; /* what the bus wants, atomic */
 	bool open;
 	bool broken; /* the guest broke the protocol: its packets are left alone */
 	bool more; /* the ring may have packets that nobody announces */
@@ -367,32 +362,11 @@ static void go_after_target(struct vmb_dev_balloon *d)
 
 /* Opening and closing: the bus orders, the worker carries it out. */
 
-static void order(struct vmb_dev_channel *channel, uint32_t what)
-{
-	struct vmb_dev_balloon *d = channel->device;
-
-	__atomic_fetch_or(&d->orders, what, __ATOMIC_SEQ_CST);
-	vmb_dev_worker_wake(&d->worker);
-}
-
-static int start(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_OPEN);
-	return 0;
-}
-
-static void stop(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_CLOSE);
-}
-
-static const struct vmb_dev_channel_ops channel_ops = { .start = start, .stop = stop };
-
 static bool take_orders(struct vmb_dev_balloon *d)
 {
-	uint32_t orders = __atomic_exchange_n(&d->orders, 0, __ATOMIC_SEQ_CST);
+	uint32_t orders = vmb_dev_channel_take_orders(&d->channel);
 
-	if (orders & ORDER_OPEN) {
+	if (orders & VMB_DEV_ORDER_OPEN) {
 		d->open = d->more = true; /* the guest may have filled the ring before */
 		d->broken = d->full = false;
 		d->retry_at = 0;
@@ -400,7 +374,7 @@ static bool take_orders(struct vmb_dev_balloon *d)
 		d->least = UINT64_MAX;
 		vmb_host_balloon_reset(&d->host);
 	}
-	if (!(orders & ORDER_CLOSE))
+	if (!(orders & VMB_DEV_ORDER_CLOSE))
 		return orders;
 	d->open = false;
 	vmb_host_balloon_reset(&d->host);
@@ -483,14 +457,14 @@ static int begin(struct vmb_dev_balloon *d, const struct vmb_dev_memory *m)
 	vmb_host_balloon_init(&d->host, &config);
 	d->granted = d->added = d->out = d->taken = d->returned = 0;
 	d->open = d->never = d->tried = d->ready = false;
-	d->orders = 0;
 	return config.map ? 0 : -ENOMEM;
 }
 
 static void fill_channel(struct vmb_dev_balloon *d)
 {
 	memset(&d->channel, 0, sizeof(d->channel));
-	d->channel.ops = &channel_ops;
+	d->channel.ops = &vmb_dev_channel_ordered;
+	d->channel.worker = &d->worker;
 	d->channel.device = d;
 	d->channel.host.type_id = (struct vmb_guid)VMB_GUID_BALLOON;
 	d->channel.host.instance_id = (struct vmb_guid)VMB_GUID_BALLOON_INSTANCE;

@@ -63,6 +63,7 @@ struct vmb_dev_channel {
 	/* filled by the device */
 	const struct vmb_dev_channel_ops *ops;
 	void *device;
+	struct vmb_dev_worker *worker; /* takes orders (devices/channel.h); NULL: it has none */
 	struct vmb_host_channel host; /* type_id, instance_id, flags, sub_channel_index, user */
 
 	/* the bus's */
@@ -76,6 +77,8 @@ struct vmb_dev_channel {
 	bool scanned; /* it counts among those for which the monitor page is scanned */
 	bool unheard; /* a fault left a signal of the guest for the next tick; atomic */
 	struct vmb_dev_held *held; /* packets that a fault keeps back, oldest first */
+
+	uint32_t orders; /* bits that the worker has not taken yet; atomic */
 
 	/* for the device: valid from attach to detach, rung between start and stopped */
 	struct vmb_dev_bell bell;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What all devices do in the same way with the rings of an open channel. */
 #include "devices/channel.h"
+#include "devices/worker.h"
 #include "devices/fault.h"
 
 int vmb_dev_channel_write(struct vmb_dev_channel *ch, const struct vmb_ring_packet *packet,
@@ -32,3 +33,31 @@ int vmb_dev_channel_write_inband(struct vmb_dev_channel *ch, const void *payload
 
 	return vmb_dev_channel_write(ch, &packet, vmb_ring_packet_len(0, len));
 }
+
+/* The worker may free the channel as soon as it has the order. */
+static void order(struct vmb_dev_channel *channel, uint32_t what)
+{
+	struct vmb_dev_worker *worker = channel->worker;
+
+	__atomic_fetch_or(&channel->orders, what, __ATOMIC_SEQ_CST);
+	vmb_dev_worker_wake(worker);
+}
+
+int vmb_dev_channel_order_open(struct vmb_dev_channel *channel)
+{
+	order(channel, VMB_DEV_ORDER_OPEN);
+	return 0;
+}
+
+void vmb_dev_channel_order_close(struct vmb_dev_channel *channel)
+{
+	order(channel, VMB_DEV_ORDER_CLOSE);
+}
+
+void vmb_dev_channel_order_released(struct vmb_dev_channel *channel)
+{
+	order(channel, VMB_DEV_ORDER_RELEASED);
+}
+
+const struct vmb_dev_channel_ops vmb_dev_channel_ordered = { .start = vmb_dev_channel_order_open,
+							     .stop = vmb_dev_channel_order_close };

@@ -11,6 +11,26 @@
 #include "devices/fault.h"
 #include "devices/trace.h"
 
+/*
+ * Opening and closing for a device whose worker does both: the bus orders it, which any of its
+ * threads may, and wakes channel->worker. A device that has more to do when it is ordered puts
+ * functions of its own into its ops, which call these.
+ */
+#define VMB_DEV_ORDER_OPEN     1u
+#define VMB_DEV_ORDER_CLOSE    2u
+#define VMB_DEV_ORDER_RELEASED 4u
+
+int vmb_dev_channel_order_open(struct vmb_dev_channel *channel); /* returns 0 */
+void vmb_dev_channel_order_close(struct vmb_dev_channel *channel);
+void vmb_dev_channel_order_released(struct vmb_dev_channel *channel);
+extern const struct vmb_dev_channel_ops vmb_dev_channel_ordered; /* opens and closes so */
+
+/* The orders since the last call: bits. A channel may be opened and closed again meanwhile. */
+static inline uint32_t vmb_dev_channel_take_orders(struct vmb_dev_channel *channel)
+{
+	return __atomic_exchange_n(&channel->orders, 0, __ATOMIC_SEQ_CST);
+}
+
 /* Returns whether the guest has signalled since the last call. */
 static inline bool vmb_dev_channel_rang(struct vmb_dev_channel *channel)
 {

@@ -22,10 +22,6 @@
 #define PAYLOAD_MAX  VMB_KEYBOARD_LEN_MAX /* no message of a guest is longer */
 #define ROOM_POLL_MS 10 /* for guests that never promised to signal when there is room */
 
-/* What the bus wants: bits of orders. */
-#define ORDER_OPEN   1u
-#define ORDER_CLOSE  2u
-
 enum { KEYBOARD, MOUSE, LINES };
 
 struct line;
@@ -51,7 +47,6 @@ struct line {
 	const struct line_ops *ops;
 	struct vmb_dev_input *input;
 	struct vmb_dev_channel channel;
-	uint32_t orders; /* what the bus wants, atomic */
 	bool open;
 	bool broken; /* the guest broke the protocol: its packets are left alone */
 	bool more; /* the ring may have packets that nobody announces */
@@ -212,7 +207,7 @@ static void fail(struct line *l)
 			       l->ops->name);
 }
 
-static void take_packet(struct line *l, const struct vmb_ring_received *received)
+static void take_message(struct line *l, const struct vmb_ring_received *received)
 {
 	uint8_t payload[PAYLOAD_MAX];
 	int step = VMB_EPROTO;
@@ -250,29 +245,29 @@ static void complete(struct line *l)
 }
 
 /* A completion that finds no room holds up what the guest says after that. */
+static bool wants_packet(const void *arg)
+{
+	const struct line *l = arg;
+
+	return !l->broken && !l->completing;
+}
+
+static void take_packet(void *arg, const struct vmb_ring_received *received)
+{
+	take_message(arg, received);
+	complete(arg);
+}
+
+static const struct vmb_dev_channel_reader reader = { .wants = wants_packet, .take = take_packet };
+
 static void read_ring(struct line *l)
 {
-	struct vmb_ring_reader *rx = &l->channel.rx;
-	struct vmb_ring_received received;
-	uint32_t budget = READ_BUDGET;
-	int error;
+	enum vmb_dev_channel_rest rest =
+		vmb_dev_channel_read_ring(&l->channel, READ_BUDGET, &reader, l);
 
-	do {
-		vmb_ring_mask(rx);
-		error = VMB_EAGAIN;
-		while (budget && !l->broken && !l->completing &&
-		       !(error = vmb_dev_channel_read(&l->channel, &received))) {
-			budget--;
-			take_packet(l, &received);
-			vmb_ring_next(rx, &received);
-			complete(l);
-		}
-		if (error == VMB_EPROTO && !l->broken)
-			fail(l);
-		if (vmb_ring_release(rx))
-			vmb_dev_bus_signal(&l->channel);
-		l->more = !l->broken && (!budget || l->completing);
-	} while (!l->broken && !l->more && vmb_ring_unmask(rx));
+	if (rest == VMB_DEV_CHANNEL_BROKEN)
+		fail(l);
+	l->more = !l->broken && rest == VMB_DEV_CHANNEL_MORE;
 }
 
 static bool write_one(struct line *l)
@@ -306,37 +301,16 @@ static void write_ring(struct line *l)
 
 /* Opening and closing: the bus orders, the worker carries it out. */
 
-static void order(struct vmb_dev_channel *channel, uint32_t what)
-{
-	struct line *l = channel->device;
-
-	__atomic_fetch_or(&l->orders, what, __ATOMIC_SEQ_CST);
-	vmb_dev_worker_wake(&l->input->worker);
-}
-
-static int start(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_OPEN);
-	return 0;
-}
-
-static void stop(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_CLOSE);
-}
-
-static const struct vmb_dev_channel_ops channel_ops = { .start = start, .stop = stop };
-
 static bool take_orders(struct line *l)
 {
-	uint32_t orders = __atomic_exchange_n(&l->orders, 0, __ATOMIC_SEQ_CST);
+	uint32_t orders = vmb_dev_channel_take_orders(&l->channel);
 
-	if (orders & ORDER_OPEN) {
+	if (orders & VMB_DEV_ORDER_OPEN) {
 		l->open = l->more = true; /* the guest may have filled the ring before */
 		l->broken = l->full = l->completing = false;
 		l->ops->reset(l->input);
 	}
-	if (!(orders & ORDER_CLOSE))
+	if (!(orders & VMB_DEV_ORDER_CLOSE))
 		return orders;
 	l->open = false;
 	publish(l);
@@ -416,7 +390,8 @@ static void fill_channel(struct line *l)
 	const uint32_t mode = VMB_PIPE_MODE_MESSAGE;
 
 	memset(&l->channel, 0, sizeof(l->channel));
-	l->channel.ops = &channel_ops;
+	l->channel.ops = &vmb_dev_channel_ordered;
+	l->channel.worker = &l->input->worker;
 	l->channel.device = l;
 	l->channel.host.type_id = l->ops->type_id;
 	l->channel.host.instance_id = l->ops->instance_id;

@@ -81,7 +81,6 @@ struct vmb_dev_service {
 	struct vmb_dev_services *services;
 	struct vmb_dev_channel channel;
 	struct vmb_host_ic ic;
-	uint32_t orders; /* what the bus wants, atomic */
 	bool open;
 	bool broken; /* the guest broke the protocol: its packets are left alone */
 	int64_t report_due; /* when a fault of the guest may be reported again */

@@ -22,10 +22,6 @@
 #define SECOND_NS    1000000000ll
 #define ROOM_POLL_MS 10 /* for guests that never promised to signal when there is room */
 
-/* What the bus wants: bits of service->orders. */
-#define ORDER_OPEN   1u
-#define ORDER_CLOSE  2u
-
 static const struct vmb_dev_service_ops *const rows[] = {
 	&vmb_dev_service_shutdown_ops, &vmb_dev_service_heartbeat_ops, &vmb_dev_service_time_ops,
 	&vmb_dev_service_kvp_ops,      &vmb_dev_service_backup_ops,    &vmb_dev_service_copy_ops,
@@ -270,27 +266,6 @@ static void write_ring(struct vmb_dev_service *s)
 
 /* Opening and closing: the bus orders, the worker carries it out. */
 
-static void order(struct vmb_dev_channel *channel, uint32_t what)
-{
-	struct vmb_dev_service *s = channel->device;
-
-	__atomic_fetch_or(&s->orders, what, __ATOMIC_SEQ_CST);
-	vmb_dev_worker_wake(&s->services->worker);
-}
-
-static int start(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_OPEN);
-	return 0;
-}
-
-static void stop(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_CLOSE);
-}
-
-static const struct vmb_dev_channel_ops channel_ops = { .start = start, .stop = stop };
-
 static void begin_open(struct vmb_dev_service *s)
 {
 	s->open = true;
@@ -302,11 +277,11 @@ static void begin_open(struct vmb_dev_service *s)
 
 static bool take_orders(struct vmb_dev_service *s)
 {
-	uint32_t orders = __atomic_exchange_n(&s->orders, 0, __ATOMIC_SEQ_CST);
+	uint32_t orders = vmb_dev_channel_take_orders(&s->channel);
 
-	if (orders & ORDER_OPEN)
+	if (orders & VMB_DEV_ORDER_OPEN)
 		begin_open(s);
-	if (!(orders & ORDER_CLOSE))
+	if (!(orders & VMB_DEV_ORDER_CLOSE))
 		return orders;
 	s->open = false;
 	set_ready(s, false);
@@ -424,7 +399,8 @@ static void fill_channel(struct vmb_dev_service *s)
 	const uint32_t mode = VMB_PIPE_MODE_MESSAGE;
 
 	memset(&s->channel, 0, sizeof(s->channel));
-	s->channel.ops = &channel_ops;
+	s->channel.ops = &vmb_dev_channel_ordered;
+	s->channel.worker = &s->services->worker;
 	s->channel.device = s;
 	s->channel.host.type_id = s->ops->type_id;
 	s->channel.host.instance_id = s->ops->instance_id;
@@ -452,7 +428,6 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 		struct vmb_dev_service *s = &services->all[i];
 
 		s->open = false;
-		s->orders = 0;
 		memset(&s->u, 0, sizeof(s->u));
 		fill_channel(s);
 		error = vmb_dev_bus_attach(bus, &s->channel);

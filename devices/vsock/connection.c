@@ -29,11 +29,6 @@
 #define RING_LEN_MAX   (512u << 10)
 #define PIECES_OF_RING 4u /* so that the guest can make room while we write */
 
-/* What the bus wants: bits of c->orders. */
-#define ORDER_OPEN     1u
-#define ORDER_CLOSE    2u
-#define ORDER_RELEASED 4u
-
 static const char connect_word[] = "CONNECT ";
 
 static struct vmb_dev_vsock_counters *counters(struct vmb_dev_vsock_connection *c)
@@ -294,37 +289,17 @@ static bool send_on(struct vmb_dev_vsock_connection *c)
 
 /* What the bus wants */
 
-static void order(struct vmb_dev_channel *channel, uint32_t what)
-{
-	struct vmb_dev_vsock_link *link = channel->device;
-	struct vmb_dev_vsock *v = link->vsock;
-
-	/* From now on the worker may free the link. */
-	__atomic_fetch_or(&link->orders, what, __ATOMIC_SEQ_CST);
-	vmb_dev_worker_wake(&v->worker);
-}
-
 static int start(struct vmb_dev_channel *channel)
 {
 	if (channel->rx.data_len > RING_LEN_MAX || channel->tx.data_len > RING_LEN_MAX)
 		return -EINVAL;
-	order(channel, ORDER_OPEN);
-	return 0;
-}
-
-static void stop(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_CLOSE);
-}
-
-static void released(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_RELEASED);
+	return vmb_dev_channel_order_open(channel);
 }
 
 static const struct vmb_dev_channel_ops channel_ops = { .start = start,
-							.stop = stop,
-							.released = released };
+							.stop = vmb_dev_channel_order_close,
+							.released =
+								vmb_dev_channel_order_released };
 
 static void opened(struct vmb_dev_vsock_connection *c)
 {
@@ -373,20 +348,15 @@ static void closed(struct vmb_dev_vsock_connection *c, int64_t now)
 	vmb_dev_bus_stopped(&c->link->channel);
 }
 
-static uint32_t take(struct vmb_dev_vsock_link *link)
-{
-	return __atomic_exchange_n(&link->orders, 0, __ATOMIC_SEQ_CST);
-}
-
 static bool take_orders(struct vmb_dev_vsock_connection *c, int64_t now)
 {
-	uint32_t orders = c->link ? take(c->link) : 0;
+	uint32_t orders = c->link ? vmb_dev_channel_take_orders(&c->link->channel) : 0;
 
-	if (orders & ORDER_OPEN)
+	if (orders & VMB_DEV_ORDER_OPEN)
 		opened(c);
-	if (orders & ORDER_CLOSE)
+	if (orders & VMB_DEV_ORDER_CLOSE)
 		closed(c, now);
-	if (!(orders & ORDER_RELEASED))
+	if (!(orders & VMB_DEV_ORDER_RELEASED))
 		return orders;
 	vmb_dev_vsock_link_free(c->link);
 	c->link = NULL;
@@ -398,11 +368,11 @@ static bool take_orders(struct vmb_dev_vsock_connection *c, int64_t now)
 
 bool vmb_dev_vsock_link_serve(struct vmb_dev_vsock_link *link)
 {
-	uint32_t orders = take(link);
+	uint32_t orders = vmb_dev_channel_take_orders(&link->channel);
 
-	if (orders & ORDER_CLOSE)
+	if (orders & VMB_DEV_ORDER_CLOSE)
 		vmb_dev_bus_stopped(&link->channel);
-	return orders & ORDER_RELEASED;
+	return orders & VMB_DEV_ORDER_RELEASED;
 }
 
 void vmb_dev_vsock_link_free(struct vmb_dev_vsock_link *link)
@@ -433,6 +403,7 @@ static int offer(struct vmb_dev_vsock_connection *c, int64_t now, const struct v
 		return -ENOMEM;
 	c->link->vsock = c->vsock;
 	c->link->channel.ops = &channel_ops;
+	c->link->channel.worker = &c->vsock->worker;
 	c->link->channel.device = c->link;
 	c->link->channel.host.type_id = *service;
 	c->link->channel.host.instance_id = *instance;

@@ -52,7 +52,6 @@ struct vmb_dev_vsock_link {
 	struct vmb_dev_channel channel;
 	struct vmb_dev_vsock *vsock;
 	struct vmb_dev_vsock_link *next; /* without a connection */
-	uint32_t orders; /* what the bus wants; atomic */
 };
 
 struct vmb_dev_vsock_connection {
