@@ -53,6 +53,31 @@ static void test_range_outside_ram_is_refused(void **state)
 	vmb_vmm_memory_destroy(&m);
 }
 
+static void test_what_is_ram_or_may_become_it_is_not_for_devices(void **state)
+{
+	static const struct {
+		uint64_t gpa, len;
+		bool overlaps;
+	} all[] = {
+		{ 0, PAGE, true },
+		{ 64 * MIB - PAGE, PAGE, true },
+		{ 64 * MIB - PAGE, 2 * PAGE, true },
+		{ 64 * MIB, 8 * MIB, false },
+		{ VMB_VMM_HIGH_BASE - PAGE, PAGE, false },
+		{ VMB_VMM_HIGH_BASE - PAGE, 2 * PAGE, true }, /* where memory may be added */
+		{ VMB_VMM_HIGH_BASE + 192 * MIB - PAGE, 8 * MIB, true },
+		{ VMB_VMM_HIGH_BASE + 192 * MIB, 8 * MIB, false },
+		{ PAGE, 8192 * MIB, true },
+	};
+	struct vmb_dev_memory m;
+
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 * MIB, 256 * MIB), 0);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(all); i++)
+		assert_int_equal(vmb_dev_memory_overlaps(&m, all[i].gpa, all[i].len),
+				 all[i].overlaps);
+	vmb_vmm_memory_destroy(&m);
+}
+
 /* Memory is not touched, so 4 GiB cost nothing. */
 static void test_ram_above_3_gib_continues_at_4_gib(void **state)
 {
@@ -204,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_range_inside_ram_is_found),
 		cmocka_unit_test(test_range_outside_ram_is_refused),
+		cmocka_unit_test(test_what_is_ram_or_may_become_it_is_not_for_devices),
 		cmocka_unit_test(test_memory_grows_while_others_look),
 		cmocka_unit_test(test_ram_above_3_gib_continues_at_4_gib),
 		cmocka_unit_test(test_lent_pages_lie_side_by_side),

@@ -433,6 +433,31 @@ static void check_power_off(const struct vmb_dev_memory *m, uint64_t dsdt)
 	assert_memory_equal(found + length_bytes + 1, ((uint8_t[]){ 0x0A, VMB_VMM_POWER_S5 }), 2);
 }
 
+/* As the tables describe them: 64 MiB from 0xF8000000 on, and 512 MiB above all RAM. */
+static void test_memory_of_devices_is_within_the_windows(void **unused)
+{
+	static const struct {
+		uint64_t gpa, len;
+		bool within;
+	} all[] = {
+		{ 0xF8000000, 0x800000, true },
+		{ 0xFB800000, 0x800000, true },
+		{ 0xFB801000, 0x800000, false },
+		{ 0xF7FFF000, 0x800000, false },
+		{ 0xFEC00000, 0x1000, false },
+		{ 0xFE0000000, 0x20000000, true },
+		{ 0xFE0000000, 0x20001000, false },
+		{ 0xFDFFFF000, 0x2000, false },
+		{ 0, 0x1000, false },
+	};
+	struct vmb_dev_memory m;
+
+	assert_int_equal(vmb_vmm_memory_create(&m, 64 << 20, 64 << 20), 0);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(all); i++)
+		assert_int_equal(vmb_vmm_acpi_is_window(&m, all[i].gpa, all[i].len), all[i].within);
+	vmb_vmm_memory_destroy(&m);
+}
+
 static void test_acpi_tables_hang_together(void **unused)
 {
 	const uint32_t counts[] = { 1, 4, 64 };
@@ -472,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_elf_headers_touch_nothing),
 		cmocka_unit_test(test_sizes_are_understood),
 		cmocka_unit_test(test_smbios_names_the_machine),
+		cmocka_unit_test(test_memory_of_devices_is_within_the_windows),
 		cmocka_unit_test(test_acpi_tables_hang_together),
 	};
 
