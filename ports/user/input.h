@@ -12,7 +12,7 @@
 #include "guest/keyboard.h"
 #include "guest/mouse.h"
 
-#define VMB_USER_INPUT_MAX 4096u
+#define VMB_USER_INPUT_MAX 1024u
 
 struct vmb_user_input {
 	bool used; /* the channel is a keyboard's or a mouse's */
