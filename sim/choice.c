@@ -338,6 +338,13 @@ static bool do_grow(struct sim *sim, struct sim_choice c)
 	return do_disk(sim, c, sim_disk_grow, "disk %lu of device %lu GROWS by 8 blocks");
 }
 
+static bool do_change(struct sim *sim, struct sim_choice c)
+{
+	struct sim_device *d = device_of(sim, c.who);
+
+	return d && d->config->drive && sim_storage(d) && !d->leaving && sim_drive_change(d);
+}
+
 static bool do_link(struct sim *sim, struct sim_choice c)
 {
 	struct sim_device *d = device_of(sim, c.who);
@@ -554,6 +561,7 @@ static const struct {
 	[SIM_UNPLUG] = { "unplug", do_unplug },
 	[SIM_PLUG] = { "plug", do_plug },
 	[SIM_GROW] = { "grow", do_grow },
+	[SIM_CHANGE] = { "change", do_change },
 	[SIM_LINK] = { "link", do_link },
 	[SIM_MTU] = { "mtu", do_mtu },
 	[SIM_BUS_RESET] = { "bus-reset", do_bus_reset },

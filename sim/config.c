@@ -110,6 +110,8 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
 		c->weights[i] = 1u << sim_draw(&random, 5);
 	draw_planned(c, &random);
 	draw_services(c, &random);
+	for (uint32_t i = 0; i < c->device_count; i++)
+		c->devices[i].drive = c->devices[i].class == SIM_SCSI && !sim_draw(&random, 3);
 }
 
 static void print_device(const struct sim_device_config *d, uint32_t i, FILE *out)
@@ -135,7 +137,8 @@ static void print_device(const struct sim_device_config *d, uint32_t i, FILE *ou
 		d->class == SIM_CARD ? d->version_max & 0xFFFF : d->version_max & 0xFF,
 		d->queue_count, d->queue_count == 1 ? "" : "s");
 	if (d->class == SIM_SCSI)
-		fprintf(out, " and %u disk%s", d->disk_count, d->disk_count == 1 ? "" : "s");
+		fprintf(out, " and %u disk%s%s", d->disk_count, d->disk_count == 1 ? "" : "s",
+			d->drive ? ", and a DVD drive" : "");
 	if (d->class != SIM_CARD && d->held_block)
 		fprintf(out, "; reads of block %u are held", d->held_block);
 	if (d->class != SIM_CARD && d->stuck_block)

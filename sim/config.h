@@ -28,6 +28,7 @@ struct sim_device_config {
 	enum sim_class class;
 	uint32_t queue_count; /* of the host; the guest asks for as many as it likes */
 	uint32_t disk_count; /* SCSI: at the start; IDE: 1 */
+	bool drive; /* SCSI: a DVD drive, too */
 	uint32_t version_max; /* storage or network */
 	uint32_t ide_place;
 	uint32_t service; /* enum vmb_ic_type */

@@ -48,7 +48,9 @@ struct sim_lent {
 struct sim_request {
 	bool busy, given_up;
 	enum sim_operation op;
-	uint32_t slot, lun, block, count; /* blocks */
+	uint32_t slot, lun, block, count; /* blocks, or sectors */
+	uint32_t data_len; /* bytes */
+	uint64_t disc; /* that was in the drive when it began */
 	struct sim_disk *disk; /* NULL: no blocks of any */
 	uint64_t number, stamp, began, transaction_id;
 	int64_t since;

@@ -6,7 +6,9 @@
 #include "ports/user/guest.h"
 #include "sim/sim.h"
 
-#define BLOCKS_MAX 8u
+#define BLOCKS_MAX     8u
+#define SECTORS_MAX    2u /* of a DVD; as many bytes */
+#define UNIT_ATTENTION 6u /* sense key */
 
 static struct vmb_guest_storage *core_of(struct sim_channel *ch)
 {
@@ -48,10 +50,11 @@ static void free_storage(struct sim_channel *ch)
 
 static void begin(struct sim_channel *ch)
 {
-	if (ch->primary)
+	if (ch->primary) {
 		vmb_guest_storage_join(&ch->joined, &ch->primary->storage->core);
-	else
-		vmb_guest_storage_start(&ch->storage->core);
+		return;
+	}
+	vmb_guest_storage_start(&ch->storage->core);
 }
 
 static void prepare(struct sim_channel *ch)
@@ -101,7 +104,19 @@ static bool is_good(const struct sim_request *r, const struct vmb_guest_storage_
 {
 	if (event->srb_status != VMB_SRB_SUCCESS || event->scsi_status)
 		return false;
-	return r->op != SIM_READ || event->data_len == r->count * SIM_BLOCK_LEN;
+	return (r->op != SIM_READ && r->op != SIM_DISC) || event->data_len == r->data_len;
+}
+
+/* Another request of the drive may bring the news that this one lacks. */
+static bool is_alone(struct sim_channel *ch, const struct sim_request *r)
+{
+	const struct sim_storage *s = storage_of(ch);
+
+	for (uint32_t i = 0; i < SIM_SLOT_COUNT; i++)
+		if (s->requests[i].busy && &s->requests[i] != r &&
+		    s->requests[i].lun == SIM_DRIVE_LUN)
+			return false;
+	return true;
 }
 
 static void end_request(struct sim_channel *ch, struct sim_request *r,
@@ -116,11 +131,16 @@ static void end_request(struct sim_channel *ch, struct sim_request *r,
 			  "  request %lu ends without the host (status %lu, SCSI status %lu)",
 		r->number, event->srb_status, event->scsi_status);
 	ch->device->good += good;
-	if (good && r->op == SIM_READ)
-		copy_pages(ch, r, bytes, r->count * SIM_BLOCK_LEN, false);
+	if (good && (r->op == SIM_READ || r->op == SIM_DISC))
+		copy_pages(ch, r, bytes, r->data_len, false);
+	if (r->lun == SIM_DRIVE_LUN && by_host && event->sense_len > 2 &&
+	    (event->sense[2] & 15) == UNIT_ATTENTION)
+		sim_drive_told(ch->device);
 	/* What a liar says about data proves nothing; a read is not looked at then. */
 	if (sim->config.faults == SIM_FAULTS_LIAR)
 		good = false;
+	if (r->op == SIM_DISC && good)
+		sim_drive_read(ch->device, r->disc, r->block, r->count, bytes, is_alone(ch, r));
 	if (r->disk)
 		sim_disk_end(sim, r->disk, r->op, r->block, r->count, r->stamp, good, r->began,
 			     bytes);
@@ -157,7 +177,11 @@ static void take_event(struct sim_channel *ch, const struct vmb_guest_storage_ev
 		       uint64_t transaction_id)
 {
 	switch (event->type) {
-	case VMB_GUEST_STORAGE_IS_READY: ch->ready = true; break;
+	case VMB_GUEST_STORAGE_IS_READY:
+		ch->ready = true;
+		/* It has not asked yet what there is. */
+		ch->device->drive.told = ch->device->drive.disc;
+		break;
 	case VMB_GUEST_STORAGE_HAS_FAILED: ch->refused = true; break;
 	case VMB_GUEST_STORAGE_COMPLETED: take_end(ch, event, transaction_id, true); break;
 	case VMB_GUEST_STORAGE_RESET_DONE: ch->storage->resetting = 0; break;
@@ -226,10 +250,17 @@ static void build_cdb(struct vmb_guest_storage_request *q, const struct sim_requ
 {
 	static const uint8_t others[][2] = { { 0x00, 6 }, { 0x12, 6 }, { 0x25, 10 }, { 0x1A, 6 } };
 	static const uint8_t opcodes[] = {
-		[SIM_READ] = 0x28, [SIM_WRITE] = 0x2A, [SIM_WRITE_FUA] = 0x2A,
-		[SIM_ZERO] = 0x41, [SIM_UNMAP] = 0x42, [SIM_FLUSH] = 0x35
+		[SIM_READ] = 0x28,  [SIM_WRITE] = 0x2A, [SIM_WRITE_FUA] = 0x2A, [SIM_ZERO] = 0x41,
+		[SIM_UNMAP] = 0x42, [SIM_FLUSH] = 0x35, [SIM_DISC] = 0x28
 	};
 
+	/* TEST UNIT READY, READ CAPACITY, PREVENT and ALLOW */
+	if (r->op == SIM_DRIVE) {
+		q->cdb[0] = other == 1 ? 0x25 : other > 1 ? 0x1E : 0x00;
+		q->cdb_len = other == 1 ? 10 : 6;
+		q->cdb[4] = other == 2;
+		return;
+	}
 	if (r->op == SIM_OTHER) {
 		q->cdb[0] = others[other % 4][0];
 		q->cdb_len = others[other % 4][1];
@@ -264,6 +295,8 @@ static uint32_t build_data(uint8_t *bytes, const struct sim_request *r, uint32_t
 		bytes[19] = (uint8_t)r->count;
 		return 24;
 	case SIM_FLUSH: return 0;
+	case SIM_DISC: return r->count * SIM_SECTOR_LEN;
+	case SIM_DRIVE: return other == 1 ? 8 : 0;
 	default: return lengths[other % 4];
 	}
 }
@@ -278,19 +311,32 @@ static enum sim_operation draw_operation(uint32_t n)
 	return often[n % VMB_ARRAY_COUNT(often)];
 }
 
+static void draw_drive(struct sim_device *d, struct sim_request *r, uint64_t *random)
+{
+	r->op = sim_draw(random, 3) ? SIM_DISC : SIM_DRIVE;
+	r->lun = SIM_DRIVE_LUN;
+	r->disc = d->drive.disc;
+	r->count = 1 + sim_draw(random, SECTORS_MAX);
+	r->block = sim_draw(random, SIM_DISC_SECTORS - SECTORS_MAX);
+}
+
 static void draw_request(struct sim_channel *ch, struct sim_request *r, uint64_t random)
 {
 	struct sim_device *d = ch->device;
 
+	r->since = ch->guest->sim->now;
+	r->number = ch->guest->sim->world.requests + 1;
+	r->offset = sim_draw(&random, 8) * SIM_BLOCK_LEN;
 	r->op = draw_operation(sim_draw(&random, 64));
 	r->lun = d->config->class == SIM_IDE ? 0 : sim_draw(&random, SIM_DISK_MAX);
+	if (d->config->drive && !sim_draw(&random, 6)) {
+		draw_drive(d, r, &random);
+		return;
+	}
 	r->disk = r->op == SIM_OTHER ? NULL : &d->disks[r->lun];
 	r->count = r->op >= SIM_FLUSH ? 0 : 1 + sim_draw(&random, BLOCKS_MAX);
 	r->block = sim_draw(&random, d->disks[r->lun].block_count - BLOCKS_MAX);
-	r->offset = sim_draw(&random, 8) * SIM_BLOCK_LEN;
-	r->number = ch->guest->sim->world.requests + 1;
 	r->stamp = r->op == SIM_ZERO || r->op == SIM_UNMAP ? 0 : r->number;
-	r->since = ch->guest->sim->now;
 }
 
 /* Fills in the request and puts it into the ring. Nothing is kept if that is not possible. */
@@ -305,6 +351,7 @@ static bool submit(struct sim_channel *ch, struct sim_request *r, uint64_t rando
 	struct vmb_guest_storage_packet packet;
 	uint32_t other = sim_draw(&random, 4), len = build_data(bytes, r, other), room;
 
+	r->data_len = len;
 	build_cdb(&q, r, other);
 	q.data_len = len;
 	q.data_offset = len ? r->offset : 0;
@@ -357,6 +404,8 @@ bool sim_guest_storage_request(struct sim_channel *ch, uint32_t arg)
 		[SIM_UNMAP] = "the guest asks to unmap: request %lu, block %lu, %lu blocks",
 		[SIM_FLUSH] = "the guest asks to flush: request %lu",
 		[SIM_OTHER] = "the guest asks for something else: request %lu",
+		[SIM_DISC] = "the guest asks to read a disc: request %lu, sector %lu, %lu sectors",
+		[SIM_DRIVE] = "the guest asks a drive for something else: request %lu",
 	};
 	struct sim_request *r = ch->ready && ch->open ? free_request(storage_of(ch)) : NULL;
 	uint64_t random = sim_mix(arg);

@@ -60,6 +60,7 @@ enum sim_what {
 	SIM_UNPLUG, /* who: device; arg: a disk */
 	SIM_PLUG, /* who: device; arg: a disk */
 	SIM_GROW, /* who: device; arg: a disk */
+	SIM_CHANGE, /* who: device; its DVD drive gets another disc */
 	SIM_LINK, /* who: device; arg: up or not */
 	SIM_MTU, /* who: device; arg */
 	SIM_BUS_RESET, /* who: device; the guest resets its SCSI bus */

@@ -137,7 +137,7 @@ static int open_disks(struct sim_device *d)
 						 .disks = d->options,
 						 .disk_count = d->config->class == SIM_IDE ?
 								       1 :
-								       SIM_DISK_MAX };
+								       SIM_DRIVE_LUN + 1 };
 
 	if (!config.ide)
 		config.instance_id = &id;
@@ -150,6 +150,9 @@ static int open_disks(struct sim_device *d)
 		if (d->disks[i].there)
 			d->options[i].path = d->disks[i].path;
 	}
+	d->options[SIM_DRIVE_LUN] = (struct vmb_dev_disk_option){ .dvd = true, .read_only = true };
+	if (d->config->drive)
+		d->options[SIM_DRIVE_LUN].path = d->drive.path;
 	return vmb_dev_storage_open(&d->dev, &config);
 }
 
@@ -208,6 +211,7 @@ static int open_sockets(struct sim_device *d)
 
 static void close_device(struct sim_device *d)
 {
+	sim_drive_close(d);
 	d->dev.ops->close(d->dev.state);
 	d->dev = (struct vmb_dev_device){ NULL, NULL };
 	for (uint32_t i = 0; i < SIM_DISK_MAX; i++) {
@@ -289,12 +293,14 @@ bool sim_device_step(struct sim_device *d)
 	if (!d->dev.ops || !d->awake)
 		return false;
 	d->awake = d->dev.ops->step(d->dev.state);
-	if (sim_storage(d))
+	if (sim_storage(d)) {
 		take_unplugged(d);
-	else if (sim_services(d))
+		sim_drive_step(d);
+	} else if (sim_services(d)) {
 		sim_service_look(d);
-	else if (sim_sockets(d))
+	} else if (sim_sockets(d)) {
 		sim_connections_wake(d);
+	}
 	return true;
 }
 
@@ -389,7 +395,8 @@ bool sim_device_operate(struct sim_device *d, uint32_t arg, bool always_well)
 	if (request->operation.kind != VMB_DEV_DISK_REST)
 		result = well ? vmb_dev_disk_engine_carry_out(&request->operation) :
 				carry_out_badly(d->sim, &request->operation, arg >> 8);
-	note_operation(&d->disks[request->task->unit - s->units], request, result);
+	if (request->task->unit - s->units < SIM_DISK_MAX)
+		note_operation(&d->disks[request->task->unit - s->units], request, result);
 	sim_say(d->sim,
 		result < 0 ? "a disk of device %lu fails an operation of kind %lu: error %lu" :
 			     "a disk of device %lu ends an operation of kind %lu: %lu",
@@ -494,6 +501,7 @@ int sim_world_init(struct sim *sim)
 			error |= make_disk(&d->disks[k]);
 			d->disks[k].there = k < d->config->disk_count;
 		}
+		error |= sim_drive_init(d);
 	}
 	for (uint32_t i = 0; i < w->count && !error; i++)
 		error = !sim_device_offer(&w->devices[i]);
@@ -511,5 +519,6 @@ void sim_world_free(struct sim *sim)
 		for (uint32_t k = 0; k < SIM_DISK_MAX; k++)
 			if (d->disks[k].path[0])
 				close(d->disks[k].fd);
+		sim_drive_free(d);
 	}
 }

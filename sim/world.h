@@ -53,6 +53,23 @@ struct sim_frame {
 	uint32_t seen; /* how often it did */
 };
 
+#define SIM_DRIVE_LUN	 SIM_DISK_MAX
+#define SIM_DISC_LEN	 65536u
+#define SIM_SECTOR_LEN	 2048u
+#define SIM_DISC_SECTORS (SIM_DISC_LEN / SIM_SECTOR_LEN)
+
+/* A DVD drive: its disc is a file in memory whose content is made from its number. */
+struct sim_drive {
+	uint64_t discs; /* numbered so far */
+	uint64_t disc; /* in the drive, or on its way */
+	uint64_t told; /* the last one that the guest was told of */
+	int fd;
+	char path[32];
+	/* one that waits until the old one is not used any more; ops NULL: none */
+	struct vmb_dev_disk waiting;
+	struct vmb_dev_disk_option *option;
+};
+
 /* A service: what is asked of it, and what its guest has seen and done. */
 struct sim_service {
 	/* since the guest was asked for its versions; counts are the host's at that moment */
@@ -115,6 +132,7 @@ struct sim_device {
 	uint64_t good; /* requests that ended well */
 	struct sim_frame out[SIM_FRAME_COUNT], in[SIM_FRAME_COUNT];
 
+	struct sim_drive drive;
 	struct sim_service service;
 
 	uint64_t connection_count; /* numbered so far */
@@ -159,6 +177,23 @@ bool sim_disk_plug(struct sim_device *d, uint32_t lun);
 bool sim_disk_unplug(struct sim_device *d, uint32_t lun);
 bool sim_disk_grow(struct sim_device *d, uint32_t lun);
 
+/* sim/drive.c: what a DVD drive promised */
+int sim_drive_init(struct sim_device *d);
+void sim_drive_free(struct sim_device *d);
+/* Another disc is put in, whether the guest has locked the drive or not. */
+bool sim_drive_change(struct sim_device *d);
+void sim_drive_step(struct sim_device *d); /* it comes when the old one may go */
+void sim_drive_close(struct sim_device *d); /* the controller goes */
+/* The guest has been told of a change, or begins anew. */
+void sim_drive_told(struct sim_device *d);
+/*
+ * A read of count sectors that began when first_disc was the disc has ended well: it must be of one
+ * of the discs since then, and the guest must have been told of that one; alone: no other request
+ * of the drive is under way, which could tell it.
+ */
+void sim_drive_read(struct sim_device *d, uint64_t first_disc, uint32_t sector, uint32_t count,
+		    const uint8_t *bytes, bool alone);
+
 /* sim/service.c: what is wanted of a service, and what it promised */
 /* Somebody asks the host for something that the service can do. */
 bool sim_service_call(struct sim_device *d, uint32_t arg);
@@ -202,7 +237,9 @@ enum sim_operation {
 	SIM_ZERO,
 	SIM_UNMAP,
 	SIM_FLUSH,
-	SIM_OTHER
+	SIM_OTHER,
+	SIM_DISC, /* of the drive: sectors */
+	SIM_DRIVE, /* of the drive: something else */
 };
 static inline bool sim_writes(enum sim_operation op)
 {
