@@ -266,7 +266,7 @@ LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scs
 LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess umh moduleparam reboot)
 LINUX_RAM    := $(addprefix linux/,list memory memory_hotplug mman)
 LINUX_VSOCK  := linux/uio linux/refcount net/af_vsock
-LINUX_HOST   := $(addprefix linux/,cpu interrupt kobject vmalloc sched/isolation) asm/mshyperv
+LINUX_HOST   := $(addprefix linux/,cpu interrupt kobject vmalloc tracepoint sched/isolation) asm/mshyperv trace/define_trace
 LINUX_NET    := $(addprefix linux/,bpf netdevice u64_stats_sync etherdevice ethtool rtnetlink if_vlan ip ipv6 tcp \
 	udp log2) $(addprefix net/,xdp ip6_checksum tcp)
 LINUX_HID    := $(addprefix linux/,hid input)
@@ -282,7 +282,7 @@ linux-module  = -DKBUILD_MODNAME='"$(notdir $(filter $(firstword $(subst _, ,$*)
 linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
 	$(1) -MMD -MP -c -o $@ $<
 $(LINUX_DIR)/include/.made: Makefile
-	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi $(@D)/asm $(@D)/net
+	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi $(@D)/asm $(@D)/net $(@D)/trace
 	@for h in $(LINUX_KERNEL); do echo '#include "tests/linux/kernel.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_BLOCK); do echo '#include "tests/linux/block.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done

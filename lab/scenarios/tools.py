@@ -12,7 +12,8 @@ class Tools(Scenario):
     """`lsvmbus`, `lsscsi`, `sg_inq`, `sg_vpd`, `sg_readcap` print the same under our drivers as
     under the kernel's own; devices, channels, the bus and the driver have the same attributes, and
     udev gives the disks the same `ID_PATH` and names in `/dev/disk/by-path`; disks are told apart
-    by serial number. The second disk's controller has an instance id of Azure, which udev finds"""
+    by serial number. The second disk's controller has an instance id of Azure, which udev finds.
+    A read passes the tracepoints of our bus"""
     kinds = ("ours",)
     hosts = ("openvmbus", "openvmm")
 
@@ -32,6 +33,9 @@ class Tools(Scenario):
                    "and disks hang at the same place", bool(ours) and theirs == ours)
         for line in difflib.unified_diff(theirs, ours, "intree", "ours", lineterm=""):
             self.note(line)
+        events = ("packet_sent", "packet_received", "signal", "interrupt")
+        self.claim("a read passes our bus's tracepoints",
+                   all(self.boots_done[2][f"trace.{one}"] not in ("", "0") for one in events))
         if self.host.name == "openvmbus":
             by_path = [line for line in ours if line.startswith("/dev/disk/by-path/acpi-")]
             id_of = f'ATTRS{{device_id}}=="{{{CONTROLLER}}}"'

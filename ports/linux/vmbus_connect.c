@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <asm/mshyperv.h>
 #include "ports/linux/vmbus_internal.h"
+#include "ports/linux/vmbus_trace.h"
 
 #define DELAY_MIN_US	100
 #define DELAY_MAX_US	100000
@@ -50,6 +51,7 @@ static int post_once(void)
 	u32 status = vmbus_synic_post(post);
 	int rc = 0;
 
+	trace_vmbus_message_sent(post->payload, post->payload_len, status);
 	mutex_lock(&vmbus.lock);
 	if (status == VMB_HV_SUCCESS)
 		vmb_guest_connect_output_done(&vmbus.connect);
@@ -181,6 +183,7 @@ void vmbus_connect_message(const struct vmb_synic_message *message)
 	struct vmb_guest_event event = {};
 	int rc;
 
+	trace_vmbus_message_received(message->payload, message->payload_len, 0);
 	mutex_lock(&vmbus.lock);
 	rc = vmb_guest_connect_input(&vmbus.connect, message->payload,
 				     min_t(u32, message->payload_len, VMB_SYNIC_PAYLOAD_MAX),

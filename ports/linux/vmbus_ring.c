@@ -8,6 +8,7 @@
 #include <asm/mshyperv.h>
 #include "guest/doorbell.h"
 #include "ports/linux/vmbus_internal.h"
+#include "ports/linux/vmbus_trace.h"
 
 #define PACKET_BUDGET 64 /* packets from one channel before others get the CPU */
 #define ROOM_DELAY    msecs_to_jiffies(2)
@@ -25,6 +26,7 @@ static void signal_host(struct vmb_channel *ch)
 {
 	bool tolerant = ch->tolerates_delay && READ_ONCE(monitor);
 
+	trace_vmbus_signal(ch);
 	if (vmb_guest_doorbell_ring(&ch->core, vmbus.interrupt_page, vmbus.monitor_pages[1],
 				    tolerant))
 		vmbus_synic_signal(ch->core.connection_id);
@@ -71,6 +73,8 @@ int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
 
 	if (rc == VMB_EPROTO)
 		pr_err_ratelimited("channel %u: the host broke the ring\n", ch->core.relid);
+	if (!rc)
+		trace_vmbus_packet_received(ch, packet);
 	return rc;
 }
 EXPORT_SYMBOL_GPL(vmb_channel_read);
@@ -158,6 +162,7 @@ void vmbus_ring_doorbell(struct vmb_channel *ch)
 	bool more = true;
 
 	ch->interrupts++;
+	trace_vmbus_interrupt(ch);
 	if (!takes_in_interrupt(ch)) {
 		ring(ch);
 		return;
@@ -179,6 +184,7 @@ static int write_packet(struct vmb_channel *ch, const struct vmb_ring_packet *pa
 	if (!ch->open)
 		return -ENODEV;
 	rc = vmb_ring_write(&ch->tx, packet);
+	trace_vmbus_packet_sent(ch, packet, rc);
 	ch->full_first += rc == VMB_EAGAIN && !ch->was_full;
 	ch->was_full = rc == VMB_EAGAIN;
 	return rc;

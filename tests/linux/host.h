@@ -80,6 +80,16 @@ struct cpumask {
 #define DECLARE_PER_CPU(type, name) extern type name[SHIM_CPUS]
 extern const u32 hv_vp_index[SHIM_CPUS];
 
+/* Nobody traces. */
+#define TP_PROTO(...) (__VA_ARGS__)
+#define TP_ARGS(...)
+#define TRACE_EVENT(name, prototype, ...)         \
+	static inline void trace_##name prototype \
+	{                                         \
+	}
+#define DECLARE_EVENT_CLASS(name, ...)		  _Static_assert(1, #name)
+#define DEFINE_EVENT(class, name, prototype, ...) TRACE_EVENT(name, prototype)
+
 struct tasklet_struct {
 	void (*fn)(struct tasklet_struct *t);
 };
