@@ -378,12 +378,18 @@ static void forget_socket(struct vmb_dev_vnc *v, const struct client *c)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* The library (0.9.14) keeps the state of a WebSocket for ever. */
 static void remove_if_gone(struct vmb_dev_vnc *v, struct client *c)
 {
+	void *web_socket;
+
 	if (!c->rfb || c->rfb->sock != RFB_INVALID_SOCKET)
 		return;
 	forget_socket(v, c);
+	web_socket = c->rfb->wsctx;
+	c->rfb->wsctx = NULL;
 	rfbClientConnectionGone(c->rfb);
+	free(web_socket);
 	c->rfb = NULL;
 	v->client_count--;
 	vmb_dev_input_release(v->config.input);
@@ -435,13 +441,21 @@ static void accept_client(struct vmb_dev_vnc *v)
 	close(fd);
 }
 
+/* A frame of a WebSocket may have several, of which the socket says nothing any more. */
+static void take_messages(rfbClientPtr rfb)
+{
+	do
+		rfbProcessClientMessage(rfb);
+	while (rfb->sock != RFB_INVALID_SOCKET && rfb->wsctx && webSocketsHasDataInBuffer(rfb));
+}
+
 static void serve(struct vmb_dev_vnc *v, struct client *c, bool readable)
 {
 	if (!c->rfb)
 		return;
 	set_busy(v, place_of(v, c));
 	if (readable)
-		rfbProcessClientMessage(c->rfb);
+		take_messages(c->rfb);
 	if (c->rfb->sock != RFB_INVALID_SOCKET)
 		rfbUpdateClient(c->rfb);
 	set_busy(v, -1);
@@ -581,10 +595,24 @@ static int make_screen(struct vmb_dev_vnc *v)
 	return v->pixels ? 0 : -ENOMEM;
 }
 
+/*
+ * The library's ciphers come from libgcrypt, which looks around and writes to the system's log when
+ * it is first used. That must be before the threads are confined.
+ */
+static void prime_ciphers(void)
+{
+	unsigned char bytes[CHALLENGESIZE] = { 0 };
+	char word[] = "any";
+
+	rfbEncryptBytes(bytes, word);
+}
+
 static int prepare(void *state)
 {
 	struct vmb_dev_vnc *v = state;
 	int error;
+
+	prime_ciphers();
 
 	v->wake = vmb_dev_event_create();
 	error = v->wake < 0 ? v->wake : make_screen(v);

@@ -454,6 +454,68 @@ static void test_keys_and_pointer_reach_the_device(void **state)
 	close(fd);
 }
 
+/* A WebSocket, as noVNC has it. Short frames only. */
+static void put_frame(int fd, const void *bytes, uint8_t len)
+{
+	uint8_t frame[6 + 125] = { 0x82, 0x80 | len }; /* binary, masked with 0 */
+
+	memcpy(frame + 6, bytes, len);
+	put(fd, frame, 6u + len);
+}
+
+static void skip_frames(int fd, size_t len)
+{
+	uint8_t head[2], bytes[125];
+
+	while (len) {
+		assert_true(get(fd, head, 2));
+		assert_true(head[1] <= len && head[1] <= sizeof(bytes));
+		assert_true(get(fd, bytes, head[1]));
+		len -= head[1];
+	}
+}
+
+static void upgrade(int fd)
+{
+	static const char request[] =
+		"GET /websockify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+		"Connection: Upgrade\r\nOrigin: http://x\r\n"
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+		"Sec-WebSocket-Protocol: binary\r\n"
+		"Sec-WebSocket-Version: 13\r\n\r\n";
+	char last[5] = "";
+
+	put(fd, request, sizeof(request) - 1);
+	while (strcmp(last, "\r\n\r\n") != 0) {
+		memmove(last, last + 1, 3);
+		assert_true(get(fd, last + 3, 1));
+	}
+}
+
+static void test_a_browser_may_send_several_messages_at_once(void **state)
+{
+	static const uint8_t keys[] = { 4, 1, 0, 0, 0, 0, 0, 'a', 4, 0, 0, 0, 0, 0, 0, 'a',
+					4, 1, 0, 0, 0, 0, 0, 'b', 4, 0, 0, 0, 0, 0, 0, 'b' };
+	struct vmb_dev_input_view view = { 0 };
+	int fd = dial();
+
+	upgrade(fd);
+	skip_frames(fd, 12);
+	put_frame(fd, "RFB 003.008\n", 12);
+	skip_frames(fd, 2);
+	put_frame(fd, "\1", 1);
+	skip_frames(fd, 4);
+	put_frame(fd, "\1", 1);
+	skip_frames(fd, 24 + 9);
+	put_frame(fd, keys, sizeof(keys));
+	for (int i = 0; i < 5000 && view.keys_lost < 4; i++) {
+		usleep(1000);
+		vmb_dev_input_look(b->input, &view);
+	}
+	assert_int_equal(view.keys_lost, 4);
+	close(fd);
+}
+
 static void test_a_client_that_says_half_a_message_holds_nobody_up(void **state)
 {
 	static const uint8_t half[3] = { 6, 0, 0 }; /* a text is to follow */
@@ -686,6 +748,7 @@ int main(void)
 		TEST(test_what_changes_is_sent_and_not_the_rest),
 		TEST(test_a_client_follows_the_resolution),
 		TEST(test_keys_and_pointer_reach_the_device),
+		TEST(test_a_browser_may_send_several_messages_at_once),
 		TEST(test_a_client_that_says_half_a_message_holds_nobody_up),
 		TEST(test_a_client_that_drips_is_ended),
 		TEST(test_a_client_that_does_not_read_holds_nobody_up),
