@@ -633,6 +633,35 @@ static void test_nonsense_ends_only_who_says_it(void **state)
 	close(good);
 }
 
+/* What comes is not looked at: the server must have all that it needs for it, also when confined. */
+static void test_each_encoding_is_served(void **state)
+{
+	static const int32_t all[] = { 1, 2, 4, 5, 6, 7, 8, 9, 16, 17, -260, 0x574D5664 };
+	uint8_t bytes[4096], message[4 + 7 * 4] = { 2, 0, 0, 7 };
+
+	show(800, 600);
+	draw(8, 800 * 600);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(all); i++) {
+		/* with JPEG, compression, cursors, the last rectangle, identity, sizes */
+		const int32_t wanted[7] = { all[i], -26, -250, -239, -224, -65533, -308 };
+		int fd = join();
+
+		for (size_t k = 0; k < 7; k++) {
+			const uint32_t code = (uint32_t)wanted[k];
+
+			message[4 + 4 * k] = (uint8_t)(code >> 24);
+			message[5 + 4 * k] = (uint8_t)(code >> 16);
+			message[6 + 4 * k] = (uint8_t)(code >> 8);
+			message[7 + 4 * k] = (uint8_t)code;
+		}
+		put(fd, message, sizeof(message));
+		ask(fd, false);
+		assert_true(get(fd, bytes, sizeof(bytes)));
+		close(fd);
+	}
+	close(join());
+}
+
 static void test_a_password_is_asked_for(void **state)
 {
 	static const struct {
@@ -755,6 +784,7 @@ int main(void)
 		TEST(test_the_end_does_not_wait_for_clients),
 		TEST(test_there_are_four_clients_at_most),
 		TEST(test_nonsense_ends_only_who_says_it),
+		TEST(test_each_encoding_is_served),
 		cmocka_unit_test_setup_teardown(test_a_password_is_asked_for, set_up_password,
 						tear_down),
 		cmocka_unit_test(test_symbols_are_keys_of_a_us_keyboard),
