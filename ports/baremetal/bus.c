@@ -18,6 +18,7 @@ static void pause_us(uint32_t us)
 		__asm__ volatile("pause");
 }
 
+/* What the host has no room for now is posted at the next look. */
 static void post_messages(struct vmb_metal_bus *b)
 {
 	const struct vmb_guest_connect_output *out;
@@ -27,8 +28,10 @@ static void post_messages(struct vmb_metal_bus *b)
 		status = vmb_metal_post(out->connection_id, out->payload, out->len);
 		if (!status)
 			vmb_guest_connect_output_done(&b->connect);
-		else if (vmb_guest_connect_output_refused(&b->connect, status) == VMB_EAGAIN)
+		else if (vmb_guest_connect_output_refused(&b->connect, status) == VMB_EAGAIN) {
 			pause_us(PAUSE_US);
+			return;
+		}
 	}
 }
 
@@ -64,7 +67,8 @@ void vmb_metal_bus_poll(struct vmb_metal_bus *b)
 	uint32_t len;
 
 	post_messages(b);
-	while ((len = vmb_metal_take_message(message))) {
+	for (uint32_t n = 0; n < VMB_METAL_LOOK_MAX && (len = vmb_metal_take_message(message));
+	     n++) {
 		if (!vmb_guest_connect_input(&b->connect, message, len, &event))
 			take_event(b, &event);
 		post_messages(b);

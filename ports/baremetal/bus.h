@@ -12,6 +12,7 @@
 #include "ring/ring.h"
 
 #define VMB_METAL_PATIENCE_US 10000000u
+#define VMB_METAL_LOOK_MAX    64u /* messages or packets: a wait ends also where they never do */
 #define VMB_METAL_RING_LEN    (16 * VMB_PAGE_LEN) /* of each ring, its control page included */
 
 /* Memory that the host was lent. */

@@ -109,9 +109,11 @@ bool vmb_metal_card_poll(struct vmb_metal_card *c)
 	struct vmb_ring_received received;
 	bool any = false;
 
-	while (vmb_metal_bus_receive(&c->bus->card, &received, c->receive.message,
-				     sizeof(c->receive.message), &c->receive.header,
-				     sizeof(c->receive.header))) {
+	for (uint32_t n = 0; n < VMB_METAL_LOOK_MAX &&
+			     vmb_metal_bus_receive(&c->bus->card, &received, c->receive.message,
+						   sizeof(c->receive.message), &c->receive.header,
+						   sizeof(c->receive.header));
+	     n++) {
 		any = true;
 		take_packet(c, &received);
 	}

@@ -31,27 +31,38 @@ static void send_control(struct vmb_metal_disk *d)
 		vmb_guest_storage_output_done(&d->core);
 }
 
-static bool await(struct vmb_metal_disk *d, enum vmb_guest_storage_event_type type,
-		  struct vmb_guest_storage_event *event)
+/* Takes what the host sent. Returns whether the event of that type was among it. */
+static bool look(struct vmb_metal_disk *d, enum vmb_guest_storage_event_type type,
+		 struct vmb_guest_storage_event *event)
 {
-	uint64_t until = vmb_metal_now() + VMB_METAL_PATIENCE_US;
 	struct vmb_ring_received received;
 	uint8_t payload[sizeof(struct vmb_stor_packet)];
 	uint32_t len;
 
+	for (uint32_t n = 0; n < VMB_METAL_LOOK_MAX; n++) {
+		if (!vmb_metal_bus_receive(&d->bus->disk, &received, payload, sizeof(payload), NULL,
+					   0))
+			return false;
+		len = received.payload_len < sizeof(payload) ? received.payload_len :
+							       sizeof(payload);
+		if (!vmb_guest_storage_input(&d->core, received.type, received.transaction_id,
+					     payload, len, event) &&
+		    event->type == type)
+			return true;
+	}
+	return false;
+}
+
+static bool await(struct vmb_metal_disk *d, enum vmb_guest_storage_event_type type,
+		  struct vmb_guest_storage_event *event)
+{
+	uint64_t until = vmb_metal_now() + VMB_METAL_PATIENCE_US;
+
 	do {
 		vmb_metal_bus_poll(d->bus);
 		send_control(d);
-		while (vmb_metal_bus_receive(&d->bus->disk, &received, payload, sizeof(payload),
-					     NULL, 0)) {
-			len = received.payload_len < sizeof(payload) ? received.payload_len :
-								       sizeof(payload);
-			if (!vmb_guest_storage_input(&d->core, received.type,
-						     received.transaction_id, payload, len,
-						     event) &&
-			    event->type == type)
-				return true;
-		}
+		if (look(d, type, event))
+			return true;
 	} while (!d->bus->lost && !d->bus->disk.rx.broken && vmb_metal_now() < until);
 	return false;
 }

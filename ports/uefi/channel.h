@@ -21,6 +21,8 @@
 #include "ring/ring.h"
 
 #define VMB_UEFI_PATIENCE_US 10000000u
+/* Messages or packets that one look takes: a wait ends also where the host never pauses. */
+#define VMB_UEFI_LOOK_MAX    64u
 
 #define VMB_UEFI_CHANNEL_GUID                                          \
 	{                                                              \

@@ -105,9 +105,11 @@ void vmb_uefi_card_poll(struct vmb_uefi_card *c)
 {
 	struct vmb_ring_received received;
 
-	while (c->channel->receive(c->channel, &received, c->receive.message,
-				   sizeof(c->receive.message), &c->receive.header,
-				   sizeof(c->receive.header)))
+	for (uint32_t n = 0; n < VMB_UEFI_LOOK_MAX &&
+			     c->channel->receive(c->channel, &received, c->receive.message,
+						 sizeof(c->receive.message), &c->receive.header,
+						 sizeof(c->receive.header));
+	     n++)
 		take_packet(c, &received);
 	send_acks(c);
 	send_dialogue(c);

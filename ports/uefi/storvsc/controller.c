@@ -38,7 +38,10 @@ static bool take(struct vmb_uefi_controller *c, enum vmb_guest_storage_event_typ
 	uint8_t payload[sizeof(struct vmb_stor_packet)];
 	struct vmb_ring_received received;
 
-	while (c->channel->receive(c->channel, &received, payload, sizeof(payload), NULL, 0))
+	for (uint32_t n = 0;
+	     n < VMB_UEFI_LOOK_MAX &&
+	     c->channel->receive(c->channel, &received, payload, sizeof(payload), NULL, 0);
+	     n++)
 		if (!vmb_guest_storage_input(&c->core, received.type, received.transaction_id,
 					     payload, MIN(received.payload_len, sizeof(payload)),
 					     event) &&

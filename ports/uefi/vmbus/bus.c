@@ -15,10 +15,11 @@
 #include "ports/uefi/vmbus/hyperv.h"
 #include "wire/synic.h"
 
-#define PAUSE_US 100u /* before a message is posted again, and between two looks */
+#define PAUSE_US 100u /* between two looks */
 
 static struct vmb_uefi_bus bus;
 
+/* What the host has no room for now is posted at the next look. */
 static void post_messages(void)
 {
 	const struct vmb_guest_connect_output *out;
@@ -29,7 +30,7 @@ static void post_messages(void)
 		if (!status)
 			vmb_guest_connect_output_done(&bus.connect);
 		else if (vmb_guest_connect_output_refused(&bus.connect, status) == VMB_EAGAIN)
-			MicroSecondDelay(PAUSE_US);
+			return;
 	}
 }
 
@@ -72,7 +73,7 @@ static void poll(void)
 	uint32_t len;
 
 	post_messages();
-	while ((len = vmb_uefi_hyperv_take(message))) {
+	for (uint32_t n = 0; n < VMB_UEFI_LOOK_MAX && (len = vmb_uefi_hyperv_take(message)); n++) {
 		if (!vmb_guest_connect_input(&bus.connect, message, len, &event))
 			take_event(&event);
 		post_messages();
