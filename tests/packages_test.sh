@@ -91,7 +91,7 @@ bash_completes() {
 	[ "$(complete_words openvmbus run --accel '')" = "auto kvm nest" ] &&
 		[ "$(complete_words openvmbus run --mem)" = --memory ] &&
 		[ "$(complete_words openvmbus run --kernel READ)" = README.md ] &&
-		[ "$(complete_words openvmbus sw)" = switch ]
+		[ "$(complete_words openvmbus sw)" = switch ] && [ -z "$(complete_words openvmbus k)" ]
 }
 
 manual_is_well_formed() {
