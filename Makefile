@@ -464,6 +464,7 @@ install: all install-packaged
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/libexec/openvmbus/openvmbus_image' image/openvmbus_image/*.py
 	if [ -e $(BUILD)/nest/initrd ]; then \
 		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/vmlinux $(BUILD)/nest/initrd; \
+		install -D -m 755 -t '$(DESTDIR)$(PREFIX)/lib/openvmbus/nest' $(BUILD)/nest/nest-tsc; \
 	fi
 	if [ -e $(BUILD)/firmware/OPENVMBUS.fd ]; then \
 		install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/openvmbus' $(BUILD)/firmware/OPENVMBUS.fd; \

@@ -107,6 +107,18 @@ expect 'its folder is the caller'\''s' is "$(job a cwd)" "$PWD"
 expect 'and so is its environment' grep -qx 'NUMBER=seven' <(job a env)
 expect 'kernel and initrd are those that the environment names' has a "$work/nest/initrd"
 
+# What the nest is told of its clock: nothing, where nothing measures it.
+clock_of() { sed -n 's/.* tsc_early_khz=\([^ ]*\) .*/\1/p' "$1/arguments"; }
+expect 'without a measure the nest measures its clock itself' is "$(clock_of a)" ''
+for said in 2596142 'no clock'; do
+	printf '#!/bin/sh\necho %s\n' "$said" >nest/nest-tsc
+	chmod +x nest/nest-tsc
+	play clock 'echo 0 >"$job/exit"'
+	machine clock
+	expect "its clock counts as this machine's is said to: $said" is "$(clock_of clock)" "${said/no clock/}"
+done
+rm nest/nest-tsc
+
 mkdir disks
 other=$(mktemp -d '/var/tmp/openvmbus, b-XXXXXX')
 truncate -s 1M disks/raw disks/other
