@@ -201,6 +201,14 @@ static int load_firmware(struct vmb_vmm_machine *machine, struct vmb_vmm_boot_ue
 	return error ? error : vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
 }
 
+static int write_vector(struct vmb_vmm_machine *machine)
+{
+	if (vmb_vmm_power_write_vector(&machine->dev.memory))
+		return 0;
+	vmb_dev_report("the code for a reset does not fit");
+	return -EOVERFLOW;
+}
+
 static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot *boot)
 {
 	struct vmb_vmm_boot_state state;
@@ -211,8 +219,8 @@ static int load_guest(struct vmb_vmm_machine *machine, const struct vmb_vmm_boot
 	error = vmb_vmm_boot_load(boot, &machine->dev.memory, &state);
 	if (!error)
 		error = write_tables(machine);
-	if (!error && !vmb_vmm_power_write_vector(&machine->dev.memory))
-		error = -EOVERFLOW;
+	if (!error)
+		error = write_vector(machine);
 	return error ? error : vmb_vmm_vcpu_boot(&machine->vcpus[0], &state);
 }
 
