@@ -3,6 +3,7 @@
  * Disks, discs and devices that come and go by control, over a guest and a controller in this
  * process: what the commands answer, what the guest sees, and that nothing is left.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -246,39 +247,97 @@ static int silent_server(char *uri)
 	assert_true(fd >= 0);
 	unlink(where);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(listen(fd, 2 * VMB_VMM_OPENING_MAX), 0);
 	return fd;
 }
 
-/* The alarm is for a request that waits for the server. */
-static void test_silent_server_holds_up_nobody_else(void **state)
-{
-	int patient, server, waiting[VMB_VMM_OPENING_MAX / 2];
-	char uri[128], line[256];
+static int waiting[VMB_VMM_OPENING_MAX / 2];
+static uint32_t threads_before;
 
-	server = silent_server(uri);
-	snprintf(line, sizeof(line), "{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"%s\"}}\n",
-		 uri);
-	patient = client;
-	alarm(8);
+static uint32_t threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	uint32_t count = 0;
+
+	while (readdir(tasks))
+		count++;
+	closedir(tasks);
+	return count;
+}
+
+/* Further clients, each of which asks for the disk of such a server. */
+static void connect_waiting(void)
+{
+	int patient = client;
+
+	threads_before = threads();
 	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(waiting); i++) {
 		connect_client();
 		waiting[i] = client;
-		assert_int_equal(send(client, line, strlen(line), MSG_NOSIGNAL), strlen(line));
 	}
 	client = patient;
-	for (int round = 0; round < 3; round++)
+}
+
+static void wait_for(const char *line)
+{
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(waiting); i++)
+		assert_int_equal(send(waiting[i], line, strlen(line), MSG_NOSIGNAL), strlen(line));
+	for (int round = 0; round < 3; round++) /* all of them have been looked at then */
 		expect("{\"command\":\"disks\"}");
-	close(waiting[0]); /* a client that waits no more */
-	expect("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M\"}}");
-	expect("{\"command\":\"disk-remove\",\"arguments\":{\"lun\":1}}");
+}
+
+/* The alarm is for a request that waits for the server, and so is an end that waits for it. */
+static void end_with(int server)
+{
 	vmb_vmm_control_detach(control);
 	vmb_vmm_control_close(control);
 	control = NULL;
-	for (uint32_t i = 1; i < VMB_ARRAY_COUNT(waiting); i++)
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(waiting); i++)
 		close(waiting[i]);
 	close(server);
+	while (threads() >= threads_before) /* one of them was control's */
+		usleep(1000);
 	alarm(LIMIT_S);
+}
+
+static void add_line(char line[256], const char *uri)
+{
+	snprintf(line, 256, "{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"%s\"}}\n", uri);
+}
+
+static void test_silent_server_holds_up_nobody_else(void **state)
+{
+	char uri[128], line[256];
+	int server = silent_server(uri);
+
+	alarm(8);
+	add_line(line, uri);
+	connect_waiting();
+	wait_for(line);
+	expect("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M\"}}");
+	expect("{\"command\":\"disk-remove\",\"arguments\":{\"lun\":1}}");
+	end_with(server);
+}
+
+/* What a reset leaves behind counts, too, until the server is given up. */
+static void test_disks_that_are_being_opened_are_counted(void **state)
+{
+	char uri[128], line[256];
+	int server = silent_server(uri);
+
+	alarm(8);
+	add_line(line, uri);
+	connect_waiting();
+	for (int round = 0; round < 2; round++) {
+		wait_for(line);
+		vmb_vmm_control_detach(control);
+		vmb_vmm_control_attach(control, &machine);
+		for (int look = 0; look < 3; look++)
+			expect("{\"command\":\"disks\"}");
+	}
+	refuse("{\"command\":\"disk-add\",\"arguments\":{\"disk\":\"ram:1M\"}}",
+	       "32 disks are being opened already; try again later");
+	end_with(server);
 }
 
 /* After a time-out one can ask again. */
@@ -616,6 +675,7 @@ int main(void)
 		SERVED(test_machine_is_looked_at_while_the_guest_writes),
 		SERVED(test_bad_disks_leave_nothing),
 		SERVED(test_silent_server_holds_up_nobody_else),
+		SERVED(test_disks_that_are_being_opened_are_counted),
 		SERVED(test_leaving_disk_is_removed_again),
 		SERVED(test_disk_grows_on_request),
 		SERVED(test_held_request_ends_with_its_disk),

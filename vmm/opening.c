@@ -59,6 +59,8 @@ static struct vmb_vmm_opening *create(struct vmb_dev_disk_option *option)
 	struct vmb_vmm_opening *o;
 
 	if (__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > VMB_VMM_OPENING_MAX) {
+		vmb_dev_report("%u disks are being opened already; try again later",
+			       VMB_VMM_OPENING_MAX);
 		errno = EAGAIN;
 		o = NULL;
 	} else {

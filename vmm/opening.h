@@ -23,7 +23,7 @@ struct vmb_vmm_opening;
 /*
  * Opens and prepares the disk that option describes. option is the opening's, allocated by
  * malloc() as its path is, until vmb_vmm_opening_ended() gives it back. NULL: errno says why, and
- * option is the caller's still.
+ * option is the caller's still; that there are too many is reported.
  */
 struct vmb_vmm_opening *vmb_vmm_opening_start(struct vmb_dev_disk_option *option);
 /*
