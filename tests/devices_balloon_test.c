@@ -14,6 +14,7 @@
 
 #include "devices/balloon.h"
 #include "ports/user/guest.h"
+#include "tests/guest_thread.h"
 
 #define MIB	  (1ull << 20)
 #define SECOND_NS 1000000000ll
@@ -28,6 +29,7 @@ static uint64_t least; /* min= of --memory */
 static struct bed {
 	struct vmb_user_machine machine;
 	struct vmb_user_guest guest;
+	struct guest_thread thread; /* of the threaded case */
 	struct vmb_dev_balloon *balloon;
 	struct vmb_user_device *d;
 } * b;
@@ -83,11 +85,13 @@ static int set_up(void **state)
 	assert_int_equal(vmb_user_machine_init(&b->machine, &machine), 0);
 	assert_int_equal(vmb_user_guest_init(&b->guest, &b->machine, &guest), 0);
 	add_device();
+	if (threaded)
+		guest_thread_start(&b->thread, &b->guest);
 	assert_int_equal(vmb_user_guest_start(&b->guest), 0);
 	b->d = vmb_user_guest_balloon(&b->guest);
 	assert_non_null(b->d);
-	assert_int_equal(vmb_user_guest_open(&b->guest, b->d), 0);
 	b->d->balloon.spare = 8192;
+	assert_int_equal(vmb_user_guest_open(&b->guest, b->d), 0);
 	if (!threaded)
 		settle();
 	return 0;
@@ -95,6 +99,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	if (threaded)
+		guest_thread_stop(&b->thread);
 	vmb_user_guest_destroy(&b->guest);
 	vmb_user_machine_destroy(&b->machine);
 	free(b);
@@ -432,8 +438,9 @@ static int set_up_threaded(void **state)
 
 static int tear_down_threaded(void **state)
 {
+	tear_down(state);
 	threaded = false;
-	return tear_down(state);
+	return 0;
 }
 
 static void await_size(uint64_t bytes)
@@ -441,7 +448,6 @@ static void await_size(uint64_t bytes)
 	vmb_dev_balloon_set(b->balloon, bytes);
 	for (uint32_t i = 0; !look().ready || look().assigned != bytes; i++) {
 		assert_true(i < 60000);
-		vmb_user_guest_step(&b->guest);
 		usleep(1000);
 	}
 }

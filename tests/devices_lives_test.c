@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "devices/network.h"
+#include "tests/guest_thread.h"
 #include "tests/loopback_bed.h"
 #include "tests/nbd_fake.h"
 
@@ -26,21 +27,8 @@ static struct vmb_dev_device devices[3];
 struct life {
 	struct vmb_user_machine machine;
 	struct vmb_user_guest guest;
-	pthread_t thread;
-	bool stop;
+	struct guest_thread thread;
 };
-
-static void *run_guest(void *arg)
-{
-	struct life *l = arg;
-
-	while (!__atomic_load_n(&l->stop, __ATOMIC_ACQUIRE)) {
-		vmb_user_synic_wait(l->machine.synic.guest_fd);
-		while (vmb_user_guest_step(&l->guest))
-			;
-	}
-	return NULL;
-}
 
 static void read_disk(struct life *l, struct vmb_user_device *d, uint8_t lun)
 {
@@ -76,16 +64,13 @@ static void live(void)
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(devices); i++)
 		assert_int_equal(devices[i].ops->attach(devices[i].state, l->machine.bus), 0);
 	assert_int_equal(vmb_user_guest_init(&l->guest, &l->machine, &guest), 0);
-	l->guest.threaded = true;
-	assert_int_equal(pthread_create(&l->thread, NULL, run_guest, l), 0);
+	guest_thread_start(&l->thread, &l->guest);
 	assert_int_equal(vmb_user_guest_start(&l->guest), 0);
 	d = vmb_user_guest_device(&l->guest);
 	assert_int_equal(vmb_user_guest_open(&l->guest, d), 0);
 	for (uint8_t lun = 0; lun < DISKS; lun++)
 		read_disk(l, d, lun);
-	__atomic_store_n(&l->stop, true, __ATOMIC_RELEASE);
-	vmb_user_synic_kick(l->machine.synic.guest_fd);
-	pthread_join(l->thread, NULL);
+	guest_thread_stop(&l->thread);
 	vmb_user_guest_destroy(&l->guest);
 	vmb_dev_bus_stop(l->machine.bus);
 	for (size_t i = 0; i < VMB_ARRAY_COUNT(devices); i++)

@@ -15,6 +15,7 @@
 #include "devices/event.h"
 #include "devices/video.h"
 #include "ports/user/guest.h"
+#include "tests/guest_thread.h"
 
 #define PAGES 512u
 #define GPA   (VMB_USER_WINDOW_GPA + (1u << 20))
@@ -24,6 +25,7 @@ static bool threaded;
 static struct bed {
 	struct vmb_user_machine machine;
 	struct vmb_user_guest guest;
+	struct guest_thread thread; /* of the threaded case */
 	struct vmb_dev_video *video;
 	struct vmb_user_device *d;
 	uint32_t pixels[1024 * 768];
@@ -69,6 +71,8 @@ static void begin(uint32_t version_max)
 	assert_int_equal(vmb_user_machine_init(&b->machine, &machine), 0);
 	assert_int_equal(vmb_user_guest_init(&b->guest, &b->machine, &guest), 0);
 	add_device();
+	if (threaded)
+		guest_thread_start(&b->thread, &b->guest);
 	assert_int_equal(vmb_user_guest_start(&b->guest), 0);
 	b->d = vmb_user_guest_video(&b->guest);
 	assert_non_null(b->d);
@@ -85,6 +89,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	if (threaded)
+		guest_thread_stop(&b->thread);
 	vmb_user_guest_destroy(&b->guest);
 	vmb_user_machine_destroy(&b->machine);
 	free(b);

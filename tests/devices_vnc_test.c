@@ -23,6 +23,7 @@
 #include "devices/video.h"
 #include "devices/vnc.h"
 #include "ports/user/guest.h"
+#include "tests/guest_thread.h"
 
 #define GPA	 VMB_USER_WINDOW_GPA
 #define PATIENCE 20000 /* milliseconds, for what must come */
@@ -34,6 +35,7 @@ void rfbEncryptBytes(unsigned char *challenge, char *password);
 static struct bed {
 	struct vmb_user_machine machine;
 	struct vmb_user_guest guest;
+	struct guest_thread thread;
 	struct vmb_dev_video *video;
 	struct vmb_dev_input *input;
 	struct vmb_user_device *d;
@@ -64,7 +66,6 @@ static void await_state(enum vmb_guest_video_state state)
 		pthread_mutex_lock(&b->d->rx_lock);
 		there = b->d->video.core.state == state;
 		pthread_mutex_unlock(&b->d->rx_lock);
-		vmb_user_guest_step(&b->guest);
 		usleep(1000);
 	}
 	assert_true(there);
@@ -75,7 +76,6 @@ static void await_mode(uint32_t width)
 	struct vmb_host_video_mode mode = { 0 };
 
 	for (int i = 0; i < PATIENCE && mode.width != width; i++) {
-		vmb_user_guest_step(&b->guest);
 		vmb_dev_video_look(b->video, &mode);
 		usleep(1000);
 	}
@@ -119,7 +119,6 @@ static void draw_rectangle(uint32_t colour, const struct vmb_video_rectangle *r)
 		pthread_mutex_lock(&b->d->rx_lock);
 		wanted = b->d->video.core.dirt_wanted;
 		pthread_mutex_unlock(&b->d->rx_lock);
-		vmb_user_guest_step(&b->guest);
 		usleep(1000);
 	}
 	assert_true(wanted);
@@ -173,6 +172,7 @@ static void begin(bool password)
 	assert_int_equal(vmb_user_machine_init(&b->machine, &machine), 0);
 	assert_int_equal(vmb_user_guest_init(&b->guest, &b->machine, &guest), 0);
 	add_devices();
+	guest_thread_start(&b->thread, &b->guest);
 	assert_int_equal(vmb_user_guest_start(&b->guest), 0);
 	b->d = vmb_user_guest_video(&b->guest);
 	assert_int_equal(vmb_user_guest_open(&b->guest, b->d), 0);
@@ -209,6 +209,7 @@ static int tear_down(void **state)
 {
 	int64_t began = now_ms();
 
+	guest_thread_stop(&b->thread);
 	vmb_user_guest_destroy(&b->guest);
 	vmb_user_machine_destroy(&b->machine);
 	assert_true(now_ms() - began < PATIENCE);
@@ -573,6 +574,7 @@ static void test_the_end_does_not_wait_for_clients(void **state)
 	ask(join(), false);
 	dial(); /* says nothing at all */
 	began = now_ms();
+	guest_thread_stop(&b->thread);
 	vmb_user_guest_destroy(&b->guest);
 	vmb_user_machine_destroy(&b->machine);
 	assert_true(now_ms() - began < PATIENCE);

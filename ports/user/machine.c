@@ -3,6 +3,7 @@
  * Does by function calls what KVM does for the monitor: doorbells, event flags, the message slot.
  * Tests and fuzz targets run the devices on it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -119,6 +120,7 @@ bool vmb_user_machine_step(struct vmb_user_machine *m)
 	bool any = vmb_dev_doorbell_step(&m->bus->doorbell);
 	struct vmb_user_machine_device *d;
 
+	assert(!m->config.threads);
 	for (d = m->devices; d; d = d->next)
 		any |= d->device.ops->step(d->device.state);
 	return any;
