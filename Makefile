@@ -109,7 +109,7 @@ $(1)/.flags: FORCE
 $(1)/%.o: %.c $(1)/.flags | $(4:%=$(BUILD)/.setup-%)
 	$$(call say,CC,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(2) $(CPPFLAGS) $(WARN) $(3) -MMD -MP -c -o $$@ $$<
+	$$(Q)$(2) $$(CPPFLAGS) $(WARN) $(3) -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call variant,$(BUILD)/obj,$(CC),$(CFLAGS),build))
 $(eval $(call variant,$(BUILD)/hard,$(CC),$(CFLAGS) $(HARDEN),build))
@@ -191,6 +191,8 @@ $(BUILD)/tests/conformance_test $(BUILD)/tests/conformance_network_test: $(BUILD
 		$(BUILD)/asan/tests/%.o $(BUILD)/asan/vmm/generation.o $(BUILD)/asan/libtest.a \
 		| $(BUILD)/.setup-test
 	$(link-test) $(HEARD:%=-Wl,--wrap=vmb_user_%)
+# Files of ports/uefi in user space, on what stands in for EDK2's headers.
+%/tests/uefi_storvsc_test.o %/tests/uefi_variables_test.o: CPPFLAGS += -Itests/uefi
 $(BUILD)/tests/%: $(BUILD)/asan/tests/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test

@@ -12,6 +12,7 @@
 #define TIMEOUT_S   30u /* of a command that names none */
 #define REPORT_LUNS 0xA0u
 #define LIST_HEAD   8u
+#define LIST_MAX    4096u
 #define LUN_LEN	    8u
 
 static void send_control(struct vmb_uefi_controller *c)
@@ -66,8 +67,7 @@ static int await(struct vmb_uefi_controller *c, enum vmb_guest_storage_event_typ
 }
 
 /* Page numbers go behind the header; the ring may be full of what the host has not taken yet. */
-static bool send(struct vmb_uefi_controller *c, const struct vmb_guest_storage_packet *p,
-		 const void *memory)
+static bool send(struct vmb_uefi_controller *c, const struct vmb_guest_storage_packet *p)
 {
 	struct vmb_ring_part header[2] = { { &p->gpa, sizeof(p->gpa) },
 					   { c->pfns, p->pfn_count * sizeof(c->pfns[0]) } };
@@ -81,31 +81,35 @@ static bool send(struct vmb_uefi_controller *c, const struct vmb_guest_storage_p
 					  .payload_count = 1 };
 
 	for (uint32_t i = 0; i < p->pfn_count; i++)
-		c->pfns[i] = ((uintptr_t)memory >> VMB_PAGE_SHIFT) + i;
+		c->pfns[i] = ((uintptr_t)c->buffer >> VMB_PAGE_SHIFT) + i;
 	return c->channel->send(c->channel, &packet);
 }
 
 int vmb_uefi_controller_command(struct vmb_uefi_controller *c,
-				struct vmb_guest_storage_request *request, const void *memory,
+				struct vmb_guest_storage_request *request, void *memory,
 				struct vmb_guest_storage_event *event)
 {
 	struct vmb_guest_storage_packet p;
 	int error;
 
 	request->cookie = c;
-	request->data_offset = request->data_len ? (uintptr_t)memory % VMB_PAGE_LEN : 0;
 	if (!request->timeout_s)
 		request->timeout_s = TIMEOUT_S;
+	take(c, VMB_GUEST_STORAGE_COMPLETED, event); /* late: it frees the slot */
 	error = vmb_guest_storage_submit(&c->core, 0, request, &p);
 	if (error)
 		return error == VMB_EOVERFLOW ? error : VMB_EIO;
-	if (!send(c, &p, memory)) {
+	if (request->direction == VMB_STOR_WRITE)
+		CopyMem(c->buffer, memory, request->data_len);
+	if (!send(c, &p)) {
 		vmb_guest_storage_cancel(&c->core, 0);
 		return VMB_EIO;
 	}
 	error = await(c, VMB_GUEST_STORAGE_COMPLETED, request->timeout_s, event);
 	if (error)
 		vmb_guest_storage_abandon(&c->core, 0);
+	else if (request->direction == VMB_STOR_READ)
+		CopyMem(memory, c->buffer, event->data_len);
 	return error;
 }
 
@@ -122,40 +126,49 @@ static bool find_units(struct vmb_uefi_controller *c)
 {
 	struct vmb_guest_storage_event event = { 0 };
 	struct vmb_guest_storage_request request = { .cdb_len = 12,
-						     .cdb = { REPORT_LUNS, [8] = 0x10 },
+						     .cdb = { REPORT_LUNS, [8] = LIST_MAX >> 8 },
 						     .direction = VMB_STOR_READ,
-						     .data_len = VMB_PAGE_LEN };
-	void *list = AllocateZeroPool(VMB_PAGE_LEN);
+						     .data_len = LIST_MAX };
+	uint8_t list[LIST_MAX];
 	bool found = false;
 
-	for (uint32_t tries = 0; list && tries < 3 && !found; tries++)
+	for (uint32_t tries = 0; tries < 3 && !found; tries++)
 		found = !vmb_uefi_controller_command(c, &request, list, &event) &&
 			event.srb_status == VMB_SRB_SUCCESS;
 	if (found)
 		note_units(c, list, event.data_len);
-	if (list)
-		FreePool(list);
 	return found;
 }
 
-bool vmb_uefi_controller_open(struct vmb_uefi_controller *c)
+static bool shake_hands(struct vmb_uefi_controller *c)
 {
 	const struct vmb_guest_storage_config config = { .max_transfer_len =
 								 VMB_UEFI_TRANSFER_MAX };
 	struct vmb_guest_storage_event event;
 
-	if (!c->channel->open(c->channel))
+	return !vmb_guest_storage_init(&c->core, &c->slot, 1, &config) &&
+	       !vmb_guest_storage_start(&c->core) &&
+	       !await(c, VMB_GUEST_STORAGE_IS_READY, VMB_UEFI_PATIENCE_US / 1000000, &event);
+}
+
+bool vmb_uefi_controller_open(struct vmb_uefi_controller *c)
+{
+	c->buffer = AllocatePages(EFI_SIZE_TO_PAGES(VMB_UEFI_TRANSFER_MAX));
+	if (!c->buffer)
 		return false;
-	if (!vmb_guest_storage_init(&c->core, &c->slot, 1, &config) &&
-	    !vmb_guest_storage_start(&c->core) &&
-	    !await(c, VMB_GUEST_STORAGE_IS_READY, VMB_UEFI_PATIENCE_US / 1000000, &event) &&
-	    find_units(c))
+	if (!c->channel->open(c->channel)) {
+		FreePages(c->buffer, EFI_SIZE_TO_PAGES(VMB_UEFI_TRANSFER_MAX));
+		return false;
+	}
+	if (shake_hands(c) && find_units(c))
 		return true;
-	c->channel->close(c->channel);
+	vmb_uefi_controller_close(c);
 	return false;
 }
 
+/* A host that does not give the channel back keeps the buffer. */
 void vmb_uefi_controller_close(struct vmb_uefi_controller *c)
 {
-	c->channel->close(c->channel);
+	if (c->channel->close(c->channel))
+		FreePages(c->buffer, EFI_SIZE_TO_PAGES(VMB_UEFI_TRANSFER_MAX));
 }

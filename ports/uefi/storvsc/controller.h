@@ -13,7 +13,12 @@ struct vmb_uefi_controller {
 	struct vmb_uefi_channel *channel;
 	struct vmb_guest_storage core;
 	struct vmb_guest_storage_slot slot;
-	uint64_t pfns[VMB_UEFI_TRANSFER_MAX / VMB_PAGE_LEN + 1];
+	/*
+	 * All data passes through it: the host still has the memory of a command that timed out,
+	 * and the caller's would be somebody else's by then.
+	 */
+	uint8_t *buffer;
+	uint64_t pfns[VMB_UEFI_TRANSFER_MAX / VMB_PAGE_LEN];
 	uint8_t units[VMB_UEFI_UNIT_MAX]; /* the LUNs that answer, as the host sorts them */
 	uint32_t unit_count;
 };
@@ -25,10 +30,10 @@ void vmb_uefi_controller_close(struct vmb_uefi_controller *c);
 /*
  * Carries out one command, whose data is in or goes to memory. Returns 0, and event says how it
  * ended; VMB_EOVERFLOW: too much data at once; VMB_EAGAIN: no answer in time; VMB_EIO: the device
- * is gone.
+ * is gone, or has not answered yet what timed out before.
  */
 int vmb_uefi_controller_command(struct vmb_uefi_controller *c,
-				struct vmb_guest_storage_request *request, const void *memory,
+				struct vmb_guest_storage_request *request, void *memory,
 				struct vmb_guest_storage_event *event);
 
 #endif
