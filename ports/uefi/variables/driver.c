@@ -55,51 +55,57 @@ struct shared {
 static struct shared *shared; /* below 4 GiB: the port takes 32 bits */
 static uint32_t shared_gpa;
 
-/* A system promises that no two calls overlap; before that there is one processor. */
-static EFI_STATUS ask(enum command command)
+/*
+ * r is private: the host may change what it shares while its answer is judged. A system promises
+ * that no two calls overlap; before that there is one processor.
+ */
+static EFI_STATUS ask(struct request *r, enum command command)
 {
-	shared->request.command = command;
-	shared->request.status = EFI_DEVICE_ERROR & ~MAX_BIT;
+	r->command = command;
+	r->status = EFI_DEVICE_ERROR & ~MAX_BIT;
+	CopyMem(&shared->request, r, sizeof(*r));
 	IoWrite32(PORT_SELECT, VARIABLES);
 	IoWrite32(PORT_DATA, shared_gpa);
-	return shared->request.status ? ENCODE_ERROR(shared->request.status) : EFI_SUCCESS;
+	CopyMem(r, &shared->request, sizeof(*r));
+	return r->status ? ENCODE_ERROR(r->status) : EFI_SUCCESS;
 }
 
-static bool set_key(const CHAR16 *name, const EFI_GUID *guid)
+static bool set_key(struct request *r, const CHAR16 *name, const EFI_GUID *guid)
 {
 	UINTN len = StrSize(name);
 
 	if (len > NAME_MAX)
 		return false;
-	ZeroMem(&shared->request, sizeof(shared->request));
+	ZeroMem(r, sizeof(*r));
 	CopyMem(shared->name, name, len);
-	shared->request.variable.name_gpa = shared_gpa + OFFSET_OF(struct shared, name);
-	shared->request.variable.name_len = (uint32_t)len;
-	shared->request.variable.data_gpa = shared_gpa + OFFSET_OF(struct shared, data);
-	shared->request.variable.guid = *guid;
+	r->variable.name_gpa = shared_gpa + OFFSET_OF(struct shared, name);
+	r->variable.name_len = (uint32_t)len;
+	r->variable.data_gpa = shared_gpa + OFFSET_OF(struct shared, data);
+	r->variable.guid = *guid;
 	return true;
 }
 
 static EFI_STATUS EFIAPI get(CHAR16 *name, EFI_GUID *guid, UINT32 *attributes, UINTN *len,
 			     void *data)
 {
+	struct request r;
 	EFI_STATUS status;
 
 	if (!name || !guid || !len || !name[0])
 		return name && !name[0] ? EFI_NOT_FOUND : EFI_INVALID_PARAMETER;
-	if (!set_key(name, guid))
+	if (!set_key(&r, name, guid))
 		return EFI_NOT_FOUND;
-	shared->request.variable.data_len = (uint32_t)MIN(*len, DATA_MAX);
-	status = ask(GET);
+	r.variable.data_len = (uint32_t)MIN(*len, DATA_MAX);
+	status = ask(&r, GET);
 	if (EFI_ERROR(status) && status != EFI_BUFFER_TOO_SMALL)
 		return status;
-	if (shared->request.variable.data_len > DATA_MAX)
+	if (r.variable.data_len > DATA_MAX)
 		return EFI_DEVICE_ERROR;
 	if (attributes)
-		*attributes = shared->request.variable.attributes;
-	if (!EFI_ERROR(status) && (!data || shared->request.variable.data_len > *len))
+		*attributes = r.variable.attributes;
+	if (!EFI_ERROR(status) && (!data || r.variable.data_len > *len))
 		status = data ? EFI_BUFFER_TOO_SMALL : EFI_INVALID_PARAMETER;
-	*len = shared->request.variable.data_len;
+	*len = r.variable.data_len;
 	if (!EFI_ERROR(status))
 		CopyMem(data, shared->data, *len);
 	return status;
@@ -107,62 +113,76 @@ static EFI_STATUS EFIAPI get(CHAR16 *name, EFI_GUID *guid, UINT32 *attributes, U
 
 static EFI_STATUS EFIAPI set(CHAR16 *name, EFI_GUID *guid, UINT32 attributes, UINTN len, void *data)
 {
+	struct request r;
+
 	if (!name || !name[0] || !guid || (len && !data))
 		return EFI_INVALID_PARAMETER;
-	if (len > DATA_MAX || !set_key(name, guid))
+	if (len > DATA_MAX || !set_key(&r, name, guid))
 		return EFI_INVALID_PARAMETER;
 	CopyMem(shared->data, data, len);
-	shared->request.variable.attributes = attributes;
-	shared->request.variable.data_len = (uint32_t)len;
-	return ask(SET);
+	r.variable.attributes = attributes;
+	r.variable.data_len = (uint32_t)len;
+	return ask(&r, SET);
+}
+
+/* Whoever asked reads it up to its end. */
+static bool is_text(const CHAR16 *name, UINTN len)
+{
+	return len >= sizeof(*name) && len % sizeof(*name) == 0 && !name[len / sizeof(*name) - 1];
 }
 
 static EFI_STATUS EFIAPI next_name(UINTN *len, CHAR16 *name, EFI_GUID *guid)
 {
+	struct request r;
 	EFI_STATUS status;
 
 	if (!len || !name || !guid || StrnLenS(name, *len / sizeof(*name)) == *len / sizeof(*name))
 		return EFI_INVALID_PARAMETER;
-	if (!set_key(name, guid))
+	if (!set_key(&r, name, guid))
 		return EFI_NOT_FOUND;
-	shared->request.variable.name_len = NAME_MAX; /* of the buffer */
-	status = ask(name[0] ? NEXT_NAME : FIRST_NAME);
+	r.variable.name_len = NAME_MAX; /* of the buffer */
+	status = ask(&r, name[0] ? NEXT_NAME : FIRST_NAME);
 	if (EFI_ERROR(status))
 		return status;
-	if (shared->request.variable.name_len > NAME_MAX)
+	if (r.variable.name_len > NAME_MAX)
 		return EFI_DEVICE_ERROR;
-	if (shared->request.variable.name_len > *len) {
-		*len = shared->request.variable.name_len;
+	if (r.variable.name_len > *len) {
+		*len = r.variable.name_len;
 		return EFI_BUFFER_TOO_SMALL;
 	}
-	*len = shared->request.variable.name_len;
+	*len = r.variable.name_len;
 	CopyMem(name, shared->name, *len);
-	*guid = shared->request.variable.guid;
+	if (!is_text(name, *len))
+		return EFI_DEVICE_ERROR;
+	*guid = r.variable.guid;
 	return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI query(UINT32 attributes, UINT64 *storage_max, UINT64 *storage_left,
 			       UINT64 *variable_max)
 {
+	struct request r;
 	EFI_STATUS status;
 
 	if (!storage_max || !storage_left || !variable_max || !attributes)
 		return EFI_INVALID_PARAMETER;
-	ZeroMem(&shared->request, sizeof(shared->request));
-	shared->request.query.attributes = attributes;
-	status = ask(QUERY);
+	ZeroMem(&r, sizeof(r));
+	r.query.attributes = attributes;
+	status = ask(&r, QUERY);
 	if (EFI_ERROR(status))
 		return status;
-	*storage_max = shared->request.query.storage_max;
-	*storage_left = shared->request.query.storage_left;
-	*variable_max = shared->request.query.variable_max;
+	*storage_max = r.query.storage_max;
+	*storage_left = r.query.storage_left;
+	*variable_max = r.query.variable_max;
 	return EFI_SUCCESS;
 }
 
 static void EFIAPI boot_services_end(EFI_EVENT event, void *context)
 {
-	ZeroMem(&shared->request, sizeof(shared->request));
-	ask(BOOT_SERVICES_ENDED);
+	struct request r;
+
+	ZeroMem(&r, sizeof(r));
+	ask(&r, BOOT_SERVICES_ENDED);
 }
 
 static void EFIAPI addresses_change(EFI_EVENT event, void *context)
