@@ -252,6 +252,29 @@ static void take_pointer(int buttons, int x, int y, rfbClientPtr rfb)
 
 /* The picture */
 
+/*
+ * Clients that had the picture scaled get the whole one. The library (0.9.14) keeps a scaled
+ * picture at its old size until its own end: the client hears of no new one, and where it is larger
+ * than the whole, the library divides by 0.
+ */
+static void drop_scaled(struct vmb_dev_vnc *v)
+{
+	rfbScreenInfoPtr scaled;
+
+	for (uint32_t i = 0; i < VMB_DEV_VNC_CLIENT_MAX; i++) {
+		if (!v->clients[i].rfb)
+			continue;
+		v->clients[i].rfb->scaledScreen->scaledScreenRefCount--;
+		v->clients[i].rfb->scaledScreen = v->screen;
+		v->screen->scaledScreenRefCount++;
+	}
+	while ((scaled = v->screen->scaledScreenNext)) {
+		v->screen->scaledScreenNext = scaled->scaledScreenNext;
+		free(scaled->frameBuffer);
+		free(scaled);
+	}
+}
+
 /* Clients are told of the new size. Without memory they keep the old picture. */
 static void resize(struct vmb_dev_vnc *v, const struct vmb_host_video_mode *mode)
 {
@@ -265,6 +288,7 @@ static void resize(struct vmb_dev_vnc *v, const struct vmb_host_video_mode *mode
 	}
 	v->mode = *mode;
 	v->pixels = pixels;
+	drop_scaled(v);
 	rfbNewFramebuffer(v->screen, (char *)pixels, (int)width, (int)height, 8, 3, 4);
 	v->screen->serverFormat.redShift = 16;
 	v->screen->serverFormat.greenShift = 8;

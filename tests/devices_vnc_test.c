@@ -411,6 +411,17 @@ static void test_what_changes_is_sent_and_not_the_rest(void **state)
 	close(fd);
 }
 
+/* Takes updates until the picture has that width. */
+static void follow(int fd, uint16_t width)
+{
+	ask(fd, true);
+	while (b->width != width) {
+		take_update(fd);
+		ask(fd, true);
+	}
+	take_update(fd);
+}
+
 static void test_a_client_follows_the_resolution(void **state)
 {
 	int fd = join();
@@ -418,22 +429,30 @@ static void test_a_client_follows_the_resolution(void **state)
 	assert_int_equal(b->width, 640); /* there is no picture yet */
 	draw(3, 1024 * 768); /* first: of what is drawn later the server would hear nothing */
 	show(1024, 768);
-	ask(fd, true);
-	while (b->width != 1024) {
-		take_update(fd);
-		ask(fd, true);
-	}
-	take_update(fd);
+	follow(fd, 1024);
 	expect_picture(fd, 3);
 	draw(4, 640 * 480);
 	show(640, 480);
-	ask(fd, true);
-	while (b->width != 640) {
-		take_update(fd);
-		ask(fd, true);
-	}
-	take_update(fd);
+	follow(fd, 640);
 	expect_picture(fd, 4);
+	close(fd);
+}
+
+/* What is half of the old picture is more than all of the new one. */
+static void test_a_client_that_scales_follows_the_resolution(void **state)
+{
+	static const uint8_t half[4] = { 8, 2, 0, 0 };
+	int fd;
+
+	show(1024, 768);
+	draw(9, 1024 * 768);
+	fd = join();
+	put(fd, half, sizeof(half));
+	follow(fd, 512);
+	draw(10, 256 * 192);
+	show(256, 192);
+	follow(fd, 256);
+	expect_picture(fd, 10);
 	close(fd);
 }
 
@@ -778,6 +797,7 @@ int main(void)
 		TEST(test_a_client_gets_what_the_guest_drew),
 		TEST(test_what_changes_is_sent_and_not_the_rest),
 		TEST(test_a_client_follows_the_resolution),
+		TEST(test_a_client_that_scales_follows_the_resolution),
 		TEST(test_keys_and_pointer_reach_the_device),
 		TEST(test_a_browser_may_send_several_messages_at_once),
 		TEST(test_a_client_that_says_half_a_message_holds_nobody_up),
