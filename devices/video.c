@@ -23,10 +23,6 @@
 #define MEMORY_LEN   (VMB_DEV_VIDEO_MIB << 20)
 #define USUAL	     2u /* of resolutions */
 
-/* What the bus wants: bits of orders. */
-#define ORDER_OPEN   1u
-#define ORDER_CLOSE  2u
-
 /* All fit the memory with 32 bits a pixel. */
 static const struct vmb_video_resolution resolutions[] = {
 	{ 640, 480 },  { 800, 600 },  { 1024, 768 }, { 1152, 864 },  { 1280, 720 },  { 1280, 1024 },
@@ -42,7 +38,6 @@ struct vmb_dev_video {
 	uint8_t *memory; /* MEMORY_LEN bytes; NULL before prepare */
 	bool mapped; /* at gpa */
 	uint64_t gpa;
-	uint32_t orders; /* what the bus wants, atomic */
 	bool open;
 	bool broken; /* the guest broke the protocol: its packets are left alone */
 	bool more; /* the ring may have packets that nobody announces */
@@ -237,8 +232,46 @@ static void take_step(struct vmb_dev_video *d, int step)
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void take_packet(struct vmb_dev_video *d, const struct vmb_ring_received *received)
+/* Returns whether a message was sent. */
+static bool write_one(struct vmb_dev_video *d)
 {
+	const void *message;
+	uint32_t len;
+	int error;
+
+	message = vmb_host_video_output(&d->host, &len);
+	if (!message)
+		return false;
+	error = vmb_dev_channel_write_inband(&d->channel, message, len);
+	if (!error)
+		vmb_host_video_output_done(&d->host);
+	else if (error != VMB_EAGAIN)
+		fail(d);
+	d->full = error == VMB_EAGAIN;
+	return !error;
+}
+
+static void write_ring(struct vmb_dev_video *d)
+{
+	d->full = false;
+	while (!d->broken && write_one(d))
+		;
+	if (vmb_ring_commit(&d->channel.tx))
+		vmb_dev_bus_signal(&d->channel);
+}
+
+/* An answer that finds no room holds up what the guest says after that. */
+static bool wants_packet(const void *state)
+{
+	const struct vmb_dev_video *d = state;
+
+	return !d->broken && !d->full;
+}
+
+/* Each packet is answered before the next one is read. */
+static void take_packet(void *state, const struct vmb_ring_received *received)
+{
+	struct vmb_dev_video *d = state;
 	uint8_t payload[VMB_VIDEO_PACKET_LEN_MAX];
 	int step = VMB_EPROTO;
 
@@ -247,94 +280,33 @@ static void take_packet(struct vmb_dev_video *d, const struct vmb_ring_received 
 	    vmb_ring_copy(&d->channel.rx, received, PAYLOAD_AT, payload, received->payload_len))
 		step = vmb_host_video_input(&d->host, payload, received->payload_len);
 	take_step(d, step);
+	write_ring(d);
 }
 
-/* Returns whether nothing waits to be sent any more. */
-static bool write_ring(struct vmb_dev_video *d)
-{
-	struct vmb_ring_part part = { 0 };
-	const struct vmb_ring_packet packet = { .type = VMB_PKT_INBAND,
-						.payload = &part,
-						.payload_count = 1 };
-	int error = 0;
-
-	while (!d->broken && !error && (part.base = vmb_host_video_output(&d->host, &part.len))) {
-		error = vmb_dev_channel_write(&d->channel, &packet,
-					      vmb_ring_packet_len(0, part.len));
-		if (!error)
-			vmb_host_video_output_done(&d->host);
-	}
-	if (error && error != VMB_EAGAIN)
-		fail(d);
-	d->full = error == VMB_EAGAIN;
-	if (vmb_ring_commit(&d->channel.tx))
-		vmb_dev_bus_signal(&d->channel);
-	return !d->full && !d->broken;
-}
-
-/* Each packet is answered before the next one is read. */
-static int read_some(struct vmb_dev_video *d, uint32_t *budget)
-{
-	struct vmb_ring_received received;
-	int error = VMB_EAGAIN;
-
-	while (*budget && write_ring(d) &&
-	       !(error = vmb_dev_channel_read(&d->channel, &received))) {
-		--*budget;
-		take_packet(d, &received);
-		vmb_ring_next(&d->channel.rx, &received);
-	}
-	return error;
-}
+static const struct vmb_dev_channel_reader reader = { .wants = wants_packet, .take = take_packet };
 
 static void read_ring(struct vmb_dev_video *d)
 {
-	struct vmb_ring_reader *rx = &d->channel.rx;
-	uint32_t budget = READ_BUDGET;
+	enum vmb_dev_channel_rest rest =
+		vmb_dev_channel_read_ring(&d->channel, READ_BUDGET, &reader, d);
 
-	do {
-		vmb_ring_mask(rx);
-		if (read_some(d, &budget) == VMB_EPROTO && !d->broken)
-			fail(d);
-		if (vmb_ring_release(rx))
-			vmb_dev_bus_signal(&d->channel);
-		d->more = !d->broken && !budget;
-	} while (!d->broken && !d->full && !d->more && vmb_ring_unmask(rx));
+	if (rest == VMB_DEV_CHANNEL_BROKEN)
+		fail(d);
+	d->more = !d->broken && rest == VMB_DEV_CHANNEL_MORE;
 }
 
 /* Opening and closing: the bus orders, the worker carries it out. */
 
-static void order(struct vmb_dev_channel *channel, uint32_t what)
-{
-	struct vmb_dev_video *d = channel->device;
-
-	__atomic_fetch_or(&d->orders, what, __ATOMIC_SEQ_CST);
-	vmb_dev_worker_wake(&d->worker);
-}
-
-static int start(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_OPEN);
-	return 0;
-}
-
-static void stop(struct vmb_dev_channel *channel)
-{
-	order(channel, ORDER_CLOSE);
-}
-
-static const struct vmb_dev_channel_ops channel_ops = { .start = start, .stop = stop };
-
 static bool take_orders(struct vmb_dev_video *d)
 {
-	uint32_t orders = __atomic_exchange_n(&d->orders, 0, __ATOMIC_SEQ_CST);
+	uint32_t orders = vmb_dev_channel_take_orders(&d->channel);
 
-	if (orders & ORDER_OPEN) {
+	if (orders & VMB_DEV_ORDER_OPEN) {
 		d->open = d->more = true; /* the guest may have filled the ring before */
 		d->broken = d->full = false;
 		vmb_host_video_reset(&d->host);
 	}
-	if (!(orders & ORDER_CLOSE))
+	if (!(orders & VMB_DEV_ORDER_CLOSE))
 		return orders;
 	d->open = false;
 	set_silent(d, true);
@@ -355,7 +327,7 @@ static bool is_watched(struct vmb_dev_video *d)
 static bool step(void *state)
 {
 	struct vmb_dev_video *d = state;
-	bool any, was_full = d->full;
+	bool any;
 
 	vmb_dev_worker_heard(&d->worker);
 	any = take_orders(d);
@@ -363,9 +335,10 @@ static bool step(void *state)
 		return any;
 	vmb_host_video_want(&d->host, is_watched(d));
 	write_ring(d);
-	if ((vmb_dev_channel_rang(&d->channel) || d->more || (was_full && !d->full)) && !d->broken)
+	d->more |= vmb_dev_channel_rang(&d->channel);
+	if (d->more && wants_packet(d))
 		read_ring(d);
-	return d->more || any;
+	return any || (d->more && wants_packet(d));
 }
 
 /* Until the output is tried again; never: -1. */
@@ -425,7 +398,6 @@ static void begin(struct vmb_dev_video *d)
 
 	vmb_host_video_init(&d->host, &config);
 	d->mapped = d->open = d->broken = d->more = d->full = false;
-	d->orders = 0;
 	pthread_mutex_lock(&d->lock);
 	memset(d->memory, 0, MEMORY_LEN);
 	set_mode(d, &none);
@@ -437,7 +409,8 @@ static void fill_channel(struct vmb_dev_video *d)
 	const uint32_t mode = VMB_PIPE_MODE_MESSAGE;
 
 	memset(&d->channel, 0, sizeof(d->channel));
-	d->channel.ops = &channel_ops;
+	d->channel.ops = &vmb_dev_channel_ordered;
+	d->channel.worker = &d->worker;
 	d->channel.device = d;
 	d->channel.host.type_id = (struct vmb_guid)VMB_GUID_VIDEO;
 	d->channel.host.instance_id = (struct vmb_guid)VMB_GUID_VIDEO_INSTANCE;
