@@ -164,8 +164,8 @@ $(BUILD)/tests/devices_%: $(BUILD)/asan/tests/devices_%.o $(BUILD)/asan/tests/co
 # Tests with threads run once more under ThreadSanitizer, as X_tsan_test. planted_race is one of them with a lock taken
 # out of what it tests: tests/tsan_race_test.sh requires that this is found.
 TSAN_TESTS := devices_bus devices_doorbell devices_input devices_lives devices_nbd_reconnect devices_network \
-	devices_network_turn devices_report devices_stop devices_storage devices_vsock loopback_network_threads \
-	loopback_versions vmm_control_plug
+	devices_network_turn devices_report devices_stop devices_storage devices_video devices_vsock \
+	loopback_network_threads loopback_versions vmm_control_plug
 link-tsan = $(call say,LD,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(TSAN) -pthread \
 	-o $@ $^ -lcmocka $(VMM_LIBS)
 $(TSAN_TESTS:%=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_test: $(BUILD)/tsan/tests/%_test.o \

@@ -48,6 +48,7 @@ struct vmb_dev_video {
 	struct vmb_host_video_mode mode;
 	struct vmb_dev_video_changes changes;
 	int watcher; /* eventfd; -1: nobody */
+	bool attached; /* the worker may be woken */
 };
 
 bool vmb_dev_video_parse(const char *text, uint8_t *preferred)
@@ -119,8 +120,9 @@ void vmb_dev_video_watch(struct vmb_dev_video *d, int fd)
 {
 	pthread_mutex_lock(&d->lock);
 	d->watcher = fd;
+	if (d->attached)
+		vmb_dev_worker_wake(&d->worker);
 	pthread_mutex_unlock(&d->lock);
-	vmb_dev_worker_wake(&d->worker);
 }
 
 void vmb_dev_video_changes(struct vmb_dev_video *d, struct vmb_dev_video_changes *changes)
@@ -419,6 +421,13 @@ static void fill_channel(struct vmb_dev_video *d)
 	memcpy(d->channel.host.user, &mode, sizeof(mode));
 }
 
+static void set_attached(struct vmb_dev_video *d, bool attached)
+{
+	pthread_mutex_lock(&d->lock);
+	d->attached = attached;
+	pthread_mutex_unlock(&d->lock);
+}
+
 static int attach(void *state, struct vmb_dev_bus *bus)
 {
 	struct vmb_dev_video *d = state;
@@ -432,6 +441,8 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 		error = vmb_dev_worker_start(&d->worker);
 	if (error)
 		vmb_dev_report("video: %s", strerror(-error));
+	else
+		set_attached(d, true);
 	return error;
 }
 
@@ -439,6 +450,7 @@ static void detach(void *state)
 {
 	struct vmb_dev_video *d = state;
 
+	set_attached(d, false); /* from here on who watches does not wake the worker */
 	vmb_dev_worker_stop(&d->worker);
 	vmb_dev_bus_detach(&d->channel);
 	d->bus = NULL;

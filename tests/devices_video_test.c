@@ -465,6 +465,46 @@ static void test_threads_serve_it_and_end(void **state)
 	close(fd);
 }
 
+static bool enough; /* atomic */
+
+static void *watch_again_and_again(void *arg)
+{
+	int fd = vmb_dev_event_create();
+
+	while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE)) {
+		vmb_dev_video_watch(arg, fd);
+		vmb_dev_video_watch(arg, -1);
+	}
+	close(fd);
+	return NULL;
+}
+
+/* As a VNC server does, whose clients stay. */
+static void test_one_may_watch_while_the_machine_starts_again(void **state)
+{
+	const struct vmb_dev_video_config config = { .bus_version = VMB_VERSION_NEWEST };
+	struct vmb_dev_device device;
+	struct vmb_dev_bus *bus;
+	pthread_t watcher;
+
+	assert_int_equal(vmb_dev_video_open(&device, &config), 0);
+	assert_int_equal(device.ops->prepare(device.state), 0);
+	assert_int_equal(pthread_create(&watcher, NULL, watch_again_and_again,
+					vmb_dev_video_of(&device)),
+			 0);
+	for (int i = 0; i < 20; i++) {
+		bus = vmb_dev_bus_create(&b->machine.bus->config);
+		assert_non_null(bus);
+		assert_int_equal(device.ops->attach(device.state, bus), 0);
+		vmb_dev_bus_stop(bus);
+		device.ops->detach(device.state);
+		vmb_dev_bus_destroy(bus);
+	}
+	__atomic_store_n(&enough, true, __ATOMIC_RELEASE);
+	pthread_join(watcher, NULL);
+	device.ops->close(device.state);
+}
+
 static int set_up_threads(void **state)
 {
 	threaded = true;
@@ -499,6 +539,8 @@ int main(void)
 		cmocka_unit_test(test_resolutions_have_names),
 		cmocka_unit_test_setup_teardown(test_threads_serve_it_and_end, set_up_threads,
 						tear_down_threads),
+		cmocka_unit_test_setup_teardown(test_one_may_watch_while_the_machine_starts_again,
+						set_up_threads, tear_down_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -627,13 +627,13 @@ static bool switch_data(struct vmb_user_device *d)
 	pthread_mutex_lock(&d->tx_lock);
 	pthread_mutex_lock(&g->lock);
 	d->open = should;
-	pthread_mutex_unlock(&g->lock);
-	pthread_mutex_unlock(&d->tx_lock);
 	if (is_plain(d))
 		d->ready = should;
-	else if (should && d->primary)
+	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_unlock(&d->tx_lock);
+	if (should && d->primary)
 		join(d);
-	else if (should)
+	else if (should && !is_plain(d))
 		vmb_guest_storage_start(&d->storage);
 	d->interrupted = true;
 	return true;
