@@ -133,6 +133,9 @@ assert said["exit"] == 11 and [m["machine"]["cpus"] for m in said["machines"]] =
 assert [m["stopped"] for m in said["machines"]] == ["kernel", "kernel"]
 END
 
+REFUSED=old try disk.img --direct --generation 2016,2025,old,2022 --stop-within 0
+[ $rc = 2 ] && [ "$(wc -l <seen/all)" = 3 ] && [ "$(grep -cE '^20(16|25) +1  intree +0 - ' out)" = 2 ] && grep -q '^openvmbus: no such machine$' err &&
+	result 0 'a machine that is refused, and those before it' || result 1 'a machine that is refused, and those before it'
 INSTALLED=some.fd try disk.img --stop-within 0
 [ $rc = 0 ] && grep -qx -- '--firmware' seen/arguments && grep -qx some.fd seen/arguments && [ ! -e seen/kernel ] && result 0 'the firmware that is installed' || result 1 'the firmware that is installed'
 INSTALLED=some.fd try disk.img --direct --stop-within 0

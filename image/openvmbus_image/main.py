@@ -83,29 +83,40 @@ def check_image(options, image, work):
     if options.direct and image.kind == "disk":
         finder = Finder(formats.as_raw(image, work), work)
         kernel = finder.find()
+    if options.direct and not kernel:
+        result = result_of(options, image, options.machines[0])
+        result.verdict = no_kernel(finder)
+        if options.console:
+            write(options.console, b"")
+        return report(options, [result])
     kernels = {drivers: with_drivers(kernel, drivers, os.path.join(work, f"initrd-{number}"))
                for number, drivers in enumerate({m["drivers"] for m in options.machines})}
     results = []
-    for number, machine in enumerate(options.machines, 1):
-        if len(options.machines) > 1:
-            say(f"{number} of {len(options.machines)}: {reports.name_of(machine)}")
-        folder = os.path.join(work, str(number))
-        os.mkdir(folder)
-        one = copy.copy(options)
-        vars(one).update(machine)
-        result = Result(image, Course(one.target, bool(one.firmware), one.net != "none"), machine)
-        results.append(result)
-        if options.direct and not kernel:
-            result.verdict = no_kernel(finder)
-            if options.console:
-                write(options.console, b"")
-            break
-        boot_image(one, result, kernels[one.drivers], folder)
+    try:
+        for machine in options.machines:
+            if len(options.machines) > 1:
+                say(f"{len(results) + 1} of {len(options.machines)}: {reports.name_of(machine)}")
+            one = copy.copy(options)
+            vars(one).update(machine)
+            result = result_of(one, image, machine)
+            boot_image(one, result, kernels[one.drivers], work)
+            results.append(result)
+    except (Refused, Interrupted, OSError):
+        if results:  # they may have taken hours
+            report(options, results)
+        raise
     return report(options, results)
 
 
-def boot_image(options, result, kernel, work):
+def result_of(options, image, machine):
+    """That of a machine on which nothing has happened yet."""
+    course = Course(options.target, bool(options.firmware), options.net != "none")
+    return Result(image, course, machine)
+
+
+def boot_image(options, result, kernel, parent):
     """Boots it once, with the services of --azure if they are wanted."""
+    work = tempfile.mkdtemp(dir=parent)
     azure = Azure(options.provision) if options.provision else None
     try:
         watch_image(options, result, kernel, azure, work)
