@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/falloc.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -418,15 +417,9 @@ static int wait_ms(const struct vmb_dev_balloon *d)
 static void wait(void *state, bool more)
 {
 	struct vmb_dev_balloon *d = state;
-	struct pollfd fds[2] = { { .fd = d->channel.bell.fd, .events = POLLIN },
-				 { .fd = d->worker.wake, .events = POLLIN } };
+	struct vmb_dev_bell *bell = &d->channel.bell;
 
-	if (poll(fds, VMB_ARRAY_COUNT(fds), more ? 0 : wait_ms(d)) <= 0)
-		return;
-	if (fds[0].revents)
-		vmb_dev_bell_heard(&d->channel.bell);
-	if (fds[1].revents)
-		vmb_dev_event_clear(d->worker.wake);
+	vmb_dev_worker_poll(&d->worker, &bell, 1, more ? 0 : wait_ms(d));
 }
 
 static const struct vmb_dev_worker_ops worker_ops = { .step = step,

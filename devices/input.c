@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -360,18 +359,11 @@ static int wait_ms(const struct vmb_dev_input *input)
 static void wait(void *state, bool more)
 {
 	struct vmb_dev_input *input = state;
-	struct pollfd fds[LINES + 1];
+	struct vmb_dev_bell *bells[LINES];
 
 	for (uint32_t i = 0; i < LINES; i++)
-		fds[i] = (struct pollfd){ .fd = input->lines[i].channel.bell.fd, .events = POLLIN };
-	fds[LINES] = (struct pollfd){ .fd = input->worker.wake, .events = POLLIN };
-	if (poll(fds, LINES + 1, more ? 0 : wait_ms(input)) <= 0)
-		return;
-	for (uint32_t i = 0; i < LINES; i++)
-		if (fds[i].revents)
-			vmb_dev_bell_heard(&input->lines[i].channel.bell);
-	if (fds[LINES].revents)
-		vmb_dev_event_clear(input->worker.wake);
+		bells[i] = &input->lines[i].channel.bell;
+	vmb_dev_worker_poll(&input->worker, bells, LINES, more ? 0 : wait_ms(input));
 }
 
 static const struct vmb_dev_worker_ops worker_ops = { .step = step,

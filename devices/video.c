@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,15 +353,9 @@ static int wait_ms(const struct vmb_dev_video *d)
 static void wait(void *state, bool more)
 {
 	struct vmb_dev_video *d = state;
-	struct pollfd fds[2] = { { .fd = d->channel.bell.fd, .events = POLLIN },
-				 { .fd = d->worker.wake, .events = POLLIN } };
+	struct vmb_dev_bell *bell = &d->channel.bell;
 
-	if (poll(fds, VMB_ARRAY_COUNT(fds), more ? 0 : wait_ms(d)) <= 0)
-		return;
-	if (fds[0].revents)
-		vmb_dev_bell_heard(&d->channel.bell);
-	if (fds[1].revents)
-		vmb_dev_event_clear(d->worker.wake);
+	vmb_dev_worker_poll(&d->worker, &bell, 1, more ? 0 : wait_ms(d));
 }
 
 static const struct vmb_dev_worker_ops worker_ops = { .step = step,

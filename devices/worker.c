@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The loop of every thread that serves a device. */
+#include <poll.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -77,6 +78,22 @@ void vmb_dev_worker_found(struct vmb_dev_worker *w, uint32_t packets)
 {
 	if (packets && w->wake >= 0 && vmb_dev_gather_turn(&w->gather, packets))
 		let_work_gather(w->gather.on);
+}
+
+void vmb_dev_worker_poll(struct vmb_dev_worker *w, struct vmb_dev_bell *const bells[],
+			 uint32_t count, int ms)
+{
+	struct pollfd fds[1 + VMB_DEV_WORKER_BELL_MAX] = { { .fd = w->wake, .events = POLLIN } };
+
+	for (uint32_t i = 0; i < count; i++)
+		fds[1 + i] = (struct pollfd){ .fd = bells[i]->fd, .events = POLLIN };
+	if (poll(fds, 1 + count, ms) <= 0)
+		return;
+	if (fds[0].revents)
+		vmb_dev_event_clear(w->wake);
+	for (uint32_t i = 0; i < count; i++)
+		if (fds[1 + i].revents)
+			vmb_dev_bell_heard(bells[i]);
 }
 
 void vmb_dev_worker_stop(struct vmb_dev_worker *w)

@@ -21,6 +21,8 @@
 #include "devices/gather.h"
 #include "devices/role.h"
 
+struct vmb_dev_bell; /* devices/event.h */
+
 struct vmb_dev_worker_ops {
 	/* Does what can be done now. True: there is more to do, call again. Must not wait. */
 	bool (*step)(void *device);
@@ -67,6 +69,14 @@ bool vmb_dev_worker_woken(const struct vmb_dev_worker *w);
  * without `gathers`; the worker's thread.
  */
 void vmb_dev_worker_found(struct vmb_dev_worker *w, uint32_t packets);
+/*
+ * The wait of a device that hears bells only: until one of count bells rings, at most
+ * VMB_DEV_WORKER_BELL_MAX, or the worker is woken, but ms milliseconds at most; -1: without a
+ * limit. Clears what it heard. The worker's thread.
+ */
+#define VMB_DEV_WORKER_BELL_MAX 8u
+void vmb_dev_worker_poll(struct vmb_dev_worker *w, struct vmb_dev_bell *const bells[],
+			 uint32_t count, int ms);
 /*
  * Ends the thread and waits for it. The device must have nothing open. Does nothing if the worker
  * was not started. Must not be called on the worker itself.

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -367,20 +366,12 @@ static int wait_ms(const struct vmb_dev_services *services)
 static void wait(void *state, bool more)
 {
 	struct vmb_dev_services *services = state;
-	struct pollfd fds[VMB_DEV_SERVICE_COUNT + 1];
-	uint32_t count = services->count;
+	struct vmb_dev_bell *bells[VMB_DEV_SERVICE_COUNT];
 
-	for (uint32_t i = 0; i < count; i++)
-		fds[i] =
-			(struct pollfd){ .fd = services->all[i].channel.bell.fd, .events = POLLIN };
-	fds[count] = (struct pollfd){ .fd = services->worker.wake, .events = POLLIN };
-	if (poll(fds, count + 1, more ? 0 : wait_ms(services)) <= 0)
-		return;
-	for (uint32_t i = 0; i < count; i++)
-		if (fds[i].revents)
-			vmb_dev_bell_heard(&services->all[i].channel.bell);
-	if (fds[count].revents)
-		vmb_dev_event_clear(services->worker.wake);
+	for (uint32_t i = 0; i < services->count; i++)
+		bells[i] = &services->all[i].channel.bell;
+	vmb_dev_worker_poll(&services->worker, bells, services->count,
+			    more ? 0 : wait_ms(services));
 }
 
 static const struct vmb_dev_worker_ops worker_ops = { .step = step,
