@@ -1032,51 +1032,38 @@ struct vmb_user_device *vmb_user_guest_service(struct vmb_user_guest *g, enum vm
 	return d;
 }
 
-struct vmb_user_device *vmb_user_guest_balloon(struct vmb_user_guest *g)
+/* The newest device of this type, or NULL. */
+static struct vmb_user_device *find_type(struct vmb_user_guest *g, struct vmb_guid type_id)
 {
 	struct vmb_user_device *d;
 
 	pthread_mutex_lock(&g->lock);
 	for (d = g->devices; d; d = d->next)
-		if (!d->has_gone && !d->channel.rescinded && d->balloon.used)
+		if (!d->has_gone && !d->channel.rescinded &&
+		    vmb_guid_equal(&d->channel.offer.type_id, &type_id))
 			break;
 	pthread_mutex_unlock(&g->lock);
 	return d;
 }
 
-static struct vmb_user_device *find_input(struct vmb_user_guest *g, bool mouse)
+struct vmb_user_device *vmb_user_guest_balloon(struct vmb_user_guest *g)
 {
-	struct vmb_user_device *d;
-
-	pthread_mutex_lock(&g->lock);
-	for (d = g->devices; d; d = d->next)
-		if (!d->has_gone && !d->channel.rescinded && d->input.used &&
-		    d->input.is_mouse == mouse)
-			break;
-	pthread_mutex_unlock(&g->lock);
-	return d;
+	return find_type(g, (struct vmb_guid)VMB_GUID_BALLOON);
 }
 
 struct vmb_user_device *vmb_user_guest_video(struct vmb_user_guest *g)
 {
-	struct vmb_user_device *d;
-
-	pthread_mutex_lock(&g->lock);
-	for (d = g->devices; d; d = d->next)
-		if (!d->has_gone && !d->channel.rescinded && d->video.used)
-			break;
-	pthread_mutex_unlock(&g->lock);
-	return d;
+	return find_type(g, (struct vmb_guid)VMB_GUID_VIDEO);
 }
 
 struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g)
 {
-	return find_input(g, false);
+	return find_type(g, (struct vmb_guid)VMB_GUID_KEYBOARD);
 }
 
 struct vmb_user_device *vmb_user_guest_mouse(struct vmb_user_guest *g)
 {
-	return find_input(g, true);
+	return find_type(g, (struct vmb_guid)VMB_GUID_MOUSE);
 }
 
 int vmb_user_guest_report_memory(struct vmb_user_device *d, const struct vmb_balloon_status *status)
