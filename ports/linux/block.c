@@ -354,6 +354,7 @@ static void remove(struct vmb_device *device)
 	struct blkvsc *b = device->data;
 	struct gendisk *disk = b->disk;
 
+	storage_link_removing(&b->link);
 	del_gendisk(disk);
 	stop_work(b);
 	blkvsc_flush(b);

@@ -453,6 +453,7 @@ static void remove(struct vmb_device *device)
 {
 	struct storvsc *s = device->data;
 
+	storage_link_removing(&s->link);
 	stop_work(s);
 	scsi_remove_host(s->host);
 	free_storvsc(s);

@@ -842,6 +842,12 @@ void storage_link_rescinded(struct storage_queue *queue)
 	recover_now(link);
 }
 
+void storage_link_removing(struct storage_link *link)
+{
+	if (vmb_channel_rescinded(link->device->channel))
+		storage_link_rescinded(link->queues);
+}
+
 int storage_link_reset(struct storage_link *link)
 {
 	storage_link_overdue(link, jiffies);

@@ -14,6 +14,7 @@
  *   storage_link_drained()         the driver has handled all events that take() returned
  *   storage_link_overdue()         a request has timed out: the link makes sure that it ends
  *   storage_link_rescinded()       the host took the channel away: its requests end soon
+ *   storage_link_removing()        remove() begins
  *   storage_link_stop(), storage_link_free()
  *
  * Queues: with config.queue_max the host is asked for sub-channels, and the link has one queue a
@@ -257,6 +258,12 @@ void storage_link_resume(struct storage_link *link);
  * sub-channel's, the connection is replaced.
  */
 void storage_link_rescinded(struct storage_queue *queue);
+
+/*
+ * remove() must call it first. While a device sleeps its channel is closed, and nobody tells the
+ * driver that it was rescinded; what was sent meanwhile ends now, and remove() can wait for it.
+ */
+void storage_link_removing(struct storage_link *link);
 
 /* ops->channel.sub_channel of a driver with a queue_max above 1. */
 void storage_link_sub_channel(struct vmb_channel *primary, struct vmb_channel *sub);

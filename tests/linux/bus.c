@@ -821,6 +821,15 @@ void fake_rescind(struct vmb_channel *ch)
 	sched_spawn("remove", remove_thread, ch);
 }
 
+/* See resume_bus() and remove_sleepers() in vmbus_sleep.c. */
+void fake_forget(struct vmb_channel *ch)
+{
+	mutex_lock(&bus_lock);
+	ch->rescinded = true;
+	mutex_unlock(&bus_lock);
+	sched_spawn("remove", remove_thread, ch);
+}
+
 struct vmb_channel *fake_offer(const struct vmb_guid *type, const struct vmb_guid *instance,
 			       u8 *disk)
 {

@@ -94,6 +94,8 @@ void fake_rescind(struct vmb_channel *ch);
 int fake_suspend(struct vmb_channel *ch);
 int fake_resume(struct vmb_channel *ch);
 void fake_withdraw(struct vmb_channel *ch);
+/* It slept and is not offered any more: removed in a thread, and its driver is not told before. */
+void fake_forget(struct vmb_channel *ch);
 /* The host takes this sub-channel alone away. */
 void fake_rescind_sub(struct vmb_channel *sub);
 

@@ -116,6 +116,34 @@ static void end(struct vmb_channel *ch)
 	claim_same(shim_page_count(), 0);
 }
 
+/* What was sent meanwhile ends, and soon. resume() is not called, remove() is. */
+static void go_asleep(void (*go)(struct vmb_channel *ch))
+{
+	struct vmb_channel *ch = offer_and_bind();
+	struct reader r;
+	u64 before;
+
+	claim_same(fake_suspend(ch), 0);
+	start_read(&r);
+	msleep(1000);
+	claim(!r.thread.ended);
+	before = sched_now();
+	go(ch);
+	bed_join(&r.thread);
+	claim(r.status != BLK_STS_OK);
+	claim(sched_now() - before <= 5 * HZ);
+	put_page(r.page);
+	fake_withdraw(ch);
+	claim_same(shim_page_count(), 0);
+}
+
+static void a_disk_may_go_in_its_sleep(void)
+{
+	go_asleep(fake_rescind);
+	shim_module_unload("blkvsc");
+	go_asleep(fake_forget);
+}
+
 static void a_stall_of_an_hour_ends_well(void)
 {
 	struct vmb_channel *ch = offer_and_bind();
@@ -365,25 +393,32 @@ static void an_unknown_version_is_said(void)
 	claim_same(shim_log_count("max_version=0x10501"), 1);
 }
 
-bed_test(a_disk_works) bed_test_seeds(a_rescind_ends_a_probe, 300) bed_test(
-	a_stall_of_an_hour_ends_well) bed_test(a_host_that_starts_anew_is_asked_again)
-	bed_test(a_host_that_answers_only_resets_is_waited_for) bed_test(
-		a_lost_completion_is_recovered)
-		bed_test(a_replacement_needs_no_memory_that_needs_the_disk) bed_test(
-			a_close_that_is_owed_is_waited_for) bed_test(a_rescind_ends_what_is_owed)
-			bed_test(give_up_ends_requests) bed_test(a_broken_ring_is_replaced_at_once)
-				bed_test(a_ring_that_breaks_with_the_last_answer_is_replaced)
-					bed_test(a_lost_command_is_sent_again) bed_test(
-						no_answer_about_the_cache_is_flushed)
-						bed_test(an_unknown_version_is_said)
-							bed_test_seeds(no_work_outlives_the_disk,
-								       300)
+/* What follows are macros that make functions. */
+/* clang-format off */
+bed_test(a_disk_works)
+bed_test_seeds(a_rescind_ends_a_probe, 300)
+bed_test(a_disk_may_go_in_its_sleep)
+bed_test(a_stall_of_an_hour_ends_well)
+bed_test(a_host_that_starts_anew_is_asked_again)
+bed_test(a_host_that_answers_only_resets_is_waited_for)
+bed_test(a_lost_completion_is_recovered)
+bed_test(a_replacement_needs_no_memory_that_needs_the_disk)
+bed_test(a_close_that_is_owed_is_waited_for)
+bed_test(a_rescind_ends_what_is_owed)
+bed_test(give_up_ends_requests)
+bed_test(a_broken_ring_is_replaced_at_once)
+bed_test(a_ring_that_breaks_with_the_last_answer_is_replaced)
+bed_test(a_lost_command_is_sent_again)
+bed_test(no_answer_about_the_cache_is_flushed)
+bed_test(an_unknown_version_is_said)
+bed_test_seeds(no_work_outlives_the_disk, 300)
 
-								int main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_disk_works),
 		cmocka_unit_test(test_a_rescind_ends_a_probe),
+		cmocka_unit_test(test_a_disk_may_go_in_its_sleep),
 		cmocka_unit_test(test_a_stall_of_an_hour_ends_well),
 		cmocka_unit_test(test_a_host_that_starts_anew_is_asked_again),
 		cmocka_unit_test(test_a_host_that_answers_only_resets_is_waited_for),

@@ -282,14 +282,43 @@ static void a_slow_host_after_the_sleep_is_waited_for(void)
 	end(ch);
 }
 
-/* It is not offered any more: resume() is not called, remove() is. */
-static void a_disk_may_go_in_its_sleep(void)
+static void read_in_vain(void *argument)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	u32 *cpu = argument;
+	struct scsi_cmnd cmd;
+
+	command(&cmd, READ_10, 0, *cpu, page);
+	shim_execute(shim_host->units[0], &cmd, 180 * HZ);
+	claim_same(cmd.result >> 16, DID_NO_CONNECT);
+	put_page(page);
+}
+
+/* What was sent meanwhile ends, and soon. resume() is not called, remove() is. */
+static void go_asleep(void (*go)(struct vmb_channel *ch))
 {
 	struct vmb_channel *ch = offer_and_bind(3);
+	struct bed_thread reader;
+	u32 cpu = 1;
+	u64 before;
 
 	claim_same(fake_suspend(ch), 0);
+	bed_start(&reader, "reader", read_in_vain, &cpu);
+	msleep(1000);
+	claim(!reader.ended);
+	before = sched_now();
+	go(ch);
+	bed_join(&reader);
+	claim(sched_now() - before <= 5 * HZ);
 	fake_withdraw(ch);
 	claim_same(shim_page_count(), 0);
+}
+
+static void a_disk_may_go_in_its_sleep(void)
+{
+	go_asleep(fake_rescind);
+	shim_module_unload("storvsc");
+	go_asleep(fake_forget);
 }
 
 /* ---- a random walk ---- */

@@ -52,11 +52,15 @@ int scsi_add_host(struct Scsi_Host *host, struct device *device)
 	return 0;
 }
 
+/* Waits for the commands under way, as the kernel's does: each must end. */
 void scsi_remove_host(struct Scsi_Host *host)
 {
 	u32 i;
 
 	shim_host = NULL;
+	while (host->tags)
+		msleep(4);
+	shim_acquire(&host->tags);
 	for (i = 0; i < SHIM_UNITS; i++)
 		kfree(host->units[i]);
 	memset(host->units, 0, sizeof(host->units));
