@@ -347,8 +347,8 @@ $(BUILD)/tests/linux_ids_tsan_test: $(LINUX_DIR)/tsan/shim/linux_ids_test.o $(ca
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 unit-programs: $(BUILD)/tests/linux_ids_test $(BUILD)/tests/linux_ids_tsan_test
 # Keyboard and mouse have a scripted channel, and the layers that they report to.
-input-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o port/input.o port/input_keyboard.o \
-	port/input_mouse.o core/keyboard.o core/mouse.o)
+input-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/single.o shim/queue.o port/input.o \
+	port/input_keyboard.o port/input_mouse.o core/keyboard.o core/mouse.o)
 $(BUILD)/tests/linux_input_test: $(LINUX_DIR)/asan/shim/linux_input_test.o $(call input-parts,asan)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -359,8 +359,8 @@ $(BUILD)/tests/linux_input_tsan_test: $(LINUX_DIR)/tsan/shim/linux_input_test.o 
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 unit-programs: $(BUILD)/tests/linux_input_test $(BUILD)/tests/linux_input_tsan_test
 # Dynamic memory has a scripted channel too, and a memory.
-balloon-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/single.o shim/ram.o port/balloon.o \
-	port/balloon_pages.o core/balloon.o)
+balloon-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/single.o shim/queue.o shim/ram.o \
+	port/balloon.o port/balloon_pages.o core/balloon.o)
 $(BUILD)/tests/linux_balloon_test: $(LINUX_DIR)/asan/shim/linux_balloon_test.o $(call balloon-parts,asan)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

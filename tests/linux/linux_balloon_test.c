@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Tests of ports/linux/balloon*.c: a host that asks for pages, returns them and others, adds memory,
- * does not read, or goes at any time. The channel is two queues here.
+ * does not read, or goes at any time. What the host says is a queue here.
  */
 #include "ports/linux/balloon.h"
 #include "tests/linux/bed.h"
+#include "tests/linux/queue.h"
 #include "tests/linux/ram.h"
-#include "tests/linux/single.h"
 
 #define SECONDS(n)  msleep((n)*1000)
-#define QUEUE_MAX   64u
 #define FLOOR_PAGES ((40ul << 8) + RAM_PAGES / 4) /* of 256 MiB, as docs/memory.md says */
 
-static u8 said[QUEUE_MAX][VMB_BALLOON_LEN_MAX]; /* by the host */
-static u32 said_count, read_count;
 static u32 room; /* messages that the host takes before it reads */
-static bool masked;
 
 /* what the guest said */
 static u32 given, responses, reports, returns, added, proposals;
@@ -24,64 +20,6 @@ static u32 add_result;
 static u64 caps, committed;
 static u64 ranges[RAM_PAGES];
 static u32 range_count;
-
-int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_channel_ops *ops,
-		     void *context)
-{
-	ch->ops = ops;
-	ch->context = context;
-	ch->open = true;
-	said_count = read_count = 0;
-	masked = false;
-	sched_step();
-	return 0;
-}
-
-void vmb_channel_mask(struct vmb_channel *ch)
-{
-	claim(ch->open);
-	masked = true;
-}
-
-bool vmb_channel_unmask(struct vmb_channel *ch)
-{
-	claim(ch->open);
-	masked = false;
-	sched_step();
-	return read_count != said_count;
-}
-
-int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
-{
-	struct vmb_balloon_header header;
-
-	claim(ch->open);
-	if (read_count == said_count)
-		return -EAGAIN;
-	shim_acquire(&said_count);
-	memcpy(&header, said[read_count % QUEUE_MAX], sizeof(header));
-	*packet = (struct vmb_ring_received){ .type = VMB_PKT_INBAND,
-					      .payload_len = (header.len + 7) & ~7u };
-	return 0;
-}
-
-bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *packet, u32 offset,
-		      void *dst, u32 len)
-{
-	claim_same(offset, 16);
-	memcpy(dst, said[read_count % QUEUE_MAX], len);
-	return true;
-}
-
-void vmb_channel_next(struct vmb_channel *ch, const struct vmb_ring_received *packet)
-{
-	read_count++;
-}
-
-void vmb_channel_release(struct vmb_channel *ch)
-{
-	claim(ch->open);
-}
 
 static void take_response(const u8 *bytes)
 {
@@ -135,17 +73,11 @@ int vmb_channel_send(struct vmb_channel *ch, const struct vmb_ring_packet *packe
 static void say(const void *message, u32 len, enum vmb_balloon_type type)
 {
 	const struct vmb_balloon_header header = { .type = type, .len = len };
+	u8 bytes[VMB_BALLOON_LEN_MAX] = { 0 };
 
-	claim(said_count - read_count < QUEUE_MAX);
-	memcpy(said[said_count % QUEUE_MAX], message, len);
-	memcpy(said[said_count % QUEUE_MAX], &header, sizeof(header));
-	shim_release(&said_count); /* as the ring's index does */
-	said_count++;
-	if (masked || !channel.open)
-		return;
-	shim_atomic_begin();
-	channel.ops->doorbell(&channel);
-	shim_atomic_end();
+	memcpy(bytes, message, len);
+	memcpy(bytes, &header, sizeof(header));
+	queue_say(bytes, (len + 7) & ~7u);
 }
 
 static void accept(enum vmb_balloon_type type)

@@ -6,18 +6,12 @@
  */
 #include "ports/linux/input.h"
 #include "tests/linux/bed.h"
-#include "tests/linux/bus.h"
 #include "tests/linux/hid.h"
+#include "tests/linux/queue.h"
 
-#define QUEUE_MAX 64u
 #define KEY_COUNT 512u
 
-static struct vmb_driver *driver;
-static struct vmb_channel channel;
-static u8 said[QUEUE_MAX][VMB_MOUSE_PACKET_LEN_MAX]; /* by the host */
-static u32 said_len[QUEUE_MAX], said_count, read_count;
 static u32 room; /* messages that the host takes */
-static bool masked;
 
 /* what the guest said */
 static u32 requests, acks, lights_count;
@@ -33,84 +27,6 @@ static u32 descriptor_len, report_len, report_count;
 static int add_result;
 
 /* ---- the bus ---- */
-
-int vmb_driver_register_owner(struct vmb_driver *d, struct module *owner, const char *name)
-{
-	driver = d;
-	return 0;
-}
-
-void vmb_driver_unregister(struct vmb_driver *d)
-{
-	driver = NULL;
-}
-
-int vmb_channel_open(struct vmb_channel *ch, u32 ring_len, const struct vmb_channel_ops *ops,
-		     void *context)
-{
-	claim_same(ring_len, 10 * 4096);
-	ch->ops = ops;
-	ch->context = context;
-	ch->open = true;
-	said_count = read_count = 0;
-	masked = false;
-	sched_step();
-	return 0;
-}
-
-int vmb_channel_close(struct vmb_channel *ch)
-{
-	ch->open = false;
-	return 0;
-}
-
-void *vmb_channel_context(const struct vmb_channel *ch)
-{
-	return ch->context;
-}
-
-void vmb_channel_mask(struct vmb_channel *ch)
-{
-	claim(ch->open);
-	masked = true;
-}
-
-bool vmb_channel_unmask(struct vmb_channel *ch)
-{
-	claim(ch->open);
-	masked = false;
-	sched_step();
-	return read_count != said_count;
-}
-
-int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
-{
-	claim(ch->open);
-	if (read_count == said_count)
-		return -EAGAIN;
-	shim_acquire(&said_count);
-	*packet = (struct vmb_ring_received){ .type = VMB_PKT_INBAND,
-					      .payload_len = said_len[read_count % QUEUE_MAX] };
-	return 0;
-}
-
-bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *packet, u32 offset,
-		      void *dst, u32 len)
-{
-	claim_same(offset, 16);
-	memcpy(dst, said[read_count % QUEUE_MAX], len);
-	return true;
-}
-
-void vmb_channel_next(struct vmb_channel *ch, const struct vmb_ring_received *packet)
-{
-	read_count++;
-}
-
-void vmb_channel_release(struct vmb_channel *ch)
-{
-	claim(ch->open);
-}
 
 static void hear_keyboard(const u8 *bytes, u32 len)
 {
@@ -261,25 +177,11 @@ int hid_input_report(struct hid_device *hid, enum hid_report_type type, u8 *data
 
 /* ---- the host ---- */
 
-static void say(const void *message, u32 len)
-{
-	claim(said_count - read_count < QUEUE_MAX);
-	memcpy(said[said_count % QUEUE_MAX], message, len);
-	said_len[said_count % QUEUE_MAX] = len;
-	shim_release(&said_count); /* as the ring's index does */
-	said_count++;
-	if (masked || !channel.open)
-		return;
-	shim_atomic_begin();
-	channel.ops->doorbell(&channel);
-	shim_atomic_end();
-}
-
 static void type_key(u16 code, u32 flags)
 {
 	const struct vmb_keyboard_event event = { VMB_KEYBOARD_EVENT, code, 0, flags };
 
-	say(&event, sizeof(event));
+	queue_say(&event, sizeof(event));
 	msleep(10);
 }
 
@@ -287,7 +189,7 @@ static void answer_keyboard(u32 status)
 {
 	const struct vmb_keyboard_response response = { VMB_KEYBOARD_RESPONSE, status };
 
-	say(&response, sizeof(response));
+	queue_say(&response, sizeof(response));
 	msleep(10);
 }
 
@@ -298,7 +200,7 @@ static void say_mouse(u32 type, const void *body, u32 len)
 
 	memcpy(message, &head, sizeof(head));
 	memcpy(message + sizeof(head), body, len);
-	say(message, sizeof(head) + len);
+	queue_say(message, sizeof(head) + len);
 	msleep(10);
 }
 
@@ -328,6 +230,7 @@ static void load(bool with_mouse)
 	channel.device.type_id = ids[with_mouse];
 	claim_same(shim_module_load("hvinput"), 0);
 	claim_same(driver->probe(&channel.device, driver->id_table), 0);
+	claim_same(queue_ring_len, 10 * 4096);
 	msleep(10);
 }
 
@@ -498,10 +401,10 @@ static void nonsense_is_dropped(void)
 		load(i);
 		for (u32 len = 0; len < 40; len++) {
 			memset(nonsense, (int)len, sizeof(nonsense));
-			say(nonsense, len);
+			queue_say(nonsense, len);
 			msleep(10);
 		}
-		say(nonsense, sizeof(nonsense));
+		queue_say(nonsense, sizeof(nonsense));
 		msleep(10);
 		if (i)
 			answer_mouse();
@@ -536,7 +439,7 @@ static void keep_typing(void *unused)
 		const struct vmb_keyboard_event event = { VMB_KEYBOARD_EVENT, 0x1E, 0,
 							  i & 1 ? 2 : 0 };
 
-		say(&event, sizeof(event));
+		queue_say(&event, sizeof(event));
 		sched_step();
 	}
 }
