@@ -345,6 +345,25 @@ static void a_sleeping_guest_owns_its_memory(void)
 }
 
 /* The end comes at any moment of a request, a return or a report, with the host's signals. */
+/* Nobody rings for what comes while the ring is masked, and the next report is a second away. */
+static void no_request_is_lost(void)
+{
+	begin();
+	for (u32 i = 1; i <= 40; i++) {
+		u64 before = sched_now();
+
+		ask(1);
+		while (responses < i) {
+			claim(sched_now() - before < HZ / 2);
+			msleep(4);
+		}
+		for (u32 steps = sched_random(8); steps; steps--)
+			sched_step();
+	}
+	claim_same(given, 40);
+	end();
+}
+
 static void it_may_end_at_any_time(void)
 {
 	begin();
@@ -368,8 +387,9 @@ bed_test(it_tells_what_it_can_and_reports_every_second) bed_test(pages_are_given
 			bed_test(a_host_that_never_reads_does_not_stop_the_end) bed_test(
 				what_is_asked_meanwhile_waits) bed_test(new_memory_is_added)
 				bed_test(new_memory_that_does_not_fit_is_refused)
-					bed_test(what_is_switched_off_is_not_offered)
-						bed_test(a_sleeping_guest_owns_its_memory)
+					bed_test(what_is_switched_off_is_not_offered) bed_test(
+						a_sleeping_guest_owns_its_memory)
+						bed_test_seeds(no_request_is_lost, 50)
 							bed_test_seeds(it_may_end_at_any_time, 100)
 
 								int main(void)
@@ -389,6 +409,7 @@ bed_test(it_tells_what_it_can_and_reports_every_second) bed_test(pages_are_given
 		cmocka_unit_test(test_new_memory_that_does_not_fit_is_refused),
 		cmocka_unit_test(test_what_is_switched_off_is_not_offered),
 		cmocka_unit_test(test_a_sleeping_guest_owns_its_memory),
+		cmocka_unit_test(test_no_request_is_lost),
 		cmocka_unit_test(test_it_may_end_at_any_time),
 	};
 

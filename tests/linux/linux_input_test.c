@@ -444,6 +444,27 @@ static void keep_typing(void *unused)
 	}
 }
 
+/* Nobody rings for what comes while the ring is masked. */
+static void no_key_is_lost(void)
+{
+	const struct vmb_keyboard_event down = { VMB_KEYBOARD_EVENT, 0x1e, 0, 0 };
+
+	load(false);
+	answer_keyboard(1);
+	for (u32 i = 1; i <= 40; i++) {
+		queue_say(&down, sizeof(down));
+		for (u32 steps = sched_random(8); steps; steps--)
+			sched_step();
+		if (sched_random(2))
+			continue;
+		msleep(1000);
+		claim_same(presses, i);
+	}
+	msleep(1000);
+	claim_same(presses, 40);
+	end();
+}
+
 static void it_goes_at_any_time(void)
 {
 	struct bed_thread typist = {};
@@ -463,8 +484,9 @@ bed_test(a_keyboard_appears_when_the_host_agrees)
 			bed_test(lights_are_told) bed_test(what_found_no_room_is_told_later)
 				bed_test(a_mouse_appears_when_it_is_described)
 					bed_test(a_system_that_takes_no_device_is_no_fault)
-						bed_test(nonsense_is_dropped)
-							bed_test(it_goes_on_after_hibernation)
+						bed_test(nonsense_is_dropped) bed_test(
+							it_goes_on_after_hibernation)
+							bed_test_seeds(no_key_is_lost, 50)
 								bed_test_seeds(it_goes_at_any_time,
 									       50)
 
@@ -482,6 +504,7 @@ bed_test(a_keyboard_appears_when_the_host_agrees)
 		cmocka_unit_test(test_a_system_that_takes_no_device_is_no_fault),
 		cmocka_unit_test(test_nonsense_is_dropped),
 		cmocka_unit_test(test_it_goes_on_after_hibernation),
+		cmocka_unit_test(test_no_key_is_lost),
 		cmocka_unit_test(test_it_goes_at_any_time),
 	};
 

@@ -32,6 +32,7 @@ void vmb_channel_mask(struct vmb_channel *ch)
 bool vmb_channel_unmask(struct vmb_channel *ch)
 {
 	claim(ch->open);
+	sched_step(); /* the host may say something now, and does not ring */
 	masked = false;
 	sched_step();
 	return read_count != said_count;
