@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <png.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -202,6 +204,29 @@ static void test_a_file_that_cannot_have_its_name_leaves_nothing(void **state)
 	assert_non_null(strstr(shoot("/tmp/vmb-screenshot-nowhere/x"), "No such file"));
 }
 
+/* As on a disk that is full. */
+static void test_a_file_that_does_not_become_whole_replaces_nothing(void **state)
+{
+	struct rlimit before, little;
+	FILE *old = fopen(file, "w");
+	char text[4] = "";
+
+	fputs("old", old);
+	fclose(old);
+	show();
+	getrlimit(RLIMIT_FSIZE, &before);
+	little = before;
+	little.rlim_cur = 5000;
+	setrlimit(RLIMIT_FSIZE, &little);
+	shoot(file);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_non_null(strstr(answer, "File too large"));
+	old = fopen(file, "r");
+	assert_non_null(fgets(text, sizeof(text), old));
+	fclose(old);
+	assert_string_equal(text, "old");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -211,7 +236,9 @@ int main(void)
 		TEST(test_a_file_that_is_there_is_replaced),
 		TEST(test_without_a_picture_there_is_no_file),
 		TEST(test_a_file_that_cannot_have_its_name_leaves_nothing),
+		TEST(test_a_file_that_does_not_become_whole_replaces_nothing),
 	};
 
+	signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
