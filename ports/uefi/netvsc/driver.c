@@ -356,16 +356,31 @@ static EFI_STATUS publish(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE handle, 
 	return status;
 }
 
-static void unpublish(struct adapter *a)
+/* Who uses the card may not let it go: then it stays what it was. */
+static EFI_STATUS unpublish(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE handle, struct adapter *a)
 {
-	if (a->handle)
-		gBS->UninstallMultipleProtocolInterfaces(a->handle, &gEfiDevicePathProtocolGuid,
-							 a->path, &gEfiSimpleNetworkProtocolGuid,
-							 &a->network, NULL);
+	struct vmb_uefi_channel *ch;
+	EFI_STATUS status;
+
+	gBS->CloseProtocol(handle, &channel_guid, this->DriverBindingHandle, a->handle);
+	status = gBS->UninstallMultipleProtocolInterfaces(a->handle, &gEfiDevicePathProtocolGuid,
+							  a->path, &gEfiSimpleNetworkProtocolGuid,
+							  &a->network, NULL);
+	if (EFI_ERROR(status))
+		gBS->OpenProtocol(handle, &channel_guid, (void **)&ch, this->DriverBindingHandle,
+				  a->handle, EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER);
+	return status;
+}
+
+/* Of a card that is published no more. */
+static void free_adapter(struct adapter *a)
+{
 	if (a->network.WaitForPacket)
 		gBS->CloseEvent(a->network.WaitForPacket);
+	vmb_uefi_card_close(&a->card);
 	if (a->path)
 		FreePool(a->path);
+	FreePool(a);
 }
 
 static EFI_STATUS EFIAPI supported(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE handle,
@@ -397,16 +412,16 @@ static EFI_STATUS EFIAPI start(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE han
 		FreePool(a);
 		return status;
 	}
-	status = EFI_DEVICE_ERROR;
-	if (vmb_uefi_card_open(&a->card)) {
+	if (!vmb_uefi_card_open(&a->card)) {
+		FreePool(a);
+		status = EFI_DEVICE_ERROR;
+	} else {
 		status = publish(this, handle, a);
-		if (!EFI_ERROR(status))
+		if (!EFI_ERROR(status) || (a->handle && EFI_ERROR(unpublish(this, handle, a))))
 			return status;
-		unpublish(a);
-		vmb_uefi_card_close(&a->card);
+		free_adapter(a);
 	}
 	gBS->CloseProtocol(handle, &channel_guid, this->DriverBindingHandle, handle);
-	FreePool(a);
 	return status;
 }
 
@@ -416,6 +431,7 @@ static EFI_STATUS EFIAPI stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE hand
 {
 	EFI_SIMPLE_NETWORK_PROTOCOL *n;
 	struct adapter *a;
+	EFI_STATUS status;
 
 	if (!count)
 		return gBS->CloseProtocol(handle, &channel_guid, this->DriverBindingHandle, handle);
@@ -423,11 +439,10 @@ static EFI_STATUS EFIAPI stop(EFI_DRIVER_BINDING_PROTOCOL *this, EFI_HANDLE hand
 		    gBS->HandleProtocol(children[0], &gEfiSimpleNetworkProtocolGuid, (void **)&n)))
 		return EFI_DEVICE_ERROR;
 	a = adapter_of(n);
-	gBS->CloseProtocol(handle, &channel_guid, this->DriverBindingHandle, a->handle);
-	unpublish(a);
-	vmb_uefi_card_close(&a->card);
-	FreePool(a);
-	return EFI_SUCCESS;
+	status = unpublish(this, handle, a);
+	if (!EFI_ERROR(status))
+		free_adapter(a);
+	return status;
 }
 
 static EFI_DRIVER_BINDING_PROTOCOL binding = {
