@@ -259,12 +259,12 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 LINUX_NETWORK_TESTS := linux_network_test linux_network_walk_test
 LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test linux_input_test \
 	$(LINUX_NETWORK_TESTS),$(basename $(notdir $(wildcard tests/linux/*_test.c))))
-LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_ide
+LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_user storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
 LINUX_KERNEL := $(addprefix linux/,delay io mm rcupdate slab mutex spinlock wait device mod_devicetable module \
 	workqueue sysfs version unaligned string topology sched/mm uuid)
 LINUX_BLOCK  := $(addprefix linux/,blk-mq blkdev hdreg idr)
-LINUX_SCSI   := $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
+LINUX_SCSI   := linux/scatterlist $(addprefix scsi/,scsi scsi_proto scsi_dbg scsi_eh scsi_cmnd scsi_device scsi_host scsi_devinfo)
 LINUX_MISC   := $(addprefix linux/,fs kref miscdevice poll uaccess umh moduleparam reboot)
 LINUX_RAM    := $(addprefix linux/,list memory memory_hotplug mman)
 LINUX_VSOCK  := linux/uio linux/refcount net/af_vsock

@@ -393,15 +393,16 @@ bool vmb_guest_storage_cancel(struct vmb_guest_storage *s, uint32_t slot)
 	return true;
 }
 
+bool vmb_guest_storage_abandon_slot(struct vmb_guest_storage_slot *slot)
+{
+	uint32_t word = slot_generation(slot) << SLOT_GENERATION_SHIFT;
+
+	return vmb_compare_swap_u32(&slot->state, word | SLOT_IN_FLIGHT, word | SLOT_ABANDONED);
+}
+
 bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot)
 {
-	uint32_t word;
-
-	if (slot >= s->slot_count)
-		return false;
-	word = slot_generation(&s->slots[slot]) << SLOT_GENERATION_SHIFT;
-	return vmb_compare_swap_u32(&s->slots[slot].state, word | SLOT_IN_FLIGHT,
-				    word | SLOT_ABANDONED);
+	return slot < s->slot_count && vmb_guest_storage_abandon_slot(&s->slots[slot]);
 }
 
 /* ---- packets from the host ---- */

@@ -233,6 +233,12 @@ bool vmb_guest_storage_cancel(struct vmb_guest_storage *s, uint32_t slot);
 bool vmb_guest_storage_abandon(struct vmb_guest_storage *s, uint32_t slot);
 
 /*
+ * The same by the slot alone. Any context, also while the session that sent the request is over and
+ * the next one begins with vmb_guest_storage_init().
+ */
+bool vmb_guest_storage_abandon_slot(struct vmb_guest_storage_slot *slot);
+
+/*
  * Takes one packet from the ring: type and transaction_id from its validated descriptor, payload a
  * private copy of len bytes. Returns 0: see event; VMB_EPROTO: the packet was refused and counted
  * (forged, duplicate, malformed) and nothing changed. The channel may go on.

@@ -78,7 +78,7 @@ void blkvsc_complete(struct blkvsc *b, struct request *rq,
 void blkvsc_end_batch(struct blkvsc *b);
 
 /* The host will never answer the request. */
-void blkvsc_lost(struct storage_link *link, void *cookie, enum storage_link_loss loss);
+void blkvsc_lost(struct storage_link *link, u32 slot, void *cookie, enum storage_link_loss loss);
 
 /* block_unit.c: process context, these wait for the host. */
 

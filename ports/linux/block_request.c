@@ -342,7 +342,7 @@ static void leak_pages(struct request *rq)
 		storage_link_leak(page_to_phys(bv.bv_page) + bv.bv_offset, bv.bv_len);
 }
 
-void blkvsc_lost(struct storage_link *link, void *cookie, enum storage_link_loss loss)
+void blkvsc_lost(struct storage_link *link, u32 slot, void *cookie, enum storage_link_loss loss)
 {
 	struct request *rq = cookie;
 

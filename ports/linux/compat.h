@@ -83,6 +83,7 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define scsi_timeout_action blk_eh_timer_return
 #define SCSI_EH_RESET_TIMER BLK_EH_RESET_TIMER
+#define SCSI_EH_NOT_HANDLED BLK_EH_DONE
 #endif
 
 /* Since 6.3 a network device declares its XDP features. */

@@ -103,12 +103,23 @@ static u32 queue_of(struct scsi_cmnd *cmd)
 static int submit(struct storvsc *s, u32 queue, struct scsi_cmnd *cmd)
 {
 	struct vmb_guest_storage_request request;
-	u32 slot = scsi_cmd_to_rq(cmd)->tag;
+	u32 slot = s->slot_of[scsi_cmd_to_rq(cmd)->tag];
+	u64 *pfns = storage_link_pfns(&s->link, slot);
 	u32 pfn_count;
+	bool own;
+	int rc;
 
 	fill_request(cmd, &request);
-	pfn_count = list_pages(cmd, storage_link_pfns(&s->link, slot), s->link.pfn_max);
-	return storage_link_submit(&s->link, queue, slot, &request, pfn_count, false);
+	pfn_count = storvsc_user_pages(s, slot, cmd, pfns);
+	own = pfn_count;
+	if (own)
+		request.data_offset = 0;
+	else
+		pfn_count = list_pages(cmd, pfns, s->link.pfn_max);
+	rc = storage_link_submit(&s->link, queue, slot, &request, pfn_count, false);
+	if (rc && own)
+		storvsc_user_lost(s, slot, false);
+	return rc;
 }
 
 static void finish(struct scsi_cmnd *cmd, u8 host_byte)
@@ -360,8 +371,8 @@ static void set_limits(struct storvsc *s)
 	host->nr_hw_queues = s->link.queue_count;
 	/* A slot is the link's, and so is a tag. */
 	host->host_tagset = s->link.queue_count > 1;
-	host->can_queue = s->link.slot_count;
-	host->cmd_per_lun = s->link.slot_count;
+	host->can_queue = s->link.slot_count - s->spare_count;
+	host->cmd_per_lun = host->can_queue;
 	host->max_sectors = s->link.core.max_transfer_len >> SECTOR_SHIFT;
 	host->sg_tablesize = s->link.core.max_transfer_len / VMB_PAGE_LEN;
 }
@@ -396,6 +407,7 @@ static struct storvsc *new_storvsc(struct vmb_device *device)
 	}
 	INIT_WORK(&s->scan_work, scan_work);
 	INIT_WORK(&s->gone_work, gone_work);
+	storvsc_user_prepare(s);
 	return s;
 }
 
@@ -411,8 +423,10 @@ static void stop_work(struct storvsc *s)
  */
 static void free_storvsc(struct storvsc *s)
 {
+	storvsc_user_stop(s);
 	storage_link_stop(&s->link);
 	stop_work(s);
+	storvsc_user_free(s);
 	storage_link_free(&s->link);
 	scsi_host_put(s->host);
 }
@@ -423,6 +437,8 @@ static int bring_up(struct storvsc *s, bool chosen)
 
 	if (!rc)
 		rc = storage_link_start(&s->link);
+	if (!rc)
+		rc = storvsc_user_start(s);
 	if (!rc && s->ide)
 		rc = storvsc_ide_check_unit(s, chosen);
 	if (rc)

@@ -6,8 +6,10 @@
  *
  *   time-out    is told to the link, and the command waits on: the error handler does not start,
  *               which would take the disks offline when it finds no way. A time-out that is
- *               shorter than the disk's own, a user's or a scan's, is no reason to reset the bus
- *   abort       succeeds if the answer came in the meantime, else fails
+ *               shorter than the disk's own, as a scan's, is no reason to reset the bus. A user's
+ *               command ends: see storage_user.c
+ *   abort       succeeds if the answer came in the meantime, or the tag's slot is a spare one by
+ *               now; else fails
  *   host reset  is storage_link_reset()
  *
  * The SCSI layer ends a command that is older than all its retries could be, when it is to be tried
@@ -98,8 +100,12 @@ void storvsc_complete(struct storvsc *s, const struct vmb_guest_storage_event *e
 {
 	struct scsi_cmnd *cmd = event->cookie;
 
-	if (!cmd)
+	if (!cmd) {
+		storvsc_user_ended(s, event->slot, false);
 		return;
+	}
+	if (blk_rq_is_passthrough(scsi_cmd_to_rq(cmd)))
+		storvsc_user_answered(s, event->slot, cmd, event->data_len);
 	if (proves_absence(cmd, event))
 		queue_removal(s, cmd->device);
 	set_result(cmd, event);
@@ -117,12 +123,18 @@ static void leak_pages(struct scsi_cmnd *cmd)
 		storage_link_leak(sg_phys(sg), sg->length);
 }
 
-void storvsc_lost(struct storage_link *link, void *cookie, enum storage_link_loss loss)
+void storvsc_lost(struct storage_link *link, u32 slot, void *cookie, enum storage_link_loss loss)
 {
+	struct storvsc *s = to_storvsc(link);
 	struct scsi_cmnd *cmd = cookie;
 	u8 host_byte = loss == STORAGE_LINK_REPLACED ? DID_REQUEUE : DID_NO_CONNECT;
+	bool held = loss == STORAGE_LINK_HELD;
 
-	if (loss == STORAGE_LINK_HELD)
+	if (!cmd) {
+		storvsc_user_ended(s, slot, held);
+		return;
+	}
+	if (!storvsc_user_lost(s, slot, held) && held)
 		leak_pages(cmd);
 	cmd->result = host_byte << 16;
 	WRITE_ONCE(cmd->jiffies_at_alloc, jiffies);
@@ -136,6 +148,8 @@ enum scsi_timeout_action storvsc_timed_out(struct scsi_cmnd *cmd)
 	/* A command that is being lost is made young meanwhile. */
 	unsigned long since = READ_ONCE(cmd->jiffies_at_alloc);
 
+	if (storvsc_user_abandon(s, cmd))
+		return SCSI_EH_NOT_HANDLED; /* which means: abort it, alone */
 	if (jiffies - since >= cmd->device->request_queue->rq_timeout)
 		storage_link_overdue(&s->link, since);
 	return SCSI_EH_RESET_TIMER;
@@ -149,7 +163,7 @@ int storvsc_abort(struct scsi_cmnd *cmd)
 {
 	struct storvsc *s = shost_priv(cmd->device->host);
 
-	if (storage_link_holds(&s->link, scsi_cmd_to_rq(cmd)->tag))
+	if (storage_link_holds(&s->link, s->slot_of[scsi_cmd_to_rq(cmd)->tag]))
 		return FAILED;
 	storage_link_settle(&s->link);
 	return SUCCESS;

@@ -360,6 +360,11 @@ bool storage_link_holds(const struct storage_link *link, u32 slot)
 	return smp_load_acquire(&link->slots[slot].state) & SLOT_TAKEN;
 }
 
+bool storage_link_abandon(struct storage_link *link, u32 slot)
+{
+	return vmb_guest_storage_abandon_slot(&link->slots[slot]);
+}
+
 void storage_link_leak(phys_addr_t start, u32 len)
 {
 	phys_addr_t at = start & PAGE_MASK;
@@ -393,8 +398,8 @@ static void lose_all(struct storage_link *link, enum storage_link_loss loss)
 	while (!vmb_guest_storage_fail_next(&link->core, &event)) {
 		if (event.slot == link->slot_count)
 			lose_command(link, &event, loss);
-		else if (event.cookie)
-			link->ops->lost(link, event.cookie, loss);
+		else
+			link->ops->lost(link, event.slot, event.cookie, loss);
 	}
 	wake_up_all(&link->wait);
 }

@@ -79,7 +79,9 @@ struct storage_queue {
 
 struct storage_link_ops {
 	struct vmb_channel_ops channel; /* with a struct storage_queue as context */
-	void (*lost)(struct storage_link *link, void *cookie, enum storage_link_loss loss);
+	/* cookie is NULL for a request that was abandoned */
+	void (*lost)(struct storage_link *link, u32 slot, void *cookie,
+		     enum storage_link_loss loss);
 };
 
 struct storage_link_config {
@@ -159,8 +161,8 @@ int storage_link_init(struct storage_link *link, struct vmb_device *device,
 int storage_link_start(struct storage_link *link);
 
 /*
- * Closes the channel for good. The driver must have no request under way. None of its ops is called
- * afterwards.
+ * Closes the channel for good. The driver must have no request under way but abandoned ones, which
+ * end now. None of its ops is called afterwards.
  */
 void storage_link_stop(struct storage_link *link);
 /* Frees what storage_link_init() has made, after storage_link_stop() or when start failed. */
@@ -222,6 +224,13 @@ int storage_link_command(struct storage_link *link, struct vmb_guest_storage_req
 
 /* Returns whether the host holds the slot. */
 bool storage_link_holds(const struct storage_link *link, u32 slot);
+
+/*
+ * The request in this slot is its owner's no longer: it ends with a NULL cookie, when the host
+ * answers it or it is lost, and until then its data and its slot stay the host's. Returns false: it
+ * ends just now, as if this had not been called. Any context.
+ */
+bool storage_link_abandon(struct storage_link *link, u32 slot);
 
 /*
  * Waits until the answers of the host are drained: then no one uses a slot that the host no longer

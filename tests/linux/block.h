@@ -30,11 +30,13 @@ enum req_op {
 	REQ_OP_FLUSH = 2,
 	REQ_OP_DISCARD = 3,
 	REQ_OP_WRITE_ZEROES = 9,
+	REQ_OP_DRV_IN = 34,
 	REQ_OP_LAST = 36,
 };
-#define REQ_OP_MASK 0xffu
-#define REQ_FUA	    0x100u
-#define REQ_NOUNMAP 0x200u
+#define REQ_OP_MASK		  0xffu
+#define blk_rq_is_passthrough(rq) (((rq)->cmd_flags & REQ_OP_MASK) == REQ_OP_DRV_IN)
+#define REQ_FUA			  0x100u
+#define REQ_NOUNMAP		  0x200u
 
 struct bio_vec {
 	struct page *bv_page;

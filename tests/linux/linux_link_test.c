@@ -35,7 +35,7 @@ static void on_rescinded(struct vmb_channel *ch)
 	storage_link_rescinded(vmb_channel_context(ch));
 }
 
-static void lost(struct storage_link *link, void *cookie, enum storage_link_loss loss)
+static void lost(struct storage_link *link, u32 slot, void *cookie, enum storage_link_loss loss)
 {
 }
 

@@ -120,10 +120,184 @@ static void a_short_time_out_resets_nothing(void)
 	end(ch);
 }
 
+/* ---- commands of users ---- */
+
 static enum fake_fate drop_once(struct vmb_channel *ch, const struct fake_packet *packet)
 {
 	ch->fate = NULL;
 	return FAKE_DROP;
+}
+
+#define USER_TIMEOUT (5 * HZ)
+
+static void send_user(u32 unit, struct scsi_cmnd *cmd, struct page *page, u8 opcode)
+{
+	*cmd = (struct scsi_cmnd){
+		.rq = { .cmd_flags = REQ_OP_DRV_IN },
+		.cmnd = { opcode, [5] = 8, [8] = 2 },
+		.cmd_len = 10,
+		.sc_data_direction = opcode == WRITE_10 ? DMA_TO_DEVICE : DMA_FROM_DEVICE,
+		.sg = { page, 512, 1024 },
+		.bufflen = page ? 1024 : 0,
+	};
+	shim_execute(shim_host->units[unit], cmd, USER_TIMEOUT);
+}
+
+static enum fake_fate hold_unit_0(struct vmb_channel *ch, const struct fake_packet *packet)
+{
+	return packet->payload.u.srb.lun ? FAKE_ANSWER : FAKE_HOLD;
+}
+
+static void a_users_data_go_both_ways(void)
+{
+	struct vmb_channel *ch = offer_and_bind();
+	struct page *page = alloc_page(GFP_KERNEL);
+	u8 *data = (u8 *)page_address(page) + 512;
+	struct scsi_cmnd cmd;
+
+	memset(page_address(page), 0x11, PAGE_SIZE);
+	memset(data, 0x77, 1024);
+	send_user(0, &cmd, page, WRITE_10);
+	claim_same(cmd.result, 0);
+	claim(disk[8 * 512] == 0x77 && disk[10 * 512 - 1] == 0x77 && !disk[10 * 512]);
+	disk[9 * 512] = 0x66;
+	send_user(0, &cmd, page, READ_10);
+	claim_same(cmd.result, 0);
+	claim(data[0] == 0x77 && data[512] == 0x66 && data[1024] == 0x11 && data[-1] == 0x11);
+	put_page(page);
+	end(ch);
+}
+
+/*
+ * It ends when its time is over, its buffer is the user's again, and the next command, which has
+ * its tag, does not wait for it. The host moves its data later.
+ */
+static void a_users_command_ends_alone(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct vmb_channel *ch;
+	struct scsi_cmnd cmd;
+	unsigned long start;
+	u32 i;
+
+	shim_luns[1] = 1;
+	ch = offer_and_bind();
+	ch->fate = hold_unit_0;
+	start = jiffies;
+	send_user(0, &cmd, page, READ_10);
+	claim_same(cmd.result, DID_TIME_OUT << 16);
+	claim(jiffies - start >= USER_TIMEOUT && jiffies - start < 2 * USER_TIMEOUT);
+	put_page(page); /* AddressSanitizer sees whoever touches it now */
+	start = jiffies;
+	for (i = 0; i < 40; i++) {
+		cmd = (struct scsi_cmnd){ .cmd_len = 6, .cmnd = { TEST_UNIT_READY } };
+		shim_execute(shim_host->units[1], &cmd, 30 * HZ);
+		claim_same(cmd.result, 0);
+	}
+	claim(jiffies - start < HZ);
+	claim_same(ch->resets, 0);
+	ch->fate = NULL;
+	fake_answer_held(ch);
+	read_block_8(&cmd, 30 * HZ);
+	claim_same(ch->resets, 0);
+	end(ch);
+}
+
+/* Nobody waits for it any more, and yet its slot comes back. */
+static void a_lost_command_of_a_user_is_asked_for(void)
+{
+	struct vmb_channel *ch = offer_and_bind();
+	struct scsi_cmnd cmd;
+	u32 i;
+
+	for (i = 0; i < 3 * 16; i++) {
+		ch->fate = drop_once;
+		send_user(0, &cmd, NULL, TEST_UNIT_READY);
+		claim_same(cmd.result, DID_TIME_OUT << 16);
+		claim_same(ch->resets, i / 16);
+		if (i % 16 == 15)
+			msleep(400 * 1000);
+	}
+	claim_same(ch->resets, 3);
+	read_block_8(&cmd, 30 * HZ);
+	end(ch);
+}
+
+static void send_later(void *cmd)
+{
+	send_user(0, cmd, NULL, TEST_UNIT_READY);
+}
+
+/* There are 16 spare slots. The error handler would start if one more were aborted. */
+static void more_of_a_user_wait(void)
+{
+	struct vmb_channel *ch = offer_and_bind();
+	struct scsi_cmnd cmds[20] = {};
+	struct bed_thread threads[20];
+	u32 i, over = 0;
+
+	ch->fate = hold_all;
+	for (i = 0; i < ARRAY_SIZE(cmds); i++)
+		bed_start(&threads[i], "user", send_later, &cmds[i]);
+	msleep(30 * 1000);
+	for (i = 0; i < ARRAY_SIZE(cmds); i++)
+		over += cmds[i].done;
+	claim_same(over, 16);
+	ch->fate = NULL;
+	fake_answer_held(ch);
+	for (i = 0; i < ARRAY_SIZE(cmds); i++)
+		bed_join(&threads[i]);
+	end(ch);
+}
+
+static enum fake_fate sometimes_late(struct vmb_channel *ch, const struct fake_packet *packet)
+{
+	return sched_random(2) ? FAKE_HOLD : FAKE_ANSWER;
+}
+
+static void send_many(void *unused)
+{
+	struct page *page;
+	struct scsi_cmnd cmd;
+	u32 i;
+
+	for (i = 0; i < 20; i++) {
+		page = alloc_page(GFP_KERNEL);
+		send_user(sched_random(2), &cmd, page, READ_10);
+		claim(!cmd.result || cmd.result == DID_TIME_OUT << 16);
+		if (!cmd.result)
+			claim(((u8 *)page_address(page))[512] == 0x5a);
+		put_page(page);
+	}
+}
+
+/* The answer and the end of the time race; the host stalls, resets, and replaces its channel. */
+static void users_commands_race_with_answers(void)
+{
+	struct bed_thread users[3];
+	struct vmb_channel *ch;
+	u32 i;
+
+	disk[8 * 512] = 0x5a;
+	shim_luns[1] = 1;
+	ch = offer_and_bind();
+	ch->fate = sometimes_late;
+	ch->keeps_held = sched_random(2);
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		bed_start(&users[i], "user", send_many, NULL);
+	for (i = 0; i < 30; i++) {
+		msleep(sched_random(2) ? 5000 : sched_random(6000));
+		fake_answer_held(ch);
+		if (!sched_random(8))
+			fake_stall(ch, true);
+		msleep(sched_random(4) ? 1 : 200 * 1000);
+		fake_stall(ch, false);
+	}
+	ch->fate = NULL;
+	fake_answer_held(ch);
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		bed_join(&users[i]);
+	end(ch);
 }
 
 /* The SCSI layer looks at a command's age before it tries it again. */
@@ -165,18 +339,32 @@ static void a_probe_that_declines_leaves_no_work(void)
 	claim_same(shim_page_count(), 0);
 }
 
-bed_test(lun_256_is_not_lun_0) bed_test(a_unit_may_have_a_cache_and_has_a_timeout)
-	bed_test(a_stall_of_an_hour_ends_well) bed_test(a_short_time_out_resets_nothing)
-		bed_test(a_lost_command_is_young_again)
-			bed_test_seeds(a_probe_that_declines_leaves_no_work, 50)
+/* clang-format off */
+bed_test(lun_256_is_not_lun_0)
+bed_test(a_unit_may_have_a_cache_and_has_a_timeout)
+bed_test(a_stall_of_an_hour_ends_well)
+bed_test(a_short_time_out_resets_nothing)
+bed_test(a_users_data_go_both_ways)
+bed_test(a_users_command_ends_alone)
+bed_test(a_lost_command_of_a_user_is_asked_for)
+bed_test(more_of_a_user_wait)
+bed_test_seeds(users_commands_race_with_answers, 20)
+bed_test(a_lost_command_is_young_again)
+bed_test_seeds(a_probe_that_declines_leaves_no_work, 50)
+	/* clang-format on */
 
-				int main(void)
+	int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lun_256_is_not_lun_0),
 		cmocka_unit_test(test_a_unit_may_have_a_cache_and_has_a_timeout),
 		cmocka_unit_test(test_a_stall_of_an_hour_ends_well),
 		cmocka_unit_test(test_a_short_time_out_resets_nothing),
+		cmocka_unit_test(test_a_users_data_go_both_ways),
+		cmocka_unit_test(test_a_users_command_ends_alone),
+		cmocka_unit_test(test_a_lost_command_of_a_user_is_asked_for),
+		cmocka_unit_test(test_more_of_a_user_wait),
+		cmocka_unit_test(test_users_commands_race_with_answers),
 		cmocka_unit_test(test_a_lost_command_is_young_again),
 		cmocka_unit_test(test_a_probe_that_declines_leaves_no_work),
 	};

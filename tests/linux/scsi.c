@@ -8,6 +8,8 @@ static wait_queue_head_t done_wait;
 
 void scsi_done(struct scsi_cmnd *cmd)
 {
+	if (cmd->timed_out)
+		return;
 	if (cmd->done) {
 		fprintf(stderr, "# a command is done twice\n");
 		abort();
@@ -121,11 +123,35 @@ int match_string(const char *const *array, size_t len, const char *text)
 	return -EINVAL;
 }
 
+/* Of one piece; the test and the driver share its pages. */
+static size_t copy_piece(struct scatterlist *sg, void *data, size_t len, off_t skip, bool to_sg)
+{
+	u8 *at = (u8 *)page_address(sg->page) + sg->offset + skip;
+
+	if (skip >= sg->length)
+		return 0;
+	len = min(len, sg->length - (size_t)skip);
+	memcpy(to_sg ? at : data, to_sg ? data : at, len);
+	return len;
+}
+
+size_t sg_pcopy_to_buffer(struct scatterlist *sg, u32 count, void *data, size_t len, off_t skip)
+{
+	return copy_piece(sg, data, len, skip, false);
+}
+
+size_t sg_pcopy_from_buffer(struct scatterlist *sg, u32 count, const void *data, size_t len,
+			    off_t skip)
+{
+	return copy_piece(sg, (void *)(uintptr_t)data, len, skip, true);
+}
+
 static int queue(struct scsi_device *sdev, struct scsi_cmnd *cmd)
 {
 	int rc;
 
 	cmd->done = false;
+	cmd->timed_out = false;
 	cmd->flags = SCMD_LAST;
 	rcu_read_lock();
 	rc = sdev->host->hostt->queuecommand(sdev->host, cmd);
@@ -134,16 +160,26 @@ static int queue(struct scsi_device *sdev, struct scsi_cmnd *cmd)
 }
 
 /*
- * A time-out that the driver does not handle would start the error handler, which must not happen
- * here.
+ * A time-out that the driver does not handle is followed by an abort. If that fails the error
+ * handler would start and stop all disks of the host, which must not happen here.
  */
+static void abort_command(struct scsi_device *sdev, struct scsi_cmnd *cmd)
+{
+	cmd->timed_out = true;
+	msleep(10);
+	if (sdev->host->hostt->eh_abort_handler(cmd) != SUCCESS) {
+		fprintf(stderr, "# the error handler starts\n");
+		abort();
+	}
+	cmd->result = DID_TIME_OUT << 16;
+	cmd->done = true;
+}
+
 static void await_done(struct scsi_device *sdev, struct scsi_cmnd *cmd)
 {
-	while (!wait_event_timeout(done_wait, cmd->done, cmd->rq.timeout))
-		if (sdev->host->hostt->eh_timed_out(cmd) != SCSI_EH_RESET_TIMER) {
-			fprintf(stderr, "# the error handler starts\n");
-			abort();
-		}
+	while (!cmd->done && !wait_event_timeout(done_wait, cmd->done, cmd->rq.timeout))
+		if (sdev->host->hostt->eh_timed_out(cmd) == SCSI_EH_NOT_HANDLED)
+			abort_command(sdev, cmd);
 	shim_acquire(cmd);
 }
 

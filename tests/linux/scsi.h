@@ -39,6 +39,7 @@
 #define DID_OK			      0x00
 #define DID_NO_CONNECT		      0x01
 #define DID_BUS_BUSY		      0x02
+#define DID_TIME_OUT		      0x03
 #define DID_PARITY		      0x06
 #define DID_ERROR		      0x07
 #define DID_RESET		      0x08
@@ -55,6 +56,13 @@
 enum scsi_timeout_action { SCSI_EH_DONE, SCSI_EH_RESET_TIMER, SCSI_EH_NOT_HANDLED };
 enum dma_data_direction { DMA_TO_DEVICE = 1, DMA_FROM_DEVICE = 2 };
 
+#define __GFP_NOWARN			   64u
+#define __free_page(page)		   put_page(page)
+#define DIV_ROUND_UP(n, d)		   (((n) + (d)-1) / (d))
+#define struct_size(p, member, count)	   (sizeof(*(p)) + (count) * sizeof(*(p)->member))
+#define system_percpu_wq		   system_wq
+#define schedule_delayed_work(work, delay) queue_delayed_work(system_wq, work, delay)
+
 struct scatterlist {
 	struct page *page;
 	unsigned int offset, length;
@@ -69,6 +77,8 @@ struct scsi_cmnd {
 	unsigned short cmd_len;
 	enum dma_data_direction sc_data_direction;
 	int flags, result;
+	int allowed; /* retries */
+	bool timed_out; /* it is the error handler's, or its abort's */
 	unsigned long jiffies_at_alloc;
 	u8 sense_buffer[96];
 	struct scatterlist sg;
@@ -82,6 +92,9 @@ struct scsi_cmnd {
 #define scsi_sg_count(cmd)	       ((cmd)->bufflen ? 1 : 0)
 #define scsi_for_each_sg(cmd, s, n, i) for ((s) = &(cmd)->sg, (i) = 0; (i) < (n); (i)++)
 #define scsi_set_resid(cmd, n)	       ((cmd)->resid = (n))
+size_t sg_pcopy_to_buffer(struct scatterlist *sg, u32 count, void *data, size_t len, off_t skip);
+size_t sg_pcopy_from_buffer(struct scatterlist *sg, u32 count, const void *data, size_t len,
+			    off_t skip);
 void scsi_done(struct scsi_cmnd *cmd);
 void scsi_build_sense(struct scsi_cmnd *cmd, int desc, u8 key, u8 asc, u8 ascq);
 
