@@ -23,7 +23,7 @@ struct vmb_dev_socket {
 	const char *who, *path; /* the caller's, outlive the socket */
 	int fd; /* listens; does not block; -1: none */
 	dev_t dev;
-	ino_t ino; /* 0: there is no file of ours */
+	ino_t ino; /* 0: there is no file of ours, as for a socket that has no path */
 	int64_t accept_at; /* ms of the monotonic clock; 0: at any time */
 };
 

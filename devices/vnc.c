@@ -54,14 +54,14 @@ struct vmb_dev_vnc {
 	struct vmb_dev_vnc_config config;
 	char password[VMB_DEV_VNC_PASSWORD_MAX + 1];
 	char *passwords[2]; /* as the library wants them */
-	struct vmb_dev_socket socket; /* of a UNIX socket */
-	int fd; /* that listens; -1: none */
+	struct vmb_dev_socket socket; /* that listens, a port too */
 	int wake; /* eventfd: the picture changed, or the end has come */
 	rfbScreenInfoPtr screen;
 	uint32_t *pixels; /* that clients have, or get */
 	struct vmb_host_video_mode mode; /* of pixels, if mode.active */
 	struct client clients[VMB_DEV_VNC_CLIENT_MAX];
 	uint32_t client_count;
+	int64_t browser_next; /* when it may be said again that one was refused */
 	int64_t due; /* when the picture may be looked at again, milliseconds */
 	uint64_t connections, refused, ended; /* ended: by the watch */
 	bool watching; /* of the device */
@@ -427,6 +427,25 @@ static struct client *find_place(struct vmb_dev_vnc *v)
 	return NULL;
 }
 
+/*
+ * Any page that a browser on this machine shows may connect to a port of this machine, so it must
+ * know the password. A page has no way to a UNIX socket.
+ */
+static bool is_unwanted_browser(const struct vmb_dev_vnc *v, const struct client *c)
+{
+	return c->rfb->wsctx && !*v->config.option.path && !v->config.option.password_file;
+}
+
+static void refuse_browser(struct vmb_dev_vnc *v, const struct client *c)
+{
+	v->refused++;
+	rfbCloseClient(c->rfb);
+	if (vmb_dev_report_due(&v->browser_next))
+		vmb_dev_report("--vnc :%u: a browser was refused; give ,password-file=FILE to let "
+			       "browsers connect",
+			       v->config.option.display);
+}
+
 /* The library closes the sockets of those that it refuses. */
 static void add_client(struct vmb_dev_vnc *v, struct client *c, int fd)
 {
@@ -445,14 +464,17 @@ static void add_client(struct vmb_dev_vnc *v, struct client *c, int fd)
 	}
 	c->rfb->clientData = c;
 	v->client_count++;
-	v->connections++;
+	if (is_unwanted_browser(v, c))
+		refuse_browser(v, c);
+	else
+		v->connections++;
 	remove_if_gone(v, c);
 }
 
 /* The library keeps sockets in an fd_set. */
 static void accept_client(struct vmb_dev_vnc *v)
 {
-	int fd = accept4(v->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = vmb_dev_socket_accept(&v->socket);
 	struct client *c = find_place(v);
 
 	if (fd < 0)
@@ -495,7 +517,7 @@ static void wait_for_clients(struct vmb_dev_vnc *v, int ms, bool readable[])
 
 	/* While the picture rests what changes is collected. */
 	fds[0] = (struct pollfd){ .fd = rests && !is_ending(v) ? -1 : v->wake, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = v->fd, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = vmb_dev_socket_wanted(&v->socket, &ms), .events = POLLIN };
 	for (uint32_t i = 0; i < VMB_DEV_VNC_CLIENT_MAX; i++)
 		fds[2 + i] =
 			(struct pollfd){ .fd = v->clients[i].rfb ? v->clients[i].rfb->sock : -1,
@@ -571,13 +593,13 @@ static int listen_tcp(struct vmb_dev_vnc *v)
 		.sin_port = htons((uint16_t)(VMB_DEV_VNC_PORT + o->display)),
 		.sin_addr.s_addr = htonl(o->nest ? INADDR_ANY : INADDR_LOOPBACK),
 	};
-	int one = 1;
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	v->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (v->fd >= 0)
-		setsockopt(v->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (v->fd >= 0 && bind(v->fd, (const struct sockaddr *)&at, sizeof(at)) == 0 &&
-	    listen(v->fd, 8) == 0)
+	v->socket.fd = fd;
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0 &&
+	    listen(fd, 8) == 0)
 		return 0;
 	vmb_dev_report("--vnc :%u: port %u: %s; give another number", o->display,
 		       VMB_DEV_VNC_PORT + o->display, strerror(errno));
@@ -586,11 +608,7 @@ static int listen_tcp(struct vmb_dev_vnc *v)
 
 static int listen_unix(struct vmb_dev_vnc *v)
 {
-	int error =
-		vmb_dev_socket_serve(&v->socket, "--vnc", v->config.option.path, SOCK_STREAM, true);
-
-	v->fd = error ? -1 : v->socket.fd;
-	return error;
+	return vmb_dev_socket_serve(&v->socket, "--vnc", v->config.option.path, SOCK_STREAM, true);
 }
 
 static int make_screen(struct vmb_dev_vnc *v)
@@ -721,10 +739,7 @@ static void shut(void *state)
 	if (v->screen)
 		rfbScreenCleanup(v->screen);
 	free(v->pixels);
-	if (*v->config.option.path)
-		vmb_dev_socket_end(&v->socket);
-	else if (v->fd >= 0)
-		close(v->fd);
+	vmb_dev_socket_end(&v->socket);
 	if (v->wake >= 0)
 		close(v->wake);
 	pthread_cond_destroy(&v->changed);
@@ -753,7 +768,7 @@ int vmb_dev_vnc_open(struct vmb_dev_device *device, const struct vmb_dev_vnc_con
 	v->config = *config;
 	if (!v->config.limit_ms)
 		v->config.limit_ms = LIMIT_MS;
-	v->fd = v->wake = v->socket.fd = v->busy = -1;
+	v->wake = v->socket.fd = v->busy = -1;
 	for (uint32_t i = 0; i < VMB_DEV_VNC_CLIENT_MAX; i++)
 		v->sockets[i] = -1;
 	pthread_mutex_init(&v->lock, NULL);
@@ -772,12 +787,11 @@ int vmb_dev_vnc_open(struct vmb_dev_device *device, const struct vmb_dev_vnc_con
 
 int vmb_dev_vnc_check(const struct vmb_dev_vnc_config *config)
 {
-	struct vmb_dev_vnc v = { .config = *config, .fd = -1 };
+	struct vmb_dev_vnc v = { .config = *config, .socket.fd = -1 };
 	int error = config->option.password_file ? read_password(&v) : 0;
 
 	if (!error && !*config->option.path)
 		error = listen_tcp(&v);
-	if (v.fd >= 0)
-		close(v.fd);
+	vmb_dev_socket_end(&v.socket);
 	return error;
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include "devices/vnc.h"
 #include "ports/user/guest.h"
 #include "tests/guest_thread.h"
+#include "tests/lack.h"
 
 #define GPA	 VMB_USER_WINDOW_GPA
 #define PATIENCE 20000 /* milliseconds, for what must come */
@@ -41,6 +43,7 @@ static struct bed {
 	struct vmb_user_device *d;
 	char path[64], password_file[80];
 	bool password;
+	uint16_t port; /* 0: a UNIX socket, path */
 	uint32_t pixels[1024 * 768]; /* of the client */
 	uint16_t width, height; /* that it knows */
 } * b;
@@ -132,6 +135,36 @@ static void add(const struct vmb_dev_device *device)
 	assert_int_equal(vmb_user_machine_add(&b->machine, device), 0);
 }
 
+/* A port of VNC that is free now. */
+static uint16_t find_port(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	uint16_t port = VMB_DEV_VNC_PORT + 1;
+
+	do
+		at.sin_port = htons(port);
+	while (bind(fd, (struct sockaddr *)&at, sizeof(at)) &&
+	       ++port <= VMB_DEV_VNC_PORT + VMB_DEV_VNC_DISPLAY_MAX);
+	close(fd);
+	return port;
+}
+
+static void name_place(char *text, size_t len)
+{
+	const char *password = b->password ? ",password-file=" : "";
+
+	snprintf(b->path, sizeof(b->path), "/tmp/vmb-vnc-test.%d", getpid());
+	snprintf(b->password_file, sizeof(b->password_file), "%s.password", b->path);
+	if (b->port)
+		snprintf(text, len, ":%u%s%s", b->port - VMB_DEV_VNC_PORT, password,
+			 b->password ? b->password_file : "");
+	else
+		snprintf(text, len, "unix:%s%s%s", b->path, password,
+			 b->password ? b->password_file : "");
+}
+
 static void add_devices(void)
 {
 	struct vmb_dev_video_config video = { .bus_version = VMB_VERSION_NEWEST };
@@ -146,10 +179,7 @@ static void add_devices(void)
 	assert_int_equal(vmb_dev_input_open(&device), 0);
 	vnc.input = b->input = vmb_dev_input_of(&device);
 	add(&device);
-	snprintf(b->path, sizeof(b->path), "/tmp/vmb-vnc-test.%d", getpid());
-	snprintf(b->password_file, sizeof(b->password_file), "%s.password", b->path);
-	snprintf(text, sizeof(text), "unix:%s%s%s", b->path, b->password ? ",password-file=" : "",
-		 b->password ? b->password_file : "");
+	name_place(text, sizeof(text));
 	assert_int_equal(vmb_dev_vnc_parse(&vnc.option, text), 0);
 	if (b->password) {
 		FILE *file = fopen(b->password_file, "w");
@@ -162,13 +192,14 @@ static void add_devices(void)
 	unlink(b->password_file);
 }
 
-static void begin(bool password)
+static void begin(bool password, uint16_t port)
 {
 	const struct vmb_user_machine_config machine = { .page_count = 512, .threads = true };
 	const struct vmb_user_guest_config guest = { .ring_pages = 5 };
 
 	b = calloc(1, sizeof(*b));
 	b->password = password;
+	b->port = port;
 	assert_int_equal(vmb_user_machine_init(&b->machine, &machine), 0);
 	assert_int_equal(vmb_user_guest_init(&b->guest, &b->machine, &guest), 0);
 	add_devices();
@@ -186,13 +217,25 @@ static void begin(bool password)
 
 static int set_up(void **state)
 {
-	begin(false);
+	begin(false, 0);
 	return 0;
 }
 
 static int set_up_password(void **state)
 {
-	begin(true);
+	begin(true, 0);
+	return 0;
+}
+
+static int set_up_port(void **state)
+{
+	begin(false, find_port());
+	return 0;
+}
+
+static int set_up_port_password(void **state)
+{
+	begin(true, find_port());
 	return 0;
 }
 
@@ -220,11 +263,26 @@ static int tear_down(void **state)
 
 /* The client */
 
+static int dial_port(void)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET,
+					.sin_port = htons(b->port),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
 static int dial(void)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd;
 
+	if (b->port)
+		return dial_port();
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	memcpy(at.sun_path, b->path, sizeof(b->path));
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
@@ -536,6 +594,48 @@ static void test_a_browser_may_send_several_messages_at_once(void **state)
 	close(fd);
 }
 
+/* Whoever wrote the page that a browser on this machine shows. */
+static void test_a_browser_has_no_way_in_without_a_password(void **state)
+{
+	uint8_t head[2], greeting[12];
+	int fd = dial();
+
+	upgrade(fd);
+	skip_frames(fd, 12); /* the library greets before anybody can see who it is */
+	send(fd, "\x82\x8c\0\0\0\0RFB 003.008\n", 18, MSG_NOSIGNAL);
+	assert_true(!get(fd, head, 2) || head[0] == 0x88); /* the end, or a frame that says it */
+	close(fd);
+	fd = dial();
+	assert_true(get(fd, greeting, sizeof(greeting))); /* others have */
+	close(fd);
+}
+
+static void test_a_browser_may_connect_with_a_password(void **state)
+{
+	int fd = dial();
+
+	upgrade(fd);
+	skip_frames(fd, 12);
+	close(fd);
+}
+
+static void test_a_client_waits_while_descriptors_lack(void **state)
+{
+	int fd, other = join();
+
+	lack_begin();
+	fd = dial();
+	lack_watch();
+	draw(11, 800 * 600);
+	show(800, 600);
+	follow(other, 800);
+	expect_picture(other, 11);
+	lack_end();
+	close(other);
+	greet(fd);
+	close(fd);
+}
+
 static void test_a_client_that_says_half_a_message_holds_nobody_up(void **state)
 {
 	static const uint8_t half[3] = { 6, 0, 0 }; /* a text is to follow */
@@ -598,7 +698,7 @@ static void test_the_end_does_not_wait_for_clients(void **state)
 	vmb_user_machine_destroy(&b->machine);
 	assert_true(now_ms() - began < PATIENCE);
 	free(b);
-	begin(false); /* for the end of this test */
+	begin(false, 0); /* for the end of this test */
 }
 
 static void test_there_are_four_clients_at_most(void **state)
@@ -822,6 +922,11 @@ int main(void)
 		TEST(test_a_client_that_scales_follows_the_resolution),
 		TEST(test_keys_and_pointer_reach_the_device),
 		TEST(test_a_browser_may_send_several_messages_at_once),
+		cmocka_unit_test_setup_teardown(test_a_browser_has_no_way_in_without_a_password,
+						set_up_port, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_browser_may_connect_with_a_password,
+						set_up_port_password, tear_down),
+		TEST(test_a_client_waits_while_descriptors_lack),
 		TEST(test_a_client_that_says_half_a_message_holds_nobody_up),
 		TEST(test_a_client_that_drips_is_ended),
 		TEST(test_a_client_that_does_not_read_holds_nobody_up),

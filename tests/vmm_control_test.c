@@ -16,15 +16,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "devices/balloon.h"
-#include "devices/socket.h"
 #include "devices/trace_read.h"
+#include "tests/lack.h"
 #include "tests/loopback_bed.h"
 #include "vmm/control.h"
 #include "vmm/ctl.h"
@@ -309,33 +308,17 @@ static void test_clients_beyond_the_limit_get_one_error_and_are_turned_away(void
 	expect_alive();
 }
 
-/* While this is set there is no descriptor for a client; how often it was asked for one. */
-static bool lacking;
-static uint32_t lacked;
-
-int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
-{
-	if (!__atomic_load_n(&lacking, __ATOMIC_SEQ_CST))
-		return (int)syscall(SYS_accept4, fd, address, len, flags);
-	__atomic_fetch_add(&lacked, 1, __ATOMIC_SEQ_CST);
-	errno = EMFILE;
-	return -1;
-}
-
 /* A client that cannot be taken yet waits, and the server does not ask for it without a pause. */
 static void test_a_client_waits_while_descriptors_lack(void **state)
 {
 	int fd, other = new_client();
 	json_t *greeting;
 
-	__atomic_store_n(&lacking, true, __ATOMIC_SEQ_CST);
+	lack_begin();
 	fd = connect_client();
-	while (!__atomic_load_n(&lacked, __ATOMIC_SEQ_CST))
-		usleep(1000);
-	usleep(5 * VMB_DEV_SOCKET_REST_MS * 1000);
+	lack_watch();
 	json_decref(ask(other, "status"));
-	assert_in_range(__atomic_load_n(&lacked, __ATOMIC_SEQ_CST), 1, 100);
-	__atomic_store_n(&lacking, false, __ATOMIC_SEQ_CST);
+	lack_end();
 	greeting = read_line(fd);
 	assert_non_null(json_object_get(greeting, "control"));
 	json_decref(greeting);
