@@ -119,6 +119,61 @@ log_len, log_at = struct.unpack_from("<IQ", data, 65536 + 68)
 data[log_at:log_at + log_len] = b"loge" + b"X" * (log_len - 4)
 open("log.vhdx", "wb").write(data)
 END
+# Other kinds of files
+mkdir isodir && truncate -s 2M isodir/efi.img && mkfs.vfat isodir/efi.img >/dev/null
+genisoimage -quiet -V LAB -e efi.img -no-emul-boot -o boot.iso isodir
+genisoimage -quiet -V LAB -o noboot.iso isodir
+head -c 1M boot.iso >cut.iso
+python3 - <<'END'
+import struct
+disc = bytearray(open("boot.iso", "rb").read())
+record = 17 * 2048
+catalogue = struct.unpack_from("<I", disc, record + 71)[0] * 2048
+def changed(name, place, data):
+    other = bytearray(disc)
+    other[place:place + len(data)] = data
+    open(name, "wb").write(other)
+changed("sum.iso", catalogue + 28, b"XX")
+changed("away.iso", record + 71, b"\xff\xff\xff\0")
+changed("outside.iso", catalogue + 40, b"\xff\xff\xff\0")
+table = open("disk.img", "rb").read()
+open("header.img", "wb").write(table[:512] + bytes(512) + table[1024:])
+open("protective.img", "wb").write(bytes(512) + table[512:])
+# The same table as a remainder behind another one.
+dos = bytes(450) + b"\x0c" + bytes(3) + struct.pack("<II", 2048, 32768) + bytes(48) + b"\x55\xaa"
+open("stale.img", "wb").write(dos + table[512:])
+END
+tar cf appliance.ova text whole.vmdk
+printf '# Disk DescriptorFile\nversion=1\n' >only.vmdk
+echo '<html>404 Not Found</html>' >page.img
+qemu-img create -q -f vdi disk.vdi 1M
+cp whole.qcow2 locked.qcow2 && printf '\1' | dd of=locked.qcow2 bs=1 seek=35 conv=notrunc status=none # crypt_method: AES
+cp disk.img base.raw && qemu-img create -q -f qcow2 -b "$work/base.raw" -F raw alone.qcow2 && rm base.raw
+printf '\3757zXZ\0%500s' x >packed.xz
+printf '\50\265\57\375%500s' x >packed.zst
+printf '7z\274\257%500s' x >packed.7z
+refused 'an ISO image that is cut short' cut.iso 'an ISO image that is cut short'
+refused 'a catalogue of boot images with a wrong checksum' sum.iso 'its first entry has a wrong checksum'
+refused 'a catalogue of boot images that is not there' away.iso 'it lies behind the end'
+refused 'a boot image that is not there' outside.iso 'boot image 1 lies behind the end'
+refused 'a GPT without its header' header.img 'its header is not in sector 1'
+refused 'a GPT without a protective partition' protective.img 'the protective partition in sector 0 is missing'
+refused 'an appliance' appliance.ova 'run tar xf first, and give whole.vmdk'
+refused 'a description of a VMDK' only.vmdk 'a description of other files'
+refused 'a page that a server sent' page.img 'text, not a disk'
+refused 'an image of VirtualBox' disk.vdi 'VirtualBox (vdi); run qemu-img convert'
+refused 'an encrypted image' locked.qcow2 'an encrypted qcow2 image'
+refused 'an image whose base is missing' alone.qcow2 'base.raw, which is not there'
+refused 'an image packed by xz' packed.xz 'run unxz first'
+refused 'an image packed by zstd' packed.zst 'run unzstd first'
+refused 'an image in an archive of 7z' packed.7z 'run 7z x first'
+refused 'an image on a server' nbd://127.0.0.1/x 'give a file; for a server'
+try stale.img --direct
+[ $rc = 10 ] && grep -q 'in msdos1' out && result 0 'the remainder of a GPT is none' || result 1 'the remainder of a GPT is none'
+for disc in boot noboot; do
+	try $disc.iso --direct
+	[ $rc = 10 ] && grep -q 'started by firmware only' out && result 0 "a whole ISO image: $disc" || result 1 "a whole ISO image: $disc"
+done
 refused 'a file that is missing' no.img 'there is no such file'
 refused 'a folder' . 'not a regular file'
 refused 'an empty file' zero.img 'the file is empty'
@@ -144,6 +199,24 @@ try disk.img --direct --within 0
 [ $rc = 2 ] && grep -q -- '--within 0' err && result 0 'refused: a time of 0' || result 1 'refused: a time of 0'
 try disk.img --direct --html /nowhere/page.html
 [ $rc = 2 ] && grep -q 'page.html: No such file' err && result 0 'refused: a report in no folder' || result 1 'refused: a report in no folder'
+
+# Reports that would take the place of something else
+cp disk.img page.part
+before=$(sha256sum disk.img page.part)
+# replaces NAME PATTERN ARGUMENT...
+replaces() {
+	try "${@:3}"
+	[ $rc = 2 ] && grep -q -- "$2" err && [ "$before" = "$(sha256sum disk.img page.part)" ] && result 0 "refused: $1" || result 1 "refused: $1"
+}
+replaces 'a report in place of the image' 'disk.img would take the place of the image' disk.img --direct --html "$work/disk.img"
+replaces 'a report that is made in place of the image' 'page.part would take the place of the image' page.part --direct --html page
+replaces 'two reports in one file' 'x would take the place of --junit' disk.img --direct --junit x --html x
+replaces 'a console in place of the custom data' 'text would take the place of --custom-data' disk.img --azure --direct --custom-data text --console text
+replaces 'an empty value' '--junit: the value is empty' disk.img --direct --junit ''
+replaces 'a generation at the end of a list' '--generation 1999: give one of' disk.img --direct --generation 2016,1999
+replaces 'a number of processors at the end of a list' '--cpus 65: give a number' disk.img --direct --cpus 1,65
+replaces 'a disc that is to be written to' 'no raw image of a disk' boot.iso --firmware text --write
+rm page.part
 
 # found NAME KERNEL LINE [INITRD]: what the machine was given.
 found() {

@@ -58,8 +58,8 @@ def main(arguments):
             print(HELP, end="")
             return 0
         image = formats.recognise(options.image, options.direct)
-        if options.write and image.format != "raw":
-            raise Refused(f"--write: {image.path} is no raw image")
+        if options.write and (image.format != "raw" or image.kind != "disk"):
+            raise Refused(f"--write: {image.path} is no raw image of a disk")
         work = tempfile.mkdtemp(prefix="openvmbus-image-")
         try:
             return check_image(options, image, work)

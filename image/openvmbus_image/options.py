@@ -12,6 +12,7 @@ from .stages import target_of
 
 GENERATIONS = "2008,2008r2,2012,2012r2,2016,2019,2022,2025"
 MACHINES_MAX = 64
+CPUS_MAX = 64
 
 HELP = """\
 Boots a disk image where VMBus is the only bus, and says how far it came.
@@ -62,6 +63,15 @@ FLAGS = ("direct", "write", "json", "azure", "matrix")
 DEFAULTS = {"within": "300", "stop-within": "60", "memory": "1G", "net": "user"}
 
 
+class Value(argparse.Action):
+    """The value of an option: an empty one is a variable of a script that was not set."""
+
+    def __call__(self, parser, options, value, name=None):
+        if not value and name != "--append":
+            parser.error(f"{name}: the value is empty")
+        setattr(options, self.dest, value)
+
+
 class Parser(argparse.ArgumentParser):
     """Whose errors are one line."""
 
@@ -76,7 +86,7 @@ def parse(arguments):
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("image", nargs="?", default="")
     for name in VALUES:
-        parser.add_argument(f"--{name}", default=DEFAULTS.get(name, ""))
+        parser.add_argument(f"--{name}", default=DEFAULTS.get(name, ""), action=Value)
     for name in FLAGS:
         parser.add_argument(f"--{name}", action="store_true")
     options, more = parser.parse_known_args(arguments)
@@ -106,21 +116,38 @@ def check(options):
         raise Refused("--until provisioned: only with --azure")
     if options.firmware and options.direct:
         raise Refused("--firmware and --direct: give one of them")
-    if options.append and options.firmware:
-        raise Refused("--append: only with --direct")
     options.machines = machines(options)
-    if any(machine["drivers"] != "intree" for machine in options.machines):
-        if options.firmware:
-            raise Refused("--drivers: only with --direct")
-        options.direct = True
+    drivers = any(machine["drivers"] != "intree" for machine in options.machines)
+    if options.firmware and (options.append or drivers):
+        raise Refused(f"--{'drivers' if drivers else 'append'}: only with --direct")
+    options.direct = options.direct or drivers or bool(options.append)
     if not options.firmware and not options.direct:
         options.firmware = installed_firmware()
         options.direct = not options.firmware
     if options.target.name == "ssh" and not re.match("user(,|$)", options.net):
         raise Refused("--until ssh: only with --net user, which forwards a port")
-    for name in ("console", "junit", "html"):
-        check_writable(name, getattr(options, name))
+    check_reports(options)
     return options
+
+
+def check_reports(options):
+    """Refuses reports that could not be written at the end, or would take the place of something
+    else that is named."""
+    taken = {os.path.realpath(path): what for what, path in
+             (("the image", options.image), ("--firmware", options.firmware),
+              ("--ssh-key", options.ssh_key), ("--custom-data", options.custom_data)) if path}
+    for name in ("console", "junit", "html"):
+        path = getattr(options, name)
+        if not path:
+            continue
+        check_writable(name, path)
+        if part_of(path) == path:  # a device or a pipe may be shared
+            continue
+        for place in (path, part_of(path)):
+            other = taken.setdefault(os.path.realpath(place), f"--{name}")
+            if other != f"--{name}":
+                raise Refused(f"--{name} {path}: {os.path.basename(place)} would take the place of "
+                              f"{other}")
 
 
 def installed_firmware():
@@ -137,6 +164,7 @@ def machines(options):
              ((options.generation, GENERATIONS if whole else ""),
               (options.cpus, "1,4" if whole else "1"),
               (options.drivers, "intree,ours" if whole else "intree"))]
+    check_lists(lists[0], lists[1])
     found = [dict(zip(("generation", "cpus", "drivers"), one))
              for one in itertools.product(*lists)]
     for name, words in zip(("generation", "cpus", "drivers"), lists):
@@ -147,6 +175,17 @@ def machines(options):
     if len(found) > 1 and (options.console or options.write):
         raise Refused(f"--{'write' if options.write else 'console'}: one machine at a time")
     return found
+
+
+def check_lists(generations, counts):
+    """Refuses what the last machine of a list would be refused for, after hours."""
+    known = GENERATIONS.split(",")
+    for one in generations:
+        if one and one not in known:
+            raise Refused(f"--generation {one}: give one of {', '.join(known)}")
+    for one in counts:
+        if one and not (re.fullmatch("[0-9]{1,2}", one) and 1 <= int(one) <= CPUS_MAX):
+            raise Refused(f"--cpus {one}: give a number, 1 to {CPUS_MAX}")
 
 
 def provision(options):
@@ -164,8 +203,6 @@ def provision(options):
 
 def check_writable(name, path):
     """Refuses a file that could not be written at the end; leaves nothing."""
-    if not path:
-        return
     part = part_of(path)
     there = os.path.exists(part)
     try:
