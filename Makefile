@@ -130,8 +130,10 @@ endef
 $(BUILD)/libvmbus-core.a: $(CORE:%.c=$(BUILD)/obj/%.o)
 	$(archive)
 
-# The VMM links devices, the host core and the ring, never the guest.
-$(BUILD)/openvmbus: $(patsubst %.c,$(BUILD)/hard/%.o,$(VMM) $(DEVICES) $(CORE_RING) $(CORE_HOST))
+# The VMM links devices, the host core and the ring; the guest for `replay --host` alone.
+RECORDED := $(wildcard ports/user/recorded*.c)
+$(BUILD)/openvmbus: $(patsubst %.c,$(BUILD)/hard/%.o,$(VMM) $(DEVICES) $(CORE_RING) $(CORE_HOST) $(RECORDED) \
+		$(CORE_GUEST))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) $(HARDEN_LINK) -pthread -o $@ $^ $(VMM_LIBS)
 

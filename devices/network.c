@@ -308,7 +308,7 @@ static int init_core(struct vmb_dev_network *c, const struct vmb_dev_net_option 
 			   .name = c->name },
 	};
 
-	if (c->net.takes_large)
+	if (c->net.takes_large && !option->no_rsc)
 		config.rndis.offload |= VMB_HOST_RNDIS_RSC;
 	memcpy(config.rndis.mac, option->mac, sizeof(config.rndis.mac));
 	return vmb_host_network_init(&c->host, &config, c->host_queues);

@@ -695,6 +695,14 @@ static bool take_data(struct replay *r, const struct channel *ch,
 	return good;
 }
 
+/* Whether it is another packet of the guest, with the same id: what follows may be of that one. */
+static bool is_packet_of(const struct vmb_dev_trace_record *record, const struct vmb_pkt_desc *desc)
+{
+	return record->header.kind == VMB_DEV_TRACE_PACKET &&
+	       record->header.direction == VMB_DEV_TRACE_TO_HOST && record->len >= sizeof(*desc) &&
+	       desc_of(record->bytes).transaction_id == desc->transaction_id;
+}
+
 /* The guest's memory is recorded behind its packet, and must be there before it. */
 static void write_memory(struct replay *r, struct channel *ch, const uint8_t *packet, uint32_t len)
 {
@@ -707,7 +715,7 @@ static void write_memory(struct replay *r, struct channel *ch, const uint8_t *pa
 		if (next.header.id != r->record.header.id ||
 		    next.header.kind == VMB_DEV_TRACE_MESSAGE)
 			continue;
-		if (next.header.kind == VMB_DEV_TRACE_CONTROL)
+		if (next.header.kind == VMB_DEV_TRACE_CONTROL || is_packet_of(&next, &desc))
 			return;
 		if (next.header.kind != VMB_DEV_TRACE_DATA ||
 		    next.header.direction != VMB_DEV_TRACE_TO_HOST ||

@@ -137,7 +137,8 @@ void vmb_dev_storage_fill_unit(struct vmb_dev_storage *s, uint32_t lun)
 	unit->kind = dvd ? VMB_HOST_SCSI_DVD : VMB_HOST_SCSI_DISK;
 	unit->read_only = disk->read_only;
 	unit->write_cache = !disk->read_only;
-	unit->can_unmap = unit->zero_after_unmap = disk->can_unmap;
+	unit->can_unmap = disk->can_unmap && !disk->option->no_discard;
+	unit->zero_after_unmap = unit->can_unmap;
 	unit->block_len = disk->block_len;
 	unit->physical_block_len = disk->block_len;
 	if (!dvd && disk->len % PHYSICAL_LEN == 0)

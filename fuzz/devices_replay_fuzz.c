@@ -2,7 +2,8 @@
 /*
  * A whole host against any guest: the input is a recording, whose guest is played on the devices as
  * they ship, a controller with a disk and a card. Whatever the guest does, and whatever is in the
- * file, the replay ends and nothing outside of memory is touched.
+ * file, the replay ends and nothing outside of memory is touched. The same for the other half: its
+ * host is played to the guest core.
  *
  * The mutator knows blocks: it changes a record in its place, or takes, doubles or moves one, so
  * that most inputs are still recordings.
@@ -17,6 +18,7 @@
 #include "devices/storage.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/quiet.h"
+#include "ports/user/recorded.h"
 
 #define MEMORY_LEN (72u << 20)
 #define BLOCKS_MAX 512u
@@ -72,6 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 						      .devices = devices,
 						      .device_count = 2,
 						      .differs = differs };
+	const struct vmb_user_recorded_config host = { .bytes = bytes,
+						       .len = len,
+						       .differs = differs };
+	struct vmb_user_recorded_result recorded;
 
 	fuzz_quiet();
 	if (!memory.region_count)
@@ -80,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	vmb_dev_replay(&config, &result);
 	for (int i = 0; i < 2; i++)
 		devices[i].ops->close(devices[i].state);
+	vmb_user_recorded_play(&host, &recorded);
 	return 0;
 }
 

@@ -14,10 +14,10 @@ trap 'rm -rf "$work"' EXIT
 # shellcheck source=tests/tap.sh
 . tests/tap.sh
 
-# expect NAME CODE PATTERN FILE: one line of what it says matches.
+# expect NAME CODE PATTERN [--host] FILE: one line of what it says matches.
 expect() {
 	local rc=0 code=1
-	timeout 60 $program replay "$4" >"$work/said" 2>&1 || rc=$?
+	timeout 60 $program replay "${@:4}" >"$work/said" 2>&1 || rc=$?
 	[ $rc = "$2" ] && grep -qE "$3" "$work/said" && code=0
 	echo "exit code $rc" >>"$work/said"
 	result $code "$1" "$work/said"
@@ -43,5 +43,23 @@ expect recording_without_options_is_refused 2 'does not say which machine' "$wor
 expect other_files_are_refused 2 'README.md: not a recording; give a recording' README.md
 expect missing_file_is_refused 2 'No such file or directory; give a recording' "$work/none"
 expect folder_is_refused 2 'not a file; give a recording' "$work"
+
+# The host's half, to our guest.
+expect our_guest_says_the_same 0 '^1[0-9] records played, 1[0-9] compared, 0 left out, 0 differences$' --host "$work/good"
+# It reads: the other way would be another command.
+cp "$work/good" "$work/changed"
+at=$(grep -obaP '\x10\x00\x00\x00\x00\x00\x00\x00' "$work/good" | tail -n1 | cut -d: -f1) # UNLOAD
+printf '\x03' | dd of="$work/changed" bs=1 seek="$at" conv=notrunc status=none
+expect another_guest_is_found 1 '^record [0-9]+: REQUEST_OFFERS: our guest does not do that now' --host "$work/changed"
+expect cut_recording_of_a_host_says_so 1 'ended early: its last block is cut off' --host "$work/short"
+expect host_needs_a_recording 2 'README.md: not a recording; give a recording' --host README.md
+expect host_needs_a_file 2 'replay takes one file' --host
+
+# A session of Linux 6.1 with its own drivers, from the first message to the first frame: what their
+# guest and ours say is the same, and so is what our host answers.
+gunzip -c tests/recordings/linux-6.1-intree.pcapng.gz >"$work/linux"
+expect linux_says_what_our_guest_says 0 '^[0-9]+ records played, 3[0-9][0-9] compared, 0 left out, 0 differences$' \
+	--host "$work/linux"
+expect linux_gets_the_same_answers 0 ' 0 differences$' "$work/linux"
 
 the_end

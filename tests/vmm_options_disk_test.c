@@ -92,6 +92,17 @@ static void test_disks_of_one_id_share_a_controller(void **state)
 	vmb_vmm_devices_close(&devices);
 }
 
+static void test_discarding_may_be_withheld(void **state)
+{
+	open_machine("ram:1M", "ram:1M,discard=off", "ram:1M,discard=auto");
+	assert_int_equal(vmb_vmm_devices_prepare_disks(&devices), 0);
+	assert_true(controller(0)->units[0].can_unmap);
+	assert_false(controller(0)->units[1].can_unmap);
+	assert_false(controller(0)->units[1].zero_after_unmap);
+	assert_true(controller(0)->units[2].can_unmap);
+	vmb_vmm_devices_close(&devices);
+}
+
 /* Multipath would make one disk of two that have one id. */
 static void test_units_of_all_controllers_differ(void **state)
 {
@@ -124,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_controller_unless_asked_for),
 		cmocka_unit_test(test_disks_of_one_id_share_a_controller),
+		cmocka_unit_test(test_discarding_may_be_withheld),
 		cmocka_unit_test(test_units_of_all_controllers_differ),
 		cmocka_unit_test(test_the_own_id_is_the_first_controller),
 	};

@@ -63,6 +63,13 @@ static void test_a_card_may_have_monitor_ids_of_its_own(void **state)
 	assert_false(one("null,monitor=auto")->monitored);
 }
 
+static void test_coalesced_frames_may_be_withheld(void **state)
+{
+	assert_false(one("null")->no_rsc);
+	assert_true(one("null,rsc=off")->no_rsc);
+	assert_false(one("null,rsc=auto")->no_rsc);
+}
+
 static void test_defaults_are_one_queue_and_1500_bytes(void **state)
 {
 	const struct vmb_dev_net_option *o = one("user");
@@ -208,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_card_may_have_monitor_ids_of_its_own),
+		cmocka_unit_test(test_coalesced_frames_may_be_withheld),
 		cmocka_unit_test(test_no_card_unless_asked_for),
 		cmocka_unit_test(test_defaults_are_one_queue_and_1500_bytes),
 		cmocka_unit_test(test_kinds_keep_their_targets),

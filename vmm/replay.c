@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Makes the machine that a recording describes, without a guest, and plays the recorded guest on
- * its devices.
+ * its devices; or plays the recorded host to the guest core.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "devices/replay.h"
+#include "devices/network.h"
 #include "devices/report.h"
 #include "devices/storage.h"
 #include "devices/uefi/uuid.h"
+#include "ports/user/recorded.h"
 #include "vmm/memory.h"
 #include "vmm/replay.h"
 
@@ -51,7 +53,8 @@ static void put_disk(FILE *out, const struct vmb_dev_disk *disk, uint32_t lun, b
 	if (id)
 		put_controller(out, id);
 	if (!o->dvd)
-		fprintf(out, ",block=%u%s", disk->block_len, disk->read_only ? ",readonly" : "");
+		fprintf(out, ",block=%u%s%s", disk->block_len, disk->read_only ? ",readonly" : "",
+			disk->can_unmap && !o->no_discard ? "" : ",discard=off");
 	if (o->serial)
 		fprintf(out, ",serial=%s", o->serial);
 	fputc(0, out);
@@ -75,16 +78,31 @@ static void put_disks(FILE *out, const struct vmb_vmm_options *o,
 	}
 }
 
-static void put_nets(FILE *out, const struct vmb_vmm_options *o)
+/* Whether the guest is offered coalesced frames depends on the network, which is not recorded. */
+static bool has_rsc(const struct vmb_vmm_devices *devices, uint32_t number)
+{
+	const struct vmb_dev_network *card;
+
+	for (uint32_t i = 0; i < devices->count; i++) {
+		card = devices->all[i].state;
+		if (devices->all[i].ops == &vmb_dev_network_ops && card->number == number)
+			return card->host.config.rndis.offload & VMB_HOST_RNDIS_RSC;
+	}
+	return false;
+}
+
+static void put_nets(FILE *out, const struct vmb_vmm_options *o,
+		     const struct vmb_vmm_devices *devices)
 {
 	const struct vmb_dev_net_option *net = o->nets;
 
 	for (uint32_t i = 0; i < o->net_count; i++, net++) {
 		put(out, "--net");
-		fprintf(out, "null,mac=%02x:%02x:%02x:%02x:%02x:%02x,queues=%u,mtu=%u%s%c",
+		fprintf(out, "null,mac=%02x:%02x:%02x:%02x:%02x:%02x,queues=%u,mtu=%u%s%s%c",
 			net->mac[0], net->mac[1], net->mac[2], net->mac[3], net->mac[4],
 			net->mac[5], net->queue_count, net->mtu_max,
-			net->monitored ? ",monitor=on" : "", 0);
+			net->monitored ? ",monitor=on" : "", has_rsc(devices, i) ? "" : ",rsc=off",
+			0);
 	}
 }
 
@@ -118,7 +136,7 @@ void vmb_vmm_replay_describe(struct vmb_dev_trace *trace, const struct vmb_vmm_o
 		return;
 	put_versions(out, o);
 	put_disks(out, o, devices);
-	put_nets(out, o);
+	put_nets(out, o, devices);
 	if (fclose(out) == 0)
 		vmb_dev_trace_options(trace, text, len);
 	free(text);
@@ -192,6 +210,14 @@ static void differs(void *arg, uint32_t number, const char *text)
 		printf("record %u: %s\n", number, text);
 }
 
+static void say_cut(uint64_t count)
+{
+	if (count)
+		printf("%" PRIu64
+		       " pieces of memory are not whole: record with --trace-snap full\n",
+		       count);
+}
+
 static void say(const struct vmb_dev_replay_result *result)
 {
 	if (result->differences > SHOWN_MAX)
@@ -199,10 +225,7 @@ static void say(const struct vmb_dev_replay_result *result)
 	printf("%" PRIu64 " records played, %" PRIu64 " compared, %" PRIu64 " left out, %" PRIu64
 	       " differences\n",
 	       result->played, result->compared, result->left_out, result->differences);
-	if (result->cut)
-		printf("%" PRIu64
-		       " pieces of memory are not whole: record with --trace-snap full\n",
-		       result->cut);
+	say_cut(result->cut);
 	if (result->ended)
 		printf("ended early: %s\n", result->ended);
 }
@@ -267,18 +290,57 @@ static int replay(const char *path, const struct vmb_dev_trace_file *file)
 	return code;
 }
 
+/* The recorded host */
+
+static void say_recorded(const struct vmb_user_recorded_result *result)
+{
+	if (result->differences > SHOWN_MAX)
+		printf("... and %" PRIu64 " more\n", result->differences - SHOWN_MAX);
+	for (int i = 0; i < VMB_USER_RECORDED_TOLERANCE_COUNT; i++)
+		if (result->tolerated[i].count)
+			printf("tolerated: %s: %" PRIu64 " times, first in record %u\n",
+			       vmb_user_recorded_tolerance(i), result->tolerated[i].count,
+			       result->tolerated[i].first);
+	printf("%" PRIu64 " records played, %" PRIu64 " compared, %" PRIu64 " left out, %" PRIu64
+	       " differences\n",
+	       result->played, result->compared, result->left_out, result->differences);
+	say_cut(result->cut);
+	if (result->ended)
+		printf("ended early: %s\n", result->ended);
+}
+
+static int replay_host(const char *path, const struct vmb_dev_trace_file *file)
+{
+	struct vmb_user_recorded_result result;
+	uint32_t shown = 0;
+	const struct vmb_user_recorded_config config = {
+		.bytes = file->bytes, .len = file->len, .differs = differs, .arg = &shown
+	};
+	struct vmb_dev_trace_reader reader;
+	struct vmb_dev_trace_record record;
+
+	vmb_dev_trace_reader_init(&reader, file->bytes, file->len);
+	if (vmb_dev_trace_read(&reader, &record) <= 0)
+		return refuse(path, reader.why ? reader.why : "it has no records");
+	if (vmb_user_recorded_play(&config, &result))
+		return VMB_VMM_EXIT_FAILURE;
+	say_recorded(&result);
+	return result.differences || result.ended ? VMB_VMM_EXIT_FAILURE : 0;
+}
+
 int vmb_vmm_replay_run(int argc, char **argv)
 {
+	bool host = argc > 1 && strcmp(argv[1], "--host") == 0;
 	struct vmb_dev_trace_file file;
 	int code;
 
-	if (argc != 2) {
+	if (argc != (host ? 3 : 2)) {
 		vmb_dev_report("replay takes one file; see openvmbus --help");
 		return VMB_VMM_EXIT_USAGE;
 	}
-	if (vmb_dev_trace_load(&file, argv[1]))
+	if (vmb_dev_trace_load(&file, argv[argc - 1]))
 		return VMB_VMM_EXIT_USAGE;
-	code = replay(argv[1], &file);
+	code = (host ? replay_host : replay)(argv[argc - 1], &file);
 	vmb_dev_trace_unload(&file);
 	return code;
 }

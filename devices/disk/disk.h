@@ -48,6 +48,7 @@ struct vmb_dev_disk_option {
 	uint32_t block_len; /* bytes; 0: not said */
 	uint32_t reconnect_s; /* NBD: how long commands wait for a server that went away */
 	bool backing; /* an image may show other files */
+	bool no_discard; /* the guest is not told that it may unmap, though it could */
 	bool read_only;
 	bool dvd;
 	bool ide;

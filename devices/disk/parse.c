@@ -101,6 +101,12 @@ static bool set_reconnect(struct vmb_dev_disk_parsed *p, const char *value)
 	return true;
 }
 
+static bool set_discard(struct vmb_dev_disk_parsed *p, const char *value)
+{
+	p->option.no_discard = strcmp(value, "off") == 0;
+	return p->option.no_discard || strcmp(value, "auto") == 0;
+}
+
 /* A block behind the disk's end is allowed, since the disk may grow. */
 static bool set_fault(struct vmb_dev_disk_fault *fault, const char *value)
 {
@@ -152,6 +158,7 @@ static const struct property {
 	{ "backing=", set_backing, ALL, "backing=allow" },
 	{ "block=", set_block, SCSI_UNIT | IDE_UNIT | DISK, "block=512|4096" },
 	{ "serial=", set_serial, SCSI_UNIT | IDE_UNIT | DISK, "serial=1 to 31 characters" },
+	{ "discard=", set_discard, SCSI_UNIT | IDE_UNIT | DISK, "discard=off|auto" },
 	{ "reconnect=", set_reconnect, ALL, "reconnect=0 to reconnect=3600 seconds" },
 	{ "hold=", set_hold, SCSI_UNIT | IDE_UNIT | DISK, "hold=BLOCK" },
 	{ "stuck=", set_stuck, SCSI_UNIT | IDE_UNIT | DISK, "stuck=BLOCK" },

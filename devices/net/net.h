@@ -101,6 +101,7 @@ struct vmb_dev_net_option {
 	struct vmb_dev_net_dhcp_option dhcp_options[VMB_DEV_NET_DHCP_MAX];
 	uint32_t dhcp_option_count;
 	bool monitored; /* its channels have monitor ids, whatever the machine's others have */
+	bool no_rsc; /* the guest is not offered coalesced frames, though the network has them */
 	bool restricted; /* user: the guest can only answer connections from outside */
 	bool no_loopback; /* user: the guest cannot reach this machine's own loopback */
 	const struct vmb_dev_net_ops *ops; /* own */

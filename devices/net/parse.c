@@ -205,6 +205,14 @@ static int parse_monitor(struct vmb_dev_net_option *option, char *value)
 	return refuse(option, "monitor", value, "give on, or auto: as --monitor says");
 }
 
+static int parse_rsc(struct vmb_dev_net_option *option, char *value)
+{
+	option->no_rsc = strcmp(value, "off") == 0;
+	if (option->no_rsc || strcmp(value, "auto") == 0)
+		return 0;
+	return refuse(option, "rsc", value, "give off, or auto: if the network has large frames");
+}
+
 static int parse_capture(struct vmb_dev_net_option *option, char *value)
 {
 	if (!*value)
@@ -253,7 +261,7 @@ static const struct {
 	{ "capture", parse_capture },	{ "capture-size", parse_capture_size },
 	{ "restrict", parse_restrict }, { "loopback", parse_loopback },
 	{ "redirect", parse_redirect }, { "dhcp-option", parse_dhcp_option },
-	{ "monitor", parse_monitor },
+	{ "monitor", parse_monitor },	{ "rsc", parse_rsc },
 };
 
 static int parse_property(struct vmb_dev_net_option *option, char *text)
@@ -263,10 +271,10 @@ static int parse_property(struct vmb_dev_net_option *option, char *text)
 	for (size_t i = 0; text && i < VMB_ARRAY_COUNT(properties); i++)
 		if (strcmp(name, properties[i].name) == 0)
 			return properties[i].parse(option, text);
-	vmb_dev_report(
-		"--net %s: no property '%s'; there are hostfwd=, redirect=, dhcp-option=, "
-		"restrict=, loopback=, mac=, queues=, mtu=, monitor=, capture= and capture-size=",
-		kinds[option->kind].name, name);
+	vmb_dev_report("--net %s: no property '%s'; there are hostfwd=, redirect=, dhcp-option=, "
+		       "restrict=, loopback=, mac=, queues=, mtu=, monitor=, rsc=, capture= and "
+		       "capture-size=",
+		       kinds[option->kind].name, name);
 	return -EINVAL;
 }
 

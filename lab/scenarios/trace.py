@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import re
 import subprocess
 
 from lab.host.common import ROOT, need
@@ -11,7 +12,7 @@ MESSAGE = "openvmbus.message.type"
 class Trace(Network):
     """with `--net user` and `--trace`: tshark shows, of the host's recording, the negotiation of
     versions, both offers, the first READ(10), the first RNDIS message and the first frame; no
-    record was lost, none is malformed"""
+    record was lost, none is malformed; the guest's half and the host's play without a difference"""
     usual = ("--cpus", "2", "--mib", "1")
     hosts = ("openvmbus",)
 
@@ -41,6 +42,16 @@ class Trace(Network):
         self.claim("each READ(10) but those under way at the end has its answer, in time",
                    self.none("openvmbus.request_in && !(openvmbus.time >= 0)"))
         self.claim("nothing is malformed", self.none("_ws.malformed || _ws.lua.error"))
+        for half in ([], ["--host"]):
+            self.judge_replay(half)
+
+    def judge_replay(self, half):
+        """The recording plays on our devices, or to our guest core."""
+        done = subprocess.run([ROOT / "build/openvmbus", "replay", *half,
+                               self.folder / "trace.pcapng"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said = re.findall(r".* differences$", done.stdout, re.M)
+        self.claim(f"replay {' '.join(half)}: {said}", done.returncode == 0)
 
     def shark(self, *arguments):
         """What tshark says of the recording, with our dissector; None when it fails."""
