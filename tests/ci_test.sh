@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# The recipes of docs/ci.md: the shell's is run, on images and with a stand-in for openvmbus run; the
-# others are valid YAML, and name options that openvmbus image has. Prints TAP.
+# The recipes of docs/ci.md: the shell's is run, on images and with a stand-in for openvmbus run; of the
+# others, which are YAML, what tries the image is run in the same way. Prints TAP.
 # result is always true, so "A && result 0 || result 1" is an if:
 # shellcheck disable=SC2015
 set -euo pipefail
@@ -59,15 +59,36 @@ runs 'an image that boots' boots disk.img 0 'disk.img boots'
 runs 'an image without a driver' stops disk.img 13 "disk.img lacks a driver of Hyper-V"
 runs 'no image' boots check-image 2 'check-image is no image, or an option is wrong'
 
+# What the jobs of the others have: the command that tries an image, and the files that they keep after it.
 for one in 'GitHub Actions' GitLab; do
 	recipe "$one" >recipe.yml
 	python3 - recipe.yml >out 2>&1 <<'END' && result 0 "$one: valid" || result 1 "$one: valid"
-import sys, yaml
-job = yaml.safe_load(open(sys.argv[1]))
-job = job.get("jobs", job)["boots-on-hyper-v"]
-steps = [s["run"] for s in job["steps"] if "run" in s] if "steps" in job else job["script"]
-assert any("openvmbus image" in step for step in steps), steps
+import subprocess, sys, yaml
+whole = yaml.safe_load(open(sys.argv[1]))
+job = whole.get("jobs", whole)["boots-on-hyper-v"]
+if "jobs" in whole:
+    assert set(whole) == {"name", True, "jobs"}, whole.keys()  # YAML 1.1 reads "on" as true
+    assert job["runs-on"] and all(("run" in step) != ("uses" in step) for step in job["steps"])
+    steps = [step["run"] for step in job["steps"] if "run" in step]
+    keep = next(step for step in job["steps"] if "upload-artifact" in step.get("uses", ""))
+    assert keep["if"] == "always()", "a failed step would leave it out"
+    files = keep["with"]["path"].split()
+else:
+    steps, files = job["script"], job["artifacts"]["paths"] + [job["artifacts"]["reports"]["junit"]]
+    assert job["artifacts"]["when"] == "always"
+for step in steps:
+    subprocess.run(["sh", "-n", "-c", step], check=True)
+open("command", "w").write(next(step for step in steps if step.startswith("openvmbus image")))
+open("files", "w").write("\n".join(files) + "\n")
 END
+	for play in boots:0 stops:13; do
+		rc=0
+		cp "${play%:*}" play
+		cp disk.img disk.qcow2
+		rm -f image.*
+		PATH=$work/bin:$PATH timeout 60 sh -e command >out 2>&1 || rc=$?
+		[ $rc = "${play#*:}" ] && xargs -r ls >>out 2>&1 <files && result 0 "$one: ${play%:*}" || result 1 "$one: ${play%:*}"
+	done
 done
 "$program" --help >help
 while read -r option; do

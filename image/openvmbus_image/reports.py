@@ -241,8 +241,9 @@ def parts(results):
         f'<td class="number">{clean(r.machine["cpus"])}</td><td>{clean(r.machine["drivers"])}</td>'
         f'<td class="number">{r.verdict.code}</td><td class="number">{r.took:.1f}</td>'
         f'<td><a href="#m{i}">{clean(verdict_of(r))}</a></td></tr>' for i, r in enumerate(results))
-    each = "".join(f'<details id="m{i}"><summary>{clean(name_of(r.machine))}: '
-                   f"{clean(verdict_of(r))}</summary>{part(r)}</details>"
+    # A link to a part of closed details opens them, one to the details themselves does not.
+    each = "".join(f"<details><summary>{clean(name_of(r.machine))}: {clean(verdict_of(r))}"
+                   f'</summary><div id="m{i}">{part(r)}</div></details>'
                    for i, r in enumerate(results))
     kind = "bad" if code_of(results) else "good"
     return (f'<p class="verdict {kind}">started on {started(results)} of {len(results)} '
