@@ -200,6 +200,20 @@ try disk.img --direct --within 0
 try disk.img --direct --html /nowhere/page.html
 [ $rc = 2 ] && grep -q 'page.html: No such file' err && result 0 'refused: a report in no folder' || result 1 'refused: a report in no folder'
 
+# No space: for what is taken out of an image (a stand-in for qemu-img says so), and for a report
+cat >qemu-img <<'END'
+#!/bin/sh
+[ "$1" = convert ] || exec /usr/bin/qemu-img "$@"
+echo 'qemu-img: error while writing at byte 0: No space left on device' >&2
+exit 1
+END
+chmod +x qemu-img
+PATH=$work:$PATH try whole.qcow2 --direct
+[ $rc = 1 ] && grep -q "$work/tmp: No space left.*set TMPDIR" err && result 0 'no space in TMPDIR' || result 1 'no space in TMPDIR'
+rm qemu-img
+try disk.img --direct --junit /dev/full
+[ $rc = 1 ] && grep -q '/dev/full: No space left on device$' err && result 0 'no space for a report' || result 1 'no space for a report'
+
 # Reports that would take the place of something else
 cp disk.img page.part
 before=$(sha256sum disk.img page.part)
@@ -437,6 +451,8 @@ stops 'it powers itself off' 14 'powered itself off before this: the root.*No sp
 C cannot unpack: No space
 exit 0"
 stops 'no VMBus' 12 'CONFIG_HYPERV_VMBUS' <<<"$kernel"
+stops 'no version that suits' 12 'speaks none of the versions of this generation' <<<"$kernel
+C [    0.5] hv_vmbus: Unable to connect to host"
 stops 'no VMBus, and a panic for want of a root' 12 'CONFIG_HYPERV_VMBUS' <<<"$kernel
 $panic VFS: Unable to mount root fs on unknown-block(0,0)"
 stops 'no disk driver, and the shell of the initramfs' 13 'hv_storvsc.*shell of its initramfs' <<<"$kernel
@@ -499,6 +515,11 @@ reaches 'ssh' ssh 0 'started' <<<"$root
 ssh"
 reaches 'cloud-init, and its data source' cloud-init 0 'cloud-init used DataSourceAzure' <<<"$root
 slow [   20.1] cloud-init[401]: Cloud-init v. 22.4.2 finished at Mon, 30 Nov 2026 10:00:00 +0000. Datasource DataSourceAzure [seed=/dev/sr0].  Up 20 seconds"
+reaches 'cloud-init without a data source' cloud-init 0 'note: cloud-init found no data source: --azure' <<<"$root
+C [   20.1] cloud-init[401]: Cloud-init v. 22.4.2 finished at Mon, 30 Nov 2026 10:00:00 +0000. Datasource DataSourceNone.  Up 20 seconds"
+reaches 'cloud-init that does not run' cloud-init 15 'login prompt came.*no data source: --azure' --within 3 <<<"$root
+$login
+wait 20"
 reaches 'it powers off' login 0 '^shutdown  *[0-9]' <<<"$root
 shutdown off
 $login"

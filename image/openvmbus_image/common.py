@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What all parts share: refusals, messages, and other programs."""
+import errno
 import os
 import shutil
 import subprocess
@@ -29,11 +30,15 @@ def call(*command, data=None):
     """Runs a program to its end and returns it, with its output as bytes."""
     env = {**os.environ, "PATH": PATH, "LC_ALL": "C"}
     try:
-        return subprocess.run(command, input=data, capture_output=True, env=env,
+        said = subprocess.run(command, input=data, capture_output=True, env=env,
                               timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
         raise Refused(f"{command[0]} did not end within {LIMIT_S} s: "
                       "is the image damaged?") from None
+    # What it writes goes to this program's folder, so this says nothing of the image.
+    if said.returncode and os.strerror(errno.ENOSPC).encode() in said.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return said
 
 
 def last_line(data):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """openvmbus image: looks at an image, starts it, judges, reports."""
 import copy
+import errno
 import os
 import shlex
 import shutil
@@ -71,7 +72,10 @@ def main(arguments):
     except BrokenPipeError:
         return STOPPED
     except OSError as error:
-        say(f"{error.filename or 'a file'}: {error.strerror}")
+        where, more = error.filename, ""
+        if error.errno == errno.ENOSPC and not where:
+            where, more = tempfile.gettempdir(), "; set TMPDIR to a folder with more"
+        say(f"{where or 'a file'}: {error.strerror}{more}")
         return FAILED
     except Interrupted:
         return STOPPED
@@ -257,7 +261,9 @@ def write(path, data):
             file.write(data)
         if part != path:
             os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = error.filename or path
         if part != path and os.path.exists(part):
             os.unlink(part)
         raise

@@ -8,7 +8,7 @@ import json
 from html import escape
 
 from .common import printable
-from .stages import passed
+from .stages import NO_SOURCE, passed
 
 PAGE_LINES = 5000  # of a log, its first and last halves
 
@@ -78,7 +78,9 @@ def notes_of(result):
     """What else is worth a line."""
     notes = list(result.course.notes)
     source = result.course.source()
-    if source:
+    if source == "DataSourceNone":
+        notes.append(NO_SOURCE)
+    elif source:
         notes.append(f"cloud-init used {source}")
     if result.course.dropped:
         notes.append(f"the console was longer than is looked at: {result.course.dropped} bytes")

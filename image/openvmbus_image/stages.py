@@ -54,6 +54,9 @@ NO_ROOT_PANIC = re.compile(r"not syncing: VFS: Unable to mount root")
 COMPLAINT = re.compile(r"ALERT|VFS:|cannot|failed|not found|error|does not exist|timed out", re.I)
 CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]{0,300}\n")  # with what it says then
 SOURCE = re.compile(r"Datasource (DataSource\w+)")
+LOGIN = re.compile(r"login: *")
+REFUSED = re.compile(r"hv_vmbus: Unable to connect to host")
+NO_SOURCE = "cloud-init found no data source: --azure gives it Azure's"
 ESCAPE_MAX = 16
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
 
@@ -71,7 +74,7 @@ class Target:
     @property
     def on_console(self):
         """The pattern of it on the console; None: it is not seen there."""
-        return {"login": re.compile(r"login: *"), "cloud-init": CLOUD_INIT,
+        return {"login": LOGIN, "cloud-init": CLOUD_INIT,
                 "text": re.compile(re.escape(self.text))}.get(self.name)
 
     def __str__(self):
@@ -97,6 +100,7 @@ class Course:
     seconds: dict = field(default_factory=dict)
     passphrase: bool = False
     shell: bool = False
+    login: bool = False
     panic: str = ""
     refusal: str = ""  # why the guest says that its provisioning failed
     lines: list = field(default_factory=list)  # (seconds, text) of the console
@@ -149,6 +153,7 @@ class Course:
         if pattern and pattern.search(seen):
             found.append("target")
         self.passphrase |= PASSPHRASE_ASKED.search(seen) is not None
+        self.login |= LOGIN.search(seen) is not None
         self.shell |= SHELL.search(seen) is not None
         panic = PANIC.search(seen)
         if panic and not self.panic:
@@ -265,11 +270,27 @@ def hint(course, name, within):
     return {
         "kernel": "the loader ran, but no kernel said anything: does it print to ttyS0 "
                   "(console=ttyS0)?",
-        "bus": "the kernel never contacted VMBus: is CONFIG_HYPERV_VMBUS in it, or hv_vmbus in "
-               f"its initrd?{shell}",
+        "bus": no_bus(course) + shell,
         "disk": f"no driver used the disk: is hv_storvsc in the kernel or in its initrd?{shell}",
         "root": f"the root was not mounted: is root= right?{shell}{course.last_words()}",
         "network": "no driver used the network card: is hv_netvsc in the kernel or among its "
                    "modules?",
-        "target": f"{course.target} did not appear within {within} s.{course.last_words()}",
+        "target": f"{course.target} did not appear within {within} s.{idle(course)}"
+                  f"{course.last_words()}",
     }[name]
+
+
+def no_bus(course):
+    """Why the bus was not used; the kernel's own driver says when no version suited the host."""
+    if any(REFUSED.search(text) for _, text in course.lines):
+        return ("the kernel's VMBus driver was refused: it speaks none of the versions of this "
+                "generation of hosts")
+    return ("the kernel never contacted VMBus: is CONFIG_HYPERV_VMBUS in it, or hv_vmbus in its "
+            "initrd?")
+
+
+def idle(course):
+    """Where cloud-init is waited for: it does not run where it finds no data source."""
+    if course.target.name != "cloud-init" or not course.login:
+        return ""
+    return f" The login prompt came: is cloud-init in the image? Or {NO_SOURCE}."
