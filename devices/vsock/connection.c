@@ -36,9 +36,10 @@ static struct vmb_dev_vsock_counters *counters(struct vmb_dev_vsock_connection *
 	return &c->vsock->counters;
 }
 
-static uint32_t left(const struct vmb_dev_vsock_bytes *b)
+/* Bytes that the client has not taken yet. */
+static uint32_t left(const struct vmb_dev_vsock_connection *c)
 {
-	return b->len - b->at;
+	return c->out.len - c->out.at;
 }
 
 static bool is_open(const struct vmb_dev_vsock_connection *c)
@@ -53,7 +54,7 @@ static void begin(struct vmb_dev_vsock_connection *c, int fd)
 	c->rescinded = false;
 	c->due = VMB_DEV_VSOCK_NEVER;
 	c->readable = c->writable = true;
-	c->in.at = c->in.len = c->out.at = c->out.len = 0;
+	c->in.len = c->out.at = c->out.len = 0;
 	c->full = c->more = false;
 	c->client_ended = c->client_gone = c->client_hung = false;
 	c->told_end = false;
@@ -63,7 +64,7 @@ static void begin(struct vmb_dev_vsock_connection *c, int fd)
 
 static void drop_client(struct vmb_dev_vsock_connection *c)
 {
-	counters(c)->cut += left(&c->out) + (c->rest_len - c->rest_at);
+	counters(c)->cut += left(c) + (c->rest_len - c->rest_at);
 	free(c->rest);
 	c->rest = NULL;
 	c->rest_at = c->rest_len = 0;
@@ -117,9 +118,17 @@ static uint32_t push(struct vmb_dev_vsock_connection *c, const uint8_t *bytes, u
 /* Returns whether all of it is out. */
 static bool flush(struct vmb_dev_vsock_connection *c)
 {
-	while (left(&c->out) && (c->writable || c->client_gone))
-		c->out.at += push(c, c->out.bytes + c->out.at, left(&c->out));
-	return !left(&c->out);
+	while (left(c) && (c->writable || c->client_gone))
+		c->out.at += push(c, c->out.bytes + c->out.at, left(c));
+	if (left(c))
+		return false;
+	c->out.at = c->out.len = 0;
+	return true;
+}
+
+static bool has_space(const struct vmb_dev_vsock_connection *c)
+{
+	return sizeof(c->out.bytes) - c->out.len >= VMB_PIPE_DATA_LEN_MAX;
 }
 
 static bool flush_rest(struct vmb_dev_vsock_connection *c)
@@ -155,11 +164,11 @@ static int take_packet(struct vmb_dev_vsock_connection *c)
 	if (step < 0)
 		return step;
 	if (step == VMB_STREAM_DATA) {
-		vmb_ring_copy(&c->link->channel.rx, &received, VMB_STREAM_DATA_AT, c->out.bytes,
-			      len);
-		c->out.at = 0;
-		c->out.len = len;
+		vmb_ring_copy(&c->link->channel.rx, &received, VMB_STREAM_DATA_AT,
+			      c->out.bytes + c->out.len, len);
+		c->out.len += len;
 		counters(c)->bytes_in += len;
+		counters(c)->packets_in++;
 	}
 	vmb_ring_next(&c->link->channel.rx, &received);
 	return 0;
@@ -171,12 +180,13 @@ static bool take_packets(struct vmb_dev_vsock_connection *c, uint32_t *budget)
 	int error = 0;
 
 	for (; *budget; (*budget)--) {
-		if (!flush(c))
+		if (!has_space(c) && !flush(c))
 			return false;
 		error = take_packet(c);
 		if (error)
 			break;
 	}
+	flush(c);
 	if (error == VMB_EPROTO)
 		break_off(c);
 	return error == VMB_EAGAIN;
@@ -195,8 +205,8 @@ static bool receive(struct vmb_dev_vsock_connection *c)
 		if (is_open(c) && vmb_ring_release(rx))
 			vmb_dev_bus_signal(&c->link->channel);
 	} while (empty && vmb_ring_unmask(rx));
-	c->more = is_open(c) && !empty && !left(&c->out);
-	if (is_open(c) && c->stream.ended_in && !left(&c->out) && !c->told_end) {
+	c->more = is_open(c) && !empty && !left(c);
+	if (is_open(c) && c->stream.ended_in && !left(c) && !c->told_end) {
 		c->told_end = true;
 		shutdown(c->fd, SHUT_WR);
 	}
@@ -225,8 +235,7 @@ static bool has_room(struct vmb_dev_vsock_connection *c)
 
 	if (vmb_stream_fits(vmb_ring_room(&c->link->channel.tx)) < piece_len(c)) {
 		publish(c);
-		error = vmb_ring_wait_room(&c->link->channel.tx,
-					   vmb_stream_packet_len(piece_len(c)));
+		error = vmb_ring_wait_room(&c->link->channel.tx, c->link->channel.tx.data_len / 2);
 	}
 	if (error && error != VMB_EAGAIN)
 		break_off(c);
@@ -265,6 +274,7 @@ static bool put(struct vmb_dev_vsock_connection *c)
 	if (error)
 		return false;
 	counters(c)->bytes_out += c->in.len;
+	counters(c)->packets_out++;
 	c->due = VMB_DEV_VSOCK_NEVER; /* it has made room */
 	c->stream.ended_out = !c->in.len;
 	c->in.len = 0;
@@ -341,6 +351,7 @@ static void closed(struct vmb_dev_vsock_connection *c, int64_t now)
 {
 	if (is_open(c) && !c->client_gone)
 		keep_rest(c);
+	counters(c)->signals += __atomic_load_n(&c->link->channel.signals, __ATOMIC_RELAXED);
 	c->state = VMB_DEV_VSOCK_RESTING;
 	c->due = now + REST_NS;
 	/* First, for a guest may have asked already to open it again, and a link is opened once. */
@@ -512,7 +523,8 @@ static bool carry(struct vmb_dev_vsock_connection *c, int64_t now)
 {
 	bool rang = vmb_dev_channel_rang(&c->link->channel), any = false;
 
-	if (rang || c->more || left(&c->out))
+	counters(c)->doorbells += rang;
+	if (rang || c->more || left(c))
 		any = receive(c);
 	if (is_open(c))
 		any |= send_on(c);
@@ -555,7 +567,7 @@ struct pollfd vmb_dev_vsock_connection_wanted(const struct vmb_dev_vsock_connect
 {
 	bool reads = c->state == VMB_DEV_VSOCK_GREETING ||
 		     (is_open(c) && !c->client_ended && !c->full && !c->in.len);
-	bool writes = (is_open(c) && left(&c->out)) || c->state == VMB_DEV_VSOCK_RESTING;
+	bool writes = (is_open(c) && left(c)) || c->state == VMB_DEV_VSOCK_RESTING;
 
 	short events = (reads ? POLLIN : 0) | (writes && !c->client_gone ? POLLOUT : 0);
 

@@ -39,13 +39,14 @@ struct vmb_dev_vsock_counters {
 	uint64_t broken; /* the guest broke the protocol */
 	uint64_t cut; /* bytes that a client did not take in time, or left behind */
 	uint64_t bytes_in, bytes_out; /* from the guest, to it */
+	uint64_t packets_in, packets_out; /* with them */
+	uint64_t doorbells, signals; /* of the guest that were heard, to it */
 };
 
-/* Bytes under way to one end; filled when empty. */
-struct vmb_dev_vsock_bytes {
-	uint32_t at, len;
-	uint8_t bytes[VMB_PIPE_DATA_LEN_MAX];
-};
+/*
+ * What the guest sent becomes as few calls as possible: guests like Linux send packets of 4 KiB.
+ */
+#define VMB_DEV_VSOCK_OUT_LEN (4 * VMB_PIPE_DATA_LEN_MAX)
 
 /* A channel that the bus has, from its offer to its release. */
 struct vmb_dev_vsock_link {
@@ -65,8 +66,14 @@ struct vmb_dev_vsock_connection {
 	int64_t due; /* when to stop waiting for whatever the state waits for */
 	bool readable, writable; /* as far as the last poll said */
 	struct vmb_stream stream;
-	struct vmb_dev_vsock_bytes in; /* to the guest */
-	struct vmb_dev_vsock_bytes out; /* to the client */
+	struct {
+		uint32_t len;
+		uint8_t bytes[VMB_PIPE_DATA_LEN_MAX];
+	} in; /* to the guest: one packet's */
+	struct {
+		uint32_t at, len;
+		uint8_t bytes[VMB_DEV_VSOCK_OUT_LEN];
+	} out; /* to the client: at to len */
 	bool full; /* the guest's ring */
 	bool more; /* the ring may have packets that no signal will tell of */
 	bool client_ended; /* the client sends no more */

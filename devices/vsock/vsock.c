@@ -27,12 +27,40 @@ static bool is_stepped(const struct vmb_dev_vsock *v)
 	return v->bus->config.stepped;
 }
 
-static struct vmb_dev_vsock_connection *find_place(struct vmb_dev_vsock *v)
+static bool has_place(const struct vmb_dev_vsock *v)
 {
-	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++)
-		if (vmb_dev_vsock_connection_is_free(&v->connections[i]))
-			return &v->connections[i];
-	return NULL;
+	return v->used_count < VMB_DEV_VSOCK_MAX;
+}
+
+/* The next one to use, which is used as soon as the caller counts it. There is one. */
+static struct vmb_dev_vsock_connection *next_place(struct vmb_dev_vsock *v)
+{
+	return v->places[v->used_count];
+}
+
+/* The last one that is used moves to where a free one is. */
+static void leave_place(struct vmb_dev_vsock *v, uint32_t i)
+{
+	struct vmb_dev_vsock_connection *c = v->places[i];
+
+	v->places[i] = v->places[--v->used_count];
+	v->places[v->used_count] = c;
+}
+
+static void take_client(struct vmb_dev_vsock *v, int fd)
+{
+	vmb_dev_vsock_connection_from_client(next_place(v), fd);
+	v->used_count++;
+}
+
+/* Returns whether there is a place, and somebody who serves what the guest asks for. */
+static bool take_request(struct vmb_dev_vsock *v, const struct vmb_dev_vsock_request *request)
+{
+	if (!has_place(v) || vmb_dev_vsock_connection_from_guest(
+				     next_place(v), &request->endpoint_id, &request->service_id))
+		return false;
+	v->used_count++;
+	return true;
 }
 
 /* On the bus's thread, with its lock. The server lets no more of them wait than we have room. */
@@ -64,15 +92,12 @@ static bool next_request(struct vmb_dev_vsock *v, struct vmb_dev_vsock_request *
 
 static bool take_requests(struct vmb_dev_vsock *v)
 {
-	struct vmb_dev_vsock_connection *c;
 	struct vmb_dev_vsock_request request;
 	bool any = false;
 
 	while (next_request(v, &request)) {
 		any = true;
-		c = find_place(v);
-		if (c && !vmb_dev_vsock_connection_from_guest(c, &request.endpoint_id,
-							      &request.service_id))
+		if (take_request(v, &request))
 			continue;
 		v->counters.refused++;
 		vmb_dev_bus_refuse_socket(v->bus, &request.endpoint_id, &request.service_id);
@@ -82,17 +107,16 @@ static bool take_requests(struct vmb_dev_vsock *v)
 
 static bool accept_clients(struct vmb_dev_vsock *v)
 {
-	struct vmb_dev_vsock_connection *c;
 	bool any = false;
 	int fd;
 
 	v->accepts |= is_stepped(v) && v->socket.fd >= 0;
-	while (v->accepts && (c = find_place(v))) {
+	while (v->accepts && has_place(v)) {
 		fd = vmb_dev_socket_accept(&v->socket);
 		v->accepts = fd >= 0;
 		any |= v->accepts;
 		if (v->accepts)
-			vmb_dev_vsock_connection_from_client(c, fd);
+			take_client(v, fd);
 	}
 	return any;
 }
@@ -124,6 +148,21 @@ static bool serve_leaving(struct vmb_dev_vsock *v)
 	return any;
 }
 
+static bool serve_connections(struct vmb_dev_vsock *v, int64_t now)
+{
+	bool any = false;
+	uint32_t i = 0;
+
+	while (i < v->used_count) {
+		any |= serve(v->places[i], now);
+		if (vmb_dev_vsock_connection_is_free(v->places[i]))
+			leave_place(v, i);
+		else
+			i++;
+	}
+	return any;
+}
+
 static bool step(void *state)
 {
 	struct vmb_dev_vsock *v = state;
@@ -134,24 +173,22 @@ static bool step(void *state)
 	any = take_requests(v);
 	any |= accept_clients(v);
 	any |= serve_leaving(v);
-	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++)
-		if (!vmb_dev_vsock_connection_is_free(&v->connections[i]))
-			any |= serve(&v->connections[i], now);
+	any |= serve_connections(v, now);
 	return any;
 }
 
-/* Descriptors: the worker's, the listener's, and two of each connection. */
-#define FD_COUNT (2 + 2 * VMB_DEV_VSOCK_MAX)
+/* Descriptors: the worker's, the listener's, and two of each connection that is used. */
+#define FD_COUNT(used_count) (2 + 2 * (used_count))
 
 /* *timeout: lowered to when clients can be taken again. */
 static void fill(struct vmb_dev_vsock *v, struct pollfd *fds, int *timeout)
 {
 	fds[0] = (struct pollfd){ .fd = v->worker.wake, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = find_place(v) ? vmb_dev_socket_wanted(&v->socket, timeout) :
-							-1,
+	fds[1] = (struct pollfd){ .fd = has_place(v) ? vmb_dev_socket_wanted(&v->socket, timeout) :
+						       -1,
 				  .events = POLLIN };
-	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++) {
-		const struct vmb_dev_vsock_connection *c = &v->connections[i];
+	for (uint32_t i = 0; i < v->used_count; i++) {
+		const struct vmb_dev_vsock_connection *c = v->places[i];
 
 		fds[2 + 2 * i] = (struct pollfd){ .fd = c->link ? c->link->channel.bell.fd : -1,
 						  .events = POLLIN };
@@ -164,8 +201,8 @@ static void hear(struct vmb_dev_vsock *v, const struct pollfd *fds)
 	if (fds[0].revents)
 		vmb_dev_event_clear(v->worker.wake);
 	v->accepts |= fds[1].revents != 0;
-	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++) {
-		struct vmb_dev_vsock_connection *c = &v->connections[i];
+	for (uint32_t i = 0; i < v->used_count; i++) {
+		struct vmb_dev_vsock_connection *c = v->places[i];
 
 		if (fds[2 + 2 * i].revents)
 			vmb_dev_bell_heard(&c->link->channel.bell);
@@ -178,10 +215,8 @@ static int wait_ms(const struct vmb_dev_vsock *v)
 {
 	int64_t now = v->config.clock(), due = VMB_DEV_VSOCK_NEVER, next;
 
-	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++) {
-		if (vmb_dev_vsock_connection_is_free(&v->connections[i]))
-			continue;
-		next = vmb_dev_vsock_connection_due(&v->connections[i], now);
+	for (uint32_t i = 0; i < v->used_count; i++) {
+		next = vmb_dev_vsock_connection_due(v->places[i], now);
 		due = next < due ? next : due;
 	}
 	if (due == VMB_DEV_VSOCK_NEVER)
@@ -192,11 +227,11 @@ static int wait_ms(const struct vmb_dev_vsock *v)
 static void wait(void *state, bool more)
 {
 	struct vmb_dev_vsock *v = state;
-	struct pollfd fds[FD_COUNT];
+	struct pollfd fds[FD_COUNT(VMB_DEV_VSOCK_MAX)];
 	int timeout = more ? 0 : wait_ms(v);
 
 	fill(v, fds, &timeout);
-	if (poll(fds, VMB_ARRAY_COUNT(fds), timeout) > 0)
+	if (poll(fds, FD_COUNT(v->used_count), timeout) > 0)
 		hear(v, fds);
 }
 
@@ -240,8 +275,8 @@ static void detach(void *state)
 		return;
 	vmb_dev_bus_serve_sockets(v->bus, NULL, NULL);
 	vmb_dev_worker_stop(&v->worker);
-	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++)
-		vmb_dev_vsock_connection_end(&v->connections[i]);
+	while (v->used_count)
+		vmb_dev_vsock_connection_end(v->places[--v->used_count]);
 	while ((link = v->leaving)) {
 		v->leaving = link->next;
 		vmb_dev_vsock_link_free(link);
@@ -259,6 +294,9 @@ static void report(const void *state)
 		       " bytes in, %" PRIu64 " out, %" PRIu64 " not taken by clients",
 		       n->from_guest, n->from_host, n->refused, n->broken, n->bytes_in,
 		       n->bytes_out, n->cut);
+	vmb_dev_report("stats: sockets: %" PRIu64 " packets in, %" PRIu64 " out; %" PRIu64
+		       " doorbells, %" PRIu64 " signals",
+		       n->packets_in, n->packets_out, n->doorbells, n->signals);
 }
 
 static void shut(void *state)
@@ -295,6 +333,7 @@ int vmb_dev_vsock_open(struct vmb_dev_device *device, const struct vmb_dev_vsock
 	for (uint32_t i = 0; i < VMB_DEV_VSOCK_MAX; i++) {
 		v->connections[i].vsock = v;
 		v->connections[i].fd = -1;
+		v->places[i] = &v->connections[i];
 	}
 	*device = (struct vmb_dev_device){ &ops, v };
 	return 0;
@@ -302,10 +341,8 @@ int vmb_dev_vsock_open(struct vmb_dev_device *device, const struct vmb_dev_vsock
 
 int vmb_dev_vsock_take_client(struct vmb_dev_vsock *v, int fd)
 {
-	struct vmb_dev_vsock_connection *c = find_place(v);
-
-	if (!c)
+	if (!has_place(v))
 		return -EBUSY;
-	vmb_dev_vsock_connection_from_client(c, fd);
+	take_client(v, fd);
 	return 0;
 }

@@ -11,10 +11,10 @@
  *
  *   vmb_dev_vsock_open(&device, &config)
  *
- * One worker serves all connections; none waits for another. Each has a buffer of a packet for each
- * direction; what lies beyond is in the rings and in the sockets, so that a reader that pauses
- * holds up its own connection alone. Of what the guest sent before it closed nothing is lost: it is
- * kept for the client when the rings have gone back to the guest, for 60 s.
+ * One worker serves all connections; none waits for another. Each has a buffer of a packet to the
+ * guest and of some to the client; what lies beyond is in the rings and in the sockets, so that a
+ * reader that pauses holds up its own connection alone. Of what the guest sent before it closed
+ * nothing is lost: it is kept for the client when the rings have gone back to the guest, for 60 s.
  *
  * Source: docs/protocol/integration.md, "14 hvsock", "18 Hardening".
  */
@@ -57,6 +57,9 @@ struct vmb_dev_vsock {
 	bool accepts; /* a client waits, and there may be a place */
 	struct vmb_dev_vsock_link *leaving; /* channels without a connection, not released yet */
 	struct vmb_dev_vsock_counters counters;
+	/* all of them; the first used_count are in use, so that a turn costs what those cost */
+	struct vmb_dev_vsock_connection *places[VMB_DEV_VSOCK_MAX];
+	uint32_t used_count;
 	struct vmb_dev_vsock_connection connections[VMB_DEV_VSOCK_MAX];
 };
 

@@ -10,7 +10,8 @@
 
 /* Hosts older than 5.0 take no other rings: docs/protocol/integration.md, "17 Traps" (15). */
 #define RING_LEN_OLD   (6 * VMB_PAGE_LEN)
-#define RING_LEN       (16 * VMB_PAGE_LEN)
+/* The longest that Linux's own takes: a reader and a writer that take turns wake less often. */
+#define RING_LEN       (64 * VMB_PAGE_LEN)
 /* For the host's end after ours, and for the host to go on reading what we sent. */
 #define CLOSE_PATIENCE (8 * HZ)
 

@@ -9,6 +9,8 @@
 #include <linux/uio.h>
 #include "ports/linux/sockets.h"
 
+#define PIECES_AT_ONCE 4u
+
 static void finish_in(struct connection *c, u32 shutdown)
 {
 	if (has_socket(c))
@@ -118,18 +120,33 @@ static void consume(struct connection *c, u32 len)
 	look(c); /* an end behind it counts at once */
 }
 
+/*
+ * As much as there is, but not more than a ring's worth, however fast the host writes: the socket
+ * layer gives a program no more than one call of this returns.
+ */
+static ssize_t read_packets(struct connection *c, struct msghdr *msg, size_t len, int flags)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	len = min_t(size_t, len, c->data_len);
+	while (done < len && stream_has_data(c)) {
+		n = read_ring(c, msg, len - done);
+		if (n < 0)
+			return done ? done : n;
+		done += n;
+		if (flags & MSG_PEEK)
+			break;
+		consume(c, n);
+	}
+	return done;
+}
+
 ssize_t stream_read(struct connection *c, struct msghdr *msg, size_t len, int flags)
 {
-	ssize_t done;
-
 	if (c->rest_at < c->rest_len)
 		return read_rest(c, msg, len, flags);
-	if (!stream_has_data(c))
-		return 0;
-	done = read_ring(c, msg, min_t(size_t, len, U32_MAX));
-	if (done > 0 && !(flags & MSG_PEEK))
-		consume(c, done);
-	return done;
+	return read_packets(c, msg, len, flags);
 }
 
 /* Bytes of ring that are free. vmb_channel_room() leaves out the eight that are never filled. */
@@ -153,19 +170,39 @@ s64 stream_has_space(struct connection *c)
 	return fits < PIECE_LEN ? 0 : fits;
 }
 
-ssize_t stream_write(struct connection *c, struct msghdr *msg, size_t len)
+static ssize_t write_piece(struct connection *c, struct msghdr *msg, size_t len)
 {
 	struct vmb_stream_packet p;
 	int rc;
 
-	if (!stream_has_space(c))
-		return c->ch ? 0 : -EPIPE;
 	len = min_t(size_t, len, PIECE_LEN);
 	if (memcpy_from_msg(c->piece, msg, len))
 		return -EFAULT;
 	vmb_stream_data(&p, c->piece, len);
-	rc = vmb_channel_send(c->ch, &p.packet);
+	rc = vmb_channel_write(c->ch, &p.packet);
 	return rc ? rc : len;
+}
+
+/*
+ * Some packets, which the host sees at once: one signal for each would be many, and a host that saw
+ * nothing before the ring is full could not read meanwhile. The socket layer comes back for more.
+ */
+ssize_t stream_write(struct connection *c, struct msghdr *msg, size_t len)
+{
+	size_t done = 0;
+	ssize_t n = 0;
+
+	if (!c->ch)
+		return -EPIPE;
+	len = min_t(size_t, len, PIECES_AT_ONCE * PIECE_LEN);
+	while (done < len && stream_has_space(c)) {
+		n = write_piece(c, msg, len - done);
+		if (n < 0)
+			break;
+		done += n;
+	}
+	vmb_channel_commit(c->ch);
+	return n < 0 && !done ? n : done;
 }
 
 void stream_end(struct connection *c)

@@ -10,6 +10,7 @@
 
 #define SECONDS(n) msleep((n)*1000)
 #define PORT	   1337u
+#define RING_BYTES (63u * VMB_PAGE_LEN) /* of each direction, from 5.0 on */
 
 static const struct vsock_transport *ours;
 static const struct vmb_socket_ops *bus;
@@ -20,9 +21,11 @@ static struct sock *accepted;
 static int module_users, sockets;
 static u32 releases, ends; /* of the channel; ends that were sent */
 static unsigned int open_ms; /* how long the host takes to open the channel */
-static bool has_packet; /* of the host, in the ring */
+static u32 packets; /* of the host, in the ring */
+static u32 written, seen; /* packets of ours, and how many of them the host may see */
 static u16 packet_header_len; /* no stream has packets with one */
 static u32 packet_data_len;
+static u8 long_bytes[RING_BYTES + 4096];
 bool no_memory;
 
 /* ---- the layer of sockets ---- */
@@ -283,22 +286,22 @@ static void host_says(u16 header_len)
 {
 	packet_header_len = header_len;
 	packet_data_len = 0;
-	has_packet = true;
+	packets = 1;
 	channel.ops->doorbell(&channel);
 }
 
-static void host_sends(u32 len)
+static void host_sends(u32 count, u32 len)
 {
 	packet_header_len = 0;
 	packet_data_len = len;
-	has_packet = true;
+	packets = count;
 	channel.ops->doorbell(&channel);
 }
 
 int vmb_channel_read(struct vmb_channel *ch, struct vmb_ring_received *packet)
 {
 	claim(ch->open);
-	if (!has_packet)
+	if (!packets)
 		return -EAGAIN;
 	*packet = (struct vmb_ring_received){ .type = VMB_PKT_INBAND,
 					      .header_len = packet_header_len,
@@ -322,7 +325,7 @@ bool vmb_channel_copy(struct vmb_channel *ch, const struct vmb_ring_received *pa
 
 void vmb_channel_next(struct vmb_channel *ch, const struct vmb_ring_received *packet)
 {
-	has_packet = false;
+	packets--;
 }
 
 void vmb_channel_release(struct vmb_channel *ch)
@@ -340,11 +343,25 @@ int vmb_channel_wait_room(struct vmb_channel *ch, u32 len)
 	return 0;
 }
 
-int vmb_channel_send(struct vmb_channel *ch, const struct vmb_ring_packet *packet)
+int vmb_channel_write(struct vmb_channel *ch, const struct vmb_ring_packet *packet)
 {
 	claim(ch->open);
 	ends += packet->payload_count == 1;
+	written++;
 	return 0;
+}
+
+void vmb_channel_commit(struct vmb_channel *ch)
+{
+	seen = written;
+}
+
+int vmb_channel_send(struct vmb_channel *ch, const struct vmb_ring_packet *packet)
+{
+	int rc = vmb_channel_write(ch, packet);
+
+	vmb_channel_commit(ch);
+	return rc;
 }
 
 uint32_t vmb_ring_packet_len(uint32_t header_len, uint32_t payload_len)
@@ -528,7 +545,7 @@ static void what_came_before_the_end_is_read_after_it(void)
 	vsk = program_connects();
 	host_accepts();
 	SECONDS(1);
-	host_sends(12);
+	host_sends(1, 12);
 	host_takes_it_away();
 	SECONDS(1);
 	claim_same(releases, 1);
@@ -543,6 +560,45 @@ static void what_came_before_the_end_is_read_after_it(void)
 	unload();
 }
 
+static void one_call_reads_many_packets(void)
+{
+	u8 bytes[40] = { 0 };
+	struct vsock_sock *vsk;
+
+	load();
+	vsk = program_connects();
+	host_accepts();
+	SECONDS(1);
+	host_sends(3, 12);
+	SECONDS(1);
+	claim_same(program_reads(vsk, bytes, 30), 30);
+	claim_same(packets, 1); /* a part of it is left */
+	claim_same(program_reads(vsk, bytes + 30, 10), 6);
+	claim_same(memcmp(bytes, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 37), 0);
+	host_sends(1000, 16000);
+	claim_same(program_reads(vsk, long_bytes, sizeof(long_bytes)), RING_BYTES);
+	program_closes(vsk);
+	unload();
+}
+
+static void one_call_writes_some_packets_and_the_host_sees_them(void)
+{
+	struct msghdr msg = { .at = long_bytes };
+	struct vsock_sock *vsk;
+
+	load();
+	vsk = program_connects();
+	host_accepts();
+	SECONDS(1);
+	lock_sock(&vsk->sk);
+	claim_same(ours->stream_enqueue(vsk, &msg, sizeof(long_bytes)), 4 * PIECE_LEN);
+	release_sock(&vsk->sk);
+	claim_same(written, 4);
+	claim_same(seen, 4);
+	program_closes(vsk);
+	unload();
+}
+
 static void what_is_lost_does_not_look_like_an_end(void)
 {
 	struct vsock_sock *vsk;
@@ -551,7 +607,7 @@ static void what_is_lost_does_not_look_like_an_end(void)
 	vsk = program_connects();
 	host_accepts();
 	SECONDS(1);
-	host_sends(12);
+	host_sends(1, 12);
 	no_memory = true;
 	host_takes_it_away();
 	SECONDS(1);
@@ -613,16 +669,19 @@ static void anything_may_come_at_any_time(void)
 
 bed_test(a_connection_comes_and_ends) bed_test(a_refusal_ends_the_wait) bed_test(
 	the_host_reaches_a_listener) bed_test(an_end_comes_when_the_socket_is_elsewhere)
-	bed_test(the_protocol_breaks_when_the_socket_is_elsewhere)
-		bed_test(the_end_and_a_breach_reach_the_program) bed_test(
-			what_came_before_the_end_is_read_after_it)
-			bed_test(what_is_lost_does_not_look_like_an_end) bed_test(
-				an_answer_comes_when_the_socket_is_elsewhere)
-				bed_test(a_channel_is_left_when_the_socket_is_elsewhere) bed_test(
-					a_channel_that_connect_left_behind_is_not_overwritten)
-					bed_test_seeds(anything_may_come_at_any_time, 200)
+	bed_test(the_protocol_breaks_when_the_socket_is_elsewhere) bed_test(
+		the_end_and_a_breach_reach_the_program)
+		bed_test(what_came_before_the_end_is_read_after_it) bed_test(
+			one_call_reads_many_packets)
+			bed_test(one_call_writes_some_packets_and_the_host_sees_them) bed_test(
+				what_is_lost_does_not_look_like_an_end)
+				bed_test(an_answer_comes_when_the_socket_is_elsewhere) bed_test(
+					a_channel_is_left_when_the_socket_is_elsewhere)
+					bed_test(
+						a_channel_that_connect_left_behind_is_not_overwritten)
+						bed_test_seeds(anything_may_come_at_any_time, 200)
 
-						int main(void)
+							int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_connection_comes_and_ends),
@@ -634,6 +693,8 @@ bed_test(a_connection_comes_and_ends) bed_test(a_refusal_ends_the_wait) bed_test
 		cmocka_unit_test(test_the_protocol_breaks_when_the_socket_is_elsewhere),
 		cmocka_unit_test(test_the_end_and_a_breach_reach_the_program),
 		cmocka_unit_test(test_what_came_before_the_end_is_read_after_it),
+		cmocka_unit_test(test_one_call_reads_many_packets),
+		cmocka_unit_test(test_one_call_writes_some_packets_and_the_host_sees_them),
 		cmocka_unit_test(test_what_is_lost_does_not_look_like_an_end),
 		cmocka_unit_test(test_a_channel_that_connect_left_behind_is_not_overwritten),
 		cmocka_unit_test(test_anything_may_come_at_any_time),

@@ -29,8 +29,8 @@ struct msghdr {
 	u8 *at;
 };
 #define MSG_PEEK			 2
-#define memcpy_to_msg(msg, bytes, len)	 (memcpy((msg)->at, bytes, len), 0)
-#define memcpy_from_msg(bytes, msg, len) (memcpy(bytes, (msg)->at, len), 0)
+#define memcpy_to_msg(msg, bytes, len)	 (memcpy((msg)->at, bytes, len), (msg)->at += (len), 0)
+#define memcpy_from_msg(bytes, msg, len) (memcpy(bytes, (msg)->at, len), (msg)->at += (len), 0)
 
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_CLOSING };
 enum { SS_UNCONNECTED = 1, SS_CONNECTED = 3 };
