@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # `openvmbus vsock PATH PORT` against a server that plays the machine's: what it says, what it carries,
-# and how it ends.
+# and how it ends. `openvmbus ssh` and `exec`: what they have ssh do, which is played here too.
 # shellcheck disable=SC2317 # expect calls the functions
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -76,6 +76,51 @@ usage() {
 	[ "$rc" = 2 ] && [ "$(wc -l <"$work/said")" = 1 ]
 }
 
+# An ssh that says what it was given, a line each, and what comes through its ProxyCommand.
+cat >"$work/ssh" <<'END'
+#!/bin/sh
+printf '<%s>\n' "$@"
+[ "$2" != "${2#ProxyCommand=}" ] && printf hello | sh -c "exec $(printf %s "${2#ProxyCommand=}" | sed 's/%%/%/g')"
+exit 42
+END
+chmod +x "$work/ssh"
+# says VERB ARGUMENT...: in a folder whose name needs quotes.
+says() {
+	local rc=0
+	(cd "$work" && OPENVMBUS_SSH=$work/ssh timeout 20 "$here/$openvmbus" "$@") >"$work/out" 2>"$work/said" || rc=$?
+	return "$rc"
+}
+# The rest of the arguments, one a line, in order and beside each other.
+has() {
+	diff <(printf '<%s>\n' "$@") <(sed -n "/^<$1>$/,\$p" "$work/out" | head -n $#)
+}
+ssh_gets_what_follows() {
+	local rc=0
+	says ssh -p 1 's it%s' -v root@vm ls '-l a' || rc=$?
+	[ "$rc" = 42 ] && has CheckHostIP=no -v root@vm ls '-l a' && grep -q 'helloend$' "$work/out"
+}
+# shellcheck disable=SC2016 # nothing is to expand
+exec_quotes_each_argument() {
+	local rc=0
+	says exec -p 1 -l root -i 'a key' -o A=b 's it%s' echo 'two  words' "it's" '$HOME' '' -n || rc=$?
+	[ "$rc" = 42 ] && has -l root -i 'a key' -o A=b -o "HostKeyAlias=vsock$(printf %s "$work" | tr / _)_s" -o \
+		BatchMode=yes -T -- guest "'echo'" "'two  words'" "'it'\\''s'" "'\$HOME'" "''" "'-n'" &&
+		grep -q 'helloend$' "$work/out" &&
+		[ "$(sh -c "$(sed -n "/^<guest>$/,\$s/^<\('.*'\)>.*/\1/p" "$work/out" | tr '\n' ' ')")" = "two  words it's \$HOME  -n" ]
+}
+ssh_usage() {
+	local rc=0
+	says "$@" || rc=$?
+	[ "$rc" = 2 ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/said")" = 1 ]
+}
+no_ssh() {
+	local rc=0
+	OPENVMBUS_SSH=$work/none "$openvmbus" exec s true 2>"$work/said" || rc=$?
+	[ "$rc" = 1 ] && grep -q 'openssh-client' "$work/said"
+}
+here=$PWD
+ln -s s "$work/s it%s"
+
 expect carries_both_ways_and_ends carries
 expect a_port_where_nobody_listens refused 2
 expect another_answer_is_a_refusal refused 3
@@ -84,4 +129,11 @@ expect without_a_machine no_machine
 expect without_a_port usage "$work/s"
 expect with_a_port_that_is_none usage "$work/s" 0x16
 expect with_a_port_that_is_too_high usage "$work/s" 2147483648
+expect ssh_is_given_what_follows_the_path ssh_gets_what_follows
+expect exec_gives_each_argument_as_it_is exec_quotes_each_argument
+expect ssh_without_a_name ssh_usage ssh "$work/s"
+expect ssh_with_an_option_that_is_none ssh_usage ssh -z "$work/s" vm
+expect exec_without_a_command ssh_usage exec "$work/s"
+expect exec_with_a_port_that_is_none ssh_usage exec -p x "$work/s" true
+expect exec_without_ssh no_ssh
 the_end

@@ -16,6 +16,7 @@
 #include "vmm/image.h"
 #include "vmm/replay.h"
 #include "vmm/run.h"
+#include "vmm/ssh.h"
 #include "vmm/top.h"
 #include "vmm/vsock.h"
 
@@ -35,6 +36,8 @@ static const char help_text[] =
 	"       openvmbus replay [--host] FILE\n"
 	"       openvmbus top PATH\n"
 	"       openvmbus vsock PATH PORT\n"
+	"       openvmbus ssh [-p PORT] PATH [OPTION...] [USER@]NAME [COMMAND...]\n"
+	"       openvmbus exec [-p PORT] [-l USER] [-i FILE] [-o OPTION]... PATH COMMAND...\n"
 	"       openvmbus image FILE [OPTION...]\n"
 	"       openvmbus firmware\n"
 	"       openvmbus check\n"
@@ -184,7 +187,11 @@ static const char help_text[] =
 	"top: what the channels of that machine do, once a second\n"
 	"\n"
 	"vsock: standard input and output as a connection to a port of the guest whose machine\n"
-	"has --vsock PATH; for ssh: -o ProxyCommand='openvmbus vsock PATH 22'\n"
+	"has --vsock PATH; for scp: -o ProxyCommand='openvmbus vsock PATH 22'\n"
+	"\n"
+	"ssh: this machine's ssh, to the guest's PORT (22) of AF_VSOCK, without a network;\n"
+	"options behind PATH are ssh's. exec: runs one command there without a terminal, each\n"
+	"argument as it is given; exit code: the command's, or 255 if it was not reached\n"
 	"\n"
 	"image: boots a disk image without changing it, and says how far it came; see openvmbus\n"
 	"image --help\n"
@@ -264,6 +271,8 @@ static const struct {
 	{ "replay", vmb_vmm_replay_run, false },
 	{ "top", vmb_vmm_top_run, false },
 	{ "vsock", vmb_vmm_vsock_run, false },
+	{ "ssh", vmb_vmm_ssh_run, false },
+	{ "exec", vmb_vmm_exec_run, false },
 	{ "image", vmb_vmm_image_run, true },
 	{ "firmware", vmb_vmm_firmware_run, false },
 	{ "check", check, false },
