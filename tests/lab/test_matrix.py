@@ -13,10 +13,9 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 from unittest import mock
 
-import browser
 from programs import program
 
-from lab.host import common, report
+from lab.host import browser, common, report
 
 matrix = program("matrix")
 EVIL = "</script><script>document.title='evil'</script><img src=x onerror=alert(1)>\x01@cells@@js@"

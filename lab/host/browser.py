@@ -10,7 +10,7 @@ import urllib.request
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to one
 OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000",
-           "--host-resolver-rules=MAP * ~NOTFOUND"]
+           "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
 def there():
