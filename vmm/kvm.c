@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "devices/report.h"
+#include "vmm/crash.h"
 #include "vmm/kvm.h"
 
 #define TSS_GPA		 0xFFFBD000u /* three pages that Intel processors need below 4 GiB */
@@ -148,6 +149,7 @@ int vmb_vmm_kvm_create(struct vmb_vmm_kvm *k, const struct vmb_dev_memory *m)
 	 */
 	if (ioctl(k->vm, KVM_CREATE_PIT2, &timer))
 		return failed("create interval timer");
+	vmb_vmm_crash_prepare(k->vm);
 	k->slot_count = DEVICE_SLOT + 1;
 	for (uint32_t i = 0; i < m->region_count && !error; i++)
 		if (m->regions[i].len)

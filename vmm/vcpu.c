@@ -9,16 +9,13 @@
 
 #include "devices/bus.h"
 #include "devices/report.h"
-#include "devices/uefi/device.h"
-#include "vmm/control.h"
 #include "devices/role.h"
 #include "vmm/cpuid.h"
+#include "vmm/crash.h"
 #include "vmm/hypercall.h"
 #include "vmm/machine.h"
 #include "vmm/pio.h"
 #include "vmm/vcpu.h"
-
-#define CRASH_WORDS	      5u
 
 /* Open-source guests of this kind find only disks and cards with a monitor id. */
 #define OS_ID_SHIFT	      48
@@ -48,11 +45,9 @@ static int failed(const struct vmb_vmm_vcpu *v, const char *what)
 	return error;
 }
 
-/*
- * KVM's list of registers ends in an array of any length; this one has room for those of a crash.
- */
+/* KVM's list of registers ends in an array of any length; this one has room for one. */
 struct msr_list {
-	uint64_t words[(sizeof(struct kvm_msrs) + CRASH_WORDS * sizeof(struct kvm_msr_entry)) / 8];
+	uint64_t words[(sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)) / 8];
 };
 
 static int set_msr(struct vmb_vmm_vcpu *v, uint32_t number, uint64_t value)
@@ -254,31 +249,6 @@ static void exit_hyperv(struct vmb_vmm_vcpu *v)
 	}
 }
 
-/*
- * The five parameters are the guest's own words; Linux puts error, guest id, and three registers
- * there.
- */
-static void report_crash(struct vmb_vmm_vcpu *v)
-{
-	unsigned long long word[CRASH_WORDS] = { 0 };
-	struct msr_list list = { { 0 } };
-	struct kvm_msrs *msrs = (void *)&list;
-
-	if (!vmb_vmm_power_crash(v->machine))
-		return;
-	vmb_vmm_control_event(v->machine->control, "crashed", NULL);
-	msrs->nmsrs = CRASH_WORDS;
-	for (uint32_t i = 0; i < CRASH_WORDS; i++)
-		msrs->entries[i].index = VMB_MSR_CRASH_CTL - CRASH_WORDS + i;
-	if (ioctl(v->fd, KVM_GET_MSRS, msrs) == CRASH_WORDS)
-		for (uint32_t i = 0; i < CRASH_WORDS; i++)
-			word[i] = msrs->entries[i].data;
-	if (v->machine->uefi)
-		vmb_dev_uefi_crashed(v->machine->uefi, word[3], word[4]);
-	vmb_dev_report("the guest crashed: %#llx %#llx %#llx %#llx %#llx; its console says why",
-		       word[0], word[1], word[2], word[3], word[4]);
-}
-
 bool vmb_vmm_vcpu_wants_monitors(const struct vmb_vmm_vcpu *v)
 {
 	struct msr_list list = { { 0 } };
@@ -293,7 +263,7 @@ bool vmb_vmm_vcpu_wants_monitors(const struct vmb_vmm_vcpu *v)
 static void exit_system_event(struct vmb_vmm_vcpu *v)
 {
 	if (v->run->system_event.type == KVM_SYSTEM_EVENT_CRASH) {
-		report_crash(v);
+		vmb_vmm_crash_report(v, 0);
 	} else if (v->run->system_event.type == KVM_SYSTEM_EVENT_RESET) {
 		vmb_vmm_power_end(v->machine, VMB_VMM_RESET);
 	} else {
@@ -332,6 +302,8 @@ static void handle_exit(struct vmb_vmm_vcpu *v)
 		[KVM_EXIT_HYPERV] = exit_hyperv,
 		[KVM_EXIT_SYSTEM_EVENT] = exit_system_event,
 		[KVM_EXIT_SHUTDOWN] = exit_shutdown,
+		[KVM_EXIT_X86_RDMSR] = vmb_vmm_crash_read,
+		[KVM_EXIT_X86_WRMSR] = vmb_vmm_crash_write,
 	};
 	uint32_t reason = v->run->exit_reason;
 

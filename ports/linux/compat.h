@@ -65,6 +65,15 @@
  */
 #define VMBUS_TELLS_PANIC (LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0))
 
+/* 6.11 gave who takes the kernel's log more than the reason. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+#define KMSG_DUMP_ARGS	   struct kmsg_dumper *dumper, enum kmsg_dump_reason reason
+#define KMSG_DUMP_IS_PANIC (reason == KMSG_DUMP_PANIC)
+#else
+#define KMSG_DUMP_ARGS	   struct kmsg_dumper *dumper, struct kmsg_dump_detail *detail
+#define KMSG_DUMP_IS_PANIC (detail->reason == KMSG_DUMP_PANIC)
+#endif
+
 /* 6.10 gave the hook that sees a new disk its queue limits, 6.14 a better name. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
 #define sdev_configure	    slave_configure

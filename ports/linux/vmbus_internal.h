@@ -221,4 +221,9 @@ void vmbus_unload_exit(void);
 bool vmbus_unload_begun(void); /* after a panic: only the answer to UNLOAD matters */
 void vmbus_unload_saw(const struct vmb_synic_message *message); /* any context */
 
+/* vmbus_panic.c; report: the crashing CPU, when nothing but it need live */
+void vmbus_panic_init(void);
+void vmbus_panic_exit(void);
+void vmbus_panic_report(unsigned long action);
+
 #endif

@@ -12,8 +12,6 @@
 #include <linux/delay.h>
 #include <linux/nmi.h>
 #include <linux/panic_notifier.h>
-#include <linux/ptrace.h>
-#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <asm/mshyperv.h>
 #include <asm/msr.h>
@@ -134,8 +132,7 @@ static void on_crash(struct pt_regs *regs)
 static int on_panic(struct notifier_block *block, unsigned long action, void *data)
 {
 	unload_polling();
-	if (VMBUS_TELLS_PANIC && ms_hyperv.misc_features & HV_FEATURE_GUEST_CRASH_MSR_AVAILABLE)
-		hyperv_report_panic(current_pt_regs(), action, false);
+	vmbus_panic_report(action);
 	return NOTIFY_DONE;
 }
 
@@ -155,11 +152,13 @@ int vmbus_unload_init(void)
 	hv_setup_kexec_handler(on_kexec);
 	hv_setup_crash_handler(on_crash);
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
+	vmbus_panic_init();
 	return 0;
 }
 
 void vmbus_unload_exit(void)
 {
+	vmbus_panic_exit();
 	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
 	hv_remove_crash_handler();
 	hv_remove_kexec_handler();
