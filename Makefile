@@ -258,7 +258,7 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # AddressSanitizer, linux_X_tsan_test under ThreadSanitizer. The headers that stand in for the kernel's are
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
-LINUX_NETWORK_TESTS := linux_network_test linux_network_walk_test
+LINUX_NETWORK_TESTS := linux_network_test linux_network_walk_test linux_xdp_test
 LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test linux_input_test \
 	$(LINUX_NETWORK_TESTS),$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_user storage_ide
@@ -272,7 +272,7 @@ LINUX_RAM    := $(addprefix linux/,list memory memory_hotplug mman)
 LINUX_VSOCK  := linux/uio linux/refcount net/af_vsock
 LINUX_HOST   := $(addprefix linux/,cpu interrupt kobject vmalloc tracepoint sched/isolation) asm/mshyperv trace/define_trace
 LINUX_NET    := $(addprefix linux/,bpf netdevice u64_stats_sync etherdevice ethtool rtnetlink if_vlan ip ipv6 tcp \
-	udp log2) $(addprefix net/,xdp ip6_checksum tcp)
+	udp log2 bpf_trace filter) $(addprefix net/,xdp ip6_checksum tcp page_pool/helpers)
 LINUX_HID    := $(addprefix linux/,hid input)
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
@@ -286,7 +286,7 @@ linux-module  = -DKBUILD_MODNAME='"$(notdir $(filter $(firstword $(subst _, ,$*)
 linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
 	$(1) -MMD -MP -c -o $@ $<
 $(LINUX_DIR)/include/.made: Makefile
-	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi $(@D)/asm $(@D)/net $(@D)/trace
+	@rm -rf $(@D) && mkdir -p $(@D)/linux/sched $(@D)/scsi $(@D)/asm $(@D)/net/page_pool $(@D)/trace
 	@for h in $(LINUX_KERNEL); do echo '#include "tests/linux/kernel.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_BLOCK); do echo '#include "tests/linux/block.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done
@@ -387,9 +387,9 @@ unit-programs: $(BUILD)/tests/linux_sockets_test $(BUILD)/tests/linux_sockets_ts
 unit-programs: $(BUILD)/tests/linux_services_test $(BUILD)/tests/linux_services_tsan_test
 # The network card has the real bus below it, and the host's end as it ships: that end without
 # ThreadSanitizer, because the two ends share memory by rings alone, which tests/ring_model covers.
-network-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o $(addprefix shim/,kernel.o bed.o host.o net.o traffic.o) \
+network-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o $(addprefix shim/,kernel.o bed.o host.o net.o xdp.o traffic.o) \
 	$(addprefix port/,network.o network_connect.o network_queue.o network_control.o network_send.o network_receive.o \
-	network_ethtool.o vmbus_ring.o vmbus_channel.o vmbus_share.o vmbus_sub.o vmbus_connect.o vmbus_device.o vmbus_ids.o) \
+	network_xdp.o network_ethtool.o vmbus_ring.o vmbus_channel.o vmbus_share.o vmbus_sub.o vmbus_connect.o vmbus_device.o vmbus_ids.o) \
 	$(addprefix core/,connect.o channel.o gpadl.o socket.o doorbell.o network.o rndis.o ring.o))
 $(LINUX_NETWORK_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(LINUX_DIR)/asan/shim/%.o $(call network-parts,asan) \
 		$(BUILD)/asan/libtest.a

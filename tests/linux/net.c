@@ -100,11 +100,13 @@ static int run_poll(struct napi_struct *n, int budget)
 {
 	int work;
 
+	rcu_read_lock();
 	shim_atomic_begin();
 	shim_acquire(n);
 	work = n->poll(n, budget);
 	shim_release(n);
 	shim_atomic_end();
+	rcu_read_unlock();
 	if (work > budget)
 		shim_bug("a poll that takes more than its budget");
 	return work;
@@ -333,6 +335,7 @@ void unregister_netdev(struct net_device *dev)
 {
 	rtnl_lock();
 	dev_close(dev);
+	net_end_xdp(dev);
 	dev->reg_state = NETREG_UNREGISTERED;
 	net_dev = NULL;
 	rtnl_unlock();
@@ -517,9 +520,28 @@ void dev_kfree_skb_any(struct sk_buff *skb)
 
 	for (i = 0; i < skb->info.nr_frags; i++)
 		put_page(skb->info.frags[i].page);
-	put_page(skb->head);
+	if (skb->recycle)
+		net_recycle(skb->head);
+	else
+		put_page(skb->head);
 	free(skb);
 	net_skb_count--;
+}
+
+/* It is a page of a pool only when skb_mark_for_recycle() has said so. */
+struct sk_buff *napi_build_skb(void *data, size_t len)
+{
+	struct sk_buff *skb = calloc(1, sizeof(*skb));
+
+	skb->head = virt_to_page(data);
+	skb->data = data;
+	net_skb_count++;
+	return skb;
+}
+
+void skb_mark_for_recycle(struct sk_buff *skb)
+{
+	skb->recycle = true;
 }
 
 u8 *skb_put(struct sk_buff *skb, u32 len)
@@ -647,37 +669,4 @@ bool net_send(struct net_device *dev, u16 queue, const u8 *bytes, u32 len, u64 l
 	if (rc <= 0)
 		dev_kfree_skb_any(skb);
 	return rc > 0;
-}
-
-/* ---- in place of network_xdp.c ---- */
-
-u32 netvsc_xdp_mtu_max(void)
-{
-	return 0;
-}
-
-int netvsc_xdp_begin(struct netvsc_queue *q)
-{
-	return 0;
-}
-
-void netvsc_xdp_end(struct netvsc_queue *q)
-{
-}
-
-enum netvsc_verdict netvsc_xdp_run(struct netvsc_queue *q, struct bpf_prog *prog,
-				   const struct vmb_guest_network_frame *frame,
-				   struct sk_buff **skb)
-{
-	shim_bug("a program of XDP");
-}
-
-int netvsc_bpf(struct net_device *dev, struct netdev_bpf *bpf)
-{
-	return -EOPNOTSUPP;
-}
-
-int netvsc_xdp_xmit(struct net_device *dev, int count, struct xdp_frame **frames, u32 flags)
-{
-	return -EOPNOTSUPP;
 }

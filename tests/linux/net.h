@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include "tests/linux/host.h"
+#include "tests/linux/xdp.h"
 #include "wire/rndis.h"
 
 #define shutdown shim_shutdown /* <sys/socket.h> has one */
@@ -32,9 +33,9 @@
 #define roundup_pow_of_two(n)	 (1ul << (64 - __builtin_clzl((unsigned long)(n)-1 + !((n)-1))))
 #define rounddown_pow_of_two(n)	 (1ul << ilog2((unsigned int)(n)))
 #define strscpy(dst, src, len)	 ((void)snprintf(dst, len, "%s", src))
-#define rcu_dereference_bh(p)	 (p)
-#define rcu_assign_pointer(p, v) ((p) = (v))
-#define RCU_INIT_POINTER(p, v)	 ((p) = (v))
+#define rcu_dereference_bh(p)	 smp_load_acquire(&(p))
+#define rcu_assign_pointer(p, v) smp_store_release(&(p), v)
+#define RCU_INIT_POINTER(p, v)	 WRITE_ONCE(p, v)
 #define local_bh_disable()	 ((void)0)
 #define local_bh_enable()	 ((void)0)
 #define alloc_page_order_max	 0
@@ -102,8 +103,6 @@ struct rtnl_link_stats64 {
 	u64 rx_packets, tx_packets, rx_bytes, tx_bytes, rx_dropped, tx_dropped, multicast,
 		tx_errors;
 };
-struct netdev_bpf;
-struct xdp_frame;
 struct net_device_ops {
 	int (*ndo_open)(struct net_device *dev);
 	int (*ndo_stop)(struct net_device *dev);
@@ -231,6 +230,7 @@ struct skb_shared_info {
 struct sk_buff {
 	struct skb_shared_info info;
 	struct page *head;
+	bool recycle; /* head to its pool */
 	u8 *data;
 	u32 len, data_len;
 	u16 queue_mapping, protocol;
@@ -323,15 +323,6 @@ struct flow_keys {
 };
 #define skb_flow_dissect_flow_keys(skb, keys, flags) ((void)(skb), (void)(keys), false)
 #define flow_hash_from_keys(keys)		     ((keys)->ports.ports)
-
-/* ---- XDP: there is no program ---- */
-
-struct bpf_prog;
-struct page_pool;
-struct xdp_rxq_info {
-	u32 unused;
-};
-#define xdp_do_flush() ((void)0)
 
 /* ---- ethtool ---- */
 
