@@ -364,6 +364,8 @@ static struct workqueue_struct *queues;
 static bool short_of_memory;
 static struct workqueue_struct *system_queue(void);
 struct workqueue_struct *system_wq;
+const struct work_struct *shim_kept;
+void (*shim_queueing)(const struct work_struct *work);
 
 static const struct worker *running(const struct work_struct *work)
 {
@@ -386,7 +388,7 @@ static struct work_struct *take_work(struct workqueue_struct *q)
 		return NULL;
 	for (at = &q->first; *at; at = &(*at)->next) {
 		work = *at;
-		if (running(work))
+		if (running(work) || work == shim_kept)
 			continue;
 		*at = work->next;
 		if (q->last == &work->next)
@@ -460,6 +462,8 @@ bool queue_work(struct workqueue_struct *queue, struct work_struct *work)
 	struct workqueue_struct *q = queue ? queue : system_queue();
 
 	shim_full_barrier();
+	if (shim_queueing)
+		shim_queueing(work);
 	shim_release(work);
 	if (!work->func)
 		fail("work without a function");

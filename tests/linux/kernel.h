@@ -253,6 +253,9 @@ void shim_init_delayed_work(struct delayed_work *work, work_func_t fn);
 #define WQ_MEM_RECLAIM		 2
 #define WQ_HIGHPRI		 4
 extern struct workqueue_struct *system_wq;
+/* A test's: work that no worker takes, however long it is queued; and a call before any is. */
+extern const struct work_struct *shim_kept;
+extern void (*shim_queueing)(const struct work_struct *work);
 struct workqueue_struct *alloc_workqueue(const char *format, unsigned int flags, int max, ...);
 #define alloc_ordered_workqueue(format, flags, ...) alloc_workqueue(format, flags, 1, ##__VA_ARGS__)
 void destroy_workqueue(struct workqueue_struct *queue);

@@ -91,6 +91,38 @@ static void a_closed_channel_has_no_ring(void)
 	traffic_stop();
 }
 
+/* ---- work that is queued late ---- */
+
+/* Who queues it has seen that the card stays, and goes on when its work has been cancelled. */
+static void hold_back(const struct work_struct *work)
+{
+	const struct netvsc *card = container_of(work, struct netvsc, reset_work);
+
+	if (work != shim_kept)
+		return;
+	shim_queueing = NULL;
+	while (!READ_ONCE(card->removing))
+		sched_wait(work, 4, "a card that stays");
+	sched_wait(work, 100, "work that was cancelled");
+}
+
+static void work_that_is_queued_late_ends_with_the_card(void)
+{
+	traffic_start();
+	shim_kept = &traffic_card()->reset_work;
+	shim_queueing = hold_back;
+	vmb_dev_bus_rescind(host.card->queues[1].channel);
+	host_wake();
+	msleep(1000);
+	claim(!shim_queueing);
+	host_unbind();
+	shim_kept = NULL; /* AddressSanitizer sees a worker that takes it now */
+	claim_same(host_bind(), 0);
+	claim_same(net_up(net_dev), 0);
+	traffic_ping(0, 1000);
+	traffic_stop();
+}
+
 /* ---- the host takes the card away ---- */
 
 static u32 countdown; /* to the step at which something happens; 0: never */
@@ -366,6 +398,7 @@ static void a_broken_ring_makes_the_card_connect_anew(void)
 bed_test(frames_of_all_lengths_come_back)
 bed_test_seeds(a_busy_poller_meets_no_ring_that_is_not_there, 60)
 bed_test(a_closed_channel_has_no_ring)
+bed_test(work_that_is_queued_late_ends_with_the_card)
 bed_test(a_rescind_at_each_step_of_probe)
 bed_test(a_rescind_at_each_step_of_a_change)
 bed_test(a_sub_channel_that_goes_makes_the_card_connect_anew)
@@ -383,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_frames_of_all_lengths_come_back),
 		cmocka_unit_test(test_a_busy_poller_meets_no_ring_that_is_not_there),
 		cmocka_unit_test(test_a_closed_channel_has_no_ring),
+		cmocka_unit_test(test_work_that_is_queued_late_ends_with_the_card),
 		cmocka_unit_test(test_a_rescind_at_each_step_of_probe),
 		cmocka_unit_test(test_a_rescind_at_each_step_of_a_change),
 		cmocka_unit_test(test_a_sub_channel_that_goes_makes_the_card_connect_anew),
