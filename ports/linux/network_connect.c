@@ -474,6 +474,7 @@ int netvsc_reopen(struct netvsc *card, const struct netvsc_settings *settings)
 	rc = connect_with(card, &wanted);
 	if (rc && (rc == -ETIMEDOUT || same_settings(&wanted, &old) || connect_with(card, &old))) {
 		netdev_err(card->dev, "no connection with the host any more\n");
+		card->settings = old; /* what the device still has */
 		netvsc_lose_connection(card);
 		return rc;
 	}

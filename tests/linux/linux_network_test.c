@@ -306,6 +306,7 @@ static void a_mute_host_does_not_keep_the_rtnl(void)
 		if (countdown)
 			break;
 		claim(net_rtnl_held_max <= HELD_MAX);
+		claim_same(traffic_card()->settings.mtu, net_dev->mtu);
 		host.stalled = false;
 		host_wake();
 		msleep(300 * 1000);
