@@ -41,9 +41,14 @@ class Queuebench(Counted):
         kernel, entries = pairs(evidence)
         few, many = map(int, evidence["reads"].split())
         late = (ticks(evidence, "many") - ticks(evidence, "few")) * tick_cost(evidence, kernel)
-        seen = [f"{(after - before) * 100 / many:.1f}" for before, after in
-                zip(evidence.numbers("before"), evidence.numbers("after"))]
+        seen = [f"{(more - less) * 100 / (many - few):.1f}" for less, more in
+                zip(interrupted(evidence, "few"), interrupted(evidence, "many"))]
         return (evidence["queues"], evidence["driver"], evidence["hardware_queues"],
                 evidence["channels"].split(), round((grown(kernel)[2] - late) / (many - few)),
-                round(grown(entries)[2] / (many - few), 2), ",".join(seen),
-                f"{int(evidence['calls']) * 100 / many:.1f}")
+                round(grown(entries)[2] / (many - few), 2), ",".join(seen[:-1]), seen[-1])
+
+
+def interrupted(evidence, name):
+    """What of each CPU, and at last by calls, came during one of the runs."""
+    return [after - before for before, after in
+            zip(evidence.numbers(f"before.{name}"), evidence.numbers(f"after.{name}"))]
