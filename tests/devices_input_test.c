@@ -139,7 +139,7 @@ static void test_the_mouse_describes_reports_of_seven_bytes(void **state)
 {
 	open_both();
 	assert_int_equal(b->mouse->input.mouse.info.vendor, 0x045E);
-	assert_int_equal(b->mouse->input.mouse.info.descriptor_len, 65);
+	assert_int_equal(b->mouse->input.mouse.info.descriptor_len, 67);
 }
 
 /* Whoever asks for a completion gets one. */

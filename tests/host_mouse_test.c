@@ -51,7 +51,7 @@ static const uint8_t accepted[21] = {
 	1, 0, 0, 0, 13, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 2, 0, 1
 };
 
-#define INFO_LEN (16u + 41 + 65)
+#define INFO_LEN (16u + 41 + 67)
 
 static void describe(void)
 {
@@ -83,11 +83,11 @@ static void expect_broken(const void *payload, uint32_t len)
 static void test_the_device_is_described(void **state)
 {
 	static const uint8_t head[] = {
-		1,  0, 0, 0, 8 + 41 + 65, 0, 0,	   0, /* pipe */
-		2,  0, 0, 0, 41 + 65,	  0, 0,	   0, /* message */
+		1,  0, 0, 0, 8 + 41 + 67, 0, 0,	   0, /* pipe */
+		2,  0, 0, 0, 41 + 67,	  0, 0,	   0, /* message */
 		32, 0, 0, 0, 0x5E,	  4, 0x21, 6, 1, 0, /* attributes */
 	};
-	static const uint8_t hid[] = { 9, 0x21, 1, 1, 0, 1, 0x22, 65, 0, 5, 1, 9, 2, 0xA1, 1 };
+	static const uint8_t hid[] = { 9, 0x21, 1, 1, 0, 1, 0x22, 67, 0, 5, 1, 9, 2, 0xA1, 1 };
 	const uint8_t *info;
 
 	describe();
