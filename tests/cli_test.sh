@@ -132,7 +132,7 @@ expect 'firmware and kernel' \
 	'--firmware blank.fd: the firmware finds the kernel on a disk; leave out --kernel, --initrd and --append' \
 	run --firmware blank.fd --kernel k
 expect 'variables without firmware' '--nvram v: only firmware has variables; give --firmware too' run --kernel k --nvram v
-expect 'another thing to start' '--boot floppy: give disk, dvd or network' run --firmware blank.fd --boot floppy
+expect 'another thing to start' '--boot floppy: give disk, dvd, network, http or http://HOST/PATH' run --firmware blank.fd --boot floppy
 expect 'what to start first without firmware' '--boot: only firmware looks for a system; give --firmware too' \
 	run --kernel k --boot disk --disk null:1M
 expect 'a disc to start that is not there' '--boot: there is no --cdrom to start from' \

@@ -39,10 +39,16 @@ static const struct vmb_dev_uefi_boot card = {
 #define END_PATH "\x7f\xff\x04\0"
 
 static const uint8_t dvd_path[] = CHANNEL_PATH "\x03\x02\x08\0\0\0\x02\x01" END_PATH;
-static const uint8_t card_path[] = CHANNEL_PATH
-	"\x03\x0b\x25\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-	"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-	"\x03\x0c\x1b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" END_PATH;
+#define CARD_NODES                                       \
+	CHANNEL_PATH                                     \
+	"\x03\x0b\x25\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" \
+	"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"             \
+	"\x03\x0c\x1b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+static const uint8_t card_path[] = CARD_NODES END_PATH;
+
+/* The same card with a node of 17 characters behind; and with one of none. */
+#define HTTP_PATH CARD_NODES "\x03\x18\x15\0http://10.0.2.2/a" END_PATH
+#define DHCP_PATH CARD_NODES "\x03\x18\x04\0" END_PATH
 
 static int set_up(void **state)
 {
@@ -111,6 +117,42 @@ static void test_card_is_named_without_its_address(void **state)
 	assert_next("\xff\xff");
 }
 
+static void assert_next_path(const struct vmb_dev_uefi_boot *b, const char *path, uint16_t len)
+{
+	vmb_dev_uefi_boot_next(&vars, b);
+	assert_entry("BootFFFF", (const uint8_t *)path, len);
+}
+
+static void test_http_is_named_by_the_card_and_the_place(void **state)
+{
+	struct vmb_dev_uefi_boot http = card;
+
+	http.uri = "http://10.0.2.2/a";
+	assert_next_path(&http, HTTP_PATH, sizeof(HTTP_PATH) - 1);
+}
+
+static void test_http_whose_place_dhcp_knows_has_an_empty_one(void **state)
+{
+	struct vmb_dev_uefi_boot http = card;
+
+	http.uri = "";
+	assert_next_path(&http, DHCP_PATH, sizeof(DHCP_PATH) - 1);
+}
+
+static void test_the_longest_place_fits_into_an_entry(void **state)
+{
+	char uri[VMB_DEV_UEFI_BOOT_URI_MAX + 1];
+	struct vmb_dev_uefi_boot http = card;
+
+	memset(uri, 'a', sizeof(uri));
+	uri[VMB_DEV_UEFI_BOOT_URI_MAX] = '\0';
+	http.uri = uri;
+	vmb_dev_uefi_boot_next(&vars, &http);
+	assert_int_equal(named("BootFFFF")->data_len, 6 + 2 * sizeof("openvmbus --boot") +
+							      sizeof(DHCP_PATH) - 1 +
+							      VMB_DEV_UEFI_BOOT_URI_MAX);
+}
+
 static void test_without_a_wish_nothing_is_set(void **state)
 {
 	const struct vmb_dev_uefi_boot any = { .kind = VMB_DEV_UEFI_BOOT_ANY };
@@ -157,6 +199,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_unit_is_named_by_its_way_from_the_bus),
 		TEST(test_card_is_named_without_its_address),
+		TEST(test_http_is_named_by_the_card_and_the_place),
+		TEST(test_http_whose_place_dhcp_knows_has_an_empty_one),
+		TEST(test_the_longest_place_fits_into_an_entry),
 		TEST(test_without_a_wish_nothing_is_set),
 		TEST(test_order_of_the_guest_comes_first),
 		TEST(test_entry_of_the_guest_is_left_alone),

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -44,6 +45,32 @@ static void test_a_card_is_no_disk(void **state)
 {
 	assert_int_equal(parse("network"), 0);
 	assert_int_equal(options.boot_device, VMB_VMM_BOOT_NETWORK);
+	assert_null(options.boot_uri);
+}
+
+static void test_http_is_from_a_card(void **state)
+{
+	assert_int_equal(parse("http"), 0);
+	assert_int_equal(options.boot_device, VMB_VMM_BOOT_NETWORK);
+	assert_string_equal(options.boot_uri, "");
+	assert_int_equal(parse("http://10.0.2.2:8000/boot.efi"), 0);
+	assert_int_equal(options.boot_device, VMB_VMM_BOOT_NETWORK);
+	assert_string_equal(options.boot_uri, "http://10.0.2.2:8000/boot.efi");
+}
+
+static void test_what_is_no_place_for_http_is_refused(void **state)
+{
+	char uri[300] = "http://";
+
+	memset(uri + strlen(uri), 'a', VMB_DEV_UEFI_BOOT_URI_MAX - strlen(uri));
+	assert_int_equal(parse(uri), 0);
+	uri[VMB_DEV_UEFI_BOOT_URI_MAX] = 'a';
+	assert_int_equal(parse(uri), -EINVAL);
+	assert_int_equal(parse("http:"), -EINVAL);
+	assert_int_equal(parse("http://"), -EINVAL);
+	assert_int_equal(parse("https://a/b"), -EINVAL);
+	assert_int_equal(parse("http://a b"), -EINVAL);
+	assert_int_equal(parse("http://a\n"), -EINVAL);
 }
 
 int main(void)
@@ -52,6 +79,8 @@ int main(void)
 		cmocka_unit_test(test_first_disk_is_the_one_with_the_lowest_lun),
 		cmocka_unit_test(test_first_disc_is_the_one_with_the_lowest_lun),
 		cmocka_unit_test(test_a_card_is_no_disk),
+		cmocka_unit_test(test_http_is_from_a_card),
+		cmocka_unit_test(test_what_is_no_place_for_http_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,6 +87,7 @@ static void choose_boot(struct vmb_vmm_boot_uefi *u)
 	case VMB_VMM_BOOT_NETWORK:
 		u->network = true;
 		b->kind = VMB_DEV_UEFI_BOOT_NETWORK;
+		b->uri = u->options->boot_uri;
 		b->type_id = (struct vmb_guid)VMB_GUID_NETWORK;
 		b->instance_id = vmb_dev_network_id(0);
 		break;

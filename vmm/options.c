@@ -319,16 +319,36 @@ static int parse_nvram(struct vmb_vmm_options *o, char *value)
 	return 0;
 }
 
+/* A place for HTTP: printable, without a blank, and short enough for a boot entry. */
+static bool is_uri(const char *value)
+{
+	static const char scheme[] = "http://";
+	size_t len = strlen(value);
+
+	if (strncmp(value, scheme, sizeof(scheme) - 1) != 0 || len < sizeof(scheme) ||
+	    len > VMB_DEV_UEFI_BOOT_URI_MAX)
+		return false;
+	for (; *value; value++)
+		if (*value <= ' ' || *value > '~')
+			return false;
+	return true;
+}
+
 static int parse_boot(struct vmb_vmm_options *o, char *value)
 {
+	o->boot_uri = NULL;
 	if (strcmp(value, "disk") == 0)
 		o->boot_device = VMB_VMM_BOOT_DISK;
 	else if (strcmp(value, "dvd") == 0)
 		o->boot_device = VMB_VMM_BOOT_DVD;
 	else if (strcmp(value, "network") == 0)
 		o->boot_device = VMB_VMM_BOOT_NETWORK;
-	else {
-		vmb_dev_report("--boot %s: give disk, dvd or network", value);
+	else if (strcmp(value, "http") == 0 || is_uri(value)) {
+		o->boot_device = VMB_VMM_BOOT_NETWORK;
+		o->boot_uri = value[strlen("http")] ? value : "";
+	} else {
+		vmb_dev_report("--boot %s: give disk, dvd, network, http or http://HOST/PATH",
+			       value);
 		return -EINVAL;
 	}
 	return 0;

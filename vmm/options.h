@@ -10,6 +10,7 @@
 #include "devices/fault_plan.h"
 #include "devices/net/net.h"
 #include "devices/trace.h"
+#include "devices/uefi/boot.h"
 #include "devices/vnc.h"
 #include "vmm/confine.h"
 #include "vmm/generation.h"
@@ -35,6 +36,7 @@ struct vmb_vmm_options {
 	const char *firmware; /* NULL: the kernel is started directly */
 	const char *nvram; /* NULL: the firmware's variables are lost at the end */
 	enum vmb_vmm_boot_device boot_device;
+	const char *boot_uri; /* of the network: see devices/uefi/boot.h */
 	const char *asset_tag; /* of the chassis; NULL: none */
 	uint8_t uuid[16]; /* of the machine, as SMBIOS has it; all zero: one is made up */
 	const char *initrd; /* NULL: none */

@@ -27,6 +27,7 @@ enum node {
 	NODE_SCSI = 0x0302,
 	NODE_MAC = 0x030B,
 	NODE_IPV4 = 0x030C,
+	NODE_URI = 0x0318,
 	NODE_END = 0x7FFF,
 };
 
@@ -88,7 +89,7 @@ static void add_unit(struct entry *e, const struct vmb_dev_uefi_boot *b)
 }
 
 /* The firmware leaves the card's address out: who makes an entry may not know it yet. */
-static void add_card(struct entry *e)
+static void add_card(struct entry *e, const char *uri)
 {
 	static const uint8_t no_address[MAC_LEN], any[IPV4_LEN];
 
@@ -96,6 +97,10 @@ static void add_card(struct entry *e)
 	add(e, no_address, sizeof(no_address));
 	begin_node(e, NODE_IPV4, sizeof(any));
 	add(e, any, sizeof(any));
+	if (!uri)
+		return;
+	begin_node(e, NODE_URI, strlen(uri));
+	add(e, uri, strlen(uri));
 }
 
 static void make_entry(struct entry *e, const struct vmb_dev_uefi_boot *b)
@@ -114,7 +119,7 @@ static void make_entry(struct entry *e, const struct vmb_dev_uefi_boot *b)
 	if (b->kind == VMB_DEV_UEFI_BOOT_SCSI)
 		add_unit(e, b);
 	else
-		add_card(e);
+		add_card(e, b->uri);
 	begin_node(e, NODE_END, 0);
 	path_len = e->len - path_at;
 	memcpy(e->bytes + path_len_at, &path_len, sizeof(path_len));

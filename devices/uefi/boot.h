@@ -14,13 +14,16 @@
 enum vmb_dev_uefi_boot_kind {
 	VMB_DEV_UEFI_BOOT_ANY, /* the firmware's own order */
 	VMB_DEV_UEFI_BOOT_SCSI, /* a disk or a DVD */
-	VMB_DEV_UEFI_BOOT_NETWORK, /* PXE over IPv4 */
+	VMB_DEV_UEFI_BOOT_NETWORK, /* PXE or HTTP over IPv4 */
 };
+
+#define VMB_DEV_UEFI_BOOT_URI_MAX 255u /* characters */
 
 struct vmb_dev_uefi_boot {
 	enum vmb_dev_uefi_boot_kind kind;
 	struct vmb_guid type_id, instance_id; /* of the device's offer */
 	uint16_t lun; /* SCSI */
+	const char *uri; /* network: HTTP from there; "": from where DHCP says; NULL: PXE */
 };
 
 /*
