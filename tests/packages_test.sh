@@ -100,6 +100,24 @@ manual_is_well_formed() {
 	[ -z "$said" ] || { echo "$said"; return 1; }
 }
 
+has_firmware() { [ -e build/firmware/OPENVMBUS.fd ] && [ -e build/firmware/licences ]; }
+
+# Where the program looks, the image that was built; the licences of what is in it; no name of a folder.
+firmware_is_packaged() {
+	local root=$scratch/openvmbus-firmware place=usr/share/openvmbus/OPENVMBUS.fd told text
+	told=$root/usr/share/doc/openvmbus-firmware/copyright
+	cmp "$root/$place" build/firmware/OPENVMBUS.fd &&
+		grep -aq "/$place" "$scratch/openvmbus/usr/bin/openvmbus" || return 1
+	for text in 'The OpenVMBus' 'SPDX-License-Identifier: BSD-2-Clause-Patent' 'The OpenSSL Project' 'source package edk2 2'; do
+		grep -q "$text" "$told" || { echo "not in $told: $text"; return 1; }
+	done
+	! grep -aq "$PWD" "$root/$place"
+}
+
+no_firmware_is_packaged() {
+	! compgen -G "$out/openvmbus-firmware_*"
+}
+
 example_builds() {
 	local root=$scratch/libopenvmbus-dev
 	cp "$root/usr/share/doc/libopenvmbus-dev/examples/minimal/minimal.c" "$scratch/minimal.c"
@@ -210,6 +228,11 @@ packages() {
 	expect every_option_is_in_manual_and_completion every_option_is_told
 	expect bash_completes_commands_options_and_values bash_completes
 	expect example_builds_on_the_library_package example_builds
+	if has_firmware; then
+		expect firmware_is_packaged firmware_is_packaged
+	else
+		expect without_an_image_there_is_no_package_of_it no_firmware_is_packaged
+	fi
 	if command -v groff >/dev/null; then
 		expect manual_is_well_formed manual_is_well_formed
 	fi
@@ -249,10 +272,18 @@ upgraded() {
 
 installs() {
 	cp "$out"/openvmbus_*.deb "$out"/libopenvmbus-dev_*.deb "$root/tmp/"
+	! has_firmware || cp "$out"/openvmbus-firmware_*.deb "$root/tmp/"
 	cp --remove-destination /etc/resolv.conf "$root/etc/resolv.conf"
 	in_chroot apt-get update -q && in_chroot apt-get install -y --no-install-recommends /tmp/openvmbus_0.1.0_amd64.deb \
 		/tmp/libopenvmbus-dev_0.1.0_amd64.deb &&
-		in_chroot openvmbus --version && in_chroot id openvmbus
+		in_chroot openvmbus --version && in_chroot id openvmbus || return 1
+	! has_firmware || finds_firmware
+}
+
+# None is found before, so that what is found is the package's.
+finds_firmware() {
+	! in_chroot openvmbus firmware && in_chroot apt-get install -y /tmp/openvmbus-firmware_0.1.0_all.deb &&
+		[ "$(in_chroot openvmbus firmware)" = /usr/share/openvmbus/OPENVMBUS.fd ]
 }
 
 upgrades() {
@@ -265,9 +296,12 @@ upgrades() {
 }
 
 leaves_nothing() {
+	local names="openvmbus libopenvmbus-dev"
 	mkdir -p "$root/var/lib/openvmbus/machine"
 	[ -x "$root/usr/bin/openvmbus" ] || { echo "it was not installed"; return 1; }
-	in_chroot dpkg --remove openvmbus libopenvmbus-dev && in_chroot dpkg --purge openvmbus libopenvmbus-dev &&
+	! has_firmware || names+=" openvmbus-firmware"
+	# shellcheck disable=SC2086 # words
+	in_chroot dpkg --remove $names && in_chroot dpkg --purge $names &&
 		in_chroot apt-get autoremove -y --purge || return 1
 	rm -f "$root/etc/resolv.conf"
 	listed "$root" >"$scratch/after"
