@@ -194,7 +194,7 @@ $(BUILD)/tests/conformance_test $(BUILD)/tests/conformance_network_test: $(BUILD
 		| $(BUILD)/.setup-test
 	$(link-test) $(HEARD:%=-Wl,--wrap=vmb_user_%)
 # Files of ports/uefi in user space, on what stands in for EDK2's headers.
-%/tests/uefi_storvsc_test.o %/tests/uefi_variables_test.o: CPPFLAGS += -Itests/uefi
+%/tests/uefi_blob_test.o %/tests/uefi_storvsc_test.o %/tests/uefi_variables_test.o: CPPFLAGS += -Itests/uefi
 $(BUILD)/tests/%: $(BUILD)/asan/tests/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test
 	$(link-test)
 $(BUILD)/tests/%: $(BUILD)/asan/tests/regress/%.o $(BUILD)/asan/libtest.a | $(BUILD)/.setup-test

@@ -32,16 +32,17 @@ named() {
 without() { comm -23 <(sort -u <<<"$1") <(sort -u <<<"$2") | grep . || true; }
 
 infs=$(find ports/uefi -name '*.inf')
-own=$(find ports/uefi -name '*.c' -o -name '*.nasm')
+own=$(find ports/uefi -name '*.c' -o -name '*.nasm' -o -name '*.asl')
 # shellcheck disable=SC2016 # make's variables
 core=$(make -s -f sources.mk --eval 'show: ; @echo $(CORE_RING) $(CORE_GUEST)' show | tr ' ' '\n')
 # shellcheck disable=SC2086 # one a line
 named=$(named $infs)
 result $(($(wc -l <<<"$named") < 20)) 'the lists are read'
-# shellcheck disable=SC2046 # one a line
+# shellcheck disable=SC2046,SC2086 # one a line
 {
 	check 'what is named is there' $(without "$named" "$(find ring guest ports/uefi -type f)")
 	check 'what is there is named' $(without "$own" "$named")
+	check 'no two modules have the same GUID' $(sed -n 's/ *FILE_GUID = //p' $infs | sort | uniq -d)
 	check 'the core is that of make freestanding' $(without "$(grep -v '^ports/' <<<"$named")" "$core")
 	for file in ports/uefi/OpenVmbusPkg.dsc ports/uefi/OpenVmbusPkg.fdf; do
 		listed=$(grep -o 'ports/uefi/[a-z/]*\.inf' "$file")

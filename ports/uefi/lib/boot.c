@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What EDK2's boot manager leaves to the platform: the console, the tables that a system looks for,
- * and what to do where no boot entry starts one. As the genuine firmware it then tries each file
- * system, and tells the host when that was of no use either.
+ * What EDK2's boot manager leaves to the platform: the console, and what to do where no boot entry
+ * starts a system. As the genuine firmware it then tries each file system, and tells the host when
+ * that was of no use either.
  */
 #include <Uefi.h>
 
-#include <Guid/Acpi.h>
 #include <Guid/EventGroup.h>
 #include <Guid/SerialPortLibVendor.h>
-#include <Guid/SmBios.h>
-#include <Library/BaseMemoryLib.h>
 #include <Library/DevicePathLib.h>
 #include <Library/IoLib.h>
 #include <Library/MemoryAllocationLib.h>
@@ -20,8 +17,6 @@
 #include <Library/UefiLib.h>
 #include <Library/UefiRuntimeServicesTableLib.h>
 #include <Protocol/SimpleFileSystem.h>
-
-#include "ports/uefi/lib/layout.h"
 
 #define PORT_SELECT 0x28u
 #define PORT_DATA   0x2Cu
@@ -57,24 +52,10 @@ static struct console console = {
 		 NODE_LEN(EFI_DEVICE_PATH_PROTOCOL) },
 };
 
-/* The host wrote them where they are; that memory is nobody's. */
-static void publish_tables(void)
-{
-	static const char acpi[] = "RSD PTR ", smbios[] = "_SM3_";
-
-	if (!CompareMem((void *)(UINTN)VMB_UEFI_ACPI_GPA, acpi, sizeof(acpi) - 1))
-		gBS->InstallConfigurationTable(&gEfiAcpi20TableGuid,
-					       (void *)(UINTN)VMB_UEFI_ACPI_GPA);
-	if (!CompareMem((void *)(UINTN)VMB_UEFI_SMBIOS_GPA, smbios, sizeof(smbios) - 1))
-		gBS->InstallConfigurationTable(&gEfiSmbios3TableGuid,
-					       (void *)(UINTN)VMB_UEFI_SMBIOS_GPA);
-}
-
 void EFIAPI PlatformBootManagerBeforeConsole(void)
 {
 	EFI_DEVICE_PATH_PROTOCOL *path = &console.driver.Header;
 
-	publish_tables();
 	EfiEventGroupSignal(&gEfiEndOfDxeEventGroupGuid);
 	EfiBootManagerUpdateConsoleVariable(ConOut, path, NULL);
 	EfiBootManagerUpdateConsoleVariable(ConIn, path, NULL);

@@ -15,11 +15,10 @@
 #include <Library/PrePiLib.h>
 #include <Library/ResetSystemLib.h>
 
+#include "ports/uefi/lib/blob.h"
 #include "ports/uefi/lib/layout.h"
 #include "wire/synic.h"
 
-#define BLOB_COUNT	0u
-#define BLOB_MEMORY_MAP 3u
 #define GIB		(1ull << 30)
 #define MIB		(1ull << 20)
 #define HEAP_LEN	(64 * MIB) /* at the end of low RAM: HOBs, and the DXE core's first */
@@ -36,10 +35,6 @@
 	 EFI_RESOURCE_ATTRIBUTE_UNCACHEABLE | EFI_RESOURCE_ATTRIBUTE_WRITE_COMBINEABLE | \
 	 EFI_RESOURCE_ATTRIBUTE_WRITE_THROUGH_CACHEABLE |                                \
 	 EFI_RESOURCE_ATTRIBUTE_WRITE_BACK_CACHEABLE | EFI_RESOURCE_ATTRIBUTE_TESTED)
-
-struct record {
-	UINT32 type, len;
-};
 
 struct range {
 	UINT64 gpa, len;
@@ -65,28 +60,9 @@ static void stop(const char *why)
 	ResetShutdown();
 }
 
-/* The record of that type, or NULL. */
-static const struct record *find(UINT32 type)
-{
-	const UINT32 *blob = (const UINT32 *)(UINTN)VMB_UEFI_BLOB_GPA; /* record 0: count, bytes */
-	const struct record *record = (const struct record *)blob;
-	UINT32 count = blob[2], len = blob[3], at = 0;
-
-	if (record->type != BLOB_COUNT || len > VMB_UEFI_BLOB_MAX)
-		return NULL;
-	for (; count && at + sizeof(*record) <= len; count--, at += record->len) {
-		record = (const struct record *)(UINTN)(VMB_UEFI_BLOB_GPA + at);
-		if (record->len < sizeof(*record) || record->len > len - at)
-			return NULL;
-		if (record->type == type)
-			return record;
-	}
-	return NULL;
-}
-
 static struct ram find_ram(void)
 {
-	const struct record *record = find(BLOB_MEMORY_MAP);
+	const struct vmb_uefi_record *record = vmb_uefi_blob_next(VMB_UEFI_BLOB_MEMORY_MAP, NULL);
 	struct ram ram = { .end = 4 * GIB };
 
 	if (!record)
