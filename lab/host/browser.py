@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Chromium without a window, driven by the WebDriver protocol, which is JSON over HTTP."""
 
+import functools
+import http.server
 import json
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import urllib.request
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to one
@@ -15,6 +18,19 @@ OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=140
 
 def there():
     return shutil.which("chromium") and shutil.which("chromedriver")
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+def serve(folder):
+    """The files in that folder, on a thread of this program; the port of 127.0.0.1."""
+    handler = functools.partial(Files, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
 
 
 class Browser:

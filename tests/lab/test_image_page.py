@@ -8,9 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import browser
-
-from lab.host import picture
+from lab.host import browser, picture
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "image"))
 
