@@ -60,7 +60,7 @@ BENCHES  := $(basename $(notdir $(wildcard bench/*.c)))
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all help run test unit unit-programs simulate robustness asan-commands fuzz fuzz-programs \
-	clang-objects bench lint lint-modules modules examples firmware freestanding nest lab install clean distclean FORCE
+	clang-objects bench bench-peers lint lint-modules modules examples firmware freestanding nest lab install clean distclean FORCE
 
 all: $(BUILD)/libvmbus-core.a $(BUILD)/openvmbus
 
@@ -81,6 +81,7 @@ help:
 	@echo 'make firmware        build/firmware/OPENVMBUS.fd, a UEFI firmware with drivers for VMBus'
 	@echo 'make arm64           core, devices and unit tests for arm64, run under qemu-user'
 	@echo 'make bench           measure; docs/performance.md says what'
+	@echo 'make bench-peers     the same beside what others have; PEERS= gives bench/peers/run options'
 	@echo 'make lint            format, include rule, licences, cppcheck, shellcheck, symbols'
 	@echo 'make lint-modules    sparse on the kernel modules [KERNEL=6.1|6.12|RELEASE | KDIR=HEADERS]'
 	@echo 'make freestanding    the core needs memcpy, memset, memcmp, memmove and nothing else'
@@ -431,6 +432,11 @@ fuzz: fuzz-programs
 
 bench: $(BENCHES:%=$(BUILD)/benches/%)
 	@for b in $(sort $^); do $$b || exit 1; done
+
+# PEERS: options of bench/peers/run, e.g. PEERS='--rounds 3 disk'.
+bench-peers: all $(BENCHES:%=$(BUILD)/benches/%) | $(BUILD)/.setup-peers $(BUILD)/.setup-lab
+	@bench/peers/make-client
+	@bench/peers/run $(PEERS)
 
 lint: $(BUILD)/libvmbus-core.a | $(BUILD)/.setup-lint
 	@tools/lint
