@@ -3,6 +3,7 @@
 and ports, so that two programs which need the same thing do not meet. lab/host/common.sh is the
 same for the scripts that make kernels and images."""
 
+import concurrent.futures
 import fcntl
 import functools
 import importlib
@@ -10,6 +11,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +121,19 @@ def stop_nests(names):
     for name in names:
         if (BUILD / "nest" / name).is_dir():
             subprocess.run([LAB / "warm-nest", "-n", name, "stop"], stdout=sys.stderr)
+
+
+def map_at_once(function, things, count):
+    """What function(THING) says of each, count of them at a time. On a signal no more begin, and
+    the programs that run are ended: one of them alone would keep this program for minutes."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        try:
+            return list(pool.map(function, things))
+        except BaseException:
+            for path in Path("/proc/self/task").glob("*/children"):
+                for child in path.read_text().split():
+                    os.kill(int(child), signal.SIGTERM)
+            raise
 
 
 def names(folder):

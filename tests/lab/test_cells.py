@@ -4,6 +4,7 @@
 import contextlib
 import io
 import subprocess
+import sys
 import time
 import unittest
 from unittest import mock
@@ -78,6 +79,20 @@ class Cells(unittest.TestCase):
         self.assertLessEqual(set(self.nests), {"cells-0", "cells-1"})
         self.assertEqual((common.BUILD / "cells/results").read_text(), said)
         self.assertEqual(self.main(["good", "none"])[0], 0)
+
+    def test_a_signal_ends_what_runs(self):
+        source = ("import signal, subprocess, sys; sys.path.insert(0, sys.argv[1])\n"
+                  "from lab.host import common\n"
+                  "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+                  "common.map_at_once(lambda one: subprocess.run(\n"
+                  "    ['sh', '-c', 'echo begun; exec sleep 1000']), range(3), 2)\n")
+        with subprocess.Popen([sys.executable, "-c", source, str(common.ROOT)], text=True,
+                        stdout=subprocess.PIPE) as one:
+            for _ in range(2):
+                self.assertEqual(one.stdout.readline(), "begun\n")
+            one.terminate()
+            self.assertEqual(one.stdout.read(), "")  # to the end of those that it began, too
+            self.assertEqual(one.wait(), 143)
 
     def test_what_cannot_be_made_is_a_failure_or_a_skip(self):
         self.assertEqual(self.main(["good"], ["6.1"])[0], 1)
