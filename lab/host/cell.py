@@ -59,6 +59,7 @@ class Cell:
     more_seconds = seconds_a_round = seconds_a_mib = 0
     once = ("--no-reboot",)  # the machine ends with the guest's reset
     has_disks = True
+    has_network = True  # where the host gives one unasked
     usual = ()  # options that lab/matrix gives it,
     usual_of_kind = {}  # and on openvmbus more of them, by the drivers of the guest
 

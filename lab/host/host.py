@@ -8,6 +8,7 @@ PEER_MAC = "02:00:00:00:77:02"  # and of the second guest's in a pair
 
 class Host:
     vmbus = True
+    is_measured = False  # by the scenario start
     here = False  # the command runs on this machine, not where the monitors do
 
     def check(self):
@@ -21,9 +22,18 @@ class Host:
             return f"{self.name} has no virtio devices"
         return None
 
-    def command(self, cell, kernel, initrd, line):
+    def monitor(self, cell, kernel, initrd, line):
         """The program and its arguments that boot a cell; no initrd when that is empty."""
         raise NotImplementedError
+
+    def around(self, cell):
+        """What the program runs in."""
+        return []
+
+    def command(self, cell, kernel, initrd, line):
+        """All of it, with an end."""
+        return ["timeout", "-k", "5", cell.limit, *self.around(cell),
+                *self.monitor(cell, kernel, initrd, line)]
 
     def card(self, cell, way):
         """Arguments for the guest's card; ways are those of Cell.plug_in."""

@@ -7,15 +7,16 @@ from lab.host.host import MAC, PEER_MAC, Host
 
 class Openvmbus(Host):
     """`build/openvmbus`, or the program that `OPENVMBUS` names"""
+    is_measured = True
 
     def check(self):
         if not os.access(OPENVMBUS, os.X_OK):
             raise Skip(f"{OPENVMBUS} is missing; run: make")
 
-    def command(self, cell, kernel, initrd, line):
+    def monitor(self, cell, kernel, initrd, line):
         disks = [word for disk in cell.files for word in (cell.attach, disk)]
-        return ["timeout", "-k", "5", cell.limit, OPENVMBUS, "run", "--accel", "kvm", *cell.once,
-                "--cpus", cell.cpus, "--memory", cell.memory, "--kernel", kernel,
+        return [OPENVMBUS, "run", "--accel", "kvm", *cell.once, "--cpus", cell.cpus,
+                "--memory", cell.memory, "--kernel", kernel,
                 *(["--initrd", initrd] if initrd else []), "--append", line, *cell.card, *cell.vmm,
                 *disks]
 

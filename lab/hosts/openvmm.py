@@ -7,6 +7,7 @@ from lab.host.host import Host
 
 class Openvmm(Host):
     """Microsoft's open monitor, which `OPENVMM=PROGRAM` names; its card is on its own network"""
+    is_measured = True
 
     def __init__(self):
         self.program = os.environ.get("OPENVMM", "")
@@ -15,10 +16,14 @@ class Openvmm(Host):
         if not os.access(self.program, os.X_OK):
             raise Skip("no OpenVMM: set OPENVMM to the path of its program")
 
-    def command(self, cell, kernel, initrd, line):
+    def around(self, cell):
+        return [LAB / "nest/openvmm-side", cell.folder / "serial"]
+
+    def monitor(self, cell, kernel, initrd, line):
         disks = [word for disk in cell.files for word in ("--disk", f"file:{disk}")]
         serial = cell.folder / "serial"
-        return ["timeout", "-k", "5", cell.limit, LAB / "nest/openvmm-side", serial, self.program,
-                "--hypervisor", "kvm", "--hv", "--single-process", "--processors", cell.cpus,
-                "--memory", cell.memory, "--kernel", kernel, "--initrd", initrd, "--cmdline", line,
-                "--com1", f"file={serial}", "--net", "consomme", *cell.options.vmm, *disks]
+        network = ["--net", "consomme"] if cell.has_network else []
+        return [self.program, "--hypervisor", "kvm", "--hv", "--single-process",
+                "--processors", cell.cpus, "--memory", cell.memory, "--kernel", kernel,
+                "--initrd", initrd, "--cmdline", line, "--com1", f"file={serial}", *network,
+                *cell.options.vmm, *disks]

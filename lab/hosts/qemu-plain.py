@@ -5,3 +5,4 @@ from lab.hosts.qemu import Qemu
 class Plain(Qemu):
     """Debian's QEMU without any Hyper-V"""
     cpu = "max"
+    is_measured = True

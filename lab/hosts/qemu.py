@@ -6,6 +6,7 @@ from lab.host.host import MAC, PEER_MAC, Host
 class Qemu(Host):
     """Debian's QEMU with Hyper-V's CPUID, but no VMBus"""
     vmbus = False
+    machine = "q35"
     cpu = "max,kvm=off,hv-relaxed,hv-time,hv-vapic,hv-vpindex,hv-synic,hv-stimer"
     program = ["qemu-system-x86_64"]
     bridge = []
@@ -16,17 +17,18 @@ class Qemu(Host):
     def lacks(self, guest):
         return None if guest.kind == "virtio" else f"{self.name} has no VMBus"
 
-    def command(self, cell, kernel, initrd, line):
+    def monitor(self, cell, kernel, initrd, line):
         disks = []
         for i, disk in enumerate(cell.files):
             file, serial = disk.split(",serial=")
             disks += ["-drive", f"file={file},format=raw,aio=io_uring,if=none,id=d{i}",
                       "-device", f"{cell.qemu_disk},drive=d{i},serial={serial}"]
-        return ["timeout", "-k", "5", cell.limit, *self.program, "-nodefaults", "-no-user-config",
-                "-display", "none", "-no-reboot", "-M", "q35,accel=kvm", "-m", cell.memory,
-                "-smp", cell.cpus, "-cpu", self.cpu, "-kernel", kernel, "-initrd", initrd,
-                "-append", line, "-serial", "stdio", "-device", "virtio-scsi-pci", *disks,
-                *self.bridge, *cell.card]
+        if disks:
+            disks = ["-device", "virtio-scsi-pci", *disks]
+        return [*self.program, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-M", f"{self.machine},accel=kvm", "-m", cell.memory, "-smp", cell.cpus,
+                "-cpu", self.cpu, "-kernel", kernel, "-initrd", initrd, "-append", line,
+                "-serial", "stdio", *disks, *self.bridge, *cell.card]
 
     def card(self, cell, way):
         tap = (f"tap,id=net,ifname=vm0,script=no,downscript=no,vhost=off,queues={cell.cpus}",

@@ -61,7 +61,8 @@ def dry_lab():
             mock.patch.object(cell, "take_ports", lambda: 20000), \
             mock.patch.object(cell, "say"), \
             mock.patch.object(cell, "lock"), \
-            mock.patch.dict(os.environ, OPENVMM="/bin/true"):
+            mock.patch.dict(os.environ, OPENVMM="/bin/true",
+                            CLOUD_HYPERVISOR="/bin/true"):
         os.environ.pop("LAB_LIMIT", None)
         yield
 
