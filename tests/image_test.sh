@@ -167,7 +167,20 @@ refused 'an image whose base is missing' alone.qcow2 'base.raw, which is not the
 refused 'an image packed by xz' packed.xz 'run unxz first'
 refused 'an image packed by zstd' packed.zst 'run unzstd first'
 refused 'an image in an archive of 7z' packed.7z 'run 7z x first'
-refused 'an image on a server' nbd://127.0.0.1/x 'give a file; for a server'
+refused 'an image on a web server' http://127.0.0.1/x 'give a file, or an export of an NBD server'
+try "nbd+unix:///x?socket=$work/nobody" --direct
+[ $rc = 2 ] && grep -q 'nobody.*: .*No such file' err && result 0 'refused: a server that is not there' || result 1 'refused: a server that is not there'
+# served NAME FILE CODE PATTERN: the file as an export of a server
+served() {
+	qemu-nbd --fork --pid-file="$work/nbd.pid" -k "$work/nbd.socket" -x x -r -f raw "$2"
+	try "nbd+unix:///x?socket=$work/nbd.socket" --direct
+	kill "$(cat nbd.pid)" 2>/dev/null || true # it ends with its client
+	cat out >>err
+	[ $rc = "$3" ] && grep -q "nbd+unix:///x?socket=[^ ]*: $4" err && result 0 "$1" || result 1 "$1"
+}
+served 'an image of a server' disk.img 10 'stopped: no kernel was found'
+served 'a qcow2 image in a server' whole.qcow2 10 'stopped: no kernel was found'
+served 'a damaged image of a server' crc.img 2 'its partition table is damaged'
 try stale.img --direct
 [ $rc = 10 ] && grep -q 'in msdos1' out && result 0 'the remainder of a GPT is none' || result 1 'the remainder of a GPT is none'
 for disc in boot noboot; do
@@ -451,8 +464,11 @@ stops 'it powers itself off' 14 'powered itself off before this: the root.*No sp
 C cannot unpack: No space
 exit 0"
 stops 'no VMBus' 12 'CONFIG_HYPERV_VMBUS' <<<"$kernel"
-stops 'no version that suits' 12 'speaks none of the versions of this generation' <<<"$kernel
-C [    0.5] hv_vmbus: Unable to connect to host"
+began=$SECONDS
+WITHIN=50 stops 'no version that suits' 12 'speaks none of the versions of this generation' <<<"$kernel
+C [    0.5] hv_vmbus: Unable to connect to host
+wait 60"
+[ $SECONDS -lt $((began + 40)) ] && result 0 'and it is not waited for' || result 1 'and it is not waited for'
 stops 'no VMBus, and a panic for want of a root' 12 'CONFIG_HYPERV_VMBUS' <<<"$kernel
 $panic VFS: Unable to mount root fs on unknown-block(0,0)"
 stops 'no disk driver, and the shell of the initramfs' 13 'hv_storvsc.*shell of its initramfs' <<<"$kernel
@@ -497,7 +513,9 @@ for play in "$parts"/recorded/*.play; do
 		[ "${name##*-}" != 0 ] || echo 'shutdown off'
 		cat "$play"
 	} >recorded.play
-	PLAY=recorded.play try grub.img --direct --within 30
+	until=()
+	[[ $name != azure-* ]] || until=(--until cloud-init --within 5)
+	PLAY=recorded.play try grub.img --direct --within 30 "${until[@]}"
 	[ $rc = "${name##*-}" ] && result 0 "recorded: $name" || result 1 "recorded: $name"
 done
 
@@ -540,10 +558,19 @@ reaches 'Azure: it reports that it is ready' provisioned 0 'note: Azure: 1 diffe
 health NotReady Provisioning Starting
 wait 0.2
 health Ready"
-iso=$(grep -x -A1 -e --cdrom seen/arguments | tail -n1)
-grep -qx -e 7783-7084-3265-9085-8269-3286-77 seen/arguments && [ "${iso##*/}" = provision.iso ] &&
+there=controller=f8b3781a-1e82-4818-a1c3-63d806ec15bb
+grep -qx -e 7783-7084-3265-9085-8269-3286-77 seen/arguments &&
 	grep -q '^user,mac=00:0d:3a:00:00:01,dhcp-option=245:a83f8110,redirect=168.63.129.16:80-127' seen/arguments &&
-	result 0 'Azure: DVD, asset tag, addresses' || result 1 'Azure: DVD, asset tag, addresses'
+	result 0 'Azure: asset tag, addresses' || result 1 'Azure: asset tag, addresses'
+grep -q "/overlay,format=qcow2,backing=allow,$there,lun=0$" seen/arguments && grep -q "/resource,$there,lun=1$" seen/arguments &&
+	grep -q "/provision.iso,$there,lun=2$" seen/arguments && result 0 'Azure: the places of disks and DVD' || result 1 'Azure: the places of disks and DVD'
+python3 - "$program" "$work" <<'END' 2>err && sfdisk -d resource >out 2>>err && grep -q 'resource1 : start= *2048, size= *2095104, type=7$' out &&
+import os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+from openvmbus_image import azure
+azure.make_resource_disk(sys.argv[2])
+END
+	result 0 'Azure: the temporary disk' || result 1 'Azure: the temporary disk'
 reaches 'Azure: its provisioning failed' provisioned 21 'provisioning failed: no such disk' --azure <<<"$root
 health NotReady ProvisioningFailed no such disk"
 reaches 'Azure: it asks for nothing' login 0 'asked neither WireServer nor the metadata' --azure <<<"$root

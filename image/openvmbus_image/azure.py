@@ -3,6 +3,7 @@
 waagent ask for it:
 
     a DVD with ovf-env.xml: host name, user, key, custom data
+    an empty disk for what may be lost, and the three at the places that udev's rules name
     WireServer at 168.63.129.16: protocol versions, goal state and what it names; it is told how
       the guest is (health), and the thumbprint of its key
     the agent's plug-in of the host, at the same address, port 32526: versions, health, status
@@ -18,6 +19,7 @@ import http.server
 import json
 import os
 import re
+import struct
 import threading
 import urllib.parse
 import uuid
@@ -31,6 +33,9 @@ ASSET_TAG = "7783-7084-3265-9085-8269-3286-77"
 WIRE_SERVER, METADATA = "168.63.129.16", "169.254.169.254"
 PLUGIN_PORT = 32526
 DHCP_OPTION = "245:a83f8110"  # the address of WireServer
+CONTROLLER = "f8b3781a-1e82-4818-a1c3-63d806ec15bb"  # of the disks that every machine has
+SYSTEM_LUN, RESOURCE_LUN, DVD_LUN = 0, 1, 2
+RESOURCE_MIB = 1024
 LABEL = "rd_rdfe_stable.161212-1209"  # of the DVD, as Azure's has it
 MAC = "00:0d:3a:00:00:01"
 GUEST = "10.0.2.15"
@@ -142,6 +147,23 @@ def make_dvd(p, work):
     made = call("genisoimage", "-quiet", "-udf", "-J", "-r", "-V", LABEL, "-o", path, folder)
     if made.returncode:
         raise Refused(f"the provisioning DVD could not be made: {last_line(made.stderr)}")
+    return path
+
+
+def place(lun):
+    """Properties of a disk or DVD: where Azure has it."""
+    return f",controller={CONTROLLER},lun={lun}"
+
+
+def make_resource_disk(work):
+    """The path of the temporary disk, made in the folder work: one partition, of the type that it has
+    on Azure (7, NTFS), and no file system."""
+    path = os.path.join(work, "resource")
+    sectors = RESOURCE_MIB << 11
+    entry = struct.pack("<B3xB3xII", 0, 7, 2048, sectors - 2048)
+    with open(path, "wb") as file:
+        file.write(bytes(446) + entry + bytes(48) + b"\x55\xaa")
+        file.truncate(sectors << 9)
     return path
 
 

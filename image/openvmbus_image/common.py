@@ -26,14 +26,14 @@ def need(program, package):
         raise Refused(f"{program} is missing; run: apt-get install {package}")
 
 
-def call(*command, data=None):
+def call(*command, data=None, limit=LIMIT_S):
     """Runs a program to its end and returns it, with its output as bytes."""
     env = {**os.environ, "PATH": PATH, "LC_ALL": "C"}
     try:
         said = subprocess.run(command, input=data, capture_output=True, env=env,
-                              timeout=LIMIT_S, check=False)
+                              timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        raise Refused(f"{command[0]} did not end within {LIMIT_S} s: "
+        raise Refused(f"{command[0]} did not end within {limit} s: "
                       "is the image damaged?") from None
     # What it writes goes to this program's folder, so this says nothing of the image.
     if said.returncode and os.strerror(errno.ENOSPC).encode() in said.stderr:

@@ -8,9 +8,9 @@ import stat
 import struct
 import tarfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .common import Refused, call, last_line, need
+from .common import Refused, call, last_line, need, say
 
 MAGIC = (
     (b"QFI\xfb", "qcow2"), (b"vhdxfile", "vhdx"), (b"KDMV", "vmdk"), (b"conectix", "vhd"),
@@ -50,6 +50,8 @@ PROTECTIVE = 0xee  # type of the partition of an MBR that stands for a GUID part
 ISO_SECTOR = 2048
 ISO_FIRST, ISO_LAST = 16, 64  # sectors with volume descriptors
 VMDK_CAPACITY = 12, 8  # 0: QEMU reads only a text, which names the files that hold the disk
+NBD = ("nbd://", "nbd+unix://")
+COPY_S = 3600
 ENTRIES_MAX = 1 << 20  # bytes
 TAR_MEMBERS_MAX = 1000
 DISK_ENDS = (".vmdk", ".vhd", ".vhdx", ".qcow2", ".img", ".raw", ".iso")
@@ -61,6 +63,12 @@ class Image:
     path: str
     format: str  # of qemu-img, but "vhd"
     kind: str  # disk, iso
+    uri: str = ""  # of the server that the file is a copy from
+
+    @property
+    def title(self):
+        """What the user calls it."""
+        return self.uri or self.path
 
     @property
     def driver(self):
@@ -84,8 +92,8 @@ def check_file(path):
         at(path, 0, 1)
     except FileNotFoundError:
         if re.match("[a-z][a-z0-9+.-]*://", path):
-            raise Refused(f"{path}: give a file; for a server's, run qemu-img convert -O qcow2 "
-                          "first") from None
+            raise Refused(f"{path}: give a file, or an export of an NBD server (nbd://HOST/EXPORT, "
+                          "nbd+unix:///EXPORT?socket=PATH)") from None
         raise Refused(f"{path}: there is no such file") from None
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None
@@ -118,6 +126,23 @@ def recognise(path, direct):
         raise Refused(f"{path}: no disk image: it has no partition table, "
                       "and is in no format that is known")
     return Image(path, "raw", "disk")
+
+
+def obtain(name, direct, work):
+    """The Image of a file or of an NBD server's export, which is copied to the folder work: a look at
+    a part of a copy that changes meanwhile would say little."""
+    if not name.startswith(NBD):
+        return recognise(name, direct)
+    need("qemu-img", "qemu-utils")
+    path = os.path.join(work, "copy")
+    say(f"copying {name}")
+    said = call("qemu-img", "convert", "-f", "raw", "-O", "raw", name, path, limit=COPY_S)
+    if said.returncode:
+        raise Refused(f"{name}: {last_line(said.stderr)}")
+    try:
+        return replace(recognise(path, direct), uri=name)
+    except Refused as refused:
+        raise Refused(str(refused).replace(path, name)) from None
 
 
 def check_others(path, size):

@@ -11,7 +11,8 @@ import tempfile
 from dataclasses import dataclass, field
 
 from . import formats, reports
-from .azure import ASSET_TAG, Azure, make_dvd
+from .azure import (ASSET_TAG, DVD_LUN, RESOURCE_LUN, SYSTEM_LUN, Azure, make_dvd,
+                    make_resource_disk, place)
 from .common import Refused, call, last_line, need, part_of, say
 from .drivers import heard, with_drivers
 from .kernels import Finder
@@ -58,11 +59,11 @@ def main(arguments):
         if options is None:
             print(HELP, end="")
             return 0
-        image = formats.recognise(options.image, options.direct)
-        if options.write and (image.format != "raw" or image.kind != "disk"):
-            raise Refused(f"--write: {image.path} is no raw image of a disk")
         work = tempfile.mkdtemp(prefix="openvmbus-image-")
         try:
+            image = formats.obtain(options.image, options.direct, work)
+            if options.write and (image.format != "raw" or image.kind != "disk" or image.uri):
+                raise Refused(f"--write: {image.title} is no raw image of a disk")
             return check_image(options, image, work)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -203,9 +204,11 @@ def command_of(options, image, kernel, azure, work):
     for name in ("generation", "accel"):
         if getattr(options, name):
             command += [f"--{name}", getattr(options, name)]
-    command += disk_of(options, image, work)
+    *kind, disk = disk_of(options, image, work)
+    command += [*kind, disk + (place(SYSTEM_LUN) if azure else "")]
     if azure:
-        command += ["--cdrom", make_dvd(azure.provision, work), "--asset-tag", ASSET_TAG,
+        command += ["--disk", make_resource_disk(work) + place(RESOURCE_LUN), "--cdrom",
+                    make_dvd(azure.provision, work) + place(DVD_LUN), "--asset-tag", ASSET_TAG,
                     "--uuid", azure.provision.vm_id]
     if not kernel:
         return command + ["--firmware", options.firmware]

@@ -19,7 +19,8 @@ Boots a disk image where VMBus is the only bus, and says how far it came.
 
 usage: openvmbus image FILE [OPTION...]
 
-  FILE               raw, qcow2, vhd, vhdx or vmdk, found by its content; or an ISO image
+  FILE               raw, qcow2, vhd, vhdx or vmdk, found by its content; or an ISO image; or an
+                     export of an NBD server, which is copied first: nbd://HOST/EXPORT
   --firmware FILE    start it by this MSVM.fd (the one that `openvmbus firmware` names)
   --direct           start the kernel that a loader entry, unified kernel image or grub.cfg in it
                      names, or the newest of /boot; the default where there is no firmware

@@ -40,7 +40,7 @@ def verdict_of(result):
 
 def summary(result):
     """One line."""
-    return f"{result.image.path}: {verdict_of(result)}"
+    return f"{result.image.title}: {verdict_of(result)}"
 
 
 def table(results):
@@ -64,7 +64,7 @@ def matrix(results):
         lines.append(f"{m['generation'] or 'newest':10} {m['cpus']:>4}  {m['drivers']:8} "
                      f"{r.verdict.code:>4} {r.verdict.stopped or '-':9} {r.took:7.1f}  "
                      f"{verdict_of(r)}")
-    lines.append(f"{results[0].image.path}: started on {started(results)} of {len(results)} "
+    lines.append(f"{results[0].image.title}: started on {started(results)} of {len(results)} "
                  "machines")
     return "\n".join(printable(line) for line in lines)
 
@@ -92,7 +92,7 @@ def as_json(results):
     if len(results) == 1:
         return json.dumps(members(results[0]))
     image = results[0].image
-    return json.dumps({"image": image.path, "format": image.format, "exit": code_of(results),
+    return json.dumps({"image": image.title, "format": image.format, "exit": code_of(results),
                        "machines": [members(result) for result in results]})
 
 
@@ -100,7 +100,7 @@ def members(result):
     """What the object says of one machine."""
     verdict = result.verdict
     return {
-        "image": result.image.path, "format": result.image.format, "by": result.by,
+        "image": result.image.title, "format": result.image.format, "by": result.by,
         "machine": result.machine, "exit": verdict.code, "stopped": verdict.stopped,
         "reason": verdict.reason, "why": verdict.why, "seconds": round(result.took, 1),
         "stages": {stage.name: at for stage, at in stages_of(result)},
@@ -123,7 +123,7 @@ def junit(results):
 def suite(result, one_of_many):
     """One case for each stage; those that were not tried are skipped."""
     verdict = result.verdict
-    name = clean(result.image.path)
+    name = clean(result.image.title)
     if one_of_many:
         name += f" ({clean(name_of(result.machine))})"
     yield (f'<testsuite name="openvmbus image {name}" tests="{len(stages_of(result))}" '
@@ -228,8 +228,8 @@ def page(results):
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width">
-<title>openvmbus image: {clean(image.path)}</title><style>{STYLE}</style></head><body>
-<h1>{clean(image.path)}</h1>
+<title>openvmbus image: {clean(image.title)}</title><style>{STYLE}</style></head><body>
+<h1>{clean(image.title)}</h1>
 <p>{image.format}{", ISO" if image.kind == "iso" else ""}; exit code {code_of(results)}</p>
 {body}
 </body></html>

@@ -101,6 +101,7 @@ class Course:
     passphrase: bool = False
     shell: bool = False
     login: bool = False
+    refused: bool = False  # no version of the bus suited the host
     panic: str = ""
     refusal: str = ""  # why the guest says that its provisioning failed
     lines: list = field(default_factory=list)  # (seconds, text) of the console
@@ -153,6 +154,7 @@ class Course:
         if pattern and pattern.search(seen):
             found.append("target")
         self.passphrase |= PASSPHRASE_ASKED.search(seen) is not None
+        self.refused |= REFUSED.search(seen) is not None
         self.login |= LOGIN.search(seen) is not None
         self.shell |= SHELL.search(seen) is not None
         panic = PANIC.search(seen)
@@ -175,7 +177,8 @@ class Course:
 
     def stuck(self):
         """Whether the guest shows that it will not come further."""
-        return bool(self.panic or self.passphrase or self.shell or self.refusal)
+        return bool(self.panic or self.passphrase or self.shell or self.refusal or
+                    self.refused and "bus" not in self.seconds)
 
     def last_words(self):
         """What the console said last about a failure; empty: nothing."""
@@ -282,7 +285,7 @@ def hint(course, name, within):
 
 def no_bus(course):
     """Why the bus was not used; the kernel's own driver says when no version suited the host."""
-    if any(REFUSED.search(text) for _, text in course.lines):
+    if course.refused:
         return ("the kernel's VMBus driver was refused: it speaks none of the versions of this "
                 "generation of hosts")
     return ("the kernel never contacted VMBus: is CONFIG_HYPERV_VMBUS in it, or hv_vmbus in its "
