@@ -3,6 +3,7 @@
  * The process's limits: disks, channels and connections of the guest's all need descriptors, and
  * each page that a guest lends apart from the one before it needs a mapping.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -45,4 +46,15 @@ uint32_t vmb_dev_limits_mappings(void)
 		__atomic_store_n(&count, known, __ATOMIC_RELAXED);
 	}
 	return known - known / 8;
+}
+
+void vmb_dev_limits_stacks(void)
+{
+	pthread_attr_t attr;
+
+	if (pthread_attr_init(&attr))
+		return;
+	if (pthread_attr_setstacksize(&attr, VMB_DEV_STACK_LEN) == 0)
+		pthread_setattr_default_np(&attr);
+	pthread_attr_destroy(&attr);
 }

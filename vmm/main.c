@@ -310,6 +310,7 @@ int main(int argc, char **argv)
 		return VMB_VMM_EXIT_FAILURE;
 	vmb_dev_report_begin();
 	vmb_dev_limits_raise();
+	vmb_dev_limits_stacks();
 	code = run_verb(argc, argv);
 	vmb_dev_report_drain(SPEAK_MS);
 	return code;
