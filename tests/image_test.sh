@@ -460,6 +460,9 @@ stops() {
 	[ $rc = "$2" ] && grep -q "stopped: .*$3" out && result 0 "$1: exit code $2" || result 1 "$1: exit code $2"
 }
 stops 'a silent kernel' 11 'no kernel said anything' <<<'H progress: system'
+printf '%s\n' "C GNU GRUB  version 2.06" "C Press enter to boot the selected OS, \`e' to edit" 'exit 6' >menu.play
+PLAY=menu.play try grub.img --firmware text --within 3
+[ $rc = 11 ] && grep -q 'does it wait for a key' out && result 0 'a menu that waits: exit code 11' || result 1 'a menu that waits: exit code 11'
 stops 'it powers itself off' 14 'powered itself off before this: the root.*No space' <<<"$disk
 C cannot unpack: No space
 exit 0"

@@ -54,6 +54,8 @@ NO_ROOT_PANIC = re.compile(r"not syncing: VFS: Unable to mount root")
 COMPLAINT = re.compile(r"ALERT|VFS:|cannot|failed|not found|error|does not exist|timed out", re.I)
 CLOUD_INIT = re.compile(r"Cloud-init v\. \S+ finished at [^\n]{0,300}\n")  # with what it says then
 SOURCE = re.compile(r"Datasource (DataSource\w+)")
+LOADER = re.compile(r"GNU GRUB|Welcome to GRUB|Press enter to boot the selected OS|EFI stub:")
+MENU = re.compile(r"Press enter to boot the selected OS")
 LOGIN = re.compile(r"login: *")
 REFUSED = re.compile(r"hv_vmbus: Unable to connect to host")
 NO_SOURCE = "cloud-init found no data source: --azure gives it Azure's"
@@ -100,6 +102,7 @@ class Course:
     seconds: dict = field(default_factory=dict)
     passphrase: bool = False
     shell: bool = False
+    menu: bool = False  # the loader's
     login: bool = False
     refused: bool = False  # no version of the bus suited the host
     panic: str = ""
@@ -146,6 +149,9 @@ class Course:
         seen = self._tail + text
         self._tail = seen[-OVERLAP:]
         found = []
+        if self.firmware and LOADER.search(seen):
+            found.append("loader")
+        self.menu |= MENU.search(seen) is not None
         if KERNEL.search(seen):
             found += ["loader", "kernel"]
         if ROOT.search(seen):
@@ -272,7 +278,7 @@ def hint(course, name, within):
                 "\\EFI\\BOOT\\BOOTX64.EFI?")
     return {
         "kernel": "the loader ran, but no kernel said anything: does it print to ttyS0 "
-                  "(console=ttyS0)?",
+                  f"(console=ttyS0)?{waits(course)}",
         "bus": no_bus(course) + shell,
         "disk": f"no driver used the disk: is hv_storvsc in the kernel or in its initrd?{shell}",
         "root": f"the root was not mounted: is root= right?{shell}{course.last_words()}",
@@ -290,6 +296,13 @@ def no_bus(course):
                 "generation of hosts")
     return ("the kernel never contacted VMBus: is CONFIG_HYPERV_VMBUS in it, or hv_vmbus in its "
             "initrd?")
+
+
+def waits(course):
+    """Where a loader's menu was the last that came."""
+    if not course.menu or "bus" in course.seconds:
+        return ""
+    return " The loader showed its menu: does it wait for a key (no timeout)?"
 
 
 def idle(course):
