@@ -225,8 +225,12 @@ bool sim_guest_service_answer(struct sim_channel *ch)
 
 static void forget(struct sim_channel *ch)
 {
+	struct sim_service *s = &ch->device->service;
+
 	ch->answer->len = 0;
-	ch->device->service.counting = false;
+	s->counting = false;
+	/* Nobody would thaw it any more. */
+	s->frozen &= !ch->core.rescinded;
 }
 
 static void watch(struct sim_channel *ch)

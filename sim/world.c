@@ -220,9 +220,21 @@ static void close_device(struct sim_device *d)
 	}
 }
 
+/* What comes and goes of it: the one service of services. */
+static struct vmb_dev_device part_of(const struct sim_device *d)
+{
+	struct vmb_dev_device part = d->dev;
+
+	if (sim_services(d))
+		vmb_dev_services_part(&part, sim_services(d), 0);
+	return part;
+}
+
 static bool has_left(const struct sim_device *d)
 {
-	return d->leaving && d->dev.ops->released(d->dev.state);
+	const struct vmb_dev_device part = part_of(d);
+
+	return d->leaving && part.ops->released(part.state);
 }
 
 static int (*const openers[])(struct sim_device *d) = {
@@ -230,10 +242,33 @@ static int (*const openers[])(struct sim_device *d) = {
 	[SIM_SERVICE] = open_service, [SIM_MEMORY] = open_memory, [SIM_SOCKETS] = open_sockets,
 };
 
-/* Services, dynamic memory and sockets stay as long as the machine. */
+/* Dynamic memory and sockets stay as long as the machine. */
 static bool comes_and_goes(const struct sim_device *d)
 {
-	return d->config->class <= SIM_CARD;
+	return d->config->class <= SIM_SERVICE;
+}
+
+/* Takes the released service off the bus, and offers it again. */
+static int offer_service(struct sim_device *d)
+{
+	const struct vmb_dev_device part = part_of(d);
+
+	part.ops->detach(part.state);
+	return part.ops->attach(part.state, d->sim->machine.bus);
+}
+
+static int open_device(struct sim_device *d)
+{
+	int error;
+
+	if (d->dev.ops)
+		close_device(d);
+	error = openers[d->config->class](d);
+	if (!error)
+		error = d->dev.ops->prepare(d->dev.state);
+	if (!error)
+		error = d->dev.ops->attach(d->dev.state, d->sim->machine.bus);
+	return error;
 }
 
 bool sim_device_offer(struct sim_device *d)
@@ -242,14 +277,8 @@ bool sim_device_offer(struct sim_device *d)
 
 	if (d->dev.ops && (!comes_and_goes(d) || !has_left(d)))
 		return false;
-	if (d->dev.ops)
-		close_device(d);
+	error = sim_services(d) ? offer_service(d) : open_device(d);
 	d->leaving = false;
-	error = openers[d->config->class](d);
-	if (!error)
-		error = d->dev.ops->prepare(d->dev.state);
-	if (!error)
-		error = d->dev.ops->attach(d->dev.state, d->sim->machine.bus);
 	if (error) {
 		sim_fail(d->sim, "device %lu cannot be offered: error %lu", d->number,
 			 (unsigned long)-error, 0);
@@ -263,11 +292,14 @@ bool sim_device_offer(struct sim_device *d)
 
 bool sim_device_rescind(struct sim_device *d)
 {
+	struct vmb_dev_device part;
+
 	if (!d->dev.ops || d->leaving || !comes_and_goes(d))
 		return false;
+	part = part_of(d);
 	d->leaving = true;
 	d->awake = true;
-	vmb_dev_bus_rescind(d->dev.ops->channel(d->dev.state));
+	vmb_dev_bus_rescind(part.ops->channel(part.state));
 	return true;
 }
 
@@ -371,9 +403,11 @@ static void note_operation(struct sim_disk *disk, const struct vmb_dev_disk_requ
 			   int result)
 {
 	const struct vmb_dev_disk_operation *o = &request->operation;
+	const struct vmb_host_scsi_task *task = request->task;
 
+	/* What goes on after a short transfer is the rest of the task. */
 	if (o->kind == VMB_DEV_DISK_WRITEV)
-		sim_disk_filed(disk, o->offset, request->task->len);
+		sim_disk_filed(disk, o->offset, task->offset + task->len - o->offset);
 	else if (o->kind == VMB_DEV_DISK_ALLOCATE && !result)
 		sim_disk_filed(disk, o->offset, o->len);
 	else if (o->kind == VMB_DEV_DISK_SYNC && !result)

@@ -396,6 +396,47 @@ static void test_answer_without_a_request_breaks_the_service(void **state)
 	bed_free(b);
 }
 
+static struct vmb_dev_device part_called(struct bed *b, const char *name)
+{
+	struct vmb_dev_device part;
+
+	for (uint32_t i = 0; vmb_dev_services_part(&part, b->services, i); i++)
+		if (strcmp(part.ops->name(part.state), name) == 0)
+			return part;
+	fail();
+	return part;
+}
+
+/* With the guest before, in the middle of, and behind its opening. */
+static void test_one_service_comes_and_goes(void **state)
+{
+	struct bed *b = bed_new((struct vmb_dev_services_config){ 0 });
+	struct vmb_dev_device part = part_called(b, "kvp");
+	struct vmb_user_device *beat = begin(b, VMB_IC_HEARTBEAT), *kvp;
+
+	for (uint32_t steps = 0; steps < 12; steps++) {
+		kvp = vmb_user_guest_service(&b->guest, VMB_IC_KVP);
+		assert_non_null(kvp);
+		kvp->want_open = steps;
+		for (uint32_t i = 1; i < steps; i++)
+			step(b);
+		vmb_dev_bus_rescind(part.ops->channel(part.state));
+		settle(b);
+		assert_true(part.ops->released(part.state));
+		part.ops->detach(part.state);
+		part.ops->detach(part.state); /* as at the machine's end */
+		assert_null(vmb_user_guest_service(&b->guest, VMB_IC_KVP));
+		live(b, 4);
+		assert_int_equal(part.ops->attach(part.state, b->machine.bus), 0);
+		assert_int_equal(part.ops->attach(part.state, b->machine.bus), 0);
+		settle(b);
+	}
+	kvp = begin(b, VMB_IC_KVP);
+	assert_true(kvp->service.ic.negotiated);
+	assert_in_range(beat->service.asked, 24, 26);
+	bed_free(b);
+}
+
 static void test_deaf_guest_stalls_nobody(void **state)
 {
 	struct bed *b = bed_new((struct vmb_dev_services_config){ 0 });
@@ -431,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_guest_without_a_version_is_left_alone),
 		cmocka_unit_test(test_refusal_of_all_versions_is_no_fault),
 		cmocka_unit_test(test_answer_without_a_request_breaks_the_service),
+		cmocka_unit_test(test_one_service_comes_and_goes),
 		cmocka_unit_test(test_deaf_guest_stalls_nobody),
 	};
 

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "devices/services/services.h"
 #include "devices/socket.h"
 #include "tests/loopback_bed.h"
 #include "vmm/control.h"
@@ -498,6 +499,51 @@ static void test_controller_is_rescinded_and_offered_again(void **state)
 	loop_verify(bed, guest, 3, 4096);
 }
 
+static struct vmb_user_device *open_service(enum vmb_ic_type type)
+{
+	struct vmb_user_device *d;
+
+	while (!(d = vmb_user_guest_service(&bed->l.guest, type)))
+		;
+	assert_int_equal(vmb_user_guest_open(&bed->l.guest, d), 0);
+	return d;
+}
+
+/* The worker serves the others meanwhile. */
+static void test_a_service_is_rescinded_and_offered_again(void **state)
+{
+	const struct vmb_dev_services_config config = { .offered = VMB_DEV_SERVICES_ALL,
+							.bus_version = VMB_VERSION_NEWEST };
+	struct vmb_dev_device services;
+
+	assert_int_equal(vmb_dev_services_open(&services, &config), 0);
+	assert_int_equal(services.ops->attach(services.state, machine.vmbus), 0);
+	while (vmb_dev_services_part(&devices.all[devices.count], vmb_dev_services_of(&services),
+				     devices.count - 1))
+		devices.count++;
+	open_service(VMB_IC_HEARTBEAT);
+	for (int round = 0; round < 20; round++) {
+		open_service(VMB_IC_KVP);
+		expect("{\"command\":\"device-rescind\",\"arguments\":{\"name\":\"kvp\"}}");
+		refuse("{\"command\":\"device-rescind\",\"arguments\":{\"name\":\"kvp\"}}",
+		       "not in already");
+		expect("{\"command\":\"device-offer\",\"arguments\":{\"name\":\"kvp\"}}");
+	}
+	while (vmb_dev_services_heartbeat(vmb_dev_services_of(&services)).health !=
+	       VMB_DEV_SERVICES_ALIVE)
+		;
+	refuse("{\"command\":\"net-remove\",\"arguments\":{\"name\":\"kvp\"}}", "no device");
+	for (; devices.count > 1; devices.count--) {
+		const struct vmb_dev_device *part = &devices.all[devices.count - 1];
+
+		vmb_dev_bus_rescind(part->ops->channel(part->state));
+		while (!part->ops->released(part->state))
+			;
+	}
+	services.ops->detach(services.state);
+	services.ops->close(services.state);
+}
+
 static void test_card_comes_goes_and_loses_its_cable(void **state)
 {
 	json_t *answer;
@@ -684,6 +730,8 @@ int main(void)
 		SERVED(test_controller_is_rescinded_and_offered_again),
 		SERVED(test_file_of_a_disk_is_locked_outside_of_a_nest),
 		cmocka_unit_test(test_relay_locks_files),
+		cmocka_unit_test_setup_teardown(test_a_service_is_rescinded_and_offered_again,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_card_comes_goes_and_loses_its_cable,
 						set_up_alone, tear_down),
 	};

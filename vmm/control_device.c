@@ -31,7 +31,7 @@ static struct vmb_vmm_devices *devices_of(const struct vmb_vmm_call *call)
 
 static const struct vmb_vmm_control_field devices_results[] = {
 	{ "devices", LIST, false, "those that have a name" },
-	{ "devices[].name", TEXT, false, "`scsi`, `ide0:1`, `net0`, ..." },
+	{ "devices[].name", TEXT, false, "`scsi`, `ide0:1`, `net0`, `kvp`, ..." },
 	{ "devices[].place", TEXT, false,
 	  "`in`; `leaving`: the guest has not let go of it; `out`" },
 	NO_MORE

@@ -68,9 +68,14 @@ static int open_services(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 							.bus_version = o->generation.bus,
 							.watchdog_s = o->watchdog_s };
 	int error = vmb_dev_services_open(&d->all[d->count], &config);
+	struct vmb_dev_services *services;
 
-	d->count += !error;
-	return error;
+	if (error)
+		return error;
+	services = vmb_dev_services_of(&d->all[d->count++]);
+	for (uint32_t i = 0; vmb_dev_services_part(&d->all[d->count], services, i); i++)
+		d->count++;
+	return 0;
 }
 
 static int open_vsock(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)

@@ -86,7 +86,12 @@ struct vmb_dev_service {
 	int64_t report_due; /* when a fault of the guest may be reported again */
 	bool more; /* the ring may have packets that nobody announces */
 	bool full; /* the output waits for room */
+	bool looked_at; /* what the worker knows of `served` */
+	bool attached; /* offered, or taken away and not released; belongs to who attaches */
+	bool released; /* the guest has let go of it since it was taken away; atomic */
 	/* under services->lock */
+	bool served; /* the worker looks at it; ends when it has seen `leaving` */
+	bool leaving; /* it shall not be looked at any more */
 	bool ready; /* requests can be made */
 	bool nudged; /* it has a tick now */
 	uint32_t version; /* agreed: VMB_IC_VERSION() of the message */

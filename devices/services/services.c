@@ -304,8 +304,11 @@ static void tick(struct vmb_dev_service *s, const struct vmb_dev_services_now *n
 
 static bool serve(struct vmb_dev_service *s, const struct vmb_dev_services_now *now)
 {
-	bool any = take_orders(s);
+	bool any;
 
+	if (!s->looked_at)
+		return false;
+	any = take_orders(s);
 	if (!s->open)
 		return any;
 	if ((vmb_dev_channel_rang(&s->channel) || s->more) && !s->broken)
@@ -316,13 +319,21 @@ static bool serve(struct vmb_dev_service *s, const struct vmb_dev_services_now *
 	return s->more || any;
 }
 
-/* Nothing is due while the machine stands still, and all that was nudged afterwards. */
+/*
+ * Nothing is due while the machine stands still, and all that was nudged afterwards. What leaves is
+ * not looked at from now on.
+ */
 static void take_nudges(struct vmb_dev_services *services)
 {
 	pthread_mutex_lock(&services->lock);
 	for (uint32_t i = 0; i < services->count; i++) {
 		struct vmb_dev_service *s = &services->all[i];
 
+		if (s->served && s->leaving) {
+			s->served = false;
+			pthread_cond_broadcast(&services->changed);
+		}
+		s->looked_at = s->served;
 		if (services->paused)
 			s->due = VMB_DEV_SERVICE_NEVER;
 		else if (s->nudged && has_tick(s))
@@ -353,6 +364,8 @@ static int wait_ms(const struct vmb_dev_services *services)
 	for (uint32_t i = 0; i < services->count; i++) {
 		const struct vmb_dev_service *s = &services->all[i];
 
+		if (!s->looked_at)
+			continue;
 		if (is_served(s) && s->due < due)
 			due = s->due;
 		if (s->open && s->full && !vmb_ring_peer_signals_room(&s->channel.rx))
@@ -367,11 +380,12 @@ static void wait(void *state, bool more)
 {
 	struct vmb_dev_services *services = state;
 	struct vmb_dev_bell *bells[VMB_DEV_SERVICE_COUNT];
+	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < services->count; i++)
-		bells[i] = &services->all[i].channel.bell;
-	vmb_dev_worker_poll(&services->worker, bells, services->count,
-			    more ? 0 : wait_ms(services));
+		if (services->all[i].looked_at)
+			bells[count++] = &services->all[i].channel.bell;
+	vmb_dev_worker_poll(&services->worker, bells, count, more ? 0 : wait_ms(services));
 }
 
 static const struct vmb_dev_worker_ops worker_ops = { .step = step,
@@ -385,12 +399,23 @@ static int prepare(void *state)
 	return 0;
 }
 
+static void released(struct vmb_dev_channel *channel)
+{
+	struct vmb_dev_service *s = channel->device;
+
+	__atomic_store_n(&s->released, true, __ATOMIC_RELEASE);
+}
+
+static const struct vmb_dev_channel_ops channel_ops = { .start = vmb_dev_channel_order_open,
+							.stop = vmb_dev_channel_order_close,
+							.released = released };
+
 static void fill_channel(struct vmb_dev_service *s)
 {
 	const uint32_t mode = VMB_PIPE_MODE_MESSAGE;
 
 	memset(&s->channel, 0, sizeof(s->channel));
-	s->channel.ops = &vmb_dev_channel_ordered;
+	s->channel.ops = &channel_ops;
 	s->channel.worker = &s->services->worker;
 	s->channel.device = s;
 	s->channel.host.type_id = s->ops->type_id;
@@ -408,6 +433,39 @@ static void begin(struct vmb_dev_services *services, const struct vmb_dev_servic
 	vmb_host_ic_init(&s->ic, row->type, services->config.bus_version);
 }
 
+static void set_served(struct vmb_dev_service *s, bool served)
+{
+	pthread_mutex_lock(&s->services->lock);
+	if (served)
+		memset(&s->u, 0, sizeof(s->u));
+	s->served = served;
+	s->leaving = false;
+	pthread_mutex_unlock(&s->services->lock);
+}
+
+static int attach_one(struct vmb_dev_service *s, struct vmb_dev_bus *bus)
+{
+	int error;
+
+	s->open = false;
+	s->released = false;
+	fill_channel(s);
+	error = vmb_dev_bus_attach(bus, &s->channel);
+	s->attached = !error;
+	if (!error)
+		set_served(s, true);
+	return error;
+}
+
+static void detach_one(struct vmb_dev_service *s)
+{
+	if (!s->attached)
+		return;
+	set_served(s, false);
+	vmb_dev_bus_detach(&s->channel);
+	s->attached = false;
+}
+
 static int attach(void *state, struct vmb_dev_bus *bus)
 {
 	struct vmb_dev_services *services = state;
@@ -415,14 +473,8 @@ static int attach(void *state, struct vmb_dev_bus *bus)
 
 	services->machine = bus->machine;
 	services->paused = false;
-	for (uint32_t i = 0; i < services->count && !error; i++) {
-		struct vmb_dev_service *s = &services->all[i];
-
-		s->open = false;
-		memset(&s->u, 0, sizeof(s->u));
-		fill_channel(s);
-		error = vmb_dev_bus_attach(bus, &s->channel);
-	}
+	for (uint32_t i = 0; i < services->count && !error; i++)
+		error = attach_one(&services->all[i], bus);
 	if (error || bus->config.stepped)
 		return error;
 	error = vmb_dev_worker_start(&services->worker);
@@ -437,7 +489,7 @@ static void detach(void *state)
 
 	vmb_dev_worker_stop(&services->worker);
 	for (uint32_t i = 0; i < services->count; i++)
-		vmb_dev_bus_detach(&services->all[i].channel);
+		detach_one(&services->all[i]);
 }
 
 static void report_one(const struct vmb_dev_service *s)
@@ -497,6 +549,82 @@ int vmb_dev_services_open(struct vmb_dev_device *device,
 			begin(services, rows[i]);
 	*device = (struct vmb_dev_device){ &ops, services };
 	return 0;
+}
+
+/* One service as a device, which the others serve. */
+
+static int attach_part(void *state, struct vmb_dev_bus *bus)
+{
+	struct vmb_dev_service *s = state;
+	int error = s->attached ? 0 : attach_one(s, bus);
+
+	vmb_dev_worker_wake(&s->services->worker);
+	return error;
+}
+
+/* The worker serves the others meanwhile: it must have seen that this one leaves. */
+static void detach_part(void *state)
+{
+	struct vmb_dev_service *s = state;
+
+	if (!s->attached)
+		return;
+	pthread_mutex_lock(&s->services->lock);
+	s->leaving = true;
+	vmb_dev_worker_wake(&s->services->worker);
+	while (s->served && s->services->worker.started)
+		pthread_cond_wait(&s->services->changed, &s->services->lock);
+	pthread_mutex_unlock(&s->services->lock);
+	detach_one(s);
+}
+
+static bool step_part(void *state)
+{
+	return false;
+}
+
+static void report_part(const void *state)
+{
+}
+
+/* All services may be closed already. */
+static void close_part(void *state)
+{
+}
+
+static struct vmb_dev_channel *channel_of_part(void *state)
+{
+	return &((struct vmb_dev_service *)state)->channel;
+}
+
+static bool is_released(const void *state)
+{
+	return __atomic_load_n(&((const struct vmb_dev_service *)state)->released,
+			       __ATOMIC_ACQUIRE);
+}
+
+static const char *name_of_part(const void *state)
+{
+	return ((const struct vmb_dev_service *)state)->ops->name;
+}
+
+static const struct vmb_dev_device_ops part_ops = { .prepare = prepare,
+						    .attach = attach_part,
+						    .detach = detach_part,
+						    .step = step_part,
+						    .report = report_part,
+						    .close = close_part,
+						    .channel = channel_of_part,
+						    .released = is_released,
+						    .name = name_of_part };
+
+bool vmb_dev_services_part(struct vmb_dev_device *device, struct vmb_dev_services *services,
+			   uint32_t i)
+{
+	if (i >= services->count)
+		return false;
+	*device = (struct vmb_dev_device){ &part_ops, &services->all[i] };
+	return true;
 }
 
 struct vmb_dev_services *vmb_dev_services_of(const struct vmb_dev_device *device)

@@ -78,6 +78,14 @@ struct vmb_dev_services {
  */
 int vmb_dev_services_open(struct vmb_dev_device *device,
 			  const struct vmb_dev_services_config *config);
+/*
+ * Makes a device of the i-th of them, which can be taken from a running guest and be given back.
+ * Attaching services attaches all of them; a part that is attached stays as it is. Parts are closed
+ * by closing services, and must be behind it in a list of devices. Returns false: there are not so
+ * many.
+ */
+bool vmb_dev_services_part(struct vmb_dev_device *device, struct vmb_dev_services *services,
+			   uint32_t i);
 /* Returns device's services, or NULL: it is another kind of device. */
 struct vmb_dev_services *vmb_dev_services_of(const struct vmb_dev_device *device);
 
