@@ -420,7 +420,8 @@ test: all unit-programs fuzz-programs | $(BUILD)/.setup-lint $(BUILD)/.setup-lab
 asan-commands:
 	@echo "asan_cc='$(CC)' asan_flags='$(filter-out -DOPENVMBUS_VERSION%,$(CPPFLAGS)) $(WARN) $(SANITIZE)'" \
 		"asan_libs='$(VMM_LIBS)' linux_flags='$(filter-out -DOPENVMBUS_VERSION%,$(LINUX_FLAGS)) $(LINUX_ASAN)'" \
-		"linux_parts='$(call linux-parts,asan)' services_parts='$(call services-parts,asan)'"
+		"linux_parts='$(call linux-parts,asan)' services_parts='$(call services-parts,asan)'" \
+		"network_parts='$(call network-parts,asan) $(BUILD)/asan/libtest.a'"
 robustness: unit-programs
 	@tests/robustness_plants_test.sh --all
 

@@ -30,7 +30,7 @@ some() {
 }
 
 # How the tests are built, as the Makefile says: flags and parts of each kind.
-asan_cc='' asan_flags='' asan_libs='' linux_flags='' linux_parts='' services_parts=''
+asan_cc='' asan_flags='' asan_libs='' linux_flags='' linux_parts='' services_parts='' network_parts=''
 eval "$(make -s --no-print-directory asan-commands)"
 
 # build NAME FILE TEST EDIT: $work/NAME is TEST with the bug in FILE.
@@ -47,6 +47,8 @@ build() {
 		objects="build/linux/asan/shim/$test.o $linux_parts"
 		[ "$test" != linux_services_test ] ||
 			objects="build/linux/asan/shim/$test.o $services_parts"
+		[ "$test" != linux_network_test ] ||
+			objects="build/linux/asan/shim/$test.o $network_parts $asan_libs"
 		mutant_of=core/$(basename "$file" .c).o
 		[ "$file" = "${file#ports/linux/}" ] || mutant_of=port/${mutant_of#core/}
 		objects=$(tr ' ' '\n' <<<"$objects" | grep -v "/$mutant_of\$")

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Tests what --watchdog means for a machine that firmware starts: from the option to the device that
- * the firmware sets, and from its last second to the machine's reset.
+ * the firmware sets, and from its last second to the machine's reset; and that a guest which does
+ * not use the bus is told of.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -135,11 +136,36 @@ static void test_without_the_option_there_is_no_watchdog(void **state)
 	stop();
 }
 
+static bool is_told_after(uint32_t seconds)
+{
+	machine.watch.away_since -= seconds * 1000ll;
+	let_seconds_pass(1);
+	return machine.watch.said;
+}
+
+static void test_a_guest_without_the_bus_is_told_of(void **state)
+{
+	start(0);
+	options.contact_s = 120;
+	assert_false(is_told_after(100));
+	assert_true(is_told_after(20));
+	bus.server.state = VMB_HOST_CONNECTED;
+	assert_false(is_told_after(1000));
+	bus.server.state = VMB_HOST_DISCONNECTED;
+	assert_false(is_told_after(100));
+	assert_true(is_told_after(20));
+	options.contact_s = 0; /* never */
+	machine.watch.said = false;
+	assert_false(is_told_after(1000));
+	stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_firmware_that_hangs_is_reset),
 		cmocka_unit_test(test_pause_does_not_count),
+		cmocka_unit_test(test_a_guest_without_the_bus_is_told_of),
 		cmocka_unit_test(test_without_the_option_there_is_no_watchdog),
 	};
 
