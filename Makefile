@@ -261,6 +261,7 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
 LINUX_NETWORK_TESTS := linux_network_test linux_network_walk_test linux_xdp_test
 LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test linux_input_test \
+	linux_uio_test \
 	$(LINUX_NETWORK_TESTS),$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_user storage_ide
 LINUX_SHIM  := kernel block scsi bus bed
@@ -275,6 +276,7 @@ LINUX_HOST   := $(addprefix linux/,cpu interrupt kobject vmalloc tracepoint sche
 LINUX_NET    := $(addprefix linux/,bpf netdevice u64_stats_sync etherdevice ethtool rtnetlink if_vlan ip ipv6 tcp \
 	udp log2 bpf_trace filter) $(addprefix net/,xdp ip6_checksum tcp page_pool/helpers)
 LINUX_HID    := $(addprefix linux/,hid input)
+LINUX_UIO    := linux/uio_driver
 LINUX_DIR    := $(BUILD)/linux
 LINUX_FLAGS  := $(CPPFLAGS) -I$(LINUX_DIR)/include $(WARN) -std=gnu11 -Wno-format -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-pointer-sign -O1 -g -fno-omit-frame-pointer
@@ -282,7 +284,7 @@ LINUX_ASAN   := -fsanitize=address,undefined -fno-sanitize-recover=all
 LINUX_TSAN   := -fsanitize=thread -Wno-tsan
 # The module that a file of the port belongs to, by the first word of its name.
 LINUX_MODULES := block/blkvsc services/hvutils balloon/hvballoon sockets/hvsock network/netvsc input/hvinput vmbus/vmbus \
-	storage/storvsc
+	storage/storvsc uio/hvuio
 linux-module  = -DKBUILD_MODNAME='"$(notdir $(filter $(firstword $(subst _, ,$*))/%,$(LINUX_MODULES)))"'
 linux-cc      = $(call say,CC,$@)$(newline)	@mkdir -p $(@D)$(newline)	$(Q)$(CC) $(LINUX_FLAGS) \
 	$(1) -MMD -MP -c -o $@ $<
@@ -293,6 +295,7 @@ $(LINUX_DIR)/include/.made: Makefile
 	@for h in $(LINUX_SCSI); do echo '#include "tests/linux/scsi.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_RAM); do echo '#include "tests/linux/ram.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_VSOCK); do echo '#include "tests/linux/vsock.h"' >$(@D)/$$h.h; done
+	@for h in $(LINUX_UIO); do echo '#include "tests/linux/uio.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_HID); do echo '#include "tests/linux/hid.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_MISC); do echo '#include "tests/linux/misc.h"' >$(@D)/$$h.h; done
 	@for h in $(LINUX_HOST); do echo '#include "tests/linux/host.h"' >$(@D)/$$h.h; done
@@ -388,10 +391,13 @@ unit-programs: $(BUILD)/tests/linux_sockets_test $(BUILD)/tests/linux_sockets_ts
 unit-programs: $(BUILD)/tests/linux_services_test $(BUILD)/tests/linux_services_tsan_test
 # The network card has the real bus below it, and the host's end as it ships: that end without
 # ThreadSanitizer, because the two ends share memory by rings alone, which tests/ring_model covers.
-network-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o $(addprefix shim/,kernel.o bed.o host.o net.o xdp.o traffic.o) \
-	$(addprefix port/,network.o network_connect.o network_queue.o network_control.o network_send.o network_receive.o \
-	network_xdp.o network_ethtool.o vmbus_ring.o vmbus_channel.o vmbus_share.o vmbus_sub.o vmbus_connect.o vmbus_device.o vmbus_ids.o) \
-	$(addprefix core/,connect.o channel.o gpadl.o socket.o doorbell.o network.o rndis.o ring.o))
+bus-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o $(addprefix shim/,kernel.o bed.o host.o) $(addprefix port/,vmbus_ring.o \
+	vmbus_channel.o vmbus_share.o vmbus_sub.o vmbus_user.o vmbus_connect.o vmbus_device.o vmbus_ids.o) \
+	$(addprefix core/,connect.o channel.o gpadl.o socket.o doorbell.o ring.o))
+network-parts = $(call bus-parts,$(1)) $(addprefix $(LINUX_DIR)/$(1)/,shim/net.o shim/xdp.o shim/traffic.o $(addprefix port/,network.o \
+	network_connect.o network_queue.o network_control.o network_send.o network_receive.o network_xdp.o \
+	network_ethtool.o) \
+	core/network.o core/rndis.o)
 $(LINUX_NETWORK_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(LINUX_DIR)/asan/shim/%.o $(call network-parts,asan) \
 		$(BUILD)/asan/libtest.a
 	$(call say,LD,$@)
@@ -402,6 +408,17 @@ $(LINUX_NETWORK_TESTS:%_test=$(BUILD)/tests/%_tsan_test): $(BUILD)/tests/%_tsan_
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka $(VMM_LIBS)
+# So has user-space I/O, whose program the test is.
+uio-parts = $(call bus-parts,$(1)) $(LINUX_DIR)/$(1)/port/uio.o $(LINUX_DIR)/$(1)/shim/uio.o
+$(BUILD)/tests/linux_uio_test: $(LINUX_DIR)/asan/shim/linux_uio_test.o $(call uio-parts,asan) $(BUILD)/asan/libtest.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka $(VMM_LIBS)
+$(BUILD)/tests/linux_uio_tsan_test: $(LINUX_DIR)/tsan/shim/linux_uio_test.o $(call uio-parts,tsan) $(BUILD)/obj/libbench.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka $(VMM_LIBS)
+unit-programs: $(BUILD)/tests/linux_uio_test $(BUILD)/tests/linux_uio_tsan_test
 unit-programs: $(LINUX_NETWORK_TESTS:%=$(BUILD)/tests/%) $(LINUX_NETWORK_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 unit-programs: $(LINUX_TESTS:%=$(BUILD)/tests/%) $(LINUX_TESTS:%_test=$(BUILD)/tests/%_tsan_test)
 

@@ -59,6 +59,13 @@
 #define ATTRIBUTE_BUS const struct bus_type
 #endif
 
+/* 6.13 gave the mapping of a file in sysfs an attribute that it may not change. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define RING_ATTRIBUTE struct bin_attribute
+#else
+#define RING_ATTRIBUTE const struct bin_attribute
+#endif
+
 /*
  * Since 6.4 the kernel's own code tells the host of a panic, whatever drives the bus; before, its
  * bus driver did.

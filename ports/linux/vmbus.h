@@ -74,9 +74,9 @@ struct vmb_channel_ops {
 	/*
 	 * Something came, or there is room again: hard interrupt, or any context with the channel's
 	 * send lock held (that means interrupts off, but not with PREEMPT_RT). So it must only
-	 * schedule the driver's poll and must call no function of this header. Before
-	 * vmb_channel_open() returns it may ring already; after vmb_channel_close() has returned it
-	 * does not ring any more.
+	 * schedule the driver's poll and must call no function of this header but
+	 * vmb_channel_hush(). Before vmb_channel_open() returns it may ring already; after
+	 * vmb_channel_close() has returned it does not ring any more.
 	 */
 	void (*doorbell)(struct vmb_channel *ch);
 	/*
@@ -334,6 +334,58 @@ bool vmb_socket_hang_up(struct vmb_guest_dial *dial);
 
 /* Closes ch, which must not be used any more, and waits for the host. */
 void vmb_socket_release(struct vmb_channel *ch);
+
+/* ---- channels whose rings a program has mapped; process context ---- */
+
+/*
+ * Such a driver has ops->doorbell(), which hushes it and tells the program, and uses neither the
+ * functions that send nor those that read packets:
+ *
+ *   vmb_channel_open(), vmb_channel_hush()
+ *   vmb_channel_memory() is what is mapped: the ring to the host, then the ring from it, each a
+ *                 control page and its data
+ *   vmb_channel_listen() when the program wants to be told again
+ *   vmb_channel_signal() for a program that cannot signal by the pages of the bus
+ *   vmb_channel_show_ring() puts the file "ring" into the channel's folder in sysfs
+ *
+ * What the program does to the rings is between it and the host. The kernel reads nothing of them
+ * but the indices and masks that sysfs shows.
+ */
+
+/* Returns both rings of an open channel; valid until it is closed. From vmalloc(). */
+void *vmb_channel_memory(const struct vmb_channel *ch);
+
+/* Stops doorbells of an open channel. Any context, any number of callers. */
+void vmb_channel_hush(struct vmb_channel *ch);
+
+/*
+ * Allows doorbells again. Returns whether there are packets that the program has not read: no
+ * doorbell will ring for them.
+ */
+bool vmb_channel_listen(struct vmb_channel *ch);
+
+/* Signals the host, whatever the ring says. Does nothing on a closed channel. Any context. */
+void vmb_channel_signal(struct vmb_channel *ch);
+
+/* Returns whether the host offers to be signalled for ch through the monitor page. */
+bool vmb_channel_monitored(const struct vmb_channel *ch);
+
+/*
+ * Return the pages of the bus by which a program can signal: one bit a channel in the second half
+ * of the first, one a monitor id in the other. From the page allocator; valid as long as a driver
+ * that cannot suspend has a device.
+ */
+void *vmb_bus_interrupt_page(void);
+void *vmb_bus_monitor_page(void);
+
+/*
+ * From now on the channel has the file "ring" of 2 * ring_len bytes, for root alone, which maps
+ * what vmb_channel_memory() returns; while it is closed that fails with -ENODEV. It goes with
+ * vmb_channel_hide_ring(), which waits for whoever is mapping it, or with a sub-channel. What was
+ * mapped stays, and is nobody else's, until the program gives it up.
+ */
+void vmb_channel_show_ring(struct vmb_channel *ch, u32 ring_len);
+void vmb_channel_hide_ring(struct vmb_channel *ch);
 
 /* ---- questions; any context ---- */
 

@@ -167,6 +167,12 @@ u32 vmb_channel_cpu(const struct vmb_channel *ch)
 }
 EXPORT_SYMBOL_GPL(vmb_channel_cpu);
 
+bool vmb_channel_monitored(const struct vmb_channel *ch)
+{
+	return ch->core.offer.monitor_allocated & 1;
+}
+EXPORT_SYMBOL_GPL(vmb_channel_monitored);
+
 /* ---- which CPU; vmbus.lock ---- */
 
 /* Channels of primary's device, itself included, that interrupt cpu. */

@@ -135,6 +135,7 @@ static void make_channels_folder(struct vmb_channel *ch)
 	ch->kobj.kset = channels;
 	if (kobject_add(&ch->kobj, NULL, "%u", ch->core.relid))
 		pr_warn("channel %u is missing in sysfs\n", ch->core.relid);
+	vmbus_user_show_ring(ch);
 	/* Sub-channels may have come with the probe. */
 	mutex_lock(&vmbus.lock);
 	ch->device->channels = channels;

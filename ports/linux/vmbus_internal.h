@@ -24,6 +24,7 @@
 #include <linux/interrupt.h>
 #include <linux/kobject.h>
 #include <linux/mutex.h>
+#include <linux/sysfs.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "guest/connect.h"
@@ -101,6 +102,9 @@ struct vmb_channel {
 	/* hibernation has ended the connection, the host has not offered it again; vmbus.lock */
 	bool asleep;
 	u32 cpu_before; /* the sleep */
+
+	struct bin_attribute ring_file; /* "ring" in kobj's folder; size 0: none. mutex */
+	bool ring_shown; /* it is there; mutex */
 
 	u64 interrupts; /* doorbells heard */
 	u64 events; /* runs of the tasklet */
@@ -188,6 +192,9 @@ void vmbus_socket_offered(struct vmb_channel *ch, const struct vmb_guest_event *
 void vmbus_socket_rescinded(struct vmb_channel *ch);
 void vmbus_socket_refused(const struct vmb_guest_event *event);
 bool vmbus_socket_any(void);
+
+/* vmbus_user.c */
+void vmbus_user_show_ring(struct vmb_channel *ch); /* the channel's folder is there now */
 
 /* vmbus_sleep.c; find and wake with vmbus.lock */
 extern const struct dev_pm_ops vmbus_device_sleep, vmbus_bus_sleep;

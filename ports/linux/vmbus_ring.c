@@ -107,6 +107,36 @@ bool vmb_channel_unmask(struct vmb_channel *ch)
 }
 EXPORT_SYMBOL_GPL(vmb_channel_unmask);
 
+void vmb_channel_hush(struct vmb_channel *ch)
+{
+	vmb_ring_mask(&ch->rx);
+}
+EXPORT_SYMBOL_GPL(vmb_channel_hush);
+
+/* The indices are the program's: ch->rx does not follow them. */
+bool vmb_channel_listen(struct vmb_channel *ch)
+{
+	struct vmb_ring_control *ring = ch->rx.control;
+
+	vmb_ring_unmask(&ch->rx);
+	return READ_ONCE(ring->read_index) != READ_ONCE(ring->write_index);
+}
+EXPORT_SYMBOL_GPL(vmb_channel_listen);
+
+void vmb_channel_signal(struct vmb_channel *ch)
+{
+	unsigned long flags;
+	bool open;
+
+	spin_lock_irqsave(&ch->tx_lock, flags);
+	open = ch->open;
+	ch->signals += open;
+	spin_unlock_irqrestore(&ch->tx_lock, flags);
+	if (open)
+		signal_host(ch);
+}
+EXPORT_SYMBOL_GPL(vmb_channel_signal);
+
 /* Hands packets to the driver: VMB_EAGAIN when none is left, 0 when the budget is. */
 static int drain(struct vmb_channel *ch, u32 *budget)
 {

@@ -142,6 +142,7 @@ static void show(struct vmb_channel *sub, struct kset *channels)
 	sub->kobj.kset = channels;
 	if (kobject_add(&sub->kobj, NULL, "%u", sub->core.relid))
 		pr_warn("channel %u is missing in sysfs\n", sub->core.relid);
+	vmbus_user_show_ring(sub);
 }
 
 static struct vmb_channel *next_untold(struct vmb_channel *primary)

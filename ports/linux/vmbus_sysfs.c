@@ -49,11 +49,6 @@ static u32 monitor_connection(const struct vmb_channel *ch, enum monitor_page pa
 	return monitor_word(page, MONITOR_PARAMETER(ch->core.offer.monitor_id));
 }
 
-static bool has_monitor(const struct vmb_channel *ch)
-{
-	return ch->core.offer.monitor_allocated & 1;
-}
-
 /* ---- ring state; tx_lock, without which the ring may go ---- */
 
 enum ring_direction { OUT, IN };
@@ -285,7 +280,7 @@ static struct attribute *device_monitor_attributes[] = {
 
 static umode_t device_monitor_visible(struct kobject *kobj, struct attribute *attr, int i)
 {
-	return has_monitor(channel_of(kobj_to_dev(kobj))) ? attr->mode : 0;
+	return vmb_channel_monitored(channel_of(kobj_to_dev(kobj))) ? attr->mode : 0;
 }
 
 static const struct attribute_group device_group = {
@@ -427,7 +422,7 @@ static struct vmb_channel *channel_of_kobj(struct kobject *kobj)
 
 static umode_t channel_monitor_visible(struct kobject *kobj, struct attribute *attr, int i)
 {
-	return has_monitor(channel_of_kobj(kobj)) ? attr->mode : 0;
+	return vmb_channel_monitored(channel_of_kobj(kobj)) ? attr->mode : 0;
 }
 
 static const struct attribute_group channel_group = {

@@ -9,7 +9,6 @@
 #include "ports/linux/vmbus_internal.h"
 
 #define MEMORY_LEN (512ul << 20)
-#define FREED	   0xa5
 #define KEPT_FREED 16u /* blocks of a length that are not used again yet */
 #define POLLS_MAX  64 /* of a host that has nothing to do, before it sleeps */
 #define BELL_COUNT 256u
@@ -64,7 +63,7 @@ static void check_freed(const struct block *b)
 	size_t i;
 
 	for (i = 0; i < b->count * PAGE_SIZE; i++)
-		if (b->at[i] != FREED)
+		if (b->at[i] != HOST_FREED)
 			shim_bug("somebody wrote to memory that was freed");
 }
 
@@ -113,7 +112,7 @@ static void give_pages(void *at, u32 count)
 
 	if (!b || b->freed)
 		shim_bug("memory is freed twice");
-	memset(at, FREED, b->count * PAGE_SIZE);
+	memset(at, HOST_FREED, b->count * PAGE_SIZE);
 	shim_release(&memory);
 	b->freed = true;
 	b->next = NULL;
@@ -451,6 +450,57 @@ struct kset *kset_create_and_add(const char *name, const void *ops, struct kobje
 	return kzalloc(sizeof(struct kset), GFP_KERNEL);
 }
 
+/* ---- the files "ring" ---- */
+
+static u32 mappers; /* in their mmap() */
+
+int vm_insert_page(struct vm_area_struct *vma, unsigned long at, struct page *page)
+{
+	u32 i = (u32)((at - vma->vm_start) / PAGE_SIZE);
+
+	if (i < ARRAY_SIZE(vma->pages))
+		vma->pages[i] = (u8 *)page;
+	return 0;
+}
+
+int sysfs_create_bin_file(struct kobject *kobj, const struct bin_attribute *attr)
+{
+	if (!kobj->state_in_sysfs)
+		shim_bug("a file without a folder");
+	kobj->files++;
+	host.ring_files++;
+	return 0;
+}
+
+static void remove_files(struct kobject *kobj, u32 count)
+{
+	kobj->files -= count;
+	host.ring_files -= count;
+	while (mappers)
+		sched_wait(&mappers, 1, "a file is being mapped");
+}
+
+void sysfs_remove_bin_file(struct kobject *kobj, const struct bin_attribute *attr)
+{
+	remove_files(kobj, 1);
+}
+
+void kobject_del(struct kobject *kobj)
+{
+	kobj->state_in_sysfs = false;
+	remove_files(kobj, kobj->files);
+}
+
+int host_map_ring(struct vmb_channel *ch, struct vm_area_struct *vma)
+{
+	int rc;
+
+	mappers++;
+	rc = ch->ring_file.mmap(NULL, &ch->kobj, &ch->ring_file, vma);
+	mappers--;
+	return rc;
+}
+
 int add_uevent_var(struct kobj_uevent_env *env, const char *format, ...)
 {
 	return 0;
@@ -623,7 +673,8 @@ static void make_card(void)
 					     .mac = { 2, 0, 0, 0, 0, 1 },
 					     .queue_count = host.queue_count ?: 4,
 					     .mtu_max = 9000,
-					     .version_max = host.version_max };
+					     .version_max = host.version_max,
+					     .monitored = host.monitored };
 
 	machine.wire.sent = sent;
 	if (vmb_dev_network_open(&machine.device, &option, 0) ||

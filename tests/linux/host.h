@@ -58,6 +58,7 @@ void vfree(const void *at);
 #define kvzalloc(len, flags)	kzalloc(len, flags)
 #define is_vmalloc_addr(at)	true
 #define vmalloc_to_pfn(at)	PHYS_PFN(virt_to_phys(at))
+#define vmalloc_to_page(at)	((struct page *)(at)) /* only to be mapped */
 #define virt_to_page(at)	pfn_to_page(PHYS_PFN(virt_to_phys(at)))
 #define __free_page(page)	put_page(page)
 
@@ -109,9 +110,31 @@ void kobject_init(struct kobject *kobj, const struct kobj_type *type);
 struct kobject *kobject_get(struct kobject *kobj);
 void kobject_put(struct kobject *kobj);
 #define kobject_add(kobj, parent, ...) ((kobj)->state_in_sysfs = true, 0)
-#define kobject_del(kobj)	       ((void)((kobj)->state_in_sysfs = false))
+void kobject_del(struct kobject *kobj);
 struct kset *kset_create_and_add(const char *name, const void *ops, struct kobject *parent);
 #define kset_unregister(kset) kfree(kset)
+
+/* A file in sysfs that is mapped; its removal waits for whoever is mapping it. */
+struct vm_area_struct {
+	unsigned long vm_start, vm_pgoff;
+	u32 count; /* pages that are wanted, */
+	u8 *pages[8]; /* and were mapped */
+};
+#define vma_pages(vma) ((unsigned long)(vma)->count)
+int vm_insert_page(struct vm_area_struct *vma, unsigned long at, struct page *page);
+struct file;
+struct bin_attribute {
+	struct {
+		const char *name;
+		unsigned int mode;
+	} attr;
+	size_t size;
+	int (*mmap)(struct file *file, struct kobject *kobj, const struct bin_attribute *attr,
+		    struct vm_area_struct *vma);
+};
+#define sysfs_bin_attr_init(attr) ((void)(attr))
+int sysfs_create_bin_file(struct kobject *kobj, const struct bin_attribute *attr);
+void sysfs_remove_bin_file(struct kobject *kobj, const struct bin_attribute *attr);
 
 struct kobj_uevent_env {
 	int unused;
@@ -148,6 +171,7 @@ struct host {
 	/* what a test may set */
 	bool stalled;
 	u32 queue_count; /* of the card; 0 = 4; before host_start() */
+	bool monitored; /* its channels have monitor ids; before host_start() */
 	u32 bus_version_max, version_max; /* 0: the newest */
 	bool (*heard)(void); /* before each step of the host; false: not now. NULL: always */
 	void (*posted)(void); /* the guest is about to post a message */
@@ -160,9 +184,11 @@ struct host {
 	u32 signals; /* of the guest */
 	struct vmb_dev_network *card;
 	bool offered;
+	u32 ring_files; /* "ring" of channels, in sysfs */
 };
 extern struct host host;
 
+#define HOST_FREED 0xa5 /* what memory is filled with that was freed */
 void host_start(void);
 void host_stop(void);
 void host_wake(void);
@@ -175,5 +201,8 @@ void host_deliver(const u8 *bytes, u32 len);
 struct vmb_device *host_device(void);
 int host_bind(void); /* the driver to the device, as a user does; returns what probe returns */
 void host_unbind(void);
+struct vmb_channel;
+/* What a program's mmap() of a channel's file does. */
+int host_map_ring(struct vmb_channel *ch, struct vm_area_struct *vma);
 
 #endif

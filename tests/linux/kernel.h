@@ -501,6 +501,7 @@ struct device {
 		const struct kobj_type *type;
 		u32 count;
 		bool state_in_sysfs;
+		u32 files; /* that were added to it */
 		struct kset *kset;
 	} kobj;
 };
