@@ -219,7 +219,7 @@ $(BUILD)/simulate: $(BUILD)/obj/sim/main.o $(BUILD)/obj/libbench.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(VMM_LIBS)
 
 SIM_PLANTS := lost_signal lost_on_modify double_completion leak_on_rescind rescind_while_opening \
-	fua_ignored short_write deaf_card room_unsaid call_without_end stays_frozen page_too_many \
+	fua_ignored short_write deaf_card room_unsaid call_without_end service_held stays_frozen page_too_many \
 	returned_twice lost_on_close disc_untold
 $(SIM_PLANTS:%=$(BUILD)/planted/%.c): $(BUILD)/planted/%.c: tests/simulate/mutate FORCE
 	@mkdir -p $(@D)

@@ -18,10 +18,11 @@ leak_on_rescind KEPT|NO ANSWER|NO RECOVERY
 deaf_card NO RECOVERY
 rescind_while_opening NO ANSWER|NO RECOVERY|NO END|KEPT
 fua_ignored BROKEN PROMISE
-short_write WRONG DATA
-room_unsaid SIGNAL OWED|NO END
+short_write WRONG DATA|WRONG DISC
+room_unsaid SIGNAL OWED|NO END|NO RECOVERY|WRONG COUNT
 call_without_end NO END|NO RECOVERY
 stays_frozen STAYS FROZEN|WRONG END
+service_held NO RECOVERY
 page_too_many PAGE TAKEN|SIGNAL OWED|WRONG DATA
 returned_twice NOT GIVEN
 lost_on_close LOST BYTES
