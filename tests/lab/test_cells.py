@@ -87,7 +87,7 @@ class Cells(unittest.TestCase):
                   "common.map_at_once(lambda one: subprocess.run(\n"
                   "    ['sh', '-c', 'echo begun; exec sleep 1000']), range(3), 2)\n")
         with subprocess.Popen([sys.executable, "-c", source, str(common.ROOT)], text=True,
-                        stdout=subprocess.PIPE) as one:
+                              stdout=subprocess.PIPE) as one:
             for _ in range(2):
                 self.assertEqual(one.stdout.readline(), "begun\n")
             one.terminate()

@@ -34,7 +34,7 @@ def result(last, cpus="1", text=EVIL):
     return one
 
 
-@unittest.skipUnless(browser.there(), "chromium and chromedriver are missing; run: tools/setup page")
+@unittest.skipUnless(browser.there(), "chromium or chromedriver is missing: tools/setup page")
 class Page(unittest.TestCase):
     def open(self, text, end="html"):
         folder = tempfile.TemporaryDirectory()
@@ -61,9 +61,11 @@ class Page(unittest.TestCase):
 
     def test_of_an_image_that_stopped(self):
         page = self.open(reports.page([result("disk")]))
-        self.assertEqual(page.shown("svg rect"), 5)  # four stages, and the one before which it stopped
+        # Four stages, and the one before which it stopped.
+        self.assertEqual(page.shown("svg rect"), 5)
         self.assertTrue({STOPPED, REACHED} <= self.colours(page))
-        self.assertIn("is root= right?", page.run("return document.querySelector('.bad').innerText"))
+        self.assertIn("is root= right?",
+                      page.run("return document.querySelector('.bad').innerText"))
         self.assertIn("stopped here", page.run("return document.querySelector('svg').textContent"))
         self.fits(page)
 
