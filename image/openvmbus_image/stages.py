@@ -37,12 +37,13 @@ STAGES = (
 
 KERNEL = re.compile(r"Linux version [0-9]")
 # An initramfs with systemd in it greets too; it says that it is one. What may lie between the words
-# of a sign is bounded, because a guest may repeat its beginning without end.
+# of a sign is bounded, because a guest may repeat its beginning without end; what is looked for
+# first costs least, for the same reason.
 ROOT = re.compile(
     r"mounted filesystem|VFS: Mounted root|Ending clean mount|"
     r"BTRFS info [^\n]{0,200}(?:first mount|using free space tree|disk space caching)|"
     r"INIT: version|OpenRC [0-9]|systemd\[1\]: Hostname set to|"
-    r"Welcome to (?![^\n]{0,200}(?:[Ii]nitramfs|dracut))[^\n]{0,200}!")
+    r"Welcome to (?=[^\n]{0,200}!)(?![^\n]{0,200}(?:[Ii]nitramfs|dracut))")
 PASSPHRASE_ASKED = re.compile(
     r"Please enter passphrase for|Please unlock disk|Enter passphrase for /|"
     r"enter passphrase for disk", re.I)
