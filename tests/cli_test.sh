@@ -279,7 +279,7 @@ expect 'DVD of odd size' \
 	'--cdrom oddcd: 3584 bytes are not whole blocks of 2048; grow it with truncate -s %2048' \
 	run --kernel k --cdrom oddcd
 expect 'disk without name' "--disk: the file's name is missing" run --kernel k --disk ,readonly
-scsi='there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
+scsi='there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, discard=off|auto, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
 expect 'disk with unknown property' \
 	"--disk disk: no property 'fast'; $scsi" \
 	run --kernel k --disk disk,fast
@@ -291,7 +291,7 @@ expect 'two disks with one LUN' '--disk odd: LUN 3 is taken already; give anothe
 expect 'one file twice' \
 	'--disk disk: in use by another machine, or given twice; stop that one, or give a copy' \
 	run --kernel k --disk disk --disk disk
-ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
+ide='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, discard=off|auto, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK'
 dvd='there are readonly, channel=0|1, unit=0|1, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow and reconnect=0 to reconnect=3600 seconds'
 expect 'IDE disk without name' "--ide: the file's name is missing" run --kernel k --ide ,readonly
 guid=f8b3781a-1e82-4818-a1c3-63d806ec15bb
@@ -341,10 +341,10 @@ truncate -s 64K image
 expect 'image without a format' \
 	'--disk image: looks like a qcow2 image; add format=raw if it is a guest'\''s own disk, format=qcow2 only if you know that it is an image' \
 	run --kernel k --disk image
-expect 'backing not allowed' "--disk disk: no property 'backing=no'; there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+expect 'backing not allowed' "--disk disk: no property 'backing=no'; there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, discard=off|auto, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,backing=no
 expect 'unknown format' \
-	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
+	"--disk disk: no property 'format=iso'; there are readonly, lun=0 to lun=63, controller=GUID, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, discard=off|auto, reconnect=0 to reconnect=3600 seconds, hold=BLOCK, stuck=BLOCK and gone=BLOCK" \
 	run --kernel k --disk disk,format=iso
 expect 'image missing' '--disk none: No such file or directory' run --kernel k --disk none,format=vhdx
 expect 'format of an NBD export' \
@@ -371,7 +371,7 @@ net() {
 	expect "$name" "$line" run --kernel k "${args[@]}"
 }
 
-properties='there are hostfwd=, redirect=, dhcp-option=, restrict=, loopback=, mac=, queues=, mtu=, monitor=, capture= and capture-size='
+properties='there are hostfwd=, redirect=, dhcp-option=, restrict=, loopback=, mac=, queues=, mtu=, monitor=, rsc=, capture= and capture-size='
 expect 'no such choice of a monitor' '--net user: monitor=yes: give on, or auto: as --monitor says' run --kernel k --net user,monitor=yes
 forward='give tcp or udp:[ADDRESS]:PORT-[ADDRESS]:PORT, for example tcp:127.0.0.1:2222-:22'
 mac='give one card'\''s address, for example 02:00:00:00:00:01'

