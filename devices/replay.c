@@ -541,14 +541,6 @@ static void expect_message(struct replay *r, uint8_t *bytes, uint32_t len)
 
 /* Opening and closing, at the guest's end */
 
-static struct vmb_pkt_desc desc_of(const uint8_t *packet)
-{
-	struct vmb_pkt_desc desc;
-
-	memcpy(&desc, packet, sizeof(desc));
-	return desc;
-}
-
 /*
  * Packets that nobody looked for. Requests that were under way when the recorded guest went end
  * here, so completions are not counted.
@@ -558,7 +550,7 @@ static void judge_packets(struct replay *r, struct channel *ch)
 	struct vmb_pkt_desc desc;
 
 	for (struct kept *kept = ch->packets.first; kept; kept = kept->next) {
-		desc = desc_of(kept->bytes);
+		desc = vmb_dev_trace_desc(kept->bytes);
 		if (desc.type != VMB_PKT_COMPLETION)
 			differ(r,
 			       "the host also sends a packet of type %u on channel %u, which was "
@@ -674,7 +666,8 @@ static void post(struct replay *r, const uint8_t *recorded, uint32_t len)
 /* The payload's NVSP message type, or 0. */
 static uint32_t nvsp_word(const uint8_t *packet, uint32_t len, uint32_t index)
 {
-	return word_at(packet, len, desc_of(packet).offset8 * 8u + index * sizeof(uint32_t));
+	return word_at(packet, len,
+		       vmb_dev_trace_desc(packet).offset8 * 8u + index * sizeof(uint32_t));
 }
 
 static bool take_data(struct replay *r, const struct channel *ch,
@@ -700,14 +693,14 @@ static bool is_packet_of(const struct vmb_dev_trace_record *record, const struct
 {
 	return record->header.kind == VMB_DEV_TRACE_PACKET &&
 	       record->header.direction == VMB_DEV_TRACE_TO_HOST && record->len >= sizeof(*desc) &&
-	       desc_of(record->bytes).transaction_id == desc->transaction_id;
+	       vmb_dev_trace_desc(record->bytes).transaction_id == desc->transaction_id;
 }
 
 /* The guest's memory is recorded behind its packet, and must be there before it. */
 static void write_memory(struct replay *r, struct channel *ch, const uint8_t *packet, uint32_t len)
 {
 	struct vmb_dev_trace_reader ahead = r->reader;
-	const struct vmb_pkt_desc desc = desc_of(packet);
+	const struct vmb_pkt_desc desc = vmb_dev_trace_desc(packet);
 	struct vmb_dev_trace_record next;
 	uint64_t transaction_id;
 
@@ -749,42 +742,14 @@ static void note_buffers(struct channel *ch, const uint8_t *packet, uint32_t len
 		ch->send_gpadl = nvsp_word(packet, len, 1);
 }
 
-static int write_ring(struct channel *ch, const uint8_t *packet, uint32_t len)
-{
-	const struct vmb_pkt_desc desc = desc_of(packet);
-	const uint32_t payload_at = desc.offset8 * 8u;
-	const struct vmb_ring_part header = { packet + sizeof(desc), payload_at - sizeof(desc) };
-	const struct vmb_ring_part payload = { packet + payload_at, len - payload_at };
-	const struct vmb_ring_packet out = { .type = desc.type,
-					     .flags = desc.flags,
-					     .transaction_id = desc.transaction_id,
-					     .header = &header,
-					     .header_count = header.len ? 1 : 0,
-					     .payload = &payload,
-					     .payload_count = payload.len ? 1 : 0 };
-
-	return vmb_ring_write(&ch->tx, &out);
-}
-
-static bool packet_is_whole(const uint8_t *packet, uint32_t len, uint32_t original_len)
-{
-	struct vmb_pkt_desc desc;
-
-	if (len < sizeof(desc) || len != original_len)
-		return false;
-	desc = desc_of(packet);
-	return desc.offset8 * 8u >= sizeof(desc) && desc.offset8 <= desc.len8 &&
-	       desc.len8 * 8u == len;
-}
-
 static void play_packet(struct replay *r, struct channel *ch)
 {
 	const uint8_t *packet = r->record.bytes;
 	uint32_t len = r->record.len;
 	int error;
 
-	if (desc_of(packet).type == VMB_PKT_COMPLETION &&
-	    is_skipped(r, desc_of(packet).transaction_id)) {
+	if (vmb_dev_trace_desc(packet).type == VMB_PKT_COMPLETION &&
+	    is_skipped(r, vmb_dev_trace_desc(packet).transaction_id)) {
 		r->result->left_out++;
 		return;
 	}
@@ -795,7 +760,7 @@ static void play_packet(struct replay *r, struct channel *ch)
 	if (ch->is_network)
 		note_buffers(ch, packet, len);
 	write_memory(r, ch, packet, len);
-	error = write_ring(ch, packet, len);
+	error = vmb_dev_trace_write_packet(&ch->tx, packet, len);
 	if (error) {
 		differ(r, "the ring to the host takes no packet (error %d)", error);
 		return;
@@ -813,7 +778,7 @@ static struct kept **find_packet(struct channel *ch, const struct vmb_pkt_desc *
 	struct vmb_pkt_desc desc;
 
 	for (; *at; at = &(*at)->next) {
-		desc = desc_of((*at)->bytes);
+		desc = vmb_dev_trace_desc((*at)->bytes);
 		if (desc.type != want->type)
 			continue;
 		if (want->type != VMB_PKT_COMPLETION || desc.transaction_id == want->transaction_id)
@@ -825,7 +790,7 @@ static struct kept **find_packet(struct channel *ch, const struct vmb_pkt_desc *
 /* Where the receive buffer is used in another way, places in it are not compared. */
 static void hide_offsets(uint8_t *packet, uint32_t len)
 {
-	const struct vmb_pkt_desc desc = desc_of(packet);
+	const struct vmb_pkt_desc desc = vmb_dev_trace_desc(packet);
 	uint32_t at = sizeof(desc) + sizeof(struct vmb_pkt_transfer_pages);
 
 	for (; at + 8 <= desc.offset8 * 8u && at + 8 <= len; at += 8)
@@ -837,20 +802,20 @@ static void compare_packet(struct replay *r, uint8_t *expected, uint32_t len, st
 {
 	char what[64];
 
-	if (r->offsets_differ && desc_of(expected).type == VMB_PKT_TRANSFER_PAGES) {
+	if (r->offsets_differ && vmb_dev_trace_desc(expected).type == VMB_PKT_TRANSFER_PAGES) {
 		hide_offsets(expected, len);
 		hide_offsets(got->bytes, got->len);
 	}
 	r->result->compared++;
 	if (got->len == len && memcmp(got->bytes, expected, len) == 0)
 		return;
-	snprintf(what, sizeof(what), "packet of type %u", desc_of(expected).type);
+	snprintf(what, sizeof(what), "packet of type %u", vmb_dev_trace_desc(expected).type);
 	differ_at(r, what, expected, len, got->bytes, got->len);
 }
 
 static bool carries_frames(const struct channel *ch, const uint8_t *packet, uint32_t len)
 {
-	return ch->is_network && desc_of(packet).type == VMB_PKT_TRANSFER_PAGES &&
+	return ch->is_network && vmb_dev_trace_desc(packet).type == VMB_PKT_TRANSFER_PAGES &&
 	       nvsp_word(packet, len, 0) == VMB_NET_SEND_RNDIS_PACKET &&
 	       nvsp_word(packet, len, 1) == VMB_NET_DATA;
 }
@@ -858,7 +823,7 @@ static bool carries_frames(const struct channel *ch, const uint8_t *packet, uint
 static void expect_packet(struct replay *r, struct channel *ch)
 {
 	uint32_t len = r->record.len;
-	const struct vmb_pkt_desc desc = desc_of(r->record.bytes);
+	const struct vmb_pkt_desc desc = vmb_dev_trace_desc(r->record.bytes);
 	struct kept **at;
 	uint8_t *copy;
 
@@ -909,7 +874,7 @@ static void play_ring(struct replay *r)
 		r->result->left_out++;
 		return;
 	}
-	if (!packet_is_whole(r->record.bytes, r->record.len, r->record.original_len)) {
+	if (!vmb_dev_trace_has_packet(&r->record)) {
 		differ(r, "the packet is not whole in the recording");
 		return;
 	}

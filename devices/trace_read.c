@@ -175,3 +175,41 @@ void vmb_dev_trace_unload(struct vmb_dev_trace_file *file)
 	free(file->bytes);
 	*file = (struct vmb_dev_trace_file){ 0 };
 }
+
+/* Packets */
+
+struct vmb_pkt_desc vmb_dev_trace_desc(const uint8_t *packet)
+{
+	struct vmb_pkt_desc desc;
+
+	memcpy(&desc, packet, sizeof(desc));
+	return desc;
+}
+
+bool vmb_dev_trace_has_packet(const struct vmb_dev_trace_record *record)
+{
+	struct vmb_pkt_desc desc;
+
+	if (record->len < sizeof(desc) || record->len != record->original_len)
+		return false;
+	desc = vmb_dev_trace_desc(record->bytes);
+	return desc.offset8 * 8u >= sizeof(desc) && desc.offset8 <= desc.len8 &&
+	       desc.len8 * 8u == record->len;
+}
+
+int vmb_dev_trace_write_packet(struct vmb_ring_writer *w, const uint8_t *packet, uint32_t len)
+{
+	const struct vmb_pkt_desc desc = vmb_dev_trace_desc(packet);
+	const uint32_t payload_at = desc.offset8 * 8u;
+	const struct vmb_ring_part header = { packet + sizeof(desc), payload_at - sizeof(desc) };
+	const struct vmb_ring_part payload = { packet + payload_at, len - payload_at };
+	const struct vmb_ring_packet out = { .type = desc.type,
+					     .flags = desc.flags,
+					     .transaction_id = desc.transaction_id,
+					     .header = &header,
+					     .header_count = header.len ? 1 : 0,
+					     .payload = &payload,
+					     .payload_count = payload.len ? 1 : 0 };
+
+	return vmb_ring_write(w, &out);
+}

@@ -14,6 +14,7 @@
 #define DEVICES_TRACE_READ_H
 
 #include "devices/trace.h"
+#include "ring/ring.h"
 
 #define VMB_DEV_TRACE_FILE_LEN_MAX (4ull << 30) /* bytes; a longer file is refused */
 
@@ -52,5 +53,14 @@ void vmb_dev_trace_reader_init(struct vmb_dev_trace_reader *reader, const void *
  * leave one, is the end, with a reason.
  */
 int vmb_dev_trace_read(struct vmb_dev_trace_reader *reader, struct vmb_dev_trace_record *record);
+
+/*
+ * What lies in a record of kind VMB_DEV_TRACE_PACKET. Returns whether it is a packet of a ring, all
+ * of it (docs/protocol/bus.md, "5.2 Packets"): the others are for such packets alone.
+ */
+bool vmb_dev_trace_has_packet(const struct vmb_dev_trace_record *record);
+struct vmb_pkt_desc vmb_dev_trace_desc(const uint8_t *packet);
+/* Writes it as it was written; errors as of vmb_ring_write(), which see. */
+int vmb_dev_trace_write_packet(struct vmb_ring_writer *w, const uint8_t *packet, uint32_t len);
 
 #endif

@@ -797,21 +797,13 @@ static void play_control(struct recorded *r)
 static void play_packet(struct recorded *r)
 {
 	struct recorded_channel *ch = channel_of(r, r->record.header.id);
-	struct vmb_pkt_desc desc;
 
-	if (!ch || ch->kind == RECORDED_OTHER) {
+	if (!ch || ch->kind == RECORDED_OTHER)
 		r->result->left_out++;
-		return;
-	}
-	if (r->record.len >= sizeof(desc)) {
-		desc = recorded_desc(r->record.bytes);
-		if (r->record.len == r->record.original_len && desc.offset8 * 8u >= sizeof(desc) &&
-		    desc.offset8 <= desc.len8 && desc.len8 * 8u == r->record.len) {
-			recorded_ring_play(r, ch);
-			return;
-		}
-	}
-	recorded_differ(r, "the packet is not whole in the recording");
+	else if (vmb_dev_trace_has_packet(&r->record))
+		recorded_ring_play(r, ch);
+	else
+		recorded_differ(r, "the packet is not whole in the recording");
 }
 
 static void play_record(struct recorded *r)

@@ -157,19 +157,11 @@ void recorded_card_to_guest(struct recorded *r, struct recorded_channel *ch);
 void recorded_card_take(struct recorded *r, struct recorded_channel *ch,
 			const struct vmb_ring_received *received);
 
-static inline struct vmb_pkt_desc recorded_desc(const uint8_t *packet)
-{
-	struct vmb_pkt_desc desc;
-
-	memcpy(&desc, packet, sizeof(desc));
-	return desc;
-}
-
 /* For packets that are whole. */
 static inline const uint8_t *recorded_payload(const uint8_t *packet, uint32_t len,
 					      uint32_t *payload_len)
 {
-	uint32_t at = recorded_desc(packet).offset8 * 8u;
+	uint32_t at = vmb_dev_trace_desc(packet).offset8 * 8u;
 
 	*payload_len = len - at;
 	return packet + at;

@@ -38,7 +38,7 @@ static bool next_packet(const struct recorded_channel *ch, enum vmb_dev_trace_di
 		if (record->header.kind == VMB_DEV_TRACE_PACKET &&
 		    record->header.direction == direction &&
 		    record->len >= sizeof(struct vmb_pkt_desc) &&
-		    recorded_desc(record->bytes).offset8 * 8u <= record->len)
+		    vmb_dev_trace_desc(record->bytes).offset8 * 8u <= record->len)
 			return true;
 	}
 	return false;
@@ -61,7 +61,7 @@ static bool next_data(const struct recorded_channel *ch, enum vmb_dev_trace_dire
 			continue;
 		if (record->header.kind == VMB_DEV_TRACE_PACKET) {
 			/* Ids are used again. */
-			if (recorded_desc(record->bytes).transaction_id == transaction_id)
+			if (vmb_dev_trace_desc(record->bytes).transaction_id == transaction_id)
 				return false;
 			continue;
 		}
@@ -129,7 +129,7 @@ static struct question question_of_record(const struct recorded_channel *ch,
 	struct vmb_dev_trace_record data;
 	struct question q = { 0 };
 
-	if (next_data(ch, VMB_DEV_TRACE_TO_HOST, recorded_desc(record->bytes).transaction_id,
+	if (next_data(ch, VMB_DEV_TRACE_TO_HOST, vmb_dev_trace_desc(record->bytes).transaction_id,
 		      &after, &data)) {
 		q.message = data.bytes + sizeof(struct vmb_dev_trace_data);
 		q.message_len = data.len - sizeof(struct vmb_dev_trace_data);
@@ -154,7 +154,7 @@ static bool is_same(const struct question *a, const struct question *b)
 
 static bool is_ack(const struct recorded_said *said)
 {
-	return recorded_desc(said->bytes).type == VMB_PKT_COMPLETION;
+	return vmb_dev_trace_desc(said->bytes).type == VMB_PKT_COMPLETION;
 }
 
 /* Also finds the first of all, with q NULL. */
@@ -244,7 +244,7 @@ static bool find_nvsp(const struct recorded *r, const struct recorded_channel *c
 
 	do {
 		payload = recorded_payload(record.bytes, record.len, &len);
-		if (recorded_desc(record.bytes).type == VMB_PKT_INBAND &&
+		if (vmb_dev_trace_desc(record.bytes).type == VMB_PKT_INBAND &&
 		    recorded_word(payload, len, 0) == nvsp) {
 			for (uint32_t i = 0; i < 5; i++)
 				words[i] = recorded_word(payload, len, 4 * i);
@@ -264,7 +264,7 @@ static uint64_t find_page(const struct recorded *r, const struct recorded_channe
 	uint64_t pfn = 1;
 
 	while (next_packet(ch, VMB_DEV_TRACE_TO_HOST, &ahead, &record)) {
-		if (recorded_desc(record.bytes).type != VMB_PKT_GPA_DIRECT ||
+		if (vmb_dev_trace_desc(record.bytes).type != VMB_PKT_GPA_DIRECT ||
 		    record.len < at + sizeof(pfn))
 			continue;
 		memcpy(&pfn, record.bytes + at, sizeof(pfn));
@@ -376,7 +376,7 @@ static uint32_t nvsp_len(uint32_t type)
 static void compare_nvsp(struct recorded *r, const struct question *q, uint8_t *expected,
 			 uint32_t len, const struct recorded_said *said)
 {
-	uint32_t at = recorded_desc(expected).offset8 * 8u, end = at + nvsp_len(q->nvsp);
+	uint32_t at = vmb_dev_trace_desc(expected).offset8 * 8u, end = at + nvsp_len(q->nvsp);
 	uint32_t id = recorded_word(expected, len, at + 4);
 	struct recorded_gpadl *g = NULL;
 
@@ -428,8 +428,8 @@ static void compare_control(struct recorded *r, struct recorded_channel *ch,
 			    const struct vmb_dev_trace_record *record, const struct question *q,
 			    const struct recorded_said *said)
 {
-	const struct vmb_pkt_desc ours = recorded_desc(said->bytes);
-	struct vmb_pkt_desc theirs = recorded_desc(record->bytes);
+	const struct vmb_pkt_desc ours = vmb_dev_trace_desc(said->bytes);
+	struct vmb_pkt_desc theirs = vmb_dev_trace_desc(record->bytes);
 	uint8_t *expected = malloc(record->len);
 
 	if (!expected) {
@@ -518,7 +518,7 @@ static void leave_transfer_out(struct recorded *r, struct recorded_channel *ch, 
 static void deliver_control(struct recorded *r, struct recorded_channel *ch, const uint8_t *packet,
 			    uint32_t len, const struct vmb_dev_trace_reader *reader)
 {
-	const uint64_t id = recorded_desc(packet).transaction_id;
+	const uint64_t id = vmb_dev_trace_desc(packet).transaction_id;
 	struct recorded_card *card = ch->card;
 	uint32_t message_len;
 	uint8_t *message = NULL;
@@ -537,7 +537,7 @@ static void deliver_frames(struct recorded *r, struct recorded_channel *ch, cons
 			   uint32_t len)
 {
 	struct recorded_channel *primary = recorded_primary(r, ch);
-	const uint64_t id = recorded_desc(packet).transaction_id;
+	const uint64_t id = vmb_dev_trace_desc(packet).transaction_id;
 	const uint32_t at = sizeof(struct vmb_pkt_desc);
 	uint64_t frames = ch->card->frames;
 	uint32_t ranges = recorded_word(packet, len, at + 4);
@@ -559,7 +559,7 @@ static void deliver_frames(struct recorded *r, struct recorded_channel *ch, cons
 static void deliver_completion(struct recorded *r, struct recorded_channel *ch,
 			       const uint8_t *packet, uint32_t len)
 {
-	struct vmb_pkt_desc desc = recorded_desc(packet);
+	struct vmb_pkt_desc desc = vmb_dev_trace_desc(packet);
 	struct recorded_id id;
 	uint8_t *copy;
 
@@ -592,7 +592,7 @@ static void deliver(struct recorded *r, struct recorded_channel *ch,
 		    const struct vmb_dev_trace_record *record,
 		    const struct vmb_dev_trace_reader *reader)
 {
-	switch (recorded_desc(record->bytes).type) {
+	switch (vmb_dev_trace_desc(record->bytes).type) {
 	case VMB_PKT_COMPLETION: deliver_completion(r, ch, record->bytes, record->len); break;
 	case VMB_PKT_TRANSFER_PAGES:
 		if (carries_frames(record->bytes, record->len))
@@ -623,7 +623,7 @@ static bool answers(const struct recorded_channel *ch, const struct vmb_dev_trac
 		    const struct vmb_dev_trace_reader *reader, uint64_t transaction_id,
 		    const struct question *q)
 {
-	const struct vmb_pkt_desc desc = recorded_desc(record->bytes);
+	const struct vmb_pkt_desc desc = vmb_dev_trace_desc(record->bytes);
 	struct vmb_dev_trace_reader after = *reader;
 	struct vmb_dev_trace_record data;
 	const uint8_t *message;
@@ -645,11 +645,11 @@ static void play_answers(struct recorded *r, struct recorded_channel *ch,
 			 const struct vmb_dev_trace_record *asked, struct vmb_dev_trace_reader from,
 			 const struct question *q)
 {
-	const uint64_t id = recorded_desc(asked->bytes).transaction_id;
+	const uint64_t id = vmb_dev_trace_desc(asked->bytes).transaction_id;
 	uint32_t left = q->nvsp == VMB_NET_SEND_RNDIS_PACKET && q->rndis != RNDIS_HALT ? 2 : 1;
 	struct vmb_dev_trace_record record;
 
-	if (!(recorded_desc(asked->bytes).flags & VMB_PKT_FLAG_COMPLETION_REQUESTED))
+	if (!(vmb_dev_trace_desc(asked->bytes).flags & VMB_PKT_FLAG_COMPLETION_REQUESTED))
 		return;
 	while (left && next_packet(ch, VMB_DEV_TRACE_TO_GUEST, &from, &record)) {
 		if (was_taken(ch->card, record.number, false) ||
@@ -668,7 +668,7 @@ static bool find_asked(const struct recorded *r, const struct recorded_channel *
 {
 	*reader = r->reader;
 	while (next_packet(ch, VMB_DEV_TRACE_TO_HOST, reader, record)) {
-		if (recorded_desc(record->bytes).type == VMB_PKT_COMPLETION ||
+		if (vmb_dev_trace_desc(record->bytes).type == VMB_PKT_COMPLETION ||
 		    carries_frames(record->bytes, record->len) ||
 		    was_taken(ch->card, record->number, false))
 			continue;
@@ -713,7 +713,7 @@ static void answer_ahead(struct recorded *r, struct recorded_channel *ch, struct
 		play_answers(r, ch, &record, reader, &found);
 	} else if (q.nvsp == VMB_NET_SEND_RNDIS_PACKET) {
 		recorded_tolerate(r, VMB_USER_RECORDED_ASKED);
-		refuse(r, ch, recorded_desc(said->bytes).transaction_id);
+		refuse(r, ch, vmb_dev_trace_desc(said->bytes).transaction_id);
 	} else {
 		recorded_differ(r, "our guest also sends %s 0x%x", kind_of(&q), number_of(&q));
 	}
@@ -780,7 +780,7 @@ static struct recorded_said **come_to(struct recorded *r, struct recorded_channe
 static void leave_question_out(struct recorded *r, struct recorded_channel *ch,
 			       const struct question *q)
 {
-	recorded_ids_add(r, &ch->ids, recorded_desc(r->record.bytes).transaction_id, 0, true);
+	recorded_ids_add(r, &ch->ids, vmb_dev_trace_desc(r->record.bytes).transaction_id, 0, true);
 	if (q->message_len >= 12 && q->rndis != RNDIS_RESET)
 		recorded_ids_add(r, &ch->card->requests,
 				 recorded_word(q->message, q->message_len, 8), 0, true);
@@ -816,11 +816,11 @@ static void control_to_host(struct recorded *r, struct recorded_channel *ch)
 
 static void ack_to_host(struct recorded *r, struct recorded_channel *ch)
 {
-	const uint64_t id = recorded_desc(r->record.bytes).transaction_id;
+	const uint64_t id = vmb_dev_trace_desc(r->record.bytes).transaction_id;
 	struct recorded_said **at = &ch->said.first;
 	struct recorded_id left;
 
-	while (*at && !(is_ack(*at) && recorded_desc((*at)->bytes).transaction_id == id))
+	while (*at && !(is_ack(*at) && vmb_dev_trace_desc((*at)->bytes).transaction_id == id))
 		at = &(*at)->next;
 	if (*at) {
 		recorded_compare(r, "acknowledgement", r->record.bytes, r->record.len, (*at)->bytes,
@@ -838,11 +838,11 @@ void recorded_card_to_host(struct recorded *r, struct recorded_channel *ch)
 {
 	if (was_taken(ch->card, r->record.number, true))
 		return;
-	if (recorded_desc(r->record.bytes).type == VMB_PKT_COMPLETION) {
+	if (vmb_dev_trace_desc(r->record.bytes).type == VMB_PKT_COMPLETION) {
 		ack_to_host(r, ch);
 	} else if (carries_frames(r->record.bytes, r->record.len) ||
 		   ch->core.offer.sub_channel_index) {
-		recorded_ids_add(r, &ch->ids, recorded_desc(r->record.bytes).transaction_id, 0,
+		recorded_ids_add(r, &ch->ids, vmb_dev_trace_desc(r->record.bytes).transaction_id, 0,
 				 true);
 		r->result->left_out++;
 	} else {

@@ -117,7 +117,7 @@ static const uint8_t *find_operation(const struct recorded *r, uint32_t relid, u
 		if (record.header.kind == VMB_DEV_TRACE_PACKET && record.header.id == relid &&
 		    record.header.direction == VMB_DEV_TRACE_TO_HOST &&
 		    record.len >= sizeof(struct vmb_pkt_desc) &&
-		    recorded_desc(record.bytes).offset8 * 8u <= record.len &&
+		    vmb_dev_trace_desc(record.bytes).offset8 * 8u <= record.len &&
 		    operation_of(record.bytes, record.len) == operation)
 			return recorded_payload(record.bytes, record.len, payload_len);
 	}
@@ -218,18 +218,7 @@ static void look(struct recorded *r, struct recorded_channel *ch)
 void recorded_ring_deliver(struct recorded *r, struct recorded_channel *ch, const uint8_t *packet,
 			   uint32_t len)
 {
-	const struct vmb_pkt_desc desc = recorded_desc(packet);
-	const uint32_t payload_at = desc.offset8 * 8u;
-	const struct vmb_ring_part header = { packet + sizeof(desc), payload_at - sizeof(desc) };
-	const struct vmb_ring_part payload = { packet + payload_at, len - payload_at };
-	const struct vmb_ring_packet out = { .type = desc.type,
-					     .flags = desc.flags,
-					     .transaction_id = desc.transaction_id,
-					     .header = &header,
-					     .header_count = header.len ? 1 : 0,
-					     .payload = &payload,
-					     .payload_count = payload.len ? 1 : 0 };
-	int error = vmb_ring_write(&ch->host_tx, &out);
+	int error = vmb_dev_trace_write_packet(&ch->host_tx, packet, len);
 
 	if (error) {
 		recorded_differ(r, "the ring to the guest takes no packet (error %d)", error);
@@ -246,7 +235,7 @@ static bool read_range(const uint8_t *packet, struct vmb_gpa_range *range, uint6
 		       uint32_t room)
 {
 	const uint32_t at = sizeof(struct vmb_pkt_desc) + sizeof(struct vmb_pkt_gpa_direct);
-	const uint32_t end = recorded_desc(packet).offset8 * 8u;
+	const uint32_t end = vmb_dev_trace_desc(packet).offset8 * 8u;
 	uint64_t count;
 
 	if (end < at + sizeof(*range) || recorded_word(packet, end, 20) != 1)
@@ -322,7 +311,7 @@ static int decide_command(struct recorded *r, struct recorded_channel *ch, const
 	const uint8_t *payload = recorded_payload(packet, len, &payload_len);
 
 	memcpy(&stor, payload, payload_len < sizeof(stor) ? payload_len : sizeof(stor));
-	if (recorded_desc(packet).type == VMB_PKT_GPA_DIRECT &&
+	if (vmb_dev_trace_desc(packet).type == VMB_PKT_GPA_DIRECT &&
 	    !read_range(packet, &range, pfns, VMB_ARRAY_COUNT(pfns)))
 		return VMB_EINVAL;
 	request = request_of(&stor.u.srb, &range);
@@ -378,8 +367,8 @@ static void accept_srb(struct recorded *r, uint8_t *expected, const uint8_t *got
 static void compare_storage(struct recorded *r, struct recorded_channel *ch, uint32_t operation,
 			    const struct recorded_said *said)
 {
-	const uint64_t ours = recorded_desc(said->bytes).transaction_id;
-	uint32_t len = r->record.len, at = recorded_desc(r->record.bytes).offset8 * 8u;
+	const uint64_t ours = vmb_dev_trace_desc(said->bytes).transaction_id;
+	uint32_t len = r->record.len, at = vmb_dev_trace_desc(r->record.bytes).offset8 * 8u;
 	uint8_t *expected = malloc(len);
 
 	if (!expected) {
@@ -387,10 +376,10 @@ static void compare_storage(struct recorded *r, struct recorded_channel *ch, uin
 		return;
 	}
 	memcpy(expected, r->record.bytes, len);
-	recorded_ids_add(r, &ch->ids, recorded_desc(expected).transaction_id, ours, false);
+	recorded_ids_add(r, &ch->ids, vmb_dev_trace_desc(expected).transaction_id, ours, false);
 	memcpy(expected + offsetof(struct vmb_pkt_desc, transaction_id), &ours, sizeof(ours));
 	if (operation == VMB_STOR_EXECUTE_SRB && said->len == len &&
-	    recorded_desc(said->bytes).offset8 * 8u == at)
+	    vmb_dev_trace_desc(said->bytes).offset8 * 8u == at)
 		accept_srb(r, expected + at, said->bytes + at, len - at);
 	recorded_compare(r, "packet to the disk", expected, len, said->bytes, said->len);
 	free(expected);
@@ -398,7 +387,7 @@ static void compare_storage(struct recorded *r, struct recorded_channel *ch, uin
 
 static void disk_to_host(struct recorded *r, struct recorded_channel *ch)
 {
-	const struct vmb_pkt_desc desc = recorded_desc(r->record.bytes);
+	const struct vmb_pkt_desc desc = vmb_dev_trace_desc(r->record.bytes);
 	uint32_t operation = operation_of(r->record.bytes, r->record.len);
 	struct recorded_said **said;
 	int error = 0;
@@ -427,7 +416,7 @@ static void disk_to_host(struct recorded *r, struct recorded_channel *ch)
 /* A completion goes to the request that it is of. */
 static void disk_to_guest(struct recorded *r, struct recorded_channel *ch)
 {
-	struct vmb_pkt_desc desc = recorded_desc(r->record.bytes);
+	struct vmb_pkt_desc desc = vmb_dev_trace_desc(r->record.bytes);
 	struct recorded_id id;
 	uint8_t *packet;
 
