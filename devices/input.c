@@ -534,16 +534,6 @@ int vmb_dev_input_pointer(struct vmb_dev_input *input, uint16_t x, uint16_t y, u
 	return error;
 }
 
-void vmb_dev_input_release(struct vmb_dev_input *input)
-{
-	pthread_mutex_lock(&input->lock);
-	vmb_dev_keys_release(&input->keys);
-	vmb_dev_pointers_release(&input->pointers);
-	if (input->attached)
-		vmb_dev_worker_wake(&input->worker);
-	pthread_mutex_unlock(&input->lock);
-}
-
 void vmb_dev_input_look(struct vmb_dev_input *input, struct vmb_dev_input_view *view)
 {
 	const struct line *keyboard = &input->lines[KEYBOARD], *mouse = &input->lines[MOUSE];

@@ -9,7 +9,8 @@
  *
  * Nothing here waits for a guest. What a guest does not take is lost and counted: there is no
  * driver, or the queue is full. A key or button of which the guest knows that it is down can always
- * go up. When the guest closes a channel, what is queued for it is lost, and nothing is down.
+ * go up: whoever pressed it lets go of it before it leaves. When the guest closes a channel, what
+ * is queued for it is lost, and nothing is down.
  *
  * A guest that breaks the protocol loses that channel until it opens it again.
  *
@@ -46,8 +47,6 @@ int vmb_dev_input_key(struct vmb_dev_input *input, uint16_t make_code, uint32_t 
  */
 int vmb_dev_input_pointer(struct vmb_dev_input *input, uint16_t x, uint16_t y, uint8_t buttons,
 			  int16_t wheel);
-/* All keys and buttons that are down go up: whoever held them is gone. */
-void vmb_dev_input_release(struct vmb_dev_input *input);
 
 struct vmb_dev_input_view {
 	bool keyboard, mouse; /* the guest has a driver for it */

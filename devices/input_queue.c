@@ -56,14 +56,6 @@ void vmb_dev_keys_next(struct vmb_dev_keys *q)
 	q->count--;
 }
 
-void vmb_dev_keys_release(struct vmb_dev_keys *q)
-{
-	for (uint32_t bit = 0; bit < 4 * CODES; bit++)
-		if (is_held(q, bit))
-			vmb_dev_keys_put(q, (uint16_t)(bit % CODES),
-					 bit / CODES * VMB_KEYBOARD_E0 | VMB_KEYBOARD_BREAK);
-}
-
 static bool same_place(const struct vmb_mouse_report *a, const struct vmb_mouse_report *b)
 {
 	return a->x == b->x && a->y == b->y;
@@ -114,14 +106,4 @@ void vmb_dev_pointers_next(struct vmb_dev_pointers *q)
 {
 	q->first = (q->first + 1) % VMB_DEV_POINTERS_MAX;
 	q->count--;
-}
-
-void vmb_dev_pointers_release(struct vmb_dev_pointers *q)
-{
-	struct vmb_mouse_report up = q->last;
-
-	up.buttons = 0;
-	up.wheel = 0;
-	if (q->last.buttons)
-		vmb_dev_pointers_put(q, &up);
 }

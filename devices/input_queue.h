@@ -36,8 +36,6 @@ bool vmb_dev_keys_put(struct vmb_dev_keys *q, uint16_t make_code, uint32_t flags
 /* Returns the oldest one, which stays until _next(); NULL: empty. */
 const struct vmb_dev_key *vmb_dev_keys_first(const struct vmb_dev_keys *q);
 void vmb_dev_keys_next(struct vmb_dev_keys *q);
-/* Appends the going up of all keys that are down. */
-void vmb_dev_keys_release(struct vmb_dev_keys *q);
 
 struct vmb_dev_pointer {
 	struct vmb_mouse_report report;
@@ -58,7 +56,5 @@ struct vmb_dev_pointers {
 bool vmb_dev_pointers_put(struct vmb_dev_pointers *q, const struct vmb_mouse_report *report);
 const struct vmb_mouse_report *vmb_dev_pointers_first(const struct vmb_dev_pointers *q);
 void vmb_dev_pointers_next(struct vmb_dev_pointers *q);
-/* Appends the going up of all buttons that are down. */
-void vmb_dev_pointers_release(struct vmb_dev_pointers *q);
 
 #endif

@@ -46,8 +46,10 @@
 struct client {
 	rfbClientPtr rfb; /* NULL: a free place */
 	struct vmb_dev_vnc *vnc;
-	int buttons; /* of VNC, that are down */
+	int buttons; /* of VNC, that are down; while it holds one, nobody else points */
+	uint16_t x, y; /* where it points */
 	bool shift; /* it holds Shift */
+	bool keys[2][VMB_KEYBOARD_MAKE_CODE_MAX + 1]; /* that it holds; [1]: those with E0 */
 };
 
 struct vmb_dev_vnc {
@@ -199,8 +201,15 @@ static void *run_watch(void *arg)
 
 /* Keys and pointer */
 
-static void press(struct vmb_dev_vnc *v, uint8_t make_code, bool extended, bool down)
+/* A key that several clients hold goes up with the last of them. */
+static void press(struct client *c, uint8_t make_code, bool extended, bool down)
 {
+	struct vmb_dev_vnc *v = c->vnc;
+
+	c->keys[extended][make_code] = down;
+	for (uint32_t i = 0; i < VMB_DEV_VNC_CLIENT_MAX && !down; i++)
+		if (v->clients[i].rfb && v->clients[i].keys[extended][make_code])
+			return;
 	vmb_dev_input_key(v->config.input, make_code,
 			  (extended ? VMB_KEYBOARD_E0 : 0) | (down ? 0 : VMB_KEYBOARD_BREAK));
 }
@@ -217,10 +226,10 @@ static void take_key(rfbBool down, rfbKeySym keysym, rfbClientPtr rfb)
 	if (keysym == XK_Shift_L || keysym == XK_Shift_R)
 		c->shift = down;
 	if (shift && down)
-		press(c->vnc, MAKE_SHIFT, false, true);
-	press(c->vnc, key.make_code, key.extended, down);
+		press(c, MAKE_SHIFT, false, true);
+	press(c, key.make_code, key.extended, down);
 	if (shift && !down)
-		press(c->vnc, MAKE_SHIFT, false, false);
+		press(c, MAKE_SHIFT, false, false);
 }
 
 static uint16_t scale(int at, uint32_t side)
@@ -232,22 +241,41 @@ static uint16_t scale(int at, uint32_t side)
 	return (uint16_t)((uint64_t)at * VMB_MOUSE_MAX / (side - 1));
 }
 
+static void point(const struct client *c, int16_t wheel)
+{
+	uint8_t down = 0;
+
+	if (c->buttons & 1)
+		down |= VMB_MOUSE_LEFT;
+	if (c->buttons & 2)
+		down |= VMB_MOUSE_MIDDLE;
+	if (c->buttons & 4)
+		down |= VMB_MOUSE_RIGHT;
+	vmb_dev_input_pointer(c->vnc->config.input, c->x, c->y, down, wheel);
+}
+
 static void take_pointer(int buttons, int x, int y, rfbClientPtr rfb)
 {
 	struct client *c = rfb->clientData;
 	int pressed = buttons & ~c->buttons;
-	uint8_t down = 0;
 
-	if (buttons & 1)
-		down |= VMB_MOUSE_LEFT;
-	if (buttons & 2)
-		down |= VMB_MOUSE_MIDDLE;
-	if (buttons & 4)
-		down |= VMB_MOUSE_RIGHT;
 	c->buttons = buttons;
-	vmb_dev_input_pointer(c->vnc->config.input, scale(x, (uint32_t)c->vnc->screen->width),
-			      scale(y, (uint32_t)c->vnc->screen->height), down,
-			      (int16_t)(!!(pressed & WHEEL_UP) - !!(pressed & WHEEL_DOWN)));
+	c->x = scale(x, (uint32_t)c->vnc->screen->width);
+	c->y = scale(y, (uint32_t)c->vnc->screen->height);
+	point(c, (int16_t)(!!(pressed & WHEEL_UP) - !!(pressed & WHEEL_DOWN)));
+}
+
+/* What a client that is gone held goes up, and nothing that others hold. */
+static void let_go(struct client *c)
+{
+	for (int extended = 0; extended < 2; extended++)
+		for (uint8_t code = 1; code <= VMB_KEYBOARD_MAKE_CODE_MAX; code++)
+			if (c->keys[extended][code])
+				press(c, code, extended, false);
+	if (c->buttons) {
+		c->buttons = 0;
+		point(c, 0);
+	}
 }
 
 /* The picture */
@@ -416,7 +444,7 @@ static void remove_if_gone(struct vmb_dev_vnc *v, struct client *c)
 	free(web_socket);
 	c->rfb = NULL;
 	v->client_count--;
-	vmb_dev_input_release(v->config.input);
+	let_go(c);
 }
 
 static struct client *find_place(struct vmb_dev_vnc *v)

@@ -76,24 +76,6 @@ static void test_a_key_that_is_down_can_always_go_up(void **state)
 	fill(1);
 }
 
-static void test_all_keys_that_are_down_are_released(void **state)
-{
-	vmb_dev_keys_put(&k, 0x1D, 0);
-	vmb_dev_keys_put(&k, 0x1D, E0);
-	vmb_dev_keys_put(&k, 0x1D, VMB_KEYBOARD_E1);
-	vmb_dev_keys_put(&k, 0x1E, 0);
-	vmb_dev_keys_put(&k, 0x1E, UP);
-	while (vmb_dev_keys_first(&k))
-		vmb_dev_keys_next(&k);
-	vmb_dev_keys_release(&k);
-	expect_key(0x1D, UP);
-	expect_key(0x1D, E0 | UP);
-	expect_key(0x1D, VMB_KEYBOARD_E1 | UP);
-	assert_null(vmb_dev_keys_first(&k));
-	vmb_dev_keys_release(&k);
-	assert_null(vmb_dev_keys_first(&k));
-}
-
 static bool point(uint16_t x, uint8_t buttons, int16_t wheel)
 {
 	const struct vmb_mouse_report report = {
@@ -166,27 +148,15 @@ static void test_a_button_that_is_down_can_always_go_up(void **state)
 	assert_true(p.count <= VMB_DEV_POINTERS_MAX);
 }
 
-static void test_all_buttons_that_are_down_are_released(void **state)
-{
-	point(5, 3, 1);
-	vmb_dev_pointers_release(&p);
-	expect_pointer(5, 3, 1);
-	expect_pointer(5, 0, 0);
-	vmb_dev_pointers_release(&p);
-	assert_null(vmb_dev_pointers_first(&p));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_keys_come_out_in_order, begin),
 		cmocka_unit_test_setup(test_a_key_that_is_down_can_always_go_up, begin),
-		cmocka_unit_test_setup(test_all_keys_that_are_down_are_released, begin),
 		cmocka_unit_test_setup(test_places_that_are_passed_are_left_out, begin),
 		cmocka_unit_test_setup(test_a_button_is_pressed_and_let_go_where_it_was, begin),
 		cmocka_unit_test_setup(test_a_wheel_is_turned_where_it_was, begin),
 		cmocka_unit_test_setup(test_a_button_that_is_down_can_always_go_up, begin),
-		cmocka_unit_test_setup(test_all_buttons_that_are_down_are_released, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -514,22 +514,49 @@ static void test_a_client_that_scales_follows_the_resolution(void **state)
 	close(fd);
 }
 
+static void await_lost(uint64_t keys, uint64_t pointers)
+{
+	struct vmb_dev_input_view view = { 0 };
+
+	for (int i = 0; i < PATIENCE && (view.keys_lost < keys || view.pointers_lost < pointers);
+	     i++) {
+		usleep(1000);
+		vmb_dev_input_look(b->input, &view);
+	}
+	assert_int_equal(view.keys_lost, keys); /* this guest has no driver */
+	assert_int_equal(view.pointers_lost, pointers);
+}
+
 static void test_keys_and_pointer_reach_the_device(void **state)
 {
 	static const uint8_t events[] = { 4, 1, 0, 0, 0, 0, 0, 'a', 4, 0, 0, 0,	   0, 0,   0, 'a',
 					  4, 1, 0, 0, 0, 0, 0, 'A', 4, 0, 0, 0,	   0, 0,   0, 'A',
 					  5, 1, 0, 9, 0, 9, 4, 1,   0, 0, 0, 0xFF, 0, 0xFF };
-	struct vmb_dev_input_view view = { 0 };
 	int fd = join();
 
 	put(fd, events, sizeof(events)); /* the last is no key of a keyboard */
-	for (int i = 0; i < PATIENCE && !view.pointers_lost; i++) {
-		usleep(1000);
-		vmb_dev_input_look(b->input, &view);
-	}
-	assert_int_equal(view.keys_lost, 6); /* a, and A with its Shift: this guest has no driver */
-	assert_int_equal(view.pointers_lost, 1);
+	await_lost(6, 1); /* a, and A with its Shift */
 	close(fd);
+}
+
+/* The library lets nobody else point while one holds a button. */
+static void test_a_client_that_leaves_lets_go_of_its_own_keys_alone(void **state)
+{
+	static const uint8_t a[] = { 4, 1, 0, 0, 0, 0, 0, 'a' };
+	static const uint8_t a_b_and_left[] = { 4, 1, 0, 0, 0,	 0, 0, 'a', 4, 1, 0,
+						0, 0, 0, 0, 'b', 5, 1, 0,   9, 0, 9 };
+	static const uint8_t a_up_and_move[] = { 4, 0, 0, 0, 0, 0, 0, 'a', 5, 0, 0, 8, 0, 8 };
+	int stays = join(), leaves = join();
+
+	put(stays, a, sizeof(a));
+	await_lost(1, 0);
+	put(leaves, a_b_and_left, sizeof(a_b_and_left));
+	await_lost(3, 1);
+	close(leaves);
+	await_lost(4, 2); /* b and the button go up */
+	put(stays, a_up_and_move, sizeof(a_up_and_move));
+	await_lost(5, 3);
+	close(stays);
 }
 
 /* A WebSocket, as noVNC has it. Short frames only. */
@@ -574,7 +601,6 @@ static void test_a_browser_may_send_several_messages_at_once(void **state)
 {
 	static const uint8_t keys[] = { 4, 1, 0, 0, 0, 0, 0, 'a', 4, 0, 0, 0, 0, 0, 0, 'a',
 					4, 1, 0, 0, 0, 0, 0, 'b', 4, 0, 0, 0, 0, 0, 0, 'b' };
-	struct vmb_dev_input_view view = { 0 };
 	int fd = dial();
 
 	upgrade(fd);
@@ -586,11 +612,7 @@ static void test_a_browser_may_send_several_messages_at_once(void **state)
 	put_frame(fd, "\1", 1);
 	skip_frames(fd, 24 + 9);
 	put_frame(fd, keys, sizeof(keys));
-	for (int i = 0; i < 5000 && view.keys_lost < 4; i++) {
-		usleep(1000);
-		vmb_dev_input_look(b->input, &view);
-	}
-	assert_int_equal(view.keys_lost, 4);
+	await_lost(4, 0);
 	close(fd);
 }
 
@@ -921,6 +943,7 @@ int main(void)
 		TEST(test_a_client_follows_the_resolution),
 		TEST(test_a_client_that_scales_follows_the_resolution),
 		TEST(test_keys_and_pointer_reach_the_device),
+		TEST(test_a_client_that_leaves_lets_go_of_its_own_keys_alone),
 		TEST(test_a_browser_may_send_several_messages_at_once),
 		cmocka_unit_test_setup_teardown(test_a_browser_has_no_way_in_without_a_password,
 						set_up_port, tear_down),

@@ -77,10 +77,25 @@ static int send_some(struct vmb_vmm_call *call, struct typing *t)
 	return error;
 }
 
+/* What was pressed goes up; keys that a VNC client holds are not ours. */
+static void let_go(struct vmb_vmm_call *call, const struct typing *t)
+{
+	bool held[1 + (VMB_KEYBOARD_E0 | VMB_KEYBOARD_E1)][VMB_KEYBOARD_MAKE_CODE_MAX + 1] = { 0 };
+
+	for (uint32_t i = 0; i < t->sent; i++)
+		held[t->events[i].flags & ~VMB_KEYBOARD_BREAK][t->events[i].make_code] =
+			!(t->events[i].flags & VMB_KEYBOARD_BREAK);
+	for (uint32_t prefix = 0; prefix < VMB_ARRAY_COUNT(held); prefix++)
+		for (uint16_t code = 1; code <= VMB_KEYBOARD_MAKE_CODE_MAX; code++)
+			if (held[prefix][code])
+				vmb_dev_input_key(input_of(call), code,
+						  prefix | VMB_KEYBOARD_BREAK);
+}
+
 /* A client that goes in the middle leaves no key down. */
 static enum vmb_vmm_call_step give_up(struct vmb_vmm_call *call)
 {
-	vmb_dev_input_release(input_of(call));
+	let_go(call, call->state);
 	return finish(call, VMB_VMM_CALL_FAILED);
 }
 

@@ -20,7 +20,7 @@ struct vmb_user_input {
 	struct vmb_guest_keyboard keyboard;
 	struct vmb_guest_mouse mouse;
 	/* the test's */
-	bool deaf; /* does not read */
+	bool deaf; /* the test's: does not read; afterwards set device->interrupted */
 	/* Changes a message before it is sent. Returns its length. May be NULL. */
 	uint32_t (*spoil)(uint8_t *message, uint32_t len);
 	/* what came */
