@@ -210,16 +210,43 @@ static void expect_connection(struct bed *b)
 	expect_all_gone(b);
 }
 
-/* Returns false when the life has fewer steps. */
-static bool end_at(struct bed *b, life_fn *const *steps, uint32_t point, life_fn *end)
+static bool has_channel(const struct bed *b)
+{
+	return b->vsock->used_count && b->vsock->places[0]->link;
+}
+
+/* Whose channel is gone hears of it at once, opened or not: not when some time has passed. */
+static bool hears_of_it(struct life *l)
+{
+	char got[256];
+	ssize_t len;
+
+	if (l->fd < 0)
+		server_accepts(l);
+	if (l->fd < 0)
+		return false;
+	do
+		len = recv(l->fd, got, sizeof(got), MSG_DONTWAIT);
+	while (len > 0);
+	assert_true(len == 0 || errno == ECONNRESET);
+	return true;
+}
+
+/* Returns false when the life has fewer steps. Counts in *heard who was told without a time-out. */
+static bool end_at(struct bed *b, life_fn *const *steps, uint32_t point, life_fn *end,
+		   uint32_t *heard)
 {
 	struct life l = { .b = b, .fd = -1 };
+	bool had_channel;
 	uint32_t i;
 
 	for (i = 0; i < point && steps[i]; i++)
 		steps[i](&l);
+	had_channel = has_channel(b);
 	end(&l);
 	settle(b);
+	if (had_channel && !has_channel(b))
+		*heard += hears_of_it(&l);
 	if (l.dialled)
 		vmb_guest_socket_hang_up(&b->guest.connect, &l.dial.dial);
 	client_closes(&l);
@@ -234,14 +261,16 @@ static bool end_at(struct bed *b, life_fn *const *steps, uint32_t point, life_fn
 static void end_everywhere(life_fn *const *steps)
 {
 	struct bed *b = bed_new(0, 6);
-	uint32_t point, lives = 0;
+	uint32_t point, lives = 0, heard = 0;
 
 	serve(b);
 	for (size_t e = 0; e < VMB_ARRAY_COUNT(ends); e++)
-		for (point = 0; end_at(b, steps, point, ends[e]); point++)
+		for (point = 0; end_at(b, steps, point, ends[e], &heard); point++)
 			if (++lives % GUEST_LIFE == 0)
 				guest_is_new(b);
 	assert_true(lives > 7 * 30);
+	print_message("%u lives, of %u the client heard the end at once\n", lives, heard);
+	assert_true(heard > 2 * 20);
 	assert_int_equal(b->vsock->counters.broken, 0);
 	bed_free(b);
 }
