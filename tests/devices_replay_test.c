@@ -3,72 +3,30 @@
  * Recordings played against devices like the recorded ones, against others, and after something in
  * them was changed: each difference is found, and named by its record.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
 #include "devices/network.h"
 #include "devices/replay.h"
 #include "devices/storage.h"
 #include "tests/loopback_bed.h"
-#include "tests/trace_session.h"
+#include "tests/trace_bed.h"
 #include "vmm/memory.h"
 
 #define MEMORY_LEN (128u << 20)
 
-static char folder[] = "/tmp/vmb-replay-XXXXXX", path[64];
-static struct vmb_dev_trace trace;
-static struct vmb_dev_trace_file file;
 static struct vmb_dev_memory memory;
 static struct vmb_dev_replay_result result;
 static struct vmb_dev_device device;
-static uint32_t first_number; /* of the first difference */
-static char first_text[300];
-
 static int set_up(void **state)
 {
-	strcpy(folder + sizeof(folder) - 7, "XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/x.pcapng", folder);
-	vmb_dev_trace_init(&trace);
-	return vmb_vmm_memory_create(&memory, MEMORY_LEN, MEMORY_LEN);
+	return trace_bed_set_up(state) || vmb_vmm_memory_create(&memory, MEMORY_LEN, MEMORY_LEN);
 }
 
 static int tear_down(void **state)
 {
-	vmb_dev_trace_destroy(&trace);
-	vmb_dev_trace_unload(&file);
 	vmb_vmm_memory_destroy(&memory);
-	unlink(path);
-	return rmdir(folder);
-}
-
-static void record(void (*session)(struct vmb_dev_trace *), uint32_t snap)
-{
-	const struct vmb_dev_trace_config config = { .path = path, .snap = snap };
-
-	assert_int_equal(vmb_dev_trace_start(&trace, &config), 0);
-	session(&trace);
-	vmb_dev_trace_stop(&trace);
-	assert_int_equal(vmb_dev_trace_load(&file, path), 0);
+	return trace_bed_tear_down(state);
 }
 
 static uint8_t medium[TRACE_SESSION_LEN]; /* of the disk, where the session wrote */
-
-static void differs(void *arg, uint32_t number, const char *text)
-{
-	if (first_text[0])
-		return;
-	first_number = number;
-	snprintf(first_text, sizeof(first_text), "%s", text);
-}
 
 static void play(uint32_t version_max)
 {

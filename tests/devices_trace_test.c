@@ -23,54 +23,9 @@
 #include "devices/channel.h"
 #include "devices/trace_read.h"
 #include "tests/loopback_bed.h"
-#include "tests/trace_session.h"
+#include "tests/trace_bed.h"
 #include "wire/network.h"
 #include "wire/rndis.h"
-
-static char folder[] = "/tmp/vmb-trace-XXXXXX", path[64];
-static struct vmb_dev_trace trace;
-static struct vmb_dev_trace_file file;
-static struct vmb_dev_trace_reader reader;
-
-static int set_up(void **state)
-{
-	strcpy(folder + sizeof(folder) - 7, "XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/x.pcapng", folder);
-	vmb_dev_trace_init(&trace);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	vmb_dev_trace_destroy(&trace);
-	vmb_dev_trace_unload(&file);
-	unlink(path);
-	return rmdir(folder);
-}
-
-static void start(struct vmb_dev_trace_config config)
-{
-	config.path = path;
-	assert_int_equal(vmb_dev_trace_check(&config), 0);
-	assert_int_equal(vmb_dev_trace_start(&trace, &config), 0);
-}
-
-static void load(void)
-{
-	vmb_dev_trace_stop(&trace);
-	vmb_dev_trace_unload(&file);
-	assert_int_equal(vmb_dev_trace_load(&file, path), 0);
-	vmb_dev_trace_reader_init(&reader, file.bytes, file.len);
-}
-
-static void record(void (*session)(struct vmb_dev_trace *), uint32_t snap)
-{
-	start((struct vmb_dev_trace_config){ .snap = snap });
-	session(&trace);
-	load();
-}
 
 /* The next record of that kind and direction. */
 static struct vmb_dev_trace_record find(enum vmb_dev_trace_kind kind,
@@ -484,7 +439,7 @@ static int record_for(const char *to, bool machine)
 
 int main(int argc, char **argv)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, trace_bed_set_up, trace_bed_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_messages_are_recorded_in_their_order),
 		TEST(test_packets_and_their_memory_are_recorded),

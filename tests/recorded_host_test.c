@@ -4,62 +4,10 @@
  * whatever was changed in what either end said is found, and named by its record; no recording does
  * harm.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
 #include "ports/user/recorded.h"
-#include "tests/trace_session.h"
+#include "tests/trace_bed.h"
 
-static char folder[] = "/tmp/vmb-recorded-XXXXXX", path[64];
-static struct vmb_dev_trace trace;
-static struct vmb_dev_trace_file file;
 static struct vmb_user_recorded_result result;
-static uint32_t first_number; /* of the first difference */
-static char first_text[300];
-
-static int set_up(void **state)
-{
-	strcpy(folder + sizeof(folder) - 7, "XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/x.pcapng", folder);
-	vmb_dev_trace_init(&trace);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	vmb_dev_trace_destroy(&trace);
-	vmb_dev_trace_unload(&file);
-	unlink(path);
-	return rmdir(folder);
-}
-
-static void record(void (*session)(struct vmb_dev_trace *), uint32_t snap)
-{
-	const struct vmb_dev_trace_config config = { .path = path, .snap = snap };
-
-	assert_int_equal(vmb_dev_trace_start(&trace, &config), 0);
-	session(&trace);
-	vmb_dev_trace_stop(&trace);
-	assert_int_equal(vmb_dev_trace_load(&file, path), 0);
-}
-
-static void differs(void *arg, uint32_t number, const char *text)
-{
-	if (first_text[0])
-		return;
-	first_number = number;
-	snprintf(first_text, sizeof(first_text), "%s", text);
-}
-
 static void play(void)
 {
 	const struct vmb_user_recorded_config config = { .bytes = file.bytes,
@@ -232,7 +180,7 @@ static void test_any_recording_ends(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, trace_bed_set_up, trace_bed_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_storage_session_plays_without_a_difference),
 		TEST(test_network_session_plays_without_a_difference),
