@@ -87,9 +87,13 @@ root_evidence() {
 }
 
 # serial_of DISK: the serial number that the host gave a disk like sda or hvda; nothing if it has
-# none.
+# none. On a host that gives none of ours the command line has the names of its disks, by LUN.
 serial_of() {
-	if [ -e "/sys/block/$1/serial" ]; then
+	luns=$(option openvmbus.luns)
+	if [ -n "$luns" ]; then
+		lun=$(basename "$(readlink -f "/sys/block/$1/device")")
+		echo "$luns" | cut -d, -f$((${lun##*:} + 1))
+	elif [ -e "/sys/block/$1/serial" ]; then
 		cat "/sys/block/$1/serial"
 	else # behind the four bytes that head a page of vital product data
 		tail -c +5 "/sys/block/$1/device/vpd_pg80" 2>/dev/null | tr -d ' \0'

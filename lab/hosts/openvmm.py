@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import os
+import re
 
 from lab.host.common import LAB, Skip
 from lab.host.host import Host
@@ -20,7 +21,12 @@ class Openvmm(Host):
         return [LAB / "nest/openvmm-side", cell.folder / "serial"]
 
     def monitor(self, cell, kernel, initrd, line):
-        disks = [word for disk in cell.files for word in ("--disk", f"file:{disk}")]
+        # It knows none of our properties; without a serial number the LUN tells which disk it is.
+        files = [disk.split(",")[0] for disk in cell.files]
+        disks = [word for file in files for word in ("--disk", f"file:{file}")]
+        names = [re.search("serial=([^,]*)|$", disk)[1] or "" for disk in cell.files]
+        if names:
+            line += f" openvmbus.luns={','.join(names)}"
         serial = cell.folder / "serial"
         network = ["--net", "consomme"] if cell.has_network else []
         return [self.program, "--hypervisor", "kvm", "--hv", "--single-process",
