@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "0123456789abcdef"
 KEPT = re.compile(r"evidence[.].*|host.*log|side[.]log|side-complaints|server[.]log|nbd-kills|"
-                  r"ctl[.].*|clocks|stop|fsck|samples|result[.]json|page[.].|ping|other|sizes|need")
+                  r"ctl[.].*|clocks|stop|fsck|samples|result[.]json|page[.].|ping|other|sizes|need|"
+                  r"datagrams")
 
 
 def pack(folder):
@@ -23,6 +24,7 @@ def pack(folder):
             lines = path.read_text(errors="replace").splitlines()
             if path.name == "side.log":  # of the servers' own words none is judged
                 lines = [line for line in lines if "stats:" in line]
+            lines = [line for line in lines if not line.startswith("# ")]  # testpmd's own
             text += "".join(f"{line}\n" for line in [f"@@@ {path.name}", *lines])
     text = text.replace(token, TOKEN).replace(f"{folder.resolve()}/", "")
     text = re.sub(r"/[^ ]*/build/", "build/", text)  # wherever it is
