@@ -137,6 +137,26 @@ class Ends(unittest.TestCase):
         self.assertFalse(os.path.exists(f"/proc/{pid}"))
 
 
+class Leavings(unittest.TestCase):
+    def leave(self, failures, **environment):
+        """The large files of a cell that ended so."""
+        with dry.dry_lab():
+            one = dry.parse(["linux-6.1-ours", "openvmbus", "boot"])
+        one.open = one.boots = one.judge_boots = one.judge = lambda: None
+        one.failures = failures
+        dry.sparse(one.folder / "root.ext4", 1 << 30)
+        dry.sparse(one.folder / "console.1", 2000)
+        with mock.patch.dict(os.environ, environment), mock.patch("builtins.print"):
+            self.assertEqual(one.run(), 1 if failures else 0)
+        self.assertTrue((one.folder / "console.1").exists())
+        return [path.name for path in one.folder.iterdir() if path.stat().st_size > cell.LARGE]
+
+    def test_disks_stay_where_something_failed_or_somebody_wants_them(self):
+        self.assertEqual(self.leave(0), [])
+        self.assertEqual(self.leave(1), ["root.ext4"])
+        self.assertEqual(self.leave(0, KEEP="1"), ["root.ext4"])
+
+
 class CommandLine(unittest.TestCase):
     def run_it(self, *words):
         done = subprocess.run([sys.executable, "-IS", common.LAB / "run", *words], text=True,
