@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * 4 KiB reads from a null disk through both ends in one process: what the protocol costs when the
- * disk and the machine cost nothing. One line a queue depth. Usage: storage_bench [SECONDS]
+ * disk and the machine cost nothing. One line a queue depth. Usage: storage_bench [SECONDS [US]]
+ * US: microseconds that the host's thread looks for requests before it sleeps (--disk-poll).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,9 +162,11 @@ static void measure(struct bench *b, uint32_t depth, double seconds)
 	report(b, from, take_reading(b));
 }
 
-static void prepare(struct bench *b)
+static void prepare(struct bench *b, uint32_t poll_us)
 {
-	struct vmb_user_loopback_config config = { .threads = true, .guest.ring_pages = 64 };
+	struct vmb_user_loopback_config config = { .threads = true,
+						   .guest.ring_pages = 64,
+						   .poll_us = poll_us };
 	uint32_t i;
 
 	config.disks[0].path = "null:1G";
@@ -191,8 +194,8 @@ int main(int argc, char **argv)
 	double seconds = argc > 1 ? atof(argv[1]) : 5;
 	struct bench *b = calloc(1, sizeof(*b));
 
-	check(b && seconds > 0, "usage: storage_bench [SECONDS]");
-	prepare(b);
+	check(b && seconds > 0, "usage: storage_bench [SECONDS [US]]");
+	prepare(b, argc > 2 ? (uint32_t)atoi(argv[2]) : 0);
 	measure(b, 1, seconds);
 	measure(b, 32, seconds);
 	vmb_user_loopback_destroy(&b->l);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What all devices do in the same way with the rings of an open channel. */
+#include <time.h>
+
 #include "devices/channel.h"
 #include "devices/worker.h"
 #include "devices/fault.h"
@@ -32,6 +34,27 @@ int vmb_dev_channel_write_inband(struct vmb_dev_channel *ch, const void *payload
 						.payload_count = 1 };
 
 	return vmb_dev_channel_write(ch, &packet, vmb_ring_packet_len(0, len));
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool vmb_dev_channel_poll(struct vmb_dev_channel *channel, uint32_t us,
+			  const struct vmb_dev_worker *w)
+{
+	struct vmb_ring_received packet;
+	int64_t end = now_ns() + (int64_t)us * 1000;
+
+	vmb_ring_mask(&channel->rx);
+	while (!vmb_dev_worker_woken(w) && now_ns() < end)
+		if (vmb_ring_read(&channel->rx, &packet) != VMB_EAGAIN)
+			return true;
+	return vmb_ring_unmask(&channel->rx);
 }
 
 /* The worker may free the channel as soon as it has the order. */

@@ -70,6 +70,8 @@ enum vmb_dev_channel_rest {
 	VMB_DEV_CHANNEL_BROKEN /* the guest's packets make no sense; the ring is left alone */
 };
 
+struct vmb_dev_worker; /* devices/worker.h */
+
 struct vmb_dev_channel_reader {
 	bool (*wants)(const void *arg); /* another packet; asked before each */
 	void (*take)(void *arg, const struct vmb_ring_received *received);
@@ -106,6 +108,15 @@ vmb_dev_channel_read_ring(struct vmb_dev_channel *channel, uint32_t budget,
 	} while (vmb_ring_unmask(rx));
 	return VMB_DEV_CHANNEL_EMPTY;
 }
+
+/*
+ * Looks at the ring for us microseconds at most, 0: once, while the guest is told to ring no bell.
+ * Returns true as soon as there is a packet (or a broken index): the ring is masked, read it.
+ * Returns false when there is none, or the channel's worker, w, was woken: the guest rings again.
+ * Only after a read that left the ring empty. It keeps a processor busy.
+ */
+bool vmb_dev_channel_poll(struct vmb_dev_channel *channel, uint32_t us,
+			  const struct vmb_dev_worker *w);
 
 /* Writes a packet, without faults. Returns what vmb_ring_write() returns. */
 static inline int vmb_dev_channel_put(struct vmb_dev_channel *channel,

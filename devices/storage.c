@@ -171,6 +171,7 @@ static void name_ide(struct vmb_dev_storage *s, uint32_t place)
 
 static int init_queues(struct vmb_dev_storage *s, const struct vmb_dev_storage_config *config)
 {
+	s->poll_us = config->poll_us;
 	s->queue_count = config->queue_count && !config->ide ? config->queue_count : 1;
 	s->queues = calloc(s->queue_count, sizeof(*s->queues));
 	if (!s->queues)

@@ -60,6 +60,7 @@ struct vmb_dev_storage_config {
 	uint16_t version_max; /* VMB_STOR_VERSION_*, 0 = newest */
 	/* channels at most: 1 to VMB_DEV_STORAGE_QUEUE_MAX, 1 if ide; 0 = 1 */
 	uint32_t queue_count;
+	uint32_t poll_us; /* that each queue looks at its ring before it sleeps; 0: not */
 	bool ide; /* one unit on an IDE channel */
 	uint32_t place; /* of the IDE unit: 0..VMB_DEV_IDE_MAX - 1 */
 	/* of a SCSI controller; NULL: vmb_dev_storage_scsi_id */
@@ -129,6 +130,7 @@ struct vmb_dev_storage {
 	struct vmb_dev_channel channel; /* the primary */
 	struct vmb_dev_storage_queue *queues;
 	uint32_t queue_count;
+	uint32_t poll_us; /* config's */
 
 	bool ready; /* the guest may use sub-channels; atomic, written under the lock */
 	bool closing; /* the primary closes: what is under way may be cancelled; the lock's */

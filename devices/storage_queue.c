@@ -792,6 +792,13 @@ static void offer(struct vmb_dev_storage_queue *q)
 		vmb_dev_storage_offer(s, count);
 }
 
+/* Whether the ring is empty, and looked at for a while before this queue's thread sleeps. */
+static bool polls(const struct vmb_dev_storage_queue *q)
+{
+	return q->storage->poll_us && q->worker.wake >= 0 && q->state == VMB_DEV_STORAGE_OPEN &&
+	       !q->more && may_read(q);
+}
+
 /*
  * The ring is looked at only when there is a reason to: the bell, or what was left of the last
  * look.
@@ -807,6 +814,8 @@ static void serve_rings(struct vmb_dev_storage_queue *q)
 	if (may_read(q) && (q->more || (q->starved && q->free)))
 		read_ring(q);
 	vmb_dev_worker_found(&q->worker, q->packets_in - packets_in);
+	if (polls(q)) /* before the answers, or the next request may ring before it is looked for */
+		vmb_ring_mask(&q->channel->rx);
 	take_ended(q);
 	write_ring(q);
 	if (is_primary(q) && q->storage->queue_count > 1 && !q->answers)
@@ -815,8 +824,10 @@ static void serve_rings(struct vmb_dev_storage_queue *q)
 
 bool vmb_dev_storage_queue_step(struct vmb_dev_storage_queue *q)
 {
-	bool any = take_events(q);
+	bool any;
 
+	vmb_dev_worker_heard(&q->worker);
+	any = take_events(q);
 	/* After the events: they clear the wake, and an order that comes later brings another. */
 	take_orders(q);
 	if (q->state == VMB_DEV_STORAGE_CLOSING)
@@ -844,6 +855,18 @@ static uint64_t wait_ns(const struct vmb_dev_storage_queue *q)
 	return ROOM_POLL_NS;
 }
 
+/*
+ * Whether the guest has asked again, so that this thread need not sleep. While a disk is at work or
+ * the guest has no room the ring is not polled: only a thread that waits hears news of these.
+ */
+static bool guest_asks_again(struct vmb_dev_storage_queue *q)
+{
+	uint32_t us = q->busy_count || q->answers ? 0 : q->storage->poll_us;
+
+	q->more = polls(q) && vmb_dev_channel_poll(q->channel, us, &q->worker);
+	return q->more;
+}
+
 static void wait(void *state, bool more)
 {
 	struct vmb_dev_storage_queue *q = state;
@@ -857,6 +880,8 @@ static void wait(void *state, bool more)
 		return;
 	}
 	begin_watching(q);
+	if (!more && guest_asks_again(q))
+		return;
 	error = vmb_dev_disk_engine_wait(&q->engine, more ? 0 : wait_ns(q));
 	if (!error)
 		return;

@@ -227,6 +227,10 @@ expect 'too many processors' '--cpus 65: give a number from 1 to 64' run --kerne
 expect 'no queues' '--disk-queues 0: give a number from 1 to 64' run --kernel k --disk-queues 0
 expect 'too many queues' '--disk-queues 65: give a number from 1 to 64' \
 	run --kernel k --disk-queues 65
+expect 'polls for too long' '--disk-poll 1001: give a number of microseconds from 0 to 1000' \
+	run --kernel k --disk-poll 1001
+expect 'polls for no number' '--disk-poll 5us: give a number of microseconds from 0 to 1000' \
+	run --kernel k --disk-poll 5us
 expect 'processors no number' '--cpus two: give a number from 1 to 64' run --kernel k --cpus two
 expect 'no such generation' '--generation 2003: give 2008, 2008r2, 2012, 2012r2, 2016, 2019, 2022 or 2025' \
 	run --kernel k --generation 2003

@@ -325,6 +325,30 @@ static void test_full_rings_leak_nothing(void **state)
 	}
 }
 
+/*
+ * A queue that looks for requests before it sleeps needs no signal for a request that comes while it
+ * does. It stops looking when the channel is closed: this would take an hour a request.
+ */
+static void test_polling_needs_few_signals(void **state)
+{
+	const struct vmb_user_loopback_config config = { .threads = true, .poll_us = 3600000000u };
+	struct loop *b = loop_new(config);
+	struct vmb_user_device *d = loop_open(b);
+	uint64_t before = b->l.machine.synic.host_signals;
+	uint64_t signals;
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		ask_ready(b, d);
+	signals = b->l.machine.synic.host_signals - before;
+	print_message("# %llu signals for 1000 requests\n", (unsigned long long)signals);
+	assert_true(signals < 10);
+	loop_verify(b, d, 100, 65536);
+	assert_int_equal(vmb_user_guest_unload(&b->l.guest), 0);
+	loop_expect_nothing_held(b);
+	loop_free(b);
+}
+
 static void test_big_rings_signal_seldom(void **state)
 {
 	struct vmb_user_loopback_config config = { .guest.ring_pages = 64 };
@@ -679,6 +703,7 @@ int main(void)
 		cmocka_unit_test(test_rings_of_every_size_carry_data),
 		cmocka_unit_test(test_errors_carry_sense_data),
 		cmocka_unit_test(test_full_rings_leak_nothing),
+		cmocka_unit_test(test_polling_needs_few_signals),
 		cmocka_unit_test(test_big_rings_signal_seldom),
 		cmocka_unit_test(test_late_completion_ends_request_late),
 		cmocka_unit_test(test_abandoned_request_keeps_its_slot_until_answered),

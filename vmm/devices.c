@@ -14,6 +14,7 @@ static int open_scsi(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 {
 	struct vmb_dev_storage_config config = { .version_max = o->generation.storage,
 						 .queue_count = o->disk_queues,
+						 .poll_us = o->disk_poll,
 						 .disk_count = VMB_HOST_SCSI_LUN_MAX };
 	int error = 0;
 

@@ -76,6 +76,8 @@ static const char help_text[] =
 	"     gone=BLOCK      for tests: the first read of that block takes the disk away\n"
 	"  --disk-queues N    channels of the SCSI controller, 1 to 64 (one for each four CPUs);\n"
 	"                     each has a thread, and a guest takes as many as it wants\n"
+	"  --disk-poll US     each of them looks for requests for US microseconds, 0 to 1000 (0),\n"
+	"                     before it sleeps; keeps processors busy, which must be to spare\n"
 	"  --cdrom FILE|URI[,PROPERTY]...\n"
 	"                     an image as a DVD, 2048-byte blocks; repeatable\n"
 	"  --ide FILE|URI[,PROPERTY]...\n"

@@ -27,6 +27,7 @@
 #define WATCHDOG_S_MIN	    10u /* heartbeats are two seconds apart */
 /* What guests reckon with; docs/protocol/storage.md, "4 Initialisation". */
 #define CPUS_PER_DISK_QUEUE 4u
+#define DISK_POLL_MAX_US    1000u /* about what a slice of a scheduler may be */
 #define ASSET_TAG_MAX	    63u
 
 /* Guests add memory in blocks of their own, which are not smaller. */
@@ -170,6 +171,20 @@ static int parse_disk_queues(struct vmb_vmm_options *o, char *value)
 		return -EINVAL;
 	}
 	o->disk_queues = n;
+	return 0;
+}
+
+static int parse_disk_poll(struct vmb_vmm_options *o, char *value)
+{
+	const char *rest;
+	uint64_t n;
+
+	if (!vmb_dev_text_number(value, UINT32_MAX, &n, &rest) || *rest || n > DISK_POLL_MAX_US) {
+		vmb_dev_report("--disk-poll %s: give a number of microseconds from 0 to %u", value,
+			       DISK_POLL_MAX_US);
+		return -EINVAL;
+	}
+	o->disk_poll = n;
 	return 0;
 }
 
@@ -702,6 +717,7 @@ static const struct option names[] = {
 	{ "append", required_argument, NULL, 0 },
 	{ "disk", required_argument, NULL, 0 },
 	{ "disk-queues", required_argument, NULL, 0 },
+	{ "disk-poll", required_argument, NULL, 0 },
 	{ "cdrom", required_argument, NULL, 0 },
 	{ "ide", required_argument, NULL, 0 },
 	{ "ide-cdrom", required_argument, NULL, 0 },
@@ -751,6 +767,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_append,
 	parse_disk,
 	parse_disk_queues,
+	parse_disk_poll,
 	parse_cdrom,
 	parse_ide,
 	parse_ide_cdrom,

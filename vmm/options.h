@@ -60,6 +60,7 @@ struct vmb_vmm_options {
 	struct vmb_dev_net_option nets[VMB_DEV_NET_MAX];
 	uint32_t net_count;
 	uint32_t disk_queues; /* channels of the SCSI controller; 0: by the number of processors */
+	uint32_t disk_poll; /* microseconds that its queues look for requests before they sleep */
 	uint64_t memory_len; /* bytes, a multiple of a page */
 	uint64_t memory_min; /* bytes, when its size follows its need; 0: it does not */
 	uint64_t memory_max; /* the same, with what may be added; memory_len or more */

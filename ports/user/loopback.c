@@ -54,6 +54,7 @@ struct vmb_dev_storage *vmb_user_loopback_offer(struct vmb_user_loopback *l, uin
 	struct vmb_guid instance_id;
 	const struct vmb_dev_storage_config config = { .version_max = l->config.storage_version_max,
 						       .queue_count = l->config.queue_count,
+						       .poll_us = l->config.poll_us,
 						       .instance_id = &instance_id,
 						       .disks = l->config.disks,
 						       .disk_count = VMB_USER_DISK_MAX };

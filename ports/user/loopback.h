@@ -30,6 +30,7 @@ struct vmb_user_loopback_config {
 	struct vmb_user_machine_config machine; /* page_count and threads are filled in */
 	uint16_t storage_version_max; /* VMB_STOR_VERSION_*, 0 = newest */
 	uint32_t queue_count; /* channels of a SCSI controller at most, 0 = 1 */
+	uint32_t poll_us; /* of SCSI controllers, see devices/storage.h */
 	struct vmb_dev_disk_option disks[VMB_USER_DISK_MAX]; /* by LUN; path NULL: none */
 	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place; with one, there is no SCSI
 							   * controller unless it has disks */
