@@ -14,4 +14,4 @@ CORE_HOST = host/server.c host/channel.c host/gpadl.c host/reserved.c host/socke
 	host/scsi_reserve.c host/scsi_dvd.c \
 	host/offload.c host/offload_lso.c host/frame.c host/rndis.c host/rndis_oid.c host/rndis_offload.c \
 	host/rndis_rss.c host/network.c host/network_send.c host/network_receive.c \
-	host/ic.c host/ic_kvp.c host/balloon.c host/keyboard.c host/mouse.c host/video.c
+	host/ic.c host/ic_kvp.c host/balloon.c host/keyboard.c host/mouse.c host/video.c host/pci.c host/pci_function.c

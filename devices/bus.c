@@ -541,6 +541,7 @@ struct vmb_dev_bus *vmb_dev_bus_create(const struct vmb_dev_bus_config *config)
 		return NULL;
 	}
 	pthread_mutex_init(&bus->lock, NULL);
+	pthread_rwlock_init(&bus->windows_lock, NULL);
 	pthread_cond_init(&bus->changed, NULL);
 	init_server(bus);
 	return bus;
@@ -579,6 +580,52 @@ int vmb_dev_bus_map(struct vmb_dev_bus *bus, uint64_t gpa, void *base, uint64_t 
 	return error;
 }
 
+void vmb_dev_bus_add_window(struct vmb_dev_bus *bus, struct vmb_dev_window *window)
+{
+	pthread_rwlock_wrlock(&bus->windows_lock);
+	window->next = bus->windows;
+	bus->windows = window;
+	pthread_rwlock_unlock(&bus->windows_lock);
+}
+
+void vmb_dev_bus_remove_window(struct vmb_dev_bus *bus, struct vmb_dev_window *window)
+{
+	struct vmb_dev_window **at = &bus->windows;
+
+	pthread_rwlock_wrlock(&bus->windows_lock);
+	while (*at && *at != window)
+		at = &(*at)->next;
+	if (*at)
+		*at = window->next;
+	pthread_rwlock_unlock(&bus->windows_lock);
+}
+
+bool vmb_dev_bus_access(struct vmb_dev_bus *bus, uint64_t gpa, uint8_t *data, uint32_t len,
+			bool is_write)
+{
+	bool answered = false;
+
+	if (!len || len > 8)
+		return false;
+	pthread_rwlock_rdlock(&bus->windows_lock);
+	for (struct vmb_dev_window *w = bus->windows; w && !answered; w = w->next)
+		answered = w->access(w, gpa, data, len, is_write);
+	pthread_rwlock_unlock(&bus->windows_lock);
+	return answered;
+}
+
+bool vmb_dev_bus_retarget(struct vmb_dev_bus *bus, const struct vmb_pci_retarget *wanted,
+			  uint64_t vps)
+{
+	bool moved = false;
+
+	pthread_rwlock_rdlock(&bus->windows_lock);
+	for (struct vmb_dev_window *w = bus->windows; w && !moved; w = w->next)
+		moved = w->retarget(w, wanted, vps);
+	pthread_rwlock_unlock(&bus->windows_lock);
+	return moved;
+}
+
 void vmb_dev_bus_reset(struct vmb_dev_bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
@@ -603,6 +650,7 @@ void vmb_dev_bus_destroy(struct vmb_dev_bus *bus)
 	vmb_dev_doorbell_stop(&bus->doorbell);
 	vmb_dev_doorbell_destroy(&bus->doorbell);
 	pthread_cond_destroy(&bus->changed);
+	pthread_rwlock_destroy(&bus->windows_lock);
 	pthread_mutex_destroy(&bus->lock);
 	free(bus);
 }

@@ -22,11 +22,33 @@
 #include "devices/machine.h"
 #include "host/server.h"
 #include "ring/ring.h"
+#include "wire/pci.h"
 
 struct vmb_dev_channel;
 struct vmb_dev_fault;
 struct vmb_dev_held;
 struct vmb_dev_trace;
+
+/*
+ * Address space that a device answers for: where it is, the guest decides, so each device is asked.
+ * Filled by the device. The functions are called on threads of virtual processors, may be called
+ * by several at a time, and must neither wait nor call in here.
+ */
+struct vmb_dev_window {
+	/*
+	 * The guest accesses len bytes at gpa, 1 to 8. Returns false if they are not this device's;
+	 * else data was read or written.
+	 */
+	bool (*access)(struct vmb_dev_window *window, uint64_t gpa, uint8_t *data, uint32_t len,
+		       bool is_write);
+	/*
+	 * The guest moves an interrupt to the processors vps, one bit each. Returns false if it is
+	 * not this device's, or makes no sense.
+	 */
+	bool (*retarget)(struct vmb_dev_window *window, const struct vmb_pci_retarget *wanted,
+			 uint64_t vps);
+	struct vmb_dev_window *next; /* the bus's */
+};
 
 struct vmb_dev_channel_ops {
 	/*
@@ -113,6 +135,8 @@ struct vmb_dev_bus {
 	/* who serves sockets: _serve_sockets(); under the lock */
 	void (*asked)(void *device, const struct vmb_host_socket_request *request);
 	void *asked_device;
+	pthread_rwlock_t windows_lock; /* no other lock of the bus is held with it */
+	struct vmb_dev_window *windows; /* newest first */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint32_t open_count; /* channels that a device may still touch */
@@ -194,6 +218,22 @@ int vmb_dev_bus_grow(struct vmb_dev_bus *bus, uint64_t len);
  * not in address space of VMBus devices; -EOPNOTSUPP: the machine cannot; or what map() returns.
  */
 int vmb_dev_bus_map(struct vmb_dev_bus *bus, uint64_t gpa, void *base, uint64_t len);
+/*
+ * From now on the device answers for address space; or no longer, and none of its functions runs
+ * when _remove_window returns. Any thread, without the lock, but not from within those functions.
+ */
+void vmb_dev_bus_add_window(struct vmb_dev_bus *bus, struct vmb_dev_window *window);
+/* Does nothing if the window was not added. */
+void vmb_dev_bus_remove_window(struct vmb_dev_bus *bus, struct vmb_dev_window *window);
+/*
+ * For the machine: a processor accesses len bytes, 1 to 8, where there is no memory. Returns
+ * whether a device answered. Any thread, without the lock.
+ */
+bool vmb_dev_bus_access(struct vmb_dev_bus *bus, uint64_t gpa, uint8_t *data, uint32_t len,
+			bool is_write);
+/* For the machine: whether a device has moved that interrupt. Any thread, without the lock. */
+bool vmb_dev_bus_retarget(struct vmb_dev_bus *bus, const struct vmb_pci_retarget *wanted,
+			  uint64_t vps);
 /*
  * The device no longer touches the rings. ops->released may be called from here, so the channel may
  * be gone when this returns.

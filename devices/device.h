@@ -40,6 +40,12 @@ struct vmb_dev_device_ops {
 	 */
 	struct vmb_dev_channel *(*channel)(void *state);
 	bool (*released)(const void *state);
+	/*
+	 * Asks the guest to let go of the device. The device rescinds its channel itself when the
+	 * guest has answered, or after some seconds without an answer. NULL: guests are not asked,
+	 * and whoever takes the device away rescinds its channel. Any thread.
+	 */
+	void (*part)(void *state);
 	/* How commands name it: "scsi", "net0". NULL: it has no name. */
 	const char *(*name)(const void *state);
 };

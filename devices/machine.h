@@ -8,10 +8,12 @@
  *   HvCallPostMessage: vmb_dev_bus_post()
  *   a message may be taken now that post() refused before: vmb_dev_bus_deliver()
  *   HvCallSignalEvent: rings the bell that doorbell() connected
+ *   a processor touches an address without memory: vmb_dev_bus_access()
+ *   HvCallRetargetDeviceInterrupt: vmb_dev_bus_retarget()
  *
- * Locks: all functions of the table but signal(), reference(), heartbeat() and hung() are called
- * with the bus's lock held. None may call back into the bus, and none may wait for the guest or for
- * a device.
+ * Locks: all functions of the table but signal(), interrupt(), reference(), heartbeat() and hung()
+ * are called with the bus's lock held. None may call back into the bus, and none may wait for the
+ * guest or for a device.
  */
 #ifndef DEVICES_MACHINE_H
 #define DEVICES_MACHINE_H
@@ -81,6 +83,11 @@ struct vmb_dev_machine_ops {
 	 * cannot.
 	 */
 	int (*map)(struct vmb_dev_machine *machine, uint64_t gpa, void *base, uint64_t len);
+	/*
+	 * Interrupts virtual processor vp (0..vp_count - 1) with vector, as a device does by a
+	 * message. Any thread, with a device's lock. NULL: the machine cannot.
+	 */
+	void (*interrupt)(struct vmb_dev_machine *machine, uint32_t vp, uint8_t vector);
 	/* The host cannot go on; why has been reported. Any thread; the lock may be held or not. */
 	void (*fail)(struct vmb_dev_machine *machine);
 };

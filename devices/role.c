@@ -27,6 +27,7 @@ const char *vmb_dev_role_name(enum vmb_dev_role role)
 		[VMB_DEV_ROLE_PROCESSOR] = "processor",
 		[VMB_DEV_ROLE_DOORBELL] = "doorbell",
 		[VMB_DEV_ROLE_STORAGE] = "storage",
+		[VMB_DEV_ROLE_NVME] = "nvme",
 		[VMB_DEV_ROLE_DISK] = "disk",
 		[VMB_DEV_ROLE_NBD] = "nbd",
 		[VMB_DEV_ROLE_SERVER] = "server",

@@ -20,6 +20,7 @@ enum vmb_dev_role {
 	VMB_DEV_ROLE_PROCESSOR, /* runs a virtual processor */
 	VMB_DEV_ROLE_DOORBELL, /* looks at the interrupt and monitor pages */
 	VMB_DEV_ROLE_STORAGE, /* serves a storage channel */
+	VMB_DEV_ROLE_NVME, /* serves an NVMe disk */
 	VMB_DEV_ROLE_DISK, /* carries out disk operations where io_uring is refused */
 	VMB_DEV_ROLE_NBD, /* talks to an NBD server */
 	VMB_DEV_ROLE_SERVER, /* another program: a private NBD server */

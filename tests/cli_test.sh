@@ -334,6 +334,15 @@ expect 'IDE unit of both channels taken' \
 	run --kernel k --ide disk,unit=1 --ide disk,unit=1 --ide disk,unit=1
 expect 'five IDE units' '--ide odd: a machine has at most 4 IDE units; use --disk' \
 	run --kernel k --ide disk --ide disk --ide disk --ide-cdrom disk --ide odd
+nvme='there are readonly, format=raw|qcow2|vhd|vhdx|vmdk, backing=allow, block=512|4096, serial=1 to 31 characters, discard=off|auto and reconnect=0 to reconnect=3600 seconds'
+for value in lun=1 unit=0 hold=1 stuck=1 gone=1 block=1 serial=; do
+	expect "NVMe disk with $value" "--nvme disk: no property '$value'; $nvme" run --kernel k --nvme "disk,$value"
+done
+expect 'NVMe disk without a file' "--nvme: the file's name is missing" run --kernel k --nvme ''
+expect 'nine NVMe disks' '--nvme odd: a machine has at most 8 such disks' \
+	run --kernel k --nvme disk --nvme disk --nvme disk --nvme disk --nvme disk --nvme disk --nvme disk --nvme disk --nvme odd
+expect 'NVMe disk of half a block' \
+	'--nvme odd: 1000 bytes are not whole blocks of 512; grow it with truncate -s %512' run --kernel k --nvme odd
 expect 'IDE disk missing' \
 	'--ide none: No such file or directory; give a file that can be read and written, or add ,readonly' \
 	run --kernel k --ide none

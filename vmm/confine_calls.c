@@ -157,6 +157,7 @@ const struct vmb_vmm_confine_list vmb_vmm_confine_common = LIST(common);
 static const struct vmb_vmm_confine_call processor[] = {
 	CALL_IOCTL(KVM_RUN),
 	CALL_IOCTL(KVM_IRQ_LINE), /* of the serial port */
+	CALL_IOCTL(KVM_SIGNAL_MSI), /* an interrupt of a PCI function that it has just unmasked */
 	/* what a message can ask of the bus: a channel's doorbell, and the thread of doorbells */
 	CALL_IOCTL(KVM_HYPERV_EVENTFD),
 	CALL_THREAD,
@@ -178,6 +179,11 @@ static const struct vmb_vmm_confine_call storage[] = {
 	CALL(eventfd2), /* the bell of a further one */
 	/* a disk may have grown */
 	CALL_IOCTL(BLKGETSIZE64),
+};
+
+static const struct vmb_vmm_confine_call nvme[] = {
+	CALL(io_uring_enter), CALL_IOCTL(KVM_HYPERV_EVENTFD), /* of a channel that is closed */
+	CALL_IOCTL(KVM_SIGNAL_MSI), /* its interrupts */
 };
 
 static const struct vmb_vmm_confine_call disk[] = {
@@ -504,6 +510,7 @@ const struct vmb_vmm_confine_list vmb_vmm_confine_lists[VMB_DEV_ROLE_COUNT] = {
 	[VMB_DEV_ROLE_PROCESSOR] = LIST(processor),
 	[VMB_DEV_ROLE_DOORBELL] = LIST(doorbell),
 	[VMB_DEV_ROLE_STORAGE] = LIST(storage),
+	[VMB_DEV_ROLE_NVME] = LIST(nvme),
 	[VMB_DEV_ROLE_DISK] = LIST(disk),
 	[VMB_DEV_ROLE_NBD] = LIST(nbd),
 	[VMB_DEV_ROLE_SERVICES] = LIST(services),

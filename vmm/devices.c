@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "devices/network.h"
+#include "devices/nvme/nvme.h"
 #include "devices/report.h"
 #include "devices/storage.h"
 #include "devices/vnc.h"
@@ -40,6 +41,19 @@ static int open_ide(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
 		if (!config.disks->path)
 			continue;
 		error = vmb_dev_storage_open(&d->all[d->count], &config);
+		d->count += !error;
+	}
+	return error;
+}
+
+static int open_nvme(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o)
+{
+	struct vmb_dev_nvme_config config;
+	int error = 0;
+
+	for (uint32_t i = 0; i < o->nvme_count && !error; i++) {
+		config = (struct vmb_dev_nvme_config){ .number = i, .disk = &o->nvmes[i] };
+		error = vmb_dev_nvme_open(&d->all[d->count], &config);
 		d->count += !error;
 	}
 	return error;
@@ -150,10 +164,10 @@ static const struct {
 	int (*open)(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o);
 	bool is_disk;
 } kinds[] = {
-	{ open_scsi, true },	  { open_ide, true },	   { open_networks, false },
-	{ open_services, false }, { open_balloon, false }, { open_vsock, false },
-	{ open_input, false },	  { open_video, false },   { open_vnc, false },
-	{ open_taps, false },
+	{ open_scsi, true },	  { open_ide, true },	    { open_nvme, true },
+	{ open_networks, false }, { open_services, false }, { open_balloon, false },
+	{ open_vsock, false },	  { open_input, false },    { open_video, false },
+	{ open_vnc, false },	  { open_taps, false },
 };
 
 static int open_kinds(struct vmb_vmm_devices *d, const struct vmb_vmm_options *o, bool disks)
@@ -179,7 +193,7 @@ int vmb_vmm_devices_open(struct vmb_vmm_devices *d, const struct vmb_vmm_options
 
 static bool is_disk(const struct vmb_dev_device *device)
 {
-	return device->ops == &vmb_dev_storage_ops;
+	return device->ops == &vmb_dev_storage_ops || device->ops == &vmb_dev_nvme_ops;
 }
 
 static int prepare_some(struct vmb_vmm_devices *d, bool disks)
@@ -274,7 +288,7 @@ uint16_t vmb_vmm_devices_storage_version(const struct vmb_vmm_devices *d)
 	uint16_t version = 0;
 
 	for (uint32_t i = 0; i < d->count && !version; i++)
-		if (is_disk(&d->all[i]))
+		if (d->all[i].ops == &vmb_dev_storage_ops)
 			version = ((struct vmb_dev_storage *)d->all[i].state)->version;
 	return version;
 }

@@ -22,8 +22,9 @@
 #include "devices/video.h"
 #include "vmm/options.h"
 
-#define VMB_VMM_DEVICE_MAX \
-	(6 + VMB_DEV_SERVICE_COUNT + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NET_MAX)
+#define VMB_VMM_DEVICE_MAX                                                                   \
+	(6 + VMB_DEV_SERVICE_COUNT + VMB_VMM_SCSI_MAX + VMB_DEV_IDE_MAX + VMB_DEV_NVME_MAX + \
+	 VMB_DEV_NET_MAX)
 
 /* Where a device is while a machine runs; each start of the machine begins with all of them in. */
 enum vmb_vmm_device_place {

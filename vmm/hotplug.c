@@ -26,7 +26,10 @@ int vmb_vmm_hotplug_rescind(struct vmb_vmm_devices *d, uint32_t i, bool removed)
 	if (d->lives[i].place != VMB_VMM_DEVICE_IN)
 		return removed ? 0 : -EALREADY;
 	d->lives[i].place = VMB_VMM_DEVICE_LEAVING;
-	vmb_dev_bus_rescind(device->ops->channel(device->state));
+	if (device->ops->part)
+		device->ops->part(device->state);
+	else
+		vmb_dev_bus_rescind(device->ops->channel(device->state));
 	return 0;
 }
 

@@ -20,6 +20,8 @@
 #define CREATE_TRIES	 1000
 #define CPUID_ENTRY_MAX	 256u
 #define REFERENCE_NS	 100 /* unit of the reference counter */
+#define MESSAGE_GPA	 0xFEE00000u /* Intel SDM 3A, 11.11 "Message Signalled Interrupts" */
+#define MESSAGE_VP_SHIFT 12
 #define DEVICE_SLOT	 0u /* of memory: the others are RAM */
 
 static int failed(const char *what)
@@ -39,6 +41,7 @@ static const char *missing_capability(int dev)
 	} needed[] = {
 		{ KVM_CAP_IRQCHIP, "an interrupt controller" },
 		{ KVM_CAP_IRQFD_RESAMPLE, "acknowledged interrupts by eventfd" },
+		{ KVM_CAP_SIGNAL_MSI, "interrupts by message" },
 		{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
 		{ KVM_CAP_HYPERV_SYNIC2, "Hyper-V's synthetic interrupt controller" },
 		{ KVM_CAP_HYPERV_VP_INDEX, "Hyper-V's processor numbers" },
@@ -246,6 +249,16 @@ void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level)
 
 	if (ioctl(k->vm, KVM_IRQ_LINE, &line))
 		failed("interrupt line");
+}
+
+/* An APIC's number is its processor's. A guest that has switched it off gets nothing. */
+void vmb_vmm_kvm_message(struct vmb_vmm_kvm *k, uint32_t vp, uint8_t vector)
+{
+	struct kvm_msi message = { .address_lo = MESSAGE_GPA | vp << MESSAGE_VP_SHIFT,
+				   .data = vector };
+
+	if (ioctl(k->vm, KVM_SIGNAL_MSI, &message) < 0)
+		failed("interrupt by message");
 }
 
 int vmb_vmm_kvm_irqfd(struct vmb_vmm_kvm *k, int fd, uint32_t gsi, int ack)

@@ -59,6 +59,9 @@ void vmb_vmm_kvm_destroy(struct vmb_vmm_kvm *k); /* the VM; the device stays ope
 /* Sets the level of the interrupt gsi. Any thread. */
 void vmb_vmm_kvm_irq(struct vmb_vmm_kvm *k, uint32_t gsi, bool level);
 
+/* Interrupts virtual processor vp with vector, as a message of a PCI function does. Any thread. */
+void vmb_vmm_kvm_message(struct vmb_vmm_kvm *k, uint32_t vp, uint8_t vector);
+
 /*
  * From now on a write to the eventfd fd raises gsi. ack: an eventfd that KVM writes when the guest
  * acknowledges, or -1. Returns 0, or -errno: reported.

@@ -139,6 +139,11 @@ static void hung(struct vmb_dev_machine *dev)
 	vmb_vmm_power_end(machine, VMB_VMM_RESET);
 }
 
+static void interrupt(struct vmb_dev_machine *dev, uint32_t vp, uint8_t vector)
+{
+	vmb_vmm_kvm_message(machine_of(dev)->kvm, vp, vector);
+}
+
 static void fail(struct vmb_dev_machine *dev)
 {
 	vmb_vmm_power_end(machine_of(dev), VMB_VMM_FAILURE);
@@ -154,6 +159,7 @@ static const struct vmb_dev_machine_ops dev_ops = { .doorbell = ring_doorbell,
 						    .reference = reference,
 						    .heartbeat = heartbeat,
 						    .hung = hung,
+						    .interrupt = interrupt,
 						    .fail = fail };
 
 /* Life */

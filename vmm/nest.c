@@ -64,6 +64,8 @@ static int lock_disks(const struct vmb_vmm_options *o)
 		error = lock_disk(&o->disks[i]);
 	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(o->ides) && !error; i++)
 		error = lock_disk(&o->ides[i]);
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(o->nvmes) && !error; i++)
+		error = lock_disk(&o->nvmes[i]);
 	return error;
 }
 

@@ -137,6 +137,8 @@ int vmb_vmm_nest_files_find(struct vmb_vmm_nest_files *f, const struct vmb_vmm_o
 		error = add_disks(f, o->disks, VMB_ARRAY_COUNT(o->disks));
 	if (!error)
 		error = add_disks(f, o->ides, VMB_ARRAY_COUNT(o->ides));
+	if (!error)
+		error = add_disks(f, o->nvmes, VMB_ARRAY_COUNT(o->nvmes));
 	return error ? error : add_records(f, o);
 }
 

@@ -198,6 +198,22 @@ static int parse_ide_cdrom(struct vmb_vmm_options *o, char *value)
 	return parse_unit(o, value, true, true);
 }
 
+static int parse_nvme(struct vmb_vmm_options *o, char *value)
+{
+	struct vmb_dev_disk_parsed p;
+	int error;
+
+	if (o->nvme_count == VMB_DEV_NVME_MAX) {
+		vmb_dev_report("--nvme %s: a machine has at most %u such disks", value,
+			       VMB_DEV_NVME_MAX);
+		return -EINVAL;
+	}
+	error = vmb_dev_disk_parse_nvme(&p, value);
+	if (!error)
+		o->nvmes[o->nvme_count++] = p.option;
+	return error;
+}
+
 static int check_net(const struct vmb_vmm_options *o, const struct vmb_dev_net_option *net)
 {
 	for (uint32_t i = 0; i < o->net_count; i++) {
@@ -721,6 +737,7 @@ static const struct option names[] = {
 	{ "cdrom", required_argument, NULL, 0 },
 	{ "ide", required_argument, NULL, 0 },
 	{ "ide-cdrom", required_argument, NULL, 0 },
+	{ "nvme", required_argument, NULL, 0 },
 	{ "net", required_argument, NULL, 0 },
 	{ "memory", required_argument, NULL, 0 },
 	{ "cpus", required_argument, NULL, 0 },
@@ -771,6 +788,7 @@ static int (*const parsers[])(struct vmb_vmm_options *o, char *value) = {
 	parse_cdrom,
 	parse_ide,
 	parse_ide_cdrom,
+	parse_nvme,
 	parse_net,
 	parse_memory,
 	parse_cpus,

@@ -9,6 +9,7 @@
 #include "devices/disk/disk.h"
 #include "devices/fault_plan.h"
 #include "devices/net/net.h"
+#include "devices/nvme/nvme.h"
 #include "devices/trace.h"
 #include "devices/uefi/boot.h"
 #include "devices/vnc.h"
@@ -57,6 +58,8 @@ struct vmb_vmm_options {
 	struct vmb_guid controllers[VMB_VMM_SCSI_MAX - 1]; /* instance ids of the others */
 	uint32_t controller_count; /* of these */
 	struct vmb_dev_disk_option ides[VMB_DEV_IDE_MAX]; /* by place */
+	struct vmb_dev_disk_option nvmes[VMB_DEV_NVME_MAX];
+	uint32_t nvme_count;
 	struct vmb_dev_net_option nets[VMB_DEV_NET_MAX];
 	uint32_t net_count;
 	uint32_t disk_queues; /* channels of the SCSI controller; 0: by the number of processors */

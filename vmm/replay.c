@@ -154,6 +154,7 @@ static bool is_harmless(const struct vmb_vmm_options *o)
 		good &= !o->disks[i].path || strncmp(o->disks[i].path, ram, sizeof(ram) - 1) == 0;
 	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(o->ides); i++)
 		good &= !o->ides[i].path || strncmp(o->ides[i].path, ram, sizeof(ram) - 1) == 0;
+	good &= !o->nvme_count; /* its registers are not in a recording */
 	for (uint32_t i = 0; i < o->net_count; i++)
 		good &= o->nets[i].kind == VMB_DEV_NET_NULL && !o->nets[i].capture;
 	return good;

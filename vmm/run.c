@@ -68,6 +68,8 @@ static int check_user(const struct vmb_vmm_options *o)
 		error = vmb_dev_disk_check_user(&o->disks[i]);
 	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(o->ides) && !error; i++)
 		error = vmb_dev_disk_check_user(&o->ides[i]);
+	for (uint32_t i = 0; i < VMB_ARRAY_COUNT(o->nvmes) && !error; i++)
+		error = vmb_dev_disk_check_user(&o->nvmes[i]);
 	for (uint32_t i = 0; i < o->net_count && !error; i++)
 		if (o->nets[i].kind == VMB_DEV_NET_SWITCH)
 			error = vmb_dev_user_reach("--net switch", o->nets[i].target, W_OK);

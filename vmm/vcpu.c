@@ -232,11 +232,19 @@ static void exit_io(struct vmb_vmm_vcpu *v)
 				   run->io.direction == KVM_EXIT_IO_OUT);
 }
 
-/* There is no device: reads return all ones, as on an empty bus. */
+/* Where there is no device, reads return all ones, as on an empty bus. */
 static void exit_mmio(struct vmb_vmm_vcpu *v)
 {
-	if (!v->run->mmio.is_write)
-		memset(v->run->mmio.data, 0xFF, sizeof(v->run->mmio.data));
+	struct kvm_run *run = v->run;
+	uint8_t data[sizeof(run->mmio.data)];
+	bool is_write = run->mmio.is_write;
+
+	memcpy(data, run->mmio.data, sizeof(data));
+	if (!vmb_dev_bus_access(v->machine->vmbus, run->mmio.phys_addr, data, run->mmio.len,
+				is_write))
+		memset(data, 0xFF, sizeof(data));
+	if (!is_write)
+		memcpy(run->mmio.data, data, sizeof(data));
 }
 
 static void exit_hyperv(struct vmb_vmm_vcpu *v)

@@ -13,6 +13,8 @@
 
 const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option)
 {
+	if (option->nvme)
+		return "--nvme";
 	if (option->ide)
 		return option->dvd ? "--ide-cdrom" : "--ide";
 	return option->dvd ? "--cdrom" : "--disk";

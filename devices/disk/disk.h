@@ -52,6 +52,7 @@ struct vmb_dev_disk_option {
 	bool read_only;
 	bool dvd;
 	bool ide;
+	bool nvme;
 	struct vmb_dev_disk_fault
 		hold; /* not answered until the guest resets the unit or closes the channel */
 	/* never answered, and forgotten when the guest closes the channel */
@@ -264,7 +265,7 @@ const char *vmb_dev_disk_option_name(const struct vmb_dev_disk_option *option);
 
 #define VMB_DEV_DISK_NOT_SAID (-1)
 
-/* What a value of --disk, --cdrom, --ide or --ide-cdrom says. */
+/* What a value of --disk, --cdrom, --ide, --ide-cdrom or --nvme says. */
 struct vmb_dev_disk_parsed {
 	struct vmb_dev_disk_option option;
 	int lun, channel, unit; /* VMB_DEV_DISK_NOT_SAID: any that is free */
@@ -277,6 +278,8 @@ struct vmb_dev_disk_parsed {
  * caller's to free. Returns 0, or -EINVAL: reported, with nothing to free.
  */
 int vmb_dev_disk_parse(struct vmb_dev_disk_parsed *p, const char *value, bool ide, bool dvd);
+/* The same for a value of --nvme, which has no place. */
+int vmb_dev_disk_parse_nvme(struct vmb_dev_disk_parsed *p, const char *value);
 /*
  * Puts it into a free entry of units: VMB_DEV_IDE_MAX entries by place if it is an IDE unit, else
  * VMB_HOST_SCSI_LUN_MAX entries by LUN, of its controller. Returns 0, or -EINVAL: reported.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The values of --disk, --cdrom, --ide and --ide-cdrom: what is the medium, its properties, and
- * where it goes.
+ * The values of --disk, --cdrom, --ide, --ide-cdrom and --nvme: what is the medium, its properties,
+ * and where it goes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +24,10 @@ enum kinds { /* the kinds of unit that have a property */
 	     IDE_UNIT = 2,
 	     DISK = 4,
 	     DVD = 8,
+	     NVME_UNIT = 16,
 };
-#define ALL (SCSI_UNIT | IDE_UNIT | DISK | DVD)
+#define ALL	  (SCSI_UNIT | IDE_UNIT | NVME_UNIT | DISK | DVD)
+#define ALL_DISKS (SCSI_UNIT | IDE_UNIT | NVME_UNIT | DISK)
 
 static bool set_number(const char *value, uint32_t max, int *number)
 {
@@ -156,9 +158,9 @@ static const struct property {
 	{ "unit=", set_unit, IDE_UNIT | DISK | DVD, "unit=0|1" },
 	{ "format=", set_format, ALL, "format=raw|qcow2|vhd|vhdx|vmdk" },
 	{ "backing=", set_backing, ALL, "backing=allow" },
-	{ "block=", set_block, SCSI_UNIT | IDE_UNIT | DISK, "block=512|4096" },
-	{ "serial=", set_serial, SCSI_UNIT | IDE_UNIT | DISK, "serial=1 to 31 characters" },
-	{ "discard=", set_discard, SCSI_UNIT | IDE_UNIT | DISK, "discard=off|auto" },
+	{ "block=", set_block, ALL_DISKS, "block=512|4096" },
+	{ "serial=", set_serial, ALL_DISKS, "serial=1 to 31 characters" },
+	{ "discard=", set_discard, ALL_DISKS, "discard=off|auto" },
 	{ "reconnect=", set_reconnect, ALL, "reconnect=0 to reconnect=3600 seconds" },
 	{ "hold=", set_hold, SCSI_UNIT | IDE_UNIT | DISK, "hold=BLOCK" },
 	{ "stuck=", set_stuck, SCSI_UNIT | IDE_UNIT | DISK, "stuck=BLOCK" },
@@ -170,7 +172,10 @@ _Static_assert(VMB_HOST_SCSI_LUN_MAX == 64 && VMB_HOST_SCSI_SERIAL_LEN == 32 &&
 
 static bool has(const struct vmb_dev_disk_option *option, const struct property *property)
 {
-	uint8_t kinds = (option->ide ? IDE_UNIT : SCSI_UNIT) | (option->dvd ? DVD : DISK);
+	uint8_t kinds = (option->nvme ? NVME_UNIT :
+			 option->ide  ? IDE_UNIT :
+					SCSI_UNIT) |
+			(option->dvd ? DVD : DISK);
 
 	return (property->kinds & kinds) == kinds;
 }
@@ -282,21 +287,16 @@ int vmb_dev_disk_place(struct vmb_dev_disk_option *units, const struct vmb_dev_d
 	return p->option.ide ? place_ide(units, p) : place_scsi(units, p);
 }
 
-int vmb_dev_disk_parse(struct vmb_dev_disk_parsed *p, const char *value, bool ide, bool dvd)
+/* p->option says which kind of unit it is. */
+static int parse(struct vmb_dev_disk_parsed *p, const char *value)
 {
-	const char *name;
+	const char *name = vmb_dev_disk_option_name(&p->option);
 	/* argv stays whole: the nest is given it again */
 	char *copy = strdup(value), *rest = copy;
 	int error = 0;
 
-	*p = (struct vmb_dev_disk_parsed){ .option = { .ide = ide,
-						       .dvd = dvd,
-						       .read_only = dvd,
-						       .reconnect_s = RECONNECT_DEFAULT },
-					   .lun = NOT_SAID,
-					   .channel = NOT_SAID,
-					   .unit = NOT_SAID };
-	name = vmb_dev_disk_option_name(&p->option);
+	p->option.reconnect_s = RECONNECT_DEFAULT;
+	p->lun = p->channel = p->unit = NOT_SAID;
 	if (!copy) {
 		vmb_dev_report("%s: %s", name, strerror(ENOMEM));
 		return -EINVAL;
@@ -313,4 +313,16 @@ int vmb_dev_disk_parse(struct vmb_dev_disk_parsed *p, const char *value, bool id
 		p->option.path = NULL;
 	}
 	return error;
+}
+
+int vmb_dev_disk_parse(struct vmb_dev_disk_parsed *p, const char *value, bool ide, bool dvd)
+{
+	*p = (struct vmb_dev_disk_parsed){ .option = { .ide = ide, .dvd = dvd, .read_only = dvd } };
+	return parse(p, value);
+}
+
+int vmb_dev_disk_parse_nvme(struct vmb_dev_disk_parsed *p, const char *value)
+{
+	*p = (struct vmb_dev_disk_parsed){ .option = { .nvme = true } };
+	return parse(p, value);
 }

@@ -17,7 +17,7 @@ CHECKED=$((PORT + 1))
 # load_module NAME: one that the initrd brought along but did not load, and what it needs.
 load_module() {
 	while read -r needed; do
-		[ -e "/sys/module/$needed" ] || insmod "/run/lab/modules/$needed.ko" || return 1
+		[ -e "/sys/module/$(echo "$needed" | tr - _)" ] || insmod "/run/lab/modules/$needed.ko" || return 1
 	done <"/run/lab/modules/$1.need"
 }
 

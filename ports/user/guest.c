@@ -21,7 +21,7 @@
 static bool is_plain(const struct vmb_user_device *d)
 {
 	return d->service.used || d->socket.used || d->balloon.used || d->input.used ||
-	       d->video.used;
+	       d->video.used || d->pci.used;
 }
 
 static bool alloc_rings(struct vmb_user_device *d)
@@ -177,6 +177,14 @@ static bool find_video(struct vmb_user_device *d, const struct vmb_guid *type_id
 }
 
 /* False: nothing that this guest knows, or nowhere. */
+static bool find_pci(struct vmb_user_device *d, const struct vmb_guid *type_id)
+{
+	static const struct vmb_guid pci = VMB_GUID_PCI;
+
+	d->pci.used = vmb_guid_equal(type_id, &pci);
+	return d->pci.used;
+}
+
 static bool find_address(struct vmb_user_guest *g, struct vmb_user_device *d,
 			 const struct vmb_msg_offer *offer)
 {
@@ -186,7 +194,7 @@ static bool find_address(struct vmb_user_guest *g, struct vmb_user_device *d,
 	       vmb_user_service_init(&d->service, &offer->type_id) ||
 	       vmb_user_balloon_init(&d->balloon, g->memory, &offer->type_id) ||
 	       vmb_user_input_init(&d->input, &offer->type_id) || find_video(d, &offer->type_id) ||
-	       vmb_user_socket_init(&d->socket, offer);
+	       find_pci(d, &offer->type_id) || vmb_user_socket_init(&d->socket, offer);
 }
 
 /* A connection is opened if it was asked for, or somebody listens. */
@@ -442,6 +450,22 @@ static bool read_core(struct vmb_user_device *d)
 	return true;
 }
 
+static bool read_pci(struct vmb_user_device *d)
+{
+	struct vmb_ring_received received;
+
+	if (vmb_ring_read(&d->rx, &received))
+		return false;
+	d->pci.count++;
+	d->pci.type = received.type;
+	d->pci.transaction_id = received.transaction_id;
+	d->pci.len = received.payload_len < sizeof(d->pci.bytes) ? received.payload_len :
+								   sizeof(d->pci.bytes);
+	vmb_ring_copy(&d->rx, &received, 16 + received.header_len, d->pci.bytes, d->pci.len);
+	vmb_ring_next(&d->rx, &received);
+	return true;
+}
+
 static const void *next_output(struct vmb_user_device *d, uint32_t *len)
 {
 	if (d->balloon.used)
@@ -546,6 +570,8 @@ static bool read_packet(struct vmb_user_device *d)
 		return read_core(d);
 	if (d->input.used)
 		return read_input(d);
+	if (d->pci.used)
+		return read_pci(d);
 	if (vmb_ring_read(&d->rx, &received))
 		return false;
 	len = received.payload_len < sizeof(payload) ? received.payload_len : sizeof(payload);
@@ -1054,6 +1080,23 @@ struct vmb_user_device *vmb_user_guest_balloon(struct vmb_user_guest *g)
 struct vmb_user_device *vmb_user_guest_video(struct vmb_user_guest *g)
 {
 	return find_type(g, (struct vmb_guid)VMB_GUID_VIDEO);
+}
+
+struct vmb_user_device *vmb_user_guest_pci(struct vmb_user_guest *g)
+{
+	return find_type(g, (struct vmb_guid)VMB_GUID_PCI);
+}
+
+int vmb_user_guest_packet(struct vmb_user_device *d, const struct vmb_ring_packet *packet)
+{
+	int error;
+
+	pthread_mutex_lock(&d->tx_lock);
+	error = d->open ? vmb_ring_write(&d->tx, packet) : VMB_ENODEV;
+	if (!error && vmb_ring_commit(&d->tx))
+		vmb_user_guest_signal(d);
+	pthread_mutex_unlock(&d->tx_lock);
+	return error;
 }
 
 struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g)

@@ -29,6 +29,7 @@
 #include "ports/user/socket.h"
 #include "ports/user/synic.h"
 #include "ring/ring.h"
+#include "wire/pci.h"
 
 #define VMB_USER_SLOT_COUNT	64u
 #define VMB_USER_RING_PAGES_MAX 1024u
@@ -89,6 +90,15 @@ struct vmb_user_device {
 		/* Changes a message before it is sent. May be NULL. */
 		void (*spoil)(uint8_t *message, uint32_t *len);
 	} video;
+	/* PCI pass-through, the same: the test sends packets and looks at what came. */
+	struct {
+		bool used;
+		uint32_t count; /* packets that came */
+		uint16_t type; /* of the last one */
+		uint64_t transaction_id;
+		uint32_t len;
+		uint8_t bytes[256]; /* its payload */
+	} pci;
 	struct vmb_guest_storage storage;
 	struct vmb_guest_storage_slot slots[VMB_USER_SLOT_COUNT];
 	uint32_t free_slots[VMB_USER_SLOT_COUNT];
@@ -174,6 +184,14 @@ int vmb_user_guest_report_memory(struct vmb_user_device *balloon,
 /* Returns the keyboard or the mouse, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_keyboard(struct vmb_user_guest *g);
 struct vmb_user_device *vmb_user_guest_mouse(struct vmb_user_guest *g);
+
+/* Returns PCI pass-through's bus, if it is still there, or NULL. */
+struct vmb_user_device *vmb_user_guest_pci(struct vmb_user_guest *g);
+/*
+ * Sends a packet on a channel of which the test is the driver. Returns what vmb_ring_write()
+ * returns, or VMB_ENODEV: it is not open. Any thread.
+ */
+int vmb_user_guest_packet(struct vmb_user_device *d, const struct vmb_ring_packet *packet);
 
 /* Returns video, if it is still there, or NULL. */
 struct vmb_user_device *vmb_user_guest_video(struct vmb_user_guest *g);

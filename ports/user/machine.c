@@ -68,6 +68,15 @@ static int map(struct vmb_dev_machine *dev, uint64_t gpa, void *base, uint64_t l
 	return 0;
 }
 
+static void interrupt(struct vmb_dev_machine *dev, uint32_t vp, uint8_t vector)
+{
+	struct vmb_user_machine *m = machine_of(dev);
+
+	__atomic_store_n(&m->interrupt_vp, vp, __ATOMIC_RELAXED);
+	__atomic_store_n(&m->interrupt_vector, vector, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&m->interrupt_count, 1, __ATOMIC_SEQ_CST);
+}
+
 /* If the host cannot go on, the test's environment is at fault. */
 static void fail(struct vmb_dev_machine *dev)
 {
@@ -80,6 +89,7 @@ static const struct vmb_dev_machine_ops ops = {
 	.post = post_message,
 	.grow = grow,
 	.map = map,
+	.interrupt = interrupt,
 	.fail = fail,
 };
 

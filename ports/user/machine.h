@@ -54,6 +54,9 @@ struct vmb_user_machine {
 		uint64_t gpa, len;
 		uint8_t *base;
 	} mapped;
+	/* interrupts of devices that came; atomic */
+	uint32_t interrupt_count;
+	uint32_t interrupt_vp, interrupt_vector; /* of the last one */
 	pthread_mutex_t bells_lock;
 	struct {
 		uint32_t connection_id;
