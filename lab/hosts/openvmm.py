@@ -32,4 +32,4 @@ class Openvmm(Host):
         return [self.program, "--hypervisor", "kvm", "--hv", "--single-process",
                 "--processors", cell.cpus, "--memory", cell.memory, "--kernel", kernel,
                 "--initrd", initrd, "--cmdline", line, "--com1", f"file={serial}", *network,
-                *cell.options.vmm, *disks]
+                *cell.vmm, *disks]
