@@ -466,6 +466,21 @@ PLAY=menu.play try grub.img --firmware text --within 3
 stops 'it powers itself off' 14 'powered itself off before this: the root.*No space' <<<"$disk
 C cannot unpack: No space
 exit 0"
+# A stand-in for a guest that fills what its overlay may grow in
+cat >filler <<END
+#!/bin/sh
+cat /dev/zero >"\$(echo "\$TMPDIR"/openvmbus-image-*)/overlay" 2>/dev/null
+exec $parts/monitor "\$@"
+END
+chmod +x filler
+if unshare -rm true 2>/dev/null; then
+	rc=0
+	PLAY=stops.play SEEN=$work/seen OPENVMBUS=$work/filler TMPDIR=$work/tmp timeout 60 unshare -rm sh -c '
+		mount -t tmpfs -o size=8m tmpfs tmp && exec "$@"' sh "$program" grub.img --direct --within 3 >out 2>err || rc=$?
+	[ $rc = 1 ] && grep -q "$work/tmp: No space left.*set TMPDIR" err && result 0 'no space for what the guest writes' || result 1 'no space for what the guest writes'
+else
+	echo 'skip no space for what the guest writes # no user namespaces here'
+fi
 stops 'no VMBus' 12 'CONFIG_HYPERV_VMBUS' <<<"$kernel"
 began=$SECONDS
 WITHIN=50 stops 'no version that suits' 12 'speaks none of the versions of this generation' <<<"$kernel

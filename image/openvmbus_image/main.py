@@ -154,10 +154,18 @@ def watch_image(options, result, kernel, azure, work):
                       "openvmbus refused the machine")
     result.took = machine.now()
     result.verdict = judge(course, machine.code, options.within, machine.powered_off)
+    if result.verdict.code and is_full(work):  # so the guest's writes failed there
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if options.drivers != "intree":
         course.notes.append(heard(course))
     if azure:
         note_azure(result, azure)
+
+
+def is_full(folder):
+    """Whether an overlay there could not grow: it does so by some clusters of 64 KiB."""
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize < 1 << 20
 
 
 def note_azure(result, azure):
