@@ -52,4 +52,19 @@ sleep 0.5
 expect 'a socket that is only bound is waited for' kill -0 $waiter
 touch "$work/go"
 expect 'until it listens' wait $waiter
+
+# A guest that says nothing any more is ended; the program stands for openvmbus.
+cat >"$work/program" <<-'EOF'
+	#!/bin/sh
+	[ "$3" != power-off ] || touch "$2.off"
+EOF
+chmod +x "$work/program"
+mkdir "$work/cell"
+# shellcheck disable=SC2016 # the inner shell's
+timeout 30 lab/nest/services-side -s 1 "$work/cell" "$work/program" "$work/vm" sh -c '
+	sleep 2 # a guest that boots is silent, too
+	echo "@@BEGIN faults"
+	until [ -e "$0.off" ]; do sleep 0.1; done' "$work/vm" >"$work/said" || true
+expect 'a guest that is silent is ended' test "$(cat "$work/said")" = $'@@BEGIN faults\nsilent=1'
+expect 'and its machine is asked before' grep -q '^rc=0$' "$work/cell/ctl.silent.1"
 the_end
