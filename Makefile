@@ -260,7 +260,7 @@ $(BUILD)/tests/ring_model_test: $(RING_VARIANTS:%=$(BUILD)/model/%.o) \
 # one line each. See tests/linux/kernel.h for why the shim is compiled without ThreadSanitizer, and
 # tests/linux/sched.h for why the scheduler is compiled without any sanitizer.
 LINUX_NETWORK_TESTS := linux_network_test linux_network_walk_test linux_xdp_test
-LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_balloon_test linux_sockets_test linux_input_test \
+LINUX_TESTS := $(filter-out linux_services_test linux_ids_test linux_override_test linux_balloon_test linux_sockets_test linux_input_test \
 	linux_uio_test \
 	$(LINUX_NETWORK_TESTS),$(basename $(notdir $(wildcard tests/linux/*_test.c))))
 LINUX_PORT  := storage_link block block_request block_unit storage storage_error storage_user storage_ide
@@ -352,6 +352,17 @@ $(BUILD)/tests/linux_ids_tsan_test: $(LINUX_DIR)/tsan/shim/linux_ids_test.o $(ca
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
 unit-programs: $(BUILD)/tests/linux_ids_test $(BUILD)/tests/linux_ids_tsan_test
+# So does the name of the driver that the user chose for a device.
+override-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o port/vmbus_override.o)
+$(BUILD)/tests/linux_override_test: $(LINUX_DIR)/asan/shim/linux_override_test.o $(call override-parts,asan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_ASAN) -pthread -o $@ $^ -lcmocka
+$(BUILD)/tests/linux_override_tsan_test: $(LINUX_DIR)/tsan/shim/linux_override_test.o $(call override-parts,tsan)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LINUX_TSAN) -pthread -o $@ $^ -lcmocka
+unit-programs: $(BUILD)/tests/linux_override_test $(BUILD)/tests/linux_override_tsan_test
 # Keyboard and mouse have a scripted channel, and the layers that they report to.
 input-parts = $(addprefix $(LINUX_DIR)/$(1)/,sched.o shim/kernel.o shim/bed.o shim/single.o shim/queue.o port/input.o \
 	port/input_keyboard.o port/input_mouse.o core/keyboard.o core/mouse.o)
@@ -438,6 +449,7 @@ asan-commands:
 	@echo "asan_cc='$(CC)' asan_flags='$(filter-out -DOPENVMBUS_VERSION%,$(CPPFLAGS)) $(WARN) $(SANITIZE)'" \
 		"asan_libs='$(VMM_LIBS)' linux_flags='$(filter-out -DOPENVMBUS_VERSION%,$(LINUX_FLAGS)) $(LINUX_ASAN)'" \
 		"linux_parts='$(call linux-parts,asan)' services_parts='$(call services-parts,asan)'" \
+		"override_parts='$(call override-parts,asan)'" \
 		"network_parts='$(call network-parts,asan) $(BUILD)/asan/libtest.a'"
 robustness: unit-programs
 	@tests/robustness_plants_test.sh --all

@@ -30,7 +30,7 @@ some() {
 }
 
 # How the tests are built, as the Makefile says: flags and parts of each kind.
-asan_cc='' asan_flags='' asan_libs='' linux_flags='' linux_parts='' services_parts='' network_parts=''
+asan_cc='' asan_flags='' asan_libs='' linux_flags='' linux_parts='' services_parts='' network_parts='' override_parts=''
 eval "$(make -s --no-print-directory asan-commands)"
 
 # build NAME FILE TEST EDIT: $work/NAME is TEST with the bug in FILE.
@@ -47,7 +47,9 @@ build() {
 		objects="build/linux/asan/shim/$test.o $linux_parts"
 		[ "$test" != linux_services_test ] ||
 			objects="build/linux/asan/shim/$test.o $services_parts"
-		[ "$test" != linux_network_test ] ||
+		[ "$test" != linux_override_test ] ||
+			objects="build/linux/asan/shim/$test.o $override_parts"
+		[ "${test#linux_network_}" = "$test" ] ||
 			objects="build/linux/asan/shim/$test.o $network_parts $asan_libs"
 		mutant_of=core/$(basename "$file" .c).o
 		[ "$file" = "${file#ports/linux/}" ] || mutant_of=port/${mutant_of#core/}

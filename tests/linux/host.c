@@ -288,6 +288,8 @@ u32 vmbus_synic_post(struct vmb_synic_post *post)
 	host.posts++;
 	if (host.posted)
 		host.posted();
+	if (memcmp(&copy, post, sizeof(copy)))
+		shim_bug("a message changed while it was posted");
 	host_wake();
 	return vmb_dev_bus_post(machine.bus, copy.connection_id, &copy);
 }

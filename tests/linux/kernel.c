@@ -893,11 +893,23 @@ void shim_module_unload(const char *module)
 	modules[find_module(module)].end();
 }
 
+bool shim_names_change;
+
+#undef strcmp
+int shim_strcmp(const char *one, const char *other)
+{
+	if (shim_names_change)
+		sched_step();
+	return strcmp(one, other);
+}
+
 int sysfs_emit(char *buffer, const char *format, ...)
 {
 	va_list arguments;
 	int len;
 
+	if (shim_names_change)
+		sched_step();
 	va_start(arguments, format);
 	len = vsnprintf(buffer, PAGE_SIZE, format, arguments);
 	va_end(arguments);

@@ -62,11 +62,17 @@ typedef unsigned int gfp_t;
 		typeof(b) b_ = b;  \
 		a_ > b_ ? a_ : b_; \
 	})
-#define min3(a, b, c)		      min(min(a, b), c)
-#define min_t(type, a, b)	      min((type)(a), (type)(b))
-#define max_t(type, a, b)	      max((type)(a), (type)(b))
-#define clamp(x, low, high)	      min(max(x, low), high)
-#define round_down(x, step)	      ((x) / (step) * (step))
+#define min3(a, b, c)	    min(min(a, b), c)
+#define min_t(type, a, b)   min((type)(a), (type)(b))
+#define max_t(type, a, b)   max((type)(a), (type)(b))
+#define clamp(x, low, high) min(max(x, low), high)
+#define round_down(x, step) ((x) / (step) * (step))
+#define swap(a, b)                  \
+	do {                        \
+		typeof(a) a_ = (a); \
+		(a) = (b);          \
+		(b) = a_;           \
+	} while (0)
 #define sector_div(n, by)	      ((n) /= (by))
 #define is_power_of_2(n)	      ((n) && !((n) & ((n)-1)))
 #define ilog2(n)		      (31 - __builtin_clz(n))
@@ -365,7 +371,13 @@ void *shim_alloc(size_t len, gfp_t flags);
 #define kvcalloc(n, len, flags)	      kcalloc(n, len, flags)
 #define kvmalloc_array(n, len, flags) shim_alloc((size_t)(n) * (len), flags)
 #define kfree(p)		      free((void *)(p))
-#define kvfree(p)		      free((void *)(p))
+#define kstrndup(text, len, flags)    strndup(text, len)
+
+/* In a test that sets this another CPU may go on in the middle of strcmp() and sysfs_emit(). */
+extern bool shim_names_change;
+int shim_strcmp(const char *one, const char *other);
+#define strcmp(one, other) shim_strcmp(one, other)
+#define kvfree(p)	   free((void *)(p))
 unsigned int memalloc_noio_save(void);
 void memalloc_noio_restore(unsigned int flags);
 
@@ -508,11 +520,15 @@ struct device {
 struct device_attribute {
 	struct attribute attr;
 	ssize_t (*show)(struct device *dev, struct device_attribute *attr, char *buffer);
+	ssize_t (*store)(struct device *dev, struct device_attribute *attr, const char *text,
+			 size_t len);
 };
-#define __ATTR(name_, mode, show_, store)                 \
-	{                                                 \
-		.attr = { .name = #name_ }, .show = show_ \
+#define __ATTR(name_, mode, show_, store_)                                 \
+	{                                                                  \
+		.attr = { .name = #name_ }, .show = show_, .store = store_ \
 	}
+#define DEVICE_ATTR_RW(name) \
+	struct device_attribute dev_attr_##name = __ATTR(name, 0644, name##_show, name##_store)
 int sysfs_emit(char *buffer, const char *format, ...);
 
 static inline u16 get_unaligned_be16(const void *p)

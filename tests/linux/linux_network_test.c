@@ -198,6 +198,29 @@ static void rescind_sub_channel(void)
 	host_wake();
 }
 
+/* The CPU is taken away in the middle of each hypercall; meanwhile others have messages too. */
+static void preempt(void)
+{
+	sched_wait(preempt, 1 + sched_random(5), "another thread has the CPU");
+}
+
+static void a_preempted_hypercall_posts_what_was_written(void)
+{
+	struct bed_thread t;
+	u32 before;
+
+	traffic_start();
+	host.posted = preempt;
+	before = host.posts;
+	bed_start(&t, "change", change_mtu, NULL);
+	rescind_sub_channel();
+	bed_join(&t);
+	msleep(5000);
+	claim(host.posts - before > 20);
+	traffic_ping(1, 1000);
+	traffic_stop();
+}
+
 static void a_sub_channel_that_goes_makes_the_card_connect_anew(void)
 {
 	u32 i;
@@ -403,6 +426,7 @@ bed_test(work_that_is_queued_late_ends_with_the_card)
 bed_test(a_rescind_at_each_step_of_probe)
 bed_test(a_rescind_at_each_step_of_a_change)
 bed_test(a_sub_channel_that_goes_makes_the_card_connect_anew)
+bed_test_seeds(a_preempted_hypercall_posts_what_was_written, 20)
 bed_test(a_card_sleeps_and_wakes)
 bed_test(a_card_may_go_in_its_sleep)
 bed_test(a_card_that_cannot_wake_is_there_and_opens_later)
@@ -421,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_a_rescind_at_each_step_of_probe),
 		cmocka_unit_test(test_a_rescind_at_each_step_of_a_change),
 		cmocka_unit_test(test_a_sub_channel_that_goes_makes_the_card_connect_anew),
+		cmocka_unit_test(test_a_preempted_hypercall_posts_what_was_written),
 		cmocka_unit_test(test_a_card_sleeps_and_wakes),
 		cmocka_unit_test(test_a_card_may_go_in_its_sleep),
 		cmocka_unit_test(test_a_card_that_cannot_wake_is_there_and_opens_later),
