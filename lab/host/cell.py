@@ -9,12 +9,12 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import time
 
 from lab.host.common import (BUILD, LAB, Skip, die, has_kvm, load, lock, make, names, output, say,
                              take_ports)
 from lab.host.evidence import Evidence, collect, read, sha256
+from lab.host.judge import Judge
 from lab.host.timeline import Timeline
 
 
@@ -49,7 +49,7 @@ class Options:
         return True
 
 
-class Cell:
+class Cell(Judge):
     # What a scenario says of itself.
     guests = ("linux",)
     kinds = ("ours", "intree", "virtio")
@@ -67,7 +67,9 @@ class Cell:
     usual_of_kind = {}  # and on openvmbus more of them, by the drivers of the guest
 
     def __init__(self, options, guest, host):
+        super().__init__()
         self.options, self.guest, self.host = options, guest, host
+        self.here = host.here
         self.kind, self.cpus = guest.kind, options.cpus
         self.net, self.root = options.net, options.root
         self.rounds = options.rounds or self.rounds
@@ -90,7 +92,6 @@ class Cell:
         self.card = []  # the monitor's options for the card
         self.boots_done = {}  # by number, their evidence
         self.seconds_of_boots = []
-        self.failures, self.said = 0, []
         self.folder = BUILD / "cells" / self.folder_name()
         self.token = self.socket = ""
         self.port = 0
@@ -130,21 +131,7 @@ class Cell:
         if self.has_disks and not self.host.here:
             self.prepare_disks()
 
-    # Claims
-
-    def claim(self, text, holds):
-        self.failures += not holds
-        self.tell(f"{'ok' if holds else 'not ok'} {text}")
-
-    def note(self, text):
-        self.tell(f"# {text}")
-
-    def tell(self, line):
-        self.said.append(line)
-        print(line, flush=True)
-
-    def value(self, name):
-        return self.evidence[name]
+    # Files
 
     def read(self, name):
         return read(self.folder / name)
@@ -196,22 +183,6 @@ class Cell:
                 f" openvmbus.sectors={self.data_len // 512} {append} {self.append}")
         initrd = self.guest.initrd(kind)
         return self.host.command(self, self.guest.kernel, initrd, line + self.guest.line(kind))
-
-    def where(self, command, stdout, stderr):
-        """Runs it on this machine if its /dev/kvm can, else in the nest; its exit code. The command
-        has its own limit; the one here ends the wait for a nest that does not run it."""
-        if not self.host.here and not has_kvm():
-            command = ["timeout", "-k", "5", self.limit + 120, LAB / "warm-nest", "-n", self.nest,
-                       "exec", *command]
-        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=stdout,
-                                   stderr=stderr)
-        try:
-            rc = process.wait()
-        except BaseException:  # a signal: what runs there ends too, by its own handlers
-            process.terminate()
-            process.wait()
-            raise
-        return rc if rc >= 0 else 128 - rc
 
     def boot(self, kind="", append=""):
         self.boot_command(self.prepare(kind or self.kind, append))

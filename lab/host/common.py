@@ -50,12 +50,47 @@ def need(command, package):
         die(f"{command} is missing; run: apt-get install {package}")
 
 
-def make(*command):
+def make(*command, **more):
     """Runs a script of the lab that makes something; its output. One that fails has said why."""
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, **more)
     if done.returncode:
         sys.exit(done.returncode)
     return done.stdout.strip()
+
+
+def shell(function, *arguments, **more):
+    """Runs a function of the libraries in lab/host that the scripts share which make kernels and
+    images; its output."""
+    return make("bash", "-euc", 'for one in common apt unpack-kernel; do . "$1/host/$one.sh"; '
+                'done; shift; "$@"', PROGRAM, LAB, function, *arguments, **more)
+
+
+def newer(target, *files):
+    """Whether it exists and none of the files is newer than it."""
+    return target.exists() and all(one.stat().st_mtime <= target.stat().st_mtime for one in files)
+
+
+def fetch(folder, *packages):
+    """Debian's packages, unpacked in that folder and not installed. Cached."""
+    if (folder / "ready").exists():
+        return
+    lock(folder.name)
+    if (folder / "ready").exists():
+        return
+    suite = shell("apt_base")
+    shell("apt_private", suite)
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "debs").mkdir(parents=True)
+    for package in packages:
+        say(f"downloading {package}")
+        try:
+            shell("apt_do", suite, "get", "download", package, cwd=folder / "debs")
+        except SystemExit:
+            raise Skip(f"no package {package}") from None
+    for package in (folder / "debs").glob("*.deb"):
+        make("dpkg", "-x", package, folder)
+    shutil.rmtree(folder / "debs")
+    (folder / "ready").touch()
 
 
 def output(*command):
@@ -68,7 +103,8 @@ def output(*command):
 
 
 def lock(name):
-    """Held until the program ends. Waiting is announced, because it can take minutes."""
+    """Held until the program ends or the file that it returns is closed. Waiting is announced,
+    because it can take minutes."""
     folder = BUILD / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     file = open(folder / name, "w")
@@ -78,6 +114,7 @@ def lock(name):
     except BlockingIOError:
         say(f"waiting for another {PROGRAM} to finish with {name}")
         fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 def ports_in_use():

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What boots machines, and says what is true of that which they left: the base of lab/host/cell.py
+and of lab/host/variant.py."""
+
+import subprocess
+
+from lab.host.common import LAB, has_kvm
+
+
+class Judge:
+    here = False  # runs on this machine, never in the nest
+    nest = "warm"
+    limit = 600  # seconds that a boot may take
+
+    def __init__(self):
+        self.failures, self.said, self.evidence = 0, [], None
+
+    def claim(self, text, holds):
+        self.failures += not holds
+        self.tell(f"{'ok' if holds else 'not ok'} {text}")
+
+    def note(self, text):
+        self.tell(f"# {text}")
+
+    def tell(self, line):
+        self.said.append(line)
+        print(line, flush=True)
+
+    def value(self, name):
+        return self.evidence[name]
+
+    def where(self, command, stdout, stderr):
+        """Runs it on this machine if its /dev/kvm can, else in the nest; its exit code. The command
+        has its own limit; the one here ends the wait for a nest that does not run it."""
+        if not self.here and not has_kvm():
+            command = ["timeout", "-k", "5", self.limit + 120, LAB / "warm-nest", "-n", self.nest,
+                       "exec", *command]
+        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=stdout,
+                                   stderr=stderr)
+        try:
+            rc = process.wait()
+        except BaseException:  # a signal: what runs there ends too, by its own handlers
+            process.terminate()
+            process.wait()
+            raise
+        return rc if rc >= 0 else 128 - rc
