@@ -207,4 +207,4 @@ def overview(results, history):
         if one["scenario"] == "boot" and points:
             made += f"<div{data(one)}><h4>{text(one['guest'])} on {text(one['host'])}</h4>"
             made += f"{curve(points)}</div>"
-    return made
+    return f'<h2>Time to init</h2><div id="plots">{made}</div>' if made else ""

@@ -70,6 +70,11 @@ class Reports(unittest.TestCase):
         for word in ("http:", "https:", "<img", "url(", "@import", "<link"):
             self.assertNotIn(word, page)
 
+    def test_a_page_without_times_has_no_heading_for_them(self):
+        self.assertIn("Time to init", (write() / "index.html").read_text())
+        one = {**next(results()), "shown": {}}
+        self.assertNotIn("Time to init", report.page("abc", [one], {one["name"]: []}))
+
     def test_text_of_a_guest_is_no_place_of_the_page(self):
         """2 reasons in the grid and in cells, a claim and a console's line in each of 8 cells."""
         page = (write() / "index.html").read_text()
