@@ -18,9 +18,6 @@ from lab.host.judge import Judge
 from lab.host.timeline import Timeline
 
 
-LARGE = 16 << 20
-
-
 @dataclasses.dataclass
 class Options:
     """Of lab/run; the command line has them as --NAME VALUE."""
@@ -211,17 +208,10 @@ class Cell(Judge):
         self.judge()
         if self.failures:
             self.note(f"consoles and evidence: {self.folder}")
-        elif "KEEP" not in os.environ:
+        else:
             self.drop_large()
         self.save()
         return 1 if self.failures else 0
-
-    def drop_large(self):
-        """Disks and captures, which nobody needs when all is well: all cells together would leave
-        60 GiB."""
-        for path in self.folder.iterdir():
-            if path.stat().st_size > LARGE:
-                path.unlink()
 
     def save(self):
         """What was asked for and what came of it, for lab/matrix."""

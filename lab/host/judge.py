@@ -2,14 +2,18 @@
 """What boots machines, and says what is true of that which they left: the base of lab/host/cell.py
 and of lab/host/variant.py."""
 
+import os
 import subprocess
 
 from lab.host.common import LAB, has_kvm
+
+LARGE = 16 << 20
 
 
 class Judge:
     here = False  # runs on this machine, never in the nest
     nest = "warm"
+    folder = None  # what it leaves
     limit = 600  # seconds that a boot may take
 
     def __init__(self):
@@ -44,3 +48,12 @@ class Judge:
             process.wait()
             raise
         return rc if rc >= 0 else 128 - rc
+
+    def drop_large(self):
+        """Disks and captures, which nobody needs when all is well: all cells together would leave
+        60 GiB. KEEP=1 in the environment keeps them."""
+        if "KEEP" in os.environ:
+            return
+        for path in self.folder.iterdir():
+            if path.stat().st_size > LARGE:
+                path.unlink()

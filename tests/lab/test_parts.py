@@ -16,7 +16,7 @@ from unittest import mock
 import dry
 from programs import program
 
-from lab.host import bench, cell, common, evidence, scenario
+from lab.host import bench, cell, common, evidence, judge, scenario
 
 
 class Numbers(unittest.TestCase):
@@ -149,7 +149,7 @@ class Leavings(unittest.TestCase):
         with mock.patch.dict(os.environ, environment), mock.patch("builtins.print"):
             self.assertEqual(one.run(), 1 if failures else 0)
         self.assertTrue((one.folder / "console.1").exists())
-        return [path.name for path in one.folder.iterdir() if path.stat().st_size > cell.LARGE]
+        return [path.name for path in one.folder.iterdir() if path.stat().st_size > judge.LARGE]
 
     def test_disks_stay_where_something_failed_or_somebody_wants_them(self):
         self.assertEqual(self.leave(0), [])

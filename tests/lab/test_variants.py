@@ -102,7 +102,7 @@ class Variants(unittest.TestCase):
                 one, lambda one: one.judge_boot("6.1-own", "intree", common.BUILD)), 2)
 
     def test_variables_are_counted_without_a_gap(self):
-        one = self.make_uefi("kill", cell=common.BUILD)
+        one = self.make_uefi("kill", folder=common.BUILD)
         self.assertEqual(one.kept(), -1)
         names = ", ".join(f'{{"name": "OpenVmbusLab.{i}"}}' for i in (0, 1, 2, 4))
         (common.BUILD / "nvram.json").write_text(f'{{"variables": [{names}]}}')
@@ -111,7 +111,7 @@ class Variants(unittest.TestCase):
         self.assertEqual(one.kept(), -1)
 
     def test_what_the_guest_was_told_of_is_its_last_whole_line(self):
-        one = self.make_uefi("kill", cell=common.BUILD)
+        one = self.make_uefi("kill", folder=common.BUILD)
         (common.BUILD / "console.1").write_text("@@WROTE 0\r\n@@WROTE 1\r\nx\r\n@@WRO")
         self.assertEqual(one.told(), ["@@WROTE 0", "@@WROTE 1"])
 
