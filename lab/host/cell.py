@@ -103,7 +103,7 @@ class Cell(Judge):
             return f"{cls.name} is for the guests {', '.join(cls.guests)}"
         if guest.kind not in cls.kinds:
             return f"{cls.name} is for the drivers {', '.join(cls.kinds)}"
-        if host.name not in cls.hosts:
+        if host.name not in cls.hosts and cls.name not in host.scenarios:
             return f"{cls.name} is for the hosts {', '.join(cls.hosts)}"
         return host.lacks(guest) if cls.name != "decline" else None
 

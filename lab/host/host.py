@@ -8,6 +8,7 @@ PEER_MAC = "02:00:00:00:77:02"  # and of the second guest's in a pair
 
 class Host:
     vmbus = True
+    scenarios = ()  # that it can run, besides those whose own `hosts` names it
     is_measured = False  # by the scenario start
     here = False  # the command runs on this machine, not where the monitors do
 

@@ -16,7 +16,7 @@ from unittest import mock
 import dry
 from programs import program
 
-from lab.host import bench, cell, common, evidence, judge, scenario
+from lab.host import bench, cell, common, evidence, host, judge, scenario
 
 
 class Numbers(unittest.TestCase):
@@ -201,6 +201,15 @@ class CommandLine(unittest.TestCase):
                 readme = re.sub(head + row, lambda found: found[1] + rows, readme)
                 path.write_text(readme)
             self.assertEqual(re.search(f"{head}({row})", readme)[2].split("\n"), rows.split("\n"))
+
+    def test_a_new_host_says_itself_what_it_runs(self):
+        class Mine(host.Host):
+            name, scenarios = "mine", ("boot",)
+
+        guest = cell.find_guest("linux-6.1-ours")
+        for name, offered in (("boot", True), ("verify", False)):
+            reason = common.load("scenarios", name).not_offered(guest, Mine())
+            self.assertEqual(reason is None, offered, reason)
 
     def test_each_script_of_a_guest_has_its_class(self):
         scripts = {path.name for path in (common.LAB / "scenarios").iterdir() if path.is_file()}
