@@ -10,11 +10,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "devices/nvme/nvme.h"
 #include "devices/nvme/spec.h"
 #include "ports/user/guest.h"
+#include "tests/guest_thread.h"
 
 #define PAGES	 1024u
 #define WINDOW	 VMB_USER_WINDOW_GPA
@@ -23,9 +25,12 @@
 #define BLOCK	 512u
 #define DISK_LEN (8u << 20)
 
+static bool threaded; /* the device has a worker and an engine */
+
 static struct bed {
 	struct vmb_user_machine machine;
 	struct vmb_user_guest guest;
+	struct guest_thread thread; /* of the threaded cases */
 	struct vmb_dev_disk_option option;
 	struct vmb_user_device *d;
 	uint64_t pages[64]; /* page frame numbers: 0, 1 admin queues; 2, 3 those of I/O; 4.. data */
@@ -34,6 +39,8 @@ static struct bed {
 		bool phase;
 	} queues[2];
 	uint16_t id;
+	uint32_t answers; /* packets that came before what is awaited */
+	uint32_t awaited; /* queue */
 	struct vmb_nvme_completion completion; /* the last one */
 } * b;
 
@@ -43,10 +50,36 @@ static void settle(void)
 	bool any;
 
 	do {
-		any = vmb_user_machine_step(&b->machine);
-		any |= vmb_user_guest_step(&b->guest);
+		any = !threaded && vmb_user_machine_step(&b->machine);
+		any |= !threaded && vmb_user_guest_step(&b->guest);
 		assert_true(++steps < 5000);
 	} while (any);
+}
+
+/* Until the worker has done it: at most 20 s. */
+static void await(bool (*is_done)(void))
+{
+	uint32_t tries = 0;
+
+	for (settle(); threaded && !is_done(); settle()) {
+		assert_true(++tries < 20000);
+		usleep(1000);
+	}
+}
+
+static bool is_offered(void)
+{
+	return vmb_user_guest_pci(&b->guest);
+}
+
+static bool is_open(void)
+{
+	return b->d->open;
+}
+
+static bool is_answered(void)
+{
+	return __atomic_load_n(&b->d->pci.count, __ATOMIC_ACQUIRE) > b->answers;
 }
 
 /* PCI */
@@ -60,8 +93,9 @@ static void say(const void *bytes, uint32_t len)
 						.payload = &part,
 						.payload_count = 1 };
 
+	b->answers = b->d->pci.count;
 	assert_int_equal(vmb_user_guest_packet(b->d, &packet), 0);
-	settle();
+	await(is_answered);
 }
 
 static uint32_t status_of_packet(void)
@@ -164,6 +198,14 @@ static void ring(uint32_t queue)
 	put(BAR + VMB_NVME_DOORBELLS + queue * 8, b->queues[queue].tail);
 }
 
+static bool is_completed(void)
+{
+	uint32_t head = b->queues[b->awaited].head * sizeof(struct vmb_nvme_completion);
+	uint32_t last = vmb_load_acquire_u32((uint32_t *)(page(b->awaited * 2 + 1) + head + 12));
+
+	return (last >> 16 & 1) != b->queues[b->awaited].phase;
+}
+
 /* Takes the next completion of a queue. Returns whether there is one. */
 static bool complete(uint32_t queue)
 {
@@ -187,10 +229,14 @@ static uint32_t run(uint32_t queue, const struct vmb_nvme_command *command)
 
 	place(queue, command);
 	ring(queue);
+	b->awaited = queue;
+	await(is_completed);
 	assert_true(complete(queue));
 	assert_int_equal(b->completion.id, b->id);
 	assert_int_equal(b->completion.sq_id, queue);
 	assert_int_equal(b->completion.sq_head, b->queues[queue].tail);
+	if (threaded) /* the interrupt may come after the entry was seen */
+		return b->completion.status >> 1;
 	assert_int_equal(b->machine.interrupt_count, interrupts + 1);
 	assert_int_equal(b->machine.interrupt_vector, 0x60 + queue);
 	return b->completion.status >> 1;
@@ -215,7 +261,7 @@ static void create_queues(void)
 
 static void begin(const char *path, bool read_only)
 {
-	const struct vmb_user_machine_config machine = { .page_count = PAGES };
+	const struct vmb_user_machine_config machine = { .page_count = PAGES, .threads = threaded };
 	const struct vmb_user_guest_config guest = { .ring_pages = 5 };
 	struct vmb_dev_nvme_config config = { .number = 0 };
 	struct vmb_dev_device device;
@@ -229,12 +275,14 @@ static void begin(const char *path, bool read_only)
 	assert_int_equal(vmb_dev_nvme_open(&device, &config), 0);
 	assert_int_equal(vmb_user_machine_add(&b->machine, &device), 0);
 	assert_true(vmb_user_memory_alloc(&b->machine.memory, b->pages, 64));
+	if (threaded)
+		guest_thread_start(&b->thread, &b->guest);
 	assert_int_equal(vmb_user_guest_start(&b->guest), 0);
-	settle();
+	await(is_offered);
 	b->d = vmb_user_guest_pci(&b->guest);
 	assert_non_null(b->d);
 	assert_int_equal(vmb_user_guest_open(&b->guest, b->d), 0);
-	settle();
+	await(is_open);
 }
 
 static int set_up(void **state)
@@ -261,11 +309,34 @@ static int set_up_read_only(void **state)
 	return 0;
 }
 
+/* A file, which the worker's engine reads and writes. */
+static int set_up_threaded(void **state)
+{
+	static char path[32]; /* outlives the disk */
+	int fd;
+
+	strcpy(path, "/tmp/nvme-test-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, DISK_LEN), 0);
+	close(fd);
+	threaded = true;
+	begin(path, false);
+	unlink(path);
+	find_function();
+	enable();
+	create_queues();
+	return 0;
+}
+
 static int tear_down(void **state)
 {
+	if (threaded)
+		guest_thread_stop(&b->thread);
 	vmb_user_guest_destroy(&b->guest);
 	vmb_user_machine_destroy(&b->machine);
 	free(b);
+	threaded = false;
 	return 0;
 }
 
@@ -796,6 +867,29 @@ static void test_a_guest_that_says_anything(void **state)
 	test_closed_and_opened_again(state);
 }
 
+/* A controller that is reset, and a channel that closes, under commands that wait for the file. */
+static void test_the_end_of_what_is_under_way(void **state)
+{
+	struct vmb_nvme_command write = io(VMB_NVME_WRITE, 0, 16);
+
+	test_what_is_written_is_read(state);
+	for (uint32_t round = 0; round < 50; round++) {
+		for (uint32_t i = 0; i < ENTRIES - 2; i++)
+			place(1, &write);
+		ring(1);
+		put(BAR + VMB_NVME_CC, 0);
+		for (uint32_t i = 0; get(BAR + VMB_NVME_CSTS) & 1; i++) {
+			assert_true(i < 20000);
+			usleep(1000);
+		}
+		enable();
+		create_queues();
+	}
+	for (uint32_t i = 0; i < ENTRIES - 2; i++)
+		place(1, &write);
+	ring(1);
+}
+
 #define TEST(name)	     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_OF(name, begin) cmocka_unit_test_setup_teardown(name, begin, tear_down)
 
@@ -819,6 +913,8 @@ int main(void)
 		TEST(test_interrupts_are_moved_and_masked),
 		TEST(test_closed_and_opened_again),
 		TEST(test_a_guest_that_breaks_the_protocol),
+		TEST_OF(test_what_is_written_is_read, set_up_threaded),
+		TEST_OF(test_the_end_of_what_is_under_way, set_up_threaded),
 		TEST(test_rescinded),
 		TEST(test_a_guest_is_asked_to_let_go),
 		TEST_OF(test_a_guest_that_knows_of_no_disk, set_up_closed),

@@ -456,13 +456,13 @@ static bool read_pci(struct vmb_user_device *d)
 
 	if (vmb_ring_read(&d->rx, &received))
 		return false;
-	d->pci.count++;
 	d->pci.type = received.type;
 	d->pci.transaction_id = received.transaction_id;
 	d->pci.len = received.payload_len < sizeof(d->pci.bytes) ? received.payload_len :
 								   sizeof(d->pci.bytes);
 	vmb_ring_copy(&d->rx, &received, 16 + received.header_len, d->pci.bytes, d->pci.len);
 	vmb_ring_next(&d->rx, &received);
+	__atomic_fetch_add(&d->pci.count, 1, __ATOMIC_RELEASE);
 	return true;
 }
 

@@ -93,7 +93,7 @@ struct vmb_user_device {
 	/* PCI pass-through, the same: the test sends packets and looks at what came. */
 	struct {
 		bool used;
-		uint32_t count; /* packets that came */
+		uint32_t count; /* packets that came; atomic, and counted when the rest is there */
 		uint16_t type; /* of the last one */
 		uint64_t transaction_id;
 		uint32_t len;
