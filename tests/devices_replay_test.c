@@ -214,6 +214,25 @@ static void test_cut_memory_is_counted(void **state)
 	assert_int_equal(result.cut, 1);
 }
 
+/* A descriptor that says another length, or a payload behind the packet's end, is of no packet. */
+static void test_packet_that_is_not_whole_is_not_played(void **state)
+{
+	static const uint32_t places[] = { offsetof(struct vmb_pkt_desc, offset8) + 1,
+					   offsetof(struct vmb_pkt_desc, len8),
+					   offsetof(struct vmb_pkt_desc, len8) + 1 };
+	uint32_t number;
+
+	record(trace_session_storage, VMB_DEV_TRACE_SNAP_FULL);
+	for (size_t i = 0; i < VMB_ARRAY_COUNT(places); i++) {
+		number = change(VMB_DEV_TRACE_PACKET, 4, places[i]);
+		make_storage(TRACE_SESSION_DISK);
+		play(0);
+		assert_int_equal(first_number, number);
+		assert_string_equal(first_text, "the packet is not whole in the recording");
+		change(VMB_DEV_TRACE_PACKET, 4, places[i]);
+	}
+}
+
 /* Whatever a recording says, its replay ends; under AddressSanitizer. */
 static void test_any_recording_ends(void **state)
 {
@@ -249,6 +268,7 @@ int main(void)
 		TEST(test_other_devices_differ),
 		TEST(test_channels_that_are_not_there_are_left_out),
 		TEST(test_cut_memory_is_counted),
+		TEST(test_packet_that_is_not_whole_is_not_played),
 		TEST(test_any_recording_ends),
 	};
 
