@@ -167,8 +167,8 @@ static int add_user(scmp_filter_ctx filter)
 static bool has_list(enum vmb_dev_role role, enum vmb_dev_role list)
 {
 	static const uint32_t started_by_control =
-		1u << VMB_DEV_ROLE_STORAGE | 1u << VMB_DEV_ROLE_DISK | 1u << VMB_DEV_ROLE_NBD |
-		1u << VMB_DEV_ROLE_SERVICES | 1u << VMB_DEV_ROLE_NETWORK |
+		1u << VMB_DEV_ROLE_STORAGE | 1u << VMB_DEV_ROLE_NVME | 1u << VMB_DEV_ROLE_DISK |
+		1u << VMB_DEV_ROLE_NBD | 1u << VMB_DEV_ROLE_SERVICES | 1u << VMB_DEV_ROLE_NETWORK |
 		1u << VMB_DEV_ROLE_USER_NETWORK | 1u << VMB_DEV_ROLE_TRACE;
 
 	if (role == list)
