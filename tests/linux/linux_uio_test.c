@@ -92,13 +92,18 @@ static u32 word(u32 index)
 	return value;
 }
 
-/* Asks, and is told of the answer. */
+/*
+ * Asks, and is told of the answer. Each event ends the listening: one of an answer that was taken
+ * before it came may be read here, so the program must listen again before it waits again.
+ */
 static void ask(const void *message, u32 len, u32 type)
 {
 	put(message, len, VMB_PKT_FLAG_COMPLETION_REQUESTED);
 	claim_same(uio_write(file, 1), 0);
-	while (!take())
+	while (!take()) {
 		claim_same(uio_read(file), 0);
+		claim_same(uio_write(file, 1), 0);
+	}
 	claim_same(word(0), type);
 }
 
