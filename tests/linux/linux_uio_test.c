@@ -472,6 +472,29 @@ static void ends_meet_doorbells_and_mappings(void)
 	stop();
 }
 
+static void keep_first(const struct work_struct *work)
+{
+	if (!shim_kept)
+		shim_kept = work;
+}
+
+/* No worker has come to it when the driver goes. The sanitizers see one that takes it afterwards. */
+static void a_doorbell_that_waits_is_forgotten_with_the_device(void)
+{
+	start(false);
+	open_card();
+	shim_queueing = keep_first;
+	vmb_channel_poke(host_device()->channel);
+	shim_queueing = NULL;
+	claim(shim_kept);
+	host_unbind();
+	uio_close(file);
+	shim_kept = NULL;
+	sched_wake(system_wq);
+	msleep(1000);
+	stop();
+}
+
 /* Memory that the host keeps is not used again: host_stop() sees what is written to it. */
 static void a_host_that_keeps_memory_keeps_it(void)
 {
@@ -527,6 +550,7 @@ bed_test(unbinding_under_a_program)
 bed_test_seeds(a_mapping_is_touched_while_the_device_goes, 12)
 bed_test(a_rescind_at_each_step)
 bed_test_seeds(ends_meet_doorbells_and_mappings, 8)
+bed_test(a_doorbell_that_waits_is_forgotten_with_the_device)
 bed_test(a_host_that_keeps_memory_keeps_it)
 bed_test(sizes_that_cannot_be_are_refused)
 
@@ -543,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_a_mapping_is_touched_while_the_device_goes),
 		cmocka_unit_test(test_a_rescind_at_each_step),
 		cmocka_unit_test(test_ends_meet_doorbells_and_mappings),
+		cmocka_unit_test(test_a_doorbell_that_waits_is_forgotten_with_the_device),
 		cmocka_unit_test(test_a_host_that_keeps_memory_keeps_it),
 		cmocka_unit_test(test_sizes_that_cannot_be_are_refused),
 	};
