@@ -50,6 +50,19 @@ def need(command, package):
         die(f"{command} is missing; run: apt-get install {package}")
 
 
+def run(command, **more):
+    """Its exit code, 128 and more for a signal's. When a signal ends this program, the command is
+    ended as well, by its own handlers: it may have started others."""
+    process = subprocess.Popen(list(map(str, command)), **more)
+    try:
+        rc = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    return rc if rc >= 0 else 128 - rc
+
+
 def make(*command, **more):
     """Runs a script of the lab that makes something; its output. One that fails has said why."""
     done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, **more)

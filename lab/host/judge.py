@@ -5,7 +5,7 @@ and of lab/host/variant.py."""
 import os
 import subprocess
 
-from lab.host.common import LAB, has_kvm
+from lab.host.common import LAB, has_kvm, run
 
 LARGE = 16 << 20
 
@@ -39,15 +39,7 @@ class Judge:
         if not self.here and not has_kvm():
             command = ["timeout", "-k", "5", self.limit + 120, LAB / "warm-nest", "-n", self.nest,
                        "exec", *command]
-        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=stdout,
-                                   stderr=stderr)
-        try:
-            rc = process.wait()
-        except BaseException:  # a signal: what runs there ends too, by its own handlers
-            process.terminate()
-            process.wait()
-            raise
-        return rc if rc >= 0 else 128 - rc
+        return run(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
 
     def drop_large(self):
         """Disks and captures, which nobody needs when all is well: all cells together would leave
