@@ -119,6 +119,35 @@ static void test_guest_reaches_a_server(void **state)
 	bed_free(b);
 }
 
+/* A guest that is emulated, or whose machine has much else to do. */
+static void test_a_guest_that_asked_has_time_to_open_its_channel(void **state)
+{
+	struct bed *b = bed_new(0, 6);
+	struct vmb_user_dial dial;
+	int fd;
+
+	serve(b);
+	assert_int_equal(vmb_user_socket_dial(&b->guest, &dial, FROM, SERVER_PORT), 0);
+	while (!used(b)) /* the guest asks, and then does nothing more */
+		assert_true(step(b));
+	for (int seconds = 0; seconds < 25; seconds++) {
+		now_ns += SECOND_NS;
+		while (vmb_user_machine_step(&b->machine))
+			;
+	}
+	settle(b);
+	assert_non_null(dial.device);
+	assert_true(dial.device->open);
+	assert_int_equal(vmb_user_socket_send(dial.device, "ping", 4), 4);
+	settle(b);
+	fd = accept4(b->server, NULL, NULL, SOCK_NONBLOCK);
+	expect_bytes(fd, "ping", 4);
+	vmb_user_guest_close(&b->guest, dial.device);
+	expect_all_gone(b);
+	close(fd);
+	bed_free(b);
+}
+
 static void test_guest_is_refused(void **state)
 {
 	struct bed *b = bed_new(0, 6);
@@ -798,6 +827,7 @@ int main(void)
 		cmocka_unit_test(test_other_greetings_are_refused),
 		cmocka_unit_test(test_who_says_nothing_is_sent_away),
 		cmocka_unit_test(test_guest_reaches_a_server),
+		cmocka_unit_test(test_a_guest_that_asked_has_time_to_open_its_channel),
 		cmocka_unit_test(test_guest_is_refused),
 		cmocka_unit_test(test_each_direction_ends_by_itself),
 		cmocka_unit_test(test_a_mebibyte_each_way),

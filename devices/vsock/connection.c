@@ -19,7 +19,13 @@
 
 #define SECOND_NS      1000000000ll
 #define GREETING_NS    (60 * SECOND_NS)
-#define OPEN_NS	       (5 * SECOND_NS) /* OpenVMM: 2 s and 5 s; a guest may be emulated */
+#define TAKE_NS	       (5 * SECOND_NS) /* for a guest to take a connection, or not to want it */
+/*
+ * For a guest to open the channel that it asked for. Whoever takes it away while a slow guest is
+ * about to open it leaves Linux 6.1 waiting for ever: a channel that was rescinded is not opened,
+ * and nothing answers.
+ */
+#define OPEN_NS	       (30 * SECOND_NS)
 #define CLOSE_NS       (8 * SECOND_NS) /* for a guest to read on that sends no more */
 #define REST_NS	       (60 * SECOND_NS) /* for either to take what the other left behind */
 #define LOOK_NS	       10000000ll /* where nobody signals: a ring that empties */
@@ -419,7 +425,7 @@ static int offer(struct vmb_dev_vsock_connection *c, int64_t now, const struct v
 	c->link->channel.host.type_id = *service;
 	c->link->channel.host.instance_id = *instance;
 	c->state = VMB_DEV_VSOCK_OFFERED;
-	c->due = now + OPEN_NS;
+	c->due = now + (c->from_host ? TAKE_NS : OPEN_NS);
 	error = vmb_dev_bus_offer_socket(c->vsock->bus, &c->link->channel, c->from_host);
 	if (!error)
 		return 0;
