@@ -172,11 +172,6 @@ static uint32_t get_log(struct vmb_dev_nvme *n, const struct vmb_nvme_command *c
 
 /* Queues */
 
-static bool is_memory(const struct vmb_dev_nvme *n, uint64_t gpa, uint32_t len)
-{
-	return gpa % VMB_PAGE_LEN == 0 && vmb_dev_memory_at(nvme_memory(n), gpa, len);
-}
-
 static uint32_t check_queue(const struct vmb_dev_nvme *n, const struct vmb_nvme_command *command,
 			    bool taken, uint32_t entry)
 {
@@ -188,7 +183,8 @@ static uint32_t check_queue(const struct vmb_dev_nvme *n, const struct vmb_nvme_
 		return VMB_NVME_BAD_QUEUE_SIZE;
 	if (!(command->dw11 & CONTIGUOUS))
 		return VMB_NVME_INVALID_FIELD;
-	return is_memory(n, command->prp1, count * entry) ? VMB_NVME_OK : VMB_NVME_BAD_PRP_OFFSET;
+	return nvme_is_queue(n, command->prp1, count * entry) ? VMB_NVME_OK :
+								VMB_NVME_BAD_PRP_OFFSET;
 }
 
 static bool has_entry_len(const struct vmb_dev_nvme *n, uint32_t shift, uint32_t len)
@@ -261,14 +257,11 @@ static void delete_sq(struct vmb_dev_nvme *n, const struct vmb_nvme_command *com
 
 	if (!id || id >= NVME_QUEUE_MAX || !sq->on || sq->deleting) {
 		nvme_complete(n, 0, command->id, VMB_NVME_BAD_QUEUE_ID, 0);
-	} else if (sq->busy) {
-		sq->deleting = true;
-		sq->delete_id = command->id;
-	} else {
-		n->cqs[sq->cq].users--;
-		*sq = (struct nvme_sq){ .on = false };
-		nvme_complete(n, 0, command->id, VMB_NVME_OK, 0);
+		return;
 	}
+	sq->deleting = true;
+	sq->delete_id = command->id;
+	nvme_settle_deletion(n, id);
 }
 
 /* Features */
@@ -337,16 +330,24 @@ static void request_event(struct vmb_dev_nvme *n, const struct vmb_nvme_command 
 	n->cqs[0].busy--;
 }
 
-void nvme_admin_events(struct vmb_dev_nvme *n)
+/* Ends one, if its completion has room. */
+static bool end_event(struct vmb_dev_nvme *n, uint32_t i, uint32_t status, uint32_t event)
 {
 	struct nvme_cq *cq = &n->cqs[0];
-	uint32_t free = cq->on ? (cq->head + cq->count - cq->tail - 1) % cq->count : 0;
+	uint16_t id = n->event_ids[i];
 
-	if (!n->event || !n->event_count || free <= cq->busy)
-		return;
+	if (nvme_room(cq) <= cq->busy)
+		return false;
+	n->event_ids[i] = n->event_ids[--n->event_count];
 	cq->busy++;
-	nvme_complete(n, 0, n->event_ids[--n->event_count], VMB_NVME_OK, n->event);
-	n->event = 0;
+	nvme_complete(n, 0, id, status, event);
+	return true;
+}
+
+void nvme_admin_events(struct vmb_dev_nvme *n)
+{
+	if (n->event && n->event_count && end_event(n, n->event_count - 1, VMB_NVME_OK, n->event))
+		n->event = 0;
 }
 
 /* Result bit 0: it was not aborted. A command that waits for an event can be; the rest end soon. */
@@ -358,15 +359,11 @@ static uint32_t abort_command(struct vmb_dev_nvme *n, const struct vmb_nvme_comm
 	*result = 1;
 	if (command->dw10 & 0xFFFF)
 		return VMB_NVME_OK;
-	for (uint32_t i = 0; i < n->event_count; i++) {
-		if (n->event_ids[i] != id)
-			continue;
-		n->event_ids[i] = n->event_ids[--n->event_count];
-		n->cqs[0].busy++;
-		nvme_complete(n, 0, id, VMB_NVME_ABORTED, 0);
-		*result = 0;
-		break;
-	}
+	for (uint32_t i = 0; i < n->event_count; i++)
+		if (n->event_ids[i] == id) {
+			*result = !end_event(n, i, VMB_NVME_ABORTED, 0);
+			break;
+		}
 	return VMB_NVME_OK;
 }
 

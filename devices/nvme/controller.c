@@ -32,7 +32,7 @@ static void forget_queues(struct vmb_dev_nvme *n)
 	n->life++;
 }
 
-static bool is_queue(const struct vmb_dev_nvme *n, uint64_t gpa, uint32_t len)
+bool nvme_is_queue(const struct vmb_dev_nvme *n, uint64_t gpa, uint32_t len)
 {
 	return gpa % VMB_PAGE_LEN == 0 && vmb_dev_memory_at(nvme_memory(n), gpa, len);
 }
@@ -43,8 +43,8 @@ static void start(struct vmb_dev_nvme *n)
 	uint32_t sq_count = (n->aqa & 0xFFF) + 1, cq_count = (n->aqa >> 16 & 0xFFF) + 1;
 
 	if (n->cc & VMB_NVME_CC_SETS || sq_count < 2 || cq_count < 2 ||
-	    !is_queue(n, n->asq, sq_count << SQ_ENTRY) ||
-	    !is_queue(n, n->acq, cq_count << CQ_ENTRY)) {
+	    !nvme_is_queue(n, n->asq, sq_count << SQ_ENTRY) ||
+	    !nvme_is_queue(n, n->acq, cq_count << CQ_ENTRY)) {
 		nvme_controller_fatal(n);
 		return;
 	}
@@ -219,7 +219,7 @@ void nvme_send_interrupts(struct vmb_dev_nvme *n)
 	}
 }
 
-static uint32_t room(const struct nvme_cq *cq)
+uint32_t nvme_room(const struct nvme_cq *cq)
 {
 	return (cq->head + cq->count - cq->tail - 1) % cq->count;
 }
@@ -247,8 +247,7 @@ static void write_entry(struct vmb_dev_nvme *n, struct nvme_cq *cq,
 	}
 }
 
-/* A queue that is to be deleted waits for its commands. */
-static void settle_deletion(struct vmb_dev_nvme *n, uint32_t i)
+void nvme_settle_deletion(struct vmb_dev_nvme *n, uint32_t i)
 {
 	struct nvme_sq *sq = &n->sqs[i];
 	uint16_t id = sq->delete_id;
@@ -275,7 +274,7 @@ void nvme_complete(struct vmb_dev_nvme *n, uint32_t i, uint16_t id, uint32_t sta
 	sq->busy--;
 	cq->busy--;
 	write_entry(n, cq, &entry);
-	settle_deletion(n, i);
+	nvme_settle_deletion(n, i);
 }
 
 /* Commands */
@@ -284,8 +283,8 @@ static bool may_fetch(const struct vmb_dev_nvme *n, const struct nvme_sq *sq)
 {
 	const struct nvme_cq *cq = &n->cqs[sq->cq];
 
-	return sq->on && !sq->deleting && sq->head != sq->tail && n->free && room(cq) > cq->busy &&
-	       n->csts == VMB_NVME_CSTS_READY;
+	return sq->on && !sq->deleting && sq->head != sq->tail && n->free &&
+	       nvme_room(cq) > cq->busy && n->csts == VMB_NVME_CSTS_READY;
 }
 
 static void fetch(struct vmb_dev_nvme *n, uint32_t i)

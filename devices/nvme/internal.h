@@ -115,6 +115,12 @@ void nvme_controller_fatal(struct vmb_dev_nvme *n);
 /* Ends a command; status: enum vmb_nvme_status. */
 void nvme_complete(struct vmb_dev_nvme *n, uint32_t sq, uint16_t id, uint32_t status,
 		   uint32_t result);
+/* Whether a queue of len bytes may be at gpa: its pages are the guest's memory. */
+bool nvme_is_queue(const struct vmb_dev_nvme *n, uint64_t gpa, uint32_t len);
+/* How many entries a completion queue has room for. */
+uint32_t nvme_room(const struct nvme_cq *cq);
+/* A submission queue that is to be deleted goes with the last of its commands. */
+void nvme_settle_deletion(struct vmb_dev_nvme *n, uint32_t sq);
 /* Sends the function's interrupts that may be sent. */
 void nvme_send_interrupts(struct vmb_dev_nvme *n);
 
