@@ -666,6 +666,32 @@ static void test_events_can_be_aborted(void **state)
 	assert_int_equal(b->completion.result, 1);
 }
 
+/* The last place is the answer's to the command that aborts. */
+static void test_an_event_is_not_aborted_without_room_for_it(void **state)
+{
+	const struct vmb_nvme_command event = { .opcode = VMB_NVME_ASYNC_EVENT };
+	const struct vmb_nvme_command unknown = { .opcode = 0x7F };
+	struct vmb_nvme_command abort = { .opcode = VMB_NVME_ABORT };
+
+	place(0, &event);
+	ring(0);
+	abort.dw10 = (uint32_t)b->id << 16;
+	for (uint32_t i = 0; i < ENTRIES - 2; i++) {
+		place(0, &unknown);
+		ring(0);
+	}
+	place(0, &abort);
+	ring(0);
+	for (uint32_t i = 0; i < ENTRIES - 2; i++) {
+		assert_true(complete(0));
+		assert_int_equal(b->completion.status >> 1, VMB_NVME_INVALID_OPCODE);
+	}
+	assert_true(complete(0));
+	assert_int_equal(b->completion.id, b->id);
+	assert_int_equal(b->completion.result, 1);
+	assert_false(complete(0));
+}
+
 /* What a controller cannot start with it says; and it starts again when that is mended. */
 static void test_a_controller_that_cannot_start(void **state)
 {
@@ -908,6 +934,7 @@ int main(void)
 		TEST(test_a_full_completion_queue),
 		TEST(test_doorbells_that_cannot_be),
 		TEST(test_events_can_be_aborted),
+		TEST(test_an_event_is_not_aborted_without_room_for_it),
 		TEST(test_a_controller_that_cannot_start),
 		TEST(test_accesses_of_odd_lengths),
 		TEST(test_interrupts_are_moved_and_masked),
